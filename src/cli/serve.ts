@@ -1,0 +1,110 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import closeWithGrace from 'close-with-grace'
+import { type Config, loadConfig } from '../config/config.ts'
+import { developmentKey } from '../credentials/development-key.ts'
+import { Secret } from '../credentials/secret.ts'
+import { createLogger, type Logger } from '../ops/logger.ts'
+import type { RedisAddress } from '../redis/connect.ts'
+import { type PrivateRedis, startPrivateRedis } from '../redis/private-server.ts'
+import { startService } from '../service.ts'
+import { shareMetrics, startWorkers, type WorkerOrders, workerOrders } from '../workers.ts'
+import type { Command } from './command.ts'
+import { welcome } from './welcome.ts'
+
+/** Time for what is in flight once the listener is closed: a delivery has 3.4 s, the log the rest. */
+const CLOSE_MS = 4500
+
+/** What was opened, newest last. */
+type Closers = (() => Promise<void>)[]
+
+export const serveCommand: Command = {
+  summary: 'receive webhooks',
+  usage: `usage: cio-webhook serve
+
+Receives webhooks until SIGTERM or SIGINT. Configured by the environment: see .env.example.`,
+  run: async () => {
+    await serve()
+    return undefined
+  }
+}
+
+/** The process, from the configuration to the port, and all of it back on a signal. */
+async function serve(): Promise<void> {
+  const config = loadConfig(process.env, { developmentKey })
+  const { log, flush } = createLogger(config.logLevel)
+  const orders = workerOrders(process.argv)
+  const closers: Closers = []
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse()) await close()
+    flush()
+  }
+
+  closeWithGrace(
+    {
+      delay: config.http.shutdownDelayMs + CLOSE_MS,
+      logger: false,
+      // A terminal's Ctrl-C reaches workers too: they end when the primary tells them.
+      skip: orders === undefined ? ['beforeExit'] : ['beforeExit', 'SIGINT']
+    },
+    async ({ signal, err }) => {
+      if (err === undefined) log.info({ signal }, 'ending: what is in flight is answered first')
+      else log.fatal({ err }, 'ending: an error that nobody caught')
+      await closeAll()
+    }
+  )
+  if (orders !== undefined) process.on('SIGINT', () => {})
+
+  try {
+    if (orders === undefined) await servePrimary(config, log, closers)
+    else await serveAlone(config, log, closers, orders)
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+async function servePrimary(config: Config, log: Logger, closers: Closers): Promise<void> {
+  let privateRedis: PrivateRedis | undefined
+  if (config.redis.kind === 'private') {
+    privateRedis = await startPrivateRedis(config.dataDir)
+    closers.push(privateRedis.stop)
+  }
+  const socket = privateRedis?.socket
+  let port: number
+  if (config.workers === 1) {
+    port = await serveAlone(config, log, closers, { maintains: true, redisSocket: socket })
+  } else {
+    const workers = startWorkers(config.workers, socket, log)
+    closers.push(workers.close)
+    port = await workers.listening
+  }
+  log.info({ port, workers: config.workers }, 'receiving')
+  if (!config.production) process.stdout.write(welcome(config, port, privateRedis))
+}
+
+async function serveAlone(
+  config: Config,
+  log: Logger,
+  closers: Closers,
+  orders: WorkerOrders
+): Promise<number> {
+  const service = await startService({
+    config,
+    log,
+    redisAddress: redisAddress(config, orders),
+    maintains: orders.maintains,
+    ...(config.workers === 1 ? {} : { shareMetrics })
+  })
+  closers.push(async () => {
+    service.drain()
+    await sleep(config.http.shutdownDelayMs)
+    await service.close()
+  })
+  return service.port
+}
+
+function redisAddress({ redis }: Config, { redisSocket }: WorkerOrders): RedisAddress {
+  if (redis.kind !== 'private') return redis
+  if (redisSocket === undefined) throw new Error('no private Redis was started')
+  return { kind: 'standalone', url: new Secret(redisSocket) }
+}

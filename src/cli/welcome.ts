@@ -1,0 +1,42 @@
+import { createHmac, randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import type { Config } from '../config/config.ts'
+import { DEFAULT_SOURCE } from '../config/sources.ts'
+import { DEVELOPMENT_KEY_FILE } from '../credentials/development-key.ts'
+import { partitionKeys } from '../log/keys.ts'
+import { WEBHOOK_PATH } from '../receive/route.ts'
+import type { PrivateRedis } from '../redis/private-server.ts'
+
+/**
+ * What a development start shows: a delivery to paste that is accepted, one that is refused, and where the
+ * event lands. A key that this start has made is shown here, once.
+ */
+export function welcome(config: Config, port: number, privateRedis: PrivateRedis | undefined): string {
+  const key = config.sources.get(DEFAULT_SOURCE)?.keys[0]?.secret.reveal() ?? ''
+  const url = `http://localhost:${port}${WEBHOOK_PATH}`
+  const timestamp = Math.floor(Date.now() / 1000)
+  const body = JSON.stringify({
+    event_id: randomUUID(),
+    object_type: 'email',
+    metric: 'opened',
+    timestamp,
+    data: { customer_id: '4711', recipient: 'ada@example.com', campaign_id: 23 }
+  })
+  const signature = createHmac('sha256', key).update(`v0:${timestamp}:${body}`).digest('hex')
+  const curl = `curl -X POST ${url} -H 'content-type: application/json'`
+  const events = partitionKeys(config.log.keyPrefix, 0).events
+  const look = `${privateRedis?.cli ?? 'redis-cli'} XREVRANGE '${events}' + - COUNT 1`
+  return `
+cio-webhook receives on ${url}
+${config.newKey === undefined ? '' : `\nA signing key was made for development, in ${join(config.dataDir, DEVELOPMENT_KEY_FILE)}:\n  ${key}\n`}
+Accepted:
+  ${curl} -H 'x-cio-timestamp: ${timestamp}' -H 'x-cio-signature: ${signature}' -d '${body}'
+
+Refused:
+  ${curl} -d '{"event": "test"}'
+
+Where the event landed:
+  ${look}
+
+`
+}

@@ -1,0 +1,172 @@
+import { Secret } from '../credentials/secret.ts'
+import { ConfigError } from '../errors.ts'
+import { loadPolicy } from '../sanitize/policy.ts'
+import type { HostPort } from './parse.ts'
+import {
+  DEFAULT_SCHEMES,
+  DEFAULT_SOURCE,
+  readSecretFile,
+  readSourcesFile,
+  type Source,
+  signingKeys
+} from './sources.ts'
+import { type Values, type Variable, variables } from './variables.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+export type RedisTarget =
+  | { readonly kind: 'standalone'; readonly url: Secret }
+  | {
+      readonly kind: 'sentinel'
+      readonly nodes: readonly HostPort[]
+      readonly master: string
+      readonly login: RedisLogin
+    }
+  | { readonly kind: 'cluster'; readonly nodes: readonly HostPort[]; readonly login: RedisLogin }
+  | { readonly kind: 'private' }
+
+export interface RedisLogin {
+  readonly username: string | undefined
+  readonly password: Secret | undefined
+  readonly tls: boolean
+}
+
+export type Config = ReturnType<typeof loadConfig>
+
+/** What loading the configuration may do besides reading: make the development key. */
+export interface ConfigEffects {
+  /** @returns the key kept in the folder, made there on the first run */
+  readonly developmentKey: (dataDir: string) => { readonly key: string; readonly created: boolean }
+}
+
+/**
+ * The one reader of the environment.
+ *
+ * @throws ConfigError with one line that names the variable, what was read (a secret never) and what is allowed
+ */
+export function loadConfig(env: Environment, effects: ConfigEffects) {
+  const values = readValues(env)
+  const production = values.NODE_ENV === 'production'
+  const { key, created } = defaultKey(values, production, effects)
+
+  const toleranceSeconds =
+    values.CIO_SIGNATURE_TOLERANCE_SECONDS ?? defaultTolerance(values.DEDUPE_WINDOW_SECONDS)
+  if (toleranceSeconds > values.DEDUPE_WINDOW_SECONDS) {
+    throw new ConfigError(
+      `CIO_SIGNATURE_TOLERANCE_SECONDS=${toleranceSeconds} is not allowed: at most DEDUPE_WINDOW_SECONDS=${values.DEDUPE_WINDOW_SECONDS}, or a replay would outlive what is remembered`
+    )
+  }
+
+  return Object.freeze({
+    production,
+    logLevel: values.LOG_LEVEL,
+    http: {
+      port: values.PORT,
+      host: values.HOST,
+      shutdownDelayMs: (values.SHUTDOWN_DELAY_SECONDS ?? (production ? 5 : 0)) * 1000
+    },
+    workers: values.WORKERS,
+    dataDir: values.DATA_DIR,
+    sources: sourcesByName(values, key),
+    /** A development key that this start has made: shown once. */
+    newKey: created ? new Secret(key) : undefined,
+    signature: { toleranceSeconds },
+    admission: {
+      allowed: values.CIO_ALLOWED_IPS,
+      loopbackAllowed: !production,
+      policy: values.CIO_IP_POLICY,
+      trustedProxies: values.TRUSTED_PROXIES ?? [],
+      maxFailures: values.RATE_LIMIT_MAX,
+      windowMs: values.RATE_LIMIT_WINDOW_SECONDS * 1000
+    },
+    privacy: {
+      policy: loadPolicy('PII_POLICY', values.PII_POLICY),
+      redactFields: values.PII_REDACT_FIELDS ?? [],
+      hashKey: values.PII_HASH_KEY === undefined ? undefined : new Secret(values.PII_HASH_KEY)
+    },
+    redis: redisTarget(values, production),
+    log: {
+      keyPrefix: values.CIO_KEY_PREFIX,
+      partitions: values.PARTITIONS,
+      windowMs: values.DEDUPE_WINDOW_SECONDS * 1000,
+      durability: values.DURABILITY,
+      retentionMs: values.EVENT_RETENTION_SECONDS * 1000,
+      maxLength: values.EVENT_MAX_LENGTH
+    },
+    metrics: { port: values.METRICS_PORT, allowed: values.METRICS_ALLOWED_IPS }
+  })
+}
+
+/** The window less one hour, so that a replay near the end of the tolerance still meets a remembered id. */
+function defaultTolerance(windowSeconds: number): number {
+  return Math.max(windowSeconds - 3600, Math.ceil(windowSeconds / 2))
+}
+
+function readValues(env: Environment): Values {
+  const entries = Object.entries(variables).map(([name, variable]) => [name, readValue(env, name, variable)])
+  return Object.fromEntries(entries) as Values
+}
+
+function readValue(env: Environment, name: string, variable: Variable<unknown>): unknown {
+  const path = variable.secret ? env[`${name}_FILE`] : undefined
+  if (path !== undefined && env[name] !== undefined) {
+    throw new ConfigError(`${name} and ${name}_FILE are both set: unset one of them`)
+  }
+  const read = path === undefined ? env[name] : readSecretFile(`${name}_FILE`, path)
+  if (read === '') throw new ConfigError(`${name} is set but empty: unset it, or give ${variable.allowed}`)
+  const given = read ?? variable.fallback
+  if (given === undefined) return undefined
+  const value = variable.parse(given)
+  if (value === undefined) {
+    const shown = variable.secret ? name : `${name}=${JSON.stringify(given).slice(1, -1)}`
+    throw new ConfigError(`${shown} is not allowed: give ${variable.allowed}`)
+  }
+  return value
+}
+
+function defaultKey(values: Values, production: boolean, effects: ConfigEffects) {
+  if (values.CIO_WEBHOOK_SECRET !== undefined) return { key: values.CIO_WEBHOOK_SECRET, created: false }
+  if (production || values.CIO_WEBHOOK_SECRET_PREVIOUS !== undefined) {
+    throw new ConfigError(
+      'CIO_WEBHOOK_SECRET is missing: give the signing key that Customer.io shows beside the webhook, or its file as CIO_WEBHOOK_SECRET_FILE'
+    )
+  }
+  return effects.developmentKey(values.DATA_DIR)
+}
+
+function sourcesByName(values: Values, key: string): ReadonlyMap<string, Source> {
+  const fallback: Source = {
+    name: DEFAULT_SOURCE,
+    keys: signingKeys(key, values.CIO_WEBHOOK_SECRET_PREVIOUS),
+    schemes: DEFAULT_SCHEMES,
+    idPointer: undefined
+  }
+  const further =
+    values.CIO_SOURCES_FILE === undefined ? [] : readSourcesFile('CIO_SOURCES_FILE', values.CIO_SOURCES_FILE)
+  return new Map([fallback, ...further].map(source => [source.name, source]))
+}
+
+function redisTarget(values: Values, production: boolean): RedisTarget {
+  const { REDIS_URL: url, REDIS_SENTINELS: sentinels, REDIS_CLUSTER_NODES: cluster } = values
+  const given = Object.entries({ REDIS_URL: url, REDIS_SENTINELS: sentinels, REDIS_CLUSTER_NODES: cluster })
+    .filter(([, value]) => value !== undefined)
+    .map(([name]) => name)
+  if (given.length > 1) throw new ConfigError(`${given.join(' and ')} are set: unset all but one of them`)
+
+  const login: RedisLogin = {
+    username: values.REDIS_USERNAME,
+    password: values.REDIS_PASSWORD === undefined ? undefined : new Secret(values.REDIS_PASSWORD),
+    tls: values.REDIS_TLS === 'on'
+  }
+  if (url !== undefined) return { kind: 'standalone', url: new Secret(url) }
+  if (sentinels !== undefined) {
+    return { kind: 'sentinel', nodes: sentinels, master: values.REDIS_SENTINEL_MASTER, login }
+  }
+  if (cluster !== undefined) return { kind: 'cluster', nodes: cluster, login }
+  if (production) {
+    throw new ConfigError(
+      'REDIS_URL is missing: give redis://host:port, or set REDIS_SENTINELS or REDIS_CLUSTER_NODES'
+    )
+  }
+  return { kind: 'private' }
+}

@@ -1,0 +1,96 @@
+import { isIP } from 'node:net'
+
+/**
+ * How one setting is read: `parse` turns its text into a value or `undefined` when it can't, and `allowed`
+ * says in words what it takes. A refused text is shown to the operator unless the setting is a secret.
+ */
+export interface Parser<T> {
+  readonly allowed: string
+  readonly parse: (text: string) => T | undefined
+}
+
+export function wholeNumber(min: number, max: number, unit = ''): Parser<number> {
+  return {
+    allowed: `a whole number${unit && ` of ${unit}`} from ${min} to ${max}`,
+    parse: text => {
+      if (!/^\d{1,15}$/.test(text)) return undefined
+      const value = Number(text)
+      return value >= min && value <= max ? value : undefined
+    }
+  }
+}
+
+export function oneOf<const T extends string>(...values: readonly T[]): Parser<T> {
+  return {
+    allowed: `one of ${values.join(', ')}`,
+    parse: text => values.find(value => value === text)
+  }
+}
+
+export function text(allowed: string, pattern = /^.+$/s): Parser<string> {
+  return { allowed, parse: value => (pattern.test(value) ? value : undefined) }
+}
+
+/** A comma-separated list, blanks around its items ignored, none of them empty. */
+export function listOf<T>(item: Parser<T>): Parser<readonly T[]> {
+  return {
+    allowed: `a comma-separated list, each ${item.allowed}`,
+    parse: value => {
+      const items = value.split(',').map(part => item.parse(part.trim()))
+      return items.every((parsed): parsed is Awaited<T> & T => parsed !== undefined) ? items : undefined
+    }
+  }
+}
+
+/** An IPv4 or IPv6 address, alone or with a prefix length. */
+export const cidr: Parser<string> = {
+  allowed: 'an IPv4 or IPv6 address or CIDR range',
+  parse: value => {
+    const [address = '', prefix, ...rest] = value.split('/')
+    const family = isIP(address)
+    if (family === 0 || rest.length > 0) return undefined
+    if (prefix === undefined) return value
+    if (!/^\d{1,3}$/.test(prefix) || Number(prefix) > (family === 4 ? 32 : 128)) return undefined
+    return value
+  }
+}
+
+export interface HostPort {
+  readonly host: string
+  readonly port: number
+}
+
+/** `host:port`, the host a name, an IPv4 address, or an IPv6 address in brackets. */
+export const hostPort: Parser<HostPort> = {
+  allowed: 'a host:port',
+  parse: value => {
+    const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]]+)):(\d{1,5})$/.exec(value)
+    const host = match?.[1] ?? match?.[2]
+    const port = Number(match?.[3])
+    return host === undefined || port < 1 || port > 65535 ? undefined : { host, port }
+  }
+}
+
+export type Durability =
+  | { readonly level: 'server' }
+  | { readonly level: 'fsync' }
+  | { readonly level: 'replicated'; readonly replicas: number }
+
+export const durability: Parser<Durability> = {
+  allowed: 'server, fsync, or replicated:<number of replicas from 1 to 9>',
+  parse: value => {
+    if (value === 'server' || value === 'fsync') return { level: value }
+    const replicas = /^replicated:([1-9])$/.exec(value)?.[1]
+    return replicas === undefined ? undefined : { level: 'replicated', replicas: Number(replicas) }
+  }
+}
+
+/** `redis://` or `rediss://`, with a host. */
+export const redisUrl: Parser<string> = {
+  allowed: 'a redis:// or rediss:// address',
+  parse: value => {
+    if (!URL.canParse(value)) return undefined
+    const { protocol, hostname } = new URL(value)
+    return /^rediss?:$/.test(protocol) && hostname !== '' ? value : undefined
+  }
+}

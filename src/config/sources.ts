@@ -1,0 +1,108 @@
+import { z } from 'zod'
+import { Secret } from '../credentials/secret.ts'
+import { ConfigError } from '../errors.ts'
+import { readJsonFile, readTextFile } from './json-file.ts'
+
+/** How a delivery is signed: see receive/signature.ts. */
+export type Scheme = 'v0' | 'body' | 'cdp'
+
+export interface SigningKey {
+  readonly label: 'current' | 'previous'
+  readonly secret: Secret
+}
+
+/** A webhook of Customer.io, with keys of its own. */
+export interface Source {
+  readonly name: string
+  /** Current first; never empty. */
+  readonly keys: readonly SigningKey[]
+  readonly schemes: readonly Scheme[]
+  /** JSON pointer (RFC 6901) to what identifies an event where the payload has no `event_id`. */
+  readonly idPointer: string | undefined
+}
+
+export const DEFAULT_SOURCE = 'default'
+export const DEFAULT_SCHEMES: readonly Scheme[] = ['v0', 'body']
+
+const text = z.string().min(1)
+
+const sourceSchema = z
+  .strictObject({
+    name: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, 'must be 1 to 64 lower-case letters, digits, _ or -')
+      .refine(
+        name => name !== DEFAULT_SOURCE,
+        `must not be "${DEFAULT_SOURCE}": CIO_WEBHOOK_SECRET is its key`
+      ),
+    secret: text.optional(),
+    secretFile: text.optional(),
+    secretPrevious: text.optional(),
+    secretPreviousFile: text.optional(),
+    schemes: z
+      .array(z.enum(['v0', 'body', 'cdp']))
+      .min(1)
+      .optional(),
+    idPointer: z
+      .string()
+      .regex(/^(\/([^~/]|~[01])*)+$/, 'must be a JSON pointer such as /message/id')
+      .optional()
+  })
+  .refine(source => (source.secret === undefined) !== (source.secretFile === undefined), {
+    message: 'needs one of secret and secretFile'
+  })
+  .refine(source => source.secretPrevious === undefined || source.secretPreviousFile === undefined, {
+    message: 'takes one of secretPrevious and secretPreviousFile'
+  })
+
+const fileSchema = z.strictObject({
+  sources: z
+    .array(sourceSchema)
+    .min(1)
+    .refine(sources => new Set(sources.map(source => source.name)).size === sources.length, {
+      message: 'names must differ'
+    })
+})
+
+/**
+ * The further sources of `CIO_SOURCES_FILE`:
+ * `{ "sources": [{ "name", "secret" | "secretFile", "secretPrevious" | "secretPreviousFile", "schemes", "idPointer" }] }`
+ *
+ * @throws ConfigError naming the line and the key
+ */
+export function readSourcesFile(variable: string, path: string): readonly Source[] {
+  return readJsonFile(variable, path, fileSchema).sources.map(source => {
+    const current = source.secret ?? readSecretFile(variable, source.secretFile)
+    const previous = source.secretPrevious ?? readSecretFile(variable, source.secretPreviousFile)
+    return {
+      name: source.name,
+      keys: signingKeys(current, previous),
+      schemes: source.schemes ?? DEFAULT_SCHEMES,
+      idPointer: source.idPointer
+    }
+  })
+}
+
+export function signingKeys(
+  current: string | undefined,
+  previous: string | undefined
+): readonly SigningKey[] {
+  const keys: SigningKey[] = []
+  if (current !== undefined) keys.push({ label: 'current', secret: new Secret(current) })
+  if (previous !== undefined) keys.push({ label: 'previous', secret: new Secret(previous) })
+  return keys
+}
+
+/**
+ * The text of a mounted secret, less the line break that editors and `echo` leave at its end.
+ *
+ * @throws ConfigError when the file can't be read or holds nothing
+ */
+export function readSecretFile(variable: string, path: string): string
+export function readSecretFile(variable: string, path: string | undefined): string | undefined
+export function readSecretFile(variable: string, path: string | undefined): string | undefined {
+  if (path === undefined) return undefined
+  const value = readTextFile(variable, path).replace(/\r?\n$/, '')
+  if (value === '') throw new ConfigError(`${variable}=${path}: the file is empty`)
+  return value
+}

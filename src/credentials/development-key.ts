@@ -1,0 +1,23 @@
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** Where the development key lies inside `DATA_DIR`. */
+export const DEVELOPMENT_KEY_FILE = 'webhook_secret'
+
+/**
+ * The signing key of a development start: 32 random bytes as hex, made on the first run, readable by its
+ * owner only.
+ */
+export function developmentKey(dataDir: string): { readonly key: string; readonly created: boolean } {
+  const path = join(dataDir, DEVELOPMENT_KEY_FILE)
+  mkdirSync(dataDir, { recursive: true })
+  const key = randomBytes(32).toString('hex')
+  try {
+    writeFileSync(path, `${key}\n`, { mode: 0o600, flag: 'wx' })
+    return { key, created: true }
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+    return { key: readFileSync(path, 'utf8').trim(), created: false }
+  }
+}

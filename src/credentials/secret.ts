@@ -1,0 +1,33 @@
+import { inspect } from 'node:util'
+
+const MASK = '[secret]'
+
+/**
+ * A credential that can't be shown by accident: as a string, in JSON and in an inspection it is a mask.
+ * `reveal()` is the one way to its value, so a search for that word finds every use.
+ */
+export class Secret {
+  readonly #value: string
+
+  /** @param value the credential; empty is refused, since an empty key would sign for everybody */
+  constructor(value: string) {
+    if (value === '') throw new TypeError('a secret must not be empty')
+    this.#value = value
+  }
+
+  reveal(): string {
+    return this.#value
+  }
+
+  toString(): string {
+    return MASK
+  }
+
+  toJSON(): string {
+    return MASK
+  }
+
+  [inspect.custom](): string {
+    return MASK
+  }
+}

@@ -1,0 +1,143 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { SigningKey, Source } from '../config/sources.ts'
+import type { LogReading } from '../log/read.ts'
+import type { ParkedReason } from '../receive/event.ts'
+import type { SignatureFailure } from '../receive/signature.ts'
+
+/** What became of a delivery. */
+export type Outcome =
+  | 'accepted'
+  | 'duplicate'
+  | 'parked'
+  | 'signature_invalid'
+  | 'source_forbidden'
+  | 'rate_limited'
+  | 'too_large'
+  | 'unavailable'
+
+const outcomes: readonly Outcome[] = [
+  'accepted',
+  'duplicate',
+  'parked',
+  'signature_invalid',
+  'source_forbidden',
+  'rate_limited',
+  'too_large',
+  'unavailable'
+]
+
+export type Metrics = ReturnType<typeof createMetrics>
+
+/**
+ * The metrics of CONTRACT section 8. Every label value comes from the configuration or from a closed set, so
+ * that no payload can reach one or make their number grow.
+ *
+ * @param sources names of the configured sources
+ * @param readLog what is in the log, asked at each scrape; rejects when Redis does not answer
+ */
+export function createMetrics(sources: readonly string[], readLog: () => Promise<readonly LogReading[]>) {
+  const register = new Registry()
+  const registers = [register]
+  collectDefaultMetrics({ register })
+
+  const deliveries = new Counter({
+    name: 'cio_deliveries_total',
+    help: 'Deliveries by what became of them',
+    labelNames: ['source', 'outcome'],
+    registers
+  })
+  const signatureFailures = new Counter({
+    name: 'cio_signature_failures_total',
+    help: 'Deliveries that were not authentic, by reason',
+    labelNames: ['source', 'reason'],
+    registers
+  })
+  const forbiddenButAuthentic = new Counter({
+    name: 'cio_forbidden_but_authentic_total',
+    help: 'Authentic deliveries from addresses that are not on the list: is the list stale?',
+    labelNames: ['source'],
+    registers
+  })
+  const deliveryDuration = new Histogram({
+    name: 'cio_delivery_duration_seconds',
+    help: 'From the request to its answer',
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3.5],
+    registers
+  })
+  const eventAge = new Histogram({
+    name: 'cio_event_age_seconds',
+    help: 'From the time in the payload to its arrival',
+    buckets: [1, 5, 30, 60, 300, 1800, 3600, 21_600, 86_400, 259_200, 604_800],
+    registers
+  })
+  const redisCallDuration = new Histogram({
+    name: 'cio_redis_call_duration_seconds',
+    help: 'Calls that remember and append, durability included',
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2],
+    registers
+  })
+  const parked = new Counter({
+    name: 'cio_parked_total',
+    help: 'Authentic deliveries that are no events, by reason',
+    labelNames: ['source', 'reason'],
+    registers
+  })
+  const signatureKeys = new Counter({
+    name: 'cio_signature_key_total',
+    help: 'Authentic deliveries by the key that matched',
+    labelNames: ['source', 'key'],
+    registers
+  })
+  const consumerLag = new Gauge({
+    name: 'cio_consumer_lag',
+    help: 'Events a consumer group has not been handed yet',
+    labelNames: ['consumer', 'partition'],
+    aggregator: 'max',
+    registers
+  })
+  new Gauge({
+    name: 'cio_stream_length',
+    help: 'Events in the log',
+    labelNames: ['partition'],
+    aggregator: 'max',
+    registers,
+    async collect() {
+      // Redis being away must not take the other metrics along; the last reading would be a lie.
+      this.reset()
+      consumerLag.reset()
+      for (const { partition, events, groups } of await readLog().catch(() => [])) {
+        this.set({ partition }, events)
+        for (const { name, lag } of groups) consumerLag.set({ consumer: name, partition }, lag)
+      }
+    }
+  })
+
+  // A counter's child for fixed labels skips the checks of a labelled increment on the hot path.
+  const deliveryCounters = new Map(
+    sources.map(source => [
+      source,
+      new Map(outcomes.map(outcome => [outcome, deliveries.labels({ source, outcome })]))
+    ])
+  )
+  for (const children of deliveryCounters.values()) for (const child of children.values()) child.inc(0)
+  for (const source of sources) {
+    forbiddenButAuthentic.inc({ source }, 0)
+    for (const key of ['current', 'previous']) signatureKeys.inc({ source, key }, 0)
+  }
+
+  return {
+    register,
+    delivery(source: string, outcome: Outcome, seconds: number): void {
+      deliveryCounters.get(source)?.get(outcome)?.inc()
+      deliveryDuration.observe(seconds)
+    },
+    signatureFailure: (source: Source, reason: SignatureFailure): void =>
+      signatureFailures.inc({ source: source.name, reason }),
+    signatureKey: (source: Source, key: SigningKey['label']): void =>
+      signatureKeys.inc({ source: source.name, key }),
+    forbiddenButAuthentic: (source: Source): void => forbiddenButAuthentic.inc({ source: source.name }),
+    parked: (source: Source, reason: ParkedReason): void => parked.inc({ source: source.name, reason }),
+    eventAge: (seconds: number): void => eventAge.observe(seconds),
+    redisCall: (seconds: number): void => redisCallDuration.observe(seconds)
+  }
+}

@@ -1,0 +1,76 @@
+import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import type { RedisLogin, RedisTarget } from '../config/config.ts'
+
+export type RedisClient = Redis | Cluster
+
+/** A target that has an address: the private server's is known once it runs. */
+export type RedisAddress = Exclude<RedisTarget, { kind: 'private' }>
+
+/**
+ * How long a command may take before its outcome counts as unknown. Customer.io hangs up after 4 s and we
+ * answer within 3.5, so a command, plus one retry over a script the server forgot, has to fit in there.
+ */
+export const COMMAND_TIMEOUT_MS = 2000
+
+/** Reconnect soon (the sender is waiting), but never in a tight loop. */
+const retryDelayMs = (attempt: number): number => Math.min(50 * 2 ** Math.min(attempt, 5), 1000)
+
+/**
+ * Never queues while offline and never sends again after a reconnect: an answer that did not come is an outcome
+ * nobody knows, and only the sender's retry, met by the remembered id, may repeat it.
+ */
+const connectionOptions = {
+  connectTimeout: COMMAND_TIMEOUT_MS,
+  commandTimeout: COMMAND_TIMEOUT_MS,
+  // A peer that vanished without a goodbye is noticed here, not by TCP after a quarter of an hour.
+  socketTimeout: 2 * COMMAND_TIMEOUT_MS,
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  maxRetriesPerRequest: 0,
+  retryStrategy: retryDelayMs,
+  // After a failover behind one address the old master answers READONLY: find the new one, resend nothing.
+  reconnectOnError: error => error.message.startsWith('READONLY'),
+  connectionName: 'cio-webhook'
+} satisfies RedisOptions
+
+/**
+ * Opens a connection to a standalone Redis, to a master behind Sentinel, or to a Cluster. It connects by itself
+ * and keeps trying; `error` events are the caller's to log.
+ */
+export function connectRedis(address: RedisAddress): RedisClient {
+  if (address.kind === 'standalone') return new Redis(address.url.reveal(), connectionOptions)
+  const login = loginOptions(address.login)
+  if (address.kind === 'sentinel') {
+    return new Redis({
+      ...connectionOptions,
+      ...login,
+      sentinels: [...address.nodes],
+      name: address.master,
+      enableTLSForSentinelMode: address.login.tls,
+      sentinelRetryStrategy: retryDelayMs,
+      failoverDetector: true
+    })
+  }
+  const { retryStrategy, enableOfflineQueue, ...redisOptions } = { ...connectionOptions, ...login }
+  return new Cluster([...address.nodes], {
+    redisOptions,
+    enableOfflineQueue,
+    clusterRetryStrategy: retryStrategy,
+    clusterNodeRetryStrategy: retryStrategy,
+    slotsRefreshTimeout: COMMAND_TIMEOUT_MS,
+    slotsRefreshInterval: 5000,
+    // Redirections are cheap and safe (nothing ran yet); waiting for a cluster that is down is the sender's part.
+    maxRedirections: 5,
+    retryDelayOnFailover: 0,
+    retryDelayOnClusterDown: 0,
+    retryDelayOnTryAgain: 50
+  })
+}
+
+function loginOptions({ username, password, tls }: RedisLogin) {
+  return {
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password: password.reveal() }),
+    ...(tls ? { tls: {} } : {})
+  }
+}

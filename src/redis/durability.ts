@@ -1,0 +1,183 @@
+import { Cluster, Redis } from 'ioredis'
+import type { Durability } from '../config/parse.ts'
+import { UnavailableError } from '../errors.ts'
+import type { PartitionKeys } from '../log/keys.ts'
+import type { RedisClient } from './connect.ts'
+
+/** What a Redis server is configured to keep. `unknown`: it does not tell (some managed ones forbid CONFIG). */
+export type Persistence = 'none' | 'snapshots' | 'aof-no' | 'aof-everysec' | 'aof-always' | 'unknown'
+
+export interface ServerFacts {
+  readonly version: string
+  /** Of several servers the weakest. */
+  readonly persistence: Persistence
+  /** Can it say when a write has reached the disk? WAITAOF exists from Redis 7.2. */
+  readonly waitAof: boolean
+}
+
+/** Waits until what a partition's connection has written is as durable as configured. */
+export interface DurabilityWait {
+  /** The connection to write on: the wait covers the writes of its own connection only. */
+  readonly connection: () => RedisClient
+  /** @throws UnavailableError `durability_not_reached` */
+  readonly wait: () => Promise<void>
+}
+
+/** Longest wait for disks and replicas: with the call before it, below the 3.4 s of a delivery. */
+const WAIT_MS = 1500
+
+const OLDEST_VERSION = [7, 0]
+
+const strength: readonly Persistence[] = [
+  'none',
+  'unknown',
+  'snapshots',
+  'aof-no',
+  'aof-everysec',
+  'aof-always'
+]
+
+/** Asks every master. @throws what Redis answers */
+export async function inspectServers(redis: RedisClient): Promise<ServerFacts> {
+  const nodes = redis instanceof Cluster ? redis.nodes('master') : [redis]
+  const facts = await Promise.all(nodes.map(inspectServer))
+  return {
+    version: weakest(
+      facts.map(({ version }) => version),
+      olderFirst
+    ),
+    persistence: weakest(
+      facts.map(({ persistence }) => persistence),
+      weakerFirst
+    ),
+    waitAof: facts.every(({ waitAof }) => waitAof)
+  }
+}
+
+const olderFirst = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true })
+const weakerFirst = (a: Persistence, b: Persistence): number => strength.indexOf(a) - strength.indexOf(b)
+
+function weakest<T>(values: readonly T[], weakerFirst: (a: T, b: T) => number): T {
+  const [first] = values.toSorted(weakerFirst)
+  if (first === undefined) throw new UnavailableError('redis_down')
+  return first
+}
+
+async function inspectServer(redis: Redis): Promise<ServerFacts> {
+  const info = await redis.info('server')
+  const version = /^redis_version:(\S+)/m.exec(info)?.[1] ?? '0'
+  const persistence = await inspectPersistence(redis)
+  return { version, persistence, waitAof: atLeast(version, [7, 2]) && persistence.startsWith('aof') }
+}
+
+async function inspectPersistence(redis: Redis): Promise<Persistence> {
+  let settings: Map<string, string>
+  try {
+    const pairs = (await redis.config('GET', 'appendonly', 'appendfsync', 'save')) as string[]
+    settings = new Map(
+      pairs.flatMap((name, index) => (index % 2 === 0 ? [[name, pairs[index + 1] ?? '']] : []))
+    )
+  } catch {
+    return 'unknown'
+  }
+  if (settings.get('appendonly') === 'yes') {
+    const policy = settings.get('appendfsync')
+    return policy === 'always' ? 'aof-always' : policy === 'everysec' ? 'aof-everysec' : 'aof-no'
+  }
+  return settings.get('save') === '' ? 'none' : 'snapshots'
+}
+
+/**
+ * Why these servers can't do what is asked, in one line that says what to do; `undefined` when they can.
+ */
+export function unfit(facts: ServerFacts, durability: Durability): string | undefined {
+  if (!atLeast(facts.version, OLDEST_VERSION)) {
+    return `Redis ${facts.version} is too old: 7.0 or newer is needed`
+  }
+  if (durability.level === 'fsync' && facts.persistence !== 'aof-always' && !facts.waitAof) {
+    return `DURABILITY=fsync needs a Redis with "appendonly yes" and "appendfsync always", or Redis 7.2 with "appendonly yes": this one is ${facts.version} with ${facts.persistence}`
+  }
+  return undefined
+}
+
+const atLeast = (version: string, wanted: readonly number[]): boolean => {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  const [wantedMajor = 0, wantedMinor = 0] = wanted
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor)
+}
+
+/**
+ * @param facts asked for at each wait, since a failover may have brought another server
+ * @returns `undefined` where Redis' own answer is promise enough
+ */
+export function durabilityWait(
+  redis: RedisClient,
+  durability: Durability,
+  facts: () => ServerFacts | undefined
+): ((keys: PartitionKeys) => DurabilityWait) | undefined {
+  if (durability.level === 'server') return undefined
+  return keys => {
+    const connection = ownConnection(redis, keys)
+    return {
+      connection,
+      wait: async () => {
+        // `appendfsync always` writes to disk before it answers: the answer is the proof.
+        if (durability.level === 'fsync' && facts()?.persistence === 'aof-always') return
+        const reached =
+          durability.level === 'fsync' ? await waitForDisk(connection()) : await waitForReplicas(connection())
+        if (!reached) throw new UnavailableError('durability_not_reached')
+      }
+    }
+  }
+
+  async function waitForDisk(connection: Redis): Promise<boolean> {
+    const [local] = (await connection.call('WAITAOF', 1, 0, WAIT_MS)) as [number, number]
+    return local >= 1
+  }
+
+  async function waitForReplicas(connection: Redis): Promise<boolean> {
+    const wanted = durability.level === 'replicated' ? durability.replicas : 0
+    return (await connection.wait(wanted, WAIT_MS)) >= wanted
+  }
+}
+
+/**
+ * A connection for one partition alone: WAIT and WAITAOF block theirs, and speak of its own writes only. On a
+ * Cluster it goes to the node that holds the partition, and moves with it.
+ */
+function ownConnection(redis: RedisClient, keys: PartitionKeys): () => Redis {
+  if (redis instanceof Redis) {
+    const own = follow(redis, redis.duplicate())
+    return () => own
+  }
+  let slot: number | undefined
+  let at = ''
+  let own: Redis | undefined
+  redis.once('close', () => own?.disconnect())
+  return () => {
+    if (slot === undefined) {
+      void redis.cluster('KEYSLOT', keys.events).then(found => {
+        slot = Number(found)
+      }, ignore)
+      throw new UnavailableError('redis_down')
+    }
+    const owner = redis.slots[slot]?.[0]
+    if (own === undefined || owner !== at) {
+      const node = redis.nodes('master').find(({ options }) => `${options.host}:${options.port}` === owner)
+      if (node === undefined) throw new UnavailableError('redis_down')
+      own?.disconnect()
+      own = follow(node, node.duplicate())
+      at = owner ?? ''
+    }
+    return own
+  }
+}
+
+/** Ends with the connection it was made from. Its errors are that connection's too, which tells them. */
+function follow(original: Redis, copy: Redis): Redis {
+  copy.on('error', ignore)
+  original.once('end', () => copy.disconnect())
+  return copy
+}
+
+const ignore = (): void => {}

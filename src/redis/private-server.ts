@@ -1,0 +1,103 @@
+import { spawn } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ConfigError } from '../errors.ts'
+
+/** A Redis of our own, for development. */
+export interface PrivateRedis {
+  readonly socket: string
+  /** What a person types to look inside. */
+  readonly cli: string
+  stop(): Promise<void>
+}
+
+/** The longest path a unix socket may have on Linux, its final zero included, is 108 bytes. */
+const MAX_SOCKET_PATH = 107
+const START_TIMEOUT_MS = 10_000
+const POLL_MS = 25
+
+/**
+ * Runs redis-server until our standard input into it ends, that is: until we stop it, or die, however we die.
+ * `$$` can't be used for that, and a parent-death signal is not in POSIX.
+ */
+const SUPERVISOR = 'redis-server "$@" & pid=$!; cat; kill "$pid"; wait "$pid"'
+
+/**
+ * Starts a `redis-server` with an append-only file in `<dataDir>/redis`, reachable through a unix socket that
+ * only this user may open. It ends with this process, even when that is killed.
+ *
+ * @throws ConfigError when it is not installed, does not come up, or the folder is in use by another one
+ */
+export async function startPrivateRedis(dataDir: string): Promise<PrivateRedis> {
+  const folder = resolve(dataDir, 'redis')
+  const socket = join(folder, 'redis.sock')
+  if (Buffer.byteLength(socket) > MAX_SOCKET_PATH) {
+    throw new ConfigError(
+      `DATA_DIR=${dataDir} is too long a path for a socket: give a shorter one, or set REDIS_URL`
+    )
+  }
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  if (await answers(socket)) {
+    throw new ConfigError(
+      `DATA_DIR=${dataDir} is in use by a running cio-webhook: stop it, or give another folder`
+    )
+  }
+
+  const child = spawn('sh', ['-c', SUPERVISOR, 'redis-server', ...serverArguments(folder, socket)], {
+    // A process group of its own: Ctrl-C is for us to hear, and Redis goes after what is in flight.
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore']
+  })
+  const ended = new Promise<void>(done => child.once('exit', () => done()))
+  let running = true
+  void ended.then(() => {
+    running = false
+  })
+
+  const deadline = performance.now() + START_TIMEOUT_MS
+  while (!(await answers(socket))) {
+    if (!running || performance.now() > deadline) {
+      child.stdin.end()
+      throw new ConfigError(
+        'redis-server did not start: install it (apt-get install redis-server), or set REDIS_URL=redis://host:port'
+      )
+    }
+    await sleep(POLL_MS)
+  }
+  return {
+    socket,
+    cli: `redis-cli -s ${socket}`,
+    stop: async () => {
+      child.stdin.end()
+      await ended
+    }
+  }
+}
+
+function serverArguments(folder: string, socket: string): string[] {
+  const settings = {
+    port: '0',
+    unixsocket: socket,
+    unixsocketperm: '700',
+    dir: folder,
+    appendonly: 'yes',
+    appendfsync: 'everysec',
+    save: '',
+    'maxmemory-policy': 'noeviction'
+  }
+  return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
+}
+
+function answers(socket: string): Promise<boolean> {
+  return new Promise(done => {
+    const client = connect(socket)
+    client.once('error', () => done(false))
+    client.once('connect', () => client.write('PING\r\n'))
+    client.once('data', data => {
+      client.destroy()
+      done(data.toString().startsWith('+PONG'))
+    })
+  })
+}

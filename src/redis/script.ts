@@ -1,0 +1,33 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { RedisClient } from './connect.ts'
+
+/** A Lua script as Redis knows it. */
+export interface Script {
+  readonly text: string
+  readonly sha1: string
+}
+
+/** @param url where the script lies, beside the module that runs it */
+export function loadScript(url: URL): Script {
+  const text = readFileSync(url, 'utf8')
+  return { text, sha1: createHash('sha1').update(text).digest('hex') }
+}
+
+/**
+ * Runs a script by its digest, and by its text where the server does not know it (any more): after a restart,
+ * a failover or SCRIPT FLUSH. A script refused as unknown has done nothing, so this is no repetition.
+ */
+export async function runScript(
+  redis: RedisClient,
+  script: Script,
+  keys: readonly string[],
+  args: readonly (string | Buffer | number)[]
+): Promise<unknown> {
+  try {
+    return await redis.evalsha(script.sha1, keys.length, ...keys, ...args)
+  } catch (error) {
+    if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
+    return redis.eval(script.text, keys.length, ...keys, ...args)
+  }
+}

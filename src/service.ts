@@ -1,0 +1,144 @@
+import type { AddressInfo } from 'node:net'
+import type { Registry } from 'prom-client'
+import { buildApp, buildMetricsApp } from './app.ts'
+import type { Config } from './config/config.ts'
+import { ConfigError } from './errors.ts'
+import { createEventLog } from './log/event-log.ts'
+import { readLog } from './log/read.ts'
+import { createRetention } from './log/retention.ts'
+import type { Health, MetricsRoute } from './ops/health.ts'
+import type { Logger } from './ops/logger.ts'
+import { createMetrics } from './ops/metrics.ts'
+import { connectRedis, type RedisAddress } from './redis/connect.ts'
+import { durabilityWait, inspectServers, type ServerFacts, unfit } from './redis/durability.ts'
+import { monitorRedis } from './redis/monitor.ts'
+import { compileSanitizer } from './sanitize/sanitize.ts'
+
+export interface Service {
+  readonly port: number
+  readonly metricsPort: number | undefined
+  /** `/readyz` says no from now on; deliveries are still taken. */
+  drain(): void
+  /** Stops listening, answers what is in flight, and closes what was opened, in reverse order. */
+  close(): Promise<void>
+}
+
+export interface ServiceOptions {
+  readonly config: Config
+  readonly log: Logger
+  readonly redisAddress: RedisAddress
+  /** Does this process look after the log? One of several workers is enough. */
+  readonly maintains: boolean
+  /** Where there are several workers: lends this one's metrics, and reads those of all. */
+  readonly shareMetrics?: (register: Registry) => () => Promise<string>
+}
+
+/** How long the start waits for Redis before it goes on without: deliveries get 503 until it is there. */
+const FIRST_CONTACT_MS = 2500
+
+/** @throws ConfigError when the Redis that answers can't do what the configuration asks */
+export async function startService(options: ServiceOptions): Promise<Service> {
+  const { config, log, redisAddress } = options
+  const { keyPrefix, partitions, windowMs, retentionMs, maxLength, durability } = config.log
+  let facts: ServerFacts | undefined
+  let draining = false
+
+  const redis = connectRedis(redisAddress)
+  redis.on('error', error => log.debug({ err: error }, 'redis connection'))
+  const monitor = monitorRedis({
+    redis,
+    accept: async () => {
+      facts = await inspectServers(redis)
+      const problem = unfit(facts, durability)
+      if (problem !== undefined) throw new ConfigError(problem)
+    },
+    onChange: (up, error) => {
+      if (up) log.info({ redis: facts, durability: durability.level }, 'redis is up')
+      else log.error({ err: error }, 'redis is down: deliveries get 503 until it is back')
+    }
+  })
+  try {
+    await monitor.firstUp(FIRST_CONTACT_MS)
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      monitor.stop()
+      redis.disconnect()
+      throw error
+    }
+    log.error({ err: error }, 'redis does not answer: starting without it, deliveries get 503 until it does')
+  }
+  if (config.production && facts !== undefined && !facts.persistence.startsWith('aof')) {
+    log.warn(
+      { redis: facts },
+      'this Redis keeps less than an append-only file: events that were answered with 200 can be lost'
+    )
+  }
+
+  const metrics = createMetrics([...config.sources.keys()], () => readLog(redis, keyPrefix, partitions))
+  const retention = createRetention({
+    redis,
+    keyPrefix,
+    partitions,
+    windowMs,
+    retentionMs,
+    maxLength,
+    onError: error => log.warn({ err: error }, 'retention did not finish')
+  })
+  const eventLog = createEventLog({
+    redis,
+    keyPrefix,
+    partitions,
+    maxLength,
+    durabilityWait: durabilityWait(redis, durability, () => facts),
+    makeRoom: stream => retention.makeRoom(stream),
+    isRedisUp: () => monitor.isUp(),
+    onCall: seconds => metrics.redisCall(seconds)
+  })
+
+  const metricsRoute: MetricsRoute = {
+    allowed: config.metrics.allowed,
+    contentType: metrics.register.contentType,
+    read: options.shareMetrics?.(metrics.register) ?? (() => metrics.register.metrics())
+  }
+  const health = (): Health => ({
+    redisUp: monitor.isUp(),
+    draining,
+    durability: { level: durability.level, redis: facts?.persistence ?? 'unknown' }
+  })
+  const app = await buildApp({
+    config,
+    sanitizer: compileSanitizer(config.privacy.policy, {
+      redactFields: config.privacy.redactFields,
+      hashKey: config.privacy.hashKey
+    }),
+    eventLog,
+    metrics,
+    log,
+    now: Date.now,
+    health,
+    metricsRoute: config.metrics.port === undefined ? metricsRoute : undefined
+  })
+  const metricsApp = config.metrics.port === undefined ? undefined : buildMetricsApp(metricsRoute)
+
+  await app.listen({ port: config.http.port, host: config.http.host })
+  await metricsApp?.listen({ port: config.metrics.port ?? 0, host: config.http.host })
+  if (options.maintains) retention.start()
+
+  return {
+    port: portOf(app.server.address()),
+    metricsPort: metricsApp && portOf(metricsApp.server.address()),
+    drain: () => {
+      draining = true
+    },
+    close: async () => {
+      await app.close()
+      await metricsApp?.close()
+      await retention.stop()
+      monitor.stop()
+      redis.disconnect()
+    }
+  }
+}
+
+const portOf = (address: string | AddressInfo | null): number =>
+  address !== null && typeof address === 'object' ? address.port : 0
