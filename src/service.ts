@@ -109,7 +109,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     config,
     sanitizer: compileSanitizer(config.privacy.policy, {
       redactFields: config.privacy.redactFields,
-      hashKey: config.privacy.hashKey
+      hashKey: config.privacy.hashKey?.reveal()
     }),
     eventLog,
     metrics,

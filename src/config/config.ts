@@ -80,7 +80,7 @@ export function loadConfig(env: Environment, effects: ConfigEffects) {
       windowMs: values.RATE_LIMIT_WINDOW_SECONDS * 1000
     },
     privacy: {
-      policy: loadPolicy('PII_POLICY', values.PII_POLICY),
+      policy: loadPolicy(values.PII_POLICY),
       redactFields: values.PII_REDACT_FIELDS ?? [],
       hashKey: values.PII_HASH_KEY === undefined ? undefined : new Secret(values.PII_HASH_KEY)
     },
