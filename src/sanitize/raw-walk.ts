@@ -1,4 +1,5 @@
 import { isCard } from './card.ts'
+import { isQuotedLocalPart } from './email-text.ts'
 import type { FieldRule } from './field-rules.ts'
 import { REDACTED } from './policy.ts'
 import { unescapePercent } from './raw-form.ts'
@@ -8,15 +9,10 @@ import { isMark, readString, readValue, skipBlanks, unescapeJson } from './raw-v
 /** A name outside quotes; letters of it may be escaped as in JSON or in a URL. */
 const word = /(?:[\w$\u0080-\uffff-]|(?:%|\\u00)(?:2d|3\d|5f|[46][1-9a-f]|[57][0-9a])){1,200}/iy
 const LONGEST_NAME = 200
-/** Longer than any address: what is read ahead for a field that only an address would change. */
-const LONGEST_ADDRESS = 400
 const partName = /name\s{0,4}=\s{0,4}$/i
 const tagStart = /<(?:[\w.-]{1,64}:)?$/
 const jsonBefore = /[[:,]\s{0,8}$/
 const jsonAfter = /^\s{0,8}[,}\]]/
-/** A quoted local part of an e-mail address, not a JSON string. */
-const atSign = /^(?:[@\uff20\ufe6b]|%(?:25){0,3}40|\\u0040|&#(?:64|x40);|&commat;)/i
-
 type Key = { start: number; end: number; quoted: boolean }
 type Separator = { sign: string; end: number }
 
@@ -56,13 +52,12 @@ export function walkRaw(text: string, level: number, policy: RawPolicy): Scrubbe
 
   function field(rule: FieldRule, key: Key, separator: Separator) {
     const start = skipBlanks(text, separator.end)
-    const inPlace = rule.action === 'hash-in-place-if-address'
-    if (inPlace && (text[start] === '{' || text[start] === '[')) {
+    // Only a whole string can be an address; everything else is left to the masks.
+    if (rule.action === 'hash-in-place-if-address' && text[start] !== '"') {
       index = separator.end
       return
     }
-    const ahead = inPlace && text[start] !== '"' ? text.slice(0, start + LONGEST_ADDRESS) : text
-    const value = readValue(ahead, start, separator.sign, rule.action === 'cut-query')
+    const value = readValue(text, start, separator.sign, rule.action === 'cut-query')
     if (value.kind === 'none') {
       open = true
       index = value.end
@@ -124,11 +119,8 @@ export function walkRaw(text: string, level: number, policy: RawPolicy): Scrubbe
         return replace(next, text.length, JSON.stringify(REDACTED)) // its colon is lost
       }
     }
-    if (atSign.test(text.slice(token.end, token.end + 10))) {
-      if (policy.mask(text.slice(start, token.end + LONGEST_ADDRESS)).startsWith('[EMAIL]')) {
-        return replaceBare(start, token.end, 'quoted')
-      }
-    }
+    // An address, no JSON string: back into the text, whose mask takes it as a whole.
+    if (isQuotedLocalPart(token.content, text, token.end)) return replaceBare(start, token.end, 'quoted')
     const inner = policy.scrub(token.content, level + 1)
     const same = inner.text === token.content
     replace(
