@@ -126,5 +126,6 @@ export function compileRawScrubber(
 
 function withoutCutAddress(text: string): string {
   const tail = text.slice(-LONGEST_ADDRESS)
+  if (!/[@%\\]/.test(tail)) return text
   return text.slice(0, text.length - tail.length) + tail.replace(cutAddress, '[EMAIL]')
 }
