@@ -63,8 +63,10 @@ function quotedStart(text: string, closingQuote: number, floor: number): number 
     opening = before
     if (text.charAt(opening - 1) !== '\\') break
   }
-  // Something to read must stand between the quotes: in `"to":"@ada.example"` only a colon does.
-  return opening < closingQuote && somethingToRead.test(text.slice(opening, closingQuote)) ? opening : -1
+  const quoted = text.slice(opening, closingQuote)
+  // Something to read must stand between the quotes: in `"to":"@ada.example"` only a colon does. An address
+  // among them was masked on its own, and a second pass must not see more in it than the first.
+  return somethingToRead.test(quoted) && !quoted.includes('[EMAIL]') ? opening : -1
 }
 
 /**

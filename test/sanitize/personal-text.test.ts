@@ -35,6 +35,8 @@ const masked: [name: string, input: string, output: string][] = [
   ['a Visa card', 'card 4111111111111111 declined', 'card [CARD] declined'],
   ['a card in groups before a date', '4111 1111 1111 1111 12/28', '[CARD] 12/28'],
   ['a card in groups after a number', '12 4111 1111 1111 1111', '12 [CARD]'],
+  ['two cards that share groups', '4008 4111 1111 1111 1111', '[CARD]'],
+  ['an address in a quoted local part', '"id":"ada@example.com"@b.example', '"id":"[EMAIL]"@b.example'],
   ['a card with dashes', '5555-5555-5555-4444', '[CARD]'],
   ['a Mastercard of the second range', '2223003122003222', '[CARD]'],
   ['an American Express card', '3782 822463 10005', '[CARD]'],

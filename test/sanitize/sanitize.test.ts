@@ -222,6 +222,7 @@ t.test('depth, cycles, shared nodes, throwing getters and proxies do no harm', a
     for (let level = 0; level < levels; level++) deep = level % 2 === 0 ? [deep] : { to: 'x', a: deep }
     const written = JSON.stringify(value(deep))
     t.notMatch(written, 'hunter2')
+    t.match(written, 'to_hash', 'what is not too deep is still there')
     t.equal(JSON.stringify(value(value(deep))), written)
   }
   const cycle: Record<string, unknown> = {}
