@@ -93,7 +93,7 @@ t.test('no value that the policy covers is in the stream, the log lines or the m
     t.same(
       answers.filter(answer => answer.status !== 200),
       [],
-      'all are kept'
+      `all are kept: ${unavailable(service.output())}`
     )
     parked += answers.filter(answer => answer.body['status'] === 'parked').length
     const written = await Promise.all(
@@ -122,3 +122,10 @@ function withLuhn(digits: string): string {
   }, 0)
   return digits + ((10 - (sum % 10)) % 10)
 }
+
+/** Why deliveries were answered 503, for the message of a failure. */
+const unavailable = (output: string): string =>
+  output
+    .split('\n')
+    .filter(line => line.includes('"status":503'))
+    .join('\n')
