@@ -63,7 +63,7 @@ export async function postTo(
 }
 
 /** As Customer.io delivers: again after a 503, until it is anything else. */
-export async function deliverTo(url: string, body: string, headers?: Headers): Promise<Answer> {
+export async function deliverTo(url: string, body: string | Buffer, headers?: Headers): Promise<Answer> {
   return until('an answer other than 503', async () => {
     const answer = await postTo(url, body, headers)
     return answer.status !== 503 && answer
