@@ -59,6 +59,8 @@ async function serve(): Promise<void> {
     else await serveAlone(config, log, closers, orders)
   } catch (error) {
     await closeAll()
+    // A worker's channel to the primary would keep it alive.
+    process.channel?.unref()
     throw error
   }
 }
