@@ -94,3 +94,12 @@ export const redisUrl: Parser<string> = {
     return /^rediss?:$/.test(protocol) && hostname !== '' ? value : undefined
   }
 }
+
+/** `http://` or `https://`, with a host, without a slash at its end. */
+export const httpUrl: Parser<string> = {
+  allowed: 'an http:// or https:// address',
+  parse: value => {
+    if (!URL.canParse(value)) return undefined
+    return /^https?:$/.test(new URL(value).protocol) ? value.replace(/\/+$/, '') : undefined
+  }
+}

@@ -1,4 +1,5 @@
 import { type Config, loadConfig } from '../../src/config/config.ts'
+import { connectProvider, locateSecrets } from '../../src/credentials/open-secrets.ts'
 import { createLogger } from '../../src/ops/logger.ts'
 import { type Service, startService } from '../../src/service.ts'
 import { type Headers, KEY, signV0 } from './sign.ts'
@@ -25,7 +26,13 @@ export async function startTestService(env: Record<string, string>): Promise<Tes
   if (config.redis.kind === 'private') throw new Error('tests bring a Redis of their own')
   const written: string[] = []
   const { log } = createLogger(config.logLevel, { write: line => void written.push(line) })
-  const service = await startService({ config, log, redisAddress: config.redis, maintains: true })
+  const service = await startService({
+    config,
+    log,
+    redisAddress: config.redis,
+    secrets: locateSecrets(config.secrets.places, await connectProvider(config.secrets)),
+    maintains: true
+  })
   const url = `http://127.0.0.1:${service.port}`
   return {
     ...service,
