@@ -1,7 +1,11 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { DEVELOPMENT_KEY_FILE } from '../credentials/development-key.ts'
 import type { SecretFile } from '../credentials/places/file.ts'
 import { secretNameOf } from '../credentials/places/stored-secret.ts'
 import { Secret } from '../credentials/secret.ts'
 import { ConfigError } from '../errors.ts'
+import { DEFAULT_SOURCE, signingKeyName } from './sources.ts'
 import { type Values, variables } from './variables.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -81,6 +85,14 @@ export function secretSettings(
 ): SecretSettings {
   const places = new Map<string, SecretPlace>(secretPlaces(env))
   for (const [name, file] of keyFiles) places.set(name, { kind: 'file', file })
+  const developmentKey = join(values.DATA_DIR, DEVELOPMENT_KEY_FILE)
+  const signingKey = signingKeyName(DEFAULT_SOURCE)
+  // The key that a development start has made lies in a file like any other.
+  if (values.NODE_ENV !== 'production' && values.SECRETS_PROVIDER === 'environment') {
+    if (!places.has(signingKey) && existsSync(developmentKey)) {
+      places.set(signingKey, { kind: 'file', file: { path: developmentKey, previousPath: undefined } })
+    }
+  }
   return {
     provider: values.SECRETS_PROVIDER,
     prefix: values.SECRETS_PREFIX ?? '',
