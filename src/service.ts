@@ -5,6 +5,7 @@ import type { Config } from './config/config.ts'
 import { createKeyUsage } from './credentials/key-usage.ts'
 import { createLiveKeys } from './credentials/live-keys.ts'
 import type { Secrets } from './credentials/places/stored-secret.ts'
+import { askCustomerIo, createPublishedList } from './credentials/published-list.ts'
 import { ConfigError } from './errors.ts'
 import { createEventLog } from './log/event-log.ts'
 import { readLog } from './log/read.ts'
@@ -114,6 +115,23 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     isRedisUp: () => monitor.isUp()
   })
   await keys.refresh()
+  const admission = compileAdmission(config.admission)
+  const publishedList = createPublishedList({
+    redis,
+    keyPrefix,
+    isRedisUp: () => monitor.isUp(),
+    ask: config.customerIo.appApiKey && askCustomerIo(config.customerIo, appApiKey),
+    onList: admission.publish,
+    metrics,
+    log
+  })
+  // Before the first delivery: to refuse an address that was let in before the restart would cost an hour.
+  await publishedList.recall()
+  /** Read anew each time: it may be rotated too. */
+  async function appApiKey(): Promise<string | undefined> {
+    const versions = await options.secrets.find('cio-app-api-key')?.versions()
+    return (versions?.current ?? config.customerIo.appApiKey)?.reveal()
+  }
 
   const metricsRoute: MetricsRoute = {
     allowed: config.metrics.allowed,
@@ -134,7 +152,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     eventLog,
     metrics,
     keyUsage,
-    admission: compileAdmission(config.admission),
+    admission,
     log,
     now: Date.now,
     health,
@@ -147,6 +165,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   if (options.maintains) retention.start()
   keys.start()
   keyUsage.start()
+  publishedList.start()
 
   return {
     port: portOf(app.server.address()),
@@ -157,6 +176,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     close: async () => {
       await app.close()
       await metricsApp?.close()
+      publishedList.stop()
       keys.stop()
       await keyUsage.stop()
       await retention.stop()
