@@ -8,7 +8,7 @@ import { Agent, request } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { runCli } from '../helpers/cli.ts'
 import { startCustomerIo } from '../helpers/customer-io.ts'
 import { startRedis } from '../helpers/redis.ts'
@@ -23,77 +23,79 @@ const TRACK = { old: 'track-key-old', new: 'track-key-new' }
 
 t.setTimeout(180_000)
 
-const folder = temporaryFolder()
-const secrets = join(folder, 'secrets')
-mkdirSync(secrets)
-t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-const put = (name: string, value: string): void => writeFileSync(join(secrets, name), `${value}\n`)
-put('cio-webhook-secret', KEYS.old)
-put('cio-api-key', TRACK.old)
-put('cio-site-id', 'site')
+t.test('two rotations under load refuse no authentic delivery and restart no replica', async t => {
+  const folder = temporaryFolder()
+  const secrets = join(folder, 'secrets')
+  mkdirSync(secrets)
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const put = (name: string, value: string): void => writeFileSync(join(secrets, name), `${value}\n`)
+  put('cio-webhook-secret', KEYS.old)
+  put('cio-api-key', TRACK.old)
+  put('cio-site-id', 'site')
 
-const cio = await startCustomerIo(t)
-cio.trackKeys.set(`site:${TRACK.old}`, 4711)
-const redis = await startRedis()
-t.teardown(() => redis.stop())
-const env = {
-  REDIS_URL: redis.url,
-  CIO_WEBHOOK_SECRET_FILE: join(secrets, 'cio-webhook-secret'),
-  CIO_API_KEY_FILE: join(secrets, 'cio-api-key'),
-  CIO_SITE_ID_FILE: join(secrets, 'cio-site-id'),
-  CIO_TRACK_URL: cio.trackUrl,
-  DATA_DIR: join(folder, 'data')
-}
-const replicas = await Promise.all([startReplica(), startReplica()])
-const sender = startSender(replicas.map(replica => replica.port))
+  const cio = await startCustomerIo(t)
+  cio.trackKeys.set(`site:${TRACK.old}`, 4711)
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  const env = {
+    REDIS_URL: redis.url,
+    CIO_WEBHOOK_SECRET_FILE: join(secrets, 'cio-webhook-secret'),
+    CIO_API_KEY_FILE: join(secrets, 'cio-api-key'),
+    CIO_SITE_ID_FILE: join(secrets, 'cio-site-id'),
+    CIO_TRACK_URL: cio.trackUrl,
+    DATA_DIR: join(folder, 'data')
+  }
+  const replicas = await Promise.all([startReplica(t, env), startReplica(t, env)])
+  const sender = startSender(replicas.map(replica => replica.port))
 
-const started = await Promise.all(replicas.map(startTime))
-const say = (text: string): void => t.comment(`${new Date().toISOString()} ${text}`)
+  const started = await Promise.all(replicas.map(startTime))
+  const say = (text: string): void => t.comment(`${new Date().toISOString()} ${text}`)
 
-async function rotate(...args: string[]): Promise<string> {
-  const run = await runCli(['rotate', ...args], env)
-  say(`$ cio-webhook rotate ${args.join(' ')} (exit ${run.code})\n${run.stdout}${run.stderr}`)
-  t.equal(run.code, 0, `rotate ${args.join(' ')}`)
-  return run.stdout
-}
+  async function rotate(...args: string[]): Promise<string> {
+    const run = await runCli(['rotate', ...args], env)
+    say(`$ cio-webhook rotate ${args.join(' ')} (exit ${run.code})\n${run.stdout}${run.stderr}`)
+    t.equal(run.code, 0, `rotate ${args.join(' ')}`)
+    return run.stdout
+  }
 
-sender.signWith(KEYS.old)
-await sleep(2000)
+  sender.signWith(KEYS.old)
+  await sleep(2000)
 
-put('cio-webhook-secret-v2', KEYS.new)
-t.match(await rotate('webhook-key', '--quiet', '3s'), /2 of 2 take both keys/)
-sender.signWith(KEYS.old, KEYS.new)
-put('cio-api-key-v2', TRACK.new)
-cio.trackKeys.set(`site:${TRACK.new}`, 4711)
-await rotate('--probe', 'identify', '--drain', '1s')
-sender.signWith(KEYS.new)
-await runCli(['rotate', 'finish', 'webhook-key'], env).then(run =>
-  t.equal(run.code, 1, 'too early to finish')
-)
-cio.trackKeys.delete(`site:${TRACK.old}`)
-await rotate('finish')
-await sleep(3500)
-say((await runCli(['rotate', 'status'], env)).stdout)
-await rotate('finish', 'webhook-key')
-const refused = await Promise.all(replicas.map(({ port }) => sender.post(port, KEYS.old)))
-t.same(refused, [401, 401], 'the old key is refused by every replica')
+  put('cio-webhook-secret-v2', KEYS.new)
+  t.match(await rotate('webhook-key', '--quiet', '3s'), /2 of 2 take both keys/)
+  sender.signWith(KEYS.old, KEYS.new)
+  put('cio-api-key-v2', TRACK.new)
+  cio.trackKeys.set(`site:${TRACK.new}`, 4711)
+  await rotate('--probe', 'identify', '--drain', '1s')
+  sender.signWith(KEYS.new)
+  await runCli(['rotate', 'finish', 'webhook-key'], env).then(run =>
+    t.equal(run.code, 1, 'too early to finish')
+  )
+  cio.trackKeys.delete(`site:${TRACK.old}`)
+  await rotate('finish')
+  await sleep(3500)
+  say((await runCli(['rotate', 'status'], env)).stdout)
+  await rotate('finish', 'webhook-key')
+  const refused = await Promise.all(replicas.map(({ port }) => sender.post(port, KEYS.old)))
+  t.same(refused, [401, 401], 'the old key is refused by every replica')
 
-// And without the command: a file that is simply written anew.
-put('cio-webhook-secret', KEYS.third)
-sender.signWith(KEYS.new)
-await sleep(3000)
-sender.signWith(KEYS.new, KEYS.third)
-await sleep(2000)
+  // And without the command: a file that is simply written anew.
+  put('cio-webhook-secret', KEYS.third)
+  sender.signWith(KEYS.new)
+  await sleep(3000)
+  sender.signWith(KEYS.new, KEYS.third)
+  await sleep(2000)
 
-const statuses = await sender.stop()
-say(`deliveries by status: ${JSON.stringify(Object.fromEntries(statuses))}; rate ${sender.rate()} a second`)
-const total = [...statuses.values()].reduce((sum, count) => sum + count, 0)
-t.equal(statuses.get(200), total, 'no authentic delivery was refused')
-t.equal(await redis.client.xlen('cio:events:{0}'), total, 'each of them is in the log once')
-t.same(await Promise.all(replicas.map(startTime)), started, 'no replica was started anew')
-t.ok(replicas.every(({ server }) => server.process.exitCode === null))
+  const statuses = await sender.stop()
+  say(`deliveries by status: ${JSON.stringify(Object.fromEntries(statuses))}; rate ${sender.rate()} a second`)
+  const total = [...statuses.values()].reduce((sum, count) => sum + count, 0)
+  t.equal(statuses.get(200), total, 'no authentic delivery was refused')
+  t.equal(await redis.client.xlen('cio:events:{0}'), total, 'each of them is in the log once')
+  t.same(await Promise.all(replicas.map(startTime)), started, 'no replica was started anew')
+  t.ok(replicas.every(({ server }) => server.process.exitCode === null))
+})
 
-async function startReplica() {
+async function startReplica(t: Test, env: Readonly<Record<string, string>>) {
   const port = await freePort()
   const server = await startServer({
     command: process.execPath,
