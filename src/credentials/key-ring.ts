@@ -12,6 +12,8 @@ export interface KeyRing {
    * or with the process. Without a current key nothing changes.
    */
   observe(versions: SecretVersions): void
+  /** The place has got the replaced key as its previous one: when it is no longer there, it is let go. */
+  keptAtPlace(): void
 }
 
 /** Replaced keys that still count: a rotation has one, one that was begun again has two. */
@@ -25,6 +27,9 @@ export function createKeyRing(initial: readonly SigningKey[]): KeyRing {
 
   return {
     keys: () => keys,
+    keptAtPlace: () => {
+      previousSeen = true
+    },
     observe({ current, previous }) {
       const inUse = keys[0]?.secret
       if (current === undefined || inUse === undefined) return

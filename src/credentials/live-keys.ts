@@ -95,9 +95,12 @@ export function createLiveKeys({ sources, secrets, log, onChange }: LiveKeysOpti
   }
 
   /** A replaced key is also kept at its place, or the next restart would refuse what is signed with it. */
-  async function keep({ source, stored }: Followed, replaced: StoredKey): Promise<void> {
+  async function keep({ source, ring, stored }: Followed, replaced: StoredKey): Promise<void> {
     const versions = await stored?.versions()
-    if (sameSecret(versions?.previous, replaced) || (await stored?.keepPrevious(replaced))) return
+    if (sameSecret(versions?.previous, replaced) || (await stored?.keepPrevious(replaced))) {
+      ring.keptAtPlace()
+      return
+    }
     log.warn(
       { source: source.name, place: stored?.place },
       'the replaced signing key is kept in memory only, until this process ends: its place can not be written'
