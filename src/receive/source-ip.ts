@@ -53,7 +53,7 @@ export interface AdmissionRules {
 export function compileAdmission(rules: AdmissionRules): Admission {
   const anyAddress = rules.allowed === '*'
   const configured = rules.allowed === '*' ? [] : (rules.allowed ?? publishedAddresses)
-  const loopback = rules.loopbackAllowed ? ['127.0.0.0/8', '::1'] : []
+  const loopback = rules.loopbackAllowed ? ['127.0.0.1', '::1'] : []
   let allowed: AddressList
   let listed: AddressList
   publish([])
