@@ -1,135 +1,167 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { fileSecret } from '../../../src/credentials/places/file.ts'
 import type { RotationReport } from '../../../src/credentials/rotation/report.ts'
 import { rotationRecord } from '../../../src/credentials/rotation/state.ts'
-import { rotateTrackKey } from '../../../src/credentials/rotation/track-key.ts'
+import { trackKeyStatus } from '../../../src/credentials/rotation/status.ts'
+import {
+  finishTrackKey,
+  rotateTrackKey,
+  type TrackKeyOptions
+} from '../../../src/credentials/rotation/track-key.ts'
 import { trackProbe } from '../../../src/credentials/rotation/track-probe.ts'
-import { runCli } from '../../helpers/cli.ts'
 import { startCustomerIo } from '../../helpers/customer-io.ts'
 import { temporaryFolder } from '../../helpers/server.ts'
 
 const OLD = 'old-key-0123456789'
 const NEW = 'new-key-0123456789'
 
-/** A folder of mounted secrets, a Customer.io that knows the old key, and the command. */
+/** A folder of mounted secrets and a Customer.io that knows the old key. */
 async function operator(t: Test) {
   const cio = await startCustomerIo(t)
   const folder = temporaryFolder()
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  const secrets = join(folder, 'secrets')
+  const [secrets, data] = [join(folder, 'secrets'), join(folder, 'data')]
   mkdirSync(secrets)
   const put = (name: string, value: string): void => writeFileSync(join(secrets, name), `${value}\n`)
   put('cio-api-key', OLD)
   put('cio-site-id', 'site')
   cio.trackKeys.set(`site:${OLD}`, 4711)
-  const env = {
-    CIO_API_KEY_FILE: join(secrets, 'cio-api-key'),
-    CIO_SITE_ID_FILE: join(secrets, 'cio-site-id'),
-    CIO_TRACK_URL: cio.trackUrl,
-    DATA_DIR: join(folder, 'data')
+
+  const file = (name: string) => fileSecret({ path: join(secrets, name), previousPath: undefined })
+  const rotation = {
+    apiKey: file('cio-api-key'),
+    siteId: file('cio-site-id'),
+    probe: trackProbe({ region: 'us', trackUrl: cio.trackUrl }),
+    record: rotationRecord(data),
+    now: () => new Date()
+  }
+  const options = {
+    newKey: file('cio-api-key-v2'),
+    newSiteId: file('cio-site-id-v2'),
+    drainSeconds: 60,
+    identify: false,
+    oldRevoked: false,
+    dryRun: false
   }
   return {
     cio,
     put,
-    env,
     secrets,
-    rotate: (...args: string[]) => runCli(['rotate', ...args], env),
-    /** The same without a process, for what needs many of them. */
-    rotateHere: (oldRevoked = false): Promise<RotationReport> => {
-      const file = (name: string) => fileSecret({ path: join(secrets, name), previousPath: undefined })
-      return rotateTrackKey(
-        {
-          apiKey: file('cio-api-key'),
-          siteId: file('cio-site-id'),
-          probe: trackProbe({ region: 'us', trackUrl: cio.trackUrl }),
-          record: rotationRecord(env.DATA_DIR),
-          now: () => new Date()
-        },
-        {
-          newKey: file('cio-api-key-v2'),
-          newSiteId: file('cio-site-id-v2'),
-          drainSeconds: 60,
-          identify: false,
-          oldRevoked,
-          dryRun: false
-        }
-      )
-    },
-    /** Everything an operator's secrets folder holds. */
-    held: () =>
-      Object.fromEntries(
-        readdirSync(secrets).map(name => [name, readFileSync(join(secrets, name), 'utf8').trim()])
-      ),
-    record: () => {
-      const path = join(folder, 'data', 'rotation.json')
-      return existsSync(path) ? readFileSync(path, 'utf8') : ''
+    rotate: (given: Partial<TrackKeyOptions> = {}) => rotateTrackKey(rotation, { ...options, ...given }),
+    finish: (dryRun = false) => finishTrackKey(rotation, dryRun),
+    status: () => trackKeyStatus(rotation),
+    /** Everything that is kept: the secrets folder and the record. */
+    kept: (): Record<string, string> => {
+      const names = readdirSync(secrets).filter(name => statSync(join(secrets, name)).isFile())
+      const held = names.map(name => [name, readFileSync(join(secrets, name), 'utf8').trim()])
+      const path = join(data, 'rotation.json')
+      return Object.fromEntries([...held, ['record', existsSync(path) ? readFileSync(path, 'utf8') : '']])
     }
   }
 }
 
 t.test('a rotation from the new key to the end', async t => {
-  const { cio, put, rotate, held, record } = await operator(t)
+  const { cio, put, rotate, finish, status, kept } = await operator(t)
   put('cio-api-key-v2', NEW)
   cio.trackKeys.set(`site:${NEW}`, 4711)
 
-  const dry = await rotate('--dry-run')
-  t.match(dry, { code: 0, stdout: /accepted, workspace 4711/ })
-  t.match(dry.stdout, /nothing was changed/)
-  t.equal(held()['cio-api-key'], OLD)
-  t.equal(record(), '')
+  const before = kept()
+  t.match(await rotate({ dryRun: true }), { outcome: 'would_do' })
+  t.same(kept(), before)
 
-  const switched = await rotate('--probe', 'identify')
-  t.match(switched, { code: 0, stdout: /Revoke the old key .* after 2/ })
+  const switched = await rotate({ identify: true })
+  t.match(switched, { outcome: 'done', next: [/Restart/, /Revoke the old key .* after 2/, /rotate finish/] })
   t.match(cio.requests.slice(-3), [
     'PUT /api/v1/customers/rotation-test 200',
     'DELETE /api/v1/customers/rotation-test 200',
     'GET /api/v1/accounts/region 200'
   ])
   t.equal(cio.people.size, 0)
-  t.match(held(), { 'cio-api-key': NEW, 'cio-api-key.previous': OLD })
-  t.match(await rotate('status'), { code: 0, stdout: /drains until/ })
+  t.match(kept(), { 'cio-api-key': NEW, 'cio-api-key.previous': OLD })
+  t.match(await status(), { due: false, advice: /drains until/ })
 
-  const before = { held: held(), record: record() }
-  t.match(await rotate(), { code: 0, stdout: /in use already, since 2/ }, 'run twice')
-  t.same({ held: held(), record: record() }, before, 'is harmless')
+  const after = kept()
+  t.match(await rotate(), {
+    outcome: 'nothing_to_do',
+    steps: [{}, {}, { detail: /in use already, since 2/ }]
+  })
+  t.same(kept(), after, 'run twice is harmless')
 
-  const early = await rotate('finish')
-  t.match(early, { code: 1, stdout: /it still works/ })
-  t.equal(held()['cio-api-key.previous'], OLD)
+  const early = await finish()
+  t.match(early, { outcome: 'failed', steps: [{ ok: true }, { ok: false, detail: /it still works/ }] })
+  t.same(kept(), after)
+  cio.answer = { status: 500, body: '{}' }
+  t.match(await finish(), { outcome: 'impossible' }, 'an answer that proves nothing')
+  t.same(kept(), after)
+  cio.answer = undefined
 
   cio.trackKeys.delete(`site:${OLD}`)
-  t.match(await rotate('finish', '--dry-run'), { code: 0, stdout: /would be forgotten/ })
-  t.equal(held()['cio-api-key.previous'], OLD)
-  t.match(await rotate('finish'), { code: 0, stdout: /refused \(401\)[\s\S]*is gone/ })
-  t.notHas(held(), { 'cio-api-key.previous': OLD })
-  t.match(await rotate('finish'), { code: 0, stdout: /Nothing to do/ }, 'run twice')
-  t.match(await rotate('status'), { code: 0, stdout: /nothing under way/ })
-  for (const text of [switched.stdout, early.stdout, record()]) {
+  t.match(await finish(true), { outcome: 'would_do' })
+  t.same(kept(), after)
+  const finished = await finish()
+  t.match(finished, { outcome: 'done' })
+  t.notHas(kept(), { 'cio-api-key.previous': OLD })
+  t.match(await finish(), { outcome: 'nothing_to_do' }, 'run twice')
+  t.match(await status(), { due: false, advice: 'nothing under way' })
+  for (const text of [JSON.stringify([switched, early, finished]), after['record'], kept()['record']]) {
     t.notMatch(text, OLD)
     t.notMatch(text, NEW)
   }
 })
 
+t.test('the key in use must work before the old one is forgotten', async t => {
+  const { cio, put, rotate, finish, kept } = await operator(t)
+  put('cio-api-key-v2', NEW)
+  cio.trackKeys.set(`site:${NEW}`, 4711)
+  await rotate()
+  cio.trackKeys.clear()
+  const before = kept()
+  t.match(await finish(), { outcome: 'failed', steps: [{ ok: false, detail: 'refused (401)' }] })
+  t.same(kept(), before)
+})
+
 t.test('a key with a site id of its own is switched together with it', async t => {
-  const { cio, put, rotate, held } = await operator(t)
+  const { cio, put, rotate, finish, kept } = await operator(t)
   put('cio-api-key-v2', NEW)
   put('cio-site-id-v2', 'site-2')
   cio.trackKeys.set(`site-2:${NEW}`, 4711)
-  t.match(await rotate(), { code: 0 })
-  t.match(held(), { 'cio-api-key': NEW, 'cio-site-id': 'site-2', 'cio-site-id.previous': 'site' })
+  t.match(await rotate(), { outcome: 'done' })
+  t.match(kept(), { 'cio-api-key': NEW, 'cio-site-id': 'site-2', 'cio-site-id.previous': 'site' })
   cio.trackKeys.delete(`site:${OLD}`)
-  t.match(await rotate('finish'), { code: 0 })
-  t.notHas(held(), { 'cio-site-id.previous': 'site' })
+  t.match(await finish(), { outcome: 'done' })
+  t.notHas(kept(), { 'cio-site-id.previous': 'site' })
 })
 
-t.test('a status is due once the drain period is over', async t => {
-  const { cio, put, rotate } = await operator(t)
+t.test('a site id that was switched is switched back when its key can not be', async t => {
+  const { cio, put, rotate, kept, secrets } = await operator(t)
+  put('cio-api-key-v2', NEW)
+  put('cio-site-id-v2', 'site-2')
+  cio.trackKeys.set(`site-2:${NEW}`, 4711)
+  renameSync(join(secrets, 'cio-api-key'), join(secrets, 'elsewhere'))
+  symlinkSync('elsewhere', join(secrets, 'cio-api-key'))
+  const before = kept()
+  t.match(await rotate(), { outcome: 'impossible', next: ['Nothing was changed.'] })
+  t.same(kept(), before)
+})
+
+t.test('it is due once the drain period is over', async t => {
+  const { cio, put, rotate, status } = await operator(t)
   put('cio-api-key-v2', NEW)
   cio.trackKeys.set(`site:${NEW}`, 4711)
-  t.match(await rotate('--drain', '0s'), { code: 0 })
-  t.match(await rotate('status', '--json'), { code: 1, stdout: /"due":true/ })
+  await rotate({ drainSeconds: 0 })
+  t.match(await status(), { due: true, advice: /revoke .* at Customer.io/ })
 })
 
 t.test('a step that fails changes nothing and says what to do', async t => {
@@ -206,7 +238,7 @@ t.test('a step that fails changes nothing and says what to do', async t => {
       { outcome: 'failed', step: 'compare', says: /rotate finish/ }
     ],
     [
-      'the place of the old key can not be written',
+      'the place of the old key can not be read',
       ({ put, cio, secrets }) => {
         put('cio-api-key-v2', NEW)
         put('cio-site-id-v2', 'site-2')
@@ -220,47 +252,21 @@ t.test('a step that fails changes nothing and says what to do', async t => {
     await t.test(name, async t => {
       const one = await operator(t)
       arrange(one)
-      const before = (): unknown => [one.env, one.record(), readdirSync(one.secrets).sort()]
-      const held = before()
-      const report = await one.rotateHere()
+      const before = one.kept()
+      const report = await one.rotate()
       t.equal(report.outcome, outcome)
       t.equal(report.steps.find(({ ok }) => !ok)?.step, step)
       t.match(JSON.stringify(report), says)
-      t.same(before(), held, 'nothing has changed')
-      t.equal(readFileSync(join(one.secrets, 'cio-api-key'), 'utf8').trim(), OLD)
-      t.equal(readFileSync(join(one.secrets, 'cio-site-id'), 'utf8').trim(), 'site')
+      t.same(one.kept(), before, 'nothing has changed')
     })
   }
 })
 
 t.test('a revoked old key is no obstacle for who says so', async t => {
-  const { cio, put, rotateHere, held } = await operator(t)
+  const { cio, put, rotate, kept } = await operator(t)
   put('cio-api-key-v2', NEW)
   cio.trackKeys.clear()
   cio.trackKeys.set(`site:${NEW}`, 4711)
-  t.match(await rotateHere(true), { outcome: 'done' })
-  t.equal(held()['cio-api-key'], NEW)
-})
-
-t.test('a key in the environment is proven, but only the operator can switch it', async t => {
-  const { cio, env } = await operator(t)
-  cio.trackKeys.set(`site:${NEW}`, 4711)
-  const { CIO_API_KEY_FILE: _, ...rest } = env
-  const run = await runCli(['rotate'], { ...rest, CIO_API_KEY: OLD, CIO_API_KEY_V2: NEW })
-  t.match(run, {
-    code: 2,
-    stdout:
-      /ok {4}ask Customer.io about the new key[\s\S]*FAIL {2}switch: CIO_API_KEY stands in the environment/
-  })
-})
-
-t.test('what is missing is named', async t => {
-  const runs = [
-    [['rotate'], {}, /CIO_SITE_ID is missing/],
-    [['rotate'], { CIO_SITE_ID: 'site' }, /CIO_API_KEY is missing/],
-    [['rotate', 'everything'], {}, /no such rotation/],
-    [['rotate', '--drain', 'long'], {}, /--drain long: give a number/]
-  ] as const
-  const ended = await Promise.all(runs.map(([args, env]) => runCli(args, env)))
-  for (const [index, run] of ended.entries()) t.match(run, { code: 2, stderr: runs[index]?.[2] })
+  t.match(await rotate({ oldRevoked: true }), { outcome: 'done' })
+  t.equal(kept()['cio-api-key'], NEW)
 })
