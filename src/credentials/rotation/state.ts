@@ -10,7 +10,7 @@ const begun = z.object({
   oldKey: z.string().optional(),
   newKey: z.string()
 })
-const trackKey = begun.extend({ drainSeconds: z.number(), workspace: z.string() })
+const trackKey = begun.extend({ drainSeconds: z.number(), workspace: z.string().optional() })
 const webhookKey = begun.extend({ quietSeconds: z.number() })
 const finished = z.object({
   what: z.string(),

@@ -42,8 +42,7 @@ export async function trackKeyStatus(rotation: TrackKeyRotation): Promise<TrackK
   const known = begun?.newKey === current.id ? begun : undefined
   const revokeAfter = known && dueAt(known.switchedAt, known.drainSeconds)
   const due =
-    previous !== undefined &&
-    (revokeAfter === undefined || Date.parse(revokeAfter) <= rotation.now().getTime())
+    previous !== undefined && revokeAfter !== undefined && Date.parse(revokeAfter) <= rotation.now().getTime()
   return {
     current: current.id,
     previous: previous?.id,
@@ -55,7 +54,9 @@ export async function trackKeyStatus(rotation: TrackKeyRotation): Promise<TrackK
         ? 'nothing under way'
         : due
           ? `revoke ${previous.id} at Customer.io, then: cio-webhook rotate finish`
-          : `${previous.id} drains until ${revokeAfter}`
+          : revokeAfter === undefined
+            ? `${previous.id} is kept, no rotation here has put it there: revoke it once nothing uses it, then: cio-webhook rotate finish`
+            : `${previous.id} drains until ${revokeAfter}`
   }
 }
 

@@ -69,11 +69,20 @@ export function rotateTrackKey(
     })
 
     if (fresh.apiKey.equals(held.apiKey)) {
-      const switchedAt = state.trackKey?.newKey === fresh.apiKey.id ? state.trackKey.switchedAt : undefined
-      await steps.run('compare', async () => [
-        undefined,
-        `the new key is in use already${switchedAt === undefined ? '' : `, since ${switchedAt}`}`
-      ])
+      const known = state.trackKey?.newKey === fresh.apiKey.id ? state.trackKey.switchedAt : undefined
+      await steps.run('compare', async () => {
+        if (known !== undefined) return [undefined, `the new key is in use already, since ${known}`]
+        // The record was lost, or could not be written: the drain period begins anew, never too early.
+        if (held.previous !== undefined && !options.dryRun) {
+          const ids = { oldKey: held.previous.id, newKey: fresh.apiKey.id }
+          const { drainSeconds } = options
+          await record.write({
+            ...state,
+            trackKey: { switchedAt: now().toISOString(), ...ids, drainSeconds }
+          })
+        }
+        return [undefined, 'the new key is in use already']
+      })
       return steps.done('nothing_to_do', ['See `cio-webhook rotate status`.'])
     }
     await steps.run('compare', async () => {

@@ -59,6 +59,7 @@ async function operator(t: Test) {
     cio,
     put,
     secrets,
+    record: join(data, 'rotation.json'),
     rotate: (given: Partial<TrackKeyOptions> = {}) => rotateTrackKey(rotation, { ...options, ...given }),
     finish: (dryRun = false) => finishTrackKey(rotation, dryRun),
     status: () => trackKeyStatus(rotation),
@@ -260,6 +261,17 @@ t.test('a step that fails changes nothing and says what to do', async t => {
       t.same(one.kept(), before, 'nothing has changed')
     })
   }
+})
+
+t.test('a record that was lost is written anew, and the drain period begins again', async t => {
+  const { cio, put, rotate, status, record } = await operator(t)
+  put('cio-api-key-v2', NEW)
+  cio.trackKeys.set(`site:${NEW}`, 4711)
+  await rotate()
+  rmSync(record)
+  t.match(await status(), { due: false, revokeAfter: undefined, advice: /once nothing uses it/ })
+  t.match(await rotate(), { outcome: 'nothing_to_do' })
+  t.match(await status(), { due: false, advice: /drains until/ })
 })
 
 t.test('a revoked old key is no obstacle for who says so', async t => {
