@@ -31,7 +31,7 @@ cio-site-id-v2.
   --old-revoked      the old Track API key is revoked already: do not compare the workspaces
   --source NAME      whose signing key (default)
   --quiet TIME       how long the old signing key must not have been seen before it may go (24h)
-  --wait TIME        how long to wait for the replicas (60s)
+  --wait TIME        how long to wait for the replicas (120s)
   --now              let the old signing key go without looking at the deliveries
   --dry-run          ask and compare, change nothing
   --json             the report as JSON
@@ -47,7 +47,7 @@ Exit code 0: done, or nothing to do. 1: a key was refused, or it is not time yet
         probe: { type: 'string' },
         drain: { type: 'string', default: DAY },
         quiet: { type: 'string' },
-        wait: { type: 'string', default: '60s' },
+        wait: { type: 'string', default: '120s' },
         source: { type: 'string', default: 'default' },
         'old-revoked': { type: 'boolean', default: false },
         now: { type: 'boolean', default: false },
