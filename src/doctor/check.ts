@@ -1,6 +1,15 @@
 import type { Endpoint } from './endpoint.ts'
 
-export type Area = 'reach' | 'signature' | 'time' | 'once' | 'address' | 'body' | 'oddities' | 'http' | 'answers'
+export type Area =
+  | 'reach'
+  | 'signature'
+  | 'time'
+  | 'once'
+  | 'address'
+  | 'body'
+  | 'oddities'
+  | 'http'
+  | 'answers'
 
 /**
  * - `well`: what is expected was seen

@@ -55,15 +55,12 @@ export interface EndpointOptions {
   /** Unix milliseconds. */
   readonly now: () => number
   readonly answerTimeoutMs?: number
-  /** Deliveries of one id at a time. */
-  readonly burst?: number
   /** A certificate authority to believe besides the known ones, as PEM. */
   readonly ca?: string
 }
 
 const USER_AGENT = 'cio-webhook-doctor'
 const ANSWER_TIMEOUT_MS = 8000
-const DEFAULT_BURST = 20
 
 const inside = new BlockList()
 for (const [network, prefix] of [
@@ -83,7 +80,6 @@ inside.addSubnet('fe80::', 10, 'ipv6')
 export class Endpoint {
   readonly url: URL
   readonly key: string | undefined
-  readonly burst: number
   readonly ca: string | undefined
   readonly heard: Heard[] = []
   standing: Standing = 'unknown'
@@ -102,7 +98,6 @@ export class Endpoint {
   constructor(options: EndpointOptions) {
     this.url = options.url
     this.key = options.key
-    this.burst = options.burst ?? DEFAULT_BURST
     this.ca = options.ca
     this.#now = options.now
     this.#answerTimeoutMs = options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS
@@ -157,7 +152,10 @@ export class Endpoint {
 
   /** Signed and posted: what should be accepted. */
   deliver(body: Buffer = this.event(), options: PostOptions & SigningOptions = {}): Promise<Reply> {
-    return this.post(body, { ...options, headers: [...this.signed(body, options), ...(options.headers ?? [])] })
+    return this.post(body, {
+      ...options,
+      headers: [...this.signed(body, options), ...(options.headers ?? [])]
+    })
   }
 
   post(body: Buffer, options: PostOptions = {}): Promise<Reply> {

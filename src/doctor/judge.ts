@@ -69,12 +69,14 @@ export function worst(findings: readonly Finding[]): Finding {
 /** Several deliveries of one id: all answered, one kept. */
 export function judgeOnce(replies: readonly Reply[], id: string): Finding {
   const bad = replies.find(reply => !isAccepted(reply) && statusOf(reply) !== 503)
-  if (bad !== undefined) return wrong(`One of ${replies.length} got this: ${tell(bad)}. A retry must be answered 2xx.`)
+  if (bad !== undefined)
+    return wrong(`One of ${replies.length} got this: ${tell(bad)}. A retry must be answered 2xx.`)
   const outcomes = replies.map(outcomeOf)
   const accepted = outcomes.filter(outcome => outcome === 'accepted').length
   const away = replies.filter(reply => statusOf(reply) === 503).length
   const untold = replies.some((reply, index) => isAccepted(reply) && outcomes[index] === undefined)
-  if (accepted > 1) return wrong(`${accepted} of ${replies.length} deliveries of one event are accepted as new.`)
+  if (accepted > 1)
+    return wrong(`${accepted} of ${replies.length} deliveries of one event are accepted as new.`)
   if (untold) {
     return unjudged(
       `All are answered 2xx, but the answers don't tell a new event from a duplicate. Look whether your consumers got ${id} once.`
@@ -82,9 +84,13 @@ export function judgeOnce(replies: readonly Reply[], id: string): Finding {
   }
   if (accepted === 1 || away > 0) {
     const later = away > 0 ? `, ${away} asked to come again (503)` : ''
-    return well(`${replies.length} deliveries of one event: ${accepted} accepted${later}, the others duplicates.`)
+    return well(
+      `${replies.length} deliveries of one event: ${accepted} accepted${later}, the others duplicates.`
+    )
   }
-  return wrong(`Of ${replies.length} deliveries of one new event none is accepted: all are called duplicates.`)
+  return wrong(
+    `Of ${replies.length} deliveries of one new event none is accepted: all are called duplicates.`
+  )
 }
 
 export const isInTime = (reply: Reply): boolean =>

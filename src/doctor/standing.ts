@@ -44,7 +44,7 @@ async function standingOf(endpoint: Endpoint, reply: Reply): Promise<Endpoint['s
   if (isRedirect(reply)) return 'redirected'
   if (reply.kind === 'none') {
     endpoint.diagnosis = `No answer to an authentic delivery: ${tell(reply)}.`
-    return reply.reason === 'timeout' ? 'slow' : 'silent'
+    return 'silent'
   }
   if (!isRefused(reply)) {
     endpoint.diagnosis = `The receiver can't keep events: ${tell(reply)}.`

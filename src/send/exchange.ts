@@ -87,7 +87,12 @@ export async function exchange(spec: Exchange): Promise<Answer | NoAnswer> {
       }
     }
     const reason = timedOut ? 'timeout' : connected ? 'closed' : 'unreachable'
-    return { kind: 'none', reason, code: timedOut ? 'ETIMEDOUT' : code || 'ECONNRESET', durationMs: durationMs() }
+    return {
+      kind: 'none',
+      reason,
+      code: timedOut ? 'ETIMEDOUT' : code || 'ECONNRESET',
+      durationMs: durationMs()
+    }
   } finally {
     clearTimeout(timer)
     if (spec.agent === undefined) request.destroy()
@@ -96,9 +101,7 @@ export async function exchange(spec: Exchange): Promise<Answer | NoAnswer> {
 
 function open({ url, method, headers, declaredBytes, agent, verifyCertificate }: Exchange): ClientRequest {
   const framing: Header =
-    declaredBytes === undefined
-      ? ['transfer-encoding', 'chunked']
-      : ['content-length', String(declaredBytes)]
+    declaredBytes === undefined ? ['transfer-encoding', 'chunked'] : ['content-length', String(declaredBytes)]
   const all: Header[] = [['host', url.host], ...headers]
   // A body of no bytes on a method that has none needs no framing.
   if (declaredBytes !== 0 || method === 'POST') all.push(framing)
@@ -157,5 +160,7 @@ async function read(response: IncomingMessage): Promise<string> {
 }
 
 function pairs(raw: readonly string[]): readonly Header[] {
-  return raw.flatMap((name, index) => (index % 2 === 0 ? [[name.toLowerCase(), raw[index + 1] ?? ''] as const] : []))
+  return raw.flatMap((name, index) =>
+    index % 2 === 0 ? [[name.toLowerCase(), raw[index + 1] ?? ''] as const] : []
+  )
 }
