@@ -33,7 +33,10 @@ export interface Habits {
   /** What a refusal says besides. */
   refusal: (expected: string, claimed: string) => Record<string, unknown>
   health: Record<string, unknown>
-  methods: readonly string[]
+  /** What PUT, GET and the like are answered. */
+  otherMethods: number
+  /** Does a signature over the body alone count too? */
+  bodyScheme: boolean
   tells: boolean
 }
 
@@ -45,7 +48,8 @@ export interface Receiver {
   close(): Promise<void>
 }
 
-const BODY_TIMEOUT_MS = 3000
+/** Longer than the second over which the doctor spreads a slow body. */
+const BODY_TIMEOUT_MS = 1600
 
 function rightHabits(): Habits {
   const known = new Set<string>()
@@ -70,7 +74,8 @@ function rightHabits(): Habits {
     metricsFor: () => false,
     refusal: () => ({}),
     health: { status: 'ok' },
-    methods: ['POST'],
+    otherMethods: 405,
+    bodyScheme: false,
     tells: true
   }
 }
@@ -126,7 +131,7 @@ export async function startReceiver(
       response.setHeader('location', habits.redirectTo)
       return say(response, 308, {})
     }
-    if (!habits.methods.includes(request.method ?? '')) return say(response, 405, { error: 'POST only' })
+    if (request.method !== 'POST') return say(response, habits.otherMethods, {})
     if (!habits.allowed(habits.addressOf(request)))
       return say(response, 403, { error: 'no', code: 'CIO_SOURCE_FORBIDDEN' })
     if (Number(request.headers['content-length'] ?? 0) > habits.limitBytes)
@@ -141,12 +146,15 @@ export async function startReceiver(
     if (habits.verifies) {
       const timestamp = String(request.headers['x-cio-timestamp'] ?? '')
       const claimed = String(request.headers['x-cio-signature'] ?? '')
-      const mac = createHmac('sha256', habits.key).update(habits.signedBytes(timestamp, body)).digest('hex')
+      const bodyAlone = habits.bodyScheme && request.headers['x-cio-timestamp'] === undefined
+      const mac = createHmac('sha256', habits.key)
+        .update(bodyAlone ? body : habits.signedBytes(timestamp, body))
+        .digest('hex')
       const expected = habits.prefix + mac
       if (
         claimed === '' ||
         !habits.matches(expected, claimed) ||
-        !habits.isFresh(timestamp, Date.now() / 1000)
+        !(bodyAlone || habits.isFresh(timestamp, Date.now() / 1000))
       ) {
         return say(response, 401, { error: 'no', ...habits.refusal(expected, claimed) })
       }
