@@ -11,7 +11,7 @@ export function toJunit(examination: Examination): string {
   const totals = `tests="${results.length}" failures="${count('wrong')}" errors="0" skipped="${count('unjudged')}" time="${seconds(durationMs)}"`
   return `<?xml version="1.0" encoding="UTF-8"?>
 <testsuites ${totals}>
-  <testsuite name="${escape(`cio-webhook doctor ${url}`)}" ${totals}>
+  <testsuite name="${escapeXml(`cio-webhook doctor ${url}`)}" ${totals}>
 ${results.map(testCase).join('\n')}
   </testsuite>
 </testsuites>
@@ -19,19 +19,19 @@ ${results.map(testCase).join('\n')}
 }
 
 function testCase({ check, status, saw, durationMs }: Result): string {
-  const head = `    <testcase classname="doctor.${check.area}" name="${escape(`${check.id}: ${check.title}`)}" time="${seconds(durationMs)}"`
+  const head = `    <testcase classname="doctor.${check.area}" name="${escapeXml(`${check.id}: ${check.title}`)}" time="${seconds(durationMs)}"`
   switch (status) {
     case 'wrong':
       return `${head}>
-      <failure message="${escape(saw)}">${escape(`${saw}\nWhy it matters: ${check.why}\nHow to mend it: ${check.mend}`)}</failure>
+      <failure message="${escapeXml(saw)}">${escapeXml(`${saw}\nWhy it matters: ${check.why}\nHow to mend it: ${check.mend}`)}</failure>
     </testcase>`
     case 'unjudged':
       return `${head}>
-      <skipped message="${escape(saw)}"/>
+      <skipped message="${escapeXml(saw)}"/>
     </testcase>`
     case 'note':
       return `${head}>
-      <system-out>${escape(`Note: ${saw}`)}</system-out>
+      <system-out>${escapeXml(`Note: ${saw}`)}</system-out>
     </testcase>`
     case 'well':
       return `${head}/>`
@@ -49,7 +49,7 @@ const entities: Readonly<Record<string, string>> = {
 }
 
 /** For attributes and text. What XML 1.0 can't hold at all becomes a replacement character. */
-function escape(text: string): string {
+function escapeXml(text: string): string {
   return text
     .toWellFormed()
     .replace(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, '\ufffd')

@@ -74,6 +74,8 @@ export async function exchange(spec: Exchange): Promise<Answer | NoAnswer> {
     void write(request, spec.body, answered)
     const response = await answered
     if (response !== undefined) {
+      // A kept connection goes back to its agent, and is no longer the answer's.
+      const { remoteAddress } = response.socket
       const body = await read(response)
       if (!timedOut) {
         return {
@@ -82,7 +84,7 @@ export async function exchange(spec: Exchange): Promise<Answer | NoAnswer> {
           headers: pairs(response.rawHeaders),
           body,
           durationMs: durationMs(),
-          remoteAddress: response.socket.remoteAddress
+          remoteAddress
         }
       }
     }
