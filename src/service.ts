@@ -12,7 +12,6 @@ import { createMetrics } from './ops/metrics.ts'
 import { connectRedis, type RedisAddress } from './redis/connect.ts'
 import { durabilityWait, inspectServers, type ServerFacts, unfit } from './redis/durability.ts'
 import { monitorRedis } from './redis/monitor.ts'
-import { compileSanitizer } from './sanitize/sanitize.ts'
 
 export interface Service {
   readonly port: number
@@ -35,6 +34,8 @@ export interface ServiceOptions {
 
 /** How long the start waits for Redis before it goes on without: deliveries get 503 until it is there. */
 const FIRST_CONTACT_MS = 2500
+
+const HANG_UP_INTERVAL_MS = 50
 
 /** @throws ConfigError when the Redis that answers can't do what the configuration asks */
 export async function startService(options: ServiceOptions): Promise<Service> {
@@ -107,10 +108,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   })
   const app = await buildApp({
     config,
-    sanitizer: compileSanitizer(config.privacy.policy, {
-      redactFields: config.privacy.redactFields,
-      hashKey: config.privacy.hashKey?.reveal()
-    }),
+    sanitizer: config.sanitizer,
     eventLog,
     metrics,
     log,
@@ -131,7 +129,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       draining = true
     },
     close: async () => {
+      // What was in flight becomes idle once it is answered, and would be kept alive.
+      const hangUp = setInterval(() => app.server.closeIdleConnections(), HANG_UP_INTERVAL_MS)
       await app.close()
+      clearInterval(hangUp)
       await metricsApp?.close()
       await retention.stop()
       monitor.stop()
