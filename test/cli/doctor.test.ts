@@ -5,7 +5,7 @@ import { UsageError } from '../../src/cli/command.ts'
 import { doctorCommand } from '../../src/cli/doctor.ts'
 import { ConfigError } from '../../src/errors.ts'
 import { startReceiver } from '../doctor/receiver.ts'
-import { runCommand } from '../helpers/command.ts'
+import { runToEnd } from '../helpers/command.ts'
 import { freePort, temporaryFolder } from '../helpers/server.ts'
 import { KEY } from '../helpers/sign.ts'
 
@@ -17,7 +17,7 @@ const env = { CIO_WEBHOOK_SECRET: KEY }
 t.test('a sound receiver: nothing is wrong, and the command ends with 0', async t => {
   const receiver = await startReceiver()
   t.teardown(() => receiver.close())
-  const { code, stdout, stderr } = await runCommand(['doctor', receiver.url.href, ...QUICK], env)
+  const { code, stdout, stderr } = await runToEnd(['doctor', receiver.url.href, ...QUICK], env)
   t.equal(code, 0)
   t.equal(stderr, '')
   t.match(stdout, 'Nothing is wrong: ')
@@ -31,7 +31,7 @@ t.test(
     const receiver = await startReceiver({ isNew: async () => true })
     t.teardown(() => receiver.close())
     const junit = join(folder, 'report.xml')
-    const { code, stdout } = await runCommand(['doctor', receiver.url.href, ...QUICK, '--junit', junit], env)
+    const { code, stdout } = await runToEnd(['doctor', receiver.url.href, ...QUICK, '--junit', junit], env)
     t.equal(code, 1)
     t.match(
       stdout,
@@ -55,7 +55,7 @@ t.test('as JSON the report says the same, the key being in a file', async t => {
   t.teardown(() => receiver.close())
   const file = join(folder, 'key')
   writeFileSync(file, `${KEY}\n`)
-  const { code, stdout } = await runCommand(['doctor', receiver.url.href, ...QUICK, '--json'], {
+  const { code, stdout } = await runToEnd(['doctor', receiver.url.href, ...QUICK, '--json'], {
     CIO_WEBHOOK_SECRET_FILE: file
   })
   t.equal(code, 1)
@@ -69,10 +69,10 @@ t.test('as JSON the report says the same, the key being in a file', async t => {
 t.test('a plan is shown without a key and without a request', async t => {
   const receiver = await startReceiver()
   t.teardown(() => receiver.close())
-  const human = await runCommand(['doctor', receiver.url.href, '--plan', '--burst', '7'])
+  const human = await runToEnd(['doctor', receiver.url.href, '--plan', '--burst', '7'])
   t.equal(human.code, 0)
   t.match(human.stdout, /burst \(8\)\n {2}sends one event, 7 times/)
-  const machine = await runCommand(['doctor', receiver.url.href, '--plan', '--json', '--read-only'])
+  const machine = await runToEnd(['doctor', receiver.url.href, '--plan', '--json', '--read-only'])
   const { checks } = JSON.parse(machine.stdout) as { checks: { id: string }[] }
   t.notOk(checks.some(({ id }) => id === 'authentic'))
   t.same(receiver.requests, [])
@@ -81,7 +81,7 @@ t.test('a plan is shown without a key and without a request', async t => {
 t.test('read-only it needs no key, and nothing is kept', async t => {
   const receiver = await startReceiver()
   t.teardown(() => receiver.close())
-  const { code, stdout } = await runCommand(['doctor', receiver.url.href, '--read-only', ...QUICK])
+  const { code, stdout } = await runToEnd(['doctor', receiver.url.href, '--read-only', ...QUICK])
   t.equal(code, 0)
   t.match(stdout, ', read-only\n')
   t.same(receiver.kept, [])
@@ -122,7 +122,7 @@ for (const [name, args, environment, message] of refusals) {
 }
 
 t.test('an address where nobody listens: one line says so, and the command ends with 2', async t => {
-  const { code, stderr } = await runCommand(['doctor', `http://127.0.0.1:${await freePort()}/`], env)
+  const { code, stderr } = await runToEnd(['doctor', `http://127.0.0.1:${await freePort()}/`], env)
   t.equal(code, 2)
   t.match(stderr, /can't be reached \(ECONNREFUSED\)\n$/)
 })

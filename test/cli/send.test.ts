@@ -2,7 +2,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { sendCommand } from '../../src/cli/send.ts'
-import { runCommand } from '../helpers/command.ts'
+import { runToEnd } from '../helpers/command.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { freePort, temporaryFolder } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
@@ -26,7 +26,7 @@ t.beforeEach(async () => {
 })
 
 t.test('without options one sample goes to the service on this machine', async t => {
-  const { code, stdout, stderr } = await runCommand(['send'], env)
+  const { code, stdout, stderr } = await runToEnd(['send'], env)
   t.equal(code, 0)
   t.equal(stderr, '')
   t.match(stdout, /^1 delivery to http:\/\/localhost:\d+\/api\/cio\/webhook in/)
@@ -35,7 +35,7 @@ t.test('without options one sample goes to the service on this machine', async t
 })
 
 t.test('all samples are accepted, each under its type', async t => {
-  const { code, stdout } = await runCommand(['send', '--type', 'all', '--count', '69', '--json'], env)
+  const { code, stdout } = await runToEnd(['send', '--type', 'all', '--count', '69', '--json'], env)
   t.equal(code, 0)
   t.match(JSON.parse(stdout), {
     deliveries: 69,
@@ -46,7 +46,7 @@ t.test('all samples are accepted, each under its type', async t => {
 })
 
 t.test('the share of duplicates is told apart by the service', async t => {
-  const { stdout } = await runCommand(['send', '--count', '100', '--duplicates', '10%', '--json'], env)
+  const { stdout } = await runToEnd(['send', '--count', '100', '--duplicates', '10%', '--json'], env)
   t.same(JSON.parse(stdout).outcomes, { accepted: 90, duplicate: 10 })
   t.equal((await entries()).length, 90)
 })
@@ -54,8 +54,8 @@ t.test('the share of duplicates is told apart by the service', async t => {
 t.test('a file goes as it is, standard input too, under either scheme', async t => {
   const file = join(folder, 'event.json')
   writeFileSync(file, '{ "event_id": "from-a-file", "object_type": "sms", "metric": "sent" }\n')
-  t.equal((await runCommand(['send', '--file', file], env)).code, 0)
-  const again = await runCommand(['send', '--file', '-', '--scheme', 'body'], env, 'no JSON at all')
+  t.equal((await runToEnd(['send', '--file', file], env)).code, 0)
+  const again = await runToEnd(['send', '--file', '-', '--scheme', 'body'], env, 'no JSON at all')
   t.match(again.stdout, '1 parked')
   t.match(await entries(), [{ type: 'io.customer.sms.sent', event: { id: 'from-a-file' } }])
   t.equal((await entries('cio:parked:{0}')).length, 1)
@@ -64,25 +64,25 @@ t.test('a file goes as it is, standard input too, under either scheme', async t 
 t.test('a file sent several times is several events, byte for byte it is one', async t => {
   const file = join(folder, 'event.json')
   writeFileSync(file, '{"event_id":"one","object_type":"sms","metric":"sent"}')
-  const many = await runCommand(['send', '--file', file, '--count', '5', '--json'], env)
+  const many = await runToEnd(['send', '--file', file, '--count', '5', '--json'], env)
   t.same(JSON.parse(many.stdout).outcomes, { accepted: 5 })
-  const one = await runCommand(['send', '--file', file, '--count', '5', '--verbatim', '--json'], env)
+  const one = await runToEnd(['send', '--file', file, '--count', '5', '--verbatim', '--json'], env)
   t.same(JSON.parse(one.stdout).outcomes, { accepted: 1, duplicate: 4 })
 })
 
 t.test('the key a development start has made is found in its folder', async t => {
   writeFileSync(join(folder, 'webhook_secret'), `${KEY}\n`)
-  t.equal((await runCommand(['send'], { PORT: env.PORT, DATA_DIR: folder })).code, 0)
-  const production = await runCommand(['send'], { PORT: env.PORT, DATA_DIR: folder, NODE_ENV: 'production' })
+  t.equal((await runToEnd(['send'], { PORT: env.PORT, DATA_DIR: folder })).code, 0)
+  const production = await runToEnd(['send'], { PORT: env.PORT, DATA_DIR: folder, NODE_ENV: 'production' })
   t.equal(production.code, 2)
   t.match(production.stderr, 'CIO_WEBHOOK_SECRET is missing')
 })
 
 t.test('a refused delivery ends the command with 1, no answer with 2', async t => {
-  const refused = await runCommand(['send'], { ...env, CIO_WEBHOOK_SECRET: 'another' })
+  const refused = await runToEnd(['send'], { ...env, CIO_WEBHOOK_SECRET: 'another' })
   t.equal(refused.code, 1)
   t.match(refused.stdout, / {2}401 +1\n/)
-  const nobody = await runCommand(['send', `http://127.0.0.1:${await freePort()}/`], env)
+  const nobody = await runToEnd(['send', `http://127.0.0.1:${await freePort()}/`], env)
   t.equal(nobody.code, 2)
   t.match(nobody.stdout, 'ECONNREFUSED')
 })
@@ -113,7 +113,7 @@ for (const [name, args, message] of refusals) {
 }
 
 t.test('the list of samples needs no key', async t => {
-  const { code, stdout } = await runCommand(['send', '--list'])
+  const { code, stdout } = await runToEnd(['send', '--list'])
   t.equal(code, 0)
   t.equal(stdout.trim().split('\n').length, 69)
 })

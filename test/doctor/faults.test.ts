@@ -1,7 +1,10 @@
 import { timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { Endpoint } from '../../src/doctor/endpoint.ts'
 import { examine, type Result } from '../../src/doctor/examine.ts'
+import { tlsChecks } from '../../src/doctor/tls-checks.ts'
 import { publishedAddresses } from '../../src/receive/published-addresses.ts'
 import { KEY, unixNow } from '../helpers/sign.ts'
 import { type Habits, objectOf, startReceiver } from './receiver.ts'
@@ -26,6 +29,18 @@ const bySignature = (): Habits['isNew'] => {
   return async (_id, request) => {
     const signature = text(request.headers['x-cio-signature'])
     return !signatures.has(signature) && signatures.add(signature) !== undefined
+  }
+}
+
+/** Remembers a delivery as soon as its headers are there. */
+const hasty = (): Pick<Habits, 'isNew' | 'onStart'> => {
+  const first = new Map<string, IncomingMessage>()
+  const signature = ({ headers }: IncomingMessage): string => text(headers['x-cio-signature'])
+  return {
+    onStart: request => {
+      if (!first.has(signature(request))) first.set(signature(request), request)
+    },
+    isNew: async (_id, request) => first.get(signature(request)) === request
   }
 }
 
@@ -88,6 +103,17 @@ const faults: readonly (readonly [string, Partial<Habits>, readonly string[]])[]
   ['forgets what it has seen', { isNew: async () => true }, ['replay']],
   ['looks first and remembers later', { isNew: racing() }, ['retry-in-flight', 'burst']],
   ['remembers signatures', { isNew: bySignature() }, ['retry-signed-again', 'retry-in-flight']],
+  [
+    'remembers what it has not read yet',
+    hasty(),
+    ['retry-signed-again', 'retry-in-flight', 'truncated-body']
+  ],
+  [
+    'insists on a declared length',
+    { dislikes: (_body, { headers }) => (headers['transfer-encoding'] === undefined ? undefined : 411) },
+    ['chunked-body']
+  ],
+  ['gives a body no time', { bodyTimeoutMs: 300 }, ['slow-body']],
   [
     'believes the leftmost forwarded address',
     {
@@ -166,14 +192,47 @@ const faults: readonly (readonly [string, Partial<Habits>, readonly string[]])[]
   ['says only 2xx, not what became of the event', { tells: false }, []]
 ]
 
+/** What takes seconds is asked of the sound receiver, and where it is the fault. */
+const slow = ['slow-body', 'stalled-body']
+
 for (const [name, habits, expected] of faults) {
   t.test(`of a receiver that ${name}, exactly that is found wrong`, { buffered: true }, async t => {
     const receiver = await startReceiver(habits)
     t.teardown(() => receiver.close())
-    const { results } = await examine({ url: receiver.url, key: KEY, now: Date.now })
+    const skip = slow.filter(id => expected.length > 0 && !expected.includes(id))
+    const { results } = await examine({ url: receiver.url, key: KEY, now: Date.now }, { skip })
     t.same(wrongIds(results), expected)
   })
 }
 
 const wrongIds = (results: readonly Result[]): readonly string[] =>
   results.filter(({ status }) => status === 'wrong').map(({ check }) => check.id)
+
+t.test('what is no fault is noted: banners, old signatures refused, a body that is waited for', async t => {
+  const receiver = await startReceiver({
+    headers: { 'x-powered-by': 'Express', server: 'nginx/1.22.1' },
+    isFresh: (timestamp, now) => /^\d{1,12}$/.test(timestamp) && Math.abs(now - Number(timestamp)) < 300,
+    bodyTimeoutMs: 60_000
+  })
+  t.teardown(() => receiver.close())
+  const { results } = await examine({ url: receiver.url, key: KEY, now: Date.now })
+  t.same(wrongIds(results), [])
+  t.match(
+    results.filter(({ status }) => status === 'note').map(({ check, saw }) => [check.id, saw]),
+    [
+      ['hour-old', /^Refused: 401/],
+      ['stalled-body', 'The connection is still held after 8 s.'],
+      ['banner', 'Answers say x-powered-by: Express, server: nginx/1.22.1.']
+    ]
+  )
+})
+
+t.test('http to another machine is wrong, https is not', async t => {
+  const [https] = tlsChecks
+  const status = async (url: string) =>
+    (await https?.run(new Endpoint({ url: new URL(url), key: undefined, now: Date.now })))?.status
+  t.equal(await status('http://hooks.example.com/'), 'wrong')
+  t.equal(await status('http://localhost.example.com/'), 'wrong')
+  t.equal(await status('https://hooks.example.com/'), 'well')
+  t.equal(await status('http://[::1]/'), 'well')
+})

@@ -26,6 +26,10 @@ export interface Habits {
   /** What an authentic body that is not liked is answered; `undefined`: it is taken. */
   dislikes: (body: Buffer, request: IncomingMessage) => number | undefined
   limitBytes: number
+  bodyTimeoutMs: number
+  /** Called before the body is read. */
+  onStart: (request: IncomingMessage) => void
+  headers: Record<string, string>
   countsChunks: boolean
   redirectTo: string | undefined
   answerDelayMs: number
@@ -48,9 +52,6 @@ export interface Receiver {
   close(): Promise<void>
 }
 
-/** Longer than the second over which the doctor spreads a slow body. */
-const BODY_TIMEOUT_MS = 1600
-
 function rightHabits(): Habits {
   const known = new Set<string>()
   return {
@@ -68,6 +69,10 @@ function rightHabits(): Habits {
     isNew: async id => !known.has(id) && known.add(id) !== undefined,
     dislikes: () => undefined,
     limitBytes: 5 * 1024 * 1024,
+    // Longer than the second over which the doctor spreads a slow body.
+    bodyTimeoutMs: 1600,
+    onStart: () => {},
+    headers: {},
     countsChunks: true,
     redirectTo: undefined,
     answerDelayMs: 0,
@@ -97,6 +102,7 @@ export async function startReceiver(
       body: Buffer.alloc(0)
     }
     requests.push(seen)
+    for (const [name, value] of Object.entries(habits.headers)) response.setHeader(name, value)
     handle(request, response, seen).catch((error: Error) => {
       if (!response.headersSent) say(response, 500, { error: 'oops', ...habits.refusal('', '') })
       void error
@@ -136,6 +142,7 @@ export async function startReceiver(
       return say(response, 403, { error: 'no', code: 'CIO_SOURCE_FORBIDDEN' })
     if (Number(request.headers['content-length'] ?? 0) > habits.limitBytes)
       return say(response, 413, { error: 'large' })
+    habits.onStart(request)
     const body = await readBody(request)
     if (typeof body === 'number') return say(response, body, { error: 'body' })
     seen.body = body
@@ -171,7 +178,7 @@ export async function startReceiver(
   async function readBody(request: IncomingMessage): Promise<Buffer | number> {
     const chunks: Buffer[] = []
     let bytes = 0
-    const timer = setTimeout(() => request.emit('late'), BODY_TIMEOUT_MS)
+    const timer = setTimeout(() => request.emit('late'), habits.bodyTimeoutMs)
     try {
       return await new Promise((resolve, reject) => {
         request.once('late', () => resolve(408))
