@@ -9,7 +9,8 @@ import { publishedAddresses } from '../../src/receive/published-addresses.ts'
 import { KEY, unixNow } from '../helpers/sign.ts'
 import { type Habits, objectOf, startReceiver } from './receiver.ts'
 
-t.jobs = 3
+t.jobs = 4
+t.setTimeout(180_000)
 
 const known = new Set<unknown>(['email', 'customer', 'push', 'in_app', 'sms', 'whatsapp', 'slack', 'webhook'])
 const text = (value: unknown): string => (Array.isArray(value) ? value.join(',') : String(value ?? ''))
