@@ -35,13 +35,14 @@ export function toText(examination: Examination, look: Look): string {
     `${url}${remoteAddress === undefined ? '' : ` (${remoteAddress})`}${readOnly ? ', read-only' : ''}`
   ]
   let area: Area | undefined
-  for (const result of results) {
+  for (const result of results.filter(({ status }) => status !== 'unjudged')) {
     if (result.check.area !== area) {
       area = result.check.area
       lines.push('', paint(look, 'bold', areas[area]))
     }
     lines.push(...row(result, idWidth, width, look))
   }
+  lines.push(...unjudgedRows(results, width, look))
   const wrong = results.filter(({ status }) => status === 'wrong')
   for (const result of wrong) lines.push('', ...fault(result, width, look))
   lines.push('', sum(results, durationMs))
@@ -56,6 +57,21 @@ function row({ check, status, saw }: Result, idWidth: number, width: number, loo
   return told
     .flatMap(text => wrap(text, width - indent))
     .map((line, index) => (index === 0 ? head : ' '.repeat(indent)) + line)
+}
+
+/** Checks that nothing can be said of, by the reason, which many of them may share. */
+function unjudgedRows(results: readonly Result[], width: number, look: Look): string[] {
+  const unjudged = results.filter(({ status }) => status === 'unjudged')
+  const reasons = [...new Set(unjudged.map(({ saw }) => saw))]
+  if (reasons.length === 0) return []
+  const told = reasons.flatMap(reason => {
+    const ids = unjudged.filter(({ saw }) => saw === reason).map(({ check }) => check.id)
+    return [
+      ...wrap(reason, width - 2).map(line => `  ${line}`),
+      ...wrap(ids.join(', '), width - 4).map(line => `    ${line}`)
+    ]
+  })
+  return ['', paint(look, 'bold', 'Not judged'), ...told]
 }
 
 function fault({ check, saw }: Result, width: number, look: Look): string[] {
@@ -73,8 +89,10 @@ function sum(results: readonly Result[], durationMs: number): string {
   const count = (status: Status): number => results.filter(result => result.status === status).length
   const requests = results.reduce((total, result) => total + result.requests, 0)
   const wrong = count('wrong')
+  const isOpen = results.some(({ check, status }) => check.id === 'authentic' && status === 'unjudged')
+  const nothing = isOpen ? 'Nothing wrong was found, but most is open' : 'Nothing is wrong'
   return [
-    `${wrong === 0 ? 'Nothing is wrong' : `${wrong} wrong`}: ${count('well')} ok`,
+    `${wrong === 0 ? nothing : `${wrong} wrong`}: ${count('well')} ok`,
     `${count('note')} to note`,
     `${count('unjudged')} not judged; ${requests} requests in ${(durationMs / 1000).toFixed(1)} s`
   ].join(', ')

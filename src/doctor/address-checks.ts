@@ -1,6 +1,6 @@
 import { publishedAddresses } from '../receive/published-addresses.ts'
 import type { Header } from '../send/sign.ts'
-import { type Check, type Finding, note, unjudged, well, wrong } from './check.ts'
+import { type Check, type Finding, NOT_ACCEPTED, note, unjudged, well, wrong } from './check.ts'
 import type { Endpoint, Reply } from './endpoint.ts'
 import { isAccepted, isBroken, statusOf, tell } from './judge.ts'
 
@@ -97,8 +97,7 @@ async function askBothOrders(
   strangerFirst: readonly Header[],
   customerIoFirst: readonly Header[]
 ): Promise<Finding> {
-  if (!settled.has(endpoint.standing))
-    return unjudged('Authentic deliveries are not answered as they should be.')
+  if (!settled.has(endpoint.standing)) return unjudged(NOT_ACCEPTED)
   const replies = [
     await ask(endpoint, []),
     await ask(endpoint, strangerFirst),
@@ -133,8 +132,7 @@ async function askBothOrders(
 }
 
 async function askOtherHeaders(endpoint: Endpoint): Promise<Finding> {
-  if (!settled.has(endpoint.standing))
-    return unjudged('Authentic deliveries are not answered as they should be.')
+  if (!settled.has(endpoint.standing)) return unjudged(NOT_ACCEPTED)
   const plain = admitted(await ask(endpoint, []))
   if (plain === undefined) return unjudged('Whether your address is allowed can not be told.')
   const claim = plain ? STRANGER : CUSTOMER_IO

@@ -53,3 +53,7 @@ export const well = (saw: string): Finding => ({ status: 'well', saw })
 export const wrong = (saw: string): Finding => ({ status: 'wrong', saw })
 export const note = (saw: string): Finding => ({ status: 'note', saw })
 export const unjudged = (saw: string): Finding => ({ status: 'unjudged', saw })
+
+/** Why most is left open where an authentic delivery is not accepted. */
+export const NOT_ACCEPTED =
+  'Authentic deliveries from here are not accepted in time, so this can not be told.'

@@ -1,7 +1,7 @@
 import { addressChecks } from './address-checks.ts'
 import { answerChecks } from './answer-checks.ts'
 import { bodyChecks } from './body-checks.ts'
-import { type Check, type Finding, unjudged } from './check.ts'
+import { type Check, type Finding, NOT_ACCEPTED, unjudged } from './check.ts'
 import { Endpoint, type EndpointOptions } from './endpoint.ts'
 import { httpChecks } from './http-checks.ts'
 import { oddityChecks } from './oddity-checks.ts'
@@ -118,7 +118,7 @@ function beforehand(check: Check, endpoint: Endpoint, earlier: readonly Result[]
   const cause = earlier.find(result => result.status === 'wrong' && check.after?.includes(result.check.id))
   if (cause !== undefined) return unjudged(`It would only repeat ${cause.check.id}.`)
   if (check.needs === 'acceptance' && check.id !== authentic.id && endpoint.standing !== 'accepted') {
-    return unjudged('Authentic deliveries from here are not accepted in time, so this can not be told.')
+    return unjudged(NOT_ACCEPTED)
   }
   return undefined
 }

@@ -61,7 +61,7 @@ export function judgeRefused(endpoint: Endpoint, reply: Reply, what = 'It'): Fin
 export function worst(findings: readonly Finding[]): Finding {
   for (const status of ['wrong', 'unjudged', 'note'] as const) {
     const of = findings.filter(finding => finding.status === status)
-    if (of.length > 0) return { status, saw: of.map(({ saw }) => saw).join(' ') }
+    if (of.length > 0) return { status, saw: [...new Set(of.map(({ saw }) => saw))].join(' ') }
   }
   return findings[0] ?? unjudged('Nothing was asked.')
 }
