@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 import { ConfigError } from '../errors.ts'
 import { type Command, EXIT, type ExitCode, UsageError } from './command.ts'
+import { leaksCommand } from './leaks.ts'
 import { serveCommand } from './serve.ts'
 
 const commands: Readonly<Record<string, Command>> = {
-  serve: serveCommand
+  serve: serveCommand,
+  leaks: leaksCommand
 }
 
 const exitCode = await run(process.argv.slice(2))
