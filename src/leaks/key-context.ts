@@ -44,7 +44,7 @@ const HOLLOW_NAME =
 
 /** `name =`, `"name":`, `name => `, `name || `, `name, ` and the like, or a bare word, right before the value. */
 const OWNER =
-  /([A-Za-z_$][\w$.-]*)["'`\])]*(\s*(?::=|=>|->|\?\?=?|\|\|=?|[:=,])\s*|\s+)(?:[A-Za-z_]+\(\s*)?["'`<\\]*(?:(?:bearer|basic|token)\s+)?$/i
+  /(?<![\w$.-])([A-Za-z_$][\w$.-]*)["'`\])]*(\s*(?::=|=>|->|\?\?=?|\|\|=?|[:=,])\s*|\s+)(?:[A-Za-z_]+\(\s*)?["'`<\\]*(?:(?:bearer|basic|token)\s+)?$/i
 
 export function contextOf(buffer: Buffer, start: number, end: number): Context {
   const left = buffer.toString('latin1', Math.max(0, start - CONTEXT_BYTES), start)
@@ -114,7 +114,7 @@ function isOther(name: string): boolean {
 function ownerOf(before: string): string | undefined {
   const match = OWNER.exec(before)
   const name = match?.[1]
-  if (name === undefined || /^[0-9a-f]{20}$/.test(name)) return undefined
+  if (name === undefined || /^[0-9a-f]{20,}$/.test(name)) return undefined
   const byBlankOnly = /^\s+$/.test(match?.[2] ?? '')
   const says = KEY_WORD.test(name) || SITE_WORD.test(name) || isProvider(name) || isOther(name)
   return byBlankOnly && !says ? undefined : name
