@@ -12,6 +12,8 @@ export interface HistoryOptions {
   readonly git: Git
   readonly detector: Detector
   readonly findings: FindingCollection
+  /** Has everything to be there that a commit names? Of a partial clone it can't be asked. */
+  readonly complete: boolean
   /** Told how much of the way is done, from 0 to 1. */
   readonly onProgress: (share: number) => void
 }
@@ -25,12 +27,20 @@ const OBJECTS_SHARE = 0.75
  *
  * @throws ScanError when git fails
  */
-export async function scanHistory({ git, detector, findings, onProgress }: HistoryOptions): Promise<void> {
+export async function scanHistory({
+  git,
+  detector,
+  findings,
+  complete,
+  onProgress
+}: HistoryOptions): Promise<void> {
   const total = await countObjects(git)
   const leaks = new Map<string, ObjectLeak[]>()
   const oids = listObjects(git, seen => onProgress(OBJECTS_SHARE * Math.min(1, seen / Math.max(1, total))))
   await scanObjects(git, oids, detector, leak => leaks.set(leak.oid, [...(leaks.get(leak.oid) ?? []), leak]))
 
+  // What is listed above is what is there: whether that is all, git knows.
+  if (complete) await git.text('rev-list', '--all', '--reflog', '--objects', '--quiet')
   const commits = Number(await git.text('rev-list', '--all', '--reflog', '--count'))
   let age = 0
   const located = new Set<string>()
@@ -96,9 +106,9 @@ export interface Change {
   readonly isNew: boolean
 }
 
-/** Newest commit first. Of a merge only what neither side had: the rest came with the sides. */
+/** No commit before one that follows it, whatever their clocks said. Of a merge only what neither side had: the rest came with the sides. */
 async function* listChanges(git: Git): AsyncGenerator<Change> {
-  const commits = git.stream(['rev-list', '--all', '--reflog'])
+  const commits = git.stream(['rev-list', '--topo-order', '--all', '--reflog'])
   const changes = git.stream(
     ['diff-tree', '--stdin', '--root', '-r', '-c', '--raw', '-z', '--no-renames', '--no-abbrev'],
     asText(commits)

@@ -26,6 +26,7 @@ const SCANNED = /^(?:blob|commit|tag)$/
  * reach, what is staged, and what nothing reaches any more. Trees (lists of names) are left out.
  *
  * @param onSeen told now and then how many objects, trees included, were handed on
+ * @throws ScanError when git can't tell what one of them is
  */
 export async function* listObjects(git: Git, onSeen: (objects: number) => void): AsyncGenerator<string> {
   const listed = git.stream([
@@ -40,7 +41,8 @@ export async function* listObjects(git: Git, onSeen: (objects: number) => void):
   for await (const line of textsOf(splitAt(listed, NEWLINE))) {
     seen++
     const [type = '', oid = ''] = line.split(' ')
-    if (!SCANNED.test(type)) continue
+    if (type === 'tree') continue
+    if (!SCANNED.test(type)) throw new ScanError(`git can't read an object: ${line}`)
     if (batch.push(oid) < BATCH_IDS) continue
     yield `${batch.join('\n')}\n`
     onSeen(seen)

@@ -74,7 +74,7 @@ export function openGit(folder: string, env: NodeJS.ProcessEnv, keepsLocal = fal
       child.once('close', (code, signal) => resolve(code ?? signal ?? 'unknown'))
     })
     // Whoever reads the output learns of it there; an error must not go unhandled meanwhile.
-    closed.catch(() => {})
+    const ended = closed.catch(() => {})
     const fed = input === undefined ? Promise.resolve() : feed(input)
     fed.catch(() => child.kill())
     try {
@@ -101,7 +101,7 @@ export function openGit(folder: string, env: NodeJS.ProcessEnv, keepsLocal = fal
       })
       for await (const text of lines) {
         if (broken || child.exitCode !== null) return
-        if (!stdin.write(text)) await Promise.race([once(stdin, 'drain'), once(child, 'close')])
+        if (!stdin.write(text)) await Promise.race([once(stdin, 'drain'), ended])
       }
       stdin.end()
     }

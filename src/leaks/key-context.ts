@@ -31,8 +31,10 @@ const CIO = /(?<![A-Za-z])cio(?![a-z])|(?<![A-Za-z])C(?:IO|io)(?![a-z])|(?<=[a-z
 const CUSTOMER_IO = /customer(?:[._-]?io| io\b)/i
 const KEY_WORD = /key|secret|token|passw|pwd|auth|bearer|basic|credential|signing/i
 const SITE_WORD = /site[_. -]?id|\bsite\b/i
+/** The name of this client in all of Customer.io's libraries, and of nobody else's. */
+const TRACK_CLIENT = /\b(?:New)?TrackClient\b/
 const CLIENT =
-  /\b(?:TrackClient|APIClient|CustomerIO|Customerio|RegionUS|RegionEU|track(?:-eu)?\.customer\.io|api(?:-eu)?\.customer\.io)\b/
+  /\b(?:(?:New)?(?:Track|API)Client|CustomerIO|Customerio|Region(?:US|EU)|(?:track|api)(?:-eu)?\.customer\.io)\b/
 
 /** Names of what looks like a key and is none. */
 const OTHER_NAME =
@@ -102,7 +104,8 @@ export function judge(context: Context): Verdict | undefined {
   return verdict(context, `${lastLine(headings)} ${before}`, 'possible')
 }
 
-const isProvider = (text: string): boolean => CIO.test(text) || CUSTOMER_IO.test(text)
+const isProvider = (text: string): boolean =>
+  CIO.test(text) || CUSTOMER_IO.test(text) || TRACK_CLIENT.test(text)
 
 function isOther(name: string): boolean {
   if (OTHER_KEY.test(name)) return true

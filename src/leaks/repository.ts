@@ -7,6 +7,8 @@ export interface Repository {
   readonly git: Git
   /** Where the working tree begins; `undefined` in a bare repository. */
   readonly root: string | undefined
+  /** Were files left out when it was cloned? */
+  readonly isPartial: boolean
   /** Why a part of the history is not here, and what to do; `undefined` where all of it is. */
   readonly missing: string | undefined
 }
@@ -41,7 +43,8 @@ export async function findRepository(
   const root =
     isInside === true ? (await outer.text('rev-parse', '--show-toplevel')).replace(/\n$/, '') : undefined
   const git = root === undefined ? outer : openGit(root, env)
-  return { git, root, missing: await missingHistory(git, isShallow === true) }
+  const isPartial = await isPartialClone(git)
+  return { git, root, isPartial, missing: missingHistory(isShallow === true, isPartial) }
 }
 
 /** What git calls no repository although it looks like one is broken, or not ours to read. */
@@ -56,16 +59,18 @@ async function hasGitEntry(folder: string): Promise<boolean> {
   }
 }
 
-async function missingHistory(git: Git, isShallow: boolean): Promise<string | undefined> {
+async function isPartialClone(git: Git): Promise<boolean> {
+  const settings = (await git.text('config', '--list', '-z')).split('\0')
+  return settings.some(setting =>
+    /^(?:remote\..*\.promisor\ntrue$|extensions\.partialclone\n)/s.test(setting)
+  )
+}
+
+function missingHistory(isShallow: boolean, isPartial: boolean): string | undefined {
   const otherwise = 'or say --incomplete if what is here will do'
   if (isShallow) {
     return `this clone is shallow, most of the history is not here: git fetch --unshallow, ${otherwise}`
   }
-  const settings = await git.text('config', '--list', '-z')
-  if (
-    !/^(?:remote\..*\.promisor\ntrue|extensions\.partialclone\n)/m.test(settings.replaceAll('\0', '\n\n'))
-  ) {
-    return undefined
-  }
+  if (!isPartial) return undefined
   return `this clone is partial, some of its files are not here: clone without --filter, ${otherwise}`
 }

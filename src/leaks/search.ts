@@ -45,9 +45,15 @@ export async function searchPath(search: Search, path: string, options: PathOpti
     return `the files of ${path}`
   }
 
-  const { root, git, missing } = repository
+  const { root, git, isPartial, missing } = repository
   if (missing !== undefined && !options.incomplete) onProblem(missing)
-  await scanHistory({ git, detector, findings, onProgress: share => onProgress('history', share) })
+  await scanHistory({
+    git,
+    detector,
+    findings,
+    complete: !isPartial,
+    onProgress: share => onProgress('history', share)
+  })
   if (root === undefined) return `the history of ${path}`
   await searchWorkingTree(search, root, git, options.ignored)
   return `the history and the working tree of ${root}`
