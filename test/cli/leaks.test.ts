@@ -1,60 +1,11 @@
-import { execFileSync, spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
+import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { leaksCommand } from '../../src/cli/leaks.ts'
 import { partitionKeys } from '../../src/log/keys.ts'
+import { KEY, leaks, MAIN, PASSWORD, repository, SECRETS } from '../fixtures/leaks-command.ts'
 import { startRedis } from '../helpers/redis.ts'
-import { freePort, temporaryFolder } from '../helpers/server.ts'
-
-const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
-const KEY = randomBytes(32).toString('hex')
-const PASSWORD = `pass word&${randomBytes(6).toString('hex')}`
-const SECRETS = { CIO_WEBHOOK_SECRET: KEY, PII_HASH_KEY: PASSWORD }
-
-async function leaks(
-  args: readonly string[],
-  options: {
-    readonly env?: Readonly<Record<string, string>>
-    readonly folder?: string
-    readonly input?: string
-    readonly path?: string
-  } = {}
-) {
-  const { env = SECRETS, folder = temporaryFolder(), input = '', path = process.env['PATH'] ?? '' } = options
-  const child = spawn(process.execPath, [MAIN, 'leaks', ...args], {
-    cwd: folder,
-    env: { PATH: path, HOME: folder, ...env }
-  })
-  let out = ''
-  let err = ''
-  child.stdout.on('data', piece => {
-    out += piece
-  })
-  child.stderr.on('data', piece => {
-    err += piece
-  })
-  child.stdin.end(input)
-  const [code] = await once(child, 'close')
-  return { code, out, err }
-}
-
-function repository(files: Readonly<Record<string, string>>) {
-  const folder = temporaryFolder()
-  const git = (...args: readonly string[]): string =>
-    execFileSync('git', ['-c', 'user.name=Ada', '-c', 'user.email=ada@example.com', ...args], {
-      cwd: folder,
-      encoding: 'utf8'
-    })
-  git('init', '-q', '-b', 'main')
-  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content)
-  git('add', '.')
-  git('commit', '-q', '-m', 'first')
-  return { folder, git }
-}
+import { temporaryFolder } from '../helpers/server.ts'
 
 t.test(
   'a clean repository ends with 0, one with a leak with 1, and the value is nowhere to be seen',
@@ -94,38 +45,6 @@ t.test('the secrets reach no process: neither arguments nor environment of git h
   const seen = readFileSync(join(bin, 'seen'), 'utf8')
   t.match(seen, /cat-file/)
   for (const secret of [KEY, PASSWORD]) t.notOk(seen.includes(secret))
-})
-
-t.test('what can not be meant is refused with a word on what to type', async t => {
-  const table: readonly (readonly [readonly string[], RegExp])[] = [
-    [['--fast'], /fast/],
-    [['--format', 'xml'], /human, json, or sarif/],
-    [['--json', '--format', 'sarif'], /--json/],
-    [['a', 'b'], /one PATH/],
-    [['--staged', '--file', 'a.txt'], /--staged/],
-    [['--staged', '--stream'], /--staged/],
-    [['--write-baseline'], /--baseline FILE/]
-  ]
-  for (const [args, message] of table) {
-    await t.rejects(leaksCommand.run(args), { name: 'UsageError', message }, args.join(' '))
-  }
-})
-
-t.test('what can not be looked through ends with 2, never with 0', async t => {
-  const { folder } = repository({ 'a.txt': 'nothing' })
-  t.match(await leaks(['--fast'], { folder }), { code: 2, err: /--fast/ })
-  t.match(await leaks(['missing'], { folder }), { code: 2, out: /missing: can't be read \(ENOENT\)/ })
-  t.match(await leaks(['--baseline', 'none.json'], { folder }), { code: 2, err: /none\.json/ })
-  t.match(await leaks(['--staged'], { folder: temporaryFolder() }), { code: 2, out: /not a git repository/ })
-  t.match(await leaks([], { folder, path: '/nowhere' }), { code: 2, out: /git is not installed/ })
-  const missing = { CIO_WEBHOOK_SECRET_FILE: '/nowhere/key' }
-  t.match(await leaks([], { folder, env: missing }), { code: 2, err: /CIO_WEBHOOK_SECRET_FILE/ })
-})
-
-t.test('an event log that can not be read ends with 2', async t => {
-  const env = { ...SECRETS, REDIS_URL: `redis://127.0.0.1:${await freePort()}` }
-  t.match(await leaks(['--stream'], { env }), { code: 2, out: /event log can't be read/ }, 'no Redis there')
-  t.match(await leaks(['--stream']), { code: 2, err: /REDIS_URL is missing/ }, 'none configured')
 })
 
 t.test('what was found before a problem is still told', async t => {
