@@ -14,7 +14,8 @@ import { toSarif } from '../leaks/sarif.ts'
 import { type Search, searchFile, searchPath, searchStaged } from '../leaks/search.ts'
 import { connectRedis, type RedisAddress } from '../redis/connect.ts'
 import { monitorRedis } from '../redis/monitor.ts'
-import { type Command, EXIT, type ExitCode, parseCommandLine, UsageError } from './command.ts'
+import { type Command, EXIT, type ExitCode, UsageError } from './command.ts'
+import { type LeaksOptions, leaksUsage, readLeaksOptions } from './leaks-options.ts'
 import { type Report, toJson, toText } from './leaks-report.ts'
 import { createProgressBar } from './progress-bar.ts'
 
@@ -22,81 +23,25 @@ const REDIS_CONTACT_MS = 5000
 
 export const leaksCommand: Command = {
   summary: 'look for leaked credentials in files, history, logs and the event log',
-  usage: `usage: cio-webhook leaks [PATH] [options]
-
-Looks for credentials where none should be: the very secrets that the environment configures the service with
-(plain, base64, URL-encoded, …), and keys of Customer.io by their shape and name. What is found is shown masked.
-
-PATH (default .) is a repository, a folder, or a file. In a repository everything that git has is looked through:
-all refs, deleted files, messages, reflogs, stashes and what nothing refers to any more, and the working tree
-without what git ignores.
-
-  --staged            only what is about to be committed: for a pre-commit hook
-  --file FILE         a log or dump, - for standard input; may be given several times
-  --stream            the event log in Redis and the parked deliveries; REDIS_URL and so on as for serve
-  --ignored           in the working tree also what git ignores
-  --incomplete        a shallow or partial clone will do: what is not here is not looked through
-
-  --baseline FILE     accept what stands in FILE: values by fingerprint, each where it was found
-  --write-baseline    write what is found to that file, for you to read and to say why
-  --format FORMAT     human (default), json, or sarif (SARIF 2.1.0)
-  --json              the same as --format json
-
-With --file or --stream, PATH is looked through only if it is given.
-Exit code: 0 nothing found, 1 something found, 2 not everything could be looked through.`,
+  usage: leaksUsage,
   run: async args => {
-    const options = readOptions(args)
+    const options = readLeaksOptions(args)
     const bar = createProgressBar(process.stderr)
     try {
       return await leaks(options, bar.show, bar.clear)
+    } catch (error) {
+      if (error instanceof ConfigError || error instanceof UsageError) throw error
+      // An error that nobody caught would end the process with 1, and 1 means that something was found.
+      process.stderr.write(`cio-webhook leaks: ${error instanceof Error ? error.message : String(error)}\n`)
+      return EXIT.couldNotRun
     } finally {
       bar.clear()
     }
   }
 }
 
-type Options = ReturnType<typeof readOptions>
-
-function readOptions(args: readonly string[]) {
-  const { values, positionals } = parseCommandLine({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      staged: { type: 'boolean', default: false },
-      file: { type: 'string', multiple: true, default: [] },
-      stream: { type: 'boolean', default: false },
-      ignored: { type: 'boolean', default: false },
-      incomplete: { type: 'boolean', default: false },
-      baseline: { type: 'string' },
-      'write-baseline': { type: 'boolean', default: false },
-      format: { type: 'string' },
-      json: { type: 'boolean', default: false }
-    }
-  })
-  if (positionals.length > 1) throw new UsageError('give one PATH')
-  const format = values.format ?? (values.json ? 'json' : 'human')
-  if (format !== 'human' && format !== 'json' && format !== 'sarif') {
-    throw new UsageError(`--format ${format}: give human, json, or sarif`)
-  }
-  if (values.json && format !== 'json') throw new UsageError('--json and --format differ: give one of them')
-  if (values['write-baseline'] && values.baseline === undefined) {
-    throw new UsageError('--write-baseline needs --baseline FILE, the file to write')
-  }
-  if (values.staged && (values.stream || values.file.length > 0)) {
-    throw new UsageError('--staged looks through nothing else: leave out --file and --stream')
-  }
-  const path = positionals[0]
-  const { staged, file: files, stream, ignored, incomplete, baseline } = values
-  const isPathMeant = path !== undefined || (!stream && files.length === 0)
-  return {
-    path: isPathMeant ? (path ?? '.') : undefined,
-    ...{ staged, files, stream, ignored, incomplete, baseline, format },
-    writesBaseline: values['write-baseline']
-  } as const
-}
-
 async function leaks(
-  options: Options,
+  options: LeaksOptions,
   onProgress: Search['onProgress'],
   onProgressEnd: () => void
 ): Promise<ExitCode> {
@@ -133,6 +78,7 @@ async function leaks(
 
   const previous =
     baseline === undefined ? [] : writesBaseline ? readBaselineIfThere(baseline) : readBaseline(baseline)
+  if (writesBaseline && problems.length > 0) notes.push('the baseline was not written')
   if (writesBaseline && baseline !== undefined && problems.length === 0) {
     writeFileSync(baseline, formatBaseline(found, previous))
   }
@@ -140,8 +86,8 @@ async function leaks(
     found,
     writesBaseline && baseline !== undefined ? readBaselineIfThere(baseline) : previous
   )
-  // What is staged is a part: an entry for the rest is not stale.
-  const stale = options.staged ? [] : judged.stale
+  // What is staged, or a log, is a part: an entry for the rest is not stale.
+  const stale = options.staged || path === undefined ? [] : judged.stale
   const report: Report = {
     ...judged,
     stale,
@@ -164,7 +110,7 @@ async function leaks(
   return report.fresh.length > 0 ? EXIT.foundSomething : EXIT.good
 }
 
-function steps(search: Search, options: Options): (() => Promise<string>)[] {
+function steps(search: Search, options: LeaksOptions): (() => Promise<string>)[] {
   const { path, staged, files, stream, ignored, incomplete } = options
   const all: (() => Promise<string>)[] = files.map(file => () => searchFile(search, file))
   if (stream) all.push(() => searchStream(search))

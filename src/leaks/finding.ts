@@ -44,6 +44,8 @@ export interface Sighting {
   readonly age?: number
   readonly inWorkingTree?: boolean
   readonly entry?: string
+  /** How often it was met there; once unless told otherwise. */
+  readonly times?: number
 }
 
 /** Puts what belongs together into one finding; its memory grows with what is found only. */
@@ -67,10 +69,10 @@ export function collectFindings(censor: (text: string) => string): FindingCollec
       const inWorkingTree = sighting.inWorkingTree === true
       const dated = sighting.commit === undefined ? undefined : sighting
       if (known === undefined) {
-        byKey.set(key, { best: sighting, inWorkingTree, oldest: dated, times: 1 })
+        byKey.set(key, { best: sighting, inWorkingTree, oldest: dated, times: sighting.times ?? 1 })
         return
       }
-      known.times++
+      known.times += sighting.times ?? 1
       const isOlder = dated !== undefined && (dated.age ?? 0) > (known.oldest?.age ?? -1)
       if (isOlder) known.oldest = dated
       if (inWorkingTree && !known.inWorkingTree) {

@@ -35,9 +35,9 @@ export async function scanHistory({
   onProgress
 }: HistoryOptions): Promise<void> {
   const total = await countObjects(git)
-  const leaks = new Map<string, ObjectLeak[]>()
+  const leaks = new Map<string, KnownLeak[]>()
   const oids = listObjects(git, seen => onProgress(OBJECTS_SHARE * Math.min(1, seen / Math.max(1, total))))
-  await scanObjects(git, oids, detector, leak => leaks.set(leak.oid, [...(leaks.get(leak.oid) ?? []), leak]))
+  await scanObjects(git, oids, detector, found => remember(leaks, found))
 
   // What is listed above is what is there: whether that is all, git knows.
   if (complete) await git.text('rev-list', '--all', '--reflog', '--objects', '--quiet')
@@ -48,7 +48,7 @@ export async function scanHistory({
     if (change.path === undefined) {
       age++
       if (age % 500 === 0) onProgress(OBJECTS_SHARE + ((1 - OBJECTS_SHARE) * age) / Math.max(1, commits))
-      for (const { type, line, leak } of leaks.get(change.commit) ?? []) {
+      for (const { type, line, leak, times } of leaks.get(change.commit) ?? []) {
         if (type !== 'commit') continue
         located.add(change.commit)
         findings.add({
@@ -57,15 +57,16 @@ export async function scanHistory({
           file: 'commit message',
           line,
           commit: change.commit,
-          age
+          age,
+          times
         })
       }
       continue
     }
     const { commit, path, oid, isNew } = change
-    for (const { line, leak } of leaks.get(oid) ?? []) {
+    for (const { line, leak, times } of leaks.get(oid) ?? []) {
       located.add(oid)
-      findings.add({ leak, place: 'file', file: path, line, commit, age })
+      findings.add({ leak, place: 'file', file: path, line, commit, age, times })
     }
     if (isNew) scanName(detector, findings, { file: path, commit, age })
   }
@@ -78,17 +79,29 @@ export async function scanHistory({
   onProgress(1)
 }
 
+/** A value that an object holds, where it is first and how often: a dump may have it a million times. */
+type KnownLeak = ObjectLeak & { times: number }
+
+function remember(leaks: Map<string, KnownLeak[]>, found: ObjectLeak): void {
+  const known = leaks.get(found.oid) ?? []
+  const same = known.find(
+    ({ leak }) => leak.fingerprint === found.leak.fingerprint && leak.encoding === found.leak.encoding
+  )
+  if (same !== undefined) same.times++
+  else leaks.set(found.oid, [...known, { ...found, times: 1 }])
+}
+
 function addWithoutCommit(
-  { oid, type, line, tagName, leak }: ObjectLeak,
+  { oid, type, line, tagName, leak, times }: KnownLeak,
   stagedPath: string | undefined,
   findings: FindingCollection
 ): void {
   if (type === 'tag') {
-    findings.add({ leak, place: 'tag message', file: `tag message of ${tagName ?? oid}`, line })
+    findings.add({ leak, place: 'tag message', file: `tag message of ${tagName ?? oid}`, line, times })
   } else if (stagedPath !== undefined) {
-    findings.add({ leak, place: 'staged file', file: stagedPath, line })
+    findings.add({ leak, place: 'staged file', file: stagedPath, line, times })
   } else {
-    findings.add({ leak, place: 'unreachable object', file: `${type} ${oid}`, line })
+    findings.add({ leak, place: 'unreachable object', file: `${type} ${oid}`, line, times })
   }
 }
 
