@@ -7,6 +7,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./serve.ts')).serveCommand,
   send: async () => (await import('./send.ts')).sendCommand,
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
+  leaks: async () => (await import('./leaks.ts')).leaksCommand,
   rotate: async () => (await import('./rotate.ts')).rotateCommand
 }
 
