@@ -14,7 +14,7 @@ export interface HoldOptions {
   /** `undefined`: as many as the service says, also when it says more later. */
   readonly partitions?: number | undefined
   readonly group: string
-  /** This member's name in the group, for people: XINFO CONSUMERS shows it. Two may have the same. */
+  /** This member's name, for people: what the leases it holds begin with. Two may have the same. */
   readonly member: string
   /** Where a group that is new begins: with the oldest event there is (default), or with the next. */
   readonly from?: 'start' | 'now' | undefined
@@ -128,7 +128,6 @@ export function holdPartitions(
       stream,
       partition,
       group,
-      member,
       work,
       onError
     })
