@@ -1,3 +1,4 @@
+import { Cluster } from 'ioredis'
 import t, { type Test } from 'tap'
 import { type FollowOptions, followLog, type HandleEntries } from '../../src/log/follow.ts'
 import { connectRedis, type RedisAddress } from '../../src/redis/connect.ts'
@@ -146,14 +147,13 @@ t.test('a full Redis is still read and acknowledged: only so can there be room a
 t.test('a Cluster of three masters: eight partitions, two members, nothing lost', async t => {
   const cluster = await startCluster()
   t.teardown(() => cluster.stop())
-  const address: RedisAddress = {
-    kind: 'cluster',
+  const address = {
+    kind: 'cluster' as const,
     nodes: cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port })),
     login: noLogin
   }
-  const client = connectRedis(address)
+  const client = new Cluster([...address.nodes])
   t.teardown(() => client.disconnect())
-  await new Promise(resolve => client.once('ready', resolve))
   const one = collect()
   const two = collect()
   const options = { partitions: 8 }
