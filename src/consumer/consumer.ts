@@ -41,7 +41,10 @@ interface CommonOptions {
   readonly backoff?: Backoff
   /** Also what `cio-webhook doctor` sends through the receiver. Default false. */
   readonly doctorEvents?: boolean
-  /** SIGTERM and SIGINT stop the consumer, and then end the process. Default false. */
+  /**
+   * SIGTERM and SIGINT stop the consumer, and then end the process: for one that has nothing else to close. Default
+   * false.
+   */
   readonly signals?: boolean
   /** How long `stop` waits for handlers. Default 10,000. */
   readonly stopTimeoutMs?: number
