@@ -21,7 +21,7 @@ export type {
 } from './events.ts'
 
 interface CommonOptions {
-  /** The consumer group: all members with this name share the events. Lower case, digits, `-` and `_`. */
+  /** The consumer group: all members with this name share the events. Letters, digits, `-` and `_`. */
   readonly group: string
   /** This member's name, for people: what the leases it holds begin with. By default host and process id. */
   readonly name?: string
