@@ -51,6 +51,9 @@ async function leaks(
   const problems: string[] = []
   const notes: string[] = tooShort.map(name => `${name} is too short to be looked for`)
   if (secrets.length === 0) notes.push('no secret is configured here: only shapes of keys are looked for')
+  const provider = process.env['SECRETS_PROVIDER'] ?? 'environment'
+  if (provider !== 'environment')
+    problems.push(`SECRETS_PROVIDER=${provider}: the secrets there were not looked for`)
   const findings = collectFindings(shown)
   const search: Search = {
     detector,
