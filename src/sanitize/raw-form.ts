@@ -1,3 +1,5 @@
+import { mark } from './raw-value.ts'
+
 /** `a=1&b=2`, also a single encoded text: no blanks, quotes or brackets of its own. */
 export function isForm(text: string): boolean {
   return /[=%]/.test(text) && !/[\s"'{}<>\\]/.test(text)
@@ -18,10 +20,17 @@ export function decodeForm(text: string): string {
 
 /** Encoded for a form, the marks in brackets left legible. */
 export function encodeForm(text: string): string {
-  return encodeURIComponent(text.toWellFormed()).replace(/%5B(REDACTED|EMAIL|PHONE|CARD|SSN)%5D/g, '[$1]')
+  return encodeURIComponent(text.replace(/\p{Cs}/gu, '\ufffd')).replace(
+    /%5B(REDACTED|EMAIL|PHONE|CARD|SSN)%5D/g,
+    '[$1]'
+  )
 }
 
 /** The field a form's key names: `user[email]`, `user.email` and `/path?email` name `email`. */
 export function formName(key: string): string {
-  return /[\w$\u0080-\uffff-]+(?=[^\w$\u0080-\uffff-]*$)/.exec(key.slice(-300))?.[0] ?? ''
+  const names = key
+    .slice(-300)
+    .replaceAll(mark, ' ')
+    .match(/[\w$\u0080-\uffff-]{1,300}/g)
+  return names?.at(-1) ?? ''
 }

@@ -66,7 +66,12 @@ function balancedEnd(text: string, start: number): number {
 }
 
 const scalar = /(?:-?\d{1,400}(?:\.\d{1,400})?(?:e[+-]?\d{1,9})?|true|false|null)(?=\s{0,99}(?:[,}\]]|$))/iy
-const mark = /\[(?:REDACTED|EMAIL|PHONE|CARD|SSN)\]/y
+/** What a first pass left. A second must not take `[EMAIL]: x` for a field of that name. */
+export const mark = /\[(?:REDACTED|EMAIL|PHONE|CARD|SSN)\]/g
+
+export function isMark(text: string, index: number): boolean {
+  return /^\[(?:REDACTED|EMAIL|PHONE|CARD|SSN)\]/.test(text.slice(index, index + 10))
+}
 
 function parsed(text: string): { value: unknown } | undefined {
   try {
@@ -89,14 +94,13 @@ export function readValue(text: string, from: number, separator: string, wholeLi
   const start = skipBlanks(text, from)
   if (start === text.length) return { kind: 'none', end: start }
   const first = text.charAt(start)
-  mark.lastIndex = start
   if (first === '"') {
     const token = readString(text, start)
     return token.closed && endsCleanly(text, token.end, separator)
       ? { kind: 'json', end: token.end, value: token.content }
       : { kind: 'broken', end: text.length, quoted: true }
   }
-  if ((first === '{' || first === '[') && !mark.test(text)) {
+  if ((first === '{' || first === '[') && !isMark(text, start)) {
     const end = balancedEnd(text, start)
     const json = end === -1 ? undefined : parsed(text.slice(start, end))
     return json !== undefined && endsCleanly(text, end, separator)
@@ -115,7 +119,7 @@ function readBare(text: string, start: number, separator: string, wholeLine: boo
   stops.lastIndex = start
   const stop = stops.exec(text)
   const value = text.slice(start, stop?.index ?? text.length).trimEnd()
-  const unmarked = value.replace(new RegExp(mark.source, 'g'), '')
+  const unmarked = value.replaceAll(mark, '')
   if (/["'`{}[\]<>\\]/.test(unmarked)) return { kind: 'broken', end: text.length, quoted: false }
   return { kind: 'bare', end: start + value.length, value }
 }
