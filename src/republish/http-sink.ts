@@ -7,6 +7,7 @@ import { createPusher, type PushOutcome } from './http-request.ts'
 import { asConnection, openPushQueue, QUEUE_NAME, queuePrefix } from './push-queue.ts'
 import { retryDelayMs } from './retry-delay.ts'
 import type { OutgoingEvent, Sink } from './sink.ts'
+import { unlessAborted } from './unless-aborted.ts'
 
 /** What became of one attempt, as metrics count it. */
 export type AttemptOutcome = 'delivered' | 'failed' | 'dead' | 'gone'
@@ -57,6 +58,9 @@ export function createHttpSink(options: HttpSinkOptions): Sink {
   const { settings, redis, keyPrefix, states, deadLetters, now, onAttempt, onError } = options
   const { name: consumer, maxAttempts } = settings
   const pusher = createPusher(settings, now)
+  /** Nothing more is taken from here on. */
+  const closed = new AbortController()
+  /** Nothing more is waited for from here on. */
   const closing = new AbortController()
   const pushQueue = openPushQueue({
     redis,
@@ -82,10 +86,12 @@ export function createHttpSink(options: HttpSinkOptions): Sink {
 
   return {
     publish: async (events, signal) => {
-      await pushQueue.add(events, signal)
+      const over = AbortSignal.any([signal, closed.signal])
+      await unlessAborted(over, pushQueue.add(events, over))
       return []
     },
     close: async () => {
+      closed.abort()
       const grace = setTimeout(() => closing.abort(), CLOSE_GRACE_MS)
       await within(CLOSE_LIMIT_MS, Promise.all([worker.close(), pushQueue.queue.close()]))
       clearTimeout(grace)

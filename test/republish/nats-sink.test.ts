@@ -63,6 +63,7 @@ t.test('the bridge to NATS JetStream keeps what a sink promises', async t => {
     return {
       sink: createNatsSink(settings(nats)),
       unwelcome: createNatsSink(settings(nats, { password: new Secret('wrong-password-for-nats') })),
+      keepsOrder: true,
       secrets: [PASSWORD, 'wrong-password-for-nats'],
       arrivals: async () => (await stored(nats)).map(({ id, event }) => ({ id, event })),
       stop: () => nats.stop('SIGKILL'),

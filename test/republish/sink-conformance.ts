@@ -21,6 +21,8 @@ export interface SinkUnderTest {
   /** It keeps its connections and answers nothing any more. */
   freeze(): void
   thaw(): void
+  /** Does the order hold when the other side was away? It does not where each event is retried by itself. */
+  readonly keepsOrder: boolean
   /** Values that nobody may see. */
   readonly secrets: readonly string[]
   /** A sink that knows a wrong credential; `undefined` where the other side asks for none. */
@@ -91,7 +93,8 @@ export function sinkConformance(t: Test, open: () => Promise<SinkUnderTest>): vo
     const sent = [...before, ...during, ...after]
     await until('all have arrived', async () => hasAll(await under.arrivals(), sent), 30_000)
     const firsts = [...new Map((await under.arrivals()).map(arrival => [arrival.id, arrival])).values()]
-    t.same(firsts, asArrivals(sent))
+    if (under.keepsOrder) t.same(firsts, asArrivals(sent))
+    else t.same(new Set(firsts.map(({ id }) => id)), new Set(sent.map(({ id }) => id)))
   })
 
   withSink('a publication that is given up rejects soon, though nobody answers', async (t, under) => {
