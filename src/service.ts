@@ -4,6 +4,7 @@ import { buildApp, buildMetricsApp } from './app.ts'
 import type { Config } from './config/config.ts'
 import { ConfigError } from './errors.ts'
 import { createEventLog } from './log/event-log.ts'
+import { announcePartitions } from './log/partition-count.ts'
 import { readLog } from './log/read.ts'
 import { createRetention } from './log/retention.ts'
 import type { Health, MetricsRoute } from './ops/health.ts'
@@ -50,6 +51,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       facts = await inspectServers(redis)
       const problem = unfit(facts, durability)
       if (problem !== undefined) throw new ConfigError(problem)
+      await announcePartitions(redis, keyPrefix, partitions)
     },
     onChange: (up, error) => {
       if (up) log.info({ redis: facts, durability: durability.level }, 'redis is up')
