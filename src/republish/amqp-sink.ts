@@ -1,4 +1,4 @@
-import { type ChannelModel, type ConfirmChannel, connect } from 'amqplib'
+import { type ChannelModel, type ConfirmChannel, connect, type SocketOptions } from 'amqplib'
 import type { AmqpSettings } from './consumers-file.ts'
 import { routingKey } from './routing.ts'
 import type { OutgoingEvent, Sink } from './sink.ts'
@@ -8,6 +8,9 @@ import { unlessAborted } from './unless-aborted.ts'
 const ANSWER_TIMEOUT_MS = 10_000
 /** A broker that vanished without a goodbye is noticed after two of these. */
 const HEARTBEAT_SECONDS = 5
+
+/** How long a goodbye may take. */
+const CLOSE_LIMIT_MS = 1500
 
 interface Connected {
   readonly connection: ChannelModel
@@ -24,6 +27,7 @@ interface Connected {
 export function createAmqpSink(settings: AmqpSettings): Sink {
   let current: Promise<Connected> | undefined
   let closed = false
+  const cut = new AbortController()
 
   return {
     publish: async (events, signal) => {
@@ -33,8 +37,11 @@ export function createAmqpSink(settings: AmqpSettings): Sink {
     },
     close: async () => {
       closed = true
-      const open = await current?.catch(() => undefined)
-      await open?.connection.close().catch(() => {})
+      const limit = setTimeout(() => cut.abort(), CLOSE_LIMIT_MS)
+      const opened = await current?.catch(() => undefined)
+      // A broker that says nothing any more gets no proper goodbye.
+      await unlessAborted(cut.signal, opened?.connection.close() ?? Promise.resolve()).catch(() => {})
+      clearTimeout(limit)
     }
   }
 
@@ -44,7 +51,7 @@ export function createAmqpSink(settings: AmqpSettings): Sink {
       const forget = (): void => {
         if (current === opening) current = undefined
       }
-      const opening = open(settings, forget)
+      const opening = open(settings, cut.signal, forget)
       current = opening
       opening.catch(forget)
     }
@@ -73,7 +80,7 @@ export function createAmqpSink(settings: AmqpSettings): Sink {
   }
 }
 
-async function open(settings: AmqpSettings, onLost: () => void): Promise<Connected> {
+async function open(settings: AmqpSettings, cut: AbortSignal, onLost: () => void): Promise<Connected> {
   const { hostname, port, protocol, pathname } = new URL(settings.url)
   const connection = await connect(
     {
@@ -86,7 +93,7 @@ async function open(settings: AmqpSettings, onLost: () => void): Promise<Connect
         : { username: settings.username, password: settings.password.reveal() }),
       heartbeat: HEARTBEAT_SECONDS
     },
-    { timeout: ANSWER_TIMEOUT_MS, clientProperties: { connection_name: 'cio-webhook' } }
+    socketOptions(cut)
   )
   // The reason reaches whoever publishes; without a listener it would end the process.
   connection.on('error', onLost)
@@ -104,5 +111,15 @@ async function open(settings: AmqpSettings, onLost: () => void): Promise<Connect
   } catch (error) {
     await connection.close().catch(() => {})
     throw error
+  }
+}
+
+/** `signal` is an option of the sockets of node:net that amqplib hands on and does not declare. */
+function socketOptions(cut: AbortSignal): SocketOptions & { readonly signal: AbortSignal } {
+  return {
+    signal: cut,
+    timeout: ANSWER_TIMEOUT_MS,
+    noDelay: true,
+    clientProperties: { connection_name: 'cio-webhook' }
   }
 }

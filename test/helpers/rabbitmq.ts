@@ -26,6 +26,8 @@ export async function startRabbit(
     HOME: folder,
     ERL_EPMD_PORT: String(epmdPort),
     ERL_EPMD_ADDRESS: '127.0.0.1',
+    // Or RabbitMQ, started and killed, could leave another name server behind.
+    ERL_FLAGS: '-start_epmd false',
     RABBITMQ_NODENAME: `cio-${port}@localhost`,
     RABBITMQ_NODE_IP_ADDRESS: '127.0.0.1',
     RABBITMQ_NODE_PORT: String(port),
