@@ -36,6 +36,8 @@ export interface ServiceOptions {
 /** How long the start waits for Redis before it goes on without: deliveries get 503 until it is there. */
 const FIRST_CONTACT_MS = 2500
 
+const HANG_UP_INTERVAL_MS = 50
+
 /** @throws ConfigError when the Redis that answers can't do what the configuration asks */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { config, log, redisAddress } = options
@@ -129,7 +131,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       draining = true
     },
     close: async () => {
+      // What was in flight becomes idle once it is answered, and would be kept alive.
+      const hangUp = setInterval(() => app.server.closeIdleConnections(), HANG_UP_INTERVAL_MS)
       await app.close()
+      clearInterval(hangUp)
       await metricsApp?.close()
       await retention.stop()
       monitor.stop()

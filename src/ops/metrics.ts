@@ -88,13 +88,17 @@ export function createMetrics(sources: readonly string[], readLog: () => Promise
     labelNames: ['source', 'key'],
     registers
   })
-  const consumerLag = new Gauge({
-    name: 'cio_consumer_lag',
-    help: 'Events a consumer group has not been handed yet',
-    labelNames: ['consumer', 'partition'],
-    aggregator: 'max',
-    registers
-  })
+  // Both gauges are collected at the same moment, from one reading. Redis being away must not take the other
+  // metrics along, and the last reading would be a lie: then there is none.
+  let reading: Promise<readonly LogReading[]> | undefined
+  const readOnce = (): Promise<readonly LogReading[]> => {
+    reading ??= readLog()
+      .catch(() => [])
+      .finally(() => {
+        reading = undefined
+      })
+    return reading
+  }
   new Gauge({
     name: 'cio_stream_length',
     help: 'Events in the log',
@@ -102,12 +106,20 @@ export function createMetrics(sources: readonly string[], readLog: () => Promise
     aggregator: 'max',
     registers,
     async collect() {
-      // Redis being away must not take the other metrics along; the last reading would be a lie.
       this.reset()
-      consumerLag.reset()
-      for (const { partition, events, groups } of await readLog().catch(() => [])) {
-        this.set({ partition }, events)
-        for (const { name, lag } of groups) consumerLag.set({ consumer: name, partition }, lag)
+      for (const { partition, events } of await readOnce()) this.set({ partition }, events)
+    }
+  })
+  new Gauge({
+    name: 'cio_consumer_lag',
+    help: 'Events a consumer group has not been handed yet',
+    labelNames: ['consumer', 'partition'],
+    aggregator: 'max',
+    registers,
+    async collect() {
+      this.reset()
+      for (const { partition, groups } of await readOnce()) {
+        for (const { name, lag } of groups) this.set({ consumer: name, partition }, lag)
       }
     }
   })

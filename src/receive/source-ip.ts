@@ -49,7 +49,7 @@ export interface AdmissionRules {
 
 export function compileAdmission(rules: AdmissionRules): Admission {
   const configured = rules.allowed === '*' ? [] : (rules.allowed ?? publishedAddresses)
-  const loopback = rules.loopbackAllowed ? ['127.0.0.0/8', '::1'] : []
+  const loopback = rules.loopbackAllowed ? ['127.0.0.1', '::1'] : []
   return {
     allowed: rules.allowed === '*' ? () => true : compileAddressList([...configured, ...loopback]),
     listed: compileAddressList([...configured, ...publishedAddresses])

@@ -13,7 +13,7 @@ export type RedisAddress = Exclude<RedisTarget, { kind: 'private' }>
 export const COMMAND_TIMEOUT_MS = 2000
 
 /** Reconnect soon (the sender is waiting), but never in a tight loop. */
-const retryDelayMs = (attempt: number): number => Math.min(50 * 2 ** Math.min(attempt, 5), 1000)
+export const retryDelayMs = (attempt: number): number => Math.min(50 * 2 ** Math.min(attempt, 5), 1000)
 
 /**
  * Never queues while offline and never sends again after a reconnect: an answer that did not come is an outcome

@@ -3,7 +3,7 @@ import { Cluster, Redis } from 'ioredis'
 import type { Durability } from '../config/parse.ts'
 import { UnavailableError } from '../errors.ts'
 import type { PartitionKeys } from '../log/keys.ts'
-import type { RedisClient } from './connect.ts'
+import { type RedisClient, retryDelayMs } from './connect.ts'
 
 /** What a Redis server is configured to keep. `unknown`: it does not tell (some managed ones forbid CONFIG). */
 export type Persistence = 'none' | 'snapshots' | 'aof-no' | 'aof-everysec' | 'aof-always' | 'unknown'
@@ -177,7 +177,8 @@ function ownConnection(redis: RedisClient, keys: PartitionKeys): () => Promise<R
 
 /** A copy that ends with its original. Its errors are the original's too, which tells them. */
 function duplicate(original: Redis): Redis {
-  const copy = original.duplicate()
+  // The nodes of a Cluster connect when they are first used, and do not come back by themselves.
+  const copy = original.duplicate({ lazyConnect: false, retryStrategy: retryDelayMs })
   copy.on('error', () => {})
   original.once('end', () => copy.disconnect())
   return copy
