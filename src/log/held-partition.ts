@@ -1,11 +1,14 @@
+import type { RedisClient } from '../redis/connect.ts'
 import type { Acknowledger } from './acknowledge.ts'
 import { type Backoff, backoffMs, pause } from './backoff.ts'
-import { type TakenEntry, type TakeOptions, take } from './take.ts'
+import { setDeliveries, type TakenEntry, type TakeOptions, take } from './take.ts'
 import type { WakeUp } from './wake-up.ts'
 
 /** A partition while this member holds its lease: the one way by which entries come to a group. */
 export interface HeldPartition {
   readonly partition: number
+  /** The member's connection, which nothing blocks. */
+  readonly redis: RedisClient
   /** Aborted when nothing more is to be taken, and what is under way is to be finished. */
   readonly ending: AbortSignal
   /** Aborted when it is over: the lease is lost, or the time to finish has passed. Others take what is left. */
@@ -17,6 +20,8 @@ export interface HeldPartition {
   take(count: number): Promise<readonly TakenEntry[]>
   /** Resolves once Redis knows. Never rejects. */
   acknowledge(entries: readonly TakenEntry[]): Promise<void>
+  /** Sets what whoever takes the entries over will find as `earlierDeliveries`. @throws what Redis answers */
+  setDeliveries(entries: readonly TakenEntry[], count: number): Promise<void>
 }
 
 export interface HeldPartitionOptions extends TakeOptions {
@@ -54,6 +59,7 @@ export function createHeldPartition(options: HeldPartitionOptions): HeldPartitio
 
   return {
     partition: options.partition,
+    redis: options.redis,
     ending,
     signal,
     take: async count => {
@@ -75,7 +81,8 @@ export function createHeldPartition(options: HeldPartitionOptions): HeldPartitio
     acknowledge: async entries => {
       await acknowledger.acknowledge(entries)
       for (const { id } of entries) underWay.delete(id)
-    }
+    },
+    setDeliveries: (entries, count) => setDeliveries(options, entries, count)
   }
 
   async function takeSome(count: number): Promise<readonly TakenEntry[]> {

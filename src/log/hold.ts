@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { RedisClient } from '../redis/connect.ts'
+import { ready } from '../redis/ready.ts'
 import { pause } from './backoff.ts'
 import type { HeldPartition } from './held-partition.ts'
 import { groupKeys, partitionKeys } from './keys.ts'
@@ -14,7 +15,7 @@ export interface HoldOptions {
   /** `undefined`: as many as the service says, also when it says more later. */
   readonly partitions?: number | undefined
   readonly group: string
-  /** This member's name in the group, for people: XINFO CONSUMERS shows it. Two may have the same. */
+  /** This member's name, for people: what the leases it holds begin with. Two may have the same. */
   readonly member: string
   /** Where a group that is new begins: with the oldest event there is (default), or with the next. */
   readonly from?: 'start' | 'now' | undefined
@@ -40,6 +41,8 @@ const DEFAULT_STOP_TIMEOUT_MS = 10_000
 const TURN_MS = 1000
 /** How long the last acknowledgements may take when everything else is over. */
 const LAST_WORDS_MS = 2000
+/** A Redis that takes longer to connect to is trouble to be told of. */
+const FIRST_CONTACT_MS = 2000
 
 /**
  * Works the partitions that are this member's share, each as long as it holds the lease.
@@ -81,6 +84,7 @@ export function holdPartitions(
     started: () => void
   ): Promise<void> {
     let share: ReadonlySet<number> = new Set()
+    await ready(redis, FIRST_CONTACT_MS)
     while (!stopped.signal.aborted) {
       try {
         await discover(redis)
@@ -128,7 +132,6 @@ export function holdPartitions(
       stream,
       partition,
       group,
-      member,
       work,
       onError
     })

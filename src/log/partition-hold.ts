@@ -25,7 +25,6 @@ export interface PartitionHoldOptions {
   readonly stream: string
   readonly partition: number
   readonly group: string
-  readonly member: string
   /** Runs once for each time the partition is held. */
   readonly work: (held: HeldPartition) => Promise<void>
   readonly onError: (error: unknown) => void

@@ -5,7 +5,7 @@
 --
 -- KEYS[1]  the lease               KEYS[2]  stream of events
 -- ARGV[1]  the member's token      ARGV[2]  group
--- ARGV[3]  the member's name in the group
+-- ARGV[3]  the name in the group under which entries are handed out
 -- ARGV[4]  how many entries at most
 -- ARGV[5]  '' for new entries; else for those that anybody left unacknowledged, after this id ('0-0': all)
 --
@@ -13,7 +13,7 @@
 --         {'left', <id>, <gone>, {entry…}}   what was left; go on after <id>, '' where that was all;
 --                                            gone: entries that are no longer in the stream
 --         {'new',  <id>, 0, {entry…}}        what is new; where there is nothing, <id> is the stream's last
--- An entry is {id, {field, value, …}, times delivered}.
+-- An entry is {id, {field, value, …}, times it was delivered before}.
 local stream, group, member = KEYS[2], ARGV[2], ARGV[3]
 
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
@@ -69,6 +69,6 @@ if not read then
   end
 end
 for _, entry in ipairs(read[1][2]) do
-  entries[#entries + 1] = { entry[1], entry[2], 1 }
+  entries[#entries + 1] = { entry[1], entry[2], 0 }
 end
 return { 'new', '', 0, entries }

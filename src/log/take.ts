@@ -10,8 +10,11 @@ export interface TakenEntry {
   readonly type: string
   /** The CloudEvent as JSON text; '' in an entry that is not one of ours. */
   readonly event: string
-  /** How often it was handed out, this time included. More than once: somebody had it and did not acknowledge it. */
-  readonly deliveries: number
+  /**
+   * 0 for a new entry. Else somebody had it before and did not acknowledge it, and this is the count Redis keeps:
+   * how often it was handed out, unless a member set it to what it knew better.
+   */
+  readonly earlierDeliveries: number
   /** All fields and values in turn, as they are in the stream. */
   readonly fields: readonly string[]
 }
@@ -32,8 +35,13 @@ export interface TakeOptions {
   readonly stream: string
   readonly partition: number
   readonly group: string
-  readonly member: string
 }
+
+/**
+ * The one name in the group, for whoever holds a partition: names of their own, made anew at each start, would
+ * pile up in Redis. Who it is at the moment is what the lease says.
+ */
+const HOLDER = 'holder'
 
 const takeScript = loadScript(new URL('take.lua', import.meta.url))
 
@@ -42,12 +50,12 @@ const takeScript = loadScript(new URL('take.lua', import.meta.url))
  * @throws what Redis answers; then entries may have been handed out that nobody got: they are among those left
  */
 export async function take(options: TakeOptions, count: number, after: string | undefined): Promise<Taken> {
-  const { redis, lease, stream, partition, group, member } = options
+  const { redis, lease, stream, partition, group } = options
   const reply = (await runScript(
     redis,
     takeScript,
     [lease.key, stream],
-    [lease.token, group, member, count, after ?? '']
+    [lease.token, group, HOLDER, count, after ?? '']
   )) as ['lost'] | ['left' | 'new', string, number, [string, string[], number][]]
   if (reply[0] === 'lost') return { state: 'lost' }
   const [state, mark, gone, entries] = reply
@@ -55,15 +63,26 @@ export async function take(options: TakeOptions, count: number, after: string | 
     state,
     mark,
     gone,
-    entries: entries.map(([id, fields, deliveries]) => ({
+    entries: entries.map(([id, fields, earlierDeliveries]) => ({
       partition,
       id,
       type: field(fields, 'type'),
       event: field(fields, 'event'),
-      deliveries,
+      earlierDeliveries,
       fields
     }))
   }
+}
+
+/** Sets the count of deliveries that Redis keeps for entries this member has. @throws what Redis answers */
+export async function setDeliveries(
+  { redis, stream, group }: TakeOptions,
+  entries: readonly TakenEntry[],
+  count: number
+): Promise<void> {
+  if (entries.length === 0) return
+  const ids = entries.map(({ id }) => id)
+  await redis.call('XCLAIM', stream, group, HOLDER, 0, ...ids, 'RETRYCOUNT', count, 'JUSTID')
 }
 
 function field(fields: readonly string[], name: string): string {

@@ -1,4 +1,5 @@
 import type { RedisClient } from '../redis/connect.ts'
+import { ready } from '../redis/ready.ts'
 
 /** Tells when a stream has grown. */
 export interface WakeUp {
@@ -19,7 +20,7 @@ export function createWakeUp(connect: () => RedisClient, stream: string): WakeUp
   return {
     after: async id => {
       redis ??= quiet(connect())
-      await ready(redis)
+      await ready(redis, BLOCK_MS)
       await redis.xread('COUNT', 1, 'BLOCK', BLOCK_MS, 'STREAMS', stream, id)
     },
     close: () => redis?.disconnect()
@@ -30,19 +31,4 @@ export function createWakeUp(connect: () => RedisClient, stream: string): WakeUp
 function quiet(redis: RedisClient): RedisClient {
   redis.on('error', () => {})
   return redis
-}
-
-function ready(redis: RedisClient): Promise<void> {
-  if (redis.status === 'ready') return Promise.resolve()
-  return new Promise(resolve => {
-    const done = (): void => {
-      clearTimeout(timer)
-      redis.off('ready', done)
-      redis.off('end', done)
-      resolve()
-    }
-    const timer = setTimeout(done, BLOCK_MS)
-    redis.once('ready', done)
-    redis.once('end', done)
-  })
 }

@@ -83,6 +83,23 @@ export function connectRedis(address: RedisAddress, manner: 'prompt' | 'patient'
   })
 }
 
+/**
+ * Another connection to where `redis` goes, with the behaviour of those above and without the original's key
+ * prefix: every name here has its own.
+ */
+export function reconnectRedis(redis: RedisClient): RedisClient {
+  const own = { ...connectionOptions, keyPrefix: '', lazyConnect: false }
+  if (redis instanceof Redis) return redis.duplicate(own)
+  const { retryStrategy, enableOfflineQueue, ...redisOptions } = own
+  return redis.duplicate([], {
+    redisOptions,
+    enableOfflineQueue,
+    keyPrefix: '',
+    lazyConnect: false,
+    clusterRetryStrategy: retryStrategy
+  })
+}
+
 function loginOptions({ username, password, tls }: RedisLogin) {
   return {
     ...(username === undefined ? {} : { username }),
