@@ -1,5 +1,6 @@
 import { Secret } from '../credentials/secret.ts'
 import { ConfigError } from '../errors.ts'
+import { readConsumersFile } from '../republish/consumers-file.ts'
 import { loadPolicy } from '../sanitize/policy.ts'
 import { compileSanitizer, type Sanitizer } from '../sanitize/sanitize.ts'
 import type { HostPort } from './parse.ts'
@@ -90,6 +91,7 @@ export function loadConfig(env: Environment, effects: ConfigEffects) {
       retentionMs: values.EVENT_RETENTION_SECONDS * 1000,
       maxLength: values.EVENT_MAX_LENGTH
     },
+    dispatch: readDispatch(values),
     metrics: { port: values.METRICS_PORT, allowed: values.METRICS_ALLOWED_IPS }
   })
 }
@@ -154,6 +156,18 @@ function readSanitizer(values: Values): Sanitizer {
       `PII_POLICY=${values.PII_POLICY}: ${cause instanceof Error ? cause.message : cause}`,
       { cause }
     )
+  }
+}
+
+function readDispatch({ CONSUMERS_FILE: path, DISPATCH: asked }: Values) {
+  if (path === undefined && asked === 'on') {
+    throw new ConfigError(
+      'DISPATCH=on is not allowed without CONSUMERS_FILE: give the file, or unset DISPATCH'
+    )
+  }
+  return {
+    consumers: path === undefined ? [] : readConsumersFile('CONSUMERS_FILE', path),
+    isOn: path !== undefined && asked !== 'off'
   }
 }
 

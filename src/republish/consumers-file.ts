@@ -27,11 +27,7 @@ const shared = {
     .regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, 'must be 1 to 64 lower-case letters, digits, _ or -')
     .describe('Name of the consumer, of its consumer group in Redis, and in metrics and commands'),
   types: z
-    .array(
-      z
-        .string()
-        .regex(/^[a-zA-Z0-9_*]+(\.[a-zA-Z0-9_*]+)?$/, 'must be a glob such as email.* or email.opened')
-    )
+    .array(z.string().regex(/^[a-zA-Z0-9_.*?]{1,129}$/, 'must be a glob such as email.* or *.bounced'))
     .min(1)
     .optional()
     .describe('Globs over <object_type>.<metric>; absent: every event'),

@@ -127,7 +127,7 @@ export function createHttpSink(options: HttpSinkOptions): Sink {
     const attempts = job.attemptsMade + 1
     if (attempts < (job.opts.attempts ?? maxAttempts)) return 'failed'
     // Kept first, and only then out of the queue: a death in between costs a second copy, not the event.
-    await deadLetters.keep(consumer, job.data, { reason: outcome.reason, attempts })
+    await deadLetters.keep(consumer, job.data, new AttemptFailed(outcome.reason, undefined), attempts)
     return 'dead'
   }
 }

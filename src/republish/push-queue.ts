@@ -24,6 +24,8 @@ export interface PushQueueOptions {
   readonly consumer: string
   readonly attempts: number
   readonly backlog: number
+  /** Only look: leaves no trace of a queue that is not there. */
+  readonly readOnly?: boolean
 }
 
 export const QUEUE_NAME = 'push'
@@ -40,11 +42,12 @@ const ADD_BATCH = 100
 export const queuePrefix = (keyPrefix: string, consumer: string): string => `${keyPrefix}push:{${consumer}}`
 
 export function openPushQueue(options: PushQueueOptions): PushQueue {
-  const { redis, keyPrefix, consumer, attempts, backlog } = options
+  const { redis, keyPrefix, consumer, attempts, backlog, readOnly = false } = options
   const queue = new Queue<OutgoingEvent>(QUEUE_NAME, {
     connection: asConnection(redis),
     prefix: queuePrefix(keyPrefix, consumer),
     // Nobody reads BullMQ's own stream of events.
+    skipMetasUpdate: readOnly,
     streams: { events: { maxLen: 10 } },
     defaultJobOptions: { attempts, backoff: BACKOFF, removeOnComplete: true, removeOnFail: false }
   })
