@@ -199,3 +199,28 @@ t.test('no canary leaves in a body that is broken anywhere, alone or as a JSON s
   )
   t.pass()
 })
+
+const whole = JSON.stringify({
+  note: `to ${email} or (+14155550199)`,
+  list: [1, { password: 'hunter2', ssn: ['hunter2'] }],
+  subject: 'hunter2 is, "ok": yes',
+  to: email,
+  content: { a: ['hunter2', 'b'], c: 'd' },
+  n: 5555555555554444,
+  headers: { 'X-A': ['hunter2'] },
+  z: 1
+})
+/** Where JSON's own characters stand: a changed letter of a name or a secret makes another name or secret. */
+const structural = [...whole].flatMap((character, at) => ('{}[]",: '.includes(character) ? [at] : []))
+
+t.test('no canary leaves in a body that lost or gained one character of its structure', async t => {
+  const sanitizer = compileSanitizer(customerio)
+  check(
+    fc.property(fc.constantFrom(...structural), fc.constantFrom('', ...'"{}[],:\\ '), (at, gained) => {
+      const body = whole.slice(0, at) + gained + whole.slice(gained === '' ? at + 1 : at)
+      const written = sanitizer.text(body)
+      if (leak(written) !== undefined) throw new Error(`${leak(written)}\n${body}\n${written}`)
+    })
+  )
+  t.pass()
+})

@@ -38,6 +38,13 @@ const bodies: [name: string, input: string, output: string][] = [
   ['a lost quote before the name', '{password":"hunter2","a":1}', '{password":"[REDACTED]","a":1}'],
   ['a lost quote elsewhere', '{"a":"b"c","password":"hunter2"}', '{"a":"b"c","password":"[REDACTED]"}'],
   ['a comma before the colon', '{"password",:"hunter2"}', '{"password",:"[REDACTED]"}'],
+  [
+    'two lost quotes around a name',
+    '{"a":x","b":[1,{password":"hunter2"}]}',
+    '{"a":x","b":[1,{password":"[REDACTED]"}]}'
+  ],
+  ['a lost quote before a bracket', '{"ssn:["hunter2"],"a":1}', '{"ssn:[""[REDACTED]"'],
+  ['a lost quote behind more words', '{"my ssn:["hunter2"],"a":1}', '{"my ssn:\\"[REDACTED]\\"""[REDACTED]"'],
   ['a bracket in the name', '{"password[":"hunter2"}', '{"password[":"[REDACTED]"}'],
   ['a lost bracket', '{"ssn": "a": "hunter2"}', '{"ssn": "[REDACTED]"'],
   [
