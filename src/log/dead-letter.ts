@@ -1,4 +1,5 @@
 import type { RedisClient } from '../redis/connect.ts'
+import { loadScript, runScript } from '../redis/script.ts'
 import { textMask } from '../sanitize/personal-text.ts'
 import type { TakenEntry } from './take.ts'
 
@@ -11,6 +12,8 @@ export type DeadReason = 'failed' | 'malformed' | 'unfinished'
 const MAX_ERROR_LENGTH = 500
 /** What is looked through for them: more than is kept, so that nothing personal is cut in two and missed. */
 const MAX_ERROR_READ = 4 * MAX_ERROR_LENGTH
+
+const deadLetterScript = loadScript(new URL('dead-letter.lua', import.meta.url))
 
 const mask = textMask(['email', 'phone', 'card', 'ssn'])
 
@@ -39,7 +42,7 @@ export async function addDeadLetter(
     // Whatever it was, it is kept.
     ...(reason === 'malformed' ? { fields: JSON.stringify(entry.fields) } : {})
   }
-  await redis.xadd(stream, '*', ...Object.entries(letter).flat())
+  await runScript(redis, deadLetterScript, [stream], Object.entries(letter).flat())
 }
 
 /** An error's name and message, in one line, without the personal data that can be told by its looks. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { RedisClient } from '../redis/connect.ts'
 import { ready } from '../redis/ready.ts'
+import { loadScript, runScript } from '../redis/script.ts'
 import { pause } from './backoff.ts'
 import type { HeldPartition } from './held-partition.ts'
 import { groupKeys, partitionKeys } from './keys.ts'
@@ -26,6 +27,8 @@ export interface HoldOptions {
   /** Told of what went wrong and is tried again. */
   readonly onError?: ((error: unknown) => void) | undefined
 }
+
+const makeGroupScript = loadScript(new URL('make-group.lua', import.meta.url))
 
 /** The members of a group share its partitions among them: see docs/consumers.md. */
 export interface PartitionHolder {
@@ -108,16 +111,9 @@ export function holdPartitions(
     // A partition that comes later is new as a whole.
     const from = holds.length === 0 && options.from === 'now' ? '$' : '0'
     const missing = Array.from({ length: partitions - holds.length }, (_, index) => holds.length + index)
-    await Promise.all(missing.map(partition => makeGroup(redis, partition, from)))
+    const streams = missing.map(partition => partitionKeys(keyPrefix, partition).events)
+    await Promise.all(streams.map(stream => runScript(redis, makeGroupScript, [stream], [group, from])))
     holds.push(...missing.map(partition => holdOf(redis, partition)))
-  }
-
-  async function makeGroup(redis: RedisClient, partition: number, from: string): Promise<void> {
-    try {
-      await redis.xgroup('CREATE', partitionKeys(keyPrefix, partition).events, group, from, 'MKSTREAM')
-    } catch (error) {
-      if (!(error instanceof Error && error.message.startsWith('BUSYGROUP'))) throw error
-    }
   }
 
   function holdOf(redis: RedisClient, partition: number): PartitionHold {

@@ -17,13 +17,18 @@ const BLOCK_MS = 1000
  */
 export function createWakeUp(connect: () => RedisClient, stream: string): WakeUp {
   let redis: RedisClient | undefined
+  let closed = false
   return {
     after: async id => {
+      if (closed) return
       redis ??= quiet(connect())
       await ready(redis, BLOCK_MS)
       await redis.xread('COUNT', 1, 'BLOCK', BLOCK_MS, 'STREAMS', stream, id)
     },
-    close: () => redis?.disconnect()
+    close: () => {
+      closed = true
+      redis?.disconnect()
+    }
   }
 }
 

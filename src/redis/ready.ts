@@ -5,7 +5,7 @@ import type { RedisClient } from './connect.ts'
  * `atMostMs` have passed, or it is closed for good: then the next command says what is wrong. Never rejects.
  */
 export function ready(redis: RedisClient, atMostMs: number): Promise<void> {
-  if (redis.status === 'ready') return Promise.resolve()
+  if (redis.status === 'ready' || redis.status === 'end') return Promise.resolve()
   return new Promise(resolve => {
     const done = (): void => {
       clearTimeout(timer)
