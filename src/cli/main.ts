@@ -1,10 +1,14 @@
 #!/usr/bin/env node
 import { ConfigError } from '../errors.ts'
 import { type Command, EXIT, type ExitCode, UsageError } from './command.ts'
+import { consumersCommand } from './consumers.ts'
+import { eventsCommand } from './events.ts'
 import { serveCommand } from './serve.ts'
 
 const commands: Readonly<Record<string, Command>> = {
-  serve: serveCommand
+  serve: serveCommand,
+  events: eventsCommand,
+  consumers: consumersCommand
 }
 
 const exitCode = await run(process.argv.slice(2))

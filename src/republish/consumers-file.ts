@@ -119,7 +119,11 @@ const amqpSchema = z
 export const consumersSchema = z.strictObject({
   $schema: z.string().optional(),
   consumers: z
-    .array(z.discriminatedUnion('type', [httpSchema, natsSchema, amqpSchema]))
+    .array(
+      z.discriminatedUnion('type', [httpSchema, natsSchema, amqpSchema], {
+        error: 'must be http, nats or amqp'
+      })
+    )
     .min(1)
     .superRefine((consumers, context) => {
       for (const [index, { name }] of consumers.entries()) {
