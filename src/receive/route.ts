@@ -39,7 +39,7 @@ const BODY_LIMIT_BYTES = 5 * 1024 * 1024
 /** Customer.io hangs up after 4 s; half a second is left for the way. Covers a slow body and a slow Redis alike. */
 const DEADLINE_MS = 3400
 /** A sample's mean delay of the event loop from which new deliveries are turned away, so that old ones are in time. */
-const OVERLOADED_LOOP_DELAY_MS = 1000
+const OVERLOADED_LOOP_DELAY_MS = 2000
 const RETRY_AFTER_SECONDS = 5
 
 const NO_BODY = Buffer.alloc(0)

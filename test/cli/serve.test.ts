@@ -7,7 +7,7 @@ import { runCommand, startServiceProcess } from '../helpers/process.ts'
 import { postText } from '../helpers/raw-http.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
-import { postTo } from '../helpers/service.ts'
+import { deliverTo, postTo } from '../helpers/service.ts'
 import { KEY, signV0 } from '../helpers/sign.ts'
 
 const PATH = '/api/cio/webhook'
@@ -130,7 +130,7 @@ t.test('several workers share the port, one log, and one consistent /metrics', a
   const service = await startServiceProcess({ REDIS_URL: redis.url, WORKERS: '2' })
   t.teardown(() => service.process.kill('SIGKILL'))
   const bodies = Array.from({ length: 60 }, newBody)
-  const twice = await Promise.all([...bodies, ...bodies].map(body => postTo(service.url + PATH, body)))
+  const twice = await Promise.all([...bodies, ...bodies].map(body => deliverTo(service.url + PATH, body)))
   t.equal(twice.filter(answer => answer.body['status'] === 'accepted').length, 60)
   t.equal(await redis.client.xlen('cio:events:{0}'), 60)
 

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { startServiceProcess } from '../helpers/process.ts'
 import { startRedis } from '../helpers/redis.ts'
-import { postTo } from '../helpers/service.ts'
+import { deliverTo } from '../helpers/service.ts'
 
 const IDS = Number(process.env['PROPERTY_RUNS'] ?? 300)
 const COPIES = 5
@@ -21,7 +21,7 @@ t.test('deliveries of one id that reach two processes at once append exactly one
       Array.from({ length: COPIES }, (_, copy) => {
         const body = JSON.stringify({ event_id: id, data: { customer_id: `customer-${id}` } })
         const service = services[copy % services.length]
-        return postTo(`${service?.url}${WEBHOOK}`, body)
+        return deliverTo(`${service?.url}${WEBHOOK}`, body)
       })
     )
     const answers = await Promise.all(deliveries)

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { startServiceProcess } from '../helpers/process.ts'
 import { startRedis } from '../helpers/redis.ts'
-import { postTo } from '../helpers/service.ts'
+import { deliverTo } from '../helpers/service.ts'
 
 /** Payloads in all; the contract's figure is 10,000, which CI asks for. */
 const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 600)
@@ -89,11 +89,13 @@ t.test('no value that the policy covers is in the stream, the log lines or the m
   let parked = 0
   for (let done = 0; done < RUNS; done += BATCH) {
     const batch = fc.sample(payload, BATCH)
-    const answers = await Promise.all(batch.map(({ body }) => postTo(`${service.url}/api/cio/webhook`, body)))
+    const answers = await Promise.all(
+      batch.map(({ body }) => deliverTo(`${service.url}/api/cio/webhook`, body))
+    )
     t.same(
       answers.filter(answer => answer.status !== 200),
       [],
-      `all are kept: ${unavailable(service.output())}`
+      'all are kept'
     )
     parked += answers.filter(answer => answer.body['status'] === 'parked').length
     const written = await Promise.all(
@@ -122,10 +124,3 @@ function withLuhn(digits: string): string {
   }, 0)
   return digits + ((10 - (sum % 10)) % 10)
 }
-
-/** Why deliveries were answered 503, for the message of a failure. */
-const unavailable = (output: string): string =>
-  output
-    .split('\n')
-    .filter(line => line.includes('"status":503'))
-    .join('\n')

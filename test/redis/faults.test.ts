@@ -80,7 +80,7 @@ t.test('a Redis that is gone is a 503 at once, and the same data comes back with
 
 t.test('a service that starts before its Redis waits for it with 503', async t => {
   const port = await freePort()
-  const service = await startTestService({ REDIS_URL: `redis://127.0.0.1:${port}` })
+  const service = await startTestService({ REDIS_URL: `redis://127.0.0.1:${port}` }, { ready: false })
   t.teardown(() => service.close())
   t.match(await getJson(`${service.url}/healthz`), { status: 200, body: { redis: 'down' } })
   t.equal((await service.post(newBody())).status, 503)

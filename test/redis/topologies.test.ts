@@ -1,7 +1,7 @@
 import t from 'tap'
 import { startCluster, startSentinels } from '../helpers/cluster.ts'
 import { until } from '../helpers/server.ts'
-import { startTestService } from '../helpers/service.ts'
+import { deliverTo, startTestService } from '../helpers/service.ts'
 
 let ids = 0
 const newBody = (customer = 'c'): string =>
@@ -20,7 +20,9 @@ t.test('on a Cluster the partitions are spread over the masters, and each event 
   t.teardown(() => Promise.all(services.map(service => service.close())))
 
   const bodies = Array.from({ length: 120 }, (_, n) => newBody(`customer-${n % 30}`))
-  const answers = await Promise.all(bodies.flatMap(body => services.map(service => service.post(body))))
+  const answers = await Promise.all(
+    bodies.flatMap(body => services.map(service => deliverTo(`${service.url}/api/cio/webhook`, body)))
+  )
   t.ok(answers.every(answer => answer.status === 200))
   t.equal(answers.filter(answer => answer.body['status'] === 'accepted').length, bodies.length)
 
