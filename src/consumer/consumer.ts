@@ -21,7 +21,7 @@ export type {
 } from './events.ts'
 
 interface CommonOptions {
-  /** The consumer group: all members with this name share the events. Lower case, digits, `-` and `_`. */
+  /** The consumer group: all members with this name share the events. Letters, digits, `-` and `_`. */
   readonly group: string
   /** This member's name, for people: what the leases it holds begin with. By default host and process id. */
   readonly name?: string
@@ -41,7 +41,10 @@ interface CommonOptions {
   readonly backoff?: Backoff
   /** Also what `cio-webhook doctor` sends through the receiver. Default false. */
   readonly doctorEvents?: boolean
-  /** SIGTERM and SIGINT stop the consumer, and then end the process. Default false. */
+  /**
+   * SIGTERM and SIGINT stop the consumer, and then end the process: for one that has nothing else to close. Default
+   * false.
+   */
   readonly signals?: boolean
   /** How long `stop` waits for handlers. Default 10,000. */
   readonly stopTimeoutMs?: number

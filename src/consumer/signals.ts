@@ -1,8 +1,8 @@
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const
 
 /**
- * Stops on the first SIGTERM or SIGINT, and then lets the signal do what it does without us, which is to end the
- * process unless somebody else listens too. A second one does that at once.
+ * Stops on the first SIGTERM or SIGINT, and then sends the signal once more, to have the process end by it as if
+ * nobody had listened. A second one does that at once.
  *
  * @returns what takes the listeners off again
  */
@@ -12,9 +12,7 @@ export function endOnSignals(stop: () => Promise<void>): () => void {
   }
   const end = (signal: NodeJS.Signals): void => {
     ignore()
-    void stop().finally(() => {
-      if (process.listenerCount(signal) === 0) process.kill(process.pid, signal)
-    })
+    void stop().finally(() => process.kill(process.pid, signal))
   }
   for (const signal of SIGNALS) process.on(signal, end)
   return ignore

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { RedisClient } from '../redis/connect.ts'
 import { createAcknowledger } from './acknowledge.ts'
 import { createHeldPartition, type HeldPartition } from './held-partition.ts'
@@ -79,6 +80,8 @@ export function createPartitionHold(options: PartitionHoldOptions): PartitionHol
   function open(): Session {
     const ending = new AbortController()
     const over = new AbortController()
+    // As many listen as there are events under way.
+    setMaxListeners(0, ending.signal, over.signal)
     const wakeUp = createWakeUp(connect, stream)
     ending.signal.addEventListener('abort', () => wakeUp.close(), { once: true })
     const held = createHeldPartition({
