@@ -55,7 +55,7 @@ export async function startRabbit(
       args: [],
       folder,
       env,
-      timeoutMs: 60_000,
+      timeoutMs: 180_000,
       ready: async () => {
         if (!(await accepts(port))) return false
         return connect(url).then(
