@@ -2,6 +2,10 @@ import type { AddressInfo } from 'node:net'
 import type { Registry } from 'prom-client'
 import { buildApp, buildMetricsApp } from './app.ts'
 import type { Config } from './config/config.ts'
+import { createKeyUsage } from './credentials/key-usage.ts'
+import { createLiveKeys } from './credentials/live-keys.ts'
+import type { Secrets } from './credentials/places/stored-secret.ts'
+import { askCustomerIo, createPublishedList } from './credentials/published-list.ts'
 import { ConfigError } from './errors.ts'
 import { createEventLog } from './log/event-log.ts'
 import { announcePartitions } from './log/partition-count.ts'
@@ -10,6 +14,7 @@ import { createRetention } from './log/retention.ts'
 import type { Health, MetricsRoute } from './ops/health.ts'
 import type { Logger } from './ops/logger.ts'
 import { createMetrics } from './ops/metrics.ts'
+import { compileAdmission } from './receive/source-ip.ts'
 import { connectRedis, type RedisAddress } from './redis/connect.ts'
 import { durabilityWait, inspectServers, type ServerFacts, unfit } from './redis/durability.ts'
 import { monitorRedis } from './redis/monitor.ts'
@@ -30,6 +35,8 @@ export interface ServiceOptions {
   readonly config: Config
   readonly log: Logger
   readonly redisAddress: RedisAddress
+  /** Where the signing keys lie, to be looked at again while the service runs. */
+  readonly secrets: Secrets
   /** Does this process look after the log? One of several workers is enough. */
   readonly maintains: boolean
   /** Where there are several workers: lends this one's metrics, and reads those of all. */
@@ -119,6 +126,37 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     onCall: seconds => metrics.redisCall(seconds)
   })
 
+  const keys = createLiveKeys({
+    sources: config.sources,
+    secrets: options.secrets,
+    log,
+    onChange: () => void keyUsage.report()
+  })
+  const keyUsage = createKeyUsage({
+    redis,
+    keyPrefix,
+    sources: keys.sources,
+    isRedisUp: () => monitor.isUp()
+  })
+  await keys.refresh()
+  const admission = compileAdmission(config.admission)
+  const publishedList = createPublishedList({
+    redis,
+    keyPrefix,
+    isRedisUp: () => monitor.isUp(),
+    ask: config.customerIo.appApiKey && askCustomerIo(config.customerIo, appApiKey),
+    onList: admission.publish,
+    metrics,
+    log
+  })
+  // Before the first delivery: to refuse an address that was let in before the restart would cost an hour.
+  await publishedList.recall()
+  /** Read anew each time: it may be rotated too. */
+  async function appApiKey(): Promise<string | undefined> {
+    const versions = await options.secrets.find('cio-app-api-key')?.versions()
+    return (versions?.current ?? config.customerIo.appApiKey)?.reveal()
+  }
+
   const metricsRoute: MetricsRoute = {
     allowed: config.metrics.allowed,
     contentType: metrics.register.contentType,
@@ -130,10 +168,12 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     durability: { level: durability.level, redis: facts?.persistence ?? 'unknown' }
   })
   const app = await buildApp({
-    config,
+    config: { ...config, sources: keys.sources },
     sanitizer: config.sanitizer,
     eventLog,
     metrics,
+    keyUsage,
+    admission,
     log,
     now: Date.now,
     health,
@@ -145,6 +185,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   await metricsApp?.listen({ port: config.metrics.port ?? 0, host: config.http.host })
   if (options.maintains) retention.start()
   dispatch?.start()
+  keys.start()
+  keyUsage.start()
+  publishedList.start()
 
   return {
     port: portOf(app.server.address()),
@@ -158,6 +201,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       await Promise.all([app.close(), dispatch?.stop()])
       clearInterval(hangUp)
       await metricsApp?.close()
+      publishedList.stop()
+      keys.stop()
+      await keyUsage.stop()
       await retention.stop()
       monitor.stop()
       redis.disconnect()

@@ -1,4 +1,5 @@
 import { type Config, loadConfig } from '../../src/config/config.ts'
+import { connectProvider, locateSecrets } from '../../src/credentials/open-secrets.ts'
 import { createLogger } from '../../src/ops/logger.ts'
 import { type Service, startService } from '../../src/service.ts'
 import { until } from './server.ts'
@@ -32,7 +33,13 @@ export async function startTestService(
   if (config.redis.kind === 'private') throw new Error('tests bring a Redis of their own')
   const written: string[] = []
   const { log } = createLogger(config.logLevel, { write: line => void written.push(line) })
-  const service = await startService({ config, log, redisAddress: config.redis, maintains: true })
+  const service = await startService({
+    config,
+    log,
+    redisAddress: config.redis,
+    secrets: locateSecrets(config.secrets.places, await connectProvider(config.secrets)),
+    maintains: true
+  })
   const url = `http://127.0.0.1:${service.port}`
   if (ready) await until('readiness', async () => (await fetch(`${url}/readyz`)).ok)
   return {
@@ -73,7 +80,14 @@ export async function deliverTo(url: string, body: string | Buffer, headers?: He
 /** The configuration of a development start with the tests' key, on any free port, changed by `env`. */
 export function testConfig(env: Record<string, string> = {}): Config {
   return loadConfig(
-    { NODE_ENV: 'test', PORT: '0', HOST: '127.0.0.1', CIO_WEBHOOK_SECRET: KEY, LOG_LEVEL: 'info', ...env },
+    {
+      NODE_ENV: 'test',
+      PORT: '0',
+      HOST: '127.0.0.1',
+      ...('CIO_WEBHOOK_SECRET_FILE' in env ? {} : { CIO_WEBHOOK_SECRET: KEY }),
+      LOG_LEVEL: 'info',
+      ...env
+    },
     {
       developmentKey: () => {
         throw new Error('tests bring a key of their own')
