@@ -34,6 +34,10 @@ const MAX_STALLED = 1_000_000
 const CLOSE_GRACE_MS = 1500
 /** When Redis hangs, BullMQ would wait for it for ever. */
 const CLOSE_LIMIT_MS = 2500
+/** Failures in a row that mean that the consumer is down, and not that it dislikes an event. */
+const DOWN_FAILURES = 5
+/** Events brought forward in one call: Redis does nothing else meanwhile. */
+const PROMOTE_BATCH = 200
 /** Where a queue is empty a worker asks again after this many seconds, if nothing woke it before. */
 const DRAIN_DELAY_SECONDS = 5
 
@@ -58,6 +62,7 @@ export function createHttpSink(options: HttpSinkOptions): Sink {
   const { settings, redis, keyPrefix, states, deadLetters, now, onAttempt, onError } = options
   const { name: consumer, maxAttempts } = settings
   const pusher = createPusher(settings, now)
+  let failuresInARow = 0
   /** Nothing more is taken from here on. */
   const closed = new AbortController()
   /** Nothing more is waited for from here on. */
@@ -108,12 +113,20 @@ export function createHttpSink(options: HttpSinkOptions): Sink {
     } catch {
       return putBack(job, token)
     }
+    const wasDown = failuresInARow >= DOWN_FAILURES
+    failuresInARow = outcome.kind === 'delivered' ? 0 : failuresInARow + 1
+    if (wasDown && outcome.kind === 'delivered') catchUp()
     const counted = await settle(job, outcome)
     onAttempt(counted, (performance.now() - startedMs) / 1000)
     if (counted === 'gone') return putBack(job, token)
     if (counted === 'failed' && outcome.kind === 'failed') {
       throw new AttemptFailed(outcome.reason, outcome.retryAfterMs)
     }
+  }
+
+  /** What failed while the consumer was down could be hours from its next attempt, and keeps the rest waiting. */
+  function catchUp(): void {
+    pushQueue.queue.promoteJobs({ count: PROMOTE_BATCH }).catch(onError)
   }
 
   async function settle(job: Job<OutgoingEvent>, outcome: PushOutcome): Promise<AttemptOutcome> {

@@ -184,7 +184,8 @@ for (const { does, behaviour, reason } of bad) {
         type: event.type,
         event: event.event,
         position: event.position,
-        reason,
+        reason: 'failed',
+        error: new RegExp(`^AttemptFailed: ${reason.source.slice(1)}`),
         attempts: 3
       })
       await until('an empty queue', async () => (await queue.outstanding()).count === 0)
@@ -235,6 +236,33 @@ t.test('retry-after is honoured, up to the longest pause', async t => {
   await until('delivered', async () => outcomes.includes('delivered'))
   const [first, second] = receiver.requests
   t.ok(first !== undefined && second !== undefined && second.atMs - first.atMs >= 650)
+})
+
+t.test('a consumer that was down and is back gets at once what failed meanwhile', async t => {
+  const { receiver, sink, outcomes } = await push(t, answers(503), {
+    retryDelayMs: 60_000,
+    maxRetryDelayMs: 60_000
+  })
+  await sink.publish(outgoingMany('down', 8), never)
+  await until('all have failed', async () => outcomes.length === 8)
+  receiver.behave(answers(200))
+  await sink.publish([outgoing('back')], never)
+  await until('all delivered', async () => outcomes.filter(outcome => outcome === 'delivered').length === 9)
+  t.equal(receiver.requests.length, 17)
+})
+
+t.test('an event the consumer dislikes is not tried sooner because another was taken', async t => {
+  const { sink, outcomes } = await push(
+    t,
+    (request, response) =>
+      void response.writeHead(request.headers['webhook-id'] === 'disliked' ? 500 : 200).end(),
+    { retryDelayMs: 60_000, maxRetryDelayMs: 60_000 }
+  )
+  await sink.publish([outgoing('disliked')], never)
+  await until('it has failed', async () => outcomes.length === 1)
+  await sink.publish(outgoingMany('liked', 5), never)
+  await until('the others are there', async () => outcomes.length === 6)
+  t.same(outcomes, ['failed', ...Array(5).fill('delivered')])
 })
 
 t.test(
