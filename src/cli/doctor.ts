@@ -64,7 +64,7 @@ Exit code: 0 nothing is wrong, 1 something is, 2 could not be examined.`,
     if (key === undefined && !readOnly) throw new ConfigError(`${NO_KEY}; or examine with --read-only`)
     const ca = values.ca === undefined ? {} : { ca: readPem(values.ca) }
     const examination = await watch(bar =>
-      examine({ url, key: key?.reveal(), now: Date.now, ...ca }, selection, (result, index, count) =>
+      examine({ url, key, now: Date.now, ...ca }, selection, (result, index, count) =>
         bar.show(result.check.id, (index + 1) / count)
       )
     )

@@ -1,6 +1,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { loadConfig } from '../config/config.ts'
+import { loadConfig, readValues } from '../config/config.ts'
+import { secretSettings } from '../config/secret-places.ts'
+import { connectProvider } from '../credentials/open-secrets.ts'
+import { providedValues } from '../credentials/provided-values.ts'
 import { Secret } from '../credentials/secret.ts'
 import { ConfigError } from '../errors.ts'
 import { formatBaseline, judgeFindings, readBaseline, readBaselineIfThere } from '../leaks/baseline.ts'
@@ -45,7 +48,8 @@ async function leaks(
   onProgress: Search['onProgress'],
   onProgressEnd: () => void
 ): Promise<ExitCode> {
-  const { secrets, tooShort } = configuredSecrets(process.env)
+  const env = await withProvidedSecrets(process.env)
+  const { secrets, tooShort } = configuredSecrets(env)
   const detector = createDetector(secrets)
   const shown = (text: string): string => censor(detector, text)
   const problems: string[] = []
@@ -61,7 +65,7 @@ async function leaks(
   }
 
   const searched: string[] = []
-  for (const step of steps(search, options)) {
+  for (const step of steps(search, options, env)) {
     try {
       searched.push(shown(await step()))
     } catch (error) {
@@ -110,18 +114,30 @@ async function leaks(
   return report.fresh.length > 0 ? EXIT.foundSomething : EXIT.good
 }
 
-function steps(search: Search, options: LeaksOptions): (() => Promise<string>)[] {
+function steps(search: Search, options: LeaksOptions, env: NodeJS.ProcessEnv): (() => Promise<string>)[] {
   const { path, staged, files, stream, ignored, incomplete } = options
   const all: (() => Promise<string>)[] = files.map(file => () => searchFile(search, file))
-  if (stream) all.push(() => searchStream(search))
+  if (stream) all.push(() => searchStream(search, env))
   if (path === undefined) return all
   if (staged) all.push(() => searchStaged(search, path, process.env))
   else all.push(() => searchPath(search, path, { env: process.env, ignored, incomplete }))
   return all
 }
 
-async function searchStream(search: Search): Promise<string> {
-  const config = loadConfig(process.env, {
+/** The environment, and where the secrets lie in a provider, those as well. */
+async function withProvidedSecrets(env: NodeJS.ProcessEnv): Promise<NodeJS.ProcessEnv> {
+  if ((env['SECRETS_PROVIDER'] ?? 'environment') === 'environment') return env
+  const settings = secretSettings(readValues(env), env)
+  const provider = await connectProvider(settings)
+  try {
+    return { ...env, ...(await providedValues(settings, provider)) }
+  } finally {
+    provider.close()
+  }
+}
+
+async function searchStream(search: Search, env: NodeJS.ProcessEnv): Promise<string> {
+  const config = loadConfig(env, {
     developmentKey: () => ({ key: 'none is made here', created: false })
   })
   const { keyPrefix, partitions } = config.log

@@ -7,9 +7,13 @@ export interface ProgressBar {
 
 const WIDTH = 30
 const INTERVAL_MS = 100
+const DEFAULT_COLUMNS = 80
+const ERASE_LINE = '\r\u001b[2K'
 
 /** @param output standard error, so that standard output stays the report alone */
-export function createProgressBar(output: NodeJS.WriteStream): ProgressBar {
+export function createProgressBar(
+  output: Pick<NodeJS.WriteStream, 'isTTY' | 'columns' | 'write'>
+): ProgressBar {
   let shownAtMs = Number.NEGATIVE_INFINITY
   let shown = false
   return {
@@ -22,12 +26,12 @@ export function createProgressBar(output: NodeJS.WriteStream): ProgressBar {
       const full = Math.round(WIDTH * Math.max(0, Math.min(1, share)))
       const bar = '█'.repeat(full) + '░'.repeat(WIDTH - full)
       const percent = String(Math.floor(share * 100)).padStart(3)
-      output.write(
-        `\r\u001b[2K${bar} ${percent} % ${step}`.slice(0, Math.max(20, (output.columns ?? 80) + 4))
-      )
+      // Of some terminals the width is not known, and given as 0.
+      const line = `${bar} ${percent} % ${step}`.slice(0, (output.columns || DEFAULT_COLUMNS) - 1)
+      output.write(ERASE_LINE + line)
     },
     clear: () => {
-      if (shown) output.write('\r\u001b[2K')
+      if (shown) output.write(ERASE_LINE)
       shown = false
     }
   }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { DEFAULT_SOURCE } from '../config/sources.ts'
 import { WEBHOOK_PATH } from '../receive/route.ts'
 import { sampleEvent, sampleTypes } from '../send/samples.ts'
@@ -15,14 +15,15 @@ const PEOPLE = 1000
 export const ownUrl = (source: string): string =>
   `http://localhost:${process.env['PORT'] ?? '3000'}${WEBHOOK_PATH}${source === DEFAULT_SOURCE ? '' : `/${source}`}`
 
-export function bodies(
+/** @returns the body of the n-th event */
+export async function bodies(
   { type, file, verbatim }: { type?: string | undefined; file?: string | undefined; verbatim: boolean },
   count: number
-): (index: number) => Buffer {
+): Promise<(index: number) => Buffer> {
   if (type !== undefined && file !== undefined) throw new UsageError('give --type or --file')
   const run = randomBytes(6).toString('hex')
   if (file !== undefined) {
-    const bytes = readBody(file)
+    const bytes = await readBody(file)
     const payload = verbatim || count === 1 ? undefined : jsonObject(bytes)
     return index =>
       payload === undefined
@@ -40,9 +41,9 @@ export function bodies(
   }
 }
 
-function readBody(file: string): Buffer {
+async function readBody(file: string): Promise<Buffer> {
   try {
-    return readFileSync(file === '-' ? 0 : file)
+    return file === '-' ? Buffer.concat(await process.stdin.toArray()) : await readFile(file)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : 'unreadable'
     throw new UsageError(`--file ${file}: it can't be read (${code})`)

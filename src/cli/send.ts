@@ -72,14 +72,14 @@ Exit code: 0 all were answered 2xx, 1 some were not, 2 could not run.`,
     const count = readWhole('count', values.count, MAX_COUNT)
     const options = {
       url,
-      key: key.reveal(),
+      key,
       scheme,
       retry,
       count,
       concurrency: readWhole('concurrency', values.concurrency, MAX_CONCURRENCY),
       ratePerSecond: readRate(values.rate, url, values['yes-load-test']),
       duplicateShare: readShare(values.duplicates),
-      body: bodies(values, count)
+      body: await bodies(values, count)
     } as const
     return send(options, values.json)
   }

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { BlockList, isIP } from 'node:net'
+import type { Secret } from '../credentials/secret.ts'
 import { DOCTOR } from '../receive/event-type.ts'
 import { type Answer, exchange, type NoAnswer } from '../send/exchange.ts'
 import { type Header, macBody, macV0, signatureHeaders } from '../send/sign.ts'
+import { isInside } from './inside.ts'
 
 export type Reply = Answer | NoAnswer
 
@@ -51,7 +52,7 @@ export interface SigningOptions {
 export interface EndpointOptions {
   readonly url: URL
   /** The right signing key; `undefined` where nothing is to be accepted. */
-  readonly key: string | undefined
+  readonly key: Secret | undefined
   /** Unix milliseconds. */
   readonly now: () => number
   readonly answerTimeoutMs?: number
@@ -62,24 +63,9 @@ export interface EndpointOptions {
 const USER_AGENT = 'cio-webhook-doctor'
 const ANSWER_TIMEOUT_MS = 8000
 
-const inside = new BlockList()
-for (const [network, prefix] of [
-  ['127.0.0.0', 8],
-  ['10.0.0.0', 8],
-  ['172.16.0.0', 12],
-  ['192.168.0.0', 16],
-  ['169.254.0.0', 16]
-] as const) {
-  inside.addSubnet(network, prefix, 'ipv4')
-}
-inside.addAddress('::1', 'ipv6')
-inside.addSubnet('fc00::', 7, 'ipv6')
-inside.addSubnet('fe80::', 10, 'ipv6')
-
 /** The endpoint under examination: what can be asked of it, and what it has answered so far. */
 export class Endpoint {
   readonly url: URL
-  readonly key: string | undefined
   readonly ca: string | undefined
   readonly heard: Heard[] = []
   standing: Standing = 'unknown'
@@ -90,6 +76,7 @@ export class Endpoint {
   objectType = DOCTOR
   /** The check under way. */
   current = ''
+  readonly #key: Secret | undefined
   readonly #now: () => number
   readonly #answerTimeoutMs: number
   readonly #run = randomBytes(6).toString('hex')
@@ -97,10 +84,15 @@ export class Endpoint {
 
   constructor(options: EndpointOptions) {
     this.url = options.url
-    this.key = options.key
+    this.#key = options.key
     this.ca = options.ca
     this.#now = options.now
     this.#answerTimeoutMs = options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS
+  }
+
+  /** The right key, to sign with. */
+  get key(): string | undefined {
+    return this.#key?.reveal()
   }
 
   /** Unix seconds. */
@@ -111,7 +103,7 @@ export class Endpoint {
   /** Was the connection to a loopback or private address? Then the doctor is no outsider. `undefined`: none yet. */
   get fromInside(): boolean | undefined {
     const address = this.remoteAddress
-    return address === undefined ? undefined : inside.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6')
+    return address === undefined ? undefined : isInside(address)
   }
 
   get remoteAddress(): string | undefined {

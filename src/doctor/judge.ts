@@ -66,6 +66,21 @@ export function worst(findings: readonly Finding[]): Finding {
   return findings[0] ?? unjudged('Nothing was asked.')
 }
 
+/** Asks for each row in turn, and tells the worst. */
+export async function judgeEachRefused<T>(
+  endpoint: Endpoint,
+  rows: readonly T[],
+  ask: (row: T) => Promise<readonly [what: string, reply: Reply]>
+): Promise<Finding> {
+  const findings: Finding[] = []
+  for (const row of rows) {
+    const [what, reply] = await ask(row)
+    findings.push(judgeRefused(endpoint, reply, what))
+  }
+  const finding = worst(findings)
+  return finding.status === 'well' ? well(`All ${findings.length} are refused.`) : finding
+}
+
 /** Several deliveries of one id: all answered, one kept. */
 export function judgeOnce(replies: readonly Reply[], id: string): Finding {
   const bad = replies.find(reply => !isAccepted(reply) && statusOf(reply) !== 503)

@@ -1,7 +1,6 @@
 import { macV0, signatureHeaders } from '../send/sign.ts'
-import { type Check, type Finding, note, well } from './check.ts'
-import type { Endpoint, Reply } from './endpoint.ts'
-import { isAccepted, judgeAccepted, judgeRefused, tell, worst } from './judge.ts'
+import { type Check, note, well } from './check.ts'
+import { isAccepted, judgeAccepted, judgeEachRefused, judgeRefused, tell } from './judge.ts'
 
 const WHY =
   'Whoever finds the address can then make up events: unsubscribe your customers, or have your systems act on mails nobody opened.'
@@ -46,7 +45,7 @@ export const signatureChecks: readonly Check[] = [
     needs: 'anyone',
     after: ['no-signature', 'wrong-key'],
     run: endpoint =>
-      all(endpoint, NO_KEYS, async key => [
+      judgeEachRefused(endpoint, NO_KEYS, async key => [
         `A signature under the key "${key}"`,
         await endpoint.deliver(endpoint.event(), { key })
       ])
@@ -70,7 +69,7 @@ export const signatureChecks: readonly Check[] = [
         ['A signature with characters beyond ASCII', ['é'.repeat(64)]],
         ['A repeated signature', ['ab'.repeat(32), 'cd'.repeat(32)]]
       ]
-      return all(endpoint, forms, async ([what, signatures]) => {
+      return judgeEachRefused(endpoint, forms, async ([what, signatures]) => {
         const headers = [
           ['x-cio-timestamp', String(endpoint.nowSeconds)] as const,
           ...signatures.map(signature => ['x-cio-signature', signature] as const)
@@ -194,18 +193,3 @@ export const signatureChecks: readonly Check[] = [
     }
   }
 ]
-
-/** Asks for each row in turn, and tells the worst. */
-export async function all<T>(
-  endpoint: Endpoint,
-  rows: readonly T[],
-  ask: (row: T) => Promise<readonly [what: string, reply: Reply]>
-): Promise<Finding> {
-  const findings: Finding[] = []
-  for (const row of rows) {
-    const [what, reply] = await ask(row)
-    findings.push(judgeRefused(endpoint, reply, what))
-  }
-  const finding = worst(findings)
-  return finding.status === 'well' ? well(`All ${findings.length} are refused.`) : finding
-}

@@ -1,6 +1,5 @@
 import { type Check, note, well } from './check.ts'
-import { isAccepted, judgeRefused, tell } from './judge.ts'
-import { all } from './signature-checks.ts'
+import { isAccepted, judgeEachRefused, judgeRefused, tell } from './judge.ts'
 
 const DAY_SECONDS = 86_400
 /** Older than any retry of Customer.io, and than what a receiver can be asked to remember. */
@@ -49,7 +48,7 @@ export const timeChecks: readonly Check[] = [
     mend: 'Look whether the timestamp is all digits before you calculate with it.',
     after: ['no-signature', 'wrong-key', 'stale-timestamp'],
     run: endpoint =>
-      all(endpoint, ['', 'now', '-1', '9'.repeat(40), '0x7fffffff'], async timestamp => [
+      judgeEachRefused(endpoint, ['', 'now', '-1', '9'.repeat(40), '0x7fffffff'], async timestamp => [
         `The timestamp "${timestamp}"`,
         await endpoint.deliver(endpoint.event(), { timestamp })
       ])

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { readSecretFile, readSourcesFile } from '../config/sources.ts'
+import { readSecretFile } from '../config/sources.ts'
 import { variables } from '../config/variables.ts'
 import { DEVELOPMENT_KEY_FILE } from '../credentials/development-key.ts'
 import { Secret } from '../credentials/secret.ts'
@@ -18,10 +18,17 @@ export interface ConfiguredSecrets {
   readonly tooShort: readonly string[]
 }
 
+interface NamedValue {
+  readonly name: string
+  readonly value: string
+}
+
 type Environment = Readonly<Record<string, string | undefined>>
 
 /** A shorter value is found in too many places where nobody has put it. */
 const MIN_CHARACTERS = 8
+
+const FILES_WITH_SECRETS = ['CIO_SOURCES_FILE', 'CONSUMERS_FILE']
 
 /**
  * The secrets in the environment, read as the service reads them but without asking for a whole configuration:
@@ -31,20 +38,10 @@ const MIN_CHARACTERS = 8
  */
 export function configuredSecrets(env: Environment): ConfiguredSecrets {
   const names = Object.entries(variables).flatMap(([name, { secret }]) => (secret ? [name] : []))
-  const found: { name: string; value: string }[] = []
-  for (const name of names) {
-    const value = readValue(env, name)
-    if (value !== undefined) found.push({ name, value })
-  }
-  if (env['CIO_SOURCES_FILE'] !== undefined) {
-    for (const source of readSourcesFile('CIO_SOURCES_FILE', env['CIO_SOURCES_FILE']).sources) {
-      for (const { label, secret } of source.keys) {
-        found.push({ name: `CIO_SOURCES_FILE:${source.name}:${label}`, value: secret.reveal() })
-      }
-    }
-  }
-  if (env['CONSUMERS_FILE'] !== undefined) {
-    found.push(...consumerSecrets(env['CONSUMERS_FILE']))
+  const found = names.flatMap(name => [...valuesOf(env, name), ...valuesOf(env, `${name}_V2`)])
+  for (const name of FILES_WITH_SECRETS) {
+    const path = env[name]
+    if (path !== undefined) found.push(...secretsInJson(name, path))
   }
   const made = developmentKeyIn(env['DATA_DIR'] ?? variables.DATA_DIR.fallback)
   if (made !== undefined) found.push({ name: `DATA_DIR/${DEVELOPMENT_KEY_FILE}`, value: made })
@@ -52,11 +49,22 @@ export function configuredSecrets(env: Environment): ConfiguredSecrets {
   return collect(found.flatMap(({ name, value }) => secretParts(name, value)))
 }
 
-function readValue(env: Environment, name: string): string | undefined {
+/** A secret, and what lies beside its file while it is being replaced: the one before, and the next one. */
+function valuesOf(env: Environment, name: string): NamedValue[] {
   const path = env[`${name}_FILE`]
-  const value = path === undefined ? env[name] : readSecretFile(`${name}_FILE`, path)
-  return value === '' ? undefined : value
+  if (path !== undefined) return fileValues(`${name}_FILE`, name, path)
+  const value = env[name] ?? ''
+  return value === '' ? [] : [{ name, value }]
 }
+
+function fileValues(variable: string, name: string, path: string): NamedValue[] {
+  const files = [`${path}.previous`, `${path}.pending`].filter(hasText)
+  // The end of a rotation removes the previous key's file, and leaves its name in the configuration.
+  if (!/previous/i.test(variable) || hasText(path)) files.unshift(path)
+  return files.map(file => ({ name, value: readSecretFile(variable, file) }))
+}
+
+const hasText = (path: string): boolean => existsSync(path) && statSync(path).size > 0
 
 /** The key that a development start has made, if there is one. */
 function developmentKeyIn(dataDir: string): string | undefined {
@@ -68,18 +76,18 @@ function developmentKeyIn(dataDir: string): string | undefined {
 }
 
 /**
- * Whatever in the file of consumers is named like a secret or is a URL. Its schema belongs to the code that
- * republishes; to miss a key because that has grown would be worse than to look for one too many.
+ * Whatever in such a file is named like a secret or is a URL. Its schema belongs to the code that uses it; to miss
+ * a key because that has grown would be worse than to look for one too many.
  */
-function consumerSecrets(path: string): { name: string; value: string }[] {
-  const found: { name: string; value: string }[] = []
+function secretsInJson(variable: string, path: string): NamedValue[] {
+  const found: NamedValue[] = []
   let tree: unknown
   try {
     tree = JSON.parse(readFileSync(path, 'utf8'))
   } catch (cause) {
-    throw new ConfigError(`CONSUMERS_FILE=${path}: the file can't be read as JSON`, { cause })
+    throw new ConfigError(`${variable}=${path}: the file can't be read as JSON`, { cause })
   }
-  walk(tree, 'CONSUMERS_FILE')
+  walk(tree, variable)
   return found
 
   function walk(node: unknown, name: string): void {
@@ -87,8 +95,8 @@ function consumerSecrets(path: string): { name: string; value: string }[] {
     for (const [key, value] of Object.entries(node)) {
       const child = `${name}:${key}`
       if (typeof value !== 'string') walk(value, child)
-      else if (/(secret|password|token|key|url|servers)\w*File$/i.test(key)) {
-        found.push({ name: child, value: readSecretFile('CONSUMERS_FILE', value) })
+      else if (/(?:secret|password|token|key|url|servers)\w*File$/i.test(key)) {
+        found.push(...fileValues(`${variable} ${key}`, child, value))
       } else if (/secret|password|passwd|token|key$/i.test(key) || value.includes('://')) {
         found.push({ name: child, value })
       }
@@ -97,7 +105,7 @@ function consumerSecrets(path: string): { name: string; value: string }[] {
 }
 
 /** A URL is no secret, its password is; of `whsec_<base64>` the part behind the prefix is enough to find both. */
-function secretParts(name: string, value: string): { name: string; value: string }[] {
+function secretParts(name: string, value: string): NamedValue[] {
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(value) && URL.canParse(value)) {
     const { password } = new URL(value)
     if (password === '') return []
@@ -117,7 +125,7 @@ function safelyDecoded(text: string): string {
 }
 
 /** One entry a value, under all of its names. */
-function collect(found: readonly { name: string; value: string }[]): ConfiguredSecrets {
+function collect(found: readonly NamedValue[]): ConfiguredSecrets {
   const namesByValue = new Map<string, Set<string>>()
   const tooShort = new Set<string>()
   for (const { name, value } of found) {

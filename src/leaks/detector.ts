@@ -60,13 +60,14 @@ export function createDetector(secrets: readonly NamedSecret[]): Detector {
       const matches: PatternMatch<Wanted>[] = []
       search.find(buffer, from, limit, match => matches.push(match))
       const known = withoutRepetition(matches)
+      const starts = new Set(known.map(({ start }) => start))
       const leaks: LeakAt[] = known.map(({ start, end, tag }) => ({
         start,
         end,
         leak: configured(tag)
       }))
       findKeyShapes(buffer, from, limit, ({ start, end, rule, certainty }) => {
-        if (known.some(match => match.start < end && start < match.end)) return
+        if (starts.has(start) || known.some(match => match.start < end && start < match.end)) return
         const value = buffer.toString('latin1', start, end)
         const fingerprint = keyFingerprint(rule, value)
         const leak: Leak = {
@@ -111,11 +112,12 @@ export function censor(detector: Detector, text: string): string {
 function withoutRepetition(matches: readonly PatternMatch<Wanted>[]): readonly PatternMatch<Wanted>[] {
   if (matches.length < 2) return matches
   const kept: PatternMatch<Wanted>[] = []
+  const endBySecret = new Map<NamedSecret, number>()
   for (const match of matches.toSorted((a, b) => a.start - b.start || b.end - a.end)) {
-    const repeated = kept.some(
-      other => other.tag.secret === match.tag.secret && match.start < other.end && other.start < match.end
-    )
-    if (!repeated) kept.push(match)
+    const { start, end, tag } = match
+    if (start < (endBySecret.get(tag.secret) ?? 0)) continue
+    endBySecret.set(tag.secret, end)
+    kept.push(match)
   }
   return kept
 }

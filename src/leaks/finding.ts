@@ -29,7 +29,7 @@ export interface Finding extends Leak {
   readonly inWorkingTree: boolean
   /** Of a stream: the id of the first entry that has it. */
   readonly entry: string | undefined
-  /** How often it was met: lines, and versions of a file. */
+  /** How often it was met, lines and versions of a file: in the history, or in the working tree if that has more. */
   readonly times: number
 }
 
@@ -58,27 +58,33 @@ export interface FindingCollection {
 
 /** @param censor masks what must not be shown: a file's name may hold a secret too */
 export function collectFindings(censor: (text: string) => string): FindingCollection {
-  const byKey = new Map<
-    string,
-    { best: Sighting; inWorkingTree: boolean; oldest: Sighting | undefined; times: number }
-  >()
+  interface Known {
+    best: Sighting
+    oldest: Sighting | undefined
+    inWorkingTree: boolean
+    timesThere: number
+    timesElsewhere: number
+  }
+  const byKey = new Map<string, Known>()
   return {
     add: sighting => {
       const key = keyOf(sighting)
-      const known = byKey.get(key)
-      const inWorkingTree = sighting.inWorkingTree === true
-      const dated = sighting.commit === undefined ? undefined : sighting
-      if (known === undefined) {
-        byKey.set(key, { best: sighting, inWorkingTree, oldest: dated, times: sighting.times ?? 1 })
-        return
+      const known = byKey.get(key) ?? {
+        best: sighting,
+        oldest: undefined,
+        inWorkingTree: false,
+        timesThere: 0,
+        timesElsewhere: 0
       }
-      known.times += sighting.times ?? 1
-      const isOlder = dated !== undefined && (dated.age ?? 0) > (known.oldest?.age ?? -1)
-      if (isOlder) known.oldest = dated
-      if (inWorkingTree && !known.inWorkingTree) {
-        known.inWorkingTree = true
+      byKey.set(key, known)
+      const { commit, age = 0, times = 1, inWorkingTree } = sighting
+      const isOlder = commit !== undefined && age > (known.oldest?.age ?? -1)
+      if (isOlder) known.oldest = sighting
+      if (inWorkingTree === true) known.timesThere += times
+      else known.timesElsewhere += times
+      if (inWorkingTree === true ? !known.inWorkingTree : isOlder && !known.inWorkingTree)
         known.best = sighting
-      } else if (isOlder && !known.inWorkingTree) known.best = sighting
+      known.inWorkingTree ||= inWorkingTree === true
     },
     commits: () => [
       ...new Set(
@@ -87,7 +93,7 @@ export function collectFindings(censor: (text: string) => string): FindingCollec
     ],
     list: dates =>
       [...byKey.values()]
-        .map(({ best, inWorkingTree, oldest, times }) => ({
+        .map(({ best, inWorkingTree, oldest, timesThere, timesElsewhere }) => ({
           ...best.leak,
           place: best.place,
           file: censor(best.file),
@@ -96,7 +102,8 @@ export function collectFindings(censor: (text: string) => string): FindingCollec
             oldest?.commit === undefined ? undefined : { oid: oldest.commit, date: dates.get(oldest.commit) },
           inWorkingTree,
           entry: best.entry,
-          times
+          // The working tree is mostly what the history has already.
+          times: Math.max(timesThere, timesElsewhere)
         }))
         .sort(byPlace)
   }

@@ -44,13 +44,15 @@ export function createPartitionHold(options: PartitionHoldOptions): PartitionHol
   const lease = createLease(redis, options.leaseKey, options.token, options.leaseMs)
   const acknowledger = createAcknowledger({ redis, stream, group: options.group, onError })
   let session: Session | undefined
+  /** From when the lease is being given back: a renewal sent after that would take it again. */
+  let releasing = false
 
   return {
     look: async wanted => {
       if (!wanted) session?.ending.abort()
       // While it ends, the lease is kept: what is under way is still ours.
-      if (!wanted && session === undefined) return
-      if (await keepLease()) session ??= open()
+      if (releasing || (!wanted && session === undefined)) return
+      if ((await keepLease()) && wanted) session ??= open()
     },
     end: async () => {
       session?.ending.abort()
@@ -96,6 +98,7 @@ export function createPartitionHold(options: PartitionHoldOptions): PartitionHol
       ending.abort()
       over.abort()
       session = undefined
+      releasing = false
     })
     return { ending, over, done }
   }
@@ -104,6 +107,7 @@ export function createPartitionHold(options: PartitionHoldOptions): PartitionHol
     try {
       await work(held)
       await acknowledger.settled()
+      releasing = true
       await lease.release()
     } catch (error) {
       onError(error)

@@ -2,12 +2,13 @@ import { Agent } from 'node:http'
 import { Agent as TlsAgent } from 'node:https'
 import { createHistogram } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Secret } from '../credentials/secret.ts'
 import { type Answer, exchange, type NoAnswer } from './exchange.ts'
 import { type SendingScheme, signatureHeaders } from './sign.ts'
 
 export interface BatchOptions {
   readonly url: URL
-  readonly key: string
+  readonly key: Secret
   readonly scheme: SendingScheme
   /** Deliveries in all, duplicates included. */
   readonly count: number
@@ -113,7 +114,7 @@ export async function sendBatch(options: BatchOptions): Promise<BatchSummary> {
       headers: [
         ['user-agent', USER_AGENT],
         ['content-type', 'application/json'],
-        ...signatureHeaders(options.scheme, options.key, body, timestamp)
+        ...signatureHeaders(options.scheme, options.key.reveal(), body, timestamp)
       ],
       body,
       declaredBytes: body.length,

@@ -1,6 +1,8 @@
 /**
  * AWS Secrets Manager, as moto's server plays it. Run by `npm run test:aws`, which finds or installs the server.
  */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { SecretsManager } from '@aws-sdk/client-secrets-manager'
 import t from 'tap'
 import { connectProvider } from '../../src/credentials/open-secrets.ts'
@@ -157,4 +159,17 @@ t.test('the service starts with keys from AWS, and both rotations reach it witho
     undefined,
     undefined
   ])
+})
+
+t.test('`leaks` looks for the keys that lie there, and can not run without their provider', async t => {
+  const key = 'a-key-that-lies-in-the-provider'
+  await client.createSecret({ Name: 'cio-webhook-secret', SecretString: key })
+  const path = join(temporaryFolder(), 'app.log')
+  writeFileSync(path, `key=${key}\n`)
+  const env = { ...aws, SECRETS_PROVIDER: 'aws' }
+  const found = await runCli(['leaks', path], env)
+  t.match(found, { code: 1, stdout: /CIO_WEBHOOK_SECRET \(certain\)/ })
+  t.notMatch(found.stdout + found.stderr, key)
+  const elsewhere = { ...env, AWS_ENDPOINT_URL_SECRETS_MANAGER: `http://127.0.0.1:${await freePort()}` }
+  t.match(await runCli(['leaks', path], elsewhere), { code: 2, stderr: /CIO_\w+: .* can't be read/ })
 })

@@ -166,26 +166,36 @@ t.test('on a Cluster with a client of the caller’s: partitions discovered, dea
   await until('the caller’s client still works', async () => (await client.get('cio:partitions')) === '6')
 })
 
-t.test('a dead letter that can’t be kept yet is not acknowledged, and kept when it can', async t => {
-  // A stream of dead letters that is no stream.
-  await redis.client.set(DEAD, 'in the way')
-  await appendEvent(redis.client, { id: 'bad' })
-  const errors: string[] = []
-  const consumer = createConsumer(
-    {
-      redisUrl: redis.url,
-      group: GROUP,
-      maxAttempts: 1,
-      backoff: { firstMs: 5, maxMs: 10 },
-      onError: error => errors.push(String(error))
-    },
-    () => Promise.reject(new Error('no'))
-  )
-  t.teardown(() => consumer.stop())
-  await consumer.start()
-  await until('it was tried', async () => errors.some(error => error.includes('WRONGTYPE')))
-  t.equal(await pending(), 1)
-  await redis.client.del(DEAD)
-  await until('it is kept', async () => (await redis.client.xlen(DEAD)) === 1)
-  await until('and acknowledged', async () => (await pending()) === 0)
-})
+t.test(
+  'a dead letter that can’t be kept yet is not acknowledged, not even at the end, and kept when it can',
+  async t => {
+    // A stream of dead letters that is no stream.
+    await redis.client.set(DEAD, 'in the way')
+    await appendEvent(redis.client, { id: 'bad' })
+    const errors: string[] = []
+    const consume = async () => {
+      const consumer = createConsumer(
+        {
+          redisUrl: redis.url,
+          group: GROUP,
+          maxAttempts: 1,
+          backoff: { firstMs: 5, maxMs: 10 },
+          stopTimeoutMs: 50,
+          onError: error => errors.push(String(error))
+        },
+        () => Promise.reject(new Error('no'))
+      )
+      t.teardown(() => consumer.stop())
+      await consumer.start()
+      return consumer
+    }
+    const first = await consume()
+    await until('it was tried', async () => errors.some(error => error.includes('WRONGTYPE')))
+    await first.stop()
+    t.equal(await pending(), 1)
+    await redis.client.del(DEAD)
+    await consume()
+    await until('it is kept', async () => (await redis.client.xlen(DEAD)) === 1)
+    await until('and acknowledged', async () => (await pending()) === 0)
+  }
+)

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { type ConsumerOptions, createConsumer, type Handler } from '../../src/consumer/consumer.ts'
@@ -297,6 +298,33 @@ t.test('a consumer that never reached Redis stops all the same', async t => {
   await consumer.stop()
   await started
   t.pass('both resolve')
+})
+
+t.test('the rights that the page for consumers lists are enough', async t => {
+  const page = readFileSync('docs/consumers.md', 'utf8')
+  const listed = /on keys with the prefix: `([^`]*)`, and `(INFO)`/.exec(page)
+  const commands = `${listed?.[1]} ${listed?.[2]}`.split(/\s+/).map(command => `+${command.toLowerCase()}`)
+  await redis.client.call('ACL', 'SETUSER', 'reader', 'on', '>pass', '~cio:*', '-@all', ...commands)
+  const errors: string[] = []
+  const seen: string[] = []
+  await append({ id: 'bad' }, { id: 'good' })
+  await consume(
+    t,
+    async event => {
+      if (event.id === 'bad') throw new Error('the only one')
+      seen.push(event.id)
+    },
+    {
+      redisUrl: redis.url.replace('//', '//reader:pass@'),
+      maxAttempts: 2,
+      onError: error => errors.push(String(error))
+    }
+  )
+  await until('the dead letter', async () => (await redis.client.xlen(DEAD)) === 1)
+  await append({ id: 'better' })
+  await until('both', async () => seen.length === 2)
+  await allAcknowledged()
+  t.same(errors, ['Error: the only one', 'Error: the only one'])
 })
 
 const refused: readonly (readonly [what: string, options: Record<string, unknown>])[] = [

@@ -2,12 +2,15 @@ import { timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { Secret } from '../../src/credentials/secret.ts'
 import { Endpoint } from '../../src/doctor/endpoint.ts'
 import { examine, type Result } from '../../src/doctor/examine.ts'
 import { tlsChecks } from '../../src/doctor/tls-checks.ts'
 import { publishedAddresses } from '../../src/receive/published-addresses.ts'
 import { KEY, unixNow } from '../helpers/sign.ts'
 import { type Habits, objectOf, startReceiver } from './receiver.ts'
+
+const SECRET = new Secret(KEY)
 
 t.jobs = 4
 t.setTimeout(180_000)
@@ -201,7 +204,7 @@ for (const [name, habits, expected] of faults) {
     const receiver = await startReceiver(habits)
     t.teardown(() => receiver.close())
     const skip = slow.filter(id => expected.length > 0 && !expected.includes(id))
-    const { results } = await examine({ url: receiver.url, key: KEY, now: Date.now }, { skip })
+    const { results } = await examine({ url: receiver.url, key: SECRET, now: Date.now }, { skip })
     t.same(wrongIds(results), expected)
   })
 }
@@ -216,7 +219,7 @@ t.test('what is no fault is noted: banners, old signatures refused, a body that 
     bodyTimeoutMs: 60_000
   })
   t.teardown(() => receiver.close())
-  const { results } = await examine({ url: receiver.url, key: KEY, now: Date.now })
+  const { results } = await examine({ url: receiver.url, key: SECRET, now: Date.now })
   t.same(wrongIds(results), [])
   t.match(
     results.filter(({ status }) => status === 'note').map(({ check, saw }) => [check.id, saw]),

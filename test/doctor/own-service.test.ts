@@ -2,11 +2,14 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
+import { Secret } from '../../src/credentials/secret.ts'
 import { examine, type Result } from '../../src/doctor/examine.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { freePort, type RunningServer, startServer, temporaryFolder } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
 import { KEY } from '../helpers/sign.ts'
+
+const SECRET = new Secret(KEY)
 
 const redis = await startRedis()
 t.teardown(() => redis.stop())
@@ -28,7 +31,7 @@ t.test('all is well with our own service', async t => {
   const service = await startTestService({ REDIS_URL: redis.url, CIO_KEY_PREFIX: 'alone:' })
   t.teardown(() => service.close())
   const url = new URL(`${service.url}/api/cio/webhook`)
-  const { results } = await examine({ url, key: KEY, now: Date.now })
+  const { results } = await examine({ url, key: SECRET, now: Date.now })
 
   t.same(byStatus(results, 'wrong'), [])
   t.same(ids(results, 'unjudged'), NO_TLS)
@@ -48,7 +51,7 @@ t.test('all is well with our own service behind nginx', async t => {
   const nginx = await startNginx(service.port)
   t.teardown(() => nginx.stop())
   const url = new URL(`http://127.0.0.1:${nginx.port}/api/cio/webhook`)
-  const { results } = await examine({ url, key: KEY, now: Date.now })
+  const { results } = await examine({ url, key: SECRET, now: Date.now })
 
   t.same(byStatus(results, 'wrong'), [])
   t.same(ids(results, 'unjudged'), NO_TLS)
@@ -63,7 +66,7 @@ t.test('from an address that is not allowed all that can be told is well, forged
   })
   t.teardown(() => service.close())
   const url = new URL(`${service.url}/api/cio/webhook`)
-  const { results } = await examine({ url, key: KEY, now: Date.now }, QUICK)
+  const { results } = await examine({ url, key: SECRET, now: Date.now }, QUICK)
 
   t.same(byStatus(results, 'wrong'), [])
   t.same(
@@ -82,7 +85,7 @@ t.test('where the doctor is itself a trusted proxy that is noted, not called wro
   })
   t.teardown(() => service.close())
   const url = new URL(`${service.url}/api/cio/webhook`)
-  const { results } = await examine({ url, key: KEY, now: Date.now }, QUICK)
+  const { results } = await examine({ url, key: SECRET, now: Date.now }, QUICK)
   t.same(byStatus(results, 'wrong'), [])
   t.ok(ids(results, 'note').includes('forged-forwarded-for'))
 })
@@ -95,7 +98,7 @@ t.test(
     t.teardown(() => service.close())
     await away.stop()
     const url = new URL(`${service.url}/api/cio/webhook`)
-    const { results } = await examine({ url, key: KEY, now: Date.now }, QUICK)
+    const { results } = await examine({ url, key: SECRET, now: Date.now }, QUICK)
     t.same(ids(results, 'wrong'), ['authentic'])
     t.match(byStatus(results, 'wrong')[0], /can't keep events: 503/)
   }

@@ -1,14 +1,17 @@
 import t from 'tap'
+import { Secret } from '../../src/credentials/secret.ts'
 import { allChecks, examine, selectChecks, UnreachableError } from '../../src/doctor/examine.ts'
 import { eventType } from '../../src/receive/event-type.ts'
 import { freePort } from '../helpers/server.ts'
 import { KEY } from '../helpers/sign.ts'
 import { objectOf, PATH, startReceiver } from './receiver.ts'
 
+const SECRET = new Secret(KEY)
+
 t.test('an examination sends what it announces, and nothing else', async t => {
   const receiver = await startReceiver()
   t.teardown(() => receiver.close())
-  const { results } = await examine({ url: receiver.url, key: KEY, now: Date.now }, { burst: 5 })
+  const { results } = await examine({ url: receiver.url, key: SECRET, now: Date.now }, { burst: 5 })
 
   for (const { check, requests } of results) {
     t.ok(requests <= check.requests, `${check.id}: ${requests} of ${check.requests} requests`)
@@ -22,10 +25,10 @@ t.test('an examination sends what it announces, and nothing else', async t => {
 t.test('whatever a receiver keeps of it is marked as the doctor’s', async t => {
   const receiver = await startReceiver({ verifies: false })
   t.teardown(() => receiver.close())
-  await examine({ url: receiver.url, key: KEY, now: Date.now })
+  await examine({ url: receiver.url, key: SECRET, now: Date.now })
   const right = await startReceiver()
   t.teardown(() => right.close())
-  await examine({ url: right.url, key: KEY, now: Date.now })
+  await examine({ url: right.url, key: SECRET, now: Date.now })
 
   const kept = [...receiver.kept, ...right.kept]
   t.ok(kept.length > 20, `${kept.length} kept`)
@@ -39,7 +42,7 @@ t.test('whatever a receiver keeps of it is marked as the doctor’s', async t =>
 t.test('a read-only examination needs no key, and a sound receiver keeps nothing of it', async t => {
   const receiver = await startReceiver()
   t.teardown(() => receiver.close())
-  for (const key of [undefined, KEY]) {
+  for (const key of [undefined, SECRET]) {
     const { results } = await examine({ url: receiver.url, key, now: Date.now }, { readOnly: true })
     t.same(receiver.kept, [])
     t.same(
@@ -78,7 +81,7 @@ t.test('a read-only examination finds a forged address where the address is look
 
 t.test('where nobody listens there is nothing to say', async t => {
   const url = new URL(`http://127.0.0.1:${await freePort()}${PATH}`)
-  await t.rejects(examine({ url, key: KEY, now: Date.now }), UnreachableError)
+  await t.rejects(examine({ url, key: SECRET, now: Date.now }), UnreachableError)
 })
 
 t.test('every check says all an operator asks for, under an id of its own', async t => {

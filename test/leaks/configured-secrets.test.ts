@@ -73,14 +73,26 @@ t.test('keys in the files of sources and consumers, and the development key, are
   t.strictSame(
     read({ CIO_SOURCES_FILE: sources, CONSUMERS_FILE: consumers, DATA_DIR: join(folder, 'data') }),
     {
-      'CIO_SOURCES_FILE:shop:current': 'shop-secret-1',
-      'CIO_SOURCES_FILE:shop:previous': 'shop-secret-0',
+      'CIO_SOURCES_FILE:sources:0:secret': 'shop-secret-1',
+      'CIO_SOURCES_FILE:sources:0:secretPreviousFile': 'shop-secret-0',
       'CONSUMERS_FILE:consumers:0:secret': 'c2VjcmV0LW9mLWNybQ==',
       'CONSUMERS_FILE:consumers:1:secretFile': 'secret-of-erp',
       'CONSUMERS_FILE:consumers:2:servers:0 (password)': 'natspassword',
       'DATA_DIR/webhook_secret': 'made-for-development'
     }
   )
+})
+
+t.test('while a key is being replaced, the one before and the next one are looked for too', async t => {
+  const path = file('rotating', 'the-current-key')
+  file('rotating.previous', 'the-previous-key')
+  file('rotating.pending', 'the-pending-key')
+  const values = configuredSecrets({ ...none, CIO_API_KEY_FILE: path, CIO_API_KEY_V2: 'the-key-to-come' })
+  t.strictSame(
+    values.secrets.map(({ secret }) => secret.reveal()),
+    ['the-current-key', 'the-previous-key', 'the-pending-key', 'the-key-to-come']
+  )
+  t.strictSame(read({ CIO_WEBHOOK_SECRET_PREVIOUS_FILE: join(folder, 'removed') }), {}, 'or is gone for good')
 })
 
 t.test('one value under two names is one secret; a short one is named and left out', async t => {

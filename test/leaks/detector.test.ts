@@ -101,6 +101,39 @@ t.test('however a text is cut into pieces, the same is found on the same lines',
   )
 })
 
+t.test(
+  'wherever a long text is divided, the leak that lies there is found once, with its name and its line',
+  async t => {
+    const other = hex('other', 20)
+    for (const [line, expected] of [
+      [`${KEY}\n`, 'KEY'],
+      [`CIO_API_KEY=${other}\n`, 'customerio-track-api-key'],
+      // What it belongs to stands far before it.
+      [`customerio:\n  x: ${'y'.repeat(700)}\n  api_key: ${other}\n`, 'customerio-track-api-key']
+    ] as const) {
+      const text = Buffer.from(line.repeat(Math.ceil(1_300_000 / line.length)))
+      const pieces: Buffer[] = []
+      for (let at = 0; at < text.length; at += 65_536) pieces.push(text.subarray(at, at + 65_536))
+      const linesEach = line.split('\n').length - 1
+      const found = scan(pieces)
+      t.equal(found.length, text.length / line.length)
+      t.equal(
+        found.findIndex(
+          ({ line, leak }, index) =>
+            line !== (index + 1) * linesEach || (leak.secret ?? leak.rule) !== expected
+        ),
+        -1
+      )
+    }
+  }
+)
+
+t.test('an everyday word as a password is found by itself only', async t => {
+  const weak = createDetector([{ name: 'WEAK', secret: new Secret('password') }])
+  const lines = (text: string): number[] => scan([Buffer.from(text)], weak).map(({ line }) => line)
+  t.strictSame(lines('passwords\nthe password: "password"\nmypassword\n'), [2, 2])
+})
+
 t.test('nothing that is told of a leak holds the value, and a short value shows no character', async t => {
   const short = createDetector([{ name: 'SHORT', secret: new Secret('hunter2hunter') }])
   const told = JSON.stringify([

@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { ScanError } from '../../src/leaks/scan-error.ts'
@@ -40,6 +42,9 @@ t.test('a folder that is no repository is looked through file by file, links are
   write(folder, { 'a/b/deep.txt': `\n${KEY}`, 'clean.txt': 'nothing' })
   symlinkSync(outside, join(folder, 'link'))
   execFileSync('mkfifo', [join(folder, 'pipe')])
+  const server = createServer().listen(join(folder, 'socket'))
+  t.teardown(() => server.close())
+  await once(server, 'listening')
   const search = startSearch(SECRETS)
   t.equal(await searchPath(search, folder, OPTIONS), `the files of ${folder}`)
   t.strictSame(search.lines(), ['file a/b/deep.txt:2'])

@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { type FollowOptions, followLog, type HandleEntries } from '../../src/log/follow.ts'
 import { announcedPartitions, announcePartitions } from '../../src/log/partition-count.ts'
+import { take } from '../../src/log/take.ts'
 import { connectRedis } from '../../src/redis/connect.ts'
 import { appendEvent } from '../helpers/log.ts'
 import { startRedis, type TestRedis } from '../helpers/redis.ts'
@@ -194,16 +195,23 @@ t.test('a member whose lease has passed on takes nothing more, and its handler i
   t.equal(group?.[group.indexOf('entries-read') + 1], 1, 'b was handed out to nobody')
 })
 
-t.test('a member can read under its own lease only', async t => {
-  await append(['a'])
-  const seen: string[] = []
-  await follow(t, async entries => void seen.push(...ids(entries)))
-  await until('a', async () => seen.length === 1)
-  // As after a long pause: the lease is somebody else's before this member has noticed.
-  await redis.client.set('cio:lease:{0}:crm', 'somebody else')
-  await append(['b'])
-  await redis.client.xreadgroup('GROUP', GROUP, 'other', 'BLOCK', 300, 'STREAMS', STREAM, '>')
-  t.same(seen, ['a'])
+t.test('entries are handed out under the lease only, new ones and those left: in the same call', async t => {
+  await append(['left', 'new'])
+  await redis.client.xgroup('CREATE', STREAM, GROUP, '0')
+  await redis.client.xreadgroup('GROUP', GROUP, 'dead', 'COUNT', 1, 'STREAMS', STREAM, '>')
+  const lease = { key: 'cio:lease:{0}:crm', token: 'me' }
+  const options = { redis: connectionOf(t), lease, stream: STREAM, partition: 0, group: GROUP }
+  for (const holder of ['somebody else', undefined]) {
+    if (holder === undefined) await redis.client.del(lease.key)
+    else await redis.client.set(lease.key, holder)
+    t.same(await take(options, 10, undefined), { state: 'lost' })
+    t.same(await take(options, 10, '0-0'), { state: 'lost' })
+  }
+  const left = (await redis.client.xpending(STREAM, GROUP, '-', '+', 10)) as unknown[][]
+  t.match(left, [[String, 'dead', Number, 1]], 'nothing was handed out, nothing taken over')
+  await redis.client.set(lease.key, lease.token)
+  t.match(await take(options, 10, '0-0'), { state: 'left', entries: [{ earlierDeliveries: 1 }] })
+  t.match(await take(options, 10, undefined), { state: 'new', entries: [{ earlierDeliveries: 0 }] })
 })
 
 t.test('members share the partitions, and a partition is with one of them at a time', async t => {

@@ -2,6 +2,7 @@ import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { verifyRequestSignature } from 'customerio-node'
 import t, { type Test } from 'tap'
+import { Secret } from '../../src/credentials/secret.ts'
 import { type BatchOptions, sendBatch } from '../../src/send/batch.ts'
 import { freePort } from '../helpers/server.ts'
 import { KEY } from '../helpers/sign.ts'
@@ -36,7 +37,7 @@ async function startSink(
 const batch = (url: URL, change: Partial<BatchOptions> = {}) =>
   sendBatch({
     url,
-    key: KEY,
+    key: new Secret(KEY),
     scheme: 'v0',
     count: 10,
     concurrency: 4,
