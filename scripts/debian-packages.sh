@@ -8,6 +8,7 @@ package_of() {
   case $1 in
   nginx) echo nginx-light ;;
   promtool) echo prometheus ;;
+  epmd) echo erlang-base ;;
   *) echo "$1" ;;
   esac
 }

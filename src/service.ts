@@ -18,6 +18,9 @@ import { compileAdmission } from './receive/source-ip.ts'
 import { connectRedis, type RedisAddress } from './redis/connect.ts'
 import { durabilityWait, inspectServers, type ServerFacts, unfit } from './redis/durability.ts'
 import { monitorRedis } from './redis/monitor.ts'
+import { createDispatch } from './republish/dispatch.ts'
+import { createDispatchMetrics } from './republish/dispatch-metrics.ts'
+import { consumerReader } from './republish/read-consumers.ts'
 
 export interface Service {
   readonly port: number
@@ -85,6 +88,24 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   }
 
   const metrics = createMetrics([...config.sources.keys()], () => readLog(redis, keyPrefix, partitions))
+  const { consumers, isOn: dispatches } = config.dispatch
+  const dispatchMetrics = createDispatchMetrics(
+    metrics.register,
+    dispatches ? consumers.map(({ name }) => name) : [],
+    consumerReader({ redis, keyPrefix, consumers, now: Date.now })
+  )
+  const dispatch =
+    dispatches && options.maintains
+      ? createDispatch({
+          consumers,
+          redis,
+          connect: manner => connectRedis(redisAddress, manner),
+          keyPrefix,
+          metrics: dispatchMetrics,
+          log,
+          now: Date.now
+        })
+      : undefined
   const retention = createRetention({
     redis,
     keyPrefix,
@@ -163,6 +184,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   await app.listen({ port: config.http.port, host: config.http.host })
   await metricsApp?.listen({ port: config.metrics.port ?? 0, host: config.http.host })
   if (options.maintains) retention.start()
+  dispatch?.start()
   keys.start()
   keyUsage.start()
   publishedList.start()
@@ -176,7 +198,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     close: async () => {
       // What was in flight becomes idle once it is answered, and would be kept alive.
       const hangUp = setInterval(() => app.server.closeIdleConnections(), HANG_UP_INTERVAL_MS)
-      await app.close()
+      await Promise.all([app.close(), dispatch?.stop()])
       clearInterval(hangUp)
       await metricsApp?.close()
       publishedList.stop()

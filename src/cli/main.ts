@@ -8,7 +8,9 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   send: async () => (await import('./send.ts')).sendCommand,
   doctor: async () => (await import('./doctor.ts')).doctorCommand,
   leaks: async () => (await import('./leaks.ts')).leaksCommand,
-  rotate: async () => (await import('./rotate.ts')).rotateCommand
+  rotate: async () => (await import('./rotate.ts')).rotateCommand,
+  events: async () => (await import('./events.ts')).eventsCommand,
+  consumers: async () => (await import('./consumers.ts')).consumersCommand
 }
 
 const exitCode = await run(process.argv.slice(2))

@@ -1,5 +1,6 @@
 import { Secret } from '../credentials/secret.ts'
 import { ConfigError } from '../errors.ts'
+import { readConsumersFile } from '../republish/consumers-file.ts'
 import { loadPolicy } from '../sanitize/policy.ts'
 import { compileSanitizer, type Sanitizer } from '../sanitize/sanitize.ts'
 import { customerIo } from './customer-io.ts'
@@ -105,6 +106,7 @@ export function loadConfig(
       retentionMs: values.EVENT_RETENTION_SECONDS * 1000,
       maxLength: values.EVENT_MAX_LENGTH
     },
+    dispatch: readDispatch(values),
     metrics: { port: values.METRICS_PORT, allowed: values.METRICS_ALLOWED_IPS }
   })
 }
@@ -178,6 +180,18 @@ function readSanitizer(values: Values): Sanitizer {
       `PII_POLICY=${values.PII_POLICY}: ${cause instanceof Error ? cause.message : cause}`,
       { cause }
     )
+  }
+}
+
+function readDispatch({ CONSUMERS_FILE: path, DISPATCH: asked }: Values) {
+  if (path === undefined && asked === 'on') {
+    throw new ConfigError(
+      'DISPATCH=on is not allowed without CONSUMERS_FILE: give the file, or unset DISPATCH'
+    )
+  }
+  return {
+    consumers: path === undefined ? [] : readConsumersFile('CONSUMERS_FILE', path),
+    isOn: path !== undefined && asked !== 'off'
   }
 }
 

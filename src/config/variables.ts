@@ -193,6 +193,12 @@ export const variables = {
   ),
   PII_HASH_KEY: secret(text('a key'), 'Key of the hashes that stand for addresses (HMAC-SHA256)'),
 
+  CONSUMERS_FILE: optional(filePath, 'JSON file of who is told of events, and how: see docs/consumers.md'),
+  DISPATCH: optional(
+    oneOf('on', 'off'),
+    'Does this replica work for the consumers of `CONSUMERS_FILE`? Default `on` where it is set'
+  ),
+
   METRICS_PORT: optional(wholeNumber(0, 65535), 'Port of `/metrics`, if it is to have its own'),
   METRICS_ALLOWED_IPS: setting(addresses, PRIVATE_RANGES, 'Addresses that may read `/metrics`')
 } as const satisfies Record<string, Variable<unknown>>

@@ -92,6 +92,10 @@ export function createHeldPartition(options: HeldPartitionOptions): HeldPartitio
       if (await options.lease.keep()) after = '0-0'
       return []
     }
+    if (taken.state === 'again') {
+      after = '0-0'
+      return []
+    }
     if (taken.gone > 0) onError(new EntriesGoneError(taken.gone))
     if (taken.state === 'left') after = taken.mark === '' ? undefined : taken.mark
     else if (taken.entries.length === 0) await wakeUp.after(taken.mark)

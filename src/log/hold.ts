@@ -123,6 +123,7 @@ export function holdPartitions(
       redis,
       connect,
       leaseKey,
+      putBackKey: keys.putBack(partition),
       leaseMs,
       token,
       stream,

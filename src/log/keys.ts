@@ -32,12 +32,15 @@ export interface GroupKeys {
   readonly dead: string
   /** The right to work a partition. On a Cluster it is where the partition is. */
   readonly lease: (partition: number) => string
+  /** Is there something to take again? See put-back.lua. */
+  readonly putBack: (partition: number) => string
 }
 
 export function groupKeys(prefix: string, group: string): GroupKeys {
   return {
     members: `${prefix}members:${group}`,
     dead: `${prefix}dead:${group}`,
-    lease: partition => `${prefix}lease:{${partition}}:${group}`
+    lease: partition => `${prefix}lease:{${partition}}:${group}`,
+    putBack: partition => `${prefix}put-back:{${partition}}:${group}`
   }
 }

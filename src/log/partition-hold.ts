@@ -21,6 +21,7 @@ export interface PartitionHoldOptions {
   readonly redis: RedisClient
   readonly connect: () => RedisClient
   readonly leaseKey: string
+  readonly putBackKey: string
   readonly leaseMs: number
   readonly token: string
   readonly stream: string

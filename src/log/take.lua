@@ -4,12 +4,14 @@
 -- is the one that makes room.
 --
 -- KEYS[1]  the lease               KEYS[2]  stream of events
+-- KEYS[3]  set where entries were put back among those left unacknowledged: see put-back.lua
 -- ARGV[1]  the member's token      ARGV[2]  group
 -- ARGV[3]  the name in the group under which entries are handed out
 -- ARGV[4]  how many entries at most
 -- ARGV[5]  '' for new entries; else for those that anybody left unacknowledged, after this id ('0-0': all)
 --
 -- Returns {'lost'}                           the lease is somebody else's, or nobody's; nothing was done
+--         {'again'}                          there are entries left again: begin with them; nothing was taken
 --         {'left', <id>, <gone>, {entry…}}   what was left; go on after <id>, '' where that was all;
 --                                            gone: entries that are no longer in the stream
 --         {'new',  <id>, 0, {entry…}}        what is new; where there is nothing, <id> is the stream's last
@@ -18,6 +20,9 @@ local stream, group, member = KEYS[2], ARGV[2], ARGV[3]
 
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return { 'lost' }
+end
+if ARGV[5] == '' and redis.call('DEL', KEYS[3]) == 1 then
+  return { 'again' }
 end
 
 -- A group that is missing was lost with its Redis: all that is in the stream now has come since.

@@ -22,6 +22,7 @@ export interface TakenEntry {
 /** What one call brought: see take.lua. */
 export type Taken =
   | { readonly state: 'lost' }
+  | { readonly state: 'again' }
   | {
       readonly state: 'left' | 'new'
       readonly mark: string
@@ -33,6 +34,7 @@ export interface TakeOptions {
   readonly redis: RedisClient
   readonly lease: { readonly key: string; readonly token: string }
   readonly stream: string
+  readonly putBackKey: string
   readonly partition: number
   readonly group: string
 }
@@ -54,10 +56,10 @@ export async function take(options: TakeOptions, count: number, after: string | 
   const reply = (await runScript(
     redis,
     takeScript,
-    [lease.key, stream],
+    [lease.key, stream, options.putBackKey],
     [lease.token, group, HOLDER, count, after ?? '']
-  )) as ['lost'] | ['left' | 'new', string, number, [string, string[], number][]]
-  if (reply[0] === 'lost') return { state: 'lost' }
+  )) as ['lost'] | ['again'] | ['left' | 'new', string, number, [string, string[], number][]]
+  if (reply[0] === 'lost' || reply[0] === 'again') return { state: reply[0] }
   const [state, mark, gone, entries] = reply
   return {
     state,

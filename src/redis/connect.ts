@@ -33,16 +33,32 @@ const connectionOptions = {
   connectionName: 'cio-webhook'
 } satisfies RedisOptions
 
+const { commandTimeout: _, ...withoutCommandTimeout } = connectionOptions
+
+/**
+ * Waits as long as it takes, and sends again after a reconnect: for BullMQ, which blocks for seconds on purpose
+ * and whose every command may be repeated. A server that fell silent is noticed all the same.
+ */
+const patientOptions = {
+  ...withoutCommandTimeout,
+  socketTimeout: 30_000,
+  enableOfflineQueue: true,
+  autoResendUnfulfilledCommands: true,
+  maxRetriesPerRequest: null,
+  connectionName: 'cio-webhook-queue'
+} satisfies RedisOptions
+
 /**
  * Opens a connection to a standalone Redis, to a master behind Sentinel, or to a Cluster. It connects by itself
  * and keeps trying; `error` events are the caller's to log.
  */
-export function connectRedis(address: RedisAddress): RedisClient {
-  if (address.kind === 'standalone') return new Redis(address.url.reveal(), connectionOptions)
+export function connectRedis(address: RedisAddress, manner: 'prompt' | 'patient' = 'prompt'): RedisClient {
+  const options = manner === 'prompt' ? connectionOptions : patientOptions
+  if (address.kind === 'standalone') return new Redis(address.url.reveal(), options)
   const login = loginOptions(address.login)
   if (address.kind === 'sentinel') {
     return new Redis({
-      ...connectionOptions,
+      ...options,
       ...login,
       sentinels: [...address.nodes],
       name: address.master,
@@ -51,12 +67,12 @@ export function connectRedis(address: RedisAddress): RedisClient {
       failoverDetector: true
     })
   }
-  const { retryStrategy, enableOfflineQueue, ...redisOptions } = { ...connectionOptions, ...login }
+  const { retryStrategy: _retry, enableOfflineQueue, ...redisOptions } = { ...options, ...login }
   return new Cluster([...address.nodes], {
     redisOptions,
-    enableOfflineQueue,
-    clusterRetryStrategy: retryStrategy,
-    clusterNodeRetryStrategy: retryStrategy,
+    enableOfflineQueue: enableOfflineQueue === true,
+    clusterRetryStrategy: retryDelayMs,
+    clusterNodeRetryStrategy: retryDelayMs,
     slotsRefreshTimeout: COMMAND_TIMEOUT_MS,
     slotsRefreshInterval: 5000,
     // Redirections are cheap and safe (nothing ran yet); waiting for a cluster that is down is the sender's part.

@@ -22,6 +22,7 @@ export interface ServerOptions {
   readonly env?: NodeJS.ProcessEnv
   /** Asked until it says yes. */
   readonly ready: () => Promise<boolean>
+  readonly timeoutMs?: number
 }
 
 const START_TIMEOUT_MS = 45_000
@@ -31,7 +32,8 @@ export async function startServer({
   args,
   folder,
   env,
-  ready
+  ready,
+  timeoutMs = START_TIMEOUT_MS
 }: ServerOptions): Promise<RunningServer> {
   const home = folder ?? temporaryFolder()
   // Debian keeps nginx and haproxy where a user's PATH may not look.
@@ -59,7 +61,7 @@ export async function startServer({
     }
   )
 
-  const deadline = Date.now() + START_TIMEOUT_MS
+  const deadline = Date.now() + timeoutMs
   while (!(await ready())) {
     if (gone || Date.now() > deadline) {
       child.kill('SIGKILL')

@@ -1,0 +1,55 @@
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { type Config, loadConfig } from '../config/config.ts'
+import { Secret } from '../credentials/secret.ts'
+import { ConfigError } from '../errors.ts'
+import { connectRedis, type RedisAddress, type RedisClient } from '../redis/connect.ts'
+import { monitorRedis } from '../redis/monitor.ts'
+
+/** The event log of the environment, for a command. */
+export interface OpenLog {
+  readonly config: Config
+  readonly redis: RedisClient
+  /** A further connection for BullMQ. */
+  patient(): RedisClient
+  close(): void
+}
+
+const FIRST_CONTACT_MS = 5000
+
+/** @throws ConfigError when the configuration is none, or Redis does not answer */
+export async function openLog(env: Readonly<Record<string, string | undefined>>): Promise<OpenLog> {
+  const config = loadConfig(env, { developmentKey: () => ({ key: 'none is made here', created: false }) })
+  const address = addressOf(config)
+  const opened: RedisClient[] = []
+  const open = (manner: 'prompt' | 'patient'): RedisClient => {
+    const redis = connectRedis(address, manner)
+    redis.on('error', () => {}) // told by the command that fails
+    opened.push(redis)
+    return redis
+  }
+  const redis = open('prompt')
+  const close = (): void => {
+    for (const client of opened) client.disconnect()
+  }
+  const monitor = monitorRedis({ redis, accept: async () => {}, onChange: () => {} })
+  try {
+    await monitor.firstUp(FIRST_CONTACT_MS)
+  } catch (cause) {
+    close()
+    throw new ConfigError('Redis does not answer: is REDIS_URL (or what else names it) right?', { cause })
+  } finally {
+    monitor.stop()
+  }
+  return { config, redis, patient: () => open('patient'), close }
+}
+
+/** The private Redis of a development start is there while that runs. */
+function addressOf({ redis, dataDir }: Config): RedisAddress {
+  if (redis.kind !== 'private') return redis
+  const socket = join(resolve(dataDir), 'redis', 'redis.sock')
+  if (existsSync(socket)) return { kind: 'standalone', url: new Secret(socket) }
+  throw new ConfigError(
+    'REDIS_URL is missing, and no cio-webhook runs with a Redis of its own: give redis://host:port'
+  )
+}

@@ -1,0 +1,123 @@
+import { readEntries, type StreamEntry } from '../log/entries.ts'
+import { partitionKeys } from '../log/keys.ts'
+import { announcedPartitions } from '../log/partition-count.ts'
+import { putBack } from '../log/put-back.ts'
+import type { RedisClient } from '../redis/connect.ts'
+import { type DeadLetter, deadLetters, revive } from './dead-letters.ts'
+import type { OutgoingEvent } from './sink.ts'
+
+export interface ReplayOptions {
+  readonly redis: RedisClient
+  readonly keyPrefix: string
+  readonly consumer: string
+  /** Hands an event on that is no longer in the log; `undefined` where that can't be done from here. */
+  readonly handOn: ((event: OutgoingEvent) => Promise<void>) | undefined
+}
+
+export interface ReplayedLetters {
+  readonly replayed: number
+  readonly left: readonly { readonly letter: string; readonly why: string }[]
+}
+
+/**
+ * Offers dead letters to their consumer once more, and drops those that were.
+ *
+ * What is still in the log goes back to where the consumer had it from, so that its order and its attempts are
+ * those of any other event. What was trimmed meanwhile is handed on from the letter, where that is possible.
+ */
+export async function replayLetters(
+  options: ReplayOptions,
+  letters: readonly DeadLetter[]
+): Promise<ReplayedLetters> {
+  const { redis, keyPrefix, consumer } = options
+  const done: string[] = []
+  const left: { letter: string; why: string }[] = []
+  for (const letter of letters) {
+    const why = await replayLetter(options, letter)
+    if (why === undefined) done.push(letter.letter)
+    else left.push({ letter: letter.letter, why })
+  }
+  await deadLetters(redis, keyPrefix).drop(consumer, done)
+  return { replayed: done.length, left }
+}
+
+/** @returns why not; `undefined` when it was */
+async function replayLetter(options: ReplayOptions, letter: DeadLetter): Promise<string | undefined> {
+  const { redis, keyPrefix, consumer, handOn } = options
+  const event = revive(letter)
+  if (event === undefined) return 'it never was an event'
+  const { partition, id } = placeOf(letter.position)
+  if ((await putBack(redis, keyPrefix, consumer, partition, [id])).length > 0) return undefined
+  // It was not acknowledged yet, and comes again by itself.
+  if (await isInLog(redis, keyPrefix, partition, id)) return undefined
+  if (handOn === undefined) return 'it is no longer in the log, and this consumer reads nothing else'
+  await handOn(event)
+  return undefined
+}
+
+async function isInLog(
+  redis: RedisClient,
+  keyPrefix: string,
+  partition: number,
+  id: string
+): Promise<boolean> {
+  return (await redis.xrange(partitionKeys(keyPrefix, partition).events, id, id)).length > 0
+}
+
+/**
+ * Lets one consumer have a stretch of the log again. What it has still to get anyway is not counted.
+ *
+ * @param from,to ids or their milliseconds, both included
+ * @returns how many entries were put back
+ */
+export async function replayRange(
+  options: Omit<ReplayOptions, 'handOn'>,
+  range: { readonly from: string; readonly to: string },
+  isMeant: (entry: StreamEntry) => boolean
+): Promise<number> {
+  const { redis, keyPrefix, consumer } = options
+  const partitions = await announcedPartitions(redis, keyPrefix)
+  let count = 0
+  for (let partition = 0; partition < partitions; partition++) {
+    for await (const page of readEntries(redis, keyPrefix, { stream: 'events', partition, ...range })) {
+      const ids = page.filter(isMeant).map(({ id }) => id)
+      count += (await putBack(redis, keyPrefix, consumer, partition, ids)).length
+    }
+  }
+  return count
+}
+
+/**
+ * Makes an event of a parked delivery, of the type `io.customer.parked`, for every consumer that asked for such:
+ * it enters the log and leaves the parked ones in one act.
+ *
+ * @param position `<partition>-<entry id>`
+ * @returns false where there is none
+ */
+export async function replayParked(
+  redis: RedisClient,
+  keyPrefix: string,
+  position: string
+): Promise<boolean> {
+  const { partition, id } = placeOf(position)
+  const keys = partitionKeys(keyPrefix, partition)
+  const [entry] = await redis.xrange(keys.parked, id, id)
+  if (entry === undefined) return false
+  await redis
+    .multi()
+    .xadd(keys.events, '*', ...entry[1])
+    .xdel(keys.parked, id)
+    .exec()
+  return true
+}
+
+/** @returns whether there was one */
+export async function dropParked(redis: RedisClient, keyPrefix: string, position: string): Promise<boolean> {
+  const { partition, id } = placeOf(position)
+  return (await redis.xdel(partitionKeys(keyPrefix, partition).parked, id)) === 1
+}
+
+function placeOf(position: string): { readonly partition: number; readonly id: string } {
+  const at = position.indexOf('-')
+  return { partition: Number(position.slice(0, at)), id: position.slice(at + 1) }
+}

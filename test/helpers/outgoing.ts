@@ -1,0 +1,28 @@
+import { outgoingEvent } from '../../src/republish/outgoing.ts'
+import type { OutgoingEvent } from '../../src/republish/sink.ts'
+
+/** A CloudEvent as the receiver writes it. */
+export function cloudEventText(id: string, type = 'io.customer.email.opened', source = 'default'): string {
+  return JSON.stringify({
+    specversion: '1.0',
+    id,
+    source: `/customerio/${source}`,
+    type,
+    time: '2026-11-24T10:00:00.000Z',
+    receivedtime: '2026-11-24T10:00:00.500Z',
+    datacontenttype: 'application/json',
+    data: { event_id: id, object_type: 'email', metric: 'opened', timestamp: 1795514400, data: {} }
+  })
+}
+
+let sequence = 0
+
+/** An event at a position of its own. */
+export function outgoing(id: string, type?: string, source?: string): OutgoingEvent {
+  const event = outgoingEvent(`0-${Date.now()}-${++sequence}`, cloudEventText(id, type, source))
+  if (event === undefined) throw new Error('not an event of ours')
+  return event
+}
+
+export const outgoingMany = (prefix: string, count: number): OutgoingEvent[] =>
+  Array.from({ length: count }, (_, index) => outgoing(`${prefix}-${index}`))

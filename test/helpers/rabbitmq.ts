@@ -1,0 +1,83 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { connect } from 'amqplib'
+import { accepts } from './nats.ts'
+import { freePort, type RunningServer, startServer, temporaryFolder } from './server.ts'
+
+export interface TestRabbit extends RunningServer {
+  readonly port: number
+  readonly url: string
+}
+
+/**
+ * A real RabbitMQ on a free port: an Erlang node with a name, a cookie and a name server (epmd) of its own, so
+ * that it meets no other on this machine. The folder keeps what is in its queues.
+ */
+export async function startRabbit(
+  options: { readonly port?: number; readonly folder?: string } = {}
+): Promise<TestRabbit> {
+  const port = options.port ?? (await freePort())
+  const folder = options.folder ?? temporaryFolder()
+  const [epmdPort, distributionPort] = [await freePort(), await freePort()]
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, 'plugins'), '[].\n')
+  writeFileSync(join(folder, 'rabbitmq.conf'), 'loopback_users = none\n')
+  const env = {
+    HOME: folder,
+    ERL_EPMD_PORT: String(epmdPort),
+    ERL_EPMD_ADDRESS: '127.0.0.1',
+    // Or RabbitMQ, started and killed, could leave another name server behind.
+    ERL_FLAGS: '-start_epmd false',
+    RABBITMQ_NODENAME: `cio-${port}@localhost`,
+    RABBITMQ_NODE_IP_ADDRESS: '127.0.0.1',
+    RABBITMQ_NODE_PORT: String(port),
+    RABBITMQ_DIST_PORT: String(distributionPort),
+    RABBITMQ_MNESIA_BASE: join(folder, 'mnesia'),
+    RABBITMQ_LOG_BASE: join(folder, 'log'),
+    RABBITMQ_PID_FILE: join(folder, 'pid'),
+    RABBITMQ_ENABLED_PLUGINS_FILE: join(folder, 'plugins'),
+    RABBITMQ_CONF_ENV_FILE: join(folder, 'no-such-file'),
+    RABBITMQ_CONFIG_FILE: join(folder, 'rabbitmq.conf'),
+    // The shell script replaces itself by Erlang: the process we started is the one we end.
+    RUNNING_UNDER_SYSTEMD: 'true'
+  }
+  const epmd = await startServer({
+    command: 'epmd',
+    args: ['-port', String(epmdPort), '-address', '127.0.0.1'],
+    folder,
+    ready: () => accepts(epmdPort)
+  })
+  const url = `amqp://127.0.0.1:${port}`
+  try {
+    const server = await startServer({
+      // Debian's own start script insists on its user and folder; this is what it calls.
+      command: '/usr/lib/rabbitmq/bin/rabbitmq-server',
+      args: [],
+      folder,
+      env,
+      timeoutMs: 180_000,
+      ready: async () => {
+        if (!(await accepts(port))) return false
+        return connect(url).then(
+          async connection => {
+            await connection.close()
+            return true
+          },
+          () => false
+        )
+      }
+    })
+    return {
+      ...server,
+      port,
+      url,
+      stop: async signal => {
+        await server.stop(signal)
+        await epmd.stop()
+      }
+    }
+  } catch (error) {
+    await epmd.stop()
+    throw error
+  }
+}

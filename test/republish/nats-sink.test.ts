@@ -1,0 +1,162 @@
+import { jetstreamManager } from '@nats-io/jetstream'
+import { connect } from '@nats-io/transport-node'
+import t from 'tap'
+import { Secret } from '../../src/credentials/secret.ts'
+import type { NatsSettings } from '../../src/republish/consumers-file.ts'
+import { createNatsSink } from '../../src/republish/nats-sink.ts'
+import { startNats, type TestNats } from '../helpers/nats.ts'
+import { outgoing } from '../helpers/outgoing.ts'
+import { temporaryFolder } from '../helpers/server.ts'
+import { type Arrival, type SinkUnderTest, sinkConformance } from './sink-conformance.ts'
+
+const PASSWORD = 'a-password-for-nats'
+const never = new AbortController().signal
+
+const settings = (nats: { url: string }, changes: Partial<NatsSettings> = {}): NatsSettings => ({
+  name: 'bus',
+  type: 'nats',
+  from: 'start',
+  servers: [nats.url],
+  stream: 'CIO',
+  subjectPrefix: 'cio',
+  user: 'service',
+  password: new Secret(PASSWORD),
+  token: undefined,
+  ...changes
+})
+
+const login = ['--user', 'service', '--pass', PASSWORD]
+
+interface StoredMessage extends Arrival {
+  readonly subject: string
+}
+
+async function stored(nats: TestNats): Promise<StoredMessage[]> {
+  const connection = await connect({ servers: nats.url, user: 'service', pass: PASSWORD })
+  try {
+    const manager = await jetstreamManager(connection)
+    const { state } = await manager.streams.info('CIO')
+    const messages: StoredMessage[] = []
+    for (let seq = state.first_seq; state.messages > 0 && seq <= state.last_seq; seq++) {
+      const message = await manager.streams.getMessage('CIO', { seq })
+      if (message === null) continue
+      messages.push({
+        id: message.header.get('Nats-Msg-Id'),
+        event: message.string(),
+        subject: message.subject
+      })
+    }
+    return messages
+  } catch (error) {
+    if (error instanceof Error && /stream not found/.test(error.message)) return []
+    throw error
+  } finally {
+    await connection.close()
+  }
+}
+
+t.test('the bridge to NATS JetStream keeps what a sink promises', async t => {
+  sinkConformance(t, async (): Promise<SinkUnderTest> => {
+    const folder = temporaryFolder()
+    let nats = await startNats({ folder, args: login })
+    const { port } = nats
+    return {
+      sink: createNatsSink(settings(nats)),
+      unwelcome: createNatsSink(settings(nats, { password: new Secret('wrong-password-for-nats') })),
+      keepsOrder: true,
+      secrets: [PASSWORD, 'wrong-password-for-nats'],
+      arrivals: async () => (await stored(nats)).map(({ id, event }) => ({ id, event })),
+      stop: () => nats.stop('SIGKILL'),
+      start: async () => {
+        nats = await startNats({ folder, port, args: login })
+      },
+      freeze: () => void nats.process.kill('SIGSTOP'),
+      thaw: () => void nats.process.kill('SIGCONT'),
+      close: () => nats.stop()
+    }
+  })
+})
+
+t.test('subjects name object type and metric; what has no such name is unknown', async t => {
+  const nats = await startNats({ args: login })
+  const sink = createNatsSink(settings(nats))
+  t.teardown(async () => {
+    await sink.close()
+    await nats.stop()
+  })
+  const types = [
+    ['io.customer.email.opened', 'cio.email.opened'],
+    ['io.customer.in_app.clicked', 'cio.in_app.clicked'],
+    ['io.customer.unknown', 'cio.unknown'],
+    ['io.customer.email.*', 'cio.unknown'],
+    ['io.customer.email.>', 'cio.unknown'],
+    ['io.customer.a.b.c', 'cio.unknown'],
+    ['io.customer. .opened', 'cio.unknown'],
+    ['com.example.thing.happened', 'cio.unknown']
+  ] as const
+  await sink.publish(
+    types.map(([type], index) => outgoing(`id-${index}`, type)),
+    never
+  )
+  t.same(
+    (await stored(nats)).map(({ subject }) => subject),
+    types.map(([, subject]) => subject)
+  )
+})
+
+t.test('the broker drops what it was given before, but not the same id from another source', async t => {
+  const nats = await startNats({ args: login })
+  const sink = createNatsSink(settings(nats))
+  t.teardown(async () => {
+    await sink.close()
+    await nats.stop()
+  })
+  const event = outgoing('same')
+  await sink.publish([event], never)
+  await sink.publish([event], never)
+  await sink.publish([outgoing('same', undefined, 'campaigns')], never)
+  t.same(
+    (await stored(nats)).map(({ id }) => id),
+    ['same', 'campaigns/same']
+  )
+})
+
+t.test('a stream that is there is left as it is', async t => {
+  const nats = await startNats({ args: login })
+  const connection = await connect({ servers: nats.url, user: 'service', pass: PASSWORD })
+  const manager = await jetstreamManager(connection)
+  await manager.streams.add({ name: 'CIO', subjects: ['cio.email.*'], max_msgs: 7, description: 'theirs' })
+  const before = (await manager.streams.info('CIO')).config
+  const sink = createNatsSink(settings(nats))
+  t.teardown(async () => {
+    await sink.close()
+    await connection.close()
+    await nats.stop()
+  })
+  await sink.publish([outgoing('one')], never)
+  t.same((await manager.streams.info('CIO')).config, before)
+  await t.rejects(
+    sink.publish([outgoing('two', 'io.customer.sms.sent')], never),
+    { message: 'NATS did not take every event' },
+    'what the stream does not cover is not lost but waits'
+  )
+})
+
+t.test('an event larger than the broker takes is refused by itself, the others arrive', async t => {
+  const nats = await startNats({ args: login })
+  const sink = createNatsSink(settings(nats))
+  t.teardown(async () => {
+    await sink.close()
+    await nats.stop()
+  })
+  const large = { ...outgoing('large'), event: `{"data":"${'x'.repeat(2 * 1024 * 1024)}"}` }
+  const refused = await sink.publish([outgoing('a'), large, outgoing('b')], never)
+  t.same(
+    refused.map(({ event, reason }) => [event.id, reason]),
+    [['large', 'larger than the broker takes (max_payload)']]
+  )
+  t.same(
+    (await stored(nats)).map(({ id }) => id),
+    ['a', 'b']
+  )
+})
