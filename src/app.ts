@@ -1,4 +1,4 @@
-import { type FastifyInstance, fastify, LogController } from 'fastify'
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify'
 import { refuse, refuseConnection } from './ops/answers.ts'
 import { type Health, healthRoutes, type MetricsRoute, metricsRoute } from './ops/health.ts'
 import { type ReceiverDependencies, receiver, refuseError, WEBHOOK_PATH } from './receive/route.ts'
@@ -45,16 +45,19 @@ function createHttp(trustedProxies: readonly string[]): FastifyInstance {
   })
   // Nothing but the receiver reads bodies, and it takes them as bytes.
   app.removeAllContentTypeParsers()
-  app.setErrorHandler(refuseError)
-  app.setNotFoundHandler((request, reply) =>
-    isWebhookPath(request.url)
-      ? refuse(reply.header('allow', 'POST'), 'CIO_METHOD_NOT_ALLOWED')
-      : refuse(reply, 'CIO_NOT_FOUND')
+  app.setErrorHandler((error, request, reply) =>
+    // A request for nothing we have can fail before anybody notices: on its content type, for one.
+    request.is404 ? refuseUnknown(request, reply) : refuseError(error, request, reply)
   )
+  app.setNotFoundHandler(refuseUnknown)
   return app
 }
 
-const isWebhookPath = (url: string): boolean => {
-  const [path = ''] = url.split('?', 1)
-  return path === WEBHOOK_PATH || path.startsWith(`${WEBHOOK_PATH}/`)
+/** No route: is it the method that is wrong, or the path? */
+function refuseUnknown(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const [path = ''] = request.url.split('?', 1)
+  const isWebhook = path === WEBHOOK_PATH || /^\/[a-z0-9_-]+$/.test(path.slice(WEBHOOK_PATH.length))
+  return isWebhook && path.startsWith(WEBHOOK_PATH) && request.method !== 'POST'
+    ? refuse(reply.header('allow', 'POST'), 'CIO_METHOD_NOT_ALLOWED')
+    : refuse(reply, 'CIO_NOT_FOUND')
 }

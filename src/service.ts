@@ -12,7 +12,6 @@ import { createMetrics } from './ops/metrics.ts'
 import { connectRedis, type RedisAddress } from './redis/connect.ts'
 import { durabilityWait, inspectServers, type ServerFacts, unfit } from './redis/durability.ts'
 import { monitorRedis } from './redis/monitor.ts'
-import { compileSanitizer } from './sanitize/sanitize.ts'
 
 export interface Service {
   readonly port: number
@@ -107,10 +106,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   })
   const app = await buildApp({
     config,
-    sanitizer: compileSanitizer(config.privacy.policy, {
-      redactFields: config.privacy.redactFields,
-      hashKey: config.privacy.hashKey
-    }),
+    sanitizer: config.sanitizer,
     eventLog,
     metrics,
     log,

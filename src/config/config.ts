@@ -1,6 +1,7 @@
 import { Secret } from '../credentials/secret.ts'
 import { ConfigError } from '../errors.ts'
 import { loadPolicy } from '../sanitize/policy.ts'
+import { compileSanitizer, type Sanitizer } from '../sanitize/sanitize.ts'
 import type { HostPort } from './parse.ts'
 import {
   DEFAULT_SCHEMES,
@@ -79,11 +80,7 @@ export function loadConfig(env: Environment, effects: ConfigEffects) {
       maxFailures: values.RATE_LIMIT_MAX,
       windowMs: values.RATE_LIMIT_WINDOW_SECONDS * 1000
     },
-    privacy: {
-      policy: loadPolicy('PII_POLICY', values.PII_POLICY),
-      redactFields: values.PII_REDACT_FIELDS ?? [],
-      hashKey: values.PII_HASH_KEY === undefined ? undefined : new Secret(values.PII_HASH_KEY)
-    },
+    sanitizer: readSanitizer(values),
     redis: redisTarget(values, production),
     log: {
       keyPrefix: values.CIO_KEY_PREFIX,
@@ -144,6 +141,20 @@ function sourcesByName(values: Values, key: string): ReadonlyMap<string, Source>
   const further =
     values.CIO_SOURCES_FILE === undefined ? [] : readSourcesFile('CIO_SOURCES_FILE', values.CIO_SOURCES_FILE)
   return new Map([fallback, ...further].map(source => [source.name, source]))
+}
+
+function readSanitizer(values: Values): Sanitizer {
+  try {
+    return compileSanitizer(loadPolicy(values.PII_POLICY), {
+      redactFields: values.PII_REDACT_FIELDS,
+      hashKey: values.PII_HASH_KEY
+    })
+  } catch (cause) {
+    throw new ConfigError(
+      `PII_POLICY=${values.PII_POLICY}: ${cause instanceof Error ? cause.message : cause}`,
+      { cause }
+    )
+  }
 }
 
 function redisTarget(values: Values, production: boolean): RedisTarget {

@@ -198,7 +198,6 @@ export function refuseDelivery(
 export function refuseError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   const { delivery } = request
-  if (request.is404) return refuse(reply, 'CIO_NOT_FOUND')
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return refuseDelivery(reply, 'CIO_BODY_TOO_LARGE')
   if (delivery !== undefined) {
     if (error instanceof UnavailableError) delivery.reason = error.reason

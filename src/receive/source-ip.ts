@@ -25,8 +25,9 @@ export function compileAddressList(entries: readonly string[]): AddressList {
   return address => {
     const known = verdicts.get(address)
     if (known !== undefined) return known
-    const family = isIP(address)
-    const verdict = family !== 0 && list.check(address, family === 4 ? 'ipv4' : 'ipv6')
+    const [plain = ''] = address.split('%', 1) // a link-local address comes with the name of its interface
+    const family = isIP(plain)
+    const verdict = family !== 0 && list.check(plain, family === 4 ? 'ipv4' : 'ipv6')
     if (verdicts.size >= REMEMBERED_VERDICTS) verdicts.clear()
     verdicts.set(address, verdict)
     return verdict

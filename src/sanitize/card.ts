@@ -1,0 +1,88 @@
+/**
+ * Issuers' number ranges (first digits, from–to) and lengths, as published in ISO/IEC 7812 lists and the
+ * issuers' own pages (2026-11). UATP (15 digits from 1) is left out: timestamps look like it.
+ */
+const issuers: readonly (readonly [issuer: string, from: string, to: string, lengths: readonly number[]])[] =
+  [
+    ['Visa', '4', '4', [13, 16, 19]],
+    ['Mastercard', '51', '55', [16]],
+    ['Mastercard', '2221', '2720', [16]],
+    ['American Express', '34', '34', [15]],
+    ['American Express', '37', '37', [15]],
+    ['Diners Club', '300', '305', [14, 15, 16, 17, 18, 19]],
+    ['Diners Club', '3095', '3095', [14, 15, 16, 17, 18, 19]],
+    ['Diners Club', '36', '36', [14, 15, 16, 17, 18, 19]],
+    ['Diners Club', '38', '39', [14, 15, 16, 17, 18, 19]],
+    ['Discover', '6011', '6011', [16, 17, 18, 19]],
+    ['Discover', '644', '659', [16, 17, 18, 19]],
+    ['JCB', '3528', '3589', [16, 17, 18, 19]],
+    ['UnionPay', '62', '62', [16, 17, 18, 19]],
+    ['UnionPay', '81', '81', [16, 17, 18, 19]],
+    ['Maestro', '5018', '5020', [13, 14, 15, 16, 17, 18, 19]],
+    ['Maestro', '5038', '5038', [13, 14, 15, 16, 17, 18, 19]],
+    ['Maestro', '5893', '5893', [13, 14, 15, 16, 17, 18, 19]],
+    ['Maestro', '6304', '6304', [13, 14, 15, 16, 17, 18, 19]],
+    ['Maestro', '6759', '6759', [13, 14, 15, 16, 17, 18, 19]],
+    ['Maestro', '6761', '6763', [13, 14, 15, 16, 17, 18, 19]],
+    ['Mir', '2200', '2205', [16, 17, 18, 19]],
+    ['RuPay', '60', '60', [16]],
+    ['RuPay', '82', '82', [16]],
+    ['RuPay', '508', '508', [16]],
+    ['Verve', '506099', '506198', [16, 18, 19]],
+    ['Elo', '506699', '506778', [16]],
+    ['Elo', '509', '509', [16]],
+    ['InterPayment', '636', '636', [16, 17, 18, 19]],
+    ['Troy', '9792', '9792', [16]],
+    ['Uzcard', '8600', '8600', [16]],
+    ['Humo', '9860', '9860', [16]]
+  ]
+
+const ranges = issuers.map(([, from, to, lengths]) => ({
+  from: Number(from.padEnd(6, '0')),
+  to: Number(to.padEnd(6, '9')),
+  lengths
+}))
+
+export const MIN_CARD_DIGITS = 13
+export const MAX_CARD_DIGITS = 19
+
+/** The first six digits and the length belong to a known issuer. */
+export function isIssued(firstSixDigits: number, length: number): boolean {
+  for (const range of ranges) {
+    if (firstSixDigits >= range.from && firstSixDigits <= range.to && range.lengths.includes(length))
+      return true
+  }
+  return false
+}
+
+/** ISO/IEC 7812-1 check digit. `digits`: decimal digits only. */
+export function passesLuhn(digits: string): boolean {
+  let sum = 0
+  for (let i = digits.length - 1, double = false; i >= 0; i--, double = !double) {
+    const digit = digits.charCodeAt(i) - 48
+    sum += double ? (digit > 4 ? digit * 2 - 9 : digit * 2) : digit
+  }
+  return sum % 10 === 0
+}
+
+/** `digits`: decimal digits only. */
+export function isCard(digits: string): boolean {
+  return (
+    digits.length >= MIN_CARD_DIGITS &&
+    digits.length <= MAX_CARD_DIGITS &&
+    isIssued(Number(digits.slice(0, 6)), digits.length) &&
+    passesLuhn(digits)
+  )
+}
+
+/**
+ * A JSON number that is a card number. Beyond 2^53 its last digits are lost, and the check digit with them:
+ * there the issuer's range alone decides.
+ */
+export function isCardNumber(value: number): boolean {
+  const whole = Math.trunc(Math.abs(value))
+  if (!(whole >= 1e12 && whole < 1e19)) return false
+  const digits = String(whole)
+  if (whole <= Number.MAX_SAFE_INTEGER) return isCard(digits)
+  return isIssued(Number(digits.slice(0, 6)), digits.length)
+}

@@ -1,0 +1,48 @@
+import { Redis } from 'ioredis'
+import { Secret } from '../../src/credentials/secret.ts'
+import type { RedisAddress } from '../../src/redis/connect.ts'
+import { freePort, type RunningServer, startServer } from './server.ts'
+
+export interface TestRedis extends RunningServer {
+  readonly port: number
+  readonly url: string
+  readonly address: RedisAddress
+  /** A plain client to look inside with; `stop()` ends it too. */
+  readonly client: Redis
+}
+
+/** A real redis-server on a free port. `settings` as in redis.conf, without persistence unless they say so. */
+export async function startRedis(
+  settings: Readonly<Record<string, string>> = {},
+  options: { readonly port?: number; readonly folder?: string; readonly sentinel?: string } = {}
+): Promise<TestRedis> {
+  const port = options.port ?? (await freePort())
+  const client = new Redis({ port, lazyConnect: true, retryStrategy: () => 50, maxRetriesPerRequest: 0 })
+  client.on('error', () => {})
+  const all = { port: String(port), bind: '127.0.0.1', save: '', ...settings }
+  const server = await startServer({
+    command: 'redis-server',
+    args:
+      options.sentinel === undefined
+        ? Object.entries(all).flatMap(([name, value]) => [`--${name}`, ...value.split(' ')])
+        : [options.sentinel, '--sentinel'],
+    ...(options.folder === undefined ? {} : { folder: options.folder }),
+    ready: () =>
+      client.ping().then(
+        answer => answer === 'PONG',
+        () => false
+      )
+  })
+  const url = `redis://127.0.0.1:${port}`
+  return {
+    ...server,
+    port,
+    url,
+    address: { kind: 'standalone', url: new Secret(url) },
+    client,
+    stop: async signal => {
+      client.disconnect()
+      await server.stop(signal)
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import { type Config, loadConfig } from '../../src/config/config.ts'
+import { createLogger } from '../../src/ops/logger.ts'
+import { type Service, startService } from '../../src/service.ts'
+import { type Headers, KEY, signV0 } from './sign.ts'
+
+export interface TestService extends Service {
+  readonly url: string
+  /** The log lines so far, parsed. */
+  logLines(): Record<string, unknown>[]
+  /** The same, as written. */
+  logText(): string
+  /** Posts to the default source, signed unless headers are given. */
+  post(body: string | Buffer, headers?: Headers, path?: string): Promise<Answer>
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: globalThis.Headers
+  readonly body: Record<string, unknown>
+}
+
+/** The service as `serve` starts it, in this process, on a free port; configured by the environment given. */
+export async function startTestService(env: Record<string, string>): Promise<TestService> {
+  const config = testConfig(env)
+  if (config.redis.kind === 'private') throw new Error('tests bring a Redis of their own')
+  const written: string[] = []
+  const { log } = createLogger(config.logLevel, { write: line => void written.push(line) })
+  const service = await startService({ config, log, redisAddress: config.redis, maintains: true })
+  const url = `http://127.0.0.1:${service.port}`
+  return {
+    ...service,
+    url,
+    logText: () => written.join(''),
+    logLines: () => written.map(line => JSON.parse(line)),
+    post: (body, headers, path = '/api/cio/webhook') => postTo(url + path, body, headers)
+  }
+}
+
+export async function postTo(
+  url: string,
+  body: string | Buffer,
+  headers: Headers = signV0(body)
+): Promise<Answer> {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: typeof body === 'string' ? body : new Uint8Array(body),
+    redirect: 'error'
+  })
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: (await response.json()) as Answer['body']
+  }
+}
+
+/** The configuration of a development start with the tests' key, on any free port, changed by `env`. */
+export function testConfig(env: Record<string, string> = {}): Config {
+  return loadConfig(
+    { NODE_ENV: 'test', PORT: '0', HOST: '127.0.0.1', CIO_WEBHOOK_SECRET: KEY, LOG_LEVEL: 'info', ...env },
+    {
+      developmentKey: () => {
+        throw new Error('tests bring a key of their own')
+      }
+    }
+  )
+}
