@@ -8,8 +8,9 @@ import { describeMachine, describeVersions } from './machine.ts'
 import { median } from './median.ts'
 import { drawPlot } from './plot.ts'
 import type { Results } from './results.ts'
+import type { Measurement } from './running.ts'
 import { printResults } from './table.ts'
-import { type Measurement, takeTurn } from './turn.ts'
+import { takeTurn } from './turn.ts'
 
 interface Plan {
   readonly rounds: number
@@ -42,7 +43,7 @@ const full: Plan = {
 const quick: Plan = {
   rounds: 2,
   openRounds: 1,
-  warmUp: { connections: CONNECTIONS, count: 5000 },
+  warmUp: { connections: CONNECTIONS, count: 10_000 },
   closed: { connections: CONNECTIONS, seconds: 2 },
   repeats: { connections: CONNECTIONS, seconds: 0.5, repeats: 0.1 },
   rates: [],

@@ -30,6 +30,7 @@ export function drawPlot({ closed, titles, machine, date }: Results): string {
   <text x="${LEFT + x(total.high) + 8}" y="${y + 14}">${total.median.toFixed(0)} µs</text>`
   })
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="13">
+  <title>CPU time a webhook costs each contestant and its Redis</title>
   <rect width="${WIDTH}" height="${height}" fill="#fff"/>
   <text x="${LEFT}" y="22" font-size="15">CPU a webhook, as fast as it goes over 64 connections</text>
   <rect x="${LEFT}" y="34" width="10" height="10" fill="#2f6f9f"/><text x="${LEFT + 15}" y="44">the process</text>

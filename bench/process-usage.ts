@@ -37,3 +37,14 @@ function descendants(pid: number): number[] {
   )
   return children.flatMap(child => [child, ...descendants(child)])
 }
+
+/** What all processes of the machine have used of its processors so far, in seconds. */
+export function machineCpuSeconds(): number {
+  const [, user, nice, system, , , irq, softirq] = (
+    readFileSync('/proc/stat', 'utf8').split('\n', 1)[0] ?? ''
+  )
+    .split(/\s+/)
+    .map(Number)
+  const ticks = [user, nice, system, irq, softirq].reduce<number>((sum, part) => sum + (part ?? 0), 0)
+  return ticks / TICKS_PER_SECOND
+}

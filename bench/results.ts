@@ -1,6 +1,6 @@
 import type { Machine } from './machine.ts'
 import { median } from './median.ts'
-import type { Measurement } from './turn.ts'
+import type { Measurement } from './running.ts'
 
 /** What bench/results/<date>.json holds. All by contestant, one measurement a round. */
 export interface Results {

@@ -1,6 +1,6 @@
 import { type Results, type Spread, spreadOf, totalCpuUs } from './results.ts'
+import type { Measurement } from './running.ts'
 import { judgeTargets } from './targets.ts'
-import type { Measurement } from './turn.ts'
 
 /** Prints what a person wants to see of it. */
 export function printResults(results: Results): void {
@@ -17,9 +17,12 @@ export function printResults(results: Results): void {
     'p99',
     'p99.9',
     'RSS MB',
-    'Redis MB'
+    'Redis MB',
+    'others'
   ]
-  print('\nAs fast as it goes, 64 connections; medians of the rounds (lowest-highest)')
+  print(
+    '\nAs fast as it goes, 64 connections; medians of the rounds (lowest-highest); others: CPUs busy with foreign work'
+  )
   printTable(headings, rowsOf(titles, closed))
   print('\nThe same, a tenth of the deliveries repeating an id')
   printTable(headings, rowsOf(titles, repeats))
@@ -58,7 +61,8 @@ function rowsOf(
     ({ report }) => report.latencyMs.p99,
     ({ report }) => report.latencyMs.p999,
     ({ serviceRssMb }) => serviceRssMb,
-    ({ redisRssMb }) => redisRssMb
+    ({ redisRssMb }) => redisRssMb,
+    ({ foreignCpus }) => foreignCpus
   ]
   return Object.entries(measured)
     .filter(([, list]) => list.length > 0)

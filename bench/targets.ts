@@ -1,5 +1,5 @@
 import { type Results, ratioOf, type Spread, totalCpuUs } from './results.ts'
-import type { Measurement } from './turn.ts'
+import type { Measurement } from './running.ts'
 
 /** A promise about this service in relation to another contestant, and what was measured. */
 export interface TargetOutcome {

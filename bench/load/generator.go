@@ -30,6 +30,7 @@ type connection struct {
 	in      []byte
 	busy    bool
 	due     time.Time
+	free    time.Time
 	repeats bool
 }
 
@@ -130,7 +131,11 @@ func (g *generator) send(c *connection, due, now time.Time) error {
 	g.out = g.deliveries.appendRequest(g.out[:0], index, now)
 	g.sent++
 	c.busy, c.due, c.in = true, due, c.in[:0]
-	g.tally.sent(c.repeats, len(g.deliveries.body), now.Sub(due))
+	couldSend := due
+	if c.free.After(due) {
+		couldSend = c.free
+	}
+	g.tally.sent(c.repeats, len(g.deliveries.body), now.Sub(couldSend))
 	written, err := unix.Write(c.fd, g.out)
 	if err != nil || written != len(g.out) {
 		return fmt.Errorf("could not send: %d of %d bytes, %w", written, len(g.out), err)
@@ -158,7 +163,7 @@ func (g *generator) receive(c *connection, now time.Time) error {
 		return fmt.Errorf("not an answer: %q", c.in)
 	}
 	g.tally.answered(result, status, now.Sub(c.due))
-	c.busy = false
+	c.busy, c.free = false, now
 	g.idle = append(g.idle, c)
 	return nil
 }
