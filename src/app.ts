@@ -18,6 +18,11 @@ const CHECK_INTERVAL_MS = 500
 /** The whole HTTP side. Reads no environment, listens to nothing, decides nothing. */
 export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
   const app = createHttp(dependencies.config.admission.trustedProxies)
+  app.addHook('onRequest', (_request, reply, done) => {
+    // A load balancer must not keep a connection that we are about to end.
+    if (dependencies.health().draining) reply.header('connection', 'close')
+    done()
+  })
   healthRoutes(app, dependencies.health)
   if (dependencies.metricsRoute !== undefined) metricsRoute(app, dependencies.metricsRoute)
   await app.register(receiver, dependencies)

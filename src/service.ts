@@ -2,13 +2,19 @@ import type { AddressInfo } from 'node:net'
 import type { Registry } from 'prom-client'
 import { buildApp, buildMetricsApp } from './app.ts'
 import type { Config } from './config/config.ts'
+import { createKeyUsage } from './credentials/key-usage.ts'
+import { createLiveKeys } from './credentials/live-keys.ts'
+import type { Secrets } from './credentials/places/stored-secret.ts'
+import { askCustomerIo, createPublishedList } from './credentials/published-list.ts'
 import { ConfigError } from './errors.ts'
 import { createEventLog } from './log/event-log.ts'
+import { announcePartitions } from './log/partition-count.ts'
 import { readLog } from './log/read.ts'
 import { createRetention } from './log/retention.ts'
 import type { Health, MetricsRoute } from './ops/health.ts'
 import type { Logger } from './ops/logger.ts'
 import { createMetrics } from './ops/metrics.ts'
+import { compileAdmission } from './receive/source-ip.ts'
 import { connectRedis, type RedisAddress } from './redis/connect.ts'
 import { durabilityWait, inspectServers, type ServerFacts, unfit } from './redis/durability.ts'
 import { monitorRedis } from './redis/monitor.ts'
@@ -26,6 +32,8 @@ export interface ServiceOptions {
   readonly config: Config
   readonly log: Logger
   readonly redisAddress: RedisAddress
+  /** Where the signing keys lie, to be looked at again while the service runs. */
+  readonly secrets: Secrets
   /** Does this process look after the log? One of several workers is enough. */
   readonly maintains: boolean
   /** Where there are several workers: lends this one's metrics, and reads those of all. */
@@ -34,6 +42,8 @@ export interface ServiceOptions {
 
 /** How long the start waits for Redis before it goes on without: deliveries get 503 until it is there. */
 const FIRST_CONTACT_MS = 2500
+
+const HANG_UP_INTERVAL_MS = 50
 
 /** @throws ConfigError when the Redis that answers can't do what the configuration asks */
 export async function startService(options: ServiceOptions): Promise<Service> {
@@ -50,6 +60,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       facts = await inspectServers(redis)
       const problem = unfit(facts, durability)
       if (problem !== undefined) throw new ConfigError(problem)
+      await announcePartitions(redis, keyPrefix, partitions)
     },
     onChange: (up, error) => {
       if (up) log.info({ redis: facts, durability: durability.level }, 'redis is up')
@@ -94,6 +105,37 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     onCall: seconds => metrics.redisCall(seconds)
   })
 
+  const keys = createLiveKeys({
+    sources: config.sources,
+    secrets: options.secrets,
+    log,
+    onChange: () => void keyUsage.report()
+  })
+  const keyUsage = createKeyUsage({
+    redis,
+    keyPrefix,
+    sources: keys.sources,
+    isRedisUp: () => monitor.isUp()
+  })
+  await keys.refresh()
+  const admission = compileAdmission(config.admission)
+  const publishedList = createPublishedList({
+    redis,
+    keyPrefix,
+    isRedisUp: () => monitor.isUp(),
+    ask: config.customerIo.appApiKey && askCustomerIo(config.customerIo, appApiKey),
+    onList: admission.publish,
+    metrics,
+    log
+  })
+  // Before the first delivery: to refuse an address that was let in before the restart would cost an hour.
+  await publishedList.recall()
+  /** Read anew each time: it may be rotated too. */
+  async function appApiKey(): Promise<string | undefined> {
+    const versions = await options.secrets.find('cio-app-api-key')?.versions()
+    return (versions?.current ?? config.customerIo.appApiKey)?.reveal()
+  }
+
   const metricsRoute: MetricsRoute = {
     allowed: config.metrics.allowed,
     contentType: metrics.register.contentType,
@@ -105,10 +147,12 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     durability: { level: durability.level, redis: facts?.persistence ?? 'unknown' }
   })
   const app = await buildApp({
-    config,
+    config: { ...config, sources: keys.sources },
     sanitizer: config.sanitizer,
     eventLog,
     metrics,
+    keyUsage,
+    admission,
     log,
     now: Date.now,
     health,
@@ -119,6 +163,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   await app.listen({ port: config.http.port, host: config.http.host })
   await metricsApp?.listen({ port: config.metrics.port ?? 0, host: config.http.host })
   if (options.maintains) retention.start()
+  keys.start()
+  keyUsage.start()
+  publishedList.start()
 
   return {
     port: portOf(app.server.address()),
@@ -127,8 +174,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       draining = true
     },
     close: async () => {
+      // What was in flight becomes idle once it is answered, and would be kept alive.
+      const hangUp = setInterval(() => app.server.closeIdleConnections(), HANG_UP_INTERVAL_MS)
       await app.close()
+      clearInterval(hangUp)
       await metricsApp?.close()
+      publishedList.stop()
+      keys.stop()
+      await keyUsage.stop()
       await retention.stop()
       monitor.stop()
       redis.disconnect()

@@ -1,6 +1,7 @@
 import cluster, { type Worker } from 'node:cluster'
 import { parseArgs } from 'node:util'
 import { AggregatorRegistry, type Registry } from 'prom-client'
+import { ConfigError } from './errors.ts'
 import type { Logger } from './ops/logger.ts'
 
 /** What the primary tells a worker, on its command line. */
@@ -50,11 +51,14 @@ export function startWorkers(count: number, redisSocket: string | undefined, log
       living.delete(worker)
       if (closing) return
       log.error({ worker: worker.process.pid, code, signal }, 'a worker died: starting another')
-      setTimeout(() => closing || void start(slot), RESTART_DELAY_MS)
+      // One that ends before it listens comes by here again, so its promise has nothing more to tell.
+      setTimeout(() => closing || start(slot).catch(() => {}), RESTART_DELAY_MS)
     })
     return new Promise((resolve, reject) => {
       worker.once('listening', address => resolve(address.port))
-      worker.once('exit', () => reject(new Error('a worker ended before it listened')))
+      worker.once('exit', () => {
+        if (!closing) reject(new ConfigError('a worker ended before it listened: its own line says why'))
+      })
     })
   }
 

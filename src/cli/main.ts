@@ -1,22 +1,27 @@
 #!/usr/bin/env node
 import { ConfigError } from '../errors.ts'
 import { type Command, EXIT, type ExitCode, UsageError } from './command.ts'
-import { serveCommand } from './serve.ts'
 
-const commands: Readonly<Record<string, Command>> = {
-  serve: serveCommand
+/** Each is loaded when it is called for: the service must not carry what only the others need. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  serve: async () => (await import('./serve.ts')).serveCommand,
+  send: async () => (await import('./send.ts')).sendCommand,
+  doctor: async () => (await import('./doctor.ts')).doctorCommand,
+  leaks: async () => (await import('./leaks.ts')).leaksCommand,
+  rotate: async () => (await import('./rotate.ts')).rotateCommand
 }
 
 const exitCode = await run(process.argv.slice(2))
 if (exitCode !== undefined) process.exitCode = exitCode
 
 async function run([name, ...args]: readonly string[]): Promise<ExitCode | undefined> {
-  const command = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (command === undefined) {
+  const load = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (load === undefined) {
     const asked = name === '--help' || name === 'help'
-    process[asked ? 'stdout' : 'stderr'].write(overview())
+    process[asked ? 'stdout' : 'stderr'].write(await overview())
     return asked ? EXIT.good : EXIT.couldNotRun
   }
+  const command = await load()
   if (args.includes('--help')) {
     process.stdout.write(`${command.usage}\n`)
     return EXIT.good
@@ -30,7 +35,9 @@ async function run([name, ...args]: readonly string[]): Promise<ExitCode | undef
   }
 }
 
-function overview(): string {
-  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`)
+async function overview(): Promise<string> {
+  const lines = await Promise.all(
+    Object.entries(commands).map(async ([name, load]) => `  ${name.padEnd(10)} ${(await load()).summary}`)
+  )
   return `usage: cio-webhook <command> [options]\n\n${lines.join('\n')}\n\ncio-webhook <command> --help tells more.\n`
 }

@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
-import { type Config, loadConfig } from '../config/config.ts'
+import { type Config, loadConfig, readValues } from '../config/config.ts'
+import { secretSettings } from '../config/secret-places.ts'
 import { developmentKey } from '../credentials/development-key.ts'
+import { connectProvider, locateSecrets, type SecretProvider } from '../credentials/open-secrets.ts'
+import { providedValues } from '../credentials/provided-values.ts'
 import { Secret } from '../credentials/secret.ts'
 import { createLogger, type Logger } from '../ops/logger.ts'
 import type { RedisAddress } from '../redis/connect.ts'
@@ -30,10 +33,11 @@ Receives webhooks until SIGTERM or SIGINT. Configured by the environment: see .e
 
 /** The process, from the configuration to the port, and all of it back on a signal. */
 async function serve(): Promise<void> {
-  const config = loadConfig(process.env, { developmentKey })
+  const configured = await configure(process.env)
+  const { config, provider } = configured
   const { log, flush } = createLogger(config.logLevel)
   const orders = workerOrders(process.argv)
-  const closers: Closers = []
+  const closers: Closers = [async () => provider.close()]
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close()
     flush()
@@ -55,15 +59,36 @@ async function serve(): Promise<void> {
   if (orders !== undefined) process.on('SIGINT', () => {})
 
   try {
-    if (orders === undefined) await servePrimary(config, log, closers)
-    else await serveAlone(config, log, closers, orders)
+    if (orders === undefined) await servePrimary(configured, log, closers)
+    else await serveAlone(configured, log, closers, orders)
   } catch (error) {
     await closeAll()
+    // A worker's channel to the primary would keep it alive.
+    process.channel?.unref()
     throw error
   }
 }
 
-async function servePrimary(config: Config, log: Logger, closers: Closers): Promise<void> {
+interface Configured {
+  readonly config: Config
+  readonly provider: SecretProvider
+}
+
+/** The configuration, with those secrets that lie in the provider. */
+async function configure(env: NodeJS.ProcessEnv): Promise<Configured> {
+  const settings = secretSettings(readValues(env), env)
+  const provider = await connectProvider(settings)
+  try {
+    const config = loadConfig(env, { developmentKey }, await providedValues(settings, provider))
+    return { config, provider }
+  } catch (error) {
+    provider.close()
+    throw error
+  }
+}
+
+async function servePrimary(configured: Configured, log: Logger, closers: Closers): Promise<void> {
+  const { config } = configured
   let privateRedis: PrivateRedis | undefined
   if (config.redis.kind === 'private') {
     privateRedis = await startPrivateRedis(config.dataDir)
@@ -72,7 +97,7 @@ async function servePrimary(config: Config, log: Logger, closers: Closers): Prom
   const socket = privateRedis?.socket
   let port: number
   if (config.workers === 1) {
-    port = await serveAlone(config, log, closers, { maintains: true, redisSocket: socket })
+    port = await serveAlone(configured, log, closers, { maintains: true, redisSocket: socket })
   } else {
     const workers = startWorkers(config.workers, socket, log)
     closers.push(workers.close)
@@ -83,7 +108,7 @@ async function servePrimary(config: Config, log: Logger, closers: Closers): Prom
 }
 
 async function serveAlone(
-  config: Config,
+  { config, provider }: Configured,
   log: Logger,
   closers: Closers,
   orders: WorkerOrders
@@ -92,6 +117,7 @@ async function serveAlone(
     config,
     log,
     redisAddress: redisAddress(config, orders),
+    secrets: locateSecrets(config.secrets.places, provider),
     maintains: orders.maintains,
     ...(config.workers === 1 ? {} : { shareMetrics })
   })

@@ -2,10 +2,14 @@ import { Secret } from '../credentials/secret.ts'
 import { ConfigError } from '../errors.ts'
 import { loadPolicy } from '../sanitize/policy.ts'
 import { compileSanitizer, type Sanitizer } from '../sanitize/sanitize.ts'
+import { customerIo } from './customer-io.ts'
 import type { HostPort } from './parse.ts'
+import { secretSettings } from './secret-places.ts'
 import {
   DEFAULT_SCHEMES,
   DEFAULT_SOURCE,
+  type FurtherSources,
+  readPreviousFile,
   readSecretFile,
   readSourcesFile,
   type Source,
@@ -43,10 +47,15 @@ export interface ConfigEffects {
 /**
  * The one reader of the environment.
  *
+ * @param provided the values of secrets that lie in the secrets provider, by variable
  * @throws ConfigError with one line that names the variable, what was read (a secret never) and what is allowed
  */
-export function loadConfig(env: Environment, effects: ConfigEffects) {
-  const values = readValues(env)
+export function loadConfig(
+  env: Environment,
+  effects: ConfigEffects,
+  provided: Readonly<Record<string, string>> = {}
+) {
+  const values = readValues(env, provided)
   const production = values.NODE_ENV === 'production'
   const { key, created } = defaultKey(values, production, effects)
 
@@ -58,6 +67,10 @@ export function loadConfig(env: Environment, effects: ConfigEffects) {
     )
   }
 
+  const further: FurtherSources =
+    values.CIO_SOURCES_FILE === undefined
+      ? { sources: [], keyFiles: new Map() }
+      : readSourcesFile('CIO_SOURCES_FILE', values.CIO_SOURCES_FILE)
   return Object.freeze({
     production,
     logLevel: values.LOG_LEVEL,
@@ -68,7 +81,9 @@ export function loadConfig(env: Environment, effects: ConfigEffects) {
     },
     workers: values.WORKERS,
     dataDir: values.DATA_DIR,
-    sources: sourcesByName(values, key),
+    sources: sourcesByName(values, key, further.sources),
+    secrets: secretSettings(values, env, further.keyFiles),
+    customerIo: customerIo(values),
     /** A development key that this start has made: shown once. */
     newKey: created ? new Secret(key) : undefined,
     signature: { toleranceSeconds },
@@ -99,19 +114,27 @@ function defaultTolerance(windowSeconds: number): number {
   return Math.max(windowSeconds - 3600, Math.ceil(windowSeconds / 2))
 }
 
-function readValues(env: Environment): Values {
-  const entries = Object.entries(variables).map(([name, variable]) => [name, readValue(env, name, variable)])
+export function readValues(env: Environment, provided: Readonly<Record<string, string>> = {}): Values {
+  const entries = Object.entries(variables).map(([name, variable]) => [
+    name,
+    readValue(env, name, variable, provided)
+  ])
   return Object.fromEntries(entries) as Values
 }
 
-function readValue(env: Environment, name: string, variable: Variable<unknown>): unknown {
+function readValue(
+  env: Environment,
+  name: string,
+  variable: Variable<unknown>,
+  provided: Readonly<Record<string, string>>
+): unknown {
   const path = variable.secret ? env[`${name}_FILE`] : undefined
   if (path !== undefined && env[name] !== undefined) {
     throw new ConfigError(`${name} and ${name}_FILE are both set: unset one of them`)
   }
-  const read = path === undefined ? env[name] : readSecretFile(`${name}_FILE`, path)
+  const read = path === undefined ? env[name] : readFromFile(name, path)
   if (read === '') throw new ConfigError(`${name} is set but empty: unset it, or give ${variable.allowed}`)
-  const given = read ?? variable.fallback
+  const given = read ?? provided[name] ?? variable.fallback
   if (given === undefined) return undefined
   const value = variable.parse(given)
   if (value === undefined) {
@@ -120,6 +143,9 @@ function readValue(env: Environment, name: string, variable: Variable<unknown>):
   }
   return value
 }
+
+const readFromFile = (name: string, path: string): string | undefined =>
+  name.endsWith('_PREVIOUS') ? readPreviousFile(path) : readSecretFile(`${name}_FILE`, path)
 
 function defaultKey(values: Values, production: boolean, effects: ConfigEffects) {
   if (values.CIO_WEBHOOK_SECRET !== undefined) return { key: values.CIO_WEBHOOK_SECRET, created: false }
@@ -131,15 +157,13 @@ function defaultKey(values: Values, production: boolean, effects: ConfigEffects)
   return effects.developmentKey(values.DATA_DIR)
 }
 
-function sourcesByName(values: Values, key: string): ReadonlyMap<string, Source> {
+function sourcesByName(values: Values, key: string, further: readonly Source[]): ReadonlyMap<string, Source> {
   const fallback: Source = {
     name: DEFAULT_SOURCE,
     keys: signingKeys(key, values.CIO_WEBHOOK_SECRET_PREVIOUS),
     schemes: DEFAULT_SCHEMES,
     idPointer: undefined
   }
-  const further =
-    values.CIO_SOURCES_FILE === undefined ? [] : readSourcesFile('CIO_SOURCES_FILE', values.CIO_SOURCES_FILE)
   return new Map([fallback, ...further].map(source => [source.name, source]))
 }
 
@@ -157,7 +181,7 @@ function readSanitizer(values: Values): Sanitizer {
   }
 }
 
-function redisTarget(values: Values, production: boolean): RedisTarget {
+export function redisTarget(values: Values, production: boolean): RedisTarget {
   const { REDIS_URL: url, REDIS_SENTINELS: sentinels, REDIS_CLUSTER_NODES: cluster } = values
   const given = Object.entries({ REDIS_URL: url, REDIS_SENTINELS: sentinels, REDIS_CLUSTER_NODES: cluster })
     .filter(([, value]) => value !== undefined)

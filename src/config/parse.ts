@@ -94,3 +94,23 @@ export const redisUrl: Parser<string> = {
     return /^rediss?:$/.test(protocol) && hostname !== '' ? value : undefined
   }
 }
+
+/** `http://` or `https://`, with a host, without a slash at its end. */
+export const httpUrl: Parser<string> = {
+  allowed: 'an http:// or https:// address',
+  parse: value => {
+    if (!URL.canParse(value)) return undefined
+    return /^https?:$/.test(new URL(value).protocol) ? value.replace(/\/+$/, '') : undefined
+  }
+}
+
+const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
+
+/** A length of time such as `30s`, `15m`, `24h` or `7d`, in seconds. */
+export const duration: Parser<number> = {
+  allowed: 'a number with its unit, such as 30s, 15m, 24h or 7d',
+  parse: value => {
+    const [, digits, unit = ''] = /^(\d{1,6})([smhd])$/.exec(value) ?? []
+    return digits === undefined ? undefined : Number(digits) * (UNIT_SECONDS[unit] ?? 1)
+  }
+}

@@ -1,4 +1,6 @@
+import { existsSync, statSync } from 'node:fs'
 import { z } from 'zod'
+import type { SecretFile } from '../credentials/places/file.ts'
 import { Secret } from '../credentials/secret.ts'
 import { ConfigError } from '../errors.ts'
 import { readJsonFile, readTextFile } from './json-file.ts'
@@ -8,6 +10,8 @@ export type Scheme = 'v0' | 'body' | 'cdp'
 
 export interface SigningKey {
   readonly label: 'current' | 'previous'
+  /** Names the key without telling it: see Secret. */
+  readonly id: string
   readonly secret: Secret
 }
 
@@ -64,16 +68,31 @@ const fileSchema = z.strictObject({
     })
 })
 
+/** A source's keys change while the service runs where they lie in a file or a provider, under this name. */
+export const signingKeyName = (source: string): string =>
+  source === DEFAULT_SOURCE ? 'cio-webhook-secret' : `cio-webhook-secret-${source}`
+
+export interface FurtherSources {
+  readonly sources: readonly Source[]
+  /** Where the keys lie that are given as files, by the name of `signingKeyName`. */
+  readonly keyFiles: ReadonlyMap<string, SecretFile>
+}
+
 /**
  * The further sources of `CIO_SOURCES_FILE`:
  * `{ "sources": [{ "name", "secret" | "secretFile", "secretPrevious" | "secretPreviousFile", "schemes", "idPointer" }] }`
  *
  * @throws ConfigError naming the line and the key
  */
-export function readSourcesFile(variable: string, path: string): readonly Source[] {
-  return readJsonFile(variable, path, fileSchema).sources.map(source => {
+export function readSourcesFile(variable: string, path: string): FurtherSources {
+  const keyFiles = new Map<string, SecretFile>()
+  const sources = readJsonFile(variable, path, fileSchema).sources.map(source => {
+    if (source.secretFile !== undefined) {
+      const file = { path: source.secretFile, previousPath: source.secretPreviousFile }
+      keyFiles.set(signingKeyName(source.name), file)
+    }
     const current = source.secret ?? readSecretFile(variable, source.secretFile)
-    const previous = source.secretPrevious ?? readSecretFile(variable, source.secretPreviousFile)
+    const previous = source.secretPrevious ?? readPreviousFile(source.secretPreviousFile)
     return {
       name: source.name,
       keys: signingKeys(current, previous),
@@ -81,6 +100,7 @@ export function readSourcesFile(variable: string, path: string): readonly Source
       idPointer: source.idPointer
     }
   })
+  return { sources, keyFiles }
 }
 
 export function signingKeys(
@@ -88,10 +108,16 @@ export function signingKeys(
   previous: string | undefined
 ): readonly SigningKey[] {
   const keys: SigningKey[] = []
-  if (current !== undefined) keys.push({ label: 'current', secret: new Secret(current) })
-  if (previous !== undefined) keys.push({ label: 'previous', secret: new Secret(previous) })
+  if (current !== undefined) keys.push(signingKey('current', new Secret(current)))
+  if (previous !== undefined) keys.push(signingKey('previous', new Secret(previous)))
   return keys
 }
+
+export const signingKey = (label: SigningKey['label'], secret: Secret): SigningKey => ({
+  label,
+  id: secret.id,
+  secret
+})
 
 /**
  * The text of a mounted secret, less the line break that editors and `echo` leave at its end.
@@ -105,4 +131,13 @@ export function readSecretFile(variable: string, path: string | undefined): stri
   const value = readTextFile(variable, path).replace(/\r?\n$/, '')
   if (value === '') throw new ConfigError(`${variable}=${path}: the file is empty`)
   return value
+}
+
+/**
+ * The same for the key before the present one, which may be gone: `cio-webhook rotate finish` removes its file,
+ * and the next start must not fail over that.
+ */
+export function readPreviousFile(path: string | undefined): string | undefined {
+  if (path === undefined || !existsSync(path) || statSync(path).size === 0) return undefined
+  return readSecretFile('the previous key', path)
 }

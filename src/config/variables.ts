@@ -2,6 +2,7 @@ import {
   cidr,
   durability,
   hostPort,
+  httpUrl,
   listOf,
   oneOf,
   type Parser,
@@ -106,6 +107,38 @@ export const variables = {
     oneOf('enforce', 'report'),
     'enforce',
     '`report` only counts a delivery from an unlisted address, `enforce` refuses it'
+  ),
+  CIO_SITE_ID: secret(
+    text('a site id'),
+    'Site id of the Track API key; `cio-webhook rotate` proves keys with it'
+  ),
+  CIO_API_KEY: secret(text('a Track API key'), 'Track API key that `cio-webhook rotate` looks after'),
+  CIO_APP_API_KEY: secret(
+    text('an App API key'),
+    'App API key; with it the list of source addresses is read from Customer.io every hour'
+  ),
+  CIO_REGION: setting(oneOf('us', 'eu'), 'us', 'Region of the account at Customer.io'),
+  CIO_TRACK_URL: optional(
+    httpUrl,
+    'Base address of the Track API where a proxy stands in between; default by region'
+  ),
+  CIO_APP_URL: optional(
+    httpUrl,
+    'Base address of the App API where a proxy stands in between; default by region'
+  ),
+  SECRETS_PROVIDER: setting(
+    oneOf('environment', 'aws'),
+    'environment',
+    'Where secrets lie that are given neither as `NAME` nor as `NAME_FILE`: nowhere (`environment`), or in AWS Secrets Manager (`aws`)'
+  ),
+  SECRETS_PREFIX: optional(
+    text('up to 200 letters, digits and /_+=.@-', /^[\w/+=.@-]{1,200}$/),
+    'What the names of secrets in the provider begin with, `prod/` for one: then `CIO_API_KEY` is `prod/cio-api-key`'
+  ),
+  SECRETS_REFRESH_SECONDS: setting(
+    wholeNumber(1, 3600, 'seconds'),
+    '60',
+    'How often the provider is asked whether a signing key has changed; files are read every second'
   ),
   TRUSTED_PROXIES: optional(addresses, 'Proxies whose `x-forwarded-for` is believed; default none'),
   RATE_LIMIT_MAX: setting(

@@ -1,3 +1,4 @@
+import { createHmac, hash, timingSafeEqual } from 'node:crypto'
 import { inspect } from 'node:util'
 
 const MASK = '[secret]'
@@ -17,6 +18,19 @@ export class Secret {
 
   reveal(): string {
     return this.#value
+  }
+
+  /** In constant time. */
+  equals(other: Secret): boolean {
+    return timingSafeEqual(hash('sha256', this.#value, 'buffer'), hash('sha256', other.#value, 'buffer'))
+  }
+
+  /**
+   * A name for it that tells nothing: 32 bits of a MAC under the credential itself, so that logs, Redis and
+   * people can say which of two keys is meant.
+   */
+  get id(): string {
+    return createHmac('sha256', this.#value).update('cio-webhook key id').digest('hex').slice(0, 8)
   }
 
   toString(): string {

@@ -180,7 +180,8 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
       const stream = entry.stream === 'events' ? 2 : 3
       args.push(entry.digest.subarray(0, DIGEST_BYTES), stream, entry.type, entry.event)
     }
-    return (await runScript(durable?.connection() ?? redis, appendScript, scriptKeys, args)) as unknown[]
+    const connection = durable === undefined ? redis : await durable.connection()
+    return (await runScript(connection, appendScript, scriptKeys, args)) as unknown[]
   }
 
   async function openLargerGeneration(): Promise<void> {

@@ -20,3 +20,24 @@ export function partitionKeys(prefix: string, partition: number): PartitionKeys 
     bucketPrefix: generation => `${dedupe}${generation}:`
   }
 }
+
+/** Where the service writes how many partitions the log has, for those who read it. */
+export const partitionCountKey = (prefix: string): string => `${prefix}partitions`
+
+/** The names of what a consumer group keeps in Redis, besides its place in each stream. */
+export interface GroupKeys {
+  /** Who works for the group at the moment. */
+  readonly members: string
+  /** What failed too often: see dead-letter.ts. */
+  readonly dead: string
+  /** The right to work a partition. On a Cluster it is where the partition is. */
+  readonly lease: (partition: number) => string
+}
+
+export function groupKeys(prefix: string, group: string): GroupKeys {
+  return {
+    members: `${prefix}members:${group}`,
+    dead: `${prefix}dead:${group}`,
+    lease: partition => `${prefix}lease:{${partition}}:${group}`
+  }
+}

@@ -2,6 +2,7 @@ import type { RedisClient } from '../redis/connect.ts'
 import { loadScript, runScript } from '../redis/script.ts'
 import { sweepGenerations } from './generations.ts'
 import { partitionKeys } from './keys.ts'
+import { announcePartitions } from './partition-count.ts'
 
 export interface RetentionOptions {
   readonly redis: RedisClient
@@ -61,6 +62,8 @@ export function createRetention(options: RetentionOptions): Retention {
   }
 
   async function run(): Promise<void> {
+    // Again and again, since Redis may have been emptied under us.
+    await announcePartitions(redis, keyPrefix, partitions)
     for (let partition = 0; partition < partitions && !stopped; partition++) {
       const keys = partitionKeys(keyPrefix, partition)
       for (const stream of [keys.events, keys.parked]) await trimByAge(stream)

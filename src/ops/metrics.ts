@@ -88,13 +88,42 @@ export function createMetrics(sources: readonly string[], readLog: () => Promise
     labelNames: ['source', 'key'],
     registers
   })
-  const consumerLag = new Gauge({
-    name: 'cio_consumer_lag',
-    help: 'Events a consumer group has not been handed yet',
-    labelNames: ['consumer', 'partition'],
+  const publishedAdded = new Gauge({
+    name: 'cio_published_addresses_added',
+    help: 'Source addresses that Customer.io publishes and that are not built in',
     aggregator: 'max',
     registers
   })
+  const publishedWithdrawn = new Gauge({
+    name: 'cio_published_addresses_withdrawn',
+    help: 'Built-in source addresses that Customer.io publishes no longer',
+    aggregator: 'max',
+    registers
+  })
+  const publishedAt = new Gauge({
+    name: 'cio_published_addresses_time_seconds',
+    help: 'Unix time of the last good answer about source addresses; 0 without one',
+    aggregator: 'max',
+    registers
+  })
+  const publishedAsked = new Counter({
+    name: 'cio_published_addresses_asked_total',
+    help: 'Questions to Customer.io about its source addresses, by outcome',
+    labelNames: ['outcome'],
+    registers
+  })
+  for (const outcome of ['ok', 'failed']) publishedAsked.inc({ outcome }, 0)
+  // Both gauges are collected at the same moment, from one reading. Redis being away must not take the other
+  // metrics along, and the last reading would be a lie: then there is none.
+  let reading: Promise<readonly LogReading[]> | undefined
+  const readOnce = (): Promise<readonly LogReading[]> => {
+    reading ??= readLog()
+      .catch(() => [])
+      .finally(() => {
+        reading = undefined
+      })
+    return reading
+  }
   new Gauge({
     name: 'cio_stream_length',
     help: 'Events in the log',
@@ -102,12 +131,20 @@ export function createMetrics(sources: readonly string[], readLog: () => Promise
     aggregator: 'max',
     registers,
     async collect() {
-      // Redis being away must not take the other metrics along; the last reading would be a lie.
       this.reset()
-      consumerLag.reset()
-      for (const { partition, events, groups } of await readLog().catch(() => [])) {
-        this.set({ partition }, events)
-        for (const { name, lag } of groups) consumerLag.set({ consumer: name, partition }, lag)
+      for (const { partition, events } of await readOnce()) this.set({ partition }, events)
+    }
+  })
+  new Gauge({
+    name: 'cio_consumer_lag',
+    help: 'Events a consumer group has not been handed yet',
+    labelNames: ['consumer', 'partition'],
+    aggregator: 'max',
+    registers,
+    async collect() {
+      this.reset()
+      for (const { partition, groups } of await readOnce()) {
+        for (const { name, lag } of groups) this.set({ consumer: name, partition }, lag)
       }
     }
   })
@@ -138,6 +175,12 @@ export function createMetrics(sources: readonly string[], readLog: () => Promise
     forbiddenButAuthentic: (source: Source): void => forbiddenButAuthentic.inc({ source: source.name }),
     parked: (source: Source, reason: ParkedReason): void => parked.inc({ source: source.name, reason }),
     eventAge: (seconds: number): void => eventAge.observe(seconds),
+    publishedList(added: number, withdrawn: number, atMs: number): void {
+      publishedAdded.set(added)
+      publishedWithdrawn.set(withdrawn)
+      publishedAt.set(atMs / 1000)
+    },
+    publishedListAsked: (outcome: 'ok' | 'failed'): void => publishedAsked.inc({ outcome }),
     redisCall: (seconds: number): void => redisCallDuration.observe(seconds)
   }
 }

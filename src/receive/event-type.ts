@@ -9,6 +9,12 @@ const NAME = /^[a-z][a-z0-9_]{0,63}$/i
 const UNKNOWN = 'io.customer.unknown'
 
 /**
+ * What the events of `cio-webhook doctor` call themselves, as `object_type` or in the flat format as
+ * `event_type`. Whatever else they hold, their type is `io.customer.doctor`: one name for consumers to drop.
+ */
+export const DOCTOR = 'doctor'
+
+/**
  * The CloudEvents type `io.customer.<object_type>.<metric>`.
  *
  * `cio_subscription_preferences_changed` comes with `object_type_type` instead of `object_type`, and an older
@@ -18,12 +24,14 @@ const UNKNOWN = 'io.customer.unknown'
 export function eventType(payload: JsonObject): string {
   const objectType = payload['object_type'] ?? payload['object_type_type']
   const metric = payload['metric']
+  if (objectType === DOCTOR) return `io.customer.${DOCTOR}`
   if (isName(objectType) && isName(metric)) return `io.customer.${objectType}.${metric}`
   return flatType(payload['event_type']) ?? UNKNOWN
 }
 
 function flatType(eventType: unknown): string | undefined {
   if (!isName(eventType)) return undefined
+  if (eventType === DOCTOR) return `io.customer.${DOCTOR}`
   const objectType = objectTypes.find(type => eventType.startsWith(`${type}_`))
   const metric = objectType && eventType.slice(objectType.length + 1)
   return isName(metric) ? `io.customer.${objectType}.${metric}` : undefined

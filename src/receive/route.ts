@@ -4,6 +4,7 @@ import underPressure from '@fastify/under-pressure'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../config/config.ts'
 import { DEFAULT_SOURCE, type Source } from '../config/sources.ts'
+import type { KeyUsage } from '../credentials/key-usage.ts'
 import { type RefusalCode, UnavailableError } from '../errors.ts'
 import type { EventLog } from '../log/event-log.ts'
 import { refuse } from '../ops/answers.ts'
@@ -14,7 +15,7 @@ import type { Delivery } from './delivery.ts'
 import { readEvent } from './event.ts'
 import { recordDelivery } from './record.ts'
 import { verifySignature } from './signature.ts'
-import { compileAdmission } from './source-ip.ts'
+import type { Admission } from './source-ip.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -28,6 +29,8 @@ export interface ReceiverDependencies {
   readonly sanitizer: Sanitizer
   readonly eventLog: EventLog
   readonly metrics: Metrics
+  readonly keyUsage: Pick<KeyUsage, 'seen'>
+  readonly admission: Admission
   readonly log: Logger
   /** Unix milliseconds. */
   readonly now: () => number
@@ -39,16 +42,15 @@ const BODY_LIMIT_BYTES = 5 * 1024 * 1024
 /** Customer.io hangs up after 4 s; half a second is left for the way. Covers a slow body and a slow Redis alike. */
 const DEADLINE_MS = 3400
 /** A sample's mean delay of the event loop from which new deliveries are turned away, so that old ones are in time. */
-const OVERLOADED_LOOP_DELAY_MS = 1000
+const OVERLOADED_LOOP_DELAY_MS = 2000
 const RETRY_AFTER_SECONDS = 5
 
 const NO_BODY = Buffer.alloc(0)
 
 /** The receiver: a signed webhook goes in, a clean event comes out. Reads from top to bottom as a delivery's way. */
 export async function receiver(app: FastifyInstance, dependencies: ReceiverDependencies): Promise<void> {
-  const { config, sanitizer, eventLog, metrics, log, now } = dependencies
+  const { config, sanitizer, eventLog, metrics, keyUsage, admission, log, now } = dependencies
   const { policy, maxFailures, windowMs } = config.admission
-  const admission = compileAdmission(config.admission)
 
   app.decorateRequest('delivery', undefined)
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
@@ -106,6 +108,7 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
     }
     delivery.key = verdict.key
     metrics.signatureKey(source, verdict.key)
+    keyUsage.seen(source.name, verdict.keyId)
     if (delivery.forbidden) {
       metrics.forbiddenButAuthentic(source)
       if (policy === 'enforce') return refuseDelivery(reply, 'CIO_SOURCE_FORBIDDEN')

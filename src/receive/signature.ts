@@ -19,7 +19,12 @@ export type SignatureFailure =
   | 'mismatch'
 
 export type Verdict =
-  | { readonly authentic: true; readonly body: VerifiedBody; readonly key: SigningKey['label'] }
+  | {
+      readonly authentic: true
+      readonly body: VerifiedBody
+      readonly key: SigningKey['label']
+      readonly keyId: string
+    }
   | { readonly authentic: false; readonly reason: SignatureFailure }
 
 /** A clock may run ahead of ours by this much. */
@@ -79,7 +84,9 @@ export function verifySignature(
       .update(signedHead)
       .update(body)
       .digest()
-    if (timingSafeEqual(mac, claimed)) return { authentic: true, body: body as VerifiedBody, key: key.label }
+    if (timingSafeEqual(mac, claimed)) {
+      return { authentic: true, body: body as VerifiedBody, key: key.label, keyId: key.id }
+    }
   }
   return refused('mismatch')
 }

@@ -39,6 +39,8 @@ export interface Admission {
   readonly allowed: AddressList
   /** Is it on a list that Customer.io or the operator wrote? Then its failures are never limited. */
   readonly listed: AddressList
+  /** Adds what Customer.io has published since; replaces what was added before. The built-in list stays. */
+  publish(addresses: readonly string[]): void
 }
 
 export interface AdmissionRules {
@@ -47,11 +49,23 @@ export interface AdmissionRules {
   readonly loopbackAllowed: boolean
 }
 
+/** The rules, and a published list that may grow while the service runs. */
 export function compileAdmission(rules: AdmissionRules): Admission {
+  const anyAddress = rules.allowed === '*'
   const configured = rules.allowed === '*' ? [] : (rules.allowed ?? publishedAddresses)
-  const loopback = rules.loopbackAllowed ? ['127.0.0.0/8', '::1'] : []
+  const loopback = rules.loopbackAllowed ? ['127.0.0.1', '::1'] : []
+  let allowed: AddressList
+  let listed: AddressList
+  publish([])
   return {
-    allowed: rules.allowed === '*' ? () => true : compileAddressList([...configured, ...loopback]),
-    listed: compileAddressList([...configured, ...publishedAddresses])
+    allowed: address => anyAddress || allowed(address),
+    listed: address => listed(address),
+    publish
+  }
+
+  function publish(addresses: readonly string[]): void {
+    const added = rules.allowed === undefined ? addresses : []
+    allowed = compileAddressList([...configured, ...loopback, ...added])
+    listed = compileAddressList([...configured, ...publishedAddresses, ...addresses])
   }
 }

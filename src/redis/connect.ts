@@ -13,7 +13,7 @@ export type RedisAddress = Exclude<RedisTarget, { kind: 'private' }>
 export const COMMAND_TIMEOUT_MS = 2000
 
 /** Reconnect soon (the sender is waiting), but never in a tight loop. */
-const retryDelayMs = (attempt: number): number => Math.min(50 * 2 ** Math.min(attempt, 5), 1000)
+export const retryDelayMs = (attempt: number): number => Math.min(50 * 2 ** Math.min(attempt, 5), 1000)
 
 /**
  * Never queues while offline and never sends again after a reconnect: an answer that did not come is an outcome
@@ -64,6 +64,23 @@ export function connectRedis(address: RedisAddress): RedisClient {
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
     retryDelayOnTryAgain: 50
+  })
+}
+
+/**
+ * Another connection to where `redis` goes, with the behaviour of those above and without the original's key
+ * prefix: every name here has its own.
+ */
+export function reconnectRedis(redis: RedisClient): RedisClient {
+  const own = { ...connectionOptions, keyPrefix: '', lazyConnect: false }
+  if (redis instanceof Redis) return redis.duplicate(own)
+  const { retryStrategy, enableOfflineQueue, ...redisOptions } = own
+  return redis.duplicate([], {
+    redisOptions,
+    enableOfflineQueue,
+    keyPrefix: '',
+    lazyConnect: false,
+    clusterRetryStrategy: retryStrategy
   })
 }
 

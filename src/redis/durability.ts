@@ -1,8 +1,9 @@
+import { once } from 'node:events'
 import { Cluster, Redis } from 'ioredis'
 import type { Durability } from '../config/parse.ts'
 import { UnavailableError } from '../errors.ts'
 import type { PartitionKeys } from '../log/keys.ts'
-import type { RedisClient } from './connect.ts'
+import { type RedisClient, retryDelayMs } from './connect.ts'
 
 /** What a Redis server is configured to keep. `unknown`: it does not tell (some managed ones forbid CONFIG). */
 export type Persistence = 'none' | 'snapshots' | 'aof-no' | 'aof-everysec' | 'aof-always' | 'unknown'
@@ -18,13 +19,16 @@ export interface ServerFacts {
 /** Waits until what a partition's connection has written is as durable as configured. */
 export interface DurabilityWait {
   /** The connection to write on: the wait covers the writes of its own connection only. */
-  readonly connection: () => RedisClient
+  readonly connection: () => Promise<RedisClient>
   /** @throws UnavailableError `durability_not_reached` */
   readonly wait: () => Promise<void>
 }
 
 /** Longest wait for disks and replicas: with the call before it, below the 3.4 s of a delivery. */
 const WAIT_MS = 1500
+
+/** Longest wait for a connection of one's own: one more round trip is left in the 3.4 s, and no more. */
+const CONNECT_MS = 500
 
 const OLDEST_VERSION = [7, 0]
 
@@ -116,15 +120,17 @@ export function durabilityWait(
   facts: () => ServerFacts | undefined
 ): ((keys: PartitionKeys) => DurabilityWait) | undefined {
   if (durability.level === 'server') return undefined
+  // `appendfsync always` writes to disk before it answers: the answer is the proof, on any connection.
+  const answerIsProof = (): boolean => durability.level === 'fsync' && facts()?.persistence === 'aof-always'
   return keys => {
-    const connection = ownConnection(redis, keys)
+    const own = ownConnection(redis, keys)
     return {
-      connection,
+      connection: async () => (answerIsProof() ? redis : own()),
       wait: async () => {
-        // `appendfsync always` writes to disk before it answers: the answer is the proof.
-        if (durability.level === 'fsync' && facts()?.persistence === 'aof-always') return
+        if (answerIsProof()) return
+        const connection = await own()
         const reached =
-          durability.level === 'fsync' ? await waitForDisk(connection()) : await waitForReplicas(connection())
+          durability.level === 'fsync' ? await waitForDisk(connection) : await waitForReplicas(connection)
         if (!reached) throw new UnavailableError('durability_not_reached')
       }
     }
@@ -145,39 +151,44 @@ export function durabilityWait(
  * A connection for one partition alone: WAIT and WAITAOF block theirs, and speak of its own writes only. On a
  * Cluster it goes to the node that holds the partition, and moves with it.
  */
-function ownConnection(redis: RedisClient, keys: PartitionKeys): () => Redis {
-  if (redis instanceof Redis) {
-    const own = follow(redis, redis.duplicate())
-    return () => own
-  }
-  let slot: number | undefined
-  let at = ''
+function ownConnection(redis: RedisClient, keys: PartitionKeys): () => Promise<Redis> {
+  let original: Redis | undefined
   let own: Redis | undefined
-  redis.once('close', () => own?.disconnect())
-  return () => {
-    if (slot === undefined) {
-      void redis.cluster('KEYSLOT', keys.events).then(found => {
-        slot = Number(found)
-      }, ignore)
-      throw new UnavailableError('redis_down')
-    }
-    const owner = redis.slots[slot]?.[0]
-    if (own === undefined || owner !== at) {
-      const node = redis.nodes('master').find(({ options }) => `${options.host}:${options.port}` === owner)
-      if (node === undefined) throw new UnavailableError('redis_down')
+  let slot: number | undefined
+  return async () => {
+    const owner = redis instanceof Redis ? redis : await nodeOfPartition(redis)
+    if (own === undefined || owner !== original) {
       own?.disconnect()
-      own = follow(node, node.duplicate())
-      at = owner ?? ''
+      original = owner
+      own = duplicate(owner)
     }
+    await untilReady(own)
     return own
+  }
+
+  async function nodeOfPartition(cluster: Cluster): Promise<Redis> {
+    slot ??= Number(await cluster.cluster('KEYSLOT', keys.events))
+    const address = cluster.slots[slot]?.[0]
+    const node = cluster.nodes('master').find(({ options }) => `${options.host}:${options.port}` === address)
+    if (node === undefined) throw new UnavailableError('redis_down')
+    return node
   }
 }
 
-/** Ends with the connection it was made from. Its errors are that connection's too, which tells them. */
-function follow(original: Redis, copy: Redis): Redis {
-  copy.on('error', ignore)
+/** A copy that ends with its original. Its errors are the original's too, which tells them. */
+function duplicate(original: Redis): Redis {
+  // The nodes of a Cluster connect when they are first used, and do not come back by themselves.
+  const copy = original.duplicate({ lazyConnect: false, retryStrategy: retryDelayMs })
+  copy.on('error', () => {})
   original.once('end', () => copy.disconnect())
   return copy
 }
 
-const ignore = (): void => {}
+async function untilReady(redis: Redis): Promise<void> {
+  if (redis.status === 'ready') return
+  try {
+    await once(redis, 'ready', { signal: AbortSignal.timeout(CONNECT_MS) })
+  } catch (cause) {
+    throw new UnavailableError('redis_down', { cause })
+  }
+}

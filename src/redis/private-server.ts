@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { connect } from 'node:net'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError } from '../errors.ts'
 
@@ -15,6 +15,8 @@ export interface PrivateRedis {
 
 /** The longest path a unix socket may have on Linux, its final zero included, is 108 bytes. */
 const MAX_SOCKET_PATH = 107
+/** Where the socket lies inside `DATA_DIR`. */
+export const PRIVATE_SOCKET = join('redis', 'redis.sock')
 const START_TIMEOUT_MS = 10_000
 const POLL_MS = 25
 
@@ -31,8 +33,8 @@ const SUPERVISOR = 'redis-server "$@" & pid=$!; cat; kill "$pid"; wait "$pid"'
  * @throws ConfigError when it is not installed, does not come up, or the folder is in use by another one
  */
 export async function startPrivateRedis(dataDir: string): Promise<PrivateRedis> {
-  const folder = resolve(dataDir, 'redis')
-  const socket = join(folder, 'redis.sock')
+  const socket = resolve(dataDir, PRIVATE_SOCKET)
+  const folder = dirname(socket)
   if (Buffer.byteLength(socket) > MAX_SOCKET_PATH) {
     throw new ConfigError(
       `DATA_DIR=${dataDir} is too long a path for a socket: give a shorter one, or set REDIS_URL`

@@ -43,16 +43,17 @@ const ranges = issuers.map(([, from, to, lengths]) => ({
   lengths
 }))
 
-export const MIN_CARD_DIGITS = 13
+const MIN_CARD_DIGITS = 13
 export const MAX_CARD_DIGITS = 19
 
-/** The first six digits and the length belong to a known issuer. */
-export function isIssued(firstSixDigits: number, length: number): boolean {
+const NO_LENGTHS: readonly number[] = []
+
+/** Lengths of the numbers that start with these six digits; none where no known issuer has them. */
+export function issuedLengths(firstSixDigits: number): readonly number[] {
   for (const range of ranges) {
-    if (firstSixDigits >= range.from && firstSixDigits <= range.to && range.lengths.includes(length))
-      return true
+    if (firstSixDigits >= range.from && firstSixDigits <= range.to) return range.lengths
   }
-  return false
+  return NO_LENGTHS
 }
 
 /** ISO/IEC 7812-1 check digit. `digits`: decimal digits only. */
@@ -70,7 +71,7 @@ export function isCard(digits: string): boolean {
   return (
     digits.length >= MIN_CARD_DIGITS &&
     digits.length <= MAX_CARD_DIGITS &&
-    isIssued(Number(digits.slice(0, 6)), digits.length) &&
+    issuedLengths(Number(digits.slice(0, 6))).includes(digits.length) &&
     passesLuhn(digits)
   )
 }
@@ -84,5 +85,5 @@ export function isCardNumber(value: number): boolean {
   if (!(whole >= 1e12 && whole < 1e19)) return false
   const digits = String(whole)
   if (whole <= Number.MAX_SAFE_INTEGER) return isCard(digits)
-  return isIssued(Number(digits.slice(0, 6)), digits.length)
+  return issuedLengths(Number(digits.slice(0, 6))).includes(digits.length)
 }

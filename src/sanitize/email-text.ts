@@ -2,6 +2,8 @@ import { DIGIT, isBeyondAsciiWord, LETTER } from './characters.ts'
 
 /** `@` as it stands in text, in a URL, in JSON inside a string, in HTML, and in East Asian full width. */
 const atSign = /[@\uff20\ufe6b]+|%(?:25){0,3}40|\\u0040|&#(?:64|x40);|&commat;/gi
+const atSignHere = new RegExp(`^(?:${atSign.source})`, 'i')
+const somethingToRead = /[^\s!-/:-@[-`{-~]/
 const addressLiteral = /\[(?:IPv6:)?[0-9a-f.:]{2,45}\]/iy
 const encodedDot = /%2e/iy
 
@@ -61,8 +63,10 @@ function quotedStart(text: string, closingQuote: number, floor: number): number 
     opening = before
     if (text.charAt(opening - 1) !== '\\') break
   }
-  // Something to read must stand between the quotes: in `"to":"@ada.example"` only a colon does.
-  return opening < closingQuote && /[^\s!-/:-@[-`{-~]/.test(text.slice(opening, closingQuote)) ? opening : -1
+  const quoted = text.slice(opening, closingQuote)
+  // Something to read must stand between the quotes: in `"to":"@ada.example"` only a colon does. An address
+  // among them was masked on its own, and a second pass must not see more in it than the first.
+  return somethingToRead.test(quoted) && !quoted.includes('[EMAIL]') ? opening : -1
 }
 
 /**
@@ -85,6 +89,12 @@ function localStart(text: string, end: number, floor: number, masked: number): n
   }
   while (start < end && leadingPunctuation.has(text.charAt(start))) start++
   return start
+}
+
+/** The string in quotes that ends before `end` is the local part of an address that goes on there. */
+export function isQuotedLocalPart(content: string, text: string, end: number): boolean {
+  const at = atSignHere.exec(text.slice(end, end + 12))
+  return at !== null && somethingToRead.test(content) && domainEnd(text, end + at[0].length) !== -1
 }
 
 /** Every e-mail address in `text` becomes `[EMAIL]`. Time grows linearly with the text. */

@@ -1,4 +1,4 @@
-import { isCard, MAX_CARD_DIGITS, MIN_CARD_DIGITS } from './card.ts'
+import { issuedLengths, MAX_CARD_DIGITS, passesLuhn } from './card.ts'
 import { DIGIT, isAlphanumeric, LETTER } from './characters.ts'
 import type { TextKind } from './policy.ts'
 
@@ -48,11 +48,16 @@ function isGrouped(run: Run, group: number): boolean {
 /** The last group of the longest card number that starts with group `from`, or -1. */
 function cardFrom(run: Run, from: number, stop: number): number {
   let digits = ''
+  let lengths: readonly number[] | undefined
   let found = -1
   for (let to = from; to < stop; to++) {
     if (digits.length + size(run, to) > MAX_CARD_DIGITS) break
     digits += run.text.slice(start(run, to), end(run, to))
-    if (digits.length >= MIN_CARD_DIGITS && isCard(digits)) found = to
+    if (lengths === undefined && digits.length >= 6) {
+      lengths = issuedLengths(Number(digits.slice(0, 6)))
+      if (lengths.length === 0) break
+    }
+    if (lengths?.includes(digits.length) && passesLuhn(digits)) found = to
     if (to + 1 < stop && !isGrouped(run, to)) break
   }
   return found

@@ -7,6 +7,11 @@ import { walkRaw } from './raw-walk.ts'
 
 /** JSON in a string in a string …: deeper than this nobody means it. */
 const MAX_LEVEL = 6
+/**
+ * A mask may take a quote or a bracket with it, so that what is left reads as a form or has other strings in
+ * it. So the text is scrubbed until nothing changes: nearly always that is the second pass.
+ */
+const MAX_PASSES = 6
 /** Half an address, where the text was cut off. */
 const cutAddress = /[^\s"'<>()[\],;:@]+(?:@|%40|\\u0040)[^\s"'<>()[\],;:@]*$/i
 const LONGEST_ADDRESS = 320
@@ -83,10 +88,15 @@ export function compileRawScrubber(
     return `${kept}=${formPart(cut === value ? encoded : encodeForm(cut), level)}`
   }
 
+  /** A plus is one of a telephone number or a blank between the groups of a card: both are tried. */
   function formPart(encoded: string, level: number): string {
-    const decoded = decodeForm(encoded)
+    const decoded = unescapePercent(encoded)
     const scrubbed = withoutCutAddress(scrub(decoded, level + 1).text)
-    return scrubbed === decoded ? encoded : encodeForm(scrubbed)
+    const kept = scrubbed === decoded ? encoded : encodeForm(scrubbed).replaceAll('%2B', '+')
+    if (!kept.includes('+')) return kept
+    const spaced = decodeForm(kept)
+    const masked = mask(spaced)
+    return masked === spaced ? kept : encodeForm(masked).replaceAll('%20', '+')
   }
 
   function replacement(rule: FieldRule, value: RawValue, level: number): string | undefined {
@@ -103,10 +113,19 @@ export function compileRawScrubber(
     return typeof value.value === 'object' && value.value !== null ? written(REDACTED) : undefined
   }
 
-  return raw => withoutCutAddress(scrub(raw, 0).text)
+  return raw => {
+    let text = raw
+    for (let pass = 0; pass < MAX_PASSES; pass++) {
+      const scrubbed = withoutCutAddress(scrub(text, 0).text)
+      if (scrubbed === text) return text
+      text = scrubbed
+    }
+    return REDACTED
+  }
 }
 
 function withoutCutAddress(text: string): string {
   const tail = text.slice(-LONGEST_ADDRESS)
+  if (!/[@%\\]/.test(tail)) return text
   return text.slice(0, text.length - tail.length) + tail.replace(cutAddress, '[EMAIL]')
 }

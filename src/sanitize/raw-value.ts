@@ -84,7 +84,8 @@ function parsed(text: string): { value: unknown } | undefined {
 /** Nothing but the end, a comma or a closing bracket may stand behind a JSON value; more behind `name=`. */
 function endsCleanly(text: string, end: number, separator: string): boolean {
   const next = skipBlanks(text, end)
-  if (next === text.length || text.slice(end, next).includes('\n')) return true
+  if (next === text.length) return true
+  if (text.slice(end, next).includes('\n') && /[\w<-]/.test(text.charAt(next))) return true
   if (separator === '=' && next > end) return true
   return (separator === '=' ? ',}])>/;&?' : ',}]').includes(text.charAt(next))
 }

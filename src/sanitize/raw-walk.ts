@@ -1,28 +1,26 @@
 import { isCard } from './card.ts'
+import { isQuotedLocalPart } from './email-text.ts'
 import type { FieldRule } from './field-rules.ts'
 import { REDACTED } from './policy.ts'
 import { unescapePercent } from './raw-form.ts'
 import type { RawPolicy, Scrubbed } from './raw-text.ts'
-import { isMark, readString, readValue, skipBlanks, unescapeJson } from './raw-value.ts'
+import { isMark, readString, readValue, type StringToken, skipBlanks, unescapeJson } from './raw-value.ts'
 
 /** A name outside quotes; letters of it may be escaped as in JSON or in a URL. */
 const word = /(?:[\w$\u0080-\uffff-]|(?:%|\\u00)(?:2d|3\d|5f|[46][1-9a-f]|[57][0-9a])){1,200}/iy
 const LONGEST_NAME = 200
-/** Longer than any address: what is read ahead for a field that only an address would change. */
-const LONGEST_ADDRESS = 400
+const lastName = /[\w$\u0080-\uffff-]{1,200}$/
+const strippedName = /[\w$\u0080-\uffff].*[\w$\u0080-\uffff]/s
 const partName = /name\s{0,4}=\s{0,4}$/i
 const tagStart = /<(?:[\w.-]{1,64}:)?$/
 const jsonBefore = /[[:,]\s{0,8}$/
 const jsonAfter = /^\s{0,8}[,}\]]/
-/** A quoted local part of an e-mail address, not a JSON string. */
-const atSign = /^(?:[@\uff20\ufe6b]|%(?:25){0,3}40|\\u0040|&#(?:64|x40);|&commat;)/i
-
 type Key = { start: number; end: number; quoted: boolean }
 type Separator = { sign: string; end: number }
 
-/** Between a name and its value: closing quotes and brackets, then a colon or an equals sign. */
+/** Between a name and its value: quotes, brackets, stray commas, then a colon or an equals sign. */
 function separatorAfter(text: string, from: number): Separator | undefined {
-  const closers = /[\s"'\])\\]*(?:(&quot;)|([:=]|%3[ad]))?/iy
+  const closers = /[\s"'()[\]{},\\]*(?:(&quot;)|([:=]|%3[ad]))?/iy
   closers.lastIndex = from
   let found = closers.exec(text)
   while (found?.[1] !== undefined) found = closers.exec(text)
@@ -56,13 +54,12 @@ export function walkRaw(text: string, level: number, policy: RawPolicy): Scrubbe
 
   function field(rule: FieldRule, key: Key, separator: Separator) {
     const start = skipBlanks(text, separator.end)
-    const inPlace = rule.action === 'hash-in-place-if-address'
-    if (inPlace && (text[start] === '{' || text[start] === '[')) {
+    // Only a whole string can be an address; everything else is left to the masks.
+    if (rule.action === 'hash-in-place-if-address' && text[start] !== '"') {
       index = separator.end
       return
     }
-    const ahead = inPlace && text[start] !== '"' ? text.slice(0, start + LONGEST_ADDRESS) : text
-    const value = readValue(ahead, start, separator.sign, rule.action === 'cut-query')
+    const value = readValue(text, start, separator.sign, rule.action === 'cut-query')
     if (value.kind === 'none') {
       open = true
       index = value.end
@@ -72,6 +69,7 @@ export function walkRaw(text: string, level: number, policy: RawPolicy): Scrubbe
       value.kind === 'bare' && separator.sign === '='
         ? { ...value, value: unescapePercent(value.value) }
         : value
+    if (value.kind === 'broken') open = true
     const replacement = policy.replacement(rule, shown, level)
     if (replacement === undefined) {
       index = separator.end
@@ -81,6 +79,12 @@ export function walkRaw(text: string, level: number, policy: RawPolicy): Scrubbe
       replace(key.start, key.end, key.quoted ? JSON.stringify(rule.output) : rule.output)
     const quoted = key.quoted && value.kind === 'broken' ? JSON.stringify(REDACTED) : replacement
     replace(start, value.end, quoted)
+  }
+
+  /** Stray punctuation inside the quotes does not hide a name. */
+  function quotedRule(content: string): FieldRule | undefined {
+    const bare = isMark(content, 0) ? '' : (strippedName.exec(content)?.[0] ?? '')
+    return policy.ruleFor(content) ?? policy.ruleFor(bare)
   }
 
   /** A part of a multipart form: gone up to the next boundary. */
@@ -111,24 +115,20 @@ export function walkRaw(text: string, level: number, policy: RawPolicy): Scrubbe
     const followed = token.closed && next < text.length && !',}]'.includes(text.charAt(next))
     const closing = token.closed ? '"' : ''
     if (token.content === '_preserveEmail') return replace(start, token.end, `"${REDACTED}${closing}`)
-    const rule =
-      token.closed && token.content.length <= LONGEST_NAME ? policy.ruleFor(token.content) : undefined
+    const rule = token.closed && token.content.length <= LONGEST_NAME ? quotedRule(token.content) : undefined
     if (rule !== undefined && isPartName(start)) {
       index = token.end
       return part(token.end)
     }
-    if (rule !== undefined && followed) {
-      const separator = separatorAfter(text, token.end)
+    const separator = rule === undefined ? undefined : separatorAfter(text, token.end)
+    if (rule !== undefined && (followed || separator !== undefined)) {
       if (separator !== undefined) return field(rule, { start, end: token.end, quoted: true }, separator)
       if (rule.action === 'redact' || rule.action === 'hash') {
         return replace(next, text.length, JSON.stringify(REDACTED)) // its colon is lost
       }
     }
-    if (atSign.test(text.slice(token.end, token.end + 10))) {
-      if (policy.mask(text.slice(start, token.end + LONGEST_ADDRESS)).startsWith('[EMAIL]')) {
-        return replaceBare(start, token.end, 'quoted')
-      }
-    }
+    // An address, no JSON string: back into the text, whose mask takes it as a whole.
+    if (isQuotedLocalPart(token.content, text, token.end)) return replaceBare(start, token.end, 'quoted')
     const inner = policy.scrub(token.content, level + 1)
     const same = inner.text === token.content
     replace(
@@ -136,9 +136,23 @@ export function walkRaw(text: string, level: number, policy: RawPolicy): Scrubbe
       token.end,
       same ? text.slice(start, token.end) : `"${JSON.stringify(inner.text).slice(1, -1)}${closing}`
     )
+    if (swallowedName(token)) return
     if (!inner.open) return
     if (!token.closed) open = true
     else if (followed) replace(next, text.length, JSON.stringify(REDACTED)) // a lost quote: the value comes here
+  }
+
+  /** A lost quote made one string of a covered name and what stood before it: what follows is its value. */
+  function swallowedName(token: StringToken): boolean {
+    const last = token.closed ? lastName.exec(token.content.slice(-LONGEST_NAME))?.[0] : undefined
+    const rule = last === undefined ? undefined : policy.ruleFor(last)
+    if (rule?.action !== 'redact' && rule?.action !== 'hash') return false
+    const separator = separatorAfter(text, token.end)
+    if (separator === undefined) return false
+    const value = readValue(text, separator.end, separator.sign, false)
+    if (value.kind === 'none' || value.kind === 'broken') open = true
+    if (value.kind !== 'none') replace(skipBlanks(text, separator.end), value.end, JSON.stringify(REDACTED))
+    return true
   }
 
   function name(found: string) {

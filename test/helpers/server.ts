@@ -24,7 +24,7 @@ export interface ServerOptions {
   readonly ready: () => Promise<boolean>
 }
 
-const START_TIMEOUT_MS = 15_000
+const START_TIMEOUT_MS = 45_000
 
 export async function startServer({
   command,
@@ -96,7 +96,7 @@ export function freePort(): Promise<number> {
 export async function until<T>(
   what: string,
   ask: () => Promise<T | undefined | false>,
-  timeoutMs = 10_000
+  timeoutMs = 30_000
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs
   for (;;) {

@@ -1,6 +1,8 @@
 import { type Config, loadConfig } from '../../src/config/config.ts'
+import { connectProvider, locateSecrets } from '../../src/credentials/open-secrets.ts'
 import { createLogger } from '../../src/ops/logger.ts'
 import { type Service, startService } from '../../src/service.ts'
+import { until } from './server.ts'
 import { type Headers, KEY, signV0 } from './sign.ts'
 
 export interface TestService extends Service {
@@ -19,14 +21,27 @@ export interface Answer {
   readonly body: Record<string, unknown>
 }
 
-/** The service as `serve` starts it, in this process, on a free port; configured by the environment given. */
-export async function startTestService(env: Record<string, string>): Promise<TestService> {
+/**
+ * The service as `serve` starts it, in this process, on a free port; configured by the environment given. It is
+ * ready when this resolves, unless a test is about a service whose Redis is not there.
+ */
+export async function startTestService(
+  env: Record<string, string>,
+  { ready = true }: { readonly ready?: boolean } = {}
+): Promise<TestService> {
   const config = testConfig(env)
   if (config.redis.kind === 'private') throw new Error('tests bring a Redis of their own')
   const written: string[] = []
   const { log } = createLogger(config.logLevel, { write: line => void written.push(line) })
-  const service = await startService({ config, log, redisAddress: config.redis, maintains: true })
+  const service = await startService({
+    config,
+    log,
+    redisAddress: config.redis,
+    secrets: locateSecrets(config.secrets.places, await connectProvider(config.secrets)),
+    maintains: true
+  })
   const url = `http://127.0.0.1:${service.port}`
+  if (ready) await until('readiness', async () => (await fetch(`${url}/readyz`)).ok)
   return {
     ...service,
     url,
@@ -54,10 +69,25 @@ export async function postTo(
   }
 }
 
+/** As Customer.io delivers: again after a 503, until it is anything else. */
+export async function deliverTo(url: string, body: string | Buffer, headers?: Headers): Promise<Answer> {
+  return until('an answer other than 503', async () => {
+    const answer = await postTo(url, body, headers)
+    return answer.status !== 503 && answer
+  })
+}
+
 /** The configuration of a development start with the tests' key, on any free port, changed by `env`. */
 export function testConfig(env: Record<string, string> = {}): Config {
   return loadConfig(
-    { NODE_ENV: 'test', PORT: '0', HOST: '127.0.0.1', CIO_WEBHOOK_SECRET: KEY, LOG_LEVEL: 'info', ...env },
+    {
+      NODE_ENV: 'test',
+      PORT: '0',
+      HOST: '127.0.0.1',
+      ...('CIO_WEBHOOK_SECRET_FILE' in env ? {} : { CIO_WEBHOOK_SECRET: KEY }),
+      LOG_LEVEL: 'info',
+      ...env
+    },
     {
       developmentKey: () => {
         throw new Error('tests bring a key of their own')

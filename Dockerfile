@@ -1,0 +1,54 @@
+# Built by any builder, the classic one too: nothing here needs BuildKit.
+
+# What production needs of others. A stage of its own, so that its layer stays while only our source changes.
+FROM node:24-bookworm-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json ./
+# Types, source maps, and the documents and tests that packages bring along: a third of the size, never loaded.
+# Licences stay. The modes are set because a checkout made under a strict umask is readable by its owner only.
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
+ && find node_modules -type f \( -name '*.ts' -o -name '*.cts' -o -name '*.mts' -o -name '*.map' -o -name '*.md' \) \
+    ! -iname '*licen[cs]e*' -delete \
+ && find node_modules -regextype posix-extended -type d \
+    -regex '(.*/)?node_modules/(@[^/]+/)?[^@/][^/]*/(test|tests|docs|examples|benchmarks?|\.github)' -prune -exec rm -r {} + \
+ && find node_modules -type d -empty -delete \
+ && rm package-lock.json node_modules/.package-lock.json \
+ && chmod -R u=rwX,go=rX .
+
+FROM node:24-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY tsconfig.json tsconfig.build.json ./
+COPY scripts/copy-assets.mjs scripts/
+COPY src src
+RUN npm run --silent build \
+ && find dist -type f \( -name '*.map' -o -name '*.d.ts' \) -delete \
+ && chmod -R u=rwX,go=rX dist
+
+FROM node:24-bookworm-slim
+# The folder gives a volume mounted there its owner: `docker-compose.yml` keeps the signing key in it.
+RUN install -d -o node -g node -m 0700 /keys
+ENV NODE_ENV=production
+WORKDIR /app
+COPY --from=dependencies /app ./
+COPY --from=build /app/dist dist
+# What the service runs as can't change what it runs: the files are root's.
+USER node
+EXPOSE 3000
+STOPSIGNAL SIGTERM
+# The script gives up after 2 s; the rest of the timeout is for starting it on a busy machine.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
+  CMD ["node", "/app/dist/ops/healthcheck.js"]
+# Node is PID 1: first-process.js makes it hear SIGTERM from the start on, not only once the service is loaded.
+ENTRYPOINT ["node", "--import", "/app/dist/cli/first-process.js", "/app/dist/cli/main.js"]
+CMD ["serve"]
+# Last, since they differ at each build.
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="cio-webhook" \
+      org.opencontainers.image.description="Receives Customer.io webhooks and appends clean events to a log in Redis" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.base.name="docker.io/library/node:24-bookworm-slim" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION"

@@ -1,0 +1,176 @@
+import { hostname } from 'node:os'
+import type { Cluster, Redis } from 'ioredis'
+import { Secret } from '../credentials/secret.ts'
+import type { Backoff } from '../log/backoff.ts'
+import { holdPartitions } from '../log/hold.ts'
+import { groupKeys } from '../log/keys.ts'
+import { connectRedis, type RedisClient, reconnectRedis } from '../redis/connect.ts'
+import { type ErrorContext, type Handler, workPartition } from './event-work.ts'
+import { endOnSignals } from './signals.ts'
+import { createSlots } from './slots.ts'
+import { compileTypeGlobs, type TypeMatcher } from './type-globs.ts'
+
+export type { ErrorContext, Handler, HandlerContext } from './event-work.ts'
+export type {
+  CustomerEvent,
+  DocumentedEvent,
+  DocumentedEvents,
+  ObjectType,
+  Payload,
+  UndocumentedEvent
+} from './events.ts'
+
+interface CommonOptions {
+  /** The consumer group: all members with this name share the events. Letters, digits, `-` and `_`. */
+  readonly group: string
+  /** This member's name, for people: what the leases it holds begin with. By default host and process id. */
+  readonly name?: string
+  /** Globs over `<object_type>.<metric>`, such as `email.*`; without them every event. */
+  readonly types?: readonly string[]
+  /** What the service has as CIO_KEY_PREFIX. */
+  readonly prefix?: string
+  /** By default what the service says. */
+  readonly partitions?: number
+  /** Where a group that is new begins: with the oldest event in the log (default), or with the next one. */
+  readonly from?: 'start' | 'now'
+  /** Attempts at an event before it becomes a dead letter. Default 5. */
+  readonly maxAttempts?: number
+  /** Events that are with the handler at once. Default 10. */
+  readonly concurrency?: number
+  /** The waits between attempts: from `firstMs` (500), twice as long each time, up to `maxMs` (30,000). */
+  readonly backoff?: Backoff
+  /** Also what `cio-webhook doctor` sends through the receiver. Default false. */
+  readonly doctorEvents?: boolean
+  /**
+   * SIGTERM and SIGINT stop the consumer, and then end the process: for one that has nothing else to close. Default
+   * false.
+   */
+  readonly signals?: boolean
+  /** How long `stop` waits for handlers. Default 10,000. */
+  readonly stopTimeoutMs?: number
+  /** How long a member may be out of touch before others take over. Default 10,000. */
+  readonly leaseMs?: number
+  /**
+   * Told of what went wrong: a failed attempt or a dead letter (then with its context), or trouble with Redis,
+   * which is waited out. Without it, one line on standard error, without the message.
+   */
+  readonly onError?: (error: unknown, about?: ErrorContext) => void
+}
+
+export type ConsumerOptions = CommonOptions &
+  (
+    | { /** `redis://` or `rediss://` */ readonly redisUrl: string; readonly redis?: never }
+    | {
+        /** A client of ioredis 6, also one for Sentinel or Cluster. It is copied, and stays the caller's. */
+        readonly redis: Redis | Cluster
+        readonly redisUrl?: never
+      }
+  )
+
+export interface Consumer {
+  /** Resolves once the group exists and this member is known to it; while Redis is away, it waits. */
+  start(): Promise<void>
+  /** Waits for the handlers that are running, and closes what was opened. Never rejects. */
+  stop(): Promise<void>
+}
+
+const DOCTOR = 'io.customer.doctor'
+const GROUP = /^[a-z0-9][a-z0-9_-]{0,63}$/i
+const DEFAULT_CONCURRENCY = 10
+const DEFAULT_MAX_ATTEMPTS = 5
+const DEFAULT_BACKOFF: Backoff = { firstMs: 500, maxMs: 30_000 }
+/** So many entries a partition may be ahead of those that are with the handler, so that one person's retries stop nobody else. */
+const IN_FLIGHT_PER_SLOT = 20
+const MIN_IN_FLIGHT = 500
+
+/**
+ * Reads the event log as one member of a consumer group, and hands each event to `handler` at least once.
+ *
+ * One person's events come in order, one at a time. An event is acknowledged when its handler resolves. When it
+ * rejects, it is tried again, and that person's later events wait; after `maxAttempts` the event goes to
+ * `cio:dead:<group>`.
+ *
+ * @throws TypeError for options that can't be meant
+ */
+export function createConsumer(options: ConsumerOptions, handler: Handler): Consumer {
+  const { group, prefix = 'cio:', name = `${hostname()}:${process.pid}`, signals = false } = options
+  const concurrency = positive('concurrency', options.concurrency ?? DEFAULT_CONCURRENCY)
+  const maxAttempts = positive('maxAttempts', options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS)
+  if (options.partitions !== undefined) positive('partitions', options.partitions)
+  if (!GROUP.test(group)) throw new TypeError('group: 1 to 64 letters, digits, - and _')
+  const connect = connector(options)
+  const isWanted = wanted(options)
+  const slots = createSlots(concurrency)
+  let stopped: Promise<void> | undefined
+  let ignoreSignals = (): void => {}
+
+  const onError = (error: unknown, about?: ErrorContext): void => {
+    try {
+      if (options.onError === undefined) complain(group, error, about)
+      else options.onError(error, about)
+    } catch {
+      // Who is told must not break what tells.
+    }
+  }
+  const holder = holdPartitions(
+    { ...options, connect, keyPrefix: prefix, member: name, onError: error => onError(error) },
+    held =>
+      workPartition(
+        {
+          handler,
+          isWanted,
+          maxAttempts,
+          backoff: options.backoff ?? DEFAULT_BACKOFF,
+          slots,
+          maxInFlight: Math.max(MIN_IN_FLIGHT, concurrency * IN_FLIGHT_PER_SLOT),
+          deadLetters: groupKeys(prefix, group).dead,
+          onError
+        },
+        held
+      )
+  )
+
+  return {
+    start: async () => {
+      if (signals) ignoreSignals = endOnSignals(stop)
+      await holder.start()
+    },
+    stop
+  }
+
+  function stop(): Promise<void> {
+    stopped ??= holder.stop().finally(ignoreSignals)
+    return stopped
+  }
+}
+
+/** @throws TypeError unless exactly one of `redisUrl` and `redis` is given, and usable; a URL is not repeated */
+function connector({ redisUrl, redis }: ConsumerOptions): () => RedisClient {
+  if ((redisUrl === undefined) === (redis === undefined)) throw new TypeError('give either redisUrl or redis')
+  if (redis !== undefined) return () => reconnectRedis(redis)
+  if (!/^rediss?:\/\//.test(redisUrl) || !URL.canParse(redisUrl)) {
+    throw new TypeError('redisUrl: redis://host:port or rediss://host:port')
+  }
+  const url = new Secret(redisUrl)
+  return () => connectRedis({ kind: 'standalone', url })
+}
+
+function wanted({ types, doctorEvents = false }: ConsumerOptions): TypeMatcher {
+  const matches = compileTypeGlobs(types)
+  return type => (type === DOCTOR ? doctorEvents : matches(type))
+}
+
+function positive(name: string, value: number): number {
+  if (!Number.isSafeInteger(value) || value < 1) throw new TypeError(`${name}: a whole number, at least 1`)
+  return value
+}
+
+/** For who gave no `onError`: that something is wrong, and nothing that could be personal. */
+function complain(group: string, error: unknown, about: ErrorContext | undefined): void {
+  const name = error instanceof Error ? error.name : typeof error
+  const what =
+    about === undefined
+      ? 'redis or the log'
+      : `${about.type} ${about.entryId}, attempt ${about.attempt}${about.dead ? ', now a dead letter' : ''}`
+  console.error(`cio-webhook consumer ${group}: ${name}: ${what}`)
+}

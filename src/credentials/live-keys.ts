@@ -1,0 +1,126 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Source, signingKeyName } from '../config/sources.ts'
+import type { Logger } from '../ops/logger.ts'
+import { createKeyRing, type KeyRing } from './key-ring.ts'
+import { type Secrets, type StoredSecret, sameSecret } from './places/stored-secret.ts'
+
+/** The sources with keys that follow their places: a file, or the secrets provider. */
+export interface LiveKeys {
+  /** The same sources; each one's `keys` are always those of now. */
+  readonly sources: ReadonlyMap<string, Source>
+  /** Looks at every place once. Never rejects. */
+  refresh(): Promise<void>
+  /** Looks again and again: files each second, a provider as often as configured. */
+  start(): void
+  stop(): void
+}
+
+export interface LiveKeysOptions {
+  readonly sources: ReadonlyMap<string, Source>
+  readonly secrets: Secrets
+  readonly log: Logger
+  /** Told when the keys of a source are others than before. */
+  readonly onChange: () => void
+}
+
+/** A changed file may be half written: it counts once it has read the same twice, this far apart. */
+const SETTLE_MS = 50
+
+interface Followed {
+  readonly source: Source
+  readonly ring: KeyRing
+  readonly stored: StoredSecret | undefined
+  /** Is the trouble with its place told already? */
+  troubled: boolean
+}
+
+export function createLiveKeys({ sources, secrets, log, onChange }: LiveKeysOptions): LiveKeys {
+  const followed = [...sources.values()].map((source): Followed => {
+    const ring = createKeyRing(source.keys)
+    return { source, ring, stored: secrets.find(signingKeyName(source.name)), troubled: false }
+  })
+  const timers = new Map<Followed, NodeJS.Timeout>()
+  let stopped = false
+
+  return {
+    sources: new Map(followed.map(({ source, ring }) => [source.name, withRing(source, ring)])),
+    refresh: async () => {
+      await Promise.all(followed.map(look))
+    },
+    start: () => {
+      for (const one of followed) schedule(one)
+    },
+    stop: () => {
+      stopped = true
+      for (const timer of timers.values()) clearTimeout(timer)
+    }
+  }
+
+  function schedule(one: Followed): void {
+    const refreshMs = one.stored?.refreshMs
+    if (refreshMs === undefined || stopped) return
+    const timer = setTimeout(() => void look(one).then(() => schedule(one)), refreshMs)
+    timer.unref()
+    timers.set(one, timer)
+  }
+
+  async function look(one: Followed): Promise<void> {
+    const { source, ring, stored } = one
+    if (stored === undefined) return
+    try {
+      let versions = await stored.versions()
+      const inUse = ring.keys()[0]?.secret
+      if (versions.current !== undefined && !sameSecret(versions.current, inUse)) {
+        await sleep(SETTLE_MS)
+        const again = await stored.versions()
+        if (!sameSecret(again.current, versions.current)) return // Still being written: the next look will tell.
+        versions = again
+      }
+      if (versions.current === undefined) throw new Error('the place of a signing key is empty')
+
+      const before = idsOf(ring)
+      ring.observe(versions)
+      one.troubled = false
+      if (idsOf(ring) === before) return
+      log.info({ source: source.name, keys: idsOf(ring) }, 'the signing keys of a source have changed')
+      onChange()
+      if (inUse !== undefined && !sameSecret(versions.current, inUse)) await keep(one, inUse)
+    } catch (error) {
+      if (!one.troubled) {
+        const line = { source: source.name, place: stored.place, err: error }
+        log.error(line, 'a signing key can not be read again: the last one stays in use')
+      }
+      one.troubled = true
+    }
+  }
+
+  /** A replaced key is also kept at its place, or the next restart would refuse what is signed with it. */
+  async function keep({ source, ring, stored }: Followed, replaced: StoredKey): Promise<void> {
+    const versions = await stored?.versions()
+    if (sameSecret(versions?.previous, replaced) || (await stored?.keepPrevious(replaced))) {
+      ring.keptAtPlace()
+      return
+    }
+    log.warn(
+      { source: source.name, place: stored?.place },
+      'the replaced signing key is kept in memory only, until this process ends: its place can not be written'
+    )
+  }
+}
+
+type StoredKey = Parameters<StoredSecret['keepPrevious']>[0]
+
+const idsOf = (ring: KeyRing): string =>
+  ring
+    .keys()
+    .map(key => key.id)
+    .join(',')
+
+const withRing = (source: Source, ring: KeyRing): Source => ({
+  name: source.name,
+  schemes: source.schemes,
+  idPointer: source.idPointer,
+  get keys() {
+    return ring.keys()
+  }
+})

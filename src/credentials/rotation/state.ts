@@ -1,0 +1,74 @@
+import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { ConfigError } from '../../errors.ts'
+
+const begun = z.object({
+  /** ISO 8601. */
+  switchedAt: z.string(),
+  /** Ids, never keys. */
+  oldKey: z.string().optional(),
+  newKey: z.string()
+})
+const trackKey = begun.extend({ drainSeconds: z.number(), workspace: z.string().optional() })
+const webhookKey = begun.extend({ quietSeconds: z.number() })
+const finished = z.object({
+  what: z.string(),
+  newKey: z.string(),
+  switchedAt: z.string(),
+  finishedAt: z.string()
+})
+
+const schema = z.object({
+  trackKey: trackKey.optional(),
+  /** By source. */
+  webhookKeys: z.record(z.string(), webhookKey).default({}),
+  history: z.array(finished).default([])
+})
+
+/** What is under way. Says when, and which keys by their ids; the keys are in their places. */
+export type RotationState = z.infer<typeof schema>
+export type TrackKeyState = z.infer<typeof trackKey>
+export type WebhookKeyState = z.infer<typeof webhookKey>
+
+export interface RotationRecord {
+  read(): Promise<RotationState>
+  /** Replaces the file as a whole. */
+  write(state: RotationState): Promise<void>
+}
+
+const FILE = 'rotation.json'
+const MAX_HISTORY = 100
+
+/** The record in `DATA_DIR`. */
+export function rotationRecord(dataDir: string): RotationRecord {
+  const path = join(dataDir, FILE)
+  return {
+    async read() {
+      let text: string
+      try {
+        text = await readFile(path, 'utf8')
+      } catch (error) {
+        if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return schema.parse({})
+        throw error
+      }
+      try {
+        return schema.parse(JSON.parse(text))
+      } catch (cause) {
+        throw new ConfigError(`${path} is not what rotate wrote: move it away (it holds no keys)`, { cause })
+      }
+    },
+    async write(state) {
+      await mkdir(dataDir, { recursive: true })
+      const file = await open(`${path}.tmp`, 'w', 0o600)
+      try {
+        const kept = { ...state, history: state.history.slice(-MAX_HISTORY) }
+        await file.writeFile(`${JSON.stringify(kept, null, 2)}\n`)
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+      await rename(`${path}.tmp`, path)
+    }
+  }
+}

@@ -1,0 +1,77 @@
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import t from 'tap'
+import { runCommand, startServiceProcess } from '../helpers/process.ts'
+import { startRedis } from '../helpers/redis.ts'
+import { until } from '../helpers/server.ts'
+import { KEY } from '../helpers/sign.ts'
+
+// Several processes start one after another, each of which waits for Redis.
+t.setTimeout(180_000)
+
+const settings = { HOST: '127.0.0.1', PORT: '0', CIO_WEBHOOK_SECRET: KEY, WORKERS: '2' }
+
+const childrenOf = (pid: number | undefined): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
+
+t.test('a Redis that can’t do what is asked ends the start with 2, several workers or one', async t => {
+  const redis = await startRedis({ appendonly: 'no' })
+  t.teardown(() => redis.stop())
+  const {
+    process: service,
+    ended,
+    output
+  } = runCommand(['serve'], {
+    ...settings,
+    REDIS_URL: redis.url,
+    DURABILITY: 'fsync'
+  })
+  t.teardown(() => service.kill('SIGKILL'))
+  t.equal(await ended, 2)
+  t.match(output(), 'cio-webhook serve: DURABILITY=fsync needs a Redis')
+  t.notMatch(output(), /^ +at /m, 'told in lines, not in stacks')
+})
+
+t.test('SIGTERM while the workers wait for Redis ends all with 0', async t => {
+  let connections = 0
+  const silent = createServer(() => connections++).listen(0, '127.0.0.1')
+  t.teardown(() => silent.close())
+  await until('listening', async () => silent.listening)
+  const address = silent.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  const {
+    process: service,
+    ended,
+    output
+  } = runCommand(['serve'], {
+    ...settings,
+    REDIS_URL: `redis://127.0.0.1:${port}`
+  })
+  t.teardown(() => service.kill('SIGKILL'))
+  await until('a worker asks', async () => connections > 0)
+  service.kill('SIGTERM')
+  t.equal(await ended, 0)
+  t.notMatch(output(), /fatal|before it listened/)
+})
+
+t.test(
+  'a replacement that can’t start is tried again, and the service goes on',
+  { timeout: 90_000 },
+  async t => {
+    const redis = await startRedis({ appendonly: 'yes', appendfsync: 'always' })
+    t.teardown(() => redis.stop())
+    const service = await startServiceProcess({ WORKERS: '2', REDIS_URL: redis.url, DURABILITY: 'fsync' })
+    t.teardown(() => service.process.kill('SIGKILL'))
+    const failures = (): number => service.output().split('DURABILITY=fsync needs').length - 1
+    await redis.client.config('SET', 'appendonly', 'no')
+    const [victim = 0, other = 0] = childrenOf(service.process.pid)
+    process.kill(victim, 'SIGKILL')
+    await until('one that could not start', async () => failures() > 0, 30_000)
+    t.ok(childrenOf(service.process.pid).includes(other))
+
+    await redis.client.config('SET', 'appendonly', 'yes')
+    await until('it is replaced', async () => service.output().split('"redis is up"').length > 3, 30_000)
+    service.process.kill('SIGTERM')
+    t.equal(await service.ended, 0)
+  }
+)

@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { variables } from '../../src/config/variables.ts'
+
+/** What the file decides by itself, and why an operator can't. */
+const decided: Readonly<Record<string, string>> = {
+  NODE_ENV: 'the image is for production',
+  PORT: 'the port inside; PORT is the one outside',
+  HOST: 'published ports reach no other',
+  DATA_DIR: 'nothing is written in production',
+  CIO_WEBHOOK_SECRET: 'a file, in the volume of keys',
+  CIO_WEBHOOK_SECRET_PREVIOUS: 'a file, in the volume of keys',
+  PII_HASH_KEY: 'a file',
+  REDIS_SENTINELS: 'its Redis is one server',
+  REDIS_SENTINEL_MASTER: 'its Redis is one server',
+  REDIS_CLUSTER_NODES: 'its Redis is one server',
+  REDIS_USERNAME: 'its Redis is one server',
+  REDIS_PASSWORD: 'its Redis is one server',
+  REDIS_TLS: 'its Redis is one server'
+}
+/** Files that the operator has to mount first. */
+const mounted = ['CIO_SOURCES_FILE', 'CONSUMERS_FILE', 'DISPATCH', 'METRICS_PORT']
+
+t.test('docker-compose.yml hands on every setting of the service, but for those it decides', async t => {
+  const [, service = ''] =
+    /^ {2}webhook:\n((?: {4}.*\n|\n)+)/m.exec(readFileSync('docker-compose.yml', 'utf8')) ?? []
+  const handed = [...service.matchAll(/^ {6}([A-Z][A-Z_]+):/gm)].map(([, name = '']) => name)
+  const known = Object.keys(variables)
+  t.same(
+    handed.filter(name => !known.includes(name.replace(/_FILE$/, '')) && !known.includes(name)),
+    [],
+    'nothing that the service does not know'
+  )
+  t.same(
+    known.filter(name => !handed.includes(name) && !(name in decided) && !mounted.includes(name)),
+    [],
+    'nothing is forgotten'
+  )
+})

@@ -1,0 +1,152 @@
+import { rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import t from 'tap'
+import { examine, type Result } from '../../src/doctor/examine.ts'
+import { startRedis } from '../helpers/redis.ts'
+import { freePort, type RunningServer, startServer, temporaryFolder } from '../helpers/server.ts'
+import { startTestService } from '../helpers/service.ts'
+import { KEY } from '../helpers/sign.ts'
+
+const redis = await startRedis()
+t.teardown(() => redis.stop())
+
+const byStatus = (results: readonly Result[], status: Result['status']): readonly string[] =>
+  results.filter(result => result.status === status).map(({ check, saw }) => `${check.id}: ${saw}`)
+const ids = (results: readonly Result[], status: Result['status']): readonly string[] =>
+  results.filter(result => result.status === status).map(({ check }) => check.id)
+
+/** nginx speaks to the service from here, so that it is a trusted proxy and the doctor at 127.0.0.1 is not. */
+const PROXY_ADDRESS = '127.0.0.9'
+
+/** What takes seconds, and is asked twice above. */
+const QUICK = { skip: ['stalled-body', 'slow-body'] }
+
+const NO_TLS = ['tls-certificate', 'tls-expiry']
+
+t.test('all is well with our own service', async t => {
+  const service = await startTestService({ REDIS_URL: redis.url, CIO_KEY_PREFIX: 'alone:' })
+  t.teardown(() => service.close())
+  const url = new URL(`${service.url}/api/cio/webhook`)
+  const { results } = await examine({ url, key: KEY, now: Date.now })
+
+  t.same(byStatus(results, 'wrong'), [])
+  t.same(ids(results, 'unjudged'), NO_TLS)
+  t.same(ids(results, 'note'), ['body-scheme', 'metrics'])
+  const entries = await redis.client.xrange('alone:events:{0}', '-', '+')
+  const types = new Set(entries.map(([, fields]) => fields[1]))
+  t.same([...types], ['io.customer.doctor'], 'consumers can drop all of it by one name')
+})
+
+t.test('all is well with our own service behind nginx', async t => {
+  const service = await startTestService({
+    REDIS_URL: redis.url,
+    CIO_KEY_PREFIX: 'nginx:',
+    TRUSTED_PROXIES: PROXY_ADDRESS
+  })
+  t.teardown(() => service.close())
+  const nginx = await startNginx(service.port)
+  t.teardown(() => nginx.stop())
+  const url = new URL(`http://127.0.0.1:${nginx.port}/api/cio/webhook`)
+  const { results } = await examine({ url, key: KEY, now: Date.now })
+
+  t.same(byStatus(results, 'wrong'), [])
+  t.same(ids(results, 'unjudged'), NO_TLS)
+  t.same(ids(results, 'note'), ['body-scheme'])
+})
+
+t.test('from an address that is not allowed all that can be told is well, forged headers too', async t => {
+  const service = await startTestService({
+    REDIS_URL: redis.url,
+    NODE_ENV: 'production',
+    CIO_KEY_PREFIX: 'forbidden:'
+  })
+  t.teardown(() => service.close())
+  const url = new URL(`${service.url}/api/cio/webhook`)
+  const { results } = await examine({ url, key: KEY, now: Date.now }, QUICK)
+
+  t.same(byStatus(results, 'wrong'), [])
+  t.same(
+    ids(results, 'well').filter(id => id.startsWith('forged')),
+    ['forged-forwarded-for', 'forged-forwarded-twice', 'forged-forwarded-ipv6', 'forged-other-headers']
+  )
+  t.ok(ids(results, 'unjudged').includes('authentic'))
+  t.equal(await redis.client.exists('forbidden:events:{0}'), 0)
+})
+
+t.test('where the doctor is itself a trusted proxy that is noted, not called wrong', async t => {
+  const service = await startTestService({
+    REDIS_URL: redis.url,
+    CIO_KEY_PREFIX: 'proxy:',
+    TRUSTED_PROXIES: '127.0.0.1'
+  })
+  t.teardown(() => service.close())
+  const url = new URL(`${service.url}/api/cio/webhook`)
+  const { results } = await examine({ url, key: KEY, now: Date.now }, QUICK)
+  t.same(byStatus(results, 'wrong'), [])
+  t.ok(ids(results, 'note').includes('forged-forwarded-for'))
+})
+
+t.test(
+  'a service whose Redis is away is told to be unavailable, and nothing else is held against it',
+  async t => {
+    const away = await startRedis()
+    const service = await startTestService({ REDIS_URL: away.url })
+    t.teardown(() => service.close())
+    await away.stop()
+    const url = new URL(`${service.url}/api/cio/webhook`)
+    const { results } = await examine({ url, key: KEY, now: Date.now }, QUICK)
+    t.same(ids(results, 'wrong'), ['authentic'])
+    t.match(byStatus(results, 'wrong')[0], /can't keep events: 503/)
+  }
+)
+
+async function startNginx(servicePort: number): Promise<RunningServer & { port: number }> {
+  const port = await freePort()
+  const folder = temporaryFolder()
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map(name => `${name}_temp_path ${join(folder, name)};`)
+    .join(' ')
+  writeFileSync(
+    join(folder, 'nginx.conf'),
+    `${process.getuid?.() === 0 ? 'user root;' : ''} daemon off; pid ${join(folder, 'pid')}; error_log stderr; worker_processes 1;
+events {}
+http {
+  access_log off; server_tokens off; ${temporary}
+  server {
+    listen 127.0.0.1:${port};
+    client_max_body_size 5m; client_body_timeout 5s;
+    location /api/cio/webhook {
+      proxy_pass http://127.0.0.1:${servicePort};
+      proxy_bind ${PROXY_ADDRESS};
+      proxy_http_version 1.1;
+      proxy_set_header connection "";
+      proxy_set_header x-forwarded-for $proxy_add_x_forwarded_for;
+    }
+    location = /healthz { proxy_pass http://127.0.0.1:${servicePort}; }
+    location / { return 404; }
+  }
+}
+`
+  )
+  const server = await startServer({
+    command: 'nginx',
+    args: ['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', 'stderr'],
+    folder,
+    ready: () =>
+      new Promise(resolve => {
+        const socket = connect(port, '127.0.0.1')
+        socket.once('connect', () => resolve(true))
+        socket.once('error', () => resolve(false))
+        socket.once('connect', () => socket.end())
+      })
+  })
+  return {
+    ...server,
+    port,
+    stop: async signal => {
+      await server.stop(signal)
+      rmSync(folder, { recursive: true })
+    }
+  }
+}

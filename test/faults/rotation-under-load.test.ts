@@ -1,0 +1,194 @@
+/**
+ * Both rotations while deliveries come in: two replicas of the service as they are started in production, one
+ * Redis, 500 deliveries a second, each signed with a key that is valid at that moment. None of them may be
+ * refused, and no replica may start anew.
+ */
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { Agent, request } from 'node:http'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { runCli } from '../helpers/cli.ts'
+import { startCustomerIo } from '../helpers/customer-io.ts'
+import { startRedis } from '../helpers/redis.ts'
+import { freePort, startServer, temporaryFolder } from '../helpers/server.ts'
+import { signV0 } from '../helpers/sign.ts'
+
+const RATE_PER_SECOND = Number(process.env['RATE'] ?? 500)
+const TICK_MS = 10
+const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+const KEYS = { old: 'signing-key-old', new: 'signing-key-new', third: 'signing-key-third' }
+const TRACK = { old: 'track-key-old', new: 'track-key-new' }
+
+t.setTimeout(180_000)
+
+t.test('two rotations under load refuse no authentic delivery and restart no replica', async t => {
+  const folder = temporaryFolder()
+  const secrets = join(folder, 'secrets')
+  mkdirSync(secrets)
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const put = (name: string, value: string): void => writeFileSync(join(secrets, name), `${value}\n`)
+  put('cio-webhook-secret', KEYS.old)
+  put('cio-api-key', TRACK.old)
+  put('cio-site-id', 'site')
+
+  const cio = await startCustomerIo(t)
+  cio.trackKeys.set(`site:${TRACK.old}`, 4711)
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  const env = {
+    REDIS_URL: redis.url,
+    CIO_WEBHOOK_SECRET_FILE: join(secrets, 'cio-webhook-secret'),
+    CIO_API_KEY_FILE: join(secrets, 'cio-api-key'),
+    CIO_SITE_ID_FILE: join(secrets, 'cio-site-id'),
+    CIO_TRACK_URL: cio.trackUrl,
+    DATA_DIR: join(folder, 'data')
+  }
+  const replicas = await Promise.all([startReplica(t, env), startReplica(t, env)])
+  const sender = startSender(replicas.map(replica => replica.port))
+
+  const started = await Promise.all(replicas.map(startTime))
+  const say = (text: string): void => t.comment(`${new Date().toISOString()} ${text}`)
+
+  async function rotate(...args: string[]): Promise<string> {
+    const run = await runCli(['rotate', ...args], env)
+    say(`$ cio-webhook rotate ${args.join(' ')} (exit ${run.code})\n${run.stdout}${run.stderr}`)
+    t.equal(run.code, 0, `rotate ${args.join(' ')}`)
+    return run.stdout
+  }
+
+  sender.signWith(KEYS.old)
+  await sleep(2000)
+
+  put('cio-webhook-secret-v2', KEYS.new)
+  t.match(await rotate('webhook-key', '--quiet', '3s'), /2 of 2 take both keys/)
+  sender.signWith(KEYS.old, KEYS.new)
+  put('cio-api-key-v2', TRACK.new)
+  cio.trackKeys.set(`site:${TRACK.new}`, 4711)
+  await rotate('--probe', 'identify', '--drain', '1s')
+  sender.signWith(KEYS.new)
+  await runCli(['rotate', 'finish', 'webhook-key'], env).then(run =>
+    t.equal(run.code, 1, 'too early to finish')
+  )
+  cio.trackKeys.delete(`site:${TRACK.old}`)
+  await rotate('finish')
+  await sleep(3500)
+  say((await runCli(['rotate', 'status'], env)).stdout)
+  await rotate('finish', 'webhook-key')
+  const refused = await Promise.all(replicas.map(({ port }) => sender.post(port, KEYS.old)))
+  t.same(refused, [401, 401], 'the old key is refused by every replica')
+
+  // And without the command: a file that is simply written anew.
+  put('cio-webhook-secret', KEYS.third)
+  sender.signWith(KEYS.new)
+  await sleep(3000)
+  sender.signWith(KEYS.new, KEYS.third)
+  await sleep(2000)
+
+  const statuses = await sender.stop()
+  say(`deliveries by status: ${JSON.stringify(Object.fromEntries(statuses))}; rate ${sender.rate()} a second`)
+  const total = [...statuses.values()].reduce((sum, count) => sum + count, 0)
+  t.equal(statuses.get(200), total, 'no authentic delivery was refused')
+  t.equal(await redis.client.xlen('cio:events:{0}'), total, 'each of them is in the log once')
+  t.same(await Promise.all(replicas.map(startTime)), started, 'no replica was started anew')
+  t.ok(replicas.every(({ server }) => server.process.exitCode === null))
+})
+
+async function startReplica(t: Test, env: Readonly<Record<string, string>>) {
+  const port = await freePort()
+  const server = await startServer({
+    command: process.execPath,
+    args: [MAIN, 'serve'],
+    env: {
+      ...env,
+      NODE_ENV: 'production',
+      HOST: '127.0.0.1',
+      PORT: String(port),
+      LOG_LEVEL: 'warn',
+      CIO_ALLOWED_IPS: '127.0.0.1',
+      SHUTDOWN_DELAY_SECONDS: '0'
+    },
+    ready: () =>
+      fetch(`http://127.0.0.1:${port}/readyz`).then(
+        answer => answer.ok,
+        () => false
+      )
+  })
+  t.teardown(() => server.stop())
+  return { port, server }
+}
+
+async function startTime({ port }: { port: number }): Promise<string | undefined> {
+  const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+  return /^process_start_time_seconds (\S+)/m.exec(metrics)?.[1]
+}
+
+/** Posts at a fixed rate to all ports in turn, whatever the answers are. */
+function startSender(ports: readonly number[]) {
+  const agent = new Agent({ keepAlive: true, maxSockets: 64 })
+  const statuses = new Map<number, number>()
+  const underWay = new Set<Promise<void>>()
+  let keys: readonly string[] = [KEYS.old]
+  let sent = 0
+  const startedMs = performance.now()
+  let endedMs = 0
+  const timer = setInterval(() => {
+    // Catches up after a pause, so that the rate is kept over the whole run.
+    const due = Math.floor(((performance.now() - startedMs) / 1000) * RATE_PER_SECOND)
+    while (sent < due) {
+      const port = ports[sent % ports.length] ?? 0
+      const key = keys[Math.floor(sent / ports.length) % keys.length] ?? ''
+      sent++
+      const one = post(port, key).then(status => {
+        statuses.set(status, (statuses.get(status) ?? 0) + 1)
+        underWay.delete(one)
+      })
+      underWay.add(one)
+    }
+  }, TICK_MS)
+
+  return {
+    signWith: (...next: string[]): void => {
+      keys = next
+    },
+    post,
+    rate: () => Math.round(sent / ((endedMs - startedMs) / 1000)),
+    stop: async () => {
+      clearInterval(timer)
+      endedMs = performance.now()
+      await Promise.all(underWay)
+      agent.destroy()
+      return statuses
+    }
+  }
+
+  /** @returns the status; 0 where there was no answer */
+  function post(port: number, key: string): Promise<number> {
+    const body = JSON.stringify({
+      event_id: `${Math.random()}`,
+      object_type: 'email',
+      metric: 'opened',
+      timestamp: Math.floor(Date.now() / 1000),
+      data: { customer_id: '4711' }
+    })
+    return new Promise(resolve => {
+      const call = request(
+        {
+          agent,
+          host: '127.0.0.1',
+          port,
+          method: 'POST',
+          path: '/api/cio/webhook',
+          headers: { 'content-type': 'application/json', ...signV0(body, key) }
+        },
+        response => {
+          response.resume()
+          response.once('end', () => resolve(response.statusCode ?? 0))
+        }
+      )
+      call.once('error', () => resolve(0))
+      call.end(body)
+    })
+  }
+}

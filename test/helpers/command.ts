@@ -1,0 +1,32 @@
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+export interface CommandResult {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+
+/** Runs `cio-webhook` as a process of its own, with no environment but this, and waits for its end. */
+export function runToEnd(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  input = ''
+): Promise<CommandResult> {
+  const { PATH = '' } = process.env
+  const child = spawn(process.execPath, [MAIN, ...args], { env: { PATH, ...env } })
+  const printed = { stdout: '', stderr: '' }
+  for (const stream of ['stdout', 'stderr'] as const) {
+    child[stream].setEncoding('utf8').on('data', (text: string) => {
+      printed[stream] += text
+    })
+  }
+  child.stdin.on('error', () => {})
+  child.stdin.end(input)
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', code => resolve({ code, ...printed }))
+  })
+}

@@ -1,0 +1,167 @@
+import { spawnSync } from 'node:child_process'
+import t from 'tap'
+import { sendRaw } from '../helpers/raw-http.ts'
+import { startRedis } from '../helpers/redis.ts'
+import { startTestService } from '../helpers/service.ts'
+import { KEY } from '../helpers/sign.ts'
+
+const redis = await startRedis()
+t.teardown(() => redis.stop())
+
+const get = (port: number, path: string, headers = '', localAddress = '127.0.0.1') =>
+  sendRaw(port, `GET ${path} HTTP/1.1\r\nhost: x\r\n${headers}\r\n`, { localAddress })
+
+t.test('the metrics are what the contract names, and promtool has nothing against them', async t => {
+  const service = await startTestService({ REDIS_URL: redis.url, CIO_KEY_PREFIX: 'm:', PARTITIONS: '2' })
+  t.teardown(() => service.close())
+  await service.post(
+    `{"event_id":"1","timestamp":${Date.now() / 1000 - 30},"object_type":"email","metric":"sent"}`
+  )
+  await service.post('{"event_id":"1"}')
+  await service.post('[]')
+  await service.post('{}', {})
+  const [stream = ''] = await redis.client.keys('m:events:*')
+  await redis.client.xgroup('CREATE', stream, 'crm', '0')
+
+  const response = await fetch(`${service.url}/metrics`)
+  const text = await response.text()
+  t.match(response.headers.get('content-type'), /^text\/plain; version=0\.0\.4/)
+  const partition = /\{(\d)\}/.exec(stream)?.[1]
+  const lines = [
+    'cio_deliveries_total{source="default",outcome="accepted"} 1',
+    'cio_deliveries_total{source="default",outcome="duplicate"} 1',
+    'cio_deliveries_total{source="default",outcome="parked"} 1',
+    'cio_deliveries_total{source="default",outcome="signature_invalid"} 1',
+    'cio_deliveries_total{source="default",outcome="source_forbidden"} 0',
+    'cio_deliveries_total{source="default",outcome="rate_limited"} 0',
+    'cio_deliveries_total{source="default",outcome="too_large"} 0',
+    'cio_deliveries_total{source="default",outcome="unavailable"} 0',
+    'cio_signature_failures_total{source="default",reason="missing"} 1',
+    'cio_forbidden_but_authentic_total{source="default"} 0',
+    'cio_delivery_duration_seconds_count 4',
+    'cio_event_age_seconds_bucket{le="30"} 0',
+    'cio_event_age_seconds_bucket{le="60"} 1',
+    'cio_redis_call_duration_seconds_count 3',
+    `cio_stream_length{partition="${partition}"} 1`,
+    `cio_consumer_lag{consumer="crm",partition="${partition}"} 1`,
+    'cio_parked_total{source="default",reason="not_an_object"} 1',
+    'cio_signature_key_total{source="default",key="current"} 3',
+    'cio_signature_key_total{source="default",key="previous"} 0'
+  ]
+  for (const line of lines) t.ok(text.includes(`\n${line}\n`), line)
+  t.match(text, /^process_cpu_seconds_total /m)
+  t.match(text, /^nodejs_eventloop_lag_p99_seconds /m)
+
+  const checked = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' })
+  // The default metrics of the Node client have names that promtool's linter would rather see otherwise.
+  const ours = `${checked.stdout}${checked.stderr}`
+    .split('\n')
+    .filter(line => line !== '' && !/^nodejs_/.test(line))
+  t.same(ours, [])
+})
+
+t.test('who may read them', async t => {
+  const open = await startTestService({
+    REDIS_URL: redis.url,
+    METRICS_ALLOWED_IPS: '127.0.0.2,203.0.113.0/24'
+  })
+  const proxied = await startTestService({ REDIS_URL: redis.url, TRUSTED_PROXIES: '127.0.0.1' })
+  t.teardown(() => Promise.all([open.close(), proxied.close()]))
+  const forwarded = (address: string) => `x-forwarded-for: ${address}\r\n`
+  const rows = [
+    ['an address on the list', await get(open.port, '/metrics', '', '127.0.0.2'), 200],
+    ['one that is not', await get(open.port, '/metrics'), 403],
+    [
+      'somebody through a proxy nobody told us of',
+      await get(open.port, '/metrics', forwarded('203.0.113.1'), '127.0.0.2'),
+      403
+    ],
+    ['a private address by default', await get(proxied.port, '/metrics'), 200],
+    [
+      'a private address behind a trusted proxy',
+      await get(proxied.port, '/metrics', forwarded('10.0.0.7')),
+      200
+    ],
+    [
+      'a public address behind a trusted proxy',
+      await get(proxied.port, '/metrics', forwarded('203.0.113.1')),
+      403
+    ],
+    ['garbage behind a trusted proxy', await get(proxied.port, '/metrics', forwarded('localhost')), 403]
+  ] as const
+  for (const [name, answer, status] of rows) t.equal(answer.status, status, name)
+  t.match(JSON.parse((await get(open.port, '/metrics')).body), {
+    error: String,
+    code: 'CIO_METRICS_FORBIDDEN'
+  })
+})
+
+t.test('with a port of their own they are there, and only there', async t => {
+  const service = await startTestService({ REDIS_URL: redis.url, METRICS_PORT: '0' })
+  t.teardown(() => service.close())
+  t.equal((await get(service.port, '/metrics')).status, 404)
+  t.equal((await get(service.metricsPort ?? 0, '/metrics')).status, 200)
+  t.equal((await get(service.metricsPort ?? 0, '/healthz')).status, 404)
+})
+
+t.test('no payload can make a label', async t => {
+  const service = await startTestService({ REDIS_URL: redis.url, CIO_KEY_PREFIX: 'l:' })
+  t.teardown(() => service.close())
+  const canary = 'label_canary'
+  await service.post(`{"event_id":"${canary}","object_type":"${canary}","metric":"${canary}"}`)
+  await service.post('{}', { 'x-cio-signature': canary, 'x-cio-timestamp': canary })
+  await service.post('{}', {}, `/api/cio/webhook/${canary}`)
+  t.notMatch(await (await fetch(`${service.url}/metrics`)).text(), canary)
+})
+
+t.test('a delivery has one log line, with what an operator asks, and nothing else of it', async t => {
+  const service = await startTestService({ REDIS_URL: redis.url, CIO_KEY_PREFIX: 'w:' })
+  t.teardown(() => service.close())
+  const started = service.logLines().length
+  await service.post(
+    '{"event_id":"wide","object_type":"email","metric":"sent","timestamp":1795510800,"data":{"note":"body canary"}}'
+  )
+  await service.post('{"note":"body canary"}', {
+    'x-cio-signature': 'header-canary',
+    'user-agent': 'agent-canary'
+  })
+  const [accepted, refused, ...rest] = service.logLines().slice(started)
+  t.match(accepted, {
+    level: 'info',
+    msg: 'delivery',
+    outcome: 'accepted',
+    status: 200,
+    source: 'default',
+    id: 'wide',
+    type: 'io.customer.email.sent',
+    key: 'current',
+    address: '127.0.0.1',
+    bytes: Number,
+    ageSeconds: Number,
+    durationMs: Number,
+    logMs: Number
+  })
+  t.match(refused, { outcome: 'signature_invalid', status: 401, reason: 'malformed', address: '127.0.0.1' })
+  t.same(rest, [])
+  t.notMatch(service.logText(), new RegExp(`canary|${KEY}`))
+})
+
+t.test('the health of the service, and its readiness', async t => {
+  const service = await startTestService({ REDIS_URL: redis.url })
+  t.teardown(() => service.close())
+  const health = await get(service.port, '/healthz')
+  t.match(JSON.parse(health.body), {
+    status: 'ok',
+    redis: 'up',
+    draining: false,
+    durability: { level: 'server', redis: 'none' },
+    uptimeSeconds: Number
+  })
+  t.equal((await get(service.port, '/readyz')).status, 200)
+  service.drain()
+  const draining = await get(service.port, '/healthz')
+  t.equal(draining.status, 200, 'alive while it drains')
+  t.match(JSON.parse(draining.body), { status: 'degraded', draining: true })
+  t.match(draining.head, /^connection: close$/im)
+  t.equal((await get(service.port, '/readyz')).status, 503)
+})

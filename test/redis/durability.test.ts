@@ -1,0 +1,80 @@
+import t from 'tap'
+import { ConfigError } from '../../src/errors.ts'
+import { type ServerFacts, unfit } from '../../src/redis/durability.ts'
+import { startRedis } from '../helpers/redis.ts'
+import { freePort, until } from '../helpers/server.ts'
+import { startTestService } from '../helpers/service.ts'
+
+const BODY = '{"event_id":"durable","object_type":"email","metric":"sent"}'
+
+t.test('which servers can keep what is asked', async t => {
+  const fsync = { level: 'fsync' } as const
+  const server = { level: 'server' } as const
+  const facts = (version: string, persistence: ServerFacts['persistence'], waitAof = false): ServerFacts => ({
+    version,
+    persistence,
+    waitAof
+  })
+  const rows = [
+    ['an old server', facts('6.2.14', 'aof-always'), server, /too old: 7\.0 or newer/],
+    ['any persistence will do for server', facts('7.0.15', 'none'), server, undefined],
+    ['fsync with appendfsync always', facts('7.0.15', 'aof-always'), fsync, undefined],
+    ['fsync with WAITAOF', facts('7.2.4', 'aof-everysec', true), fsync, undefined],
+    ['fsync without either', facts('7.0.15', 'aof-everysec'), fsync, /^DURABILITY=fsync needs a Redis with/],
+    ['fsync where nobody tells', facts('7.4.0', 'unknown'), fsync, /^DURABILITY=fsync needs/],
+    ['a version with two digits', facts('10.0.1', 'none'), server, undefined]
+  ] as const
+  for (const [name, facts, durability, expected] of rows) {
+    const problem = unfit(facts, durability)
+    if (expected === undefined) t.equal(problem, undefined, name)
+    else t.match(problem, expected, name)
+  }
+})
+
+t.test('the start refuses a Redis that can’t write to disk before it answers', async t => {
+  const redis = await startRedis({ appendonly: 'yes', appendfsync: 'everysec' })
+  t.teardown(() => redis.stop())
+  await t.rejects(startTestService({ REDIS_URL: redis.url, DURABILITY: 'fsync' }), ConfigError)
+})
+
+t.test('what this Redis keeps is shown, and production is warned where it is little', async t => {
+  const redis = await startRedis({ appendonly: 'no' })
+  t.teardown(() => redis.stop())
+  const production = { NODE_ENV: 'production', SHUTDOWN_DELAY_SECONDS: '0', CIO_ALLOWED_IPS: '127.0.0.1' }
+  const service = await startTestService({ REDIS_URL: redis.url, ...production })
+  t.teardown(() => service.close())
+  t.ok(service.logLines().some(line => line['level'] === 'warn' && /append-only/.test(String(line['msg']))))
+  const health = (await (await fetch(`${service.url}/healthz`)).json()) as Record<string, unknown>
+  t.match(health, { durability: { level: 'server', redis: 'none' } })
+})
+
+t.test(
+  'replicated:1 answers 200 only once a replica has it, and the retry is told from what was remembered',
+  async t => {
+    const master = await startRedis({ 'repl-diskless-sync-delay': '0', 'repl-ping-replica-period': '1' })
+    t.teardown(() => master.stop())
+    const service = await startTestService({ REDIS_URL: master.url, DURABILITY: 'replicated:1' })
+    t.teardown(() => service.close())
+
+    const started = performance.now()
+    const alone = await service.post(BODY)
+    t.equal(alone.status, 503, 'without a replica')
+    t.ok(performance.now() - started < 3500)
+    t.ok(service.logLines().some(line => line['reason'] === 'durability_not_reached'))
+
+    const replica = await startRedis({ replicaof: `127.0.0.1 ${master.port}` }, { port: await freePort() })
+    t.teardown(() => replica.stop())
+    await until('the replica', async () =>
+      /master_link_status:up/.test(await replica.client.info('replication'))
+    )
+    const retry = await service.post(BODY)
+    t.same([retry.status, retry.body], [200, { status: 'duplicate', id: 'durable' }])
+    t.equal(await replica.client.xlen('cio:events:{0}'), 1, 'the replica has it')
+
+    replica.process.kill('SIGSTOP')
+    t.teardown(() => replica.process.kill('SIGCONT'))
+    t.equal((await service.post(BODY)).status, 503, 'a duplicate is durable or it is nothing')
+    replica.process.kill('SIGCONT')
+    await until('the replica again', async () => (await service.post(BODY)).status === 200)
+  }
+)

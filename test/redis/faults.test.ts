@@ -1,0 +1,112 @@
+import t from 'tap'
+import { startRedis } from '../helpers/redis.ts'
+import { freePort, temporaryFolder, until } from '../helpers/server.ts'
+import { startTestService } from '../helpers/service.ts'
+
+const LIMIT_MS = 3500
+
+/** Answer and how long it took. */
+async function timed<T>(act: () => Promise<T>): Promise<{ answer: T; ms: number }> {
+  const started = performance.now()
+  return { answer: await act(), ms: performance.now() - started }
+}
+
+let ids = 0
+const newBody = (): string =>
+  JSON.stringify({ event_id: `id-${++ids}`, object_type: 'email', metric: 'sent' })
+const getJson = async (url: string) => {
+  const response = await fetch(url)
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+}
+
+t.test('a Redis that hangs costs no delivery more than 3.5 s, soon nothing, and heals by itself', async t => {
+  const redis = await startRedis()
+  t.teardown(() => redis.stop('SIGKILL'))
+  const service = await startTestService({ REDIS_URL: redis.url })
+  t.teardown(() => service.close())
+  const first = newBody()
+  t.equal((await service.post(first)).status, 200)
+
+  redis.process.kill('SIGSTOP')
+  const during = newBody()
+  const hanging = await timed(() => service.post(during))
+  t.match(hanging.answer, { status: 503, body: { code: 'CIO_UNAVAILABLE' } })
+  t.ok(hanging.answer.headers.get('retry-after'))
+  t.ok(hanging.ms < LIMIT_MS, `answered after ${Math.round(hanging.ms)} ms`)
+
+  await until('the service noticing', async () => (await getJson(`${service.url}/readyz`)).status === 503)
+  const known = await timed(() => service.post(newBody()))
+  t.equal(known.answer.status, 503)
+  t.ok(known.ms < 500, `once it is known, at once: ${Math.round(known.ms)} ms`)
+  t.match(await getJson(`${service.url}/healthz`), {
+    status: 200,
+    body: { status: 'degraded', redis: 'down' }
+  })
+  const metrics = await timed(() => fetch(`${service.url}/metrics`))
+  t.ok(metrics.answer.ok && metrics.ms < LIMIT_MS, 'and the metrics can still be read')
+
+  redis.process.kill('SIGCONT')
+  await until('recovery', async () => (await getJson(`${service.url}/readyz`)).status === 200)
+  const retry = await service.post(during)
+  t.equal(retry.status, 200, 'the retry finds out what became of it')
+  t.equal((await service.post(first)).body['status'], 'duplicate')
+  const stream = await redis.client.xrange('cio:events:{0}', '-', '+')
+  const kept = stream.map(([, fields]) => JSON.parse(fields[3] ?? '{}').id)
+  t.equal(new Set(kept).size, kept.length, 'nothing is there twice')
+})
+
+t.test('a Redis that is gone is a 503 at once, and the same data comes back with it', async t => {
+  const port = await freePort()
+  const folder = temporaryFolder()
+  const settings = { appendonly: 'yes', appendfsync: 'always' }
+  let redis = await startRedis(settings, { port, folder })
+  t.teardown(() => redis.stop('SIGKILL'))
+  const service = await startTestService({ REDIS_URL: redis.url, DURABILITY: 'fsync' })
+  t.teardown(() => service.close())
+  const before = newBody()
+  t.equal((await service.post(before)).status, 200)
+
+  await redis.stop('SIGKILL')
+  await until('the service noticing', async () => (await service.post(newBody())).status === 503)
+  const gone = await timed(() => service.post(newBody()))
+  t.equal(gone.answer.status, 503)
+  t.ok(gone.ms < 500, `${Math.round(gone.ms)} ms`)
+
+  redis = await startRedis(settings, { port, folder })
+  await until('recovery', async () => (await getJson(`${service.url}/readyz`)).status === 200)
+  t.equal((await service.post(before)).body['status'], 'duplicate', 'what was answered with 200 was kept')
+  t.equal((await service.post(newBody())).body['status'], 'accepted')
+})
+
+t.test('a service that starts before its Redis waits for it with 503', async t => {
+  const port = await freePort()
+  const service = await startTestService({ REDIS_URL: `redis://127.0.0.1:${port}` }, { ready: false })
+  t.teardown(() => service.close())
+  t.match(await getJson(`${service.url}/healthz`), { status: 200, body: { redis: 'down' } })
+  t.equal((await service.post(newBody())).status, 503)
+  const redis = await startRedis({}, { port })
+  t.teardown(() => redis.stop())
+  await until('readiness', async () => (await getJson(`${service.url}/readyz`)).status === 200)
+  t.equal((await service.post(newBody())).status, 200)
+})
+
+t.test('a Redis that is full, or only a replica, is a 503 until it is not', async t => {
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  const service = await startTestService({ REDIS_URL: redis.url })
+  t.teardown(() => service.close())
+  t.equal((await service.post(newBody())).status, 200)
+
+  await redis.client.config('SET', 'maxmemory', '1mb')
+  t.equal((await service.post(newBody())).status, 503, 'out of memory')
+  await redis.client.config('SET', 'maxmemory', '0')
+  t.equal((await service.post(newBody())).status, 200)
+
+  await redis.client.replicaof('127.0.0.1', await freePort())
+  t.equal((await service.post(newBody())).status, 503, 'a replica takes no writes')
+  await redis.client.replicaof('NO', 'ONE')
+  const body = newBody()
+  await until('recovery', async () => (await service.post(body)).status === 200)
+  const reasons = service.logLines().filter(line => line['status'] === 503)
+  t.ok(reasons.length > 0 && reasons.every(line => line['reason'] !== undefined), 'each says why')
+})
