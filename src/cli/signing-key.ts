@@ -21,7 +21,7 @@ export function signingKey(env: Environment, source: string): Secret | undefined
 function sourceKey(env: Environment, name: string): Secret {
   const path = env['CIO_SOURCES_FILE']
   if (!path) throw new ConfigError(`CIO_SOURCES_FILE is missing: it has the key of the source ${name}`)
-  const key = readSourcesFile('CIO_SOURCES_FILE', path).find(source => source.name === name)?.keys[0]
+  const key = readSourcesFile('CIO_SOURCES_FILE', path).sources.find(source => source.name === name)?.keys[0]
   if (key === undefined) throw new ConfigError(`CIO_SOURCES_FILE=${path}: there is no source ${name}`)
   return key.secret
 }

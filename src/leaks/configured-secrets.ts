@@ -23,9 +23,6 @@ type Environment = Readonly<Record<string, string | undefined>>
 /** A shorter value is found in too many places where nobody has put it. */
 const MIN_CHARACTERS = 8
 
-/** Customer.io's API keys: the service need not know them to receive, the commands around it do. */
-const API_KEYS = ['CIO_API_KEY', 'CIO_APP_API_KEY']
-
 /**
  * The secrets in the environment, read as the service reads them but without asking for a whole configuration:
  * a build machine that looks for leaks has no Redis. Of a URL only its password is one.
@@ -33,17 +30,14 @@ const API_KEYS = ['CIO_API_KEY', 'CIO_APP_API_KEY']
  * @throws ConfigError for a file that is named but can't be read
  */
 export function configuredSecrets(env: Environment): ConfiguredSecrets {
-  const names = new Set([
-    ...Object.entries(variables).flatMap(([name, { secret }]) => (secret ? [name] : [])),
-    ...API_KEYS
-  ])
+  const names = Object.entries(variables).flatMap(([name, { secret }]) => (secret ? [name] : []))
   const found: { name: string; value: string }[] = []
   for (const name of names) {
     const value = readValue(env, name)
     if (value !== undefined) found.push({ name, value })
   }
   if (env['CIO_SOURCES_FILE'] !== undefined) {
-    for (const source of readSourcesFile('CIO_SOURCES_FILE', env['CIO_SOURCES_FILE'])) {
+    for (const source of readSourcesFile('CIO_SOURCES_FILE', env['CIO_SOURCES_FILE']).sources) {
       for (const { label, secret } of source.keys) {
         found.push({ name: `CIO_SOURCES_FILE:${source.name}:${label}`, value: secret.reveal() })
       }
