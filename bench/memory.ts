@@ -44,18 +44,21 @@ say(`\n${file} holds all of it.`)
 async function bytesARememberedEvent(checkpoints: readonly number[]) {
   say('Bytes a remembered event in Redis (target: at most 25 at a million)')
   const redis = await startRedis()
-  const empty = await usedMemory(redis)
-  const measured: { events: number; bytes: number }[] = []
-  let filled = 0
-  for (const events of checkpoints) {
-    await rememberIds(redis.address, filled, events - filled)
-    filled = events
-    const bytes = ((await usedMemory(redis)) - empty) / events
-    measured.push({ events, bytes })
-    say(`  ${events.toLocaleString('en')}: ${bytes.toFixed(1)}`)
+  try {
+    const empty = await usedMemory(redis)
+    const measured: { events: number; bytes: number }[] = []
+    let filled = 0
+    for (const events of checkpoints) {
+      await rememberIds(redis.address, filled, events - filled)
+      filled = events
+      const bytes = ((await usedMemory(redis)) - empty) / events
+      measured.push({ events, bytes })
+      say(`  ${events.toLocaleString('en')}: ${bytes.toFixed(1)}`)
+    }
+    return measured
+  } finally {
+    await redis.stop('SIGKILL')
   }
-  await redis.stop('SIGKILL')
-  return measured
 }
 
 async function usedMemory({ client }: TestRedis): Promise<number> {
@@ -66,12 +69,11 @@ async function usedMemory({ client }: TestRedis): Promise<number> {
 async function throughputWithManyRemembered() {
   const { remembered, rounds, seconds } = sizes
   say(`\nWith ${remembered.toLocaleString('en')} remembered ids, against an empty Redis (target: ≥ 0.95)`)
-  const running = [
-    await startService(),
-    await startService(redis => rememberIds(redis.address, 0, remembered))
-  ] as const
+  const running: Running[] = []
   const measured: [Measurement[], Measurement[]] = [[], []]
   try {
+    running.push(await startService())
+    running.push(await startService(redis => rememberIds(redis.address, 0, remembered)))
     for (const one of running) await one.measure(WARM_UP)
     for (let round = 0; round < rounds; round++) {
       for (const [index, one] of running.entries()) {

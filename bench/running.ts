@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startRedis, type TestRedis } from '../test/helpers/redis.ts'
-import { freePort, startServer } from '../test/helpers/server.ts'
+import { freePort, type RunningServer, startServer } from '../test/helpers/server.ts'
 import type { Contestant } from './contestants.ts'
 import { judge, type SentRun } from './judge.ts'
 import { type Load, type LoadReport, runLoad } from './load.ts'
@@ -40,14 +40,11 @@ export async function startRunning(
 ): Promise<Running> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-'))
   const redis = await startRedis(contestant.redis)
-  await prepare(redis)
   const secret = randomBytes(32).toString('hex')
   const port = await freePort()
-  const command = contestant.start({ port, redisPort: redis.port, folder, secret })
-  const server = await startServer({
-    ...command,
-    folder: command.folder ?? folder,
-    ready: () => listens(port)
+  const server = await start().catch(async error => {
+    await leave()
+    throw error
   })
   const takeStock = () => ({
     service: usageOf(server.process.pid ?? 0),
@@ -62,9 +59,19 @@ export async function startRunning(
     judge: () => judge(contestant, redis.client, runs),
     stop: async () => {
       await server.stop()
-      await redis.stop('SIGKILL')
-      rmSync(folder, { recursive: true, force: true })
+      await leave()
     }
+  }
+
+  async function start(): Promise<RunningServer> {
+    await prepare(redis)
+    const command = contestant.start({ port, redisPort: redis.port, folder, secret })
+    return startServer({ ...command, folder: command.folder ?? folder, ready: () => listens(port) })
+  }
+
+  async function leave(): Promise<void> {
+    await redis.stop('SIGKILL')
+    rmSync(folder, { recursive: true, force: true })
   }
 
   async function measure(load: Load): Promise<Measurement> {
