@@ -1,0 +1,63 @@
+import { hash } from 'node:crypto'
+import { createEventLog } from '../src/log/event-log.ts'
+import { partitionKeys } from '../src/log/keys.ts'
+import { connectRedis, type RedisAddress } from '../src/redis/connect.ts'
+import { until } from '../test/helpers/server.ts'
+
+const KEY_PREFIX = 'cio:'
+/** A few calls' worth: what waits longer than about a second is refused as overload, also on a busy machine. */
+const AT_ONCE = 512
+/** The streams are emptied this often: it is the remembered ids that count here. */
+const EMPTY_EVERY = 100_000
+
+/**
+ * Lets the event log itself remember further ids, as the service would, and leaves no entry in the streams.
+ *
+ * @param from the number of the first id; numbers that were used before are duplicates
+ */
+export async function rememberIds(address: RedisAddress, from: number, count: number): Promise<void> {
+  const redis = connectRedis(address)
+  redis.on('error', () => {})
+  const { events } = partitionKeys(KEY_PREFIX, 0)
+  await until('redis', () =>
+    redis.ping().then(
+      () => true,
+      () => false
+    )
+  )
+  const log = createEventLog({
+    redis,
+    keyPrefix: KEY_PREFIX,
+    partitions: 1,
+    maxLength: Number.MAX_SAFE_INTEGER,
+    durabilityWait: undefined,
+    makeRoom: async () => 0,
+    isRedisUp: () => true
+  })
+  try {
+    await rememberAll()
+  } finally {
+    redis.disconnect()
+  }
+
+  async function rememberAll(): Promise<void> {
+    for (let first = from; first < from + count; first += AT_ONCE) {
+      const numbers = Array.from({ length: Math.min(AT_ONCE, from + count - first) }, (_, i) => first + i)
+      await Promise.all(numbers.map(number => log.append(entryOf(number))))
+      if (first % EMPTY_EVERY < AT_ONCE) await redis.unlink(events)
+    }
+    await redis.unlink(events)
+  }
+}
+
+const entryOf = (number: number) =>
+  ({
+    stream: 'events',
+    id: String(number),
+    type: 'io.customer.email.opened',
+    digest: hash('sha256', `default\0remembered-${number}`, 'buffer'),
+    partitionKey: '',
+    event: '{}',
+    parked: undefined,
+    happenedAtMs: undefined
+  }) as const

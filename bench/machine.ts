@@ -1,0 +1,55 @@
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { cpus, loadavg, release, totalmem } from 'node:os'
+
+export interface Machine {
+  readonly cpu: string
+  readonly cores: number
+  readonly memoryGb: number
+  readonly kernel: string
+  /** Load of the last minutes when it was over: 2 or 3 of it are ours. */
+  readonly load: readonly number[]
+}
+
+export function describeMachine(): Machine {
+  return {
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: cpus().length,
+    memoryGb: Math.round(totalmem() / 2 ** 30),
+    kernel: release(),
+    load: loadavg()
+  }
+}
+
+export function describeVersions(): Record<string, string> {
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
+  return {
+    'cio-webhook': version,
+    node: process.versions.node,
+    fastify: installed('fastify'),
+    bullmq: installed('bullmq'),
+    redis: said('redis-server', ['--version'], /v=(\S+)/),
+    nginx: said('nginx', ['-v'], /nginx\/(\S+)/),
+    ngx_http_lua: said('dpkg-query', ['-W', '-f', '$' + '{Version}', 'libnginx-mod-http-lua'], /(\S+)/),
+    benthos: required('bench/peers/redpanda-connect/go.mod', /redpanda-data\/benthos\/v4 v(\S+)/),
+    go: said('go', ['version'], /go(\d\S+)/)
+  }
+}
+
+function installed(name: string): string {
+  const { version } = JSON.parse(readFileSync(`node_modules/${name}/package.json`, 'utf8')) as {
+    version: string
+  }
+  return version
+}
+
+function said(command: string, args: string[], pattern: RegExp): string {
+  const { stdout, stderr } = spawnSync(command, args, {
+    encoding: 'utf8',
+    env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin` }
+  })
+  return pattern.exec(`${stdout}${stderr}`)?.[1] ?? 'unknown'
+}
+
+const required = (file: string, pattern: RegExp): string =>
+  pattern.exec(readFileSync(file, 'utf8'))?.[1] ?? 'unknown'

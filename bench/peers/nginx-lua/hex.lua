@@ -1,0 +1,7 @@
+-- Bytes to lower-case hex, two digits a table look-up.
+local digits = {}
+for byte = 0, 255 do digits[string.char(byte)] = string.format('%02x', byte) end
+
+return function(bytes)
+  return (string.gsub(bytes, '.', digits))
+end

@@ -1,0 +1,50 @@
+import type { Machine } from './machine.ts'
+import { median } from './median.ts'
+import type { Measurement } from './running.ts'
+
+/** What bench/results/<date>.json holds. All by contestant, one measurement a round. */
+export interface Results {
+  readonly date: string
+  readonly command: string
+  readonly machine: Machine
+  readonly versions: Readonly<Record<string, string>>
+  readonly plan: object
+  readonly titles: Readonly<Record<string, string>>
+  /** Deliveries a second that are half of what this service can do. */
+  readonly halfMaximum: number
+  readonly closed: Readonly<Record<string, readonly Measurement[]>>
+  /** The same with a tenth of the deliveries repeating an id. */
+  readonly repeats: Readonly<Record<string, readonly Measurement[]>>
+  /** By contestant and offered rate. */
+  readonly open: Readonly<Record<string, Readonly<Record<string, readonly Measurement[]>>>>
+}
+
+export interface Spread {
+  readonly median: number
+  readonly low: number
+  readonly high: number
+}
+
+export function spreadOf(
+  measured: readonly Measurement[] | undefined,
+  read: (measurement: Measurement) => number
+): Spread {
+  const values = (measured ?? []).map(read)
+  return { median: median(values), low: Math.min(...values), high: Math.max(...values) }
+}
+
+export const totalCpuUs = ({ serviceCpuUs, redisCpuUs }: Measurement): number => serviceCpuUs + redisCpuUs
+
+/** Round by round, since the machine is not the same in each. `undefined` where one of the two did not run. */
+export function ratioOf(
+  over: readonly Measurement[] | undefined,
+  under: readonly Measurement[] | undefined,
+  read: (measurement: Measurement) => number
+): Spread | undefined {
+  if (over === undefined || under === undefined) return undefined
+  const ratios = over.flatMap((measurement, round) => {
+    const other = under[round]
+    return other === undefined ? [] : [read(measurement) / read(other)]
+  })
+  return { median: median(ratios), low: Math.min(...ratios), high: Math.max(...ratios) }
+}

@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startRedis, type TestRedis } from '../test/helpers/redis.ts'
+import { freePort, type RunningServer, startServer } from '../test/helpers/server.ts'
+import type { Contestant } from './contestants.ts'
+import { judge, type SentRun } from './judge.ts'
+import { type Load, type LoadReport, runLoad } from './load.ts'
+import { machineCpuSeconds, usageOf } from './process-usage.ts'
+
+/** One load, and what the contestant and its Redis used for it. */
+export interface Measurement {
+  readonly load: Load
+  readonly report: LoadReport
+  /** Microseconds of CPU a delivery, all threads and children. */
+  readonly serviceCpuUs: number
+  readonly redisCpuUs: number
+  readonly serviceRssMb: number
+  readonly redisRssMb: number
+  /** Processors that were busy with neither of them nor the generator meanwhile: how noisy the machine was. */
+  readonly foreignCpus: number
+}
+
+/** A contestant at work, with a Redis of its own. */
+export interface Running {
+  readonly redis: TestRedis
+  /** @throws when not every delivery was answered as this contestant should */
+  measure(load: Load): Promise<Measurement>
+  /** @throws when the log does not hold exactly what was sent since the start */
+  judge(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** @param prepare what is done to the Redis before the contestant starts */
+export async function startRunning(
+  contestant: Contestant,
+  prepare: (redis: TestRedis) => Promise<void> = async () => {}
+): Promise<Running> {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-'))
+  const redis = await startRedis(contestant.redis)
+  const secret = randomBytes(32).toString('hex')
+  const port = await freePort()
+  const server = await start().catch(async error => {
+    await leave()
+    throw error
+  })
+  const takeStock = () => ({
+    service: usageOf(server.process.pid ?? 0),
+    redis: usageOf(redis.process.pid ?? 0),
+    machine: machineCpuSeconds()
+  })
+  const runs: SentRun[] = []
+
+  return {
+    redis,
+    measure,
+    judge: () => judge(contestant, redis.client, runs),
+    stop: async () => {
+      await server.stop()
+      await leave()
+    }
+  }
+
+  async function start(): Promise<RunningServer> {
+    await prepare(redis)
+    const command = contestant.start({ port, redisPort: redis.port, folder, secret })
+    return startServer({ ...command, folder: command.folder ?? folder, ready: () => listens(port) })
+  }
+
+  async function leave(): Promise<void> {
+    await redis.stop('SIGKILL')
+    rmSync(folder, { recursive: true, force: true })
+  }
+
+  async function measure(load: Load): Promise<Measurement> {
+    const before = takeStock()
+    const report = await send(load)
+    const after = takeStock()
+    const answers = report.unique + report.repeated
+    const serviceSeconds = after.service.cpuSeconds - before.service.cpuSeconds
+    const redisSeconds = after.redis.cpuSeconds - before.redis.cpuSeconds
+    const ours = serviceSeconds + redisSeconds + report.cpuSeconds
+    return {
+      load,
+      report,
+      serviceCpuUs: (serviceSeconds / answers) * 1e6,
+      redisCpuUs: (redisSeconds / answers) * 1e6,
+      serviceRssMb: after.service.rssBytes / 1e6,
+      redisRssMb: after.redis.rssBytes / 1e6,
+      foreignCpus: Math.max(0, after.machine - before.machine - ours) / report.seconds
+    }
+  }
+
+  async function send(load: Load): Promise<LoadReport> {
+    const run = runs.length.toString(36).padStart(2, '0')
+    const report = await runLoad(load, port, secret, run)
+    runs.push({ run, unique: report.unique })
+    const expected = { accepted: report.unique, duplicate: 0, otherOk: 0 }
+    expected[contestant.repeatsAre] += report.repeated
+    const { accepted, duplicate, otherOk, refused } = report
+    if (accepted !== expected.accepted || duplicate !== expected.duplicate || otherOk !== expected.otherOk) {
+      const answers = JSON.stringify({ accepted, duplicate, otherOk, refused })
+      throw new Error(
+        `${contestant.name}: answers ${answers}, expected ${JSON.stringify(expected)}\n${server.output()}`
+      )
+    }
+    return report
+  }
+}
+
+function listens(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
