@@ -21,7 +21,8 @@ export interface Pusher {
 
 /** As much of an answer is read, so that its connection can be used again; a longer one costs the connection. */
 const MAX_ANSWER_BYTES = 64 * 1024
-const KEEP_ALIVE_MS = 10_000
+/** Shorter than the 5 s after which many servers hang up, so that no request meets a connection that is closing. */
+const KEEP_ALIVE_MS = 4000
 
 /** The receiver gets its own connections: as many as requests may be under way, closed when idle. */
 export function createPusher(settings: HttpSettings, now: () => number): Pusher {

@@ -200,7 +200,8 @@ t.test('entries are handed out under the lease only, new ones and those left: in
   await redis.client.xgroup('CREATE', STREAM, GROUP, '0')
   await redis.client.xreadgroup('GROUP', GROUP, 'dead', 'COUNT', 1, 'STREAMS', STREAM, '>')
   const lease = { key: 'cio:lease:{0}:crm', token: 'me' }
-  const options = { redis: connectionOf(t), lease, stream: STREAM, partition: 0, group: GROUP }
+  const putBackKey = 'cio:put-back:{0}:crm'
+  const options = { redis: connectionOf(t), lease, stream: STREAM, putBackKey, partition: 0, group: GROUP }
   for (const holder of ['somebody else', undefined]) {
     if (holder === undefined) await redis.client.del(lease.key)
     else await redis.client.set(lease.key, holder)
