@@ -11,6 +11,7 @@ import { refuse } from '../ops/answers.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { Metrics, Outcome } from '../ops/metrics.ts'
 import type { Sanitizer } from '../sanitize/sanitize.ts'
+import { createDeadline } from './deadline.ts'
 import type { Delivery } from './delivery.ts'
 import { readEvent } from './event.ts'
 import { recordDelivery } from './record.ts'
@@ -66,9 +67,15 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
   await app.register(rateLimit, { global: false, max: maxFailures, timeWindow: windowMs })
   const failures = app.createRateLimit()
 
+  const deadline = createDeadline(DEADLINE_MS, reply => {
+    if (reply.request.delivery !== undefined) reply.request.delivery.reason = 'deadline'
+    refuseDelivery(reply, 'CIO_UNAVAILABLE', RETRY_AFTER_SECONDS)
+  })
+
   app.addHook('onRequest', admit)
   app.addHook('onResponse', record)
-  const options = { bodyLimit: BODY_LIMIT_BYTES, handlerTimeout: DEADLINE_MS }
+  app.addHook('onClose', async () => deadline.close())
+  const options = { bodyLimit: BODY_LIMIT_BYTES }
   app.post(WEBHOOK_PATH, options, receive)
   app.post(`${WEBHOOK_PATH}/:source`, options, receive)
 
@@ -78,6 +85,7 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
     request.raw.headers['content-type'] = 'application/octet-stream'
     const delivery = begin(request)
     if (delivery === undefined) return refuse(reply, 'CIO_NOT_FOUND')
+    deadline.start(reply)
     if (delivery.forbidden && policy === 'enforce' && !admission.listed(delivery.address)) {
       const attempts = await failures(request, { increment: false })
       if (!attempts.isAllowed && attempts.isExceeded) {
@@ -171,6 +179,7 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
 
   function record(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
     if (request.delivery !== undefined) {
+      deadline.done(reply)
       recordDelivery(request.delivery, reply.statusCode, performance.now(), metrics, log)
     }
     done()
@@ -204,7 +213,6 @@ export function refuseError(error: unknown, request: FastifyRequest, reply: Fast
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return refuseDelivery(reply, 'CIO_BODY_TOO_LARGE')
   if (delivery !== undefined) {
     if (error instanceof UnavailableError) delivery.reason = error.reason
-    else if (code === 'FST_ERR_HANDLER_TIMEOUT') delivery.reason = 'deadline'
     delivery.cause = error
   }
   return refuseDelivery(reply, 'CIO_UNAVAILABLE', RETRY_AFTER_SECONDS)

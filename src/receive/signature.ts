@@ -1,6 +1,7 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Scheme, SigningKey, Source } from '../config/sources.ts'
+import { type HmacAlgorithm, hmac } from './hmac.ts'
 
 declare const verified: unique symbol
 
@@ -32,7 +33,7 @@ const FUTURE_TOLERANCE_SECONDS = 300
 
 const V0_PREFIX = Buffer.from('v0:')
 
-const schemes: Readonly<Record<Scheme, { readonly algorithm: string; readonly hex: RegExp }>> = {
+const schemes: Readonly<Record<Scheme, { readonly algorithm: HmacAlgorithm; readonly hex: RegExp }>> = {
   v0: { algorithm: 'sha256', hex: /^[0-9a-f]{64}$/i },
   body: { algorithm: 'sha256', hex: /^[0-9a-f]{64}$/i },
   cdp: { algorithm: 'sha1', hex: /^[0-9a-f]{40}$/i }
@@ -80,10 +81,7 @@ export function verifySignature(
   const claimed = Buffer.from(signature, 'hex')
   const signedHead = scheme === 'v0' ? `v0:${timestamp}:` : ''
   for (const key of source.keys) {
-    const mac = createHmac(schemes[scheme].algorithm, key.secret.reveal())
-      .update(signedHead)
-      .update(body)
-      .digest()
+    const mac = hmac(schemes[scheme].algorithm, key.secret, signedHead, body)
     if (timingSafeEqual(mac, claimed)) {
       return { authentic: true, body: body as VerifiedBody, key: key.label, keyId: key.id }
     }

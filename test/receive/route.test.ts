@@ -221,6 +221,21 @@ t.test('a truncated body is no event', async t => {
   t.equal(await kept(), before)
 })
 
+t.test('who sends slowly is answered in time all the same', async t => {
+  const body = '{"event_id":"slow"}'
+  const text = postText(body, signV0(body))
+  const started = performance.now()
+  const halfBody = sendRaw(service.port, text.subarray(0, text.length - 5))
+  const halfHead = sendRaw(service.port, text.subarray(0, 40))
+  const answer = await halfBody
+  t.ok(performance.now() - started < 3500, `after ${Math.round(performance.now() - started)} ms`)
+  t.same([answer.status, JSON.parse(answer.body).code], [503, 'CIO_UNAVAILABLE'], 'half a body')
+  t.match(answer.head, /^retry-after: \d+$/m)
+  const timeout = await halfHead
+  t.same([timeout.status, JSON.parse(timeout.body).code], [408, 'CIO_REQUEST_TIMEOUT'], 'half a head')
+  t.ok(service.logLines().some(line => line['reason'] === 'deadline'))
+})
+
 t.test('other methods and paths get JSON with error and code', async t => {
   const rows: readonly (readonly [string, string, number, string])[] = [
     ['GET', '/api/cio/webhook', 405, 'CIO_METHOD_NOT_ALLOWED'],
