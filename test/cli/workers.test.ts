@@ -62,6 +62,8 @@ t.test(
     t.teardown(() => redis.stop())
     const service = await startServiceProcess({ WORKERS: '2', REDIS_URL: redis.url, DURABILITY: 'fsync' })
     t.teardown(() => service.process.kill('SIGKILL'))
+    // One worker answers before the other is there, and a first start that fails ends it all.
+    await until('both workers', async () => service.output().includes('"msg":"receiving"'), 30_000)
     const failures = (): number => service.output().split('DURABILITY=fsync needs').length - 1
     await redis.client.config('SET', 'appendonly', 'no')
     const [victim = 0, other = 0] = childrenOf(service.process.pid)
