@@ -1,14 +1,15 @@
 // Writes the JSON Schema of CONSUMERS_FILE, from the schema that the service reads it with.
 // Usage: document-consumers.mjs [--check]      --check writes nothing and fails where something differs.
 import { readFileSync, writeFileSync } from 'node:fs'
+import { isDeepStrictEqual } from 'node:util'
 import { consumersJsonSchema } from '../build/src/republish/consumers-file.js'
 
 const path = 'docs/consumers.schema.json'
-const wanted = `${JSON.stringify(consumersJsonSchema(), null, 2)}\n`
+const wanted = consumersJsonSchema()
 
 if (process.argv[2] !== '--check') {
-  writeFileSync(path, wanted)
-} else if (readFileSync(path, 'utf8') !== wanted) {
+  writeFileSync(path, `${JSON.stringify(wanted, null, 2)}\n`)
+} else if (!isDeepStrictEqual(JSON.parse(readFileSync(path, 'utf8')), wanted)) {
   console.error(`${path} is out of date: run npm run docs:consumers`)
   process.exitCode = 1
 }

@@ -4,6 +4,7 @@ import { Webhook } from 'standardwebhooks'
 import t, { type Test } from 'tap'
 import { consumersFile, httpConsumer, natsConsumer, WEBHOOK_SECRET } from '../helpers/consumers-file.ts'
 import { startNats, type TestNats } from '../helpers/nats.ts'
+import { cloudEventText } from '../helpers/outgoing.ts'
 import { answers, startReceiver, type TestReceiver } from '../helpers/receiver.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
@@ -111,19 +112,24 @@ t.test('a consumer that hangs delays no other, and the log keeps what it has not
   t.ok(jobs.length <= 10, `${jobs.length} events are out of the log`)
 })
 
-t.test('what is no event of ours is set aside, and the rest goes on', async t => {
-  const [redis, receiver] = await Promise.all([startRedis(), startReceiver()])
-  await redis.client.xadd('cio:events:{0}', '*', 'type', 'x', 'event', '{not json')
-  await redis.client.xadd('cio:events:{0}', '*', 'other', 'thing')
-  t.teardown(() => Promise.all([redis.stop(), receiver.stop()]))
-  const service = await startDispatching(t, redis, httpConsumer('crm', receiver.url))
-  await service.post(body('good'))
-  await until('the good one', async () => receiver.requests.length === 1)
-  t.same(idsAt(receiver), ['good'])
-  const dead = await redis.client.xrange('cio:dead:crm', '-', '+')
-  t.equal(dead.length, 2)
-  for (const [, fields] of dead) t.equal(fields[fields.indexOf('reason') + 1], 'malformed')
-})
+t.test(
+  'what is no event of ours is set aside, what the doctor sent is passed over, and the rest goes on',
+  async t => {
+    const [redis, receiver] = await Promise.all([startRedis(), startReceiver()])
+    await redis.client.xadd('cio:events:{0}', '*', 'type', 'x', 'event', '{not json')
+    await redis.client.xadd('cio:events:{0}', '*', 'other', 'thing')
+    const doctor = 'io.customer.doctor'
+    await redis.client.xadd('cio:events:{0}', '*', 'type', doctor, 'event', cloudEventText('doctor', doctor))
+    t.teardown(() => Promise.all([redis.stop(), receiver.stop()]))
+    const service = await startDispatching(t, redis, httpConsumer('crm', receiver.url))
+    await service.post(body('good'))
+    await until('the good one', async () => receiver.requests.length === 1)
+    t.same(idsAt(receiver), ['good'])
+    const dead = await redis.client.xrange('cio:dead:crm', '-', '+')
+    t.equal(dead.length, 2)
+    for (const [, fields] of dead) t.equal(fields[fields.indexOf('reason') + 1], 'malformed')
+  }
+)
 
 t.test('after a restart the rest is delivered, of which the old process had taken some', async t => {
   const redis = await startRedis()
