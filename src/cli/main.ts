@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { ConfigError } from '../errors.ts'
+import { describeError } from '../ops/logger.ts'
 import { type Command, EXIT, type ExitCode, UsageError } from './command.ts'
 
 /** Each is loaded when it is called for: the service must not carry what only the others need. */
@@ -31,8 +32,10 @@ async function run([name, ...args]: readonly string[]): Promise<ExitCode | undef
   try {
     return await command.run(args)
   } catch (error) {
-    if (!(error instanceof ConfigError || error instanceof UsageError)) throw error
-    process.stderr.write(`cio-webhook ${name}: ${error.message}\n`)
+    // An error nobody foresaw is told without what it may carry: Node would print a Redis command's arguments.
+    const known = error instanceof ConfigError || error instanceof UsageError
+    const told = known ? error.message : `an error nobody foresaw: ${JSON.stringify(describeError(error))}`
+    process.stderr.write(`cio-webhook ${name}: ${told}\n`)
     return EXIT.couldNotRun
   }
 }
