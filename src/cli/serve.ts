@@ -40,7 +40,7 @@ async function serve(): Promise<void> {
   const closers: Closers = [async () => provider.close()]
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close()
-    flush()
+    await flush()
   }
 
   closeWithGrace(

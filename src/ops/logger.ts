@@ -2,21 +2,24 @@ import { type DestinationStream, destination, type Logger, pino } from 'pino'
 
 export type { Logger }
 
+/** Where the lines go: pino's own destination, or a stand-in that writes at once. */
+type Output = DestinationStream & { readonly flush?: (done: () => void) => void }
+
+/** Lines that wait for an output that takes none (a full disk, a hanging reader); later ones are dropped. */
+const MAX_UNWRITTEN_BYTES = 4 * 1024 * 1024
+
 /**
  * One JSON line an entry, on standard output, gathered into writes of about 4 kB and flushed at least each
  * second: a write a delivery would cost more than the delivery. What is buffered is written at a normal end and
- * after an uncaught error; SIGKILL can take the last second's lines with it.
+ * after an uncaught error; SIGKILL can take the last second's lines with it. An output that fails costs lines,
+ * never a delivery and never the end.
  *
- * @returns the logger, and what writes the rest before the process ends
+ * @returns the logger, and what writes the rest before the process ends: never rejects
  */
 export function createLogger(
   level: string,
-  stream: DestinationStream & { flushSync?: () => void } = destination({
-    sync: false,
-    minLength: 4096,
-    periodicFlush: 1000
-  })
-): { readonly log: Logger; readonly flush: () => void } {
+  stream: Output = standardOutput()
+): { readonly log: Logger; readonly flush: () => Promise<void> } {
   const log = pino(
     {
       level,
@@ -27,7 +30,29 @@ export function createLogger(
     },
     stream
   )
-  return { log, flush: () => stream.flushSync?.() }
+  return {
+    log,
+    flush: () =>
+      new Promise(done => {
+        if (stream.flush === undefined) done()
+        else stream.flush(() => done())
+      })
+  }
+}
+
+function standardOutput(): Output {
+  const stream = destination({
+    sync: false,
+    minLength: 4096,
+    maxLength: MAX_UNWRITTEN_BYTES,
+    periodicFlush: 1000
+  })
+  // Nobody listening would be an uncaught error. And where writing fails, sonic-boom 4.2 tries for ever to write
+  // the rest when the process ends, which then never does.
+  stream.on('error', () => {
+    stream.flushSync = () => {}
+  })
+  return stream
 }
 
 /**
