@@ -4,7 +4,10 @@ import { readFileSync } from 'node:fs'
 import { createServer, connect as dial, type Socket } from 'node:net'
 import { count } from './ledger.ts'
 
-/** What becomes of the bytes that were held, once the act is over. */
+/**
+ * What becomes of the bytes that were held, once the act is over. After `swallow` the connection stays silent: TCP
+ * never loses bytes in the middle.
+ */
 export type Fate = 'pass' | 'swallow' | 'cut'
 export type Moment = 'before the script' | 'after the script'
 
@@ -113,6 +116,7 @@ export async function startProxy(upstreamPort: () => number): Promise<RedisProxy
     }
     if (fate === 'cut') drop(wire)
     else if (fate === 'pass') to.write(chunk)
+    else wire.dead = true
     from.resume()
   }
 
