@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer, connect as dial, type Socket } from 'node:net'
+import { dirname, join } from 'node:path'
 import { count } from './ledger.ts'
 
 /**
@@ -39,15 +40,17 @@ interface Wire {
   dead: boolean
 }
 
-/** An append is known by its script: by its digest, or by its text where Redis did not know it. */
-const script = readFileSync(new URL('../../src/log/append.lua', import.meta.url), 'utf8')
-const DIGEST = createHash('sha1').update(script).digest('hex')
-const FIRST_WORDS = script.slice(0, 60)
 const DONE = '$4\r\ndone\r\n'
 const EVENT_ID = /"specversion":"1\.0","id":"([^"]+)"/g
 
-/** @param upstreamPort where Redis listens; asked at each connection */
-export async function startProxy(upstreamPort: () => number): Promise<RedisProxy> {
+/**
+ * @param upstreamPort where Redis listens; asked at each connection
+ * @param main of the service that is to be heard: an append is known by its script
+ */
+export async function startProxy(upstreamPort: () => number, main: string): Promise<RedisProxy> {
+  const script = readFileSync(join(dirname(main), '../log/append.lua'), 'utf8')
+  // By its digest, or by its text where Redis did not know it.
+  const marks = [createHash('sha1').update(script).digest('hex'), script.slice(0, 60)]
   const wires = new Set<Wire>()
   const witnessed = new Map<string, number>()
   let trap: Trap | undefined
@@ -120,6 +123,10 @@ export async function startProxy(upstreamPort: () => number): Promise<RedisProxy
     from.resume()
   }
 
+  function springs(text: string, moment: Moment): boolean {
+    return moment === 'before the script' ? marks.some(mark => text.includes(mark)) : text.includes(DONE)
+  }
+
   function drop(wire: Wire): void {
     if (!wires.delete(wire)) return
     // A reset, not a goodbye, where the socket knows how.
@@ -127,6 +134,3 @@ export async function startProxy(upstreamPort: () => number): Promise<RedisProxy
     wire.server.destroy()
   }
 }
-
-const springs = (text: string, moment: Moment): boolean =>
-  moment === 'before the script' ? text.includes(DIGEST) || text.includes(FIRST_WORDS) : text.includes(DONE)

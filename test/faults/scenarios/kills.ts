@@ -102,7 +102,7 @@ const alsoSeeing =
 async function chosenPoints(setting: Setting): Promise<Outcome> {
   const rounds = setting.full ? 25 : 3
   const store = await startStore('always')
-  const proxy = await startProxy(() => store.port)
+  const proxy = await startProxy(() => store.port, setting.main)
   const replica = await createReplica(
     { REDIS_URL: `redis://127.0.0.1:${proxy.port}`, DURABILITY: 'fsync' },
     setting.main

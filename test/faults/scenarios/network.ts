@@ -21,7 +21,7 @@ async function onWire(
 ): Promise<Outcome> {
   const { random, main } = setting
   const store = await startStore('always')
-  const proxy = await startProxy(() => store.port)
+  const proxy = await startProxy(() => store.port, main)
   const replica = await createReplica(
     { REDIS_URL: `redis://127.0.0.1:${proxy.port}`, DURABILITY: 'fsync' },
     main

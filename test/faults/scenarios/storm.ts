@@ -98,9 +98,9 @@ const wireFaults: readonly Fault[] = [
 /** Everything at once: three kinds of faults, each kind at its own pace, two replicas, two partitions. */
 async function storm(setting: Setting): Promise<Outcome> {
   const { random, main } = setting
-  const seconds = setting.full ? 600 : 30
+  const seconds = setting.full ? 400 : 30
   const store = await startStore('always')
-  const proxies = await Promise.all([startProxy(() => store.port), startProxy(() => store.port)])
+  const proxies = await Promise.all([startProxy(() => store.port, main), startProxy(() => store.port, main)])
   const replicas = await Promise.all(
     proxies.map(({ port }) =>
       createReplica({ REDIS_URL: `redis://127.0.0.1:${port}`, DURABILITY: 'fsync', PARTITIONS: '2' }, main)
