@@ -25,6 +25,12 @@ export const COMPILED_MAIN = fileURLToPath(new URL('../../src/cli/main.js', impo
 const KEPT_OUTPUT = 64 * 1024
 const START_TIMEOUT_MS = 60_000
 
+/** None outlives whoever runs it, however that ends. */
+const living = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of living) child.kill('SIGKILL')
+})
+
 export async function createReplica(
   env: Readonly<Record<string, string>>,
   main: string = COMPILED_MAIN
@@ -36,7 +42,6 @@ export async function createReplica(
   let child: ChildProcess | undefined
   let ended: Promise<number | NodeJS.Signals | null> = Promise.resolve(null)
   let expected = true
-
   const ask = (path: string): Promise<boolean> =>
     fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(2000) }).then(
       response => response.ok,
@@ -66,6 +71,7 @@ export async function createReplica(
         stdio: ['ignore', 'pipe', 'pipe']
       })
       child = process_
+      living.add(process_)
       const print = (chunk: Buffer): void => {
         const text = chunk.toString()
         if (/"level":"fatal"|unhandled|uncaught/i.test(text)) misdeeds.push(text.slice(0, 500))
@@ -77,6 +83,7 @@ export async function createReplica(
         process_.once('close', (code, signal) => {
           if (!expected) misdeeds.push(`ended by itself: ${code ?? signal}\n${printed.slice(-500)}`)
           child = undefined
+          living.delete(process_)
           resolve(code ?? signal)
         })
       )

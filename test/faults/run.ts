@@ -31,6 +31,9 @@ const { values } = parseArgs({
   }
 })
 
+// Then what was started and mounted is ended and let go.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
+
 if (values.help) console.log(USAGE)
 else if (values.list) for (const { name, about } of scenarios) console.log(`${name.padEnd(24)} ${about}`)
 else await run()
