@@ -56,7 +56,7 @@ export async function readStreams(client: RedisClient, streams: readonly string[
 export function judge(
   ledger: Ledger,
   entries: readonly LogEntryText[],
-  seenByConsumer: ReadonlySet<string> | undefined,
+  seenByConsumer: ReadonlySet<string>,
   voids: readonly VoidSpan[]
 ): Verdict {
   const times = new Map<string, number>()
@@ -95,9 +95,7 @@ export function judge(
     if (excuse === undefined) note('lostUnexcused', id)
     else oldestLostMs = Math.max(oldestLostMs, excuse.toMs - acknowledgedAtMs)
   }
-  if (seenByConsumer !== undefined) {
-    for (const id of times.keys()) if (!seenByConsumer.has(id)) note('unread', id)
-  }
+  for (const id of times.keys()) if (!seenByConsumer.has(id)) note('unread', id)
 
   const number = (kind: string): number => found.get(kind)?.length ?? 0
   return {

@@ -24,8 +24,6 @@ export interface LoadOptions {
   readonly gapMs?: number
   readonly replayShare?: number
   readonly replayDepth?: number
-  /** Is a consumer reading along? */
-  readonly reader?: boolean
 }
 
 /** Passed to what brings the faults. */
@@ -62,13 +60,13 @@ export async function runUnderLoad(
   options: LoadOptions,
   act: (load: Load) => Promise<void>
 ): Promise<Observed> {
-  const { random, senders = 6, gapMs = 6, reader: reads = true, ...replays } = options
+  const { random, senders = 6, gapMs = 6, ...replays } = options
   const startedMs = performance.now()
   const ledger = createLedger()
   const faults = new Map<string, number>()
   const voids: VoidSpan[] = []
   const streams = Array.from({ length: target.partitions }, (_, partition) => `cio:events:{${partition}}`)
-  const reader = reads ? startReader(streams, target.connect) : undefined
+  const reader = startReader(streams, target.connect)
   const start = (name: string, number: number, events?: number): Sender =>
     startSender({
       name: `${name}${number}`,
@@ -98,7 +96,7 @@ export async function runUnderLoad(
     await within('every sender finishing', Promise.all(running.map(sender => sender.stop())))
     const fresh = running.map((_, number) => start('fresh', number, FRESH_EVENTS))
     await within('new events', Promise.all(fresh.map(({ finished }) => finished)))
-    await reader?.caughtUp()
+    await reader.caughtUp()
     entries = await readAll(target, streams)
   } catch (error) {
     broke = error instanceof Error ? error.message : String(error)
@@ -106,10 +104,10 @@ export async function runUnderLoad(
     // What can be read is judged all the same.
     entries = await readAll(target, streams).catch(() => [])
   }
-  await reader?.stop()
+  await reader.stop()
   return {
     ledger,
-    verdict: judge(ledger, entries, reader?.seen, voids),
+    verdict: judge(ledger, entries, reader.seen, voids),
     faults,
     misdeeds: target.replicas.flatMap(({ misdeeds }) => misdeeds),
     seconds: Math.round((performance.now() - startedMs) / 100) / 10,

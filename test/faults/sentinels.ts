@@ -9,8 +9,11 @@ export const MASTER = 'mymaster'
 export interface SentinelSet {
   /** host:port of each sentinel. */
   readonly sentinels: readonly string[]
-  /** Kills the master, waits for the promotion, and brings the old master back as a replica. */
-  failOver(): Promise<void>
+  /**
+   * Takes the master away, waits for the promotion, and sees to it that the old master comes back as a replica:
+   * started again as one, or, if it was only stopped, made one by the sentinels.
+   */
+  failOver(by: 'SIGKILL' | 'SIGSTOP'): Promise<void>
   stop(): Promise<void>
 }
 
@@ -51,17 +54,22 @@ export async function startSentinelSet(): Promise<SentinelSet> {
 
   return {
     sentinels: sentinels.map(({ port }) => `127.0.0.1:${port}`),
-    failOver: async () => {
-      const { port, folder } = master
-      await master.stop('SIGKILL')
+    failOver: async by => {
+      const old = master
+      const { port, folder } = old
+      if (by === 'SIGKILL') await old.stop(by)
+      else old.process.kill(by)
       await until(
         'the promotion',
         async () => /role:master/.test(await replica.client.info('replication')),
         PATIENCE_MS
       )
-      const promoted = replica
-      replica = await startRedis({ ...settings, replicaof: `127.0.0.1 ${promoted.port}` }, { port, folder })
-      master = promoted
+      master = replica
+      if (by === 'SIGSTOP') old.process.kill('SIGCONT')
+      replica =
+        by === 'SIGSTOP'
+          ? old
+          : await startRedis({ ...settings, replicaof: `127.0.0.1 ${master.port}` }, { port, folder })
       await linked(replica)
       await agree(master.port)
     },

@@ -29,8 +29,7 @@ async function onDisk(
       partitions: 1,
       connect: () => connectTo(store.port)
     }
-    // A consumer acknowledges what a power cut then unsays: what it has seen is judged elsewhere.
-    const observed = await runUnderLoad(target, { random: setting.random, reader: false }, async load => {
+    const observed = await runUnderLoad(target, { random: setting.random }, async load => {
       for (let n = 0; n < rounds; n++) {
         await load.acknowledged(60)
         await sleep(setting.random.between(0, 300))

@@ -4,6 +4,7 @@ import { startCluster } from '../../helpers/cluster.ts'
 import { startRedis, type TestRedis } from '../../helpers/redis.ts'
 import { until } from '../../helpers/server.ts'
 import { createReplica } from '../replica.ts'
+import { startReplicatedCluster } from '../replicated-cluster.ts'
 import { LOOKING, runUnderLoad } from '../run-under-load.ts'
 import type { Outcome, Scenario, Setting } from '../scenario.ts'
 import { MASTER, startSentinelSet } from '../sentinels.ts'
@@ -11,7 +12,7 @@ import { moveSlot } from '../slots.ts'
 
 /** The master is killed, a replica is promoted, the old master comes back as a replica. */
 async function failover(setting: Setting): Promise<Outcome> {
-  const rounds = setting.full ? 10 : 1
+  const rounds = setting.full ? 10 : 2
   const set = await startSentinelSet()
   const replica = await createReplica(
     { REDIS_SENTINELS: set.sentinels.join(','), DURABILITY: 'replicated:1' },
@@ -38,8 +39,9 @@ async function failover(setting: Setting): Promise<Outcome> {
       for (let n = 0; n < rounds; n++) {
         await load.acknowledged(60)
         await sleep(setting.random.between(0, 200))
-        load.fault('master killed, replica promoted')
-        await set.failOver()
+        const by = n % 2 === 0 ? 'SIGKILL' : 'SIGSTOP'
+        load.fault(`${by} of the master, replica promoted`)
+        await set.failOver(by)
       }
     })
     return { observed, demands: { acknowledged: rounds * 60, faults: rounds, retried: rounds } }
@@ -72,12 +74,7 @@ async function clusterTrouble(setting: Setting): Promise<Outcome> {
       port: () => replica.port,
       replicas: [replica],
       partitions: PARTITIONS,
-      connect: () => {
-        const seeds = nodes.map(({ port }) => ({ host: '127.0.0.1', port }))
-        const client = new Cluster(seeds, { redisOptions: LOOKING, clusterRetryStrategy: () => 100 })
-        client.on('error', () => {})
-        return client
-      }
+      connect: () => connectToCluster(nodes.map(({ port }) => port))
     }
     const observed = await runUnderLoad(target, { random: setting.random }, async load => {
       for (let n = 0; n < rounds; n++) {
@@ -122,15 +119,64 @@ async function busPort(nodes: readonly TestRedis[], lost: TestRedis): Promise<st
   return port
 }
 
+/** Three masters, each with a replica: a master is killed, its replica takes its slots. */
+async function clusterFailover(setting: Setting): Promise<Outcome> {
+  const rounds = setting.full ? 8 : 1
+  const set = await startReplicatedCluster()
+  const replica = await createReplica(
+    {
+      REDIS_CLUSTER_NODES: set.addresses.join(','),
+      DURABILITY: 'replicated:1',
+      PARTITIONS: String(PARTITIONS)
+    },
+    setting.main
+  )
+  try {
+    await replica.start()
+    await until('readiness', () => replica.isReady(), 60_000)
+    const target = {
+      port: () => replica.port,
+      replicas: [replica],
+      partitions: PARTITIONS,
+      connect: () => connectToCluster(set.ports)
+    }
+    const observed = await runUnderLoad(target, { random: setting.random }, async load => {
+      for (let n = 0; n < rounds; n++) {
+        await load.acknowledged(60)
+        const partition = setting.random.whole(0, PARTITIONS)
+        load.fault('cluster master killed, replica promoted')
+        await set.killMasterOf(`cio:events:{${partition}}`)
+      }
+    })
+    return { observed, demands: { acknowledged: rounds * 60, faults: rounds, retried: rounds } }
+  } finally {
+    await replica.kill()
+    await set.stop()
+  }
+}
+
+function connectToCluster(ports: readonly number[]): Cluster {
+  const seeds = ports.map(port => ({ host: '127.0.0.1', port }))
+  const client = new Cluster(seeds, { redisOptions: LOOKING, clusterRetryStrategy: () => 100 })
+  client.on('error', () => {})
+  return client
+}
+
 export const topologies: readonly Scenario[] = [
   {
     name: 'sentinel-failover',
-    about: 'the master behind Sentinel is killed and a replica promoted, DURABILITY=replicated:1',
+    about:
+      'the master behind Sentinel is killed, or stopped and comes back, and a replica promoted, DURABILITY=replicated:1',
     run: failover
   },
   {
     name: 'cluster',
     about: 'a Cluster node is killed and comes back, and slots move under load, DURABILITY=fsync',
     run: clusterTrouble
+  },
+  {
+    name: 'cluster-failover',
+    about: 'a Cluster master is killed and its replica promoted, DURABILITY=replicated:1',
+    run: clusterFailover
   }
 ]
