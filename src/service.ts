@@ -181,6 +181,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   })
   const metricsApp = config.metrics.port === undefined ? undefined : buildMetricsApp(metricsRoute)
 
+  // Whoever takes deliveries has said with which keys: a rotation waits for those it knows of.
+  await keyUsage.report()
   await app.listen({ port: config.http.port, host: config.http.host })
   await metricsApp?.listen({ port: config.metrics.port ?? 0, host: config.http.host })
   if (options.maintains) retention.start()

@@ -35,14 +35,17 @@ export interface KeyUsageOptions {
 const FLUSH_MS = 1000
 /** A replica says that it lives, and with which keys, this often. */
 const REPORT_MS = 5000
-/** One that was silent for this long is gone. */
-export const REPLICA_GONE_MS = 3 * REPORT_MS
+/**
+ * One that was silent for this long is gone. Until then it counts with what it said last: a replica that is too
+ * busy to report still takes deliveries, and a rotation must wait for it.
+ */
+export const REPLICA_GONE_MS = 12 * REPORT_MS
 
 export function createKeyUsage({ redis, keyPrefix, sources, isRedisUp }: KeyUsageOptions): KeyUsage {
   const keys = usageKeys(keyPrefix)
   const replica = `${hostname()}:${process.pid}:${Math.random().toString(36).slice(2, 8)}`
   let counts = new Map<string, number>()
-  let reportedMs = 0
+  let reportedMs = Number.NEGATIVE_INFINITY
   let timer: NodeJS.Timeout | undefined
   let stopped = false
 
@@ -88,6 +91,8 @@ export function createKeyUsage({ redis, keyPrefix, sources, isRedisUp }: KeyUsag
   }
 
   async function report(): Promise<void> {
+    reportedMs = Number.NEGATIVE_INFINITY // A report that fails is made up for at the next tick.
+    if (!isRedisUp()) return
     try {
       const at = await serverTimeMs()
       const held = [...sources.values()].map(source => [source.name, source.keys.map(key => key.id)])

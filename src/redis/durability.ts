@@ -5,8 +5,18 @@ import { UnavailableError } from '../errors.ts'
 import type { PartitionKeys } from '../log/keys.ts'
 import { type RedisClient, retryDelayMs } from './connect.ts'
 
-/** What a Redis server is configured to keep. `unknown`: it does not tell (some managed ones forbid CONFIG). */
-export type Persistence = 'none' | 'snapshots' | 'aof-no' | 'aof-everysec' | 'aof-always' | 'unknown'
+/**
+ * What a Redis server is configured to keep. `unknown`: it does not tell (some managed ones forbid CONFIG).
+ * `evicting`: not even what it holds, once memory is short; it then deletes whichever keys it likes.
+ */
+export type Persistence =
+  | 'evicting'
+  | 'none'
+  | 'snapshots'
+  | 'aof-no'
+  | 'aof-everysec'
+  | 'aof-always'
+  | 'unknown'
 
 export interface ServerFacts {
   readonly version: string
@@ -33,6 +43,7 @@ const CONNECT_MS = 500
 const OLDEST_VERSION = [7, 0]
 
 const strength: readonly Persistence[] = [
+  'evicting',
   'none',
   'unknown',
   'snapshots',
@@ -74,17 +85,32 @@ async function inspectServer(redis: Redis): Promise<ServerFacts> {
   return { version, persistence, waitAof: atLeast(version, [7, 2]) && persistence.startsWith('aof') }
 }
 
+const PERSISTENCE_SETTINGS = [
+  'appendonly',
+  'appendfsync',
+  'no-appendfsync-on-rewrite',
+  'save',
+  'maxmemory',
+  'maxmemory-policy'
+] as const
+
 async function inspectPersistence(redis: Redis): Promise<Persistence> {
   let settings: Map<string, string>
   try {
-    const pairs = (await redis.config('GET', 'appendonly', 'appendfsync', 'save')) as string[]
+    const pairs = (await redis.config('GET', ...PERSISTENCE_SETTINGS)) as string[]
     settings = new Map(
       pairs.flatMap((name, index) => (index % 2 === 0 ? [[name, pairs[index + 1] ?? '']] : []))
     )
   } catch {
     return 'unknown'
   }
+  // The streams and what is remembered have no expiry: `volatile-*` leaves them alone, `allkeys-*` does not.
+  if (settings.get('maxmemory') !== '0' && settings.get('maxmemory-policy')?.startsWith('allkeys-')) {
+    return 'evicting'
+  }
   if (settings.get('appendonly') === 'yes') {
+    // While the file is rewritten, which can take minutes, nothing is forced to disk, `always` or not.
+    if (settings.get('no-appendfsync-on-rewrite') === 'yes') return 'aof-no'
     const policy = settings.get('appendfsync')
     return policy === 'always' ? 'aof-always' : policy === 'everysec' ? 'aof-everysec' : 'aof-no'
   }
@@ -98,8 +124,11 @@ export function unfit(facts: ServerFacts, durability: Durability): string | unde
   if (!atLeast(facts.version, OLDEST_VERSION)) {
     return `Redis ${facts.version} is too old: 7.0 or newer is needed`
   }
+  if (durability.level !== 'server' && facts.persistence === 'evicting') {
+    return `DURABILITY=${durability.level} needs a Redis that keeps what it holds: this one deletes any key when memory is short; set "maxmemory-policy noeviction"`
+  }
   if (durability.level === 'fsync' && facts.persistence !== 'aof-always' && !facts.waitAof) {
-    return `DURABILITY=fsync needs a Redis with "appendonly yes" and "appendfsync always", or Redis 7.2 with "appendonly yes": this one is ${facts.version} with ${facts.persistence}`
+    return `DURABILITY=fsync needs a Redis with "appendonly yes", "appendfsync always" and "no-appendfsync-on-rewrite no", or Redis 7.2 with "appendonly yes": this one is ${facts.version} with ${facts.persistence}`
   }
   return undefined
 }

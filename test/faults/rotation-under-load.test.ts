@@ -48,6 +48,7 @@ t.test('two rotations under load refuse no authentic delivery and restart no rep
   const replicas = await Promise.all([startReplica(t, env), startReplica(t, env)])
   const sender = startSender(replicas.map(replica => replica.port))
 
+  t.teardown(() => sender.stop())
   const started = await Promise.all(replicas.map(startTime))
   const say = (text: string): void => t.comment(`${new Date().toISOString()} ${text}`)
 
@@ -68,7 +69,7 @@ t.test('two rotations under load refuse no authentic delivery and restart no rep
   cio.trackKeys.set(`site:${TRACK.new}`, 4711)
   await rotate('--probe', 'identify', '--drain', '1s')
   sender.signWith(KEYS.new)
-  await runCli(['rotate', 'finish', 'webhook-key'], env).then(run =>
+  await runCli(['rotate', 'finish', 'webhook-key', '--quiet', '1h'], env).then(run =>
     t.equal(run.code, 1, 'too early to finish')
   )
   cio.trackKeys.delete(`site:${TRACK.old}`)

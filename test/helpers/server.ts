@@ -27,6 +27,12 @@ export interface ServerOptions {
 
 const START_TIMEOUT_MS = 45_000
 
+/** What still runs when this process ends goes with it. */
+const living = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of living) child.kill('SIGKILL')
+})
+
 export async function startServer({
   command,
   args,
@@ -52,14 +58,12 @@ export async function startServer({
     child.once('error', reject)
   })
   let gone = false
-  const watched = ended.then(
-    () => {
-      gone = true
-    },
-    () => {
-      gone = true
-    }
-  )
+  living.add(child)
+  const over = (): void => {
+    gone = true
+    living.delete(child)
+  }
+  const watched = ended.then(over, over)
 
   const deadline = Date.now() + timeoutMs
   while (!(await ready())) {

@@ -1,0 +1,156 @@
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Report } from './report.ts'
+
+/** A law broken on purpose in a copy of the compiled service, and who has to catch it. */
+export interface Breach {
+  readonly name: string
+  readonly about: string
+  /** In which file what text becomes what. */
+  readonly patches: readonly { readonly file: string; readonly from: string; readonly to: string }[]
+  /** The scenario that brings it to light. */
+  readonly scenario: string
+  /** The check that has to fail. */
+  readonly caughtBy: string
+}
+
+const LOST = 'every acknowledged event is in the log'
+const DOUBLED = 'no event is there twice'
+
+export const breaches: readonly Breach[] = [
+  {
+    name: 'answer-before-append',
+    about: 'law 2: 200 is sent while the event is still on its way to Redis',
+    patches: [
+      {
+        file: 'receive/route.js',
+        from: 'const appended = await eventLog.append(entry);',
+        to: "eventLog.append(entry).catch(() => {}); const appended = 'appended';"
+      }
+    ],
+    scenario: 'redis-killed',
+    caughtBy: LOST
+  },
+  {
+    name: 'append-without-remembering',
+    about: 'law 3: an event is appended, its id is not remembered',
+    patches: [{ file: 'log/append.lua', from: "redis.call('HSET', written, digest, '')", to: '' }],
+    scenario: 'reply-lost',
+    caughtBy: DOUBLED
+  },
+  {
+    name: 'two-calls',
+    about: 'law 3: the id is remembered in one call, the event appended in the next; a kill falls in between',
+    patches: [
+      {
+        file: 'log/append.lua',
+        from: "redis.call('XADD', KEYS[stream], '*', 'type', ARGV[6 + entry * 4], 'event', ARGV[7 + entry * 4])",
+        to: ''
+      },
+      {
+        file: 'log/event-log.js',
+        from: 'return (await runScript(connection, appendScript, scriptKeys, args));',
+        to: `const replies = await runScript(connection, appendScript, scriptKeys, args);
+        if (replies[0] === 'done')
+            for (const [index, entry] of entries.entries())
+                if (replies[index + 2] === 1)
+                    await connection.xadd(keys[entry.stream], '*', 'type', entry.type, 'event', entry.event);
+        return replies;`
+      }
+    ],
+    scenario: 'chosen-points',
+    caughtBy: LOST
+  },
+  {
+    name: 'resend-after-reconnect',
+    about: 'section 6: what was not answered is sent again on the next connection, as clients do by default',
+    patches: [
+      {
+        file: 'redis/connect.js',
+        from: 'autoResendUnfulfilledCommands: false',
+        to: 'autoResendUnfulfilledCommands: true'
+      },
+      { file: 'redis/connect.js', from: 'maxRetriesPerRequest: 0', to: 'maxRetriesPerRequest: null' }
+    ],
+    scenario: 'reply-lost',
+    caughtBy: 'the service sent nothing to Redis again of its own accord'
+  },
+  {
+    name: 'newest-generation-only',
+    about: 'law 3: an id is looked for in the newest generation alone',
+    patches: [
+      {
+        file: 'log/generations.js',
+        from: 'return generations.map(({ number, buckets }) => bucketKey(',
+        to: 'return generations.slice(0, 1).map(({ number, buckets }) => bucketKey('
+      }
+    ],
+    scenario: 'generations',
+    caughtBy: DOUBLED
+  },
+  {
+    name: 'unsanitized',
+    about: 'law 5: the payload is appended as it came',
+    patches: [
+      {
+        file: 'receive/event.js',
+        from: 'const clean = sanitizer.value(payload);',
+        to: 'const clean = payload;'
+      }
+    ],
+    scenario: 'scripts-flushed',
+    caughtBy: 'each has the right content'
+  },
+  {
+    name: 'never-gives-up',
+    about: 'law 7: a delivery waits for Redis as long as it takes',
+    patches: [
+      { file: 'receive/route.js', from: 'const DEADLINE_MS = 3400;', to: 'const DEADLINE_MS = 60_000;' },
+      {
+        file: 'redis/connect.js',
+        from: 'const COMMAND_TIMEOUT_MS = 2000;',
+        to: 'const COMMAND_TIMEOUT_MS = 60_000;'
+      }
+    ],
+    scenario: 'redis-stopped',
+    caughtBy: 'the sender saw only 200, 503, and never silence'
+  }
+]
+
+const COMPILED = fileURLToPath(new URL('../../src', import.meta.url))
+
+/** @returns the entry of a copy of the compiled service in which this law is broken, and how to be rid of it */
+export function breakLaw({ name, patches }: Breach): { readonly main: string; remove(): void } {
+  // Beside the original, so that what it imports is found.
+  const folder = join(dirname(COMPILED), 'broken', name)
+  rmSync(folder, { recursive: true, force: true })
+  cpSync(COMPILED, folder, { recursive: true })
+  for (const { file, from, to } of patches) {
+    const path = join(folder, file)
+    const text = readFileSync(path, 'utf8')
+    if (text.split(from).length !== 2) throw new Error(`${file} no longer says once: ${from}`)
+    writeFileSync(
+      path,
+      text.replace(from, () => to)
+    )
+  }
+  return {
+    main: join(folder, 'cli/main.js'),
+    remove: () => rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Was it caught, and by the check that is there for it? */
+export function caught({ name, about, scenario, caughtBy }: Breach, report: Report): Report {
+  const check = report.checks.find(({ name }) => name === caughtBy)
+  const detail = { wanted: caughtBy, scenario, checks: report.checks.filter(({ passed }) => !passed) }
+  const passed = check !== undefined && !check.passed
+  return {
+    ...report,
+    name,
+    about,
+    measured: passed ? { caught: JSON.stringify(check.detail) } : {},
+    checks: [{ name: `${scenario} catches it: not so that ${caughtBy}`, passed, detail }]
+  }
+}

@@ -1,0 +1,98 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { RedisClient } from '../../src/redis/connect.ts'
+import { until } from '../helpers/server.ts'
+
+/** A consumer group of one: reads every stream, notes the ids, acknowledges. */
+export interface Reader {
+  readonly seen: Set<string>
+  /** Resolves once nothing is left to read or to acknowledge. */
+  caughtUp(): Promise<void>
+  stop(): Promise<void>
+}
+
+const GROUP = 'oracle'
+const BLOCK_MS = 200
+const PATIENCE_MS = 60_000
+
+/** @param connect opens a client; what fails is tried again, with what connection there is by then */
+export function startReader(streams: readonly string[], connect: () => RedisClient): Reader {
+  const seen = new Set<string>()
+  const idle = new Set<string>()
+  let stopped = false
+  const loops = streams.map(stream => readStream(stream))
+
+  return {
+    seen,
+    caughtUp: async () => {
+      idle.clear()
+      await until('the consumer having read all', async () => idle.size === streams.length, PATIENCE_MS)
+    },
+    stop: async () => {
+      stopped = true
+      await Promise.all(loops)
+    }
+  }
+
+  async function readStream(stream: string): Promise<void> {
+    let client = connect()
+    let from = '0'
+    while (!stopped) {
+      try {
+        from = await readOnce(client, stream, from)
+      } catch (error) {
+        // What was delivered and not acknowledged is asked for again; a group that is gone is made again.
+        from = '0'
+        const message = error instanceof Error ? error.message : ''
+        if (message.startsWith('NOGROUP')) {
+          await client.xgroup('CREATE', stream, GROUP, '0', 'MKSTREAM').catch(() => {})
+        } else {
+          client.disconnect()
+          await sleep(50)
+          client = connect()
+        }
+      }
+    }
+    client.disconnect()
+  }
+
+  /** @returns where to go on: `0`, what is not acknowledged yet; `>`, what is new */
+  async function readOnce(client: RedisClient, stream: string, from: string): Promise<string> {
+    const answer = (await client.xreadgroup(
+      'GROUP',
+      GROUP,
+      'reader',
+      'COUNT',
+      200,
+      'BLOCK',
+      BLOCK_MS,
+      'STREAMS',
+      stream,
+      from
+    )) as unknown
+    const entries = entriesOf(answer)
+    if (entries.length === 0) {
+      if (from === '>') idle.add(stream)
+      return '>'
+    }
+    idle.delete(stream)
+    for (const [, fields] of entries) {
+      const event = JSON.parse(fields?.[fields.indexOf('event') + 1] ?? '{}') as Record<string, unknown>
+      seen.add(String(event['id']))
+    }
+    await client.xack(stream, GROUP, ...entries.map(([id]) => id))
+    return from
+  }
+}
+
+type Entries = readonly (readonly [string, readonly string[] | null])[]
+
+/** Redis answers with pairs in RESP2 and with a map in RESP3. */
+function entriesOf(answer: unknown): Entries {
+  if (answer === null || answer === undefined) return []
+  if (Array.isArray(answer)) {
+    const [first] = answer as unknown[]
+    return (Array.isArray(first) ? (first as unknown[])[1] : answer[1]) as Entries
+  }
+  const [entries = []] = Object.values(answer as Record<string, Entries>)
+  return entries
+}

@@ -1,0 +1,109 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { freePort, temporaryFolder, until } from '../helpers/server.ts'
+import { KEY } from '../helpers/sign.ts'
+
+/** One process of the service that can be killed and started again, always on the same port. */
+export interface Replica {
+  readonly port: number
+  /** Resolves once it listens; whether Redis is there is another question. */
+  start(): Promise<void>
+  kill(): Promise<void>
+  /** SIGTERM. @returns the exit code, or the signal that ended it */
+  terminate(): Promise<number | NodeJS.Signals | null>
+  /** Sends a signal and waits for nothing. */
+  signal(signal: NodeJS.Signals): void
+  isReady(): Promise<boolean>
+  /** What no process of it should have done: ended by itself, or told of an error nobody caught. */
+  readonly misdeeds: readonly string[]
+  /** The end of what it printed. */
+  output(): string
+}
+
+export const COMPILED_MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+
+const KEPT_OUTPUT = 64 * 1024
+const START_TIMEOUT_MS = 60_000
+
+/** None outlives whoever runs it, however that ends. */
+const living = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of living) child.kill('SIGKILL')
+})
+
+export async function createReplica(
+  env: Readonly<Record<string, string>>,
+  main: string = COMPILED_MAIN
+): Promise<Replica> {
+  const port = await freePort()
+  const folder = temporaryFolder()
+  const misdeeds: string[] = []
+  let printed = ''
+  let child: ChildProcess | undefined
+  let ended: Promise<number | NodeJS.Signals | null> = Promise.resolve(null)
+  let expected = true
+  const ask = (path: string): Promise<boolean> =>
+    fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(2000) }).then(
+      response => response.ok,
+      () => false
+    )
+  const end = async (signal: NodeJS.Signals): Promise<number | NodeJS.Signals | null> => {
+    expected = true
+    child?.kill(signal)
+    return ended
+  }
+
+  return {
+    port,
+    start: async () => {
+      expected = false
+      const process_ = spawn(process.execPath, [main, 'serve'], {
+        cwd: folder,
+        env: {
+          PATH: process.env['PATH'],
+          NODE_ENV: 'test',
+          HOST: '127.0.0.1',
+          LOG_LEVEL: 'warn',
+          CIO_WEBHOOK_SECRET: KEY,
+          ...env,
+          PORT: String(port)
+        },
+        stdio: ['ignore', 'pipe', 'pipe']
+      })
+      child = process_
+      living.add(process_)
+      const print = (chunk: Buffer): void => {
+        const text = chunk.toString()
+        if (/"level":"fatal"|unhandled|uncaught/i.test(text)) misdeeds.push(text.slice(0, 500))
+        printed = (printed + text).slice(-KEPT_OUTPUT)
+      }
+      process_.stdout.on('data', print)
+      process_.stderr.on('data', print)
+      ended = new Promise(resolve =>
+        process_.once('close', (code, signal) => {
+          if (!expected) misdeeds.push(`ended by itself: ${code ?? signal}\n${printed.slice(-500)}`)
+          child = undefined
+          living.delete(process_)
+          resolve(code ?? signal)
+        })
+      )
+      await until(
+        'a replica that listens',
+        async () => {
+          if (child === undefined) throw new Error(`the service ended:\n${printed}`)
+          return ask('/healthz')
+        },
+        START_TIMEOUT_MS
+      )
+    },
+    kill: async () => void (await end('SIGKILL')),
+    terminate: () => end('SIGTERM'),
+    signal: signal => {
+      expected ||= signal === 'SIGTERM'
+      child?.kill(signal)
+    },
+    isReady: () => ask('/readyz'),
+    misdeeds,
+    output: () => printed
+  }
+}

@@ -1,0 +1,21 @@
+import type { Scenario } from '../scenario.ts'
+import { crowds } from './crowds.ts'
+import { deploys } from './deploys.ts'
+import { kills } from './kills.ts'
+import { network } from './network.ts'
+import { power } from './power.ts'
+import { states } from './states.ts'
+import { storms } from './storm.ts'
+import { topologies } from './topologies.ts'
+
+/** In the order in which they are run. */
+export const scenarios: readonly Scenario[] = [
+  ...kills,
+  ...power,
+  ...states,
+  ...network,
+  ...topologies,
+  ...deploys,
+  ...crowds,
+  ...storms
+]

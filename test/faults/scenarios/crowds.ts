@@ -1,0 +1,167 @@
+import { Agent, request } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { until } from '../../helpers/server.ts'
+import { count } from '../ledger.ts'
+import { createReplica } from '../replica.ts'
+import { connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
+import type { Check, Outcome, Scenario, Setting } from '../scenario.ts'
+import { startStore } from '../store.ts'
+
+/** What an authentic delivery may take while a crowd is at the door. */
+const LIMIT_MS = 1000
+
+/** One replica as in production: 127.0.0.1 is Customer.io, 127.0.0.2 is anybody. */
+async function besieged(
+  setting: Setting,
+  act: (port: number, load: Load) => Promise<Check>
+): Promise<Outcome> {
+  const store = await startStore('everysec')
+  const env = {
+    NODE_ENV: 'production',
+    CIO_ALLOWED_IPS: '127.0.0.1',
+    REDIS_URL: `redis://127.0.0.1:${store.port}`,
+    SHUTDOWN_DELAY_SECONDS: '0'
+  }
+  const replica = await createReplica(env, setting.main)
+  let check: Check | undefined
+  try {
+    await replica.start()
+    await until('readiness', () => replica.isReady(), 60_000)
+    const target = {
+      port: () => replica.port,
+      replicas: [replica],
+      partitions: 1,
+      connect: () => connectTo(store.port)
+    }
+    const observed = await runUnderLoad(target, { random: setting.random, gapMs: 40 }, async load => {
+      check = await act(replica.port, load)
+    })
+    const slowest = Math.round(observed.ledger.slowestAnswerMs)
+    const inTime = {
+      name: `every authentic delivery was answered within ${LIMIT_MS} ms`,
+      passed: slowest < LIMIT_MS,
+      detail: { slowest }
+    }
+    return {
+      observed,
+      extra: check === undefined ? [inTime] : [inTime, check],
+      measured: { slowestAuthenticMs: slowest },
+      demands: { acknowledged: 200, faults: 1, retried: 0, unavailable: false }
+    }
+  } finally {
+    await replica.kill()
+    await store.kill()
+  }
+}
+
+const SLOW_CONNECTIONS = 1000
+
+/** Half of them never end their headers, half never their body; each that is cut off comes again. */
+const slowSenders = (setting: Setting) =>
+  besieged(setting, async (port, load) => {
+    const open = new Set<Socket>()
+    let opened = 0
+    let over = false
+    const start = (number: number): void => {
+      if (over) return
+      const socket = connect(port, '127.0.0.1')
+      opened++
+      open.add(socket)
+      socket.on('error', () => {})
+      socket.on('data', () => {})
+      socket.once('close', () => {
+        open.delete(socket)
+        setTimeout(start, setting.random.between(0, 1000), number)
+      })
+      const framing = number % 2 === 0 ? '' : 'content-length: 100000\r\n\r\n{'
+      socket.write(`POST /api/cio/webhook HTTP/1.1\r\nhost: localhost\r\n${framing}`)
+    }
+    for (let n = 0; n < SLOW_CONNECTIONS; n++) {
+      start(n)
+      // This process also sends what is authentic: it must not be the one that is late.
+      if (n % 50 === 0) await sleep(50)
+    }
+    await until('the crowd', async () => open.size >= SLOW_CONNECTIONS * 0.8)
+    load.fault(`${SLOW_CONNECTIONS} slow senders`)
+    const untilMs = performance.now() + (setting.full ? 60_000 : 10_000)
+    while (performance.now() < untilMs) {
+      for (const socket of open) if (socket.writable) socket.write(setting.random.chance(0.5) ? 'x' : 'y')
+      await sleep(500)
+    }
+    over = true
+    for (const socket of open) socket.destroy()
+    return {
+      name: 'slow senders were cut off',
+      passed: opened > SLOW_CONNECTIONS * 1.5,
+      detail: { opened, kept: open.size }
+    }
+  })
+
+/** Ten forged deliveries for each authentic one, half of them from an address that is on the list. */
+const forgedFlood = (setting: Setting) =>
+  besieged(setting, async (port, load) => {
+    const answers = new Map<string, number>()
+    const agents = ['127.0.0.1', '127.0.0.2'].map(
+      localAddress => new Agent({ keepAlive: true, localAddress, maxSockets: 50 })
+    )
+    const untilMs = performance.now() + (setting.full ? 60_000 : 10_000)
+    const [authenticBefore, startedMs] = [load.ledger.acknowledged, performance.now()]
+    let forged = 0
+    let under = 0
+    load.fault('forged flood')
+    while (performance.now() < untilMs) {
+      const wanted = 10 * (load.ledger.acknowledged - authenticBefore) + 10
+      while (forged < wanted && under < 200) {
+        forged++
+        under++
+        void forge(agents[forged % agents.length] as Agent, port).then(status => {
+          under--
+          count(answers, status)
+        })
+      }
+      await sleep(5)
+    }
+    await until('the last forged answers', async () => under === 0)
+    for (const agent of agents) agent.destroy()
+    const perSecond = Math.round((forged * 1000) / (performance.now() - startedMs))
+    const authentic = load.ledger.acknowledged - authenticBefore
+    const refusals = ['401', '403', '429']
+    return {
+      name: 'at ten times the authentic rate every forged delivery was refused: 401, 403 or 429',
+      passed: forged >= 8 * authentic && [...answers.keys()].every(status => refusals.includes(status)),
+      detail: { forged, perSecond, authentic, answers: Object.fromEntries(answers) }
+    }
+  })
+
+function forge(agent: Agent, port: number): Promise<string> {
+  const body = '{"event_id":"forged","object_type":"email","metric":"opened","data":{}}'
+  const headers = {
+    'content-type': 'application/json',
+    'content-length': body.length,
+    'x-cio-timestamp': String(Math.floor(Date.now() / 1000)),
+    'x-cio-signature': '0'.repeat(64)
+  }
+  return new Promise(resolve => {
+    const options = { agent, host: '127.0.0.1', port, path: '/api/cio/webhook', method: 'POST', headers }
+    const delivery = request(options, response => {
+      response.resume()
+      response.once('end', () => resolve(String(response.statusCode)))
+    })
+    delivery.once('error', () => resolve('broken'))
+    delivery.end(body)
+  })
+}
+
+export const crowds: readonly Scenario[] = [
+  {
+    name: 'slow-senders',
+    about: `${SLOW_CONNECTIONS} connections that never finish, while authentic deliveries stay under ${LIMIT_MS} ms`,
+    run: slowSenders
+  },
+  {
+    name: 'forged-flood',
+    about: 'forged deliveries at ten times the rate of the authentic ones',
+    run: forgedFlood
+  }
+]

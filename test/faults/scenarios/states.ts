@@ -1,0 +1,154 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort, until } from '../../helpers/server.ts'
+import { createReplica } from '../replica.ts'
+import { connectTo, type Load, type LoadOptions, runUnderLoad } from '../run-under-load.ts'
+import type { Demands, Outcome, Scenario, Setting } from '../scenario.ts'
+import { type Store, startStore } from '../store.ts'
+
+interface Plan {
+  readonly rounds: number
+  readonly round: (store: Store, load: Load, n: number) => Promise<void>
+  readonly demands?: Partial<Demands>
+  readonly env?: Readonly<Record<string, string>>
+  readonly load?: Partial<LoadOptions>
+}
+
+/** A Redis that gets into a state in which it can't, or should not, take writes. */
+async function inState(
+  setting: Setting,
+  { rounds, round, demands, env, load: more }: Plan
+): Promise<Outcome> {
+  const { random, main } = setting
+  const store = await startStore('always')
+  const replica = await createReplica(
+    { REDIS_URL: `redis://127.0.0.1:${store.port}`, DURABILITY: 'fsync', PARTITIONS: '2', ...env },
+    main
+  )
+  try {
+    await replica.start()
+    await until('readiness', () => replica.isReady(), 60_000)
+    const target = {
+      port: () => replica.port,
+      replicas: [replica],
+      partitions: 2,
+      connect: () => connectTo(store.port)
+    }
+    const observed = await runUnderLoad(target, { random, ...more }, async load => {
+      for (let n = 0; n < rounds; n++) {
+        await load.acknowledged(30)
+        await sleep(random.between(0, 100))
+        await round(store, load, n)
+      }
+    })
+    return {
+      observed,
+      demands: { acknowledged: rounds * 30, faults: rounds, retried: rounds, ...demands }
+    }
+  } finally {
+    await replica.kill()
+    await store.kill()
+  }
+}
+
+/** Resolves when deliveries have been refused, so that the state has been noticed. */
+async function refusals(load: Load, more = 5): Promise<void> {
+  const before = load.ledger.answers.get('503') ?? 0
+  await until('refusals', async () => (load.ledger.answers.get('503') ?? 0) >= before + more, 60_000)
+}
+
+const stopped = (setting: Setting) => {
+  const longest = setting.full ? 30 : 6
+  const durations = setting.full ? [1, 2, 3, 5, 8, 13, 21, longest] : [1, 3, longest]
+  return inState(setting, {
+    rounds: durations.length,
+    demands: { duplicates: 1 },
+    round: async (store, load, n) => {
+      load.fault(`SIGSTOP of Redis for ${durations[n]} s`)
+      store.pause()
+      await sleep((durations[n] ?? 1) * 1000)
+      store.resume()
+    }
+  })
+}
+
+const outOfMemory = (setting: Setting) =>
+  inState(setting, {
+    rounds: setting.full ? 30 : 3,
+    round: async (store, load) => {
+      load.fault('out of memory')
+      await store.client().config('SET', 'maxmemory', '1mb')
+      await refusals(load)
+      await store.client().config('SET', 'maxmemory', '0')
+    }
+  })
+
+const readOnly = (setting: Setting) =>
+  inState(setting, {
+    rounds: setting.full ? 30 : 3,
+    round: async (store, load) => {
+      load.fault('read-only replica')
+      await store.client().replicaof('127.0.0.1', await freePort())
+      await refusals(load)
+      await store.client().replicaof('NO', 'ONE')
+    }
+  })
+
+const scriptsFlushed = (setting: Setting) =>
+  inState(setting, {
+    rounds: setting.full ? 200 : 20,
+    demands: { retried: 0, unavailable: false },
+    round: async (store, load) => {
+      load.fault('SCRIPT FLUSH')
+      await store.client().script('FLUSH')
+    }
+  })
+
+const wiped = (setting: Setting) =>
+  inState(setting, {
+    rounds: setting.full ? 50 : 5,
+    demands: { retried: 0 },
+    round: async (store, load) => {
+      load.fault('FLUSHALL')
+      await store.client().flushall()
+      // Whatever was acknowledged up to here may be gone; what is acknowledged from here on may not.
+      load.excuse({ fromMs: 0, toMs: performance.now() })
+    }
+  })
+
+/** An id is known in whatever generation it was remembered, until the window has passed. */
+const generations = (setting: Setting) => {
+  const windowSeconds = 12
+  return inState(setting, {
+    rounds: setting.full ? 12 : 3,
+    demands: { retried: 0, unavailable: false },
+    env: { DEDUPE_WINDOW_SECONDS: String(windowSeconds), CIO_SIGNATURE_TOLERANCE_SECONDS: '10' },
+    // About 40 events a second and sender at most: a replay is never older than the window.
+    load: { replayShare: 0.3, replayDepth: 200, gapMs: 25, senders: 4 },
+    round: async (store, load) => {
+      const before = await store.client().get('cio:dedupe:{0}:generations')
+      await until(
+        'another generation',
+        async () => (await store.client().get('cio:dedupe:{0}:generations')) !== before,
+        60_000
+      )
+      load.fault('another generation')
+    }
+  })
+}
+
+export const states: readonly Scenario[] = [
+  { name: 'redis-stopped', about: 'SIGSTOP of Redis for 1 to 30 s', run: stopped },
+  { name: 'out-of-memory', about: 'Redis is out of memory (maxmemory)', run: outOfMemory },
+  { name: 'read-only', about: 'Redis becomes a replica that takes no writes', run: readOnly },
+  { name: 'scripts-flushed', about: 'Redis forgets its scripts: nobody notices', run: scriptsFlushed },
+  {
+    name: 'data-wiped',
+    about: 'FLUSHALL: what was kept is gone, and what comes afterwards is kept once',
+    run: wiped
+  },
+  {
+    name: 'generations',
+    about: 'ids are sent again while generations of what is remembered come and go, window 12 s',
+    run: generations
+  }
+]

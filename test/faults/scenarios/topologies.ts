@@ -1,0 +1,182 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Cluster, Redis } from 'ioredis'
+import { startCluster } from '../../helpers/cluster.ts'
+import { startRedis, type TestRedis } from '../../helpers/redis.ts'
+import { until } from '../../helpers/server.ts'
+import { createReplica } from '../replica.ts'
+import { startReplicatedCluster } from '../replicated-cluster.ts'
+import { LOOKING, runUnderLoad } from '../run-under-load.ts'
+import type { Outcome, Scenario, Setting } from '../scenario.ts'
+import { MASTER, startSentinelSet } from '../sentinels.ts'
+import { moveSlot } from '../slots.ts'
+
+/** The master is killed, a replica is promoted, the old master comes back as a replica. */
+async function failover(setting: Setting): Promise<Outcome> {
+  const rounds = setting.full ? 10 : 2
+  const set = await startSentinelSet()
+  const replica = await createReplica(
+    { REDIS_SENTINELS: set.sentinels.join(','), DURABILITY: 'replicated:1' },
+    setting.main
+  )
+  try {
+    await replica.start()
+    await until('readiness', () => replica.isReady(), 60_000)
+    const target = {
+      port: () => replica.port,
+      replicas: [replica],
+      partitions: 1,
+      connect: () => {
+        const nodes = set.sentinels.map(address => ({
+          host: '127.0.0.1',
+          port: Number(address.split(':')[1])
+        }))
+        const client = new Redis({ sentinels: nodes, name: MASTER, ...LOOKING })
+        client.on('error', () => {})
+        return client
+      }
+    }
+    const observed = await runUnderLoad(target, { random: setting.random }, async load => {
+      for (let n = 0; n < rounds; n++) {
+        await load.acknowledged(60)
+        await sleep(setting.random.between(0, 200))
+        const by = n % 2 === 0 ? 'SIGKILL' : 'SIGSTOP'
+        load.fault(`${by} of the master, replica promoted`)
+        await set.failOver(by)
+      }
+    })
+    return { observed, demands: { acknowledged: rounds * 60, faults: rounds, retried: rounds } }
+  } finally {
+    await replica.kill()
+    await set.stop()
+  }
+}
+
+const PARTITIONS = 6
+
+/** Of three masters one is killed and comes back; then slots move while deliveries come. */
+async function clusterTrouble(setting: Setting): Promise<Outcome> {
+  const rounds = setting.full ? 10 : 2
+  const persistence = { appendonly: 'yes', appendfsync: 'always' }
+  const cluster = await startCluster(3)
+  const nodes: TestRedis[] = [...cluster.nodes]
+  for (const node of nodes)
+    for (const [name, value] of Object.entries(persistence)) await node.client.config('SET', name, value)
+  for (const node of nodes) await node.client.config('REWRITE').catch(() => {})
+  const addresses = nodes.map(node => `127.0.0.1:${node.port}`).join(',')
+  const replica = await createReplica(
+    { REDIS_CLUSTER_NODES: addresses, DURABILITY: 'fsync', PARTITIONS: String(PARTITIONS) },
+    setting.main
+  )
+  try {
+    await replica.start()
+    await until('readiness', () => replica.isReady(), 60_000)
+    const target = {
+      port: () => replica.port,
+      replicas: [replica],
+      partitions: PARTITIONS,
+      connect: () => connectToCluster(nodes.map(({ port }) => port))
+    }
+    const observed = await runUnderLoad(target, { random: setting.random }, async load => {
+      for (let n = 0; n < rounds; n++) {
+        await load.acknowledged(60)
+        load.fault('cluster node killed')
+        const index = setting.random.whole(0, nodes.length)
+        const lost = nodes[index] as TestRedis
+        await killed(lost)
+        await sleep(setting.random.between(0, 4000))
+        const settings = {
+          ...persistence,
+          'cluster-enabled': 'yes',
+          'cluster-node-timeout': '2000',
+          'cluster-port': await busPort(nodes, lost)
+        }
+        nodes[index] = await startRedis(settings, { port: lost.port, folder: lost.folder })
+        await load.acknowledged(60)
+        const partition = setting.random.whole(0, PARTITIONS)
+        load.fault('slot moved')
+        await moveSlot(nodes, `cio:events:{${partition}}`, setting.random)
+      }
+    })
+    return { observed, demands: { acknowledged: rounds * 120, faults: rounds * 2, retried: rounds } }
+  } finally {
+    await replica.kill()
+    await Promise.all(nodes.map(node => node.stop('SIGKILL')))
+  }
+}
+
+/** Its folder stays: it comes back with what it kept. */
+async function killed({ process, client }: TestRedis): Promise<void> {
+  client.disconnect()
+  process.kill('SIGKILL')
+  await until('its end', async () => process.signalCode !== null)
+}
+
+/** A node has to come back with the bus port the others know. */
+async function busPort(nodes: readonly TestRedis[], lost: TestRedis): Promise<string> {
+  const witness = nodes.find(node => node !== lost)
+  const view = String(await witness?.client.cluster('NODES'))
+  const [, port = '0'] = new RegExp(`127\\.0\\.0\\.1:${lost.port}@(\\d+)`).exec(view) ?? []
+  return port
+}
+
+/** Three masters, each with a replica: a master is killed, its replica takes its slots. */
+async function clusterFailover(setting: Setting): Promise<Outcome> {
+  const rounds = setting.full ? 8 : 1
+  const set = await startReplicatedCluster()
+  const replica = await createReplica(
+    {
+      REDIS_CLUSTER_NODES: set.addresses.join(','),
+      DURABILITY: 'replicated:1',
+      PARTITIONS: String(PARTITIONS)
+    },
+    setting.main
+  )
+  try {
+    await replica.start()
+    await until('readiness', () => replica.isReady(), 60_000)
+    const target = {
+      port: () => replica.port,
+      replicas: [replica],
+      partitions: PARTITIONS,
+      connect: () => connectToCluster(set.ports)
+    }
+    const observed = await runUnderLoad(target, { random: setting.random }, async load => {
+      for (let n = 0; n < rounds; n++) {
+        await load.acknowledged(60)
+        const partition = setting.random.whole(0, PARTITIONS)
+        load.fault('cluster master killed, replica promoted')
+        await set.killMasterOf(`cio:events:{${partition}}`)
+      }
+    })
+    return { observed, demands: { acknowledged: rounds * 60, faults: rounds, retried: rounds } }
+  } finally {
+    await replica.kill()
+    await set.stop()
+  }
+}
+
+function connectToCluster(ports: readonly number[]): Cluster {
+  const seeds = ports.map(port => ({ host: '127.0.0.1', port }))
+  const client = new Cluster(seeds, { redisOptions: LOOKING, clusterRetryStrategy: () => 100 })
+  client.on('error', () => {})
+  return client
+}
+
+export const topologies: readonly Scenario[] = [
+  {
+    name: 'sentinel-failover',
+    about:
+      'the master behind Sentinel is killed, or stopped and comes back, and a replica promoted, DURABILITY=replicated:1',
+    run: failover
+  },
+  {
+    name: 'cluster',
+    about: 'a Cluster node is killed and comes back, and slots move under load, DURABILITY=fsync',
+    run: clusterTrouble
+  },
+  {
+    name: 'cluster-failover',
+    about: 'a Cluster master is killed and its replica promoted, DURABILITY=replicated:1',
+    run: clusterFailover
+  }
+]

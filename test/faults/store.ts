@@ -1,0 +1,51 @@
+import type { Redis } from 'ioredis'
+import { startRedis, type TestRedis } from '../helpers/redis.ts'
+import { freePort, temporaryFolder, until } from '../helpers/server.ts'
+
+/** A Redis that can be killed, stopped and started again with what it kept, always on the same port. */
+export interface Store {
+  readonly port: number
+  readonly folder: string
+  /** A client for this run of the server; it goes with it. */
+  client(): Redis
+  start(): Promise<void>
+  kill(): Promise<void>
+  /** Resolves when it is gone, which only its own doing can bring about. */
+  gone(): Promise<void>
+  pause(): void
+  resume(): void
+}
+
+export type Fsync = 'always' | 'everysec'
+
+const GONE_MS = 30_000
+
+export async function startStore(
+  fsync: Fsync,
+  options: { readonly folder?: string; readonly settings?: Readonly<Record<string, string>> } = {}
+): Promise<Store> {
+  const port = await freePort()
+  const folder = options.folder ?? temporaryFolder()
+  const settings = { appendonly: 'yes', appendfsync: fsync, ...options.settings }
+  let server: TestRedis = await startRedis(settings, { port, folder })
+  return {
+    port,
+    folder,
+    client: () => server.client,
+    start: async () => {
+      server = await startRedis(settings, { port, folder })
+    },
+    kill: () => server.stop('SIGKILL'),
+    gone: async () => {
+      const { process } = server
+      await until(
+        'Redis ending',
+        async () => process.exitCode !== null || process.signalCode !== null,
+        GONE_MS
+      )
+      await server.stop('SIGKILL')
+    },
+    pause: () => void server.process.kill('SIGSTOP'),
+    resume: () => void server.process.kill('SIGCONT')
+  }
+}
