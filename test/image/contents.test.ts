@@ -52,7 +52,7 @@ t.test('the image says how it is run, stopped and asked', async t => {
   const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(1)
   t.comment(`${mib(Size)} MiB, of which the base image ${mib(base)} and ours ${mib(Size - base)}`)
   // The clients of AWS, NATS, RabbitMQ and BullMQ are most of it.
-  t.ok(Size - base < 64 * 2 ** 20, 'ours is less than 64 MiB')
+  t.ok(Size - base < 24 * 2 ** 20, 'ours is less than 24 MiB')
 })
 
 t.test('the image holds the production dependencies and the compiled service, and nothing else', async t => {
