@@ -7,8 +7,7 @@ COPY package.json package-lock.json ./
 # Types, source maps, and the documents and tests that packages bring along: a third of the size, never loaded.
 # Licences stay. The modes are set because a checkout made under a strict umask is readable by its owner only.
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
- && find node_modules -type f \( -name '*.ts' -o -name '*.cts' -o -name '*.mts' -o -name '*.map' -o -name '*.tsbuildinfo' \
-    -o -name '*.test.js' -o -name '*.md' \) \
+ && find node_modules -type f \( -name '*.ts' -o -name '*.cts' -o -name '*.mts' -o -name '*.map' -o -name '*.test.js' -o -name '*.tsbuildinfo' -o -name '*.md' \) \
     ! -iname '*licen[cs]e*' -delete \
  && find node_modules -regextype posix-extended -type d \
     -regex '(.*/)?node_modules/(@[^/]+/)?[^@/][^/]*/(test|tests|docs|examples|benchmarks?|\.github)' -prune -exec rm -r {} + \

@@ -26,7 +26,10 @@ const PATIENCE_MS = 60_000
  */
 export async function startSentinelSet(): Promise<SentinelSet> {
   let master: TestRedis = await startRedis(settings, { folder: temporaryFolder() })
-  let replica: TestRedis = await startRedis({ ...settings, replicaof: `127.0.0.1 ${master.port}` })
+  let replica: TestRedis = await startRedis(
+    { ...settings, replicaof: `127.0.0.1 ${master.port}` },
+    { folder: temporaryFolder() }
+  )
   await linked(replica)
   const sentinels = await Promise.all(Array.from({ length: 3 }, () => startSentinel(master.port)))
   const agree = (masterPort: number): Promise<boolean> =>

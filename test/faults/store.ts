@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import type { Redis } from 'ioredis'
 import { startRedis, type TestRedis } from '../helpers/redis.ts'
 import { freePort, temporaryFolder, until } from '../helpers/server.ts'
@@ -17,6 +18,25 @@ export interface Store {
 }
 
 export type Fsync = 'always' | 'everysec'
+
+/** How Redis writes, and what the service promises over it. */
+export interface Keeping {
+  readonly fsync: Fsync
+  readonly durability: 'fsync' | 'server'
+  /** Of the usual pace of deliveries, as a share of one. */
+  readonly pace: number
+}
+
+export const always: Keeping = { fsync: 'always', durability: 'fsync', pace: 1 }
+export const everysec: Keeping = { fsync: 'everysec', durability: 'server', pace: 1 }
+/** `everysec` too, but each answer waits until Redis says that it is on disk, up to a second: from Redis 7.2. */
+export const waitAof: Keeping = { fsync: 'everysec', durability: 'fsync', pace: 0.3 }
+
+export function serverHasWaitAof(): boolean {
+  const { stdout } = spawnSync('redis-server', ['--version'], { encoding: 'utf8' })
+  const [, major = 0, minor = 0] = (/v=(\d+)\.(\d+)/.exec(stdout) ?? []).map(Number)
+  return major > 7 || (major === 7 && minor >= 2)
+}
 
 const GONE_MS = 30_000
 

@@ -51,7 +51,7 @@ t.test('the image says how it is run, stopped and asked', async t => {
   const base = (await inspect(BASE)).Size
   const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(1)
   t.comment(`${mib(Size)} MiB, of which the base image ${mib(base)} and ours ${mib(Size - base)}`)
-  // 16 in November 2026, most of it clients of Redis, queues and AWS: more than this has come in by mistake.
+  // The clients of AWS, NATS, RabbitMQ and BullMQ are most of it.
   t.ok(Size - base < 24 * 2 ** 20, 'ours is less than 24 MiB')
 })
 

@@ -5,14 +5,22 @@ import { type Fate, startProxy } from '../proxy.ts'
 import { createReplica, type Replica } from '../replica.ts'
 import { connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
 import type { Outcome, Scenario, Setting } from '../scenario.ts'
-import { type Fsync, type Store, startStore } from '../store.ts'
+import {
+  always,
+  everysec,
+  type Keeping,
+  type Store,
+  serverHasWaitAof,
+  startStore,
+  waitAof
+} from '../store.ts'
 
 const ready = (replica: Replica) => until('readiness', () => replica.isReady(), 60_000)
 
 /** One Redis, one replica, nothing in between; `round` brings one fault and mends it. */
 async function killing(
   setting: Setting,
-  fsync: Fsync,
+  { fsync, durability, pace }: Keeping,
   rounds: number,
   round: (world: { store: Store; replica: Replica; load: Load }) => Promise<void>
 ): Promise<Outcome> {
@@ -20,7 +28,7 @@ async function killing(
   const replica = await createReplica(
     {
       REDIS_URL: `redis://127.0.0.1:${store.port}`,
-      DURABILITY: fsync === 'always' ? 'fsync' : 'server',
+      DURABILITY: durability,
       PARTITIONS: '2'
     },
     setting.main
@@ -36,26 +44,26 @@ async function killing(
     }
     const observed = await runUnderLoad(target, { random: setting.random }, async load => {
       for (let n = 0; n < rounds; n++) {
-        await load.acknowledged(20)
+        await load.acknowledged(20 * pace)
         await sleep(setting.random.between(0, 120))
         await round({ store, replica, load })
       }
     })
-    return { observed, demands: { acknowledged: rounds * 20, faults: rounds, retried: rounds } }
+    return { observed, demands: { acknowledged: rounds * 20 * pace, faults: rounds, retried: rounds } }
   } finally {
     await replica.kill()
     await store.kill()
   }
 }
 
-const redisKilled = (fsync: Fsync) => (setting: Setting) =>
-  killing(setting, fsync, setting.full ? 200 : 10, async ({ store, load }) => {
+const redisKilled = (keeping: Keeping) => (setting: Setting) =>
+  killing(setting, keeping, setting.full ? 200 : 10, async ({ store, load }) => {
     load.fault('SIGKILL of Redis')
     await store.kill()
-    if (fsync === 'everysec') load.excuse(lossOfEverysec(performance.now()))
+    if (keeping.durability === 'server') load.excuse(lossOfEverysec(performance.now()))
     await sleep(setting.random.between(0, 100))
     await store.start()
-  }).then(fsync === 'everysec' ? publishingLoss : outcome => outcome)
+  }).then(keeping.durability === 'server' ? publishingLoss : outcome => outcome)
 
 /** What `everysec` may lose: Redis promises that no more than about two seconds stay unwritten. */
 export const lossOfEverysec = (atMs: number): VoidSpan => ({ fromMs: atMs - 3000, toMs: atMs })
@@ -70,14 +78,14 @@ export function publishingLoss(outcome: Outcome): Outcome {
 }
 
 const serviceKilled = (setting: Setting) =>
-  killing(setting, 'always', setting.full ? 200 : 10, async ({ replica, load }) => {
+  killing(setting, always, setting.full ? 200 : 10, async ({ replica, load }) => {
     load.fault('SIGKILL of the service')
     await replica.kill()
     await replica.start()
   }).then(alsoSeeing('refused', 'broken'))
 
 const bothKilled = (setting: Setting) =>
-  killing(setting, 'always', setting.full ? 50 : 4, async ({ store, replica, load }) => {
+  killing(setting, always, setting.full ? 50 : 4, async ({ store, replica, load }) => {
     load.fault('SIGKILL of both')
     const kills = [() => store.kill(), () => replica.kill()]
     if (setting.random.chance(0.5)) kills.reverse()
@@ -86,7 +94,7 @@ const bothKilled = (setting: Setting) =>
   }).then(alsoSeeing('refused', 'broken'))
 
 const killedWhileDraining = (setting: Setting) =>
-  killing(setting, 'always', setting.full ? 30 : 4, async ({ replica, load }) => {
+  killing(setting, always, setting.full ? 30 : 4, async ({ replica, load }) => {
     load.fault('SIGKILL while draining')
     replica.signal('SIGTERM')
     await sleep(setting.random.between(0, 30))
@@ -188,13 +196,13 @@ export const kills: readonly Scenario[] = [
   {
     name: 'redis-killed',
     about: 'SIGKILL of Redis at random, DURABILITY=fsync with appendfsync always',
-    run: redisKilled('always')
+    run: redisKilled(always)
   },
   {
     name: 'redis-killed-everysec',
     about:
       'SIGKILL of Redis at random, DURABILITY=server with appendfsync everysec: the process dies, the machine does not',
-    run: redisKilled('everysec')
+    run: redisKilled(everysec)
   },
   { name: 'service-killed', about: 'SIGKILL of the service at random, DURABILITY=fsync', run: serviceKilled },
   {
@@ -208,5 +216,14 @@ export const kills: readonly Scenario[] = [
     about:
       'SIGKILL of Redis or of the service exactly before the script, during it, and between it and its answer',
     run: chosenPoints
-  }
+  },
+  ...(serverHasWaitAof()
+    ? [
+        {
+          name: 'redis-killed-waitaof',
+          about: 'SIGKILL of Redis at random, DURABILITY=fsync with appendfsync everysec and WAITAOF',
+          run: redisKilled(waitAof)
+        }
+      ]
+    : [])
 ]
