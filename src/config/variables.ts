@@ -53,6 +53,11 @@ export type Values = {
 
 const filePath = text('the path of a file')
 const addresses = listOf(cidr)
+/** Who trusts everybody lets anybody claim any address; and the HTTP library refuses such a range at the start. */
+const proxies = listOf({
+  allowed: `${cidr.allowed} narrower than /0`,
+  parse: value => (/\/0+$/.test(value) ? undefined : cidr.parse(value))
+})
 const anyOr = <T>(parser: Parser<T>): Parser<'*' | T> => ({
   allowed: `* or ${parser.allowed}`,
   parse: value => (value === '*' ? '*' : parser.parse(value))
@@ -140,7 +145,7 @@ export const variables = {
     '60',
     'How often the provider is asked whether a signing key has changed; files are read every second'
   ),
-  TRUSTED_PROXIES: optional(addresses, 'Proxies whose `x-forwarded-for` is believed; default none'),
+  TRUSTED_PROXIES: optional(proxies, 'Proxies whose `x-forwarded-for` is believed; default none'),
   RATE_LIMIT_MAX: setting(
     wholeNumber(1, 1_000_000),
     '60',

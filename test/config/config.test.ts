@@ -85,6 +85,11 @@ t.test('what stops the start says in one line what to do, and never shows a secr
     ['an address that is none', { ...production, CIO_ALLOWED_IPS: '10.0.0.1,nowhere' }, /^CIO_ALLOWED_IPS=/],
     ['an empty item', { ...production, CIO_ALLOWED_IPS: '10.0.0.1,' }, /^CIO_ALLOWED_IPS=/],
     ['a prefix too long', { ...production, TRUSTED_PROXIES: '10.0.0.0/33' }, /^TRUSTED_PROXIES=/],
+    [
+      'everybody as a proxy',
+      { ...production, TRUSTED_PROXIES: '10.0.0.1,::/0' },
+      /^TRUSTED_PROXIES=10.0.0.1,::\/0 is not/
+    ],
     ['a proxy that is a number', { ...production, TRUSTED_PROXIES: '1' }, /^TRUSTED_PROXIES=1 is not/],
     ['* among others', { ...production, CIO_ALLOWED_IPS: '*,10.0.0.1' }, /^CIO_ALLOWED_IPS=/],
     [
