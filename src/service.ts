@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net'
+import type { FastifyInstance } from 'fastify'
 import type { Registry } from 'prom-client'
 import { buildApp, buildMetricsApp } from './app.ts'
 import type { Config } from './config/config.ts'
@@ -183,8 +184,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 
   // Whoever takes deliveries has said with which keys: a rotation waits for those it knows of.
   await keyUsage.report()
-  await app.listen({ port: config.http.port, host: config.http.host })
-  await metricsApp?.listen({ port: config.metrics.port ?? 0, host: config.http.host })
+  await listen(app, 'PORT', config.http.port, config.http.host)
+  if (metricsApp !== undefined) {
+    await listen(metricsApp, 'METRICS_PORT', config.metrics.port ?? 0, config.http.host)
+  }
   if (options.maintains) retention.start()
   dispatch?.start()
   keys.start()
@@ -210,6 +213,24 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       monitor.stop()
       redis.disconnect()
     }
+  }
+}
+
+/** @throws ConfigError for a port that is taken, or may not be had, and for an address of another machine */
+async function listen(
+  app: FastifyInstance,
+  variable: 'PORT' | 'METRICS_PORT',
+  port: number,
+  host: string
+): Promise<void> {
+  try {
+    await app.listen({ port, host })
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : 'unknown'
+    throw new ConfigError(
+      `${variable}=${port} on HOST=${host} can't be listened on (${code}): give a free port, and an address of this machine`,
+      { cause }
+    )
   }
 }
 

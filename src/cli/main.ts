@@ -35,7 +35,8 @@ async function run([name, ...args]: readonly string[]): Promise<ExitCode | undef
     // An error nobody foresaw is told without what it may carry: Node would print a Redis command's arguments.
     const known = error instanceof ConfigError || error instanceof UsageError
     const told = known ? error.message : `an error nobody foresaw: ${JSON.stringify(describeError(error))}`
-    process.stderr.write(`cio-webhook ${name}: ${told}\n`)
+    // What the command had opened by then must not keep the process: a supervisor would wait for its end.
+    process.stderr.write(`cio-webhook ${name}: ${told}\n`, () => process.exit(EXIT.couldNotRun))
     return EXIT.couldNotRun
   }
 }

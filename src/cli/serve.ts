@@ -63,8 +63,6 @@ async function serve(): Promise<void> {
     else await serveAlone(configured, log, closers, orders)
   } catch (error) {
     await closeAll()
-    // A worker's channel to the primary would keep it alive.
-    process.channel?.unref()
     throw error
   }
 }
