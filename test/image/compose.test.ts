@@ -60,6 +60,8 @@ t.test('a fresh clone: what is signed with the key of the first run is accepted 
   t.equal(await redis('XLEN', 'cio:events:{0}'), '1')
   t.equal((await deliver({ body: first.body, headers: {} })).status, 401, 'unsigned')
   t.equal((await deliver(delivery(firstKey), '203.0.113.7')).status, 403, 'from elsewhere')
+  const forged = `${PUBLISHED}, 203.0.113.7`
+  t.equal((await deliver(delivery(firstKey), forged)).status, 403, 'from elsewhere, whatever is claimed')
 })
 
 t.test('a fresh clone: Redis is reached by the service alone, and keeps what it is given', async t => {
