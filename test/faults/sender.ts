@@ -10,6 +10,8 @@ export interface Sender {
   readonly finished: Promise<void>
   /** Sends no further event, and resolves when the one under way is acknowledged. */
   stop(): Promise<void>
+  /** Gives up, which Customer.io does after 7 days: the run has failed. */
+  abandon(): void
 }
 
 export interface SenderOptions {
@@ -47,6 +49,7 @@ export function startSender(options: SenderOptions): Sender {
   const recent: SentEvent[] = []
   let sequence = 0
   let stopped = false
+  let abandoned = false
   const finished = run()
 
   return {
@@ -54,6 +57,10 @@ export function startSender(options: SenderOptions): Sender {
     stop: async () => {
       stopped = true
       await finished
+    },
+    abandon: () => {
+      stopped = true
+      abandoned = true
     }
   }
 
@@ -82,7 +89,7 @@ export function startSender(options: SenderOptions): Sender {
 
   async function untilAcknowledged(event: SentEvent): Promise<void> {
     let backoffMs = FIRST_BACKOFF_MS
-    for (let attempt = 1; ; attempt++) {
+    for (let attempt = 1; !abandoned; attempt++) {
       event.attempts++
       ledger.deliveries++
       if (attempt > 1) ledger.retried++
