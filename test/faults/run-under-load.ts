@@ -139,7 +139,7 @@ export const LOOKING = {
   retryStrategy: () => 100,
   commandTimeout: 10_000,
   autoResendUnfulfilledCommands: false,
-  maxRetriesPerRequest: 20
+  maxRetriesPerRequest: 0
 } as const
 
 async function within<T>(what: string, work: Promise<T>): Promise<T> {
