@@ -99,19 +99,21 @@ export function startSender(options: SenderOptions): Sender {
       count(ledger.answers, String(answer.status))
       if (typeof answer.status === 'number') {
         ledger.slowestAnswerMs = Math.max(ledger.slowestAnswerMs, nowMs - startedMs)
-        if (answer.status >= 200 && answer.status < 300) return acknowledge(event, answer, attempt, nowMs)
+        if (answer.status >= 200 && answer.status < 300) return acknowledge(event, answer, attempt, startedMs)
       }
       await sleep(backoffMs)
       backoffMs = Math.min(backoffMs * 2, LONGEST_BACKOFF_MS)
     }
   }
 
-  function acknowledge(event: SentEvent, answer: Answer, attempt: number, nowMs: number): void {
+  function acknowledge(event: SentEvent, answer: Answer, attempt: number, startedMs: number): void {
+    const nowMs = performance.now()
     if (attempt > 1 && answer.body.includes('"duplicate"')) ledger.duplicates++
     ledger.longestOutageMs = Math.max(ledger.longestOutageMs, nowMs - ledger.lastAcknowledgedMs)
     ledger.lastAcknowledgedMs = nowMs
     if (event.acknowledgedAtMs !== undefined) return
     event.acknowledgedAtMs = nowMs
+    event.deliveredAtMs = startedMs
     ledger.acknowledged++
   }
 
