@@ -1,7 +1,7 @@
 import type { RedisClient } from '../../src/redis/connect.ts'
 import { fingerprintOf, type Ledger } from './ledger.ts'
 
-/** Acknowledged in here, an event may be gone: data was wiped, or a disk lost what it had not written. */
+/** Delivered from here on up to there, an event may be gone: data was wiped, or a disk lost what it had not written. */
 export interface VoidSpan {
   readonly fromMs: number
   readonly toMs: number
@@ -86,11 +86,11 @@ export function judge(
 
   let obligations = 0
   let oldestLostMs = 0
-  for (const { id, acknowledgedAtMs } of ledger.events.values()) {
+  for (const { id, acknowledgedAtMs, deliveredAtMs } of ledger.events.values()) {
     if (acknowledgedAtMs === undefined) continue
     obligations++
     if (times.has(id)) continue
-    const excuse = voids.find(({ fromMs, toMs }) => acknowledgedAtMs >= fromMs && acknowledgedAtMs <= toMs)
+    const excuse = voids.find(({ fromMs, toMs }) => deliveredAtMs >= fromMs && deliveredAtMs <= toMs)
     note('lost', id)
     if (excuse === undefined) note('lostUnexcused', id)
     else oldestLostMs = Math.max(oldestLostMs, excuse.toMs - acknowledgedAtMs)

@@ -15,6 +15,8 @@ export interface SentEvent {
   attempts: number
   /** When it was first answered with 2xx, by `performance.now()`: from then on it is an obligation. */
   acknowledgedAtMs: number | undefined
+  /** When the delivery that was answered so began: at some time between the two it was kept. */
+  deliveredAtMs: number
   /** Sent again after it was acknowledged. */
   replayed: boolean
 }
@@ -94,6 +96,7 @@ export function newEvent(sender: string, sequence: number, random: Random): Sent
     fingerprint,
     attempts: 0,
     acknowledgedAtMs: undefined,
+    deliveredAtMs: 0,
     replayed: false
   }
 }

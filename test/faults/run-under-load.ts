@@ -88,19 +88,20 @@ export async function runUnderLoad(
       await until(`${events} further events`, async () => ledger.acknowledged >= wanted, PATIENCE_MS)
     }
   }
+  let fresh: Sender[] = []
   let broke: string | undefined
   let entries: LogEntryText[] = []
   try {
     await load.acknowledged(senders)
     await act(load)
     await within('every sender finishing', Promise.all(running.map(sender => sender.stop())))
-    const fresh = running.map((_, number) => start('fresh', number, FRESH_EVENTS))
+    fresh = running.map((_, number) => start('fresh', number, FRESH_EVENTS))
     await within('new events', Promise.all(fresh.map(({ finished }) => finished)))
     await reader.caughtUp()
     entries = await readAll(target, streams)
   } catch (error) {
     broke = error instanceof Error ? error.message : String(error)
-    for (const sender of running) void sender.stop()
+    for (const sender of [...running, ...fresh]) sender.abandon()
     // What can be read is judged all the same.
     entries = await readAll(target, streams).catch(() => [])
   }
@@ -138,7 +139,7 @@ export const LOOKING = {
   retryStrategy: () => 100,
   commandTimeout: 10_000,
   autoResendUnfulfilledCommands: false,
-  maxRetriesPerRequest: 20
+  maxRetriesPerRequest: 0
 } as const
 
 async function within<T>(what: string, work: Promise<T>): Promise<T> {

@@ -10,6 +10,8 @@ export interface Sender {
   readonly finished: Promise<void>
   /** Sends no further event, and resolves when the one under way is acknowledged. */
   stop(): Promise<void>
+  /** Gives up, which Customer.io does after 7 days: the run has failed. */
+  abandon(): void
 }
 
 export interface SenderOptions {
@@ -47,6 +49,7 @@ export function startSender(options: SenderOptions): Sender {
   const recent: SentEvent[] = []
   let sequence = 0
   let stopped = false
+  let abandoned = false
   const finished = run()
 
   return {
@@ -54,6 +57,10 @@ export function startSender(options: SenderOptions): Sender {
     stop: async () => {
       stopped = true
       await finished
+    },
+    abandon: () => {
+      stopped = true
+      abandoned = true
     }
   }
 
@@ -82,7 +89,7 @@ export function startSender(options: SenderOptions): Sender {
 
   async function untilAcknowledged(event: SentEvent): Promise<void> {
     let backoffMs = FIRST_BACKOFF_MS
-    for (let attempt = 1; ; attempt++) {
+    for (let attempt = 1; !abandoned; attempt++) {
       event.attempts++
       ledger.deliveries++
       if (attempt > 1) ledger.retried++
@@ -92,19 +99,21 @@ export function startSender(options: SenderOptions): Sender {
       count(ledger.answers, String(answer.status))
       if (typeof answer.status === 'number') {
         ledger.slowestAnswerMs = Math.max(ledger.slowestAnswerMs, nowMs - startedMs)
-        if (answer.status >= 200 && answer.status < 300) return acknowledge(event, answer, attempt, nowMs)
+        if (answer.status >= 200 && answer.status < 300) return acknowledge(event, answer, attempt, startedMs)
       }
       await sleep(backoffMs)
       backoffMs = Math.min(backoffMs * 2, LONGEST_BACKOFF_MS)
     }
   }
 
-  function acknowledge(event: SentEvent, answer: Answer, attempt: number, nowMs: number): void {
+  function acknowledge(event: SentEvent, answer: Answer, attempt: number, startedMs: number): void {
+    const nowMs = performance.now()
     if (attempt > 1 && answer.body.includes('"duplicate"')) ledger.duplicates++
     ledger.longestOutageMs = Math.max(ledger.longestOutageMs, nowMs - ledger.lastAcknowledgedMs)
     ledger.lastAcknowledgedMs = nowMs
     if (event.acknowledgedAtMs !== undefined) return
     event.acknowledgedAtMs = nowMs
+    event.deliveredAtMs = startedMs
     ledger.acknowledged++
   }
 

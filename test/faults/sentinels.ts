@@ -37,7 +37,7 @@ export async function startSentinelSet(): Promise<SentinelSet> {
       'the sentinels agreeing',
       async () => {
         const views = await Promise.all(
-          sentinels.map(({ client }) => client.call('SENTINEL', 'MASTER', MASTER))
+          sentinels.map(({ client }) => client.call('SENTINEL', 'MASTER', MASTER).catch(() => []))
         )
         return views.every(view => {
           const fields = view as string[]
@@ -64,7 +64,8 @@ export async function startSentinelSet(): Promise<SentinelSet> {
       else old.process.kill(by)
       await until(
         'the promotion',
-        async () => /role:master/.test(await replica.client.info('replication')),
+        // Sentinel ends the connections of whom it promotes.
+        async () => /role:master/.test(await replica.client.info('replication').catch(() => '')),
         PATIENCE_MS
       )
       master = replica

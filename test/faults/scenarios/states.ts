@@ -110,7 +110,7 @@ const wiped = (setting: Setting) =>
     round: async (store, load) => {
       load.fault('FLUSHALL')
       await store.client().flushall()
-      // Whatever was acknowledged up to here may be gone; what is acknowledged from here on may not.
+      // What was on its way up to here may be gone; what is delivered from here on may not.
       load.excuse({ fromMs: 0, toMs: performance.now() })
     }
   })

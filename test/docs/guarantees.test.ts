@@ -1,0 +1,38 @@
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { breaches } from '../faults/broken.ts'
+import { judge } from '../faults/judge.ts'
+import { createLedger } from '../faults/ledger.ts'
+import { checksOf } from '../faults/scenario.ts'
+import { scenarios } from '../faults/scenarios/all.ts'
+
+const page = readFileSync(new URL('../../../docs/guarantees.md', import.meta.url), 'utf8')
+
+t.test('every fault that is played stands on the page of guarantees', async t => {
+  const missing = scenarios.map(({ name }) => name).filter(name => !page.includes(`\`${name}\``))
+  t.same(missing, [])
+})
+
+t.test('a law broken on purpose is looked for by a scenario there is, in a check there is', async t => {
+  const observed = {
+    ledger: createLedger(),
+    verdict: judge(createLedger(), [], new Set(), []),
+    faults: new Map(),
+    misdeeds: [],
+    seconds: 0,
+    broke: undefined
+  }
+  const checks = checksOf({ observed, demands: { acknowledged: 0, faults: 0, retried: 0 } })
+  // That nothing is sent again is a check of the scenarios on the wire alone.
+  const names = [
+    ...checks.map(({ name }) => name),
+    'the service sent nothing to Redis again of its own accord'
+  ]
+  for (const { name, scenario, caughtBy } of breaches) {
+    t.ok(
+      scenarios.some(one => one.name === scenario),
+      `${name}: ${scenario}`
+    )
+    t.ok(names.includes(caughtBy), `${name}: ${caughtBy}`)
+  }
+})
