@@ -55,7 +55,7 @@ const entryOf = (number: number) =>
     stream: 'events',
     id: String(number),
     type: 'io.customer.email.opened',
-    digest: hash('sha256', `default\0remembered-${number}`, 'buffer'),
+    digest: hash('sha256', `default\0remembered-${number}`, 'hex'),
     partitionKey: '',
     event: '{}',
     parked: undefined,

@@ -5,6 +5,7 @@ import { type ReceiverDependencies, receiver, refuseError, WEBHOOK_PATH } from '
 
 export interface AppDependencies extends ReceiverDependencies {
   readonly health: () => Health
+  readonly isDraining: () => boolean
   /** `undefined` where `/metrics` has a port of its own. */
   readonly metricsRoute: MetricsRoute | undefined
 }
@@ -20,7 +21,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   const app = createHttp(dependencies.config.admission.trustedProxies)
   app.addHook('onRequest', (_request, reply, done) => {
     // A load balancer must not keep a connection that we are about to end.
-    if (dependencies.health().draining) reply.header('connection', 'close')
+    if (dependencies.isDraining()) reply.header('connection', 'close')
     done()
   })
   healthRoutes(app, dependencies.health)

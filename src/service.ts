@@ -178,6 +178,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     log,
     now: Date.now,
     health,
+    isDraining: () => draining,
     metricsRoute: config.metrics.port === undefined ? metricsRoute : undefined
   })
   const metricsApp = config.metrics.port === undefined ? undefined : buildMetricsApp(metricsRoute)

@@ -6,8 +6,8 @@ import { loadScript, runScript } from '../redis/script.ts'
 import {
   afterFull,
   bucketKeys,
-  DIGEST_BYTES,
   FULL_BUCKET,
+  fieldOf,
   formatGenerations,
   type Generations,
   parseGenerations,
@@ -72,10 +72,11 @@ export function createEventLog(options: EventLogOptions): EventLog {
     createLane(partitionKeys(options.keyPrefix, partition), options)
   )
   return {
-    append: async entry => {
-      if (!options.isRedisUp()) throw new UnavailableError('redis_down')
+    append: entry => {
       const lane = lanes[partitionOf(entry.partitionKey, lanes.length)]
-      if (lane === undefined) throw new RangeError('no such partition')
+      if (lane === undefined || !options.isRedisUp()) {
+        return Promise.reject(new UnavailableError('redis_down'))
+      }
       return lane(entry)
     }
   }
@@ -178,7 +179,7 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
     for (const entry of entries) {
       scriptKeys.push(...bucketKeys(keys, generations, entry.digest))
       const stream = entry.stream === 'events' ? 2 : 3
-      args.push(entry.digest.subarray(0, DIGEST_BYTES), stream, entry.type, entry.event)
+      args.push(fieldOf(entry.digest), stream, entry.type, entry.event)
     }
     const connection = durable === undefined ? redis : await durable.connection()
     return (await runScript(connection, appendScript, scriptKeys, args)) as unknown[]

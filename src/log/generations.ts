@@ -23,9 +23,9 @@ export interface Generation {
 /** Newest first. Its text is what every call to append.lua proves it knows. */
 export type Generations = readonly Generation[]
 
-/** What is read off a digest: 12 bytes name the event, the next 4 choose its bucket. */
-export const DIGEST_BYTES = 12
-const BUCKET_OFFSET = DIGEST_BYTES
+/** What is read off a digest, which is hex: 12 bytes name the event, the next 4 choose its bucket. */
+const NAME_DIGITS = 24
+const BUCKET_DIGITS = 8
 
 /** 256 buckets hold about 20,000 events and cost nothing while they are empty. */
 const FIRST_BUCKETS = 256
@@ -61,9 +61,12 @@ export function parseGenerations(text: string): Generations {
     })
 }
 
+/** The field by which a digest is remembered in its hash. */
+export const fieldOf = (digest: string): Buffer => Buffer.from(digest.slice(0, NAME_DIGITS), 'hex')
+
 /** The hashes in which a digest is, or would be, remembered: one a generation, newest first. */
-export function bucketKeys(keys: PartitionKeys, generations: Generations, digest: Buffer): string[] {
-  const hash = digest.readUInt32BE(BUCKET_OFFSET)
+export function bucketKeys(keys: PartitionKeys, generations: Generations, digest: string): string[] {
+  const hash = Number.parseInt(digest.slice(NAME_DIGITS, NAME_DIGITS + BUCKET_DIGITS), 16)
   return generations.map(({ number, buckets }) => bucketKey(keys, number, hash % buckets))
 }
 

@@ -17,8 +17,8 @@ export interface LogEntry {
   readonly id: string
   /** CloudEvents type. */
   readonly type: string
-  /** What the event is remembered by: SHA-256 of the source and the event id as received. */
-  readonly digest: Buffer
+  /** What the event is remembered by: SHA-256 of the source and the event id as received, in hex. */
+  readonly digest: string
   /** Entries with the same one stay in order. */
   readonly partitionKey: string
   /** The CloudEvent, as JSON text. */
@@ -67,19 +67,22 @@ function eventEntry(
   received: Received,
   sanitizer: Sanitizer
 ): LogEntry {
-  const identity = identify(eventId(payload, received, body), received.source, sanitizer)
+  const named = eventId(payload, received, body)
+  const digest = digestOf(named, received.source)
+  const id = shownId(named, digest, sanitizer)
   const clean = sanitizer.value(payload)
   const type = eventType(payload)
   const subject = subjectOf(clean)
   const happenedAtMs = millisecondsOf(payload['timestamp'])
   return {
-    ...identity,
+    id,
+    digest,
     stream: 'events',
     type,
     parked: undefined,
-    partitionKey: subject ?? identity.id,
+    partitionKey: subject ?? id,
     happenedAtMs,
-    event: cloudEvent(identity.id, type, received, subject, happenedAtMs, JSON.stringify(clean))
+    event: cloudEvent(id, type, received, subject, happenedAtMs, JSON.stringify(clean))
   }
 }
 
@@ -89,18 +92,19 @@ function parkedEntry(
   received: Received,
   sanitizer: Sanitizer
 ): LogEntry {
-  const identity = identify(bodyId(received, body), received.source, sanitizer)
+  const id = bodyId(received, body)
   const type = 'io.customer.parked'
   const text = sanitizer.text(body.toString('utf8', 0, MAX_PARKED_BYTES))
   const data = JSON.stringify({ reason, text, bytes: body.length, truncated: body.length > MAX_PARKED_BYTES })
   return {
-    ...identity,
+    id,
+    digest: digestOf(id, received.source),
     stream: 'parked',
     type,
     parked: reason,
-    partitionKey: identity.id,
+    partitionKey: id,
     happenedAtMs: undefined,
-    event: cloudEvent(identity.id, type, received, undefined, undefined, data)
+    event: cloudEvent(id, type, received, undefined, undefined, data)
   }
 }
 
@@ -128,7 +132,8 @@ function isJson(text: string): boolean {
 
 function isDeeperThan(limit: number, value: object): boolean {
   if (limit === 0) return true
-  for (const child of Object.values(value)) {
+  for (const key in value) {
+    const child = (value as JsonObject)[key]
     if (typeof child === 'object' && child !== null && isDeeperThan(limit - 1, child)) return true
   }
   return false
@@ -153,12 +158,11 @@ function bodyId({ source, timestamp }: Received, body: VerifiedBody): string {
   return createHash('sha256').update(`${source.name}\0${timestamp}\0`).update(body).digest('hex')
 }
 
+const digestOf = (id: string, source: Source): string => hash('sha256', `${source.name}\0${id}`, 'hex')
+
 /** An id that is itself personal, such as an address, is remembered as it is and shown as its digest. */
-function identify(id: string, source: Source, sanitizer: Sanitizer): { id: string; digest: Buffer } {
-  const named = `${source.name}\0${id}`
-  const digest = hash('sha256', named, 'buffer')
-  return { id: sanitizer.token(id) === id ? id : digest.toString('hex'), digest }
-}
+const shownId = (id: string, digest: string, sanitizer: Sanitizer): string =>
+  sanitizer.token(id) === id ? id : digest
 
 function subjectOf(clean: unknown): string | undefined {
   const customerId = valueAt(clean, '/data/customer_id') ?? valueAt(clean, '/data/identifiers/id')

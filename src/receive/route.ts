@@ -56,14 +56,7 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
   app.decorateRequest('delivery', undefined)
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
 
-  await app.register(underPressure, {
-    maxEventLoopDelay: OVERLOADED_LOOP_DELAY_MS,
-    pressureHandler: (request, reply) => {
-      const delivery = begin(request)
-      if (delivery !== undefined) delivery.reason = 'overloaded'
-      refuseDelivery(reply, 'CIO_UNAVAILABLE', RETRY_AFTER_SECONDS)
-    }
-  })
+  const isOverloaded = await watchLoad(app)
   await app.register(rateLimit, { global: false, max: maxFailures, timeWindow: windowMs })
   const failures = app.createRateLimit()
 
@@ -80,19 +73,33 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
   app.post(`${WEBHOOK_PATH}/:source`, options, receive)
 
   /** What can be told from the connection alone: is the source known, the address allowed, the caller no pest? */
-  async function admit(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
+  function admit(request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void {
     // Whatever the sender calls it, a body is bytes until it is verified.
     request.raw.headers['content-type'] = 'application/octet-stream'
     const delivery = begin(request)
-    if (delivery === undefined) return refuse(reply, 'CIO_NOT_FOUND')
-    deadline.start(reply)
-    if (delivery.forbidden && policy === 'enforce' && !admission.listed(delivery.address)) {
-      const attempts = await failures(request, { increment: false })
-      if (!attempts.isAllowed && attempts.isExceeded) {
-        return refuseDelivery(reply, 'CIO_RATE_LIMITED', attempts.ttlInSeconds)
-      }
+    if (delivery === undefined) {
+      refuse(reply, 'CIO_NOT_FOUND')
+      return
     }
-    return undefined
+    if (isOverloaded()) {
+      delivery.reason = 'overloaded'
+      refuseDelivery(reply, 'CIO_UNAVAILABLE', RETRY_AFTER_SECONDS)
+      return
+    }
+    deadline.start(reply)
+    const mayBePest = delivery.forbidden && policy === 'enforce' && !admission.listed(delivery.address)
+    if (mayBePest) admitUnlessLimited(request, reply, done).catch(done)
+    else done()
+  }
+
+  async function admitUnlessLimited(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    done: () => void
+  ): Promise<void> {
+    const attempts = await failures(request, { increment: false })
+    if (attempts.isAllowed || !attempts.isExceeded) done()
+    else refuseDelivery(reply, 'CIO_RATE_LIMITED', attempts.ttlInSeconds)
   }
 
   async function receive(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -184,6 +191,21 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
     }
     done()
   }
+}
+
+/**
+ * The plugin's own hook looks up the route of each request, which costs more than all the rest of it. So it gets a
+ * corner without routes, and is asked instead.
+ *
+ * @returns is the event loop too far behind to answer new deliveries in time?
+ */
+async function watchLoad(app: FastifyInstance): Promise<() => boolean> {
+  let isOverloaded = () => false
+  await app.register(async corner => {
+    await corner.register(underPressure, { maxEventLoopDelay: OVERLOADED_LOOP_DELAY_MS })
+    isOverloaded = () => corner.isUnderPressure()
+  })
+  return () => isOverloaded()
 }
 
 const refusedOutcomes: Partial<Record<RefusalCode, Outcome>> = {

@@ -1,7 +1,6 @@
-import { timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Scheme, SigningKey, Source } from '../config/sources.ts'
-import { type HmacAlgorithm, hmac } from './hmac.ts'
+import { type HmacAlgorithm, isHmac } from './hmac.ts'
 
 declare const verified: unique symbol
 
@@ -78,11 +77,9 @@ export function verifySignature(
     return refused('scheme_confusion')
   }
 
-  const claimed = Buffer.from(signature, 'hex')
   const signedHead = scheme === 'v0' ? `v0:${timestamp}:` : ''
   for (const key of source.keys) {
-    const mac = hmac(schemes[scheme].algorithm, key.secret, signedHead, body)
-    if (timingSafeEqual(mac, claimed)) {
+    if (isHmac(schemes[scheme].algorithm, key.secret, signedHead, body, signature)) {
       return { authentic: true, body: body as VerifiedBody, key: key.label, keyId: key.id }
     }
   }
