@@ -14,6 +14,8 @@ const TOLERANCE_SECONDS = 2 * HOUR_SECONDS
 /** The service's own, to either side (docs/guarantees.md). */
 const FUTURE_TOLERANCE_SECONDS = 300
 const PARTITIONS = 2
+/** A sender that is refused comes back within 400 ms. */
+const REFUSALS_MS = 20_000
 
 /** How far ahead of the true time a clock is set: from, to. What falls near a tolerance is left out. */
 const steps = [
@@ -25,6 +27,9 @@ const steps = [
   ['hours behind', -3 * HOUR_SECONDS, -400],
   ['right again', 0, 0]
 ] as const
+
+export const FRESHNESS =
+  'what is fresh by the clock as it is was accepted, all else refused until it was right again'
 
 type Whose = 'service' | 'redis'
 
@@ -85,7 +90,7 @@ async function clockSteps(setting: Setting, whose: readonly Whose[]): Promise<Ou
     const wrong = judged.filter(({ asDocumented }) => !asDocumented)
     const extra: Check[] = [
       {
-        name: 'what is fresh by the clock as it is was accepted, all else refused until it was right again',
+        name: FRESHNESS,
         passed: judged.length === rounds && wrong.length === 0,
         detail: wrong
       }
@@ -129,7 +134,7 @@ async function accepted({ ledger, acknowledged }: Load, aheadSeconds: number, be
 async function refused({ ledger }: Load, aheadSeconds: number): Promise<Freshness> {
   const refusals = async (more: number): Promise<void> => {
     const wanted = (ledger.answers.get('401') ?? 0) + more
-    await until('refusals', async () => (ledger.answers.get('401') ?? 0) >= wanted, 60_000)
+    await until('refusals', async () => (ledger.answers.get('401') ?? 0) >= wanted, REFUSALS_MS)
   }
   // After so many each sender has met the new time, and what was under way is answered.
   await refusals(30)
