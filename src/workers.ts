@@ -47,19 +47,26 @@ export function startWorkers(count: number, redisSocket: string | undefined, log
     worker.on('message', message => {
       if (message === METRICS_REQUEST) void answerMetrics(worker)
     })
-    worker.once('exit', (code, signal) => {
-      living.delete(worker)
-      if (closing) return
-      log.error({ worker: worker.process.pid, code, signal }, 'a worker died: starting another')
-      // One that ends before it listens comes by here again, so its promise has nothing more to tell.
-      setTimeout(() => closing || start(slot).catch(() => {}), RESTART_DELAY_MS)
-    })
+    worker.once('exit', () => living.delete(worker))
     return new Promise((resolve, reject) => {
       worker.once('listening', address => resolve(address.port))
-      worker.once('exit', () => {
-        if (!closing) reject(new ConfigError('a worker ended before it listened: its own line says why'))
+      worker.once('exit', (code, signal) => {
+        if (closing) return
+        log.error({ worker: worker.process.pid, code, signal }, 'a worker died: starting another')
+        // What it refuses itself the next one refuses too, and that ends the start. Killed it says nothing of that:
+        // the others are receiving by now.
+        if (signal === null) {
+          reject(new ConfigError('a worker ended before it listened: its own line says why'))
+        }
+        setTimeout(() => closing || startAgain(slot).then(resolve, reject), RESTART_DELAY_MS)
       })
     })
+  }
+
+  async function startAgain(slot: number): Promise<number> {
+    const port = await start(slot)
+    log.warn({ slot }, 'another worker receives in place of one that died')
+    return port
   }
 
   async function answerMetrics(worker: Worker): Promise<void> {

@@ -1,6 +1,7 @@
 import { styleText } from 'node:util'
 import type { Area, Check, Status } from '../doctor/check.ts'
 import type { Examination, Result } from '../doctor/examine.ts'
+import { type Verdict, verdictOf } from '../doctor/verdict.ts'
 
 /** How wide prose is at most: longer lines tire the eye. */
 const MAX_WIDTH = 100
@@ -89,10 +90,13 @@ function sum(results: readonly Result[], durationMs: number): string {
   const count = (status: Status): number => results.filter(result => result.status === status).length
   const requests = results.reduce((total, result) => total + result.requests, 0)
   const wrong = count('wrong')
-  const isOpen = results.some(({ check, status }) => check.id === 'authentic' && status === 'unjudged')
-  const nothing = isOpen ? 'Nothing wrong was found, but most is open' : 'Nothing is wrong'
+  const verdicts: Readonly<Record<Verdict, string>> = {
+    well: 'Nothing is wrong',
+    wrong: `${wrong} wrong`,
+    unjudged: 'COULD NOT JUDGE: authentic and forged deliveries are turned away alike'
+  }
   return [
-    `${wrong === 0 ? nothing : `${wrong} wrong`}: ${count('well')} ok`,
+    `${verdicts[verdictOf(results)]}: ${count('well')} ok`,
     `${count('note')} to note`,
     `${count('unjudged')} not judged; ${requests} requests in ${(durationMs / 1000).toFixed(1)} s`
   ].join(', ')
@@ -117,6 +121,7 @@ export function toJson({ url, readOnly, remoteAddress, results, durationMs }: Ex
     readOnly,
     remoteAddress,
     durationMs: Math.round(durationMs),
+    verdict: verdictOf(results),
     checks: results.map(({ check, status, saw, requests, durationMs }) => ({
       id: check.id,
       area: check.area,

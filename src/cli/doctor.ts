@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { DEFAULT_SOURCE } from '../config/sources.ts'
 import { allChecks, type Examination, examine, selectChecks, UnreachableError } from '../doctor/examine.ts'
 import { toJunit } from '../doctor/junit.ts'
+import { type Verdict, verdictOf } from '../doctor/verdict.ts'
 import { ConfigError } from '../errors.ts'
 import { type Command, EXIT, type ExitCode, parseCommandLine, UsageError } from './command.ts'
 import { type Look, planJson, planText, toJson, toText } from './doctor-report.ts'
@@ -32,7 +33,8 @@ that consumers can drop it.
   --json            the report as JSON
   --junit FILE      also write the report as JUnit XML
 
-Exit code: 0 nothing is wrong, 1 something is, 2 could not be examined.`,
+Exit code: 0 nothing is wrong, 1 something is, 2 could not be examined (no key, no connection), or could not be
+judged since your address is not allowed to deliver.`,
   run: async args => {
     const { values, positionals } = parseCommandLine({
       args: [...args],
@@ -91,8 +93,14 @@ function report(examination: Examination, options: { json: boolean; junit?: stri
   process.stdout.write(
     options.json ? `${JSON.stringify(toJson(examination), null, 2)}\n` : toText(examination, look())
   )
-  return examination.results.some(({ status }) => status === 'wrong') ? EXIT.foundSomething : EXIT.good
+  return exits[verdictOf(examination.results)]
 }
+
+const exits = {
+  well: EXIT.good,
+  wrong: EXIT.foundSomething,
+  unjudged: EXIT.couldNotRun
+} as const satisfies Readonly<Record<Verdict, ExitCode>>
 
 const look = (): Look => ({
   colour: process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined,

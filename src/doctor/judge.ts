@@ -8,6 +8,9 @@ export const statusOf = (reply: Reply): number => (reply.kind === 'answer' ? rep
 export const isAccepted = (reply: Reply): boolean => statusOf(reply) >= 200 && statusOf(reply) < 300
 export const isRedirect = (reply: Reply): boolean => statusOf(reply) >= 300 && statusOf(reply) < 400
 export const isRefused = (reply: Reply): boolean => statusOf(reply) >= 400 && statusOf(reply) < 500
+/** Does our own service say that the address is not on its list? Elsewhere a 403 may mean anything. */
+export const isForbidden = (reply: Reply): boolean =>
+  reply.kind === 'answer' && reply.status === 403 && reply.body.includes('CIO_SOURCE_FORBIDDEN')
 export const isBroken = (reply: Reply): boolean => statusOf(reply) >= 500
 
 /** `401 after 3 ms`, or why there is none. */
@@ -50,7 +53,7 @@ export function judgeRefused(endpoint: Endpoint, reply: Reply, what = 'It'): Fin
   if (isRedirect(reply)) return unjudged(`${what} is sent elsewhere: ${tell(reply)}. See redirect.`)
   if (reply.kind === 'none' && reply.reason === 'timeout') return wrong(`${what} gets ${tell(reply)}.`)
   if (reply.kind === 'none') return note(`${what}: the receiver ${tell(reply)}.`)
-  if (reply.status === 403 && endpoint.standing === 'forbidden') {
+  if (isForbidden(reply) || (reply.status === 403 && endpoint.standing === 'forbidden')) {
     return unjudged('403: your address is refused before the signature is looked at.')
   }
   const limited = reply.status === 429 ? ' The limit for failed attempts is reached.' : ''

@@ -1,22 +1,28 @@
 import type { Examination, Result } from './examine.ts'
+import { verdictOf } from './verdict.ts'
 
 /**
  * An examination as JUnit XML: one case a check, wrong ones as failures, unjudged ones as skipped, so that a CI
- * page shows them. (The format has no standard; this is the part that Jenkins, GitLab and GitHub readers share.)
+ * page shows them; and one more, an error, where the whole could not be judged, so that the page is not green. (The format has no standard; this is the part that Jenkins, GitLab and GitHub readers share.)
  */
 export function toJunit(examination: Examination): string {
   const { results, url, durationMs } = examination
   const count = (status: Result['status']): number =>
     results.filter(result => result.status === status).length
-  const totals = `tests="${results.length}" failures="${count('wrong')}" errors="0" skipped="${count('unjudged')}" time="${seconds(durationMs)}"`
+  const isOpen = verdictOf(results) === 'unjudged'
+  const totals = `tests="${results.length + (isOpen ? 1 : 0)}" failures="${count('wrong')}" errors="${isOpen ? 1 : 0}" skipped="${count('unjudged')}" time="${seconds(durationMs)}"`
   return `<?xml version="1.0" encoding="UTF-8"?>
 <testsuites ${totals}>
   <testsuite name="${escapeXml(`cio-webhook doctor ${url}`)}" ${totals}>
-${results.map(testCase).join('\n')}
+${[...results.map(testCase), ...(isOpen ? [OPEN] : [])].join('\n')}
   </testsuite>
 </testsuites>
 `
 }
+
+const OPEN = `    <testcase classname="doctor" name="the endpoint could be judged" time="0.000">
+      <error message="Could not be judged: authentic and forged deliveries are turned away alike."/>
+    </testcase>`
 
 function testCase({ check, status, saw, durationMs }: Result): string {
   const head = `    <testcase classname="doctor.${check.area}" name="${escapeXml(`${check.id}: ${check.title}`)}" time="${seconds(durationMs)}"`

@@ -2,7 +2,7 @@ import { DOCTOR } from '../receive/event-type.ts'
 import { macBody, macV0 } from '../send/sign.ts'
 import { type Check, note, unjudged, well, wrong } from './check.ts'
 import type { Endpoint, Reply } from './endpoint.ts'
-import { isAccepted, isInTime, isRedirect, isRefused, statusOf, tell } from './judge.ts'
+import { isAccepted, isForbidden, isInTime, isRedirect, isRefused, statusOf, tell } from './judge.ts'
 
 /** First of all: is a delivery accepted that is signed as Customer.io signs? Everything else hangs on it. */
 export const authentic: Check = {
@@ -50,7 +50,7 @@ async function standingOf(endpoint: Endpoint, reply: Reply): Promise<Endpoint['s
     endpoint.diagnosis = `The receiver can't keep events: ${tell(reply)}.`
     return 'unavailable'
   }
-  if (reply.status === 403 && reply.body.includes('CIO_SOURCE_FORBIDDEN')) return 'forbidden'
+  if (isForbidden(reply)) return 'forbidden'
 
   const forged = await endpoint.deliver(endpoint.event(), { key: 'not the key' })
   if (statusOf(forged) !== reply.status) {

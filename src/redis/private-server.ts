@@ -19,6 +19,8 @@ const MAX_SOCKET_PATH = 107
 export const PRIVATE_SOCKET = join('redis', 'redis.sock')
 const START_TIMEOUT_MS = 10_000
 const POLL_MS = 25
+/** One of ours that was killed a moment ago takes its Redis with it, which first writes down what it has. */
+const ENDING_TIMEOUT_MS = 5000
 
 /**
  * Runs redis-server until our standard input into it ends, that is: until we stop it, or die, however we die.
@@ -41,7 +43,7 @@ export async function startPrivateRedis(dataDir: string): Promise<PrivateRedis> 
     )
   }
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  if (await answers(socket)) {
+  if (!(await isFree(socket))) {
     throw new ConfigError(
       `DATA_DIR=${dataDir} is in use by a running cio-webhook: stop it, or give another folder`
     )
@@ -92,10 +94,33 @@ function serverArguments(folder: string, socket: string): string[] {
   return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
 }
 
+/** Waits for a Redis that is on its way out. @returns false when somebody listens all the same */
+async function isFree(socket: string): Promise<boolean> {
+  const deadline = performance.now() + ENDING_TIMEOUT_MS
+  while (await listens(socket)) {
+    if (performance.now() > deadline) return false
+    await sleep(POLL_MS)
+  }
+  return true
+}
+
+/** Also true of one that takes the connection and says nothing, since it is stopped or ending. */
+function listens(socket: string): Promise<boolean> {
+  return new Promise(done => {
+    const client = connect(socket)
+    client.once('error', () => done(false))
+    client.once('connect', () => {
+      client.destroy()
+      done(true)
+    })
+  })
+}
+
 function answers(socket: string): Promise<boolean> {
   return new Promise(done => {
     const client = connect(socket)
     client.once('error', () => done(false))
+    client.once('close', () => done(false))
     client.once('connect', () => client.write('PING\r\n'))
     client.once('data', data => {
       client.destroy()

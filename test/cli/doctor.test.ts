@@ -4,6 +4,7 @@ import t from 'tap'
 import { UsageError } from '../../src/cli/command.ts'
 import { doctorCommand } from '../../src/cli/doctor.ts'
 import { ConfigError } from '../../src/errors.ts'
+import { publishedAddresses } from '../../src/receive/published-addresses.ts'
 import { startReceiver } from '../doctor/receiver.ts'
 import { runToEnd } from '../helpers/command.ts'
 import { freePort, temporaryFolder } from '../helpers/server.ts'
@@ -59,7 +60,11 @@ t.test('as JSON the report says the same, the key being in a file', async t => {
     CIO_WEBHOOK_SECRET_FILE: file
   })
   t.equal(code, 1)
-  const { checks } = JSON.parse(stdout) as { checks: { id: string; status: string }[] }
+  const { checks, verdict } = JSON.parse(stdout) as {
+    checks: { id: string; status: string }[]
+    verdict: string
+  }
+  t.equal(verdict, 'wrong')
   t.same(
     checks.filter(({ status }) => status === 'wrong').map(({ id }) => id),
     ['stale-timestamp']
@@ -86,6 +91,35 @@ t.test('read-only it needs no key, and nothing is kept', async t => {
   t.match(stdout, ', read-only\n')
   t.same(receiver.kept, [])
 })
+
+for (const options of [QUICK, ['--read-only', ...QUICK]]) {
+  t.test(
+    `from an address that is not allowed nothing is judged, and that is no 0: ${options[0]}`,
+    async t => {
+      const receiver = await startReceiver({ allowed: address => publishedAddresses.includes(address) })
+      t.teardown(() => receiver.close())
+      const junit = join(folder, 'unjudged.xml')
+      const args = ['doctor', receiver.url.href, ...options, '--junit', junit]
+      const human = await runToEnd(args, env)
+      t.equal(human.code, 2)
+      t.match(
+        human.stdout,
+        /\nCOULD NOT JUDGE: authentic and forged deliveries are turned away alike: \d+ ok/
+      )
+      t.match(human.stdout, '403: your address is refused before the signature is looked at.')
+      t.notMatch(human.stdout, 'WRONG')
+      t.notMatch(human.stdout, / ok +(no-signature|wrong-key|changed-body) /)
+      t.match(
+        readFileSync(junit, 'utf8'),
+        /<testsuites tests="\d+" failures="0" errors="1".*<error message="Could/s
+      )
+
+      const machine = await runToEnd([...args, '--json'], env)
+      t.equal(machine.code, 2)
+      t.equal(JSON.parse(machine.stdout).verdict, 'unjudged')
+    }
+  )
+}
 
 const refusals: readonly (readonly [string, readonly string[], Record<string, string>, RegExp])[] = [
   ['no URL', [], env, /give the URL of the endpoint/],

@@ -54,6 +54,27 @@ t.test('SIGTERM while the workers wait for Redis ends all with 0', async t => {
   t.notMatch(output(), /fatal|before it listened/)
 })
 
+t.test('a worker that is killed before it listens is replaced, and the start goes on', async t => {
+  const silent = createServer(() => {}).listen(0, '127.0.0.1')
+  t.teardown(() => silent.close())
+  await until('listening', async () => silent.listening)
+  const address = silent.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  const command = runCommand(['serve'], { ...settings, REDIS_URL: `redis://127.0.0.1:${port}` })
+  const { process: service, ended, output } = command
+  t.teardown(() => service.kill('SIGKILL'))
+  const [victim = 0] = await until('two workers', async () => {
+    const workers = childrenOf(service.pid)
+    return workers.length === 2 && workers
+  })
+  process.kill(victim, 'SIGKILL')
+  await until('all receive', async () => output().includes('"msg":"receiving"'), 60_000)
+  t.notOk(childrenOf(service.pid).includes(victim))
+  t.match(output(), 'another worker receives in place of one that died')
+  service.kill('SIGTERM')
+  t.equal(await ended, 0)
+})
+
 t.test(
   'a replacement that can’t start is tried again, and the service goes on',
   { timeout: 90_000 },

@@ -5,6 +5,7 @@ import { judge } from '../faults/judge.ts'
 import { createLedger } from '../faults/ledger.ts'
 import { checksOf } from '../faults/scenario.ts'
 import { scenarios } from '../faults/scenarios/all.ts'
+import { FRESHNESS } from '../faults/scenarios/clocks.ts'
 
 const page = readFileSync(new URL('../../../docs/guarantees.md', import.meta.url), 'utf8')
 
@@ -23,10 +24,11 @@ t.test('a law broken on purpose is looked for by a scenario there is, in a check
     broke: undefined
   }
   const checks = checksOf({ observed, demands: { acknowledged: 0, faults: 0, retried: 0 } })
-  // That nothing is sent again is a check of the scenarios on the wire alone.
+  // Checks of the scenarios on the wire alone, and of those with clocks.
   const names = [
     ...checks.map(({ name }) => name),
-    'the service sent nothing to Redis again of its own accord'
+    'the service sent nothing to Redis again of its own accord',
+    FRESHNESS
   ]
   for (const { name, scenario, caughtBy } of breaches) {
     t.ok(

@@ -1,11 +1,8 @@
-import { rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
-import { join } from 'node:path'
 import t from 'tap'
 import { Secret } from '../../src/credentials/secret.ts'
 import { examine, type Result } from '../../src/doctor/examine.ts'
+import { PROXY_ADDRESS, startDocumentedNginx } from '../helpers/documented-nginx.ts'
 import { startRedis } from '../helpers/redis.ts'
-import { freePort, type RunningServer, startServer, temporaryFolder } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
 import { KEY } from '../helpers/sign.ts'
 
@@ -18,9 +15,6 @@ const byStatus = (results: readonly Result[], status: Result['status']): readonl
   results.filter(result => result.status === status).map(({ check, saw }) => `${check.id}: ${saw}`)
 const ids = (results: readonly Result[], status: Result['status']): readonly string[] =>
   results.filter(result => result.status === status).map(({ check }) => check.id)
-
-/** nginx speaks to the service from here, so that it is a trusted proxy and the doctor at 127.0.0.1 is not. */
-const PROXY_ADDRESS = '127.0.0.9'
 
 /** What takes seconds, and is asked twice above. */
 const QUICK = { skip: ['stalled-body', 'slow-body'] }
@@ -48,9 +42,9 @@ t.test('all is well with our own service behind nginx', async t => {
     TRUSTED_PROXIES: PROXY_ADDRESS
   })
   t.teardown(() => service.close())
-  const nginx = await startNginx(service.port)
+  const nginx = await startDocumentedNginx(service.port)
   t.teardown(() => nginx.stop())
-  const url = new URL(`http://127.0.0.1:${nginx.port}/api/cio/webhook`)
+  const url = new URL(`${nginx.origin}/api/cio/webhook`)
   const { results } = await examine({ url, key: SECRET, now: Date.now })
 
   t.same(byStatus(results, 'wrong'), [])
@@ -103,53 +97,3 @@ t.test(
     t.match(byStatus(results, 'wrong')[0], /can't keep events: 503/)
   }
 )
-
-async function startNginx(servicePort: number): Promise<RunningServer & { port: number }> {
-  const port = await freePort()
-  const folder = temporaryFolder()
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-    .map(name => `${name}_temp_path ${join(folder, name)};`)
-    .join(' ')
-  writeFileSync(
-    join(folder, 'nginx.conf'),
-    `${process.getuid?.() === 0 ? 'user root;' : ''} daemon off; pid ${join(folder, 'pid')}; error_log stderr; worker_processes 1;
-events {}
-http {
-  access_log off; server_tokens off; ${temporary}
-  server {
-    listen 127.0.0.1:${port};
-    client_max_body_size 5m; client_body_timeout 5s;
-    location /api/cio/webhook {
-      proxy_pass http://127.0.0.1:${servicePort};
-      proxy_bind ${PROXY_ADDRESS};
-      proxy_http_version 1.1;
-      proxy_set_header connection "";
-      proxy_set_header x-forwarded-for $proxy_add_x_forwarded_for;
-    }
-    location = /healthz { proxy_pass http://127.0.0.1:${servicePort}; }
-    location / { return 404; }
-  }
-}
-`
-  )
-  const server = await startServer({
-    command: 'nginx',
-    args: ['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', 'stderr'],
-    folder,
-    ready: () =>
-      new Promise(resolve => {
-        const socket = connect(port, '127.0.0.1')
-        socket.once('connect', () => resolve(true))
-        socket.once('error', () => resolve(false))
-        socket.once('connect', () => socket.end())
-      })
-  })
-  return {
-    ...server,
-    port,
-    stop: async signal => {
-      await server.stop(signal)
-      rmSync(folder, { recursive: true })
-    }
-  }
-}

@@ -2,6 +2,7 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Report } from './report.ts'
+import { FRESHNESS } from './scenarios/clocks.ts'
 
 /** A law broken on purpose in a copy of the compiled service, and who has to catch it. */
 export interface Breach {
@@ -101,6 +102,15 @@ export const breaches: readonly Breach[] = [
     ],
     scenario: 'scripts-flushed',
     caughtBy: 'each has the right content'
+  },
+  {
+    name: 'takes-what-is-stale',
+    about: 'law 4: how old a signed timestamp is does not count',
+    patches: [
+      { file: 'receive/signature.js', from: 'if (age > toleranceSeconds)', to: 'if (age > Infinity)' }
+    ],
+    scenario: 'clock-of-service',
+    caughtBy: FRESHNESS
   },
   {
     name: 'never-gives-up',

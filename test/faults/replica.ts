@@ -14,6 +14,8 @@ export interface Replica {
   /** Sends a signal and waits for nothing. */
   signal(signal: NodeJS.Signals): void
   isReady(): Promise<boolean>
+  /** Of the process that was started last. */
+  pid(): number
   /** What no process of it should have done: ended by itself, or told of an error nobody caught. */
   readonly misdeeds: readonly string[]
   /** The end of what it printed. */
@@ -103,6 +105,7 @@ export async function createReplica(
       child?.kill(signal)
     },
     isReady: () => ask('/readyz'),
+    pid: () => child?.pid ?? 0,
     misdeeds,
     output: () => printed
   }

@@ -12,7 +12,7 @@ const USAGE = `usage: npm run test:faults -- [options]
 
 Breaks things while events are delivered, and holds the log against what the senders were promised.
 
-  --full            the figures of docs/guarantees.md: hundreds of kills (about an hour); else about five minutes
+  --full            the figures of docs/guarantees.md: hundreds of kills (about an hour); else about seven minutes
   --seed <number>   the same faults again; a random one unless given
   --only <names>    these scenarios alone, separated by commas
   --json <file>     where the results go; else build/faults.json

@@ -42,18 +42,23 @@ const GONE_MS = 30_000
 
 export async function startStore(
   fsync: Fsync,
-  options: { readonly folder?: string; readonly settings?: Readonly<Record<string, string>> } = {}
+  options: {
+    readonly folder?: string
+    readonly settings?: Readonly<Record<string, string>>
+    readonly env?: Readonly<Record<string, string>>
+  } = {}
 ): Promise<Store> {
   const port = await freePort()
   const folder = options.folder ?? temporaryFolder()
   const settings = { appendonly: 'yes', appendfsync: fsync, ...options.settings }
-  let server: TestRedis = await startRedis(settings, { port, folder })
+  const place = { port, folder, ...(options.env === undefined ? {} : { env: options.env }) }
+  let server: TestRedis = await startRedis(settings, place)
   return {
     port,
     folder,
     client: () => server.client,
     start: async () => {
-      server = await startRedis(settings, { port, folder })
+      server = await startRedis(settings, place)
     },
     kill: () => server.stop('SIGKILL'),
     gone: async () => {

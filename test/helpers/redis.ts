@@ -14,7 +14,12 @@ export interface TestRedis extends RunningServer {
 /** A real redis-server on a free port. `settings` as in redis.conf, without persistence unless they say so. */
 export async function startRedis(
   settings: Readonly<Record<string, string>> = {},
-  options: { readonly port?: number; readonly folder?: string; readonly sentinel?: string } = {}
+  options: {
+    readonly port?: number
+    readonly folder?: string
+    readonly sentinel?: string
+    readonly env?: NodeJS.ProcessEnv
+  } = {}
 ): Promise<TestRedis> {
   const port = options.port ?? (await freePort())
   const client = new Redis({ port, lazyConnect: true, retryStrategy: () => 50, maxRetriesPerRequest: 0 })
@@ -27,6 +32,7 @@ export async function startRedis(
         ? Object.entries(all).flatMap(([name, value]) => [`--${name}`, ...value.split(' ')])
         : [options.sentinel, '--sentinel'],
     ...(options.folder === undefined ? {} : { folder: options.folder }),
+    ...(options.env === undefined ? {} : { env: options.env }),
     ready: () =>
       client.ping().then(
         answer => answer === 'PONG',

@@ -20,7 +20,7 @@ export interface Container {
 }
 
 /** As narrow as it is to run in production. */
-const HARDENED = [
+export const HARDENED = [
   '--read-only',
   '--cap-drop',
   'ALL',

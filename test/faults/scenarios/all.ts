@@ -1,9 +1,11 @@
 import type { Scenario } from '../scenario.ts'
+import { clocks } from './clocks.ts'
 import { crowds } from './crowds.ts'
 import { deploys } from './deploys.ts'
 import { kills } from './kills.ts'
 import { network } from './network.ts'
 import { power } from './power.ts'
+import { processes } from './processes.ts'
 import { states } from './states.ts'
 import { storms } from './storm.ts'
 import { topologies } from './topologies.ts'
@@ -11,8 +13,10 @@ import { topologies } from './topologies.ts'
 /** In the order in which they are run. */
 export const scenarios: readonly Scenario[] = [
   ...kills,
+  ...processes,
   ...power,
   ...states,
+  ...clocks,
   ...network,
   ...topologies,
   ...deploys,

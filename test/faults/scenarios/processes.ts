@@ -1,0 +1,146 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import { PRIVATE_SOCKET } from '../../../src/redis/private-server.ts'
+import { temporaryFolder, until } from '../../helpers/server.ts'
+import { createReplica, type Replica } from '../replica.ts'
+import { connectTo, LOOKING, runUnderLoad } from '../run-under-load.ts'
+import type { Outcome, Scenario, Setting } from '../scenario.ts'
+import { startStore } from '../store.ts'
+
+const ready = (replica: Replica) => until('readiness', () => replica.isReady(), 60_000)
+
+/** `npm start` as it comes: the service brings a Redis of its own, which has to go and come with it. */
+async function privateRedis(setting: Setting): Promise<Outcome> {
+  const rounds = setting.full ? 60 : 6
+  const dataDir = temporaryFolder()
+  const replica = await createReplica({ DATA_DIR: dataDir, PARTITIONS: '2' }, setting.main)
+  const connect = (): Redis => {
+    const client = new Redis({ path: join(dataDir, PRIVATE_SOCKET), ...LOOKING })
+    client.on('error', () => {})
+    return client
+  }
+  try {
+    await replica.start()
+    await ready(replica)
+    const target = { port: () => replica.port, replicas: [replica], partitions: 2, connect }
+    const observed = await runUnderLoad(target, { random: setting.random }, async load => {
+      for (let n = 0; n < rounds; n++) {
+        await load.acknowledged(20)
+        await sleep(setting.random.between(0, 120))
+        load.fault('SIGKILL of the service with a Redis of its own')
+        const slowly = await slowEnding(connect, endings[n % endings.length] ?? 'at once')
+        await replica.kill()
+        // At once, as whoever looks after a process does it: the old Redis is still on its way out.
+        await Promise.all([
+          replica.start(),
+          sleep(setting.random.between(800, 2500)).then(() => slowly.resume())
+        ])
+        await ready(replica)
+      }
+    })
+    return {
+      observed,
+      demands: {
+        acknowledged: rounds * 20,
+        faults: rounds,
+        retried: rounds,
+        alsoSeen: ['refused', 'broken']
+      }
+    }
+  } finally {
+    await replica.kill()
+  }
+}
+
+/** When the Redis of a service that was killed ends; or it, or whoever is to end it, is held up. */
+const endings = ['at once', 'Redis is slow', 'nobody tells it yet'] as const
+
+async function slowEnding(
+  connect: () => Redis,
+  ending: (typeof endings)[number]
+): Promise<{ resume(): void }> {
+  if (ending === 'at once') return { resume: () => {} }
+  const client = connect()
+  const redis = Number(/process_id:(\d+)/.exec(await client.info('server'))?.[1])
+  client.disconnect()
+  const pid = ending === 'Redis is slow' ? redis : parentOf(redis)
+  process.kill(pid, 'SIGSTOP')
+  return { resume: () => void process.kill(pid, 'SIGCONT') }
+}
+
+const parentOf = (pid: number): number =>
+  Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
+
+/** One of two workers dies; the primary starts another, and the other one goes on. */
+async function workerKilled(setting: Setting): Promise<Outcome> {
+  const rounds = setting.full ? 60 : 6
+  const store = await startStore('always')
+  const replica = await createReplica(
+    {
+      REDIS_URL: `redis://127.0.0.1:${store.port}`,
+      DURABILITY: 'fsync',
+      PARTITIONS: '2',
+      WORKERS: '2'
+    },
+    setting.main
+  )
+  try {
+    await replica.start()
+    await ready(replica)
+    const target = {
+      port: () => replica.port,
+      replicas: [replica],
+      partitions: 2,
+      connect: () => connectTo(store.port)
+    }
+    let restarted = 0
+    const observed = await runUnderLoad(target, { random: setting.random, senders: 8 }, async load => {
+      for (let n = 0; n < rounds; n++) {
+        await load.acknowledged(40)
+        await sleep(setting.random.between(0, 120))
+        const victim = setting.random.pick(childrenOf(replica.pid()))
+        load.fault('SIGKILL of one of two workers')
+        process.kill(victim, 'SIGKILL')
+        // While there is one worker only, and then with the new one.
+        await load.acknowledged(20)
+        restarted++
+        await until('another worker', async () => timesSaid(replica, REPLACED) === restarted)
+      }
+    })
+    return {
+      observed,
+      extra: [
+        {
+          name: 'the primary has started another worker each time',
+          passed: restarted === rounds,
+          detail: { restarted, rounds }
+        }
+      ],
+      demands: { acknowledged: rounds * 60, faults: rounds, retried: rounds, alsoSeen: ['broken'] }
+    }
+  } finally {
+    await replica.kill()
+    await store.kill()
+  }
+}
+
+const REPLACED = 'another worker receives in place of one that died'
+const timesSaid = (replica: Replica, text: string): number => replica.output().split(text).length - 1
+
+const childrenOf = (pid: number): readonly number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
+
+export const processes: readonly Scenario[] = [
+  {
+    name: 'private-redis',
+    about: 'SIGKILL of a service that brings its own Redis (npm start), and started again at once',
+    run: privateRedis
+  },
+  {
+    name: 'worker-killed',
+    about: 'SIGKILL of one of two workers (WORKERS=2), DURABILITY=fsync',
+    run: workerKilled
+  }
+]

@@ -1,0 +1,45 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+export interface Certificate {
+  /** Both as PEM. */
+  readonly key: string
+  readonly cert: string
+}
+
+export interface CertificateOptions {
+  /** What it is for, as OpenSSL writes it: `DNS:hooks.example.com`, `IP:127.0.0.1`. */
+  readonly names: string
+  readonly from: Date
+  readonly until: Date
+}
+
+/** Makes a certificate signed by itself. @param home a folder that is not there yet */
+export function makeCertificate(home: string, { names, from, until }: CertificateOptions): Certificate {
+  mkdirSync(home)
+  const path = (file: string): string => join(home, file)
+  // As openssl writes times: 20300101000000Z.
+  const asn1 = (date: Date): string => `${date.toISOString().replace(/[-:T]|\..*/g, '')}Z`
+  writeFileSync(
+    path('ca.cnf'),
+    `[ca]\ndefault_ca=own\n[own]\ndatabase=${path('index.txt')}\nserial=${path('serial')}\nnew_certs_dir=${home}\n` +
+      `default_md=sha256\npolicy=policy\n[policy]\ncommonName=supplied\n[names]\nsubjectAltName=${names}\n`
+  )
+  writeFileSync(path('index.txt'), '')
+  writeFileSync(path('serial'), '01')
+  const openssl = (...args: readonly string[]): void => {
+    execFileSync('openssl', args, { stdio: 'pipe' })
+  }
+  openssl('genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', path('key.pem'))
+  openssl('req', '-new', '-key', path('key.pem'), '-subj', '/CN=cio-webhook test', '-out', path('csr.pem'))
+  openssl(
+    ...['ca', '-batch', '-notext', '-config', path('ca.cnf'), '-selfsign', '-keyfile', path('key.pem')],
+    ...['-in', path('csr.pem'), '-out', path('cert.pem'), '-extensions', 'names'],
+    ...['-startdate', asn1(from), '-enddate', asn1(until)]
+  )
+  return { key: readFileSync(path('key.pem'), 'utf8'), cert: readFileSync(path('cert.pem'), 'utf8') }
+}
+
+/** So many days from now. */
+export const inDays = (days: number): Date => new Date(Date.now() + days * 86_400_000)

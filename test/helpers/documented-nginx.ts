@@ -1,0 +1,87 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import type { Certificate } from './certificate.ts'
+import { freePort, type RunningServer, startServer, temporaryFolder } from './server.ts'
+
+export interface DocumentedNginx extends RunningServer {
+  readonly port: number
+  /** `http:` or `https:`, and where. */
+  readonly origin: string
+}
+
+/**
+ * nginx speaks to the service from here, so that it is a trusted proxy while a caller at 127.0.0.1 is not: as where
+ * the proxy has a machine of its own.
+ */
+export const PROXY_ADDRESS = '127.0.0.9'
+
+const page = new URL('../../../docs/deploy.md', import.meta.url)
+
+/** nginx as docs/deploy.md says to set it up, word for word but for ports, files and addresses. */
+export async function startDocumentedNginx(
+  servicePort: number,
+  certificate?: Certificate
+): Promise<DocumentedNginx> {
+  const port = await freePort()
+  const folder = temporaryFolder()
+  const path = (name: string): string => join(folder, name)
+  if (certificate !== undefined) {
+    writeFileSync(path('cert.pem'), certificate.cert)
+    writeFileSync(path('key.pem'), certificate.key)
+  }
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map(name => `${name}_temp_path ${path(name)};`)
+    .join(' ')
+  writeFileSync(
+    path('nginx.conf'),
+    `${process.getuid?.() === 0 ? 'user root;' : ''} daemon off; pid ${path('pid')}; error_log stderr; worker_processes 1;
+events {}
+http {
+  access_log off; ${temporary}
+  proxy_bind ${PROXY_ADDRESS};
+${hereAndNow(documented(), certificate !== undefined)}
+}
+`
+  )
+  const server = await startServer({
+    command: 'nginx',
+    args: ['-p', folder, '-c', path('nginx.conf'), '-e', 'stderr'],
+    folder,
+    ready: () => listens(port)
+  })
+  return {
+    ...server,
+    port,
+    origin: `${certificate === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
+    stop: async signal => {
+      await server.stop(signal)
+      rmSync(folder, { recursive: true })
+    }
+  }
+
+  function hereAndNow(block: string, tls: boolean): string {
+    return block
+      .replace('listen 443 ssl;', `listen 127.0.0.1:${port}${tls ? ' ssl' : ''};`)
+      .replace(/^ *ssl_certificate .*$/m, tls ? `  ssl_certificate ${path('cert.pem')};` : '')
+      .replace(/^ *ssl_certificate_key .*$/m, tls ? `  ssl_certificate_key ${path('key.pem')};` : '')
+      .replaceAll('http://127.0.0.1:3000', `http://127.0.0.1:${servicePort}`)
+  }
+}
+
+function documented(): string {
+  const block = /^```nginx\n(.*?)^```$/ms.exec(readFileSync(page, 'utf8'))?.[1]
+  if (block === undefined) throw new Error('docs/deploy.md shows no nginx')
+  return block
+}
+
+function listens(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => {
+      socket.end()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
