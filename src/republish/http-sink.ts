@@ -14,7 +14,7 @@ export type AttemptOutcome = 'delivered' | 'failed' | 'dead' | 'gone'
 
 export interface HttpSinkOptions {
   readonly settings: HttpSettings
-  /** For BullMQ alone: see queue-connection.ts. */
+  /** For BullMQ alone: connected in the patient manner. */
   readonly redis: RedisClient
   readonly keyPrefix: string
   readonly states: ConsumerStates
@@ -72,7 +72,8 @@ export function createHttpSink(options: HttpSinkOptions): Sink {
     keyPrefix,
     consumer,
     attempts: maxAttempts,
-    backlog: settings.backlog
+    backlog: settings.backlog,
+    backlogBytes: settings.backlogBytes
   })
   const worker = new Worker<OutgoingEvent>(QUEUE_NAME, attempt, {
     connection: asConnection(redis),

@@ -63,7 +63,8 @@ t.test('the contract’s example is read, defaults filled in', async t => {
       from: 'start',
       retryDelayMs: 10_000,
       maxRetryDelayMs: 21_600_000,
-      backlog: 1000
+      backlog: 1000,
+      backlogBytes: 16_777_216
     },
     { name: 'bus', stream: 'CIO', subjectPrefix: 'cio' },
     { name: 'work', exchange: 'cio' }
