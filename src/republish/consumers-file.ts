@@ -103,6 +103,10 @@ const natsSchema = z
   .refine(nats => nats.user === undefined || (nats.token ?? nats.tokenFile) === undefined, {
     message: 'takes either user and password or token'
   })
+  .refine(({ servers }) => servers.every(isTls) || !servers.some(isTls), {
+    path: ['servers'],
+    message: 'must all be tls:// addresses, or none'
+  })
 
 const amqpSchema = z
   .strictObject({
@@ -188,6 +192,11 @@ function isSigningSecret(value: string): boolean {
   if (base64 === undefined || base64.length % 4 !== 0) return false
   const bytes = Buffer.from(base64, 'base64').length
   return bytes >= SECRET_BYTES.min && bytes <= SECRET_BYTES.max
+}
+
+/** Does a server's address ask for TLS? One that only allows it may get it too. */
+export function isTls(server: string): boolean {
+  return new URL(server).protocol === 'tls:'
 }
 
 /** An address without credentials: those have keys of their own, so that an address can be shown. */

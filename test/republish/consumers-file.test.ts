@@ -125,6 +125,11 @@ const refusals: readonly [what: string, text: string, line: string][] = [
     'F: line 9: consumers.0.types.0: must be a glob such as email.* or *.bounced'
   ],
   [
+    'a NATS cluster of which only some servers are asked for TLS',
+    file(nats({ servers: ['tls://a:4222', 'nats://b:4222'] })),
+    'F: line 6: consumers.0.servers: must all be tls:// addresses, or none'
+  ],
+  [
     'a backlog smaller than the concurrency',
     file(http({ concurrency: 20, backlog: 5 })),
     'F: line 9: consumers.0.backlog: must not be smaller than concurrency'
