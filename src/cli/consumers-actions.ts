@@ -102,7 +102,15 @@ export function consumerActions({ config, redis, patient }: OpenLog, now: () => 
   }
 
   function queueOf(consumer: string) {
-    return openPushQueue({ redis: patient(), keyPrefix, consumer, attempts: 1, backlog: 1, readOnly: true })
+    return openPushQueue({
+      redis: patient(),
+      keyPrefix,
+      consumer,
+      attempts: 1,
+      backlog: 1,
+      backlogBytes: 1,
+      readOnly: true
+    })
   }
 
   async function known(consumer: string): Promise<ConsumerReading | { members: number; queued: number }> {

@@ -12,6 +12,7 @@ export type AmqpSettings = ReturnType<typeof amqpSettings>
 
 const SECOND_MS = 1000
 const HOUR_MS = 3600 * SECOND_MS
+const MEBIBYTE = 1024 * 1024
 
 /** Standard Webhooks: 24 to 64 bytes, in base64, behind `whsec_` (specification 1.0, read 2026-11-24). */
 const SECRET_BYTES = { min: 24, max: 64 }
@@ -59,7 +60,10 @@ const httpSchema = z
       .describe('Longest pause; also the longest retry-after that is honoured'),
     backlog: count(1, 100_000)
       .default(1000)
-      .describe('Events taken out of the log at once; the rest waits in the log')
+      .describe('Events taken out of the log at once; the rest waits in the log'),
+    backlogBytes: count(1024, 1024 * MEBIBYTE)
+      .default(16 * MEBIBYTE)
+      .describe('The same in bytes of events; one that is larger goes by itself')
   })
   .refine(oneOfTwo('secret', 'secretFile'), 'needs one of secret and secretFile')
   .refine(
@@ -98,6 +102,10 @@ const natsSchema = z
   .refine(togetherWith('user'), 'needs user and password together')
   .refine(nats => nats.user === undefined || (nats.token ?? nats.tokenFile) === undefined, {
     message: 'takes either user and password or token'
+  })
+  .refine(({ servers }) => servers.every(isTls) || !servers.some(isTls), {
+    path: ['servers'],
+    message: 'must all be tls:// addresses, or none'
   })
 
 const amqpSchema = z
@@ -184,6 +192,11 @@ function isSigningSecret(value: string): boolean {
   if (base64 === undefined || base64.length % 4 !== 0) return false
   const bytes = Buffer.from(base64, 'base64').length
   return bytes >= SECRET_BYTES.min && bytes <= SECRET_BYTES.max
+}
+
+/** Does a server's address ask for TLS? One that only allows it may get it too. */
+export function isTls(server: string): boolean {
+  return new URL(server).protocol === 'tls:'
 }
 
 /** An address without credentials: those have keys of their own, so that an address can be shown. */

@@ -20,8 +20,9 @@ export function handOnTo(
 ): HandOn {
   if (settings === undefined) return { handOn: undefined, close: async () => {} }
   if (settings.type === 'http') {
-    const { name: consumer, maxAttempts: attempts, backlog } = settings
-    const { add, queue } = openPushQueue({ redis: patient(), keyPrefix, consumer, attempts, backlog })
+    const { name: consumer, maxAttempts: attempts, backlog, backlogBytes } = settings
+    const redis = patient()
+    const { add, queue } = openPushQueue({ redis, keyPrefix, consumer, attempts, backlog, backlogBytes })
     return {
       handOn: event => add([event], AbortSignal.timeout(HAND_ON_TIMEOUT_MS)),
       close: () => queue.close()

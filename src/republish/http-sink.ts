@@ -14,7 +14,7 @@ export type AttemptOutcome = 'delivered' | 'failed' | 'dead' | 'gone'
 
 export interface HttpSinkOptions {
   readonly settings: HttpSettings
-  /** For BullMQ alone: see queue-connection.ts. */
+  /** For BullMQ alone: connected in the patient manner. */
   readonly redis: RedisClient
   readonly keyPrefix: string
   readonly states: ConsumerStates
@@ -72,7 +72,8 @@ export function createHttpSink(options: HttpSinkOptions): Sink {
     keyPrefix,
     consumer,
     attempts: maxAttempts,
-    backlog: settings.backlog
+    backlog: settings.backlog,
+    backlogBytes: settings.backlogBytes
   })
   const worker = new Worker<OutgoingEvent>(QUEUE_NAME, attempt, {
     connection: asConnection(redis),
@@ -116,7 +117,14 @@ export function createHttpSink(options: HttpSinkOptions): Sink {
     const wasDown = failuresInARow >= DOWN_FAILURES
     failuresInARow = outcome.kind === 'delivered' ? 0 : failuresInARow + 1
     if (wasDown && outcome.kind === 'delivered') catchUp()
-    const counted = await settle(job, outcome)
+    let counted: AttemptOutcome
+    try {
+      counted = await settle(job, outcome)
+    } catch (error) {
+      // BullMQ takes any other end of a last attempt for the end of the event, which nobody keeps then.
+      onError(error)
+      return putBack(job, token)
+    }
     onAttempt(counted, (performance.now() - startedMs) / 1000)
     if (counted === 'gone') return putBack(job, token)
     if (counted === 'failed' && outcome.kind === 'failed') {
@@ -136,7 +144,8 @@ export function createHttpSink(options: HttpSinkOptions): Sink {
       await pushQueue.queue.pause()
       return 'gone'
     }
-    await states.failed(consumer, outcome.reason)
+    // Told to people only: that it could not be told must not become the event's fate.
+    await states.failed(consumer, outcome.reason).catch(onError)
     const attempts = job.attemptsMade + 1
     if (attempts < (job.opts.attempts ?? maxAttempts)) return 'failed'
     // Kept first, and only then out of the queue: a death in between costs a second copy, not the event.

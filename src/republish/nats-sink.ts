@@ -7,7 +7,7 @@ import {
 } from '@nats-io/jetstream'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { DEFAULT_SOURCE } from '../config/sources.ts'
-import type { NatsSettings } from './consumers-file.ts'
+import { isTls, type NatsSettings } from './consumers-file.ts'
 import { routingKey } from './routing.ts'
 import type { OutgoingEvent, Refused, Sink } from './sink.ts'
 import { unlessAborted } from './unless-aborted.ts'
@@ -91,6 +91,8 @@ async function open(settings: NatsSettings): Promise<Connected> {
     timeout: ANSWER_TIMEOUT_MS,
     pingInterval: PING_INTERVAL_MS,
     maxPingOut: 2,
+    // By itself the client takes `tls://` for a name, and sends its password in the clear where a server offers no TLS.
+    ...(servers.some(isTls) ? { tls: {} } : {}),
     ...(user === undefined || password === undefined ? {} : { user, pass: password.reveal() }),
     ...(token === undefined ? {} : { token: token.reveal() })
   })

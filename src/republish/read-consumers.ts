@@ -47,7 +47,15 @@ export function consumerReader(options: ReadConsumersOptions): () => Promise<rea
   function queueOf(consumer: string): PushQueue {
     const known = queues.get(consumer)
     if (known !== undefined) return known
-    const queue = openPushQueue({ redis, keyPrefix, consumer, attempts: 1, backlog: 1, readOnly: true })
+    const queue = openPushQueue({
+      redis,
+      keyPrefix,
+      consumer,
+      attempts: 1,
+      backlog: 1,
+      backlogBytes: 1,
+      readOnly: true
+    })
     queues.set(consumer, queue)
     return queue
   }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { until } from './server.ts'
 
@@ -6,7 +7,7 @@ import { until } from './server.ts'
 export interface MemberProcess {
   readonly pid: number
   /** What it has told so far. */
-  told(): Record<string, unknown>[]
+  told(): readonly Record<string, unknown>[]
   kill(signal: NodeJS.Signals): void
   /** Resolves with how it ended. */
   readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
@@ -19,18 +20,14 @@ export async function startMember(orders: Record<string, unknown>): Promise<Memb
   const child = spawn(process.execPath, [program, JSON.stringify(orders)], {
     stdio: ['ignore', 'pipe', 'inherit']
   })
-  let printed = ''
-  child.stdout.on('data', chunk => {
-    printed += chunk
-  })
+  const told: Record<string, unknown>[] = []
+  createInterface({ input: child.stdout }).on('line', line => told.push(JSON.parse(line)))
   const ended = new Promise<Awaited<MemberProcess['ended']>>(resolve => {
     child.once('exit', (code, signal) => resolve({ code, signal }))
   })
-  const told = (): Record<string, unknown>[] =>
-    printed
-      .split('\n')
-      .slice(0, -1)
-      .map(line => JSON.parse(line))
-  await until('the member has started', async () => printed.includes('"started"') || child.exitCode !== null)
-  return { pid: child.pid ?? 0, told, kill: signal => void child.kill(signal), ended }
+  await until(
+    'the member has started',
+    async () => told.some(line => 'started' in line) || child.exitCode !== null
+  )
+  return { pid: child.pid ?? 0, told: () => told, kill: signal => void child.kill(signal), ended }
 }

@@ -14,14 +14,22 @@ export interface TestRabbit extends RunningServer {
  * that it meets no other on this machine. The folder keeps what is in its queues.
  */
 export async function startRabbit(
-  options: { readonly port?: number; readonly folder?: string } = {}
+  options: {
+    readonly port?: number
+    readonly folder?: string
+    /** Further lines of rabbitmq.conf. */
+    readonly settings?: readonly string[]
+  } = {}
 ): Promise<TestRabbit> {
   const port = options.port ?? (await freePort())
   const folder = options.folder ?? temporaryFolder()
   const [epmdPort, distributionPort] = [await freePort(), await freePort()]
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, 'plugins'), '[].\n')
-  writeFileSync(join(folder, 'rabbitmq.conf'), 'loopback_users = none\n')
+  writeFileSync(
+    join(folder, 'rabbitmq.conf'),
+    ['loopback_users = none', ...(options.settings ?? []), ''].join('\n')
+  )
   const env = {
     HOME: folder,
     ERL_EPMD_PORT: String(epmdPort),

@@ -12,7 +12,7 @@ export type Behaviour = (request: ReceivedRequest, response: ServerResponse, cou
 export interface TestReceiver {
   readonly url: string
   readonly port: number
-  /** In order of arrival. */
+  /** In order of arrival; empty where it keeps none. */
   readonly requests: readonly ReceivedRequest[]
   /** Connections that are open at the moment. */
   connections(): Promise<number>
@@ -29,14 +29,16 @@ export const answers =
 /** Somebody's HTTP endpoint, as good or as bad as `behaviour` makes it. */
 export async function startReceiver(
   behaviour: Behaviour = answers(204),
-  wantedPort = 0
+  wantedPort = 0,
+  { keeps = true }: { readonly keeps?: boolean } = {}
 ): Promise<TestReceiver> {
   const requests: ReceivedRequest[] = []
+  let count = 0
   let current = behaviour
   const server = createServer((request, response) => {
     void read(request).then(received => {
-      requests.push(received)
-      current(received, response, requests.length)
+      if (keeps) requests.push(received)
+      current(received, response, ++count)
     })
   })
   server.keepAliveTimeout = 60_000

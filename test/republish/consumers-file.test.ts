@@ -63,7 +63,8 @@ t.test('the contract’s example is read, defaults filled in', async t => {
       from: 'start',
       retryDelayMs: 10_000,
       maxRetryDelayMs: 21_600_000,
-      backlog: 1000
+      backlog: 1000,
+      backlogBytes: 16_777_216
     },
     { name: 'bus', stream: 'CIO', subjectPrefix: 'cio' },
     { name: 'work', exchange: 'cio' }
@@ -122,6 +123,11 @@ const refusals: readonly [what: string, text: string, line: string][] = [
     'a glob that is none',
     file(http({ types: ['email/*'] })),
     'F: line 9: consumers.0.types.0: must be a glob such as email.* or *.bounced'
+  ],
+  [
+    'a NATS cluster of which only some servers are asked for TLS',
+    file(nats({ servers: ['tls://a:4222', 'nats://b:4222'] })),
+    'F: line 6: consumers.0.servers: must all be tls:// addresses, or none'
   ],
   [
     'a backlog smaller than the concurrency',

@@ -7,9 +7,15 @@ import type { HttpSettings } from '../../src/republish/consumers-file.ts'
 import { type DeadLetters, deadLetters } from '../../src/republish/dead-letters.ts'
 import { type AttemptOutcome, createHttpSink } from '../../src/republish/http-sink.ts'
 import { openPushQueue, type PushQueue } from '../../src/republish/push-queue.ts'
-import type { Sink } from '../../src/republish/sink.ts'
+import type { OutgoingEvent, Sink } from '../../src/republish/sink.ts'
 import { outgoing, outgoingMany } from '../helpers/outgoing.ts'
-import { answers, type Behaviour, startReceiver, type TestReceiver } from '../helpers/receiver.ts'
+import {
+  answers,
+  type Behaviour,
+  type ReceivedRequest,
+  startReceiver,
+  type TestReceiver
+} from '../helpers/receiver.ts'
 import { startRedis, type TestRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
 import { type SinkUnderTest, sinkConformance } from './sink-conformance.ts'
@@ -30,6 +36,7 @@ const settings = (receiver: { url: string }, changes: Partial<HttpSettings> = {}
   retryDelayMs: 20,
   maxRetryDelayMs: 200,
   backlog: 1000,
+  backlogBytes: 1024 * 1024,
   ...changes
 })
 
@@ -65,7 +72,8 @@ function openSink(redis: TestRedis, http: HttpSettings, outcomes: AttemptOutcome
     keyPrefix: 'cio:',
     consumer: http.name,
     attempts: http.maxAttempts,
-    backlog: http.backlog
+    backlog: http.backlog,
+    backlogBytes: http.backlogBytes
   })
   const close = async (): Promise<void> => {
     await sink.close()
@@ -302,6 +310,35 @@ t.test('no more events are taken out of the log than the backlog allows', async 
   t.equal((await queue.outstanding()).count, 5)
   giveUp.abort()
   await t.rejects(publication)
+})
+
+t.test('the backlog is bounded in bytes too, and an event larger than that goes by itself', async t => {
+  const sized = (id: string, bytes: number): OutgoingEvent => {
+    const event = outgoing(id)
+    return { ...event, event: event.event.padEnd(bytes) }
+  }
+  // All that is in the queue is with the receiver: fewer events fit than may be under way.
+  const under: ReceivedRequest[] = []
+  const seen: string[][] = []
+  const { sink, queue } = await push(
+    t,
+    (request, response) => {
+      under.push(request)
+      seen.push(under.map(({ headers }) => headers['webhook-id'] ?? '').sort())
+      setTimeout(() => {
+        under.splice(under.indexOf(request), 1)
+        response.writeHead(204).end()
+      }, 300)
+    },
+    { backlogBytes: 10_000, timeoutMs: 60_000 }
+  )
+  const small = Array.from({ length: 7 }, (_, index) => sized(`small-${index}`, 3000))
+  await sink.publish([...small, sized('large', 50_000), sized('last', 3000)], never)
+  await until('an empty queue', async () => (await queue.outstanding()).count === 0)
+  t.equal(Math.max(...seen.map(ids => ids.length)), 3, 'as many as fit, and no more')
+  const withLarge = seen.filter(ids => ids.includes('large'))
+  t.same(withLarge, [['large']])
+  t.same(new Set(seen.flat()).size, 9)
 })
 
 t.test('an event that is offered again while it waits is not posted twice', async t => {

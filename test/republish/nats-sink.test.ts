@@ -1,3 +1,4 @@
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
 import t from 'tap'
@@ -159,4 +160,27 @@ t.test('an event larger than the broker takes is refused by itself, the others a
     (await stored(nats)).map(({ id }) => id),
     ['a', 'b']
   )
+})
+
+t.test('tls:// is no wish: a server that offers no TLS is not told the password', async t => {
+  const heard: string[] = []
+  const sockets = new Set<Socket>()
+  const server = createServer(socket => {
+    sockets.add(socket)
+    socket.on('data', chunk => heard.push(String(chunk)))
+    socket.on('error', () => {})
+    socket.write(
+      'INFO {"server_id":"x","version":"2.10.0","proto":1,"headers":true,"max_payload":1048576}\r\n'
+    )
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const sink = createNatsSink(settings({ url: `tls://127.0.0.1:${port}` }))
+  t.teardown(async () => {
+    for (const socket of sockets) socket.destroy()
+    await sink.close()
+    server.close()
+  })
+  await t.rejects(sink.publish([outgoing('one')], AbortSignal.timeout(5000)), /does not support 'tls'/)
+  t.same(heard, [])
 })

@@ -1,224 +1,225 @@
-import { jetstreamManager } from '@nats-io/jetstream'
-import { connect as connectNats } from '@nats-io/transport-node'
-import { connect as connectAmqp } from 'amqplib'
-import { Webhook } from 'standardwebhooks'
-import t from 'tap'
-import { consumersFile, httpConsumer, natsConsumer, WEBHOOK_SECRET } from '../../helpers/consumers-file.ts'
+import t, { type Test } from 'tap'
+import { consumersFile, httpConsumer, natsConsumer } from '../../helpers/consumers-file.ts'
+import { startMember } from '../../helpers/member.ts'
 import { startNats } from '../../helpers/nats.ts'
-import { startServiceProcess } from '../../helpers/process.ts'
+import { runCommand, startServiceProcess } from '../../helpers/process.ts'
 import { startRabbit } from '../../helpers/rabbitmq.ts'
-import { answers, type Behaviour, startReceiver, type TestReceiver } from '../../helpers/receiver.ts'
 import { startRedis } from '../../helpers/redis.ts'
 import { temporaryFolder, until } from '../../helpers/server.ts'
-import { postTo } from '../../helpers/service.ts'
+import { KEY } from '../../helpers/sign.ts'
+import { type Arrived, bindQueue, handledBy, inQueue, inStream, problemOf } from './arrivals.ts'
+import { deliveries, sendAll } from './deliveries.ts'
+import { fails, hangs, leaves, moody, resets, startEndpoint } from './endpoint.ts'
+import { createRepeats } from './repeats.ts'
 
+/*
+ * Everything at once: consumers of all four kinds, receivers that misbehave, brokers that are away, dispatchers
+ * that are killed. `npm run test:republish` runs it at full size: 20,000 deliveries, brokers away for a minute.
+ */
 const EVENTS = Number(process.env['FAULT_EVENTS'] ?? 4000)
 const AWAY_MS = Number(process.env['FAULT_AWAY_MS'] ?? 5000)
-const SENDERS = 16
+/** Deliveries come before, while and after the brokers are away. */
+const SENDING_MS = 2 * AWAY_MS
+const PATIENCE_MS = 400_000
 
-t.setTimeout(600_000)
-
-/** Each kind of trouble, for one request in seven, and a good answer otherwise. */
-const moody: Behaviour = (request, response, count) => {
-  const mood = count % 21
-  if (mood === 3) return void response.writeHead(500).end()
-  if (mood === 10) return // hangs
-  if (mood === 17) return void response.socket?.resetAndDestroy()
-  delivered.moody.push(request.headers['webhook-id'] ?? '')
-  response.writeHead(200).end()
-}
-const delivered = { moody: [] as string[], good: [] as string[], some: [] as string[] }
-
-const good =
-  (name: 'good' | 'some'): Behaviour =>
-  (request, response) => {
-    delivered[name].push(request.headers['webhook-id'] ?? '')
-    response.writeHead(204).end()
-  }
+t.setTimeout(1_500_000)
 
 t.test(
-  'brokers stop and start, receivers misbehave, a dispatcher is killed: nobody misses anything',
+  'brokers stop and start, receivers misbehave, dispatchers are killed: nobody misses anything',
   async t => {
     const redis = await startRedis({ appendonly: 'yes' })
+    const repeats = createRepeats(redis.client)
     const [natsFolder, rabbitFolder] = [temporaryFolder(), temporaryFolder()]
     let nats = await startNats({ folder: natsFolder })
     let rabbit = await startRabbit({ folder: rabbitFolder })
-    const receivers: TestReceiver[] = [
-      await startReceiver(moody),
-      await startReceiver(good('good')),
-      await startReceiver(good('some')),
-      await startReceiver(answers(410)),
-      await startReceiver(answers(500)),
-      await startReceiver(() => {})
-    ]
-    const urls = receivers.map(({ url }) => url) as [string, string, string, string, string, string]
-    const quick = { retryDelayMs: 100, maxRetryDelayMs: 1000, timeoutMs: 1000, maxAttempts: 60 }
-
-    const amqp = await connectAmqp(rabbit.url)
-    const setup = await amqp.createChannel()
-    await setup.assertExchange('cio', 'topic', { durable: true })
-    await setup.assertQueue('all', { durable: true })
-    await setup.bindQueue('all', 'cio', '#')
-    await amqp.close()
-
+    const endpoints = {
+      good: await startEndpoint(() => undefined),
+      some: await startEndpoint(() => undefined),
+      moody: await startEndpoint(moody),
+      failing: await startEndpoint(() => fails),
+      hanging: await startEndpoint(() => hangs),
+      resetting: await startEndpoint(() => resets),
+      gone: await startEndpoint(() => leaves)
+    }
+    const push = (name: keyof typeof endpoints, changes: Record<string, unknown> = {}) =>
+      httpConsumer(name, endpoints[name].receiver.url, {
+        retryDelayMs: 100,
+        maxRetryDelayMs: 1000,
+        ...changes
+      })
+    await bindQueue(rabbit.url, 'work')
+    await bindQueue(rabbit.url, 'work-some')
+    const amqp = { type: 'amqp', url: rabbit.url }
+    const patient = { maxAttempts: 100, retryDelayMs: 1000, maxRetryDelayMs: 6000 }
     const env = {
       REDIS_URL: redis.url,
-      LOG_LEVEL: 'info',
+      LOG_LEVEL: 'warn',
+      CIO_WEBHOOK_SECRET: KEY,
       CONSUMERS_FILE: consumersFile(
-        httpConsumer('moody', urls[0], quick),
-        httpConsumer('good', urls[1], quick),
-        httpConsumer('some', urls[2], { ...quick, types: ['sms.*'] }),
-        httpConsumer('gone', urls[3], quick),
-        httpConsumer('broken', urls[4], { ...quick, maxAttempts: 3, backlog: 50 }),
-        httpConsumer('hung', urls[5], { ...quick, concurrency: 2, backlog: 20 }),
-        natsConsumer('bus', nats.url),
-        { name: 'work', type: 'amqp', url: rabbit.url, exchange: 'cio' }
+        push('good'),
+        push('some', { types: ['sms.*'] }),
+        push('moody', { timeoutMs: 3000, maxAttempts: 60 }),
+        push('failing', { maxAttempts: 2, backlog: 200 }),
+        push('hanging', { ...patient, timeoutMs: 1000, concurrency: 4, backlog: 20 }),
+        push('resetting', { ...patient, backlog: 50 }),
+        push('gone'),
+        natsConsumer('bus', nats.url, { stream: 'ALL', subjectPrefix: 'all' }),
+        natsConsumer('bus-some', nats.url, { stream: 'SOME', subjectPrefix: 'some', types: ['sms.*'] }),
+        { ...amqp, name: 'work', exchange: 'work' },
+        { ...amqp, name: 'work-some', exchange: 'work-some', types: ['sms.*'] }
       )
     }
     const services = [await startServiceProcess(env), await startServiceProcess(env)]
+    const member = (group: string, name: string, types?: readonly string[]) =>
+      startMember({ redisUrl: redis.url, group, name, types, tellEvents: true })
+    const library = [await member('library', 'first'), await member('library', 'second')]
+    const librarySome = [await member('library-some', 'only', ['sms.*'])]
     t.teardown(async () => {
+      for (const each of [...library, ...librarySome]) each.kill('SIGKILL')
       for (const service of services) {
         service.process.kill('SIGTERM')
         await service.ended
       }
-      for (const receiver of receivers) await receiver.stop()
-      await nats.stop()
-      await rabbit.stop()
+      for (const { receiver } of Object.values(endpoints)) await receiver.stop()
+      await Promise.all([nats.stop(), rabbit.stop()])
       await redis.stop()
     })
 
-    const sent = Array.from({ length: EVENTS }, (_, index) => `e${index}`)
-    const type = (index: number): string => (index % 4 === 0 ? 'sms' : 'email')
-    let next = 0
-    let refused = 0
-    const send = async (): Promise<void> => {
-      for (let index = next++; index < EVENTS; index = next++) {
-        const body = JSON.stringify({
-          event_id: sent[index],
-          object_type: type(index),
-          metric: 'sent',
-          timestamp: 1795510800,
-          data: { customer_id: `c${index % 100}`, recipient: 'canary@example.com' }
-        })
-        // As Customer.io does: again, until it is taken.
-        for (;;) {
-          const answer = await postTo(
-            `${services[index % services.length]?.url}/api/cio/webhook`,
-            body
-          ).catch(() => undefined)
-          if (answer?.status === 200) break
-          refused++
-          await new Promise(resolve => setTimeout(resolve, 50))
-        }
-      }
+    const all = deliveries(EVENTS)
+    const everything = all.map(({ id }) => id)
+    const texts = all.filter(({ kind }) => kind.startsWith('sms.')).map(({ id }) => id)
+    const bridges = ['bus', 'bus-some', 'work', 'work-some']
+    let sent = 0
+    const share = (part: number) => until('its turn', async () => sent >= EVENTS * part, PATIENCE_MS)
+
+    /** Kills the replica that works for a consumer, and notes what it had under way. */
+    const killDispatcher = async (consumer: string): Promise<void> => {
+      const holder = await until('a holder', () =>
+        redis.client.get(`cio:lease:{0}:${consumer}`).then(h => h ?? false)
+      )
+      const index = services.findIndex(({ process }) => holder.includes(`:${process.pid}`))
+      const victim = services[index]
+      if (victim === undefined) throw new Error(`nobody has ${consumer}: ${holder}`)
+      victim.process.kill('SIGKILL')
+      await victim.ended
+      for (const name of [...Object.keys(endpoints), ...bridges])
+        await repeats.note(name, 'dispatcher killed')
+      services[index] = await startServiceProcess(env)
     }
     const faults = async (): Promise<void> => {
-      await until('a quarter', async () => next > EVENTS / 4, 300_000)
+      await share(0.1)
+      await killDispatcher('good')
+      await share(0.2)
+      t.match(await redis.client.get('cio:lease:{0}:library'), /^first/)
+      library[0]?.kill('SIGKILL')
+      await library[0]?.ended
+      await repeats.note('library', 'member killed')
+      await share(0.25)
       await Promise.all([nats.stop('SIGKILL'), rabbit.stop('SIGKILL')])
-      services[0]?.process.kill('SIGKILL')
-      await services[0]?.ended
-      services[0] = await startServiceProcess(env)
+      for (const bridge of bridges) await repeats.note(bridge, 'broker killed')
       await new Promise(resolve => setTimeout(resolve, AWAY_MS))
+      const before = await redis.client.xpending('cio:events:{0}', 'work')
       nats = await startNats({ folder: natsFolder, port: nats.port })
       rabbit = await startRabbit({ folder: rabbitFolder, port: rabbit.port })
+      // While it catches up, so that a whole batch is under way.
+      await until(
+        'it goes on',
+        async () => {
+          const now = await redis.client.xpending('cio:events:{0}', 'work')
+          return now[1] !== before[1]
+        },
+        PATIENCE_MS
+      )
+      await killDispatcher('work')
     }
-    await Promise.all([faults(), ...Array.from({ length: SENDERS }, send)])
-    t.comment(`${EVENTS} events sent, ${refused} attempts refused or cut off`)
+    const startedMs = performance.now()
+    const urlOf = (attempt: number): string => services[attempt % services.length]?.url ?? ''
+    const [refused] = await Promise.all([sendAll(all, SENDING_MS, urlOf, count => (sent = count)), faults()])
+    t.comment(`${EVENTS} events sent, ${refused} attempts refused or cut off meanwhile`)
 
-    const wanted = new Set(sent)
-    const some = new Set(sent.filter((_, index) => type(index) === 'sms'))
-    const complete = (name: string, got: () => Promise<readonly string[]>, all: ReadonlySet<string>) =>
-      t.test(`${name} has everything it asked for and nothing else`, async t => {
-        const ids = await until(
-          `everything at ${name}`,
-          async () => {
-            const ids = await got()
-            return new Set(ids).size >= all.size && ids
-          },
-          240_000
-        ).catch(() => got())
-        const missing = [...all].filter(id => !ids.includes(id))
-        t.same(missing, [], `${missing.length} are missing`)
+    const complete = (name: string, wanted: readonly string[], got: () => Promise<readonly Arrived[]>) =>
+      t.test(`${name} has everything it asked for and nothing else, all of it as promised`, async t => {
+        const arrived = await untilAll(wanted, got)
         t.same(
-          ids.filter(id => !all.has(id)),
+          arrived.flatMap(each => problemOf(each) ?? []),
           []
         )
-        t.comment(`${name}: ${ids.length - new Set(ids).size} duplicates`)
+        judge(
+          t,
+          name,
+          wanted,
+          arrived.map(({ id }) => id)
+        )
       })
+    const completePushes = (name: keyof typeof endpoints, wanted: readonly string[]) =>
+      t.test(`${name} has everything it asked for and nothing else, every push as promised`, async t => {
+        const { taken, problems } = endpoints[name]
+        await untilAll(wanted, async () => taken.map(id => ({ id, event: '' })))
+        t.same(problems, [])
+        judge(t, name, wanted, taken)
+      })
+    const judge = (t: Test, name: string, wanted: readonly string[], ids: readonly string[]): void => {
+      const [asked, had] = [new Set(wanted), new Set(ids)]
+      t.same(
+        wanted.filter(id => !had.has(id)),
+        [],
+        'nothing is missing'
+      )
+      t.same(
+        ids.filter(id => !asked.has(id)),
+        [],
+        'nothing else came'
+      )
+      const explained = repeats.explain(name, ids)
+      t.equal(explained.get('unexplained') ?? 0, 0, 'what came more than once was under way at a kill')
+      const causes = [...explained].map(([cause, count]) => `${count} ${cause}`)
+      t.comment(`${name}: ${had.size} events, ${ids.length - had.size} more than once. ${causes.join('; ')}`)
+    }
 
-    await complete('good', async () => delivered.good, wanted)
-    await complete('some', async () => delivered.some, some)
-    await complete('moody', async () => delivered.moody, wanted)
-    await complete('bus', () => inStream(nats.url), wanted)
-    await complete('work', () => inQueue(rabbit.url), wanted)
+    await complete('library', everything, async () => handledBy(library))
+    await complete('library-some', texts, async () => handledBy(librarySome))
+    await completePushes('good', everything)
+    await completePushes('some', texts)
+    await completePushes('moody', everything)
+    await complete('bus', everything, () => inStream(nats.url, 'ALL'))
+    await complete('bus-some', texts, () => inStream(nats.url, 'SOME'))
+    await complete('work', everything, () => inQueue(rabbit.url, 'work'))
+    await complete('work-some', texts, () => inQueue(rabbit.url, 'work-some'))
 
-    await t.test(
-      'the broken one has dead letters, the one that is gone and the hung one all in the log',
-      async t => {
-        const letters = await until(
-          'all letters',
-          async () => {
-            const count = await redis.client.xlen('cio:dead:broken')
-            return count >= EVENTS && count
-          },
-          240_000
-        ).catch(() => redis.client.xlen('cio:dead:broken'))
-        t.ok(letters >= EVENTS, `${letters} dead letters`)
-        t.ok(await redis.client.hexists('cio:consumer:gone', 'disabledAtMs'))
-        t.equal(await redis.client.xlen('cio:events:{0}'), EVENTS)
-      }
-    )
-
-    await t.test('every request verifies, and nothing personal is in one', async t => {
-      const webhook = new Webhook(WEBHOOK_SECRET)
-      let wrong = 0
-      for (const request of receivers[1]?.requests ?? []) {
-        try {
-          webhook.verify(request.body, { ...request.headers })
-        } catch {
-          wrong++
-        }
-        if (request.body.includes('canary')) wrong++
-      }
-      t.equal(wrong, 0)
+    await t.test('the log has each event once, and who answers 500 has each as a dead letter', async t => {
+      t.equal(await redis.client.xlen('cio:events:{0}'), EVENTS)
+      const letters = async (): Promise<Arrived[]> =>
+        (await redis.client.xrange('cio:dead:failing', '-', '+')).map(([, fields]) => {
+          const event = fields[fields.indexOf('event') + 1] ?? '{}'
+          return { id: JSON.parse(event).id, event }
+        })
+      judge(
+        t,
+        'failing',
+        everything,
+        (await untilAll(everything, letters)).map(({ id }) => id)
+      )
     })
+
+    t.ok(await redis.client.hexists('cio:consumer:gone', 'disabledAtMs'), 'who answered 410 is told nothing')
+    for (const name of ['hanging', 'resetting', 'gone'] as const) endpoints[name].recover()
+    t.equal(await runCommand(['consumers', 'enable', 'gone'], env).ended, 0)
+    await completePushes('hanging', everything)
+    await completePushes('resetting', everything)
+    await completePushes('gone', everything)
+    t.comment(`${Math.round((performance.now() - startedMs) / 1000)} s from the first delivery to the end`)
   }
 )
 
-async function inStream(url: string): Promise<string[]> {
-  const connection = await connectNats({ servers: url })
-  try {
-    const manager = await jetstreamManager(connection)
-    const ids: string[] = []
-    const consumer = await manager.jetstream().consumers.get('CIO', { deliver_policy: 'all' } as never)
-    const { num_pending: pending } = await consumer.info()
-    if (pending === 0) return ids
-    for await (const message of await consumer.fetch({ max_messages: pending, expires: 5000 })) {
-      ids.push(message.headers?.get('Nats-Msg-Id') ?? '')
-      if (ids.length === pending) break
-    }
-    return ids
-  } finally {
-    await connection.close()
-  }
-}
-
-async function inQueue(url: string): Promise<string[]> {
-  const connection = await connectAmqp(url)
-  try {
-    const channel = await connection.createChannel()
-    const { messageCount } = await channel.checkQueue('all')
-    const ids: string[] = []
-    await channel.prefetch(0)
-    if (messageCount === 0) return ids
-    await new Promise<void>(resolve => {
-      void channel.consume('all', message => {
-        ids.push(String(message?.properties.messageId))
-        if (ids.length === messageCount) resolve()
-      })
-    })
-    return ids
-  } finally {
-    await connection.close()
+/** What arrived, once that is all; or what there is after a long time. */
+async function untilAll(
+  wanted: readonly string[],
+  got: () => Promise<readonly Arrived[]>
+): Promise<readonly Arrived[]> {
+  for (const deadline = Date.now() + PATIENCE_MS; ; ) {
+    const arrived = await got()
+    const had = new Set(arrived.map(({ id }) => id))
+    if (wanted.every(id => had.has(id)) || Date.now() > deadline) return arrived
+    await new Promise(resolve => setTimeout(resolve, 500))
   }
 }

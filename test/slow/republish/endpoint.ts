@@ -1,0 +1,43 @@
+import { type Behaviour, startReceiver, type TestReceiver } from '../../helpers/receiver.ts'
+import { problemOfPush } from './arrivals.ts'
+
+/** What arrived at an HTTP consumer: `taken` is what it answered well. */
+export interface Endpoint {
+  readonly receiver: TestReceiver
+  readonly taken: string[]
+  readonly problems: string[]
+  /** Answers well from now on. */
+  recover(): void
+}
+
+/** @param mood what it does instead of taking the n-th request, if it does */
+export async function startEndpoint(mood: (count: number) => Behaviour | undefined): Promise<Endpoint> {
+  const taken: string[] = []
+  const problems: string[] = []
+  let recovered = false
+  const behaviour: Behaviour = (request, response, count) => {
+    const problem = problemOfPush(request)
+    if (problem !== undefined) problems.push(problem)
+    const misbehaves = recovered ? undefined : mood(count)
+    if (misbehaves !== undefined) return misbehaves(request, response, count)
+    taken.push(request.headers['webhook-id'] ?? '')
+    response.writeHead(204).end()
+  }
+  const recover = (): void => {
+    recovered = true
+  }
+  const receiver = await startReceiver(behaviour, 0, { keeps: false })
+  return { receiver, taken, problems, recover }
+}
+
+export const fails: Behaviour = (_request, response) => void response.writeHead(500).end()
+export const leaves: Behaviour = (_request, response) => void response.writeHead(410).end()
+export const hangs: Behaviour = () => {}
+export const resets: Behaviour = (_request, response) => void response.socket?.resetAndDestroy()
+/** Most requests are taken; of thirty, one fails, one hangs and one is cut off. */
+export const moody = (count: number): Behaviour | undefined =>
+  new Map([
+    [3, fails],
+    [13, hangs],
+    [23, resets]
+  ]).get(count % 30)
