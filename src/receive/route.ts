@@ -85,6 +85,7 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
     request.raw.headers['content-type'] = 'application/octet-stream'
     const delivery = begin(request)
     if (delivery === undefined) return refuse(reply, 'CIO_NOT_FOUND')
+    if (isGone(request)) return refuse(reply, 'CIO_BAD_REQUEST')
     deadline.start(reply)
     if (delivery.forbidden && policy === 'enforce' && !admission.listed(delivery.address)) {
       const attempts = await failures(request, { increment: false })
@@ -148,7 +149,7 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
     reply: FastifyReply,
     delivery: Delivery
   ): Promise<FastifyReply> {
-    if (!admission.listed(delivery.address)) {
+    if (!admission.listed(delivery.address) && !isGone(request)) {
       const attempts = await failures(request)
       if (!attempts.isAllowed && attempts.isExceeded) {
         return refuseDelivery(reply, 'CIO_RATE_LIMITED', attempts.ttlInSeconds)
@@ -185,6 +186,9 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
     done()
   }
 }
+
+/** Who has reset the connection has no address any more, and reads no answer. */
+const isGone = (request: FastifyRequest): boolean => request.raw.socket.remoteAddress === undefined
 
 const refusedOutcomes: Partial<Record<RefusalCode, Outcome>> = {
   CIO_SIGNATURE_INVALID: 'signature_invalid',
