@@ -26,6 +26,9 @@ const METRICS_REQUEST = 'cio-webhook:metrics'
 
 /** Starts the workers, and each of them again when it dies. */
 export function startWorkers(count: number, redisSocket: string | undefined, log: Logger): Workers {
+  // Each takes its connections from the kernel. Handed out by this process, one that is on its way to a worker when
+  // that is killed would be answered by nobody.
+  cluster.schedulingPolicy = cluster.SCHED_NONE
   const aggregate = new AggregatorRegistry()
   const living = new Set<Worker>()
   let closing = false

@@ -81,6 +81,10 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
       refuse(reply, 'CIO_NOT_FOUND')
       return
     }
+    if (isGone(request)) {
+      refuse(reply, 'CIO_BAD_REQUEST')
+      return
+    }
     if (isOverloaded()) {
       delivery.reason = 'overloaded'
       refuseDelivery(reply, 'CIO_UNAVAILABLE', RETRY_AFTER_SECONDS)
@@ -155,7 +159,7 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
     reply: FastifyReply,
     delivery: Delivery
   ): Promise<FastifyReply> {
-    if (!admission.listed(delivery.address)) {
+    if (!admission.listed(delivery.address) && !isGone(request)) {
       const attempts = await failures(request)
       if (!attempts.isAllowed && attempts.isExceeded) {
         return refuseDelivery(reply, 'CIO_RATE_LIMITED', attempts.ttlInSeconds)
@@ -207,6 +211,9 @@ async function watchLoad(app: FastifyInstance): Promise<() => boolean> {
   })
   return () => isOverloaded()
 }
+
+/** Who has reset the connection has no address any more, and reads no answer. */
+const isGone = (request: FastifyRequest): boolean => request.raw.socket.remoteAddress === undefined
 
 const refusedOutcomes: Partial<Record<RefusalCode, Outcome>> = {
   CIO_SIGNATURE_INVALID: 'signature_invalid',

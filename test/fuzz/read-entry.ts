@@ -1,0 +1,116 @@
+import { type Source, signingKeys } from '../../src/config/sources.ts'
+import { type LogEntry, readEvent } from '../../src/receive/event.ts'
+import type { VerifiedBody } from '../../src/receive/signature.ts'
+import { basic, customerio } from '../../src/sanitize/policy.ts'
+import { compileSanitizer, type Sanitizer } from '../../src/sanitize/sanitize.ts'
+
+/** A way to read bodies: under a policy, for a source. */
+export interface Reading {
+  readonly sanitizer: Sanitizer
+  readonly source: Source
+  /** Does the policy mask personal text, whatever the name of its field? */
+  readonly masksText: boolean
+}
+
+const source = (idPointer: string | undefined): Source => ({
+  name: 'default',
+  keys: signingKeys('a-key-for-tests', undefined),
+  schemes: ['body'],
+  idPointer
+})
+
+export const readings: readonly Reading[] = [
+  { sanitizer: compileSanitizer(customerio), source: source(undefined), masksText: true },
+  { sanitizer: compileSanitizer(customerio, { hashKey: 'k' }), source: source('/data/id'), masksText: true },
+  { sanitizer: compileSanitizer(basic), source: source(undefined), masksText: false },
+  {
+    sanitizer: compileSanitizer(basic, { redactFields: ['email_hash', 'name'] }),
+    source: source('/a/0'),
+    masksText: false
+  }
+]
+
+const RECEIVED_AT_MS = 1_795_510_800_123
+const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
+/** The plainest of all addresses: where one is left, it was overlooked. */
+const ADDRESS = /(?<![\w.%+@"\\-])[a-z0-9]{2,}@[a-z0-9]{2,}\.[a-z]{2,}(?![\w.@-])/i
+const TYPE = /^io\.customer\.(?:unknown|parked|doctor|[a-z]\w{0,63}\.[a-z]\w{0,63})$/i
+
+/** Reads a body as the service does. Fuzzing stands in for the signature. */
+export const readAs = ({ sanitizer, source }: Reading, body: Buffer): LogEntry =>
+  readEvent(
+    body as VerifiedBody,
+    { source, timestamp: '1795510800', receivedAtMs: RECEIVED_AT_MS },
+    sanitizer
+  )
+
+/** Everything of an entry that leaves the process, as text. */
+export const shown = ({ event, id, type, partitionKey }: LogEntry): string =>
+  [event, id, type, partitionKey].join('\n')
+
+/** Reads a body, and throws where what comes of it is not as promised. */
+export function judgeEntry(reading: Reading, body: Buffer): LogEntry {
+  const before = Buffer.from(body)
+  const entry = readAs(reading, body)
+  if (!body.equals(before)) throw new Error('the body was changed')
+  const again = readAs(reading, body)
+  if (again.event !== entry.event || again.digest !== entry.digest) throw new Error('read twice, not alike')
+  if (!entry.event.isWellFormed()) throw new Error(`cannot be written as UTF-8: ${entry.event}`)
+
+  const event: unknown = JSON.parse(entry.event)
+  if (!isObject(event)) throw new Error(`no object: ${entry.event}`)
+  const { data, ...envelope } = event
+  judgeEnvelope(entry, envelope)
+  if (entry.parked === undefined) judgeData(reading, body, data)
+  else judgeParked(reading, data)
+  return entry
+}
+
+/** CloudEvents 1.0, sections 3.1 and 3.2 of the JSON format. */
+function judgeEnvelope(entry: LogEntry, envelope: Readonly<Record<string, unknown>>): void {
+  const { specversion, id, source, type, subject, time, receivedtime, datacontenttype, ...more } = envelope
+  const right =
+    specversion === '1.0' &&
+    typeof id === 'string' &&
+    id !== '' &&
+    id === entry.id &&
+    source === '/customerio/default' &&
+    type === entry.type &&
+    TYPE.test(entry.type) &&
+    (subject === undefined || (typeof subject === 'string' && subject !== '')) &&
+    (time === undefined || RFC_3339.test(String(time))) &&
+    (time === undefined) === (entry.happenedAtMs === undefined) &&
+    RFC_3339.test(String(receivedtime)) &&
+    datacontenttype === 'application/json' &&
+    Object.keys(more).length === 0 &&
+    entry.digest.length === 32 &&
+    entry.partitionKey !== ''
+  if (!right) throw new Error(`no CloudEvent as promised: ${entry.event}`)
+}
+
+function judgeData({ sanitizer, masksText }: Reading, body: Buffer, data: unknown): void {
+  if (!isObject(data)) throw new Error('the data is no object')
+  // The one exception: what `_preserveEmail` kept is hashed by a second pass.
+  if (JSON.stringify(JSON.parse(body.toString())).includes('"_preserveEmail":true')) return
+  const once = JSON.stringify(data)
+  const twice = JSON.stringify(sanitizer.value(data))
+  if (once !== twice) throw new Error(`not idempotent:\n${once}\n${twice}`)
+  const left = masksText ? ADDRESS.exec(once) : null
+  if (left !== null) throw new Error(`an address is left: ${left[0]} in ${once}`)
+}
+
+function judgeParked({ sanitizer }: Reading, data: unknown): void {
+  if (!isObject(data) || typeof data['text'] !== 'string') throw new Error('nothing was kept')
+  judgeText(sanitizer, data['text'])
+}
+
+/** Text that was scrubbed once must stay as it is. */
+export function judgeText(sanitizer: Sanitizer, text: string): void {
+  const twice = sanitizer.text(text)
+  if (twice !== text) throw new Error(`not idempotent:\n${text}\n${twice}`)
+  const left = ADDRESS.exec(text)
+  if (left !== null) throw new Error(`an address is left: ${left[0]} in ${text}`)
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -1,0 +1,41 @@
+import { spawn } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { TargetReport, TargetRun } from './fuzz-target.ts'
+import type { TargetName } from './target.ts'
+
+const MAIN = fileURLToPath(new URL('./fuzz-target.js', import.meta.url))
+const DICTIONARY = resolve('test/fuzz/dictionary.txt')
+
+export interface TargetResult {
+  readonly exit: number | NodeJS.Signals | null
+  readonly output: string
+  /** `undefined` where the process ended before it could tell. */
+  readonly report: TargetReport | undefined
+}
+
+/** Runs a target in a process of its own: a crash or a hang ends that one alone. */
+export function startTarget(
+  name: TargetName,
+  run: Pick<TargetRun, 'seed' | 'seconds' | 'corpora' | 'artifacts'> & { readonly minimizeInto?: string }
+): Promise<TargetResult> {
+  mkdirSync(run.artifacts, { recursive: true })
+  const options = JSON.stringify({ ...run, keep: true, dictionary: DICTIONARY })
+  const child = spawn(process.execPath, ['--expose-gc', MAIN, name, options], {
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
+  process.once('exit', () => child.kill('SIGKILL'))
+  const printed: Buffer[] = []
+  child.stdout.on('data', chunk => printed.push(chunk))
+  child.stderr.on('data', chunk => printed.push(chunk))
+  return new Promise((done, failed) => {
+    child.once('error', failed)
+    child.once('close', (code, signal) => {
+      const output = Buffer.concat(printed).toString()
+      const last = output.trimEnd().split('\n').at(-1) ?? ''
+      const report = last.startsWith('{') ? (JSON.parse(last) as TargetReport) : undefined
+      done({ exit: code ?? signal, output, report })
+    })
+  })
+}

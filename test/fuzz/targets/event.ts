@@ -1,0 +1,17 @@
+import { judgeEntry, type Reading, readings } from '../read-entry.ts'
+import { bodies } from '../seeds.ts'
+import type { Target } from '../target.ts'
+
+export const target: Target = {
+  shape: { prefixBytes: 1, json: true, maxBytes: 4096 },
+  seeds: bodies.flatMap(body => readings.map((_, reading) => Buffer.concat([Buffer.of(reading), body]))),
+  fuzz
+}
+
+/**
+ * Any bytes become an event or a parked delivery, and what comes of them is as promised: valid JSON, a
+ * CloudEvent, free of addresses, and not changed by a second pass. First byte: under which policy.
+ */
+function fuzz(data: Buffer): void {
+  judgeEntry(readings[(data[0] ?? 0) % readings.length] as Reading, data.subarray(1))
+}
