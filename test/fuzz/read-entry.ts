@@ -83,7 +83,7 @@ function judgeEnvelope(entry: LogEntry, envelope: Readonly<Record<string, unknow
     RFC_3339.test(String(receivedtime)) &&
     datacontenttype === 'application/json' &&
     Object.keys(more).length === 0 &&
-    entry.digest.length === 32 &&
+    /^[0-9a-f]{64}$/.test(entry.digest) &&
     entry.partitionKey !== ''
   if (!right) throw new Error(`no CloudEvent as promised: ${entry.event}`)
 }
