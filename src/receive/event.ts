@@ -150,8 +150,11 @@ function eventId(payload: JsonObject, received: Received, body: VerifiedBody): s
   )
 }
 
+/** Half a surrogate pair has no UTF-8: ids that differ in it alone would have one digest. */
 const asId = (value: unknown): string | undefined =>
-  typeof value === 'string' && value !== '' && value.length <= MAX_ID_LENGTH ? value : undefined
+  typeof value === 'string' && value !== '' && value.length <= MAX_ID_LENGTH && value.isWellFormed()
+    ? value
+    : undefined
 
 /** An exact replay has the same one; two like messages, sent at different times, do not. */
 function bodyId({ source, timestamp }: Received, body: VerifiedBody): string {

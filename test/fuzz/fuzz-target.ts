@@ -45,7 +45,7 @@ const coverage = readCoverage()
 const corpus = run.corpora.filter(existsSync).flatMap(folder => readFolder(folder))
 
 if (run.minimizeInto !== undefined) {
-  for (const input of minimize(target, coverage, [...corpus, ...target.seeds])) write(run.minimizeInto, input)
+  for (const input of minimize(target, coverage, corpus)) write(run.minimizeInto, input)
 } else {
   const usedBefore = usedMb()
   const {

@@ -54,7 +54,9 @@ export function judgeEntry(reading: Reading, body: Buffer): LogEntry {
   const entry = readAs(reading, body)
   if (!body.equals(before)) throw new Error('the body was changed')
   const again = readAs(reading, body)
-  if (again.event !== entry.event || again.digest !== entry.digest) throw new Error('read twice, not alike')
+  if (again.event !== entry.event || again.digest !== entry.digest) {
+    throw new Error('read twice, not alike')
+  }
   if (!entry.event.isWellFormed()) throw new Error(`cannot be written as UTF-8: ${entry.event}`)
 
   const event: unknown = JSON.parse(entry.event)

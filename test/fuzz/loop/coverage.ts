@@ -10,13 +10,9 @@ export interface Coverage {
   reset(): void
   /** What the last execution reached that none before it had: so many pairs of a counter and a magnitude. */
   newFeatures(): number
-  /** Everything the last execution reached: the same pairs, as numbers. */
-  features(): readonly number[]
   /** Statements and branches that were reached, of all there are. */
   figures(): { readonly reached: number; readonly total: number; readonly features: number }
 }
-
-const MAGNITUDES = 8
 
 /** 1, 2, 3, up to 7, 15, 31, 127 and more: whether a loop ran 5 or 6 times is nothing new. */
 function magnitude(count: number): number {
@@ -67,14 +63,6 @@ export function readCoverage(): Coverage {
       }
       features += found
       return found
-    },
-    features: () => {
-      const reached: number[] = []
-      for (let index = 0; index < total; index++) {
-        const count = counters[index] ?? 0
-        if (count !== 0) reached.push(index * MAGNITUDES + magnitude(count))
-      }
-      return reached
     },
     figures: () => ({ reached: seen.reduce((sum, bits) => sum + (bits === 0 ? 0 : 1), 0), total, features })
   }

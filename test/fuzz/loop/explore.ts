@@ -29,6 +29,7 @@ export interface ExploreOptions {
   readonly begin: (input: Buffer) => void
 }
 
+const LEAST_SHARE = 0.25
 const SHRINK_SECONDS = 20
 /** New inputs come from young ones rather than old. */
 const YOUNG_SHARE = 0.4
@@ -70,7 +71,8 @@ export function explore(options: ExploreOptions): Exploration {
     if (error !== undefined) return done(first.length, { input, error })
     if (coverage.newFeatures() > 0) kept.push(input)
   }
-  const endMs = performance.now() + seconds * 1000
+  // The corpus may take all the time there is: some new inputs are tried all the same.
+  const endMs = Math.max(startedMs + seconds * 1000, performance.now() + seconds * 1000 * LEAST_SHARE)
   while (performance.now() < endMs) {
     const young = random.chance(YOUNG_SHARE) ? kept.slice(-YOUNG) : kept
     const input = mutate(random.pick(young), kept, dictionary, target.shape, random)
@@ -100,17 +102,21 @@ function shrink(input: Buffer, error: string, attempt: (input: Buffer) => string
 /** The first line of the stack: a message may repeat the input. */
 const placeOf = (error: string): string => /^\s+at .*$/m.exec(error)?.[0] ?? error.slice(0, 40)
 
+/** What an input must add to be worth a place in the repository. */
+const WORTH_FEATURES = 4
+
 /**
- * As few inputs as reach what all of them reach, the shortest first.
+ * As few inputs as reach nearly what all of them reach, the shortest first. What the target's seeds reach
+ * needs none.
  *
  * @param coverage of a process in which nothing else ran
  */
 export function minimize(target: Target, coverage: Coverage, corpus: readonly Buffer[]): readonly Buffer[] {
-  return [...corpus]
-    .sort((a, b) => a.length - b.length)
-    .filter(input => {
-      coverage.reset()
-      target.fuzz(Buffer.from(input))
-      return coverage.newFeatures() > 0
-    })
+  const adds = (input: Buffer): number => {
+    coverage.reset()
+    target.fuzz(Buffer.from(input))
+    return coverage.newFeatures()
+  }
+  for (const seed of target.seeds) adds(seed)
+  return [...corpus].sort((a, b) => a.length - b.length).filter(input => adds(input) >= WORTH_FEATURES)
 }

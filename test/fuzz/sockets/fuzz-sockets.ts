@@ -89,7 +89,8 @@ async function attack(service: ServiceProcess, seed: number, seconds: number): P
       })
       for (const { status } of conversation.answers) count(statuses, `${one.name} ${status}`)
       const allowed = localAddress.startsWith('127.0.')
-      claims.push(...one.claims.map(claim => ({ ...claim, sure: claim.sure && allowed })))
+      const turnedAway = conversation.answers.some(({ status }) => status === 503)
+      claims.push(...one.claims.map(claim => ({ ...claim, sure: claim.sure && allowed && !turnedAway })))
       const complaint = complaintAbout(one, conversation, allowed)
       if (complaint !== undefined) complaints.push(complaint)
     }
