@@ -5,7 +5,7 @@ import { consumerStates } from '../republish/consumer-state.ts'
 import type { ConsumerSettings } from '../republish/consumers-file.ts'
 import { type DeadLetter, deadLetters } from '../republish/dead-letters.ts'
 import { handOnTo } from '../republish/hand-on.ts'
-import { openPushQueue } from '../republish/push-queue.ts'
+import { lookIntoQueue } from '../republish/push-queue.ts'
 import { type ConsumerReading, consumerReader } from '../republish/read-consumers.ts'
 import { dropParked, type ReplayedLetters, replayLetters, replayParked } from '../republish/replay.ts'
 import { UsageError } from './command.ts'
@@ -102,15 +102,7 @@ export function consumerActions({ config, redis, patient }: OpenLog, now: () => 
   }
 
   function queueOf(consumer: string) {
-    return openPushQueue({
-      redis: patient(),
-      keyPrefix,
-      consumer,
-      attempts: 1,
-      backlog: 1,
-      backlogBytes: 1,
-      readOnly: true
-    })
+    return lookIntoQueue({ redis: patient(), keyPrefix, consumer })
   }
 
   async function known(consumer: string): Promise<ConsumerReading | { members: number; queued: number }> {

@@ -38,6 +38,8 @@ const CLOSE_LIMIT_MS = 2500
 const DOWN_FAILURES = 5
 /** Events brought forward in one call: Redis does nothing else meanwhile. */
 const PROMOTE_BATCH = 200
+/** Until an attempt is made again whose outcome could not be written down. */
+const UNSETTLED_DELAY_MS = 1000
 /** Where a queue is empty a worker asks again after this many seconds, if nothing woke it before. */
 const DRAIN_DELAY_SECONDS = 5
 
@@ -123,7 +125,7 @@ export function createHttpSink(options: HttpSinkOptions): Sink {
     } catch (error) {
       // BullMQ takes any other end of a last attempt for the end of the event, which nobody keeps then.
       onError(error)
-      return putBack(job, token)
+      return putBack(job, token, UNSETTLED_DELAY_MS)
     }
     onAttempt(counted, (performance.now() - startedMs) / 1000)
     if (counted === 'gone') return putBack(job, token)
@@ -155,8 +157,8 @@ export function createHttpSink(options: HttpSinkOptions): Sink {
 }
 
 /** Back into the queue, this attempt uncounted. */
-async function putBack(job: Job<OutgoingEvent>, token: string | undefined): Promise<never> {
-  await job.moveToDelayed(Date.now(), token)
+async function putBack(job: Job<OutgoingEvent>, token: string | undefined, delayMs = 0): Promise<never> {
+  await job.moveToDelayed(Date.now() + delayMs, token)
   throw new DelayedError()
 }
 

@@ -1,11 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type ConnectionOptions, Queue } from 'bullmq'
+import { type ConnectionOptions, Queue, type QueueOptions } from 'bullmq'
 import type { RedisClient } from '../redis/connect.ts'
 import type { OutgoingEvent } from './sink.ts'
 
 /** What waits in Redis to be posted to one consumer: a BullMQ queue, shared by all replicas. */
-export interface PushQueue {
+/** A queue as whoever looks or tidies up needs it. */
+export interface OpenQueue {
   readonly queue: Queue<OutgoingEvent>
+  /** Events that wait or are under way, and when the oldest entered the log. */
+  outstanding(): Promise<{ readonly count: number; readonly oldestMs: number | undefined }>
+}
+
+export interface PushQueue extends OpenQueue {
   /**
    * Adds events, no more at once than there is room for, and waits for room. What stands at a position in the
    * log is in the queue at most once, however often it is added. An event larger than all the room there can be
@@ -14,22 +20,21 @@ export interface PushQueue {
    * @throws when Redis does not answer, or the signal aborts; then some may be in
    */
   add(events: readonly OutgoingEvent[], signal: AbortSignal): Promise<void>
-  /** Events that wait or are under way, and when the oldest entered the log. */
-  outstanding(): Promise<{ readonly count: number; readonly oldestMs: number | undefined }>
 }
 
-export interface PushQueueOptions {
+export interface QueuePlace {
   /** Must not give up on a command: connected in the patient manner. */
   readonly redis: RedisClient
   readonly keyPrefix: string
   readonly consumer: string
+}
+
+export interface PushQueueOptions extends QueuePlace {
   readonly attempts: number
   /** Events that may be in the queue. With several partitions, each is added to by itself: see ADD_BATCH. */
   readonly backlog: number
   /** Bytes of events that may be in the queue. */
   readonly backlogBytes: number
-  /** Only look: leaves no trace of a queue that is not there. */
-  readonly readOnly?: boolean
 }
 
 export const QUEUE_NAME = 'push'
@@ -51,38 +56,24 @@ interface Room {
 /** All keys of a queue share a hash tag, or its scripts would be refused on a Cluster. */
 export const queuePrefix = (keyPrefix: string, consumer: string): string => `${keyPrefix}push:{${consumer}}`
 
+/** Opens a queue without leaving a trace of one that is not there. */
+export const lookIntoQueue = (options: QueuePlace): OpenQueue => openQueue(options, { skipMetasUpdate: true })
+
 export function openPushQueue(options: PushQueueOptions): PushQueue {
-  const { redis, keyPrefix, consumer, attempts, backlog, backlogBytes, readOnly = false } = options
-  const queue = new Queue<OutgoingEvent>(QUEUE_NAME, {
-    connection: asConnection(redis),
-    prefix: queuePrefix(keyPrefix, consumer),
-    // Nobody reads BullMQ's own stream of events.
-    skipMetasUpdate: readOnly,
-    streams: { events: { maxLen: 10 } },
+  const { attempts, backlog, backlogBytes } = options
+  const { queue, outstanding } = openQueue(options, {
     defaultJobOptions: { attempts, backoff: BACKOFF, removeOnComplete: true, removeOnFail: false }
   })
-  queue.on('error', () => {}) // told to whoever waits for a command
   return {
     queue,
+    outstanding,
     add: async (events, signal) => {
       for (let first = 0; first < events.length; ) {
         const batch = fitting(events, first, await readRoom())
-        if (batch.length === 0) {
-          signal.throwIfAborted()
-          await sleep(ROOM_POLL_MS, undefined, { signal })
-          continue
-        }
         signal.throwIfAborted()
-        await queue.addBulk(batch.map(data => ({ name: 'event', data, opts: { jobId: jobId(data) } })))
+        if (batch.length === 0) await sleep(ROOM_POLL_MS, undefined, { signal })
+        else await queue.addBulk(batch.map(data => ({ name: 'event', data, opts: { jobId: jobId(data) } })))
         first += batch.length
-      }
-    },
-    outstanding: async () => {
-      const ids = await queue.getRanges([...OUTSTANDING], 0, -1)
-      const times = ids.map(addedAtMs).filter(atMs => atMs !== undefined)
-      return {
-        count: ids.length,
-        oldestMs: times.length === 0 ? undefined : times.reduce((least, atMs) => Math.min(least, atMs))
       }
     }
   }
@@ -94,6 +85,31 @@ export function openPushQueue(options: PushQueueOptions): PushQueue {
     const ids = await queue.getRanges([...OUTSTANDING], 0, -1)
     const bytes = ids.reduce((sum, id) => sum + bytesOf(id), 0)
     return { events: backlog - ids.length, bytes: backlogBytes - bytes, isEmpty: ids.length === 0 }
+  }
+}
+
+function openQueue(
+  { redis, keyPrefix, consumer }: QueuePlace,
+  more: Omit<QueueOptions, 'connection'>
+): OpenQueue {
+  const queue = new Queue<OutgoingEvent>(QUEUE_NAME, {
+    connection: asConnection(redis),
+    prefix: queuePrefix(keyPrefix, consumer),
+    // Nobody reads BullMQ's own stream of events.
+    streams: { events: { maxLen: 10 } },
+    ...more
+  })
+  queue.on('error', () => {}) // told to whoever waits for a command
+  return {
+    queue,
+    outstanding: async () => {
+      const ids = await queue.getRanges([...OUTSTANDING], 0, -1)
+      const times = ids.map(addedAtMs).filter(atMs => atMs !== undefined)
+      return {
+        count: ids.length,
+        oldestMs: times.length === 0 ? undefined : times.reduce((least, atMs) => Math.min(least, atMs))
+      }
+    }
   }
 }
 

@@ -3,7 +3,7 @@ import type { RedisClient } from '../redis/connect.ts'
 import { consumerStates } from './consumer-state.ts'
 import type { ConsumerSettings } from './consumers-file.ts'
 import { deadLetters } from './dead-letters.ts'
-import { openPushQueue, type PushQueue } from './push-queue.ts'
+import { lookIntoQueue, type OpenQueue } from './push-queue.ts'
 
 /**
  * `disabled`: answered 410, and is told nothing until it is enabled. `unserved`: nobody works for it, while the
@@ -40,28 +40,20 @@ export interface ReadConsumersOptions {
  */
 export function consumerReader(options: ReadConsumersOptions): () => Promise<readonly ConsumerReading[]> {
   const { redis, keyPrefix } = options
-  const queues = new Map<string, PushQueue>()
+  const queues = new Map<string, OpenQueue>()
   return () => readConsumers(options, consumer => queueOf(consumer).outstanding())
 
   /** Also that of a consumer that is in the file no more: what is in its queue is still undelivered. */
-  function queueOf(consumer: string): PushQueue {
+  function queueOf(consumer: string): OpenQueue {
     const known = queues.get(consumer)
     if (known !== undefined) return known
-    const queue = openPushQueue({
-      redis,
-      keyPrefix,
-      consumer,
-      attempts: 1,
-      backlog: 1,
-      backlogBytes: 1,
-      readOnly: true
-    })
+    const queue = lookIntoQueue({ redis, keyPrefix, consumer })
     queues.set(consumer, queue)
     return queue
   }
 }
 
-type ReadQueue = (consumer: string) => ReturnType<PushQueue['outstanding']>
+type ReadQueue = (consumer: string) => ReturnType<OpenQueue['outstanding']>
 
 async function readConsumers(
   options: ReadConsumersOptions,

@@ -50,7 +50,17 @@ interface Push {
   readonly queue: PushQueue
 }
 
-function openSink(redis: TestRedis, http: HttpSettings, outcomes: AttemptOutcome[] = []) {
+interface Keepers {
+  readonly keep?: (keep: DeadLetters['keep']) => DeadLetters['keep']
+  readonly failed?: () => Promise<void>
+}
+
+function openSink(
+  redis: TestRedis,
+  http: HttpSettings,
+  outcomes: AttemptOutcome[] = [],
+  { keep = kept => kept, failed }: Keepers = {}
+) {
   const patient = connectRedis(redis.address, 'patient')
   patient.on('error', () => {})
   const client = connectRedis(redis.address)
@@ -61,8 +71,8 @@ function openSink(redis: TestRedis, http: HttpSettings, outcomes: AttemptOutcome
     settings: http,
     redis: patient,
     keyPrefix: 'cio:',
-    states,
-    deadLetters: dead,
+    states: failed === undefined ? states : { ...states, failed },
+    deadLetters: { ...dead, keep: keep(dead.keep) },
     now: Date.now,
     onAttempt: outcome => outcomes.push(outcome),
     onError: () => {}
@@ -84,10 +94,15 @@ function openSink(redis: TestRedis, http: HttpSettings, outcomes: AttemptOutcome
   return { sink, states, dead, queue, outcomes, close }
 }
 
-async function push(t: Test, behaviour: Behaviour, changes: Partial<HttpSettings> = {}): Promise<Push> {
+async function push(
+  t: Test,
+  behaviour: Behaviour,
+  changes: Partial<HttpSettings> = {},
+  keepers: Keepers = {}
+): Promise<Push> {
   const redis = await startRedis()
   const receiver = await startReceiver(behaviour)
-  const opened = openSink(redis, settings(receiver, changes))
+  const opened = openSink(redis, settings(receiver, changes), [], keepers)
   t.teardown(async () => {
     await opened.close()
     await receiver.stop()
@@ -206,6 +221,33 @@ for (const { does, behaviour, reason } of bad) {
     }
   )
 }
+
+t.test(
+  'an event whose last failure can’t be written down is tried again, and ends as a dead letter',
+  async t => {
+    let refusals = 0
+    const { sink, outcomes, dead, queue, receiver } = await push(
+      t,
+      answers(500),
+      {},
+      {
+        failed: () => Promise.reject(new Error('Command timed out')),
+        keep:
+          keep =>
+          async (...letter) => {
+            if (++refusals === 1) throw new Error('Command timed out')
+            await keep(...letter)
+          }
+      }
+    )
+    await sink.publish([outgoing('unwanted')], never)
+    await until('a dead letter', async () => (await dead.count('crm')) === 1)
+    await until('an empty queue', async () => (await queue.outstanding()).count === 0)
+    t.equal(await queue.queue.getFailedCount(), 0, 'nothing is left where nobody looks')
+    t.equal(receiver.requests.length, 4, 'three attempts, and the last once more')
+    t.same(outcomes, ['failed', 'failed', 'dead'])
+  }
+)
 
 t.test('a consumer whose first answers are bad and then good gets the event, once answered well', async t => {
   const { receiver, sink, outcomes, dead } = await push(t, (_request, response, count) => {
