@@ -73,11 +73,9 @@ export function createEventLog(options: EventLogOptions): EventLog {
   )
   return {
     append: entry => {
+      if (!options.isRedisUp()) return Promise.reject(new UnavailableError('redis_down'))
       const lane = lanes[partitionOf(entry.partitionKey, lanes.length)]
-      if (lane === undefined || !options.isRedisUp()) {
-        return Promise.reject(new UnavailableError('redis_down'))
-      }
-      return lane(entry)
+      return lane === undefined ? Promise.reject(new RangeError('no such partition')) : lane(entry)
     }
   }
 }

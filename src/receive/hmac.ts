@@ -47,14 +47,13 @@ export function isHmac(
   claimed: string
 ): boolean {
   const bytes = digestBytes[algorithm]
+  if (claimed.length !== 2 * bytes || claim.write(claimed, 'hex') !== bytes) return false
   mac.write(hmac(algorithm, key, head, body), 'hex')
-  if (claim.write(claimed, 'hex') !== bytes || claimed.length !== 2 * bytes) return false
-  // What another algorithm's longer digest left behind these bytes is the same in neither.
   return timingSafeEqual(mac.subarray(0, bytes), claim.subarray(0, bytes))
 }
 
 /** @returns hex */
-export function hmac(algorithm: HmacAlgorithm, key: Secret, head: string, body: Buffer): string {
+function hmac(algorithm: HmacAlgorithm, key: Secret, head: string, body: Buffer): string {
   const { inner, outer } = padsOf(algorithm, key)
   outerBlock.set(outer)
   outerBlock.write(hash(algorithm, joined(inner, head, body), 'hex'), BLOCK_BYTES, 'hex')
