@@ -18,6 +18,14 @@ export interface Target {
   readonly connect: () => RedisClient
 }
 
+/** One replica, to which every sender sends. */
+export const alone = (replica: Replica, partitions: number, connect: () => RedisClient): Target => ({
+  port: () => replica.port,
+  replicas: [replica],
+  partitions,
+  connect
+})
+
 export interface LoadOptions {
   readonly random: Random
   readonly senders?: number

@@ -3,9 +3,11 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 export interface Certificate {
-  /** Both as PEM. */
+  /** Both as PEM, and the files they lie in. */
   readonly key: string
   readonly cert: string
+  readonly keyFile: string
+  readonly certFile: string
 }
 
 export interface CertificateOptions {
@@ -38,7 +40,8 @@ export function makeCertificate(home: string, { names, from, until }: Certificat
     ...['-in', path('csr.pem'), '-out', path('cert.pem'), '-extensions', 'names'],
     ...['-startdate', asn1(from), '-enddate', asn1(until)]
   )
-  return { key: readFileSync(path('key.pem'), 'utf8'), cert: readFileSync(path('cert.pem'), 'utf8') }
+  const [keyFile, certFile] = [path('key.pem'), path('cert.pem')]
+  return { key: readFileSync(keyFile, 'utf8'), cert: readFileSync(certFile, 'utf8'), keyFile, certFile }
 }
 
 /** So many days from now. */

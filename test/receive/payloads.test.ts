@@ -116,3 +116,11 @@ t.test('no canary is in the log of events, the log lines, or the metrics', async
   ].join('\n')
   for (const [name, canary] of Object.entries(canaries)) t.notOk(everything.includes(canary), name)
 })
+
+t.test('two events whose ids differ only in half a surrogate pair are two', async t => {
+  for (const half of ['\\ud800', '\\udbff']) {
+    const answer = await service.post(`{"event_id":"${half}","object_type":"email","metric":"sent"}`)
+    t.equal(answer.status, 200)
+    t.match(answer.body, { status: 'accepted', id: /^[0-9a-f]{64}$/ }, 'named by a digest of the delivery')
+  }
+})

@@ -3,7 +3,7 @@ import { partitionKeys } from '../../../src/log/keys.ts'
 import { until } from '../../helpers/server.ts'
 import { createClock } from '../clock.ts'
 import { createReplica } from '../replica.ts'
-import { connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
+import { alone, connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
 import type { Check, Outcome, Scenario, Setting } from '../scenario.ts'
 import { startStore } from '../store.ts'
 
@@ -59,12 +59,7 @@ async function clockSteps(setting: Setting, whose: readonly Whose[]): Promise<Ou
   try {
     await replica.start()
     await until('readiness', () => replica.isReady(), 60_000)
-    const target = {
-      port: () => replica.port,
-      replicas: [replica],
-      partitions: PARTITIONS,
-      connect: () => connectTo(store.port)
-    }
+    const target = alone(replica, PARTITIONS, () => connectTo(store.port))
     // Any event of the run is sent again, however often the clock was set since.
     const replays = { replayShare: 0.3, replayDepth: 100_000 }
     const observed = await runUnderLoad(target, { random, ...replays }, async load => {

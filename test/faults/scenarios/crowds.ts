@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { until } from '../../helpers/server.ts'
 import { count } from '../ledger.ts'
 import { createReplica } from '../replica.ts'
-import { connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
+import { alone, connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
 import type { Check, Outcome, Scenario, Setting } from '../scenario.ts'
 import { startStore } from '../store.ts'
 
@@ -28,12 +28,7 @@ async function besieged(
   try {
     await replica.start()
     await until('readiness', () => replica.isReady(), 60_000)
-    const target = {
-      port: () => replica.port,
-      replicas: [replica],
-      partitions: 1,
-      connect: () => connectTo(store.port)
-    }
+    const target = alone(replica, 1, () => connectTo(store.port))
     const observed = await runUnderLoad(target, { random: setting.random, gapMs: 40 }, async load => {
       check = await act(replica.port, load)
     })

@@ -3,7 +3,7 @@ import { until } from '../../helpers/server.ts'
 import type { VoidSpan } from '../judge.ts'
 import { type Fate, startProxy } from '../proxy.ts'
 import { createReplica, type Replica } from '../replica.ts'
-import { connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
+import { alone, connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
 import type { Outcome, Scenario, Setting } from '../scenario.ts'
 import {
   always,
@@ -36,12 +36,7 @@ async function killing(
   try {
     await replica.start()
     await ready(replica)
-    const target = {
-      port: () => replica.port,
-      replicas: [replica],
-      partitions: 2,
-      connect: () => connectTo(store.port)
-    }
+    const target = alone(replica, 2, () => connectTo(store.port))
     const observed = await runUnderLoad(target, { random: setting.random }, async load => {
       for (let n = 0; n < rounds; n++) {
         await load.acknowledged(20 * pace)
@@ -118,12 +113,7 @@ async function chosenPoints(setting: Setting): Promise<Outcome> {
   try {
     await replica.start()
     await ready(replica)
-    const target = {
-      port: () => replica.port,
-      replicas: [replica],
-      partitions: 1,
-      connect: () => connectTo(store.port)
-    }
+    const target = alone(replica, 1, () => connectTo(store.port))
     const killRedis = async (): Promise<Fate> => {
       await store.kill()
       return 'cut'

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { until } from '../../helpers/server.ts'
 import { type RedisProxy, startProxy } from '../proxy.ts'
 import { createReplica } from '../replica.ts'
-import { connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
+import { alone, connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
 import type { Check, Demands, Outcome, Scenario, Setting } from '../scenario.ts'
 import { startStore } from '../store.ts'
 
@@ -29,12 +29,7 @@ async function onWire(
   try {
     await replica.start()
     await until('readiness', () => replica.isReady(), 60_000)
-    const target = {
-      port: () => replica.port,
-      replicas: [replica],
-      partitions: 1,
-      connect: () => connectTo(store.port)
-    }
+    const target = alone(replica, 1, () => connectTo(store.port))
     const observed = await runUnderLoad(target, { random }, async load => {
       for (let n = 0; n < rounds; n++) {
         await load.acknowledged(20)

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { until } from '../../helpers/server.ts'
 import { type FragileDisk, makeFragileDisk, makeSmallDisk, type SmallDisk } from '../disk.ts'
 import { createReplica } from '../replica.ts'
-import { connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
+import { alone, connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
 import type { Outcome, Scenario, Setting } from '../scenario.ts'
 import {
   always,
@@ -31,12 +31,7 @@ async function onDisk(
   try {
     await replica.start()
     await until('readiness', () => replica.isReady(), 60_000)
-    const target = {
-      port: () => replica.port,
-      replicas: [replica],
-      partitions: 1,
-      connect: () => connectTo(store.port)
-    }
+    const target = alone(replica, 1, () => connectTo(store.port))
     const observed = await runUnderLoad(target, { random: setting.random }, async load => {
       for (let n = 0; n < rounds; n++) {
         await load.acknowledged(60 * pace)

@@ -5,7 +5,7 @@ import { Redis } from 'ioredis'
 import { PRIVATE_SOCKET } from '../../../src/redis/private-server.ts'
 import { temporaryFolder, until } from '../../helpers/server.ts'
 import { createReplica, type Replica } from '../replica.ts'
-import { connectTo, LOOKING, runUnderLoad } from '../run-under-load.ts'
+import { alone, connectTo, LOOKING, runUnderLoad } from '../run-under-load.ts'
 import type { Outcome, Scenario, Setting } from '../scenario.ts'
 import { startStore } from '../store.ts'
 
@@ -24,7 +24,7 @@ async function privateRedis(setting: Setting): Promise<Outcome> {
   try {
     await replica.start()
     await ready(replica)
-    const target = { port: () => replica.port, replicas: [replica], partitions: 2, connect }
+    const target = alone(replica, 2, connect)
     const observed = await runUnderLoad(target, { random: setting.random }, async load => {
       for (let n = 0; n < rounds; n++) {
         await load.acknowledged(20)
@@ -89,12 +89,7 @@ async function workerKilled(setting: Setting): Promise<Outcome> {
   try {
     await replica.start()
     await ready(replica)
-    const target = {
-      port: () => replica.port,
-      replicas: [replica],
-      partitions: 2,
-      connect: () => connectTo(store.port)
-    }
+    const target = alone(replica, 2, () => connectTo(store.port))
     let restarted = 0
     const observed = await runUnderLoad(target, { random: setting.random, senders: 8 }, async load => {
       for (let n = 0; n < rounds; n++) {

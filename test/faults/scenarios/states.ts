@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort, until } from '../../helpers/server.ts'
 import { createReplica } from '../replica.ts'
-import { connectTo, type Load, type LoadOptions, runUnderLoad } from '../run-under-load.ts'
+import { alone, connectTo, type Load, type LoadOptions, runUnderLoad } from '../run-under-load.ts'
 import type { Demands, Outcome, Scenario, Setting } from '../scenario.ts'
 import { type Store, startStore } from '../store.ts'
 
@@ -27,12 +27,7 @@ async function inState(
   try {
     await replica.start()
     await until('readiness', () => replica.isReady(), 60_000)
-    const target = {
-      port: () => replica.port,
-      replicas: [replica],
-      partitions: 2,
-      connect: () => connectTo(store.port)
-    }
+    const target = alone(replica, 2, () => connectTo(store.port))
     const observed = await runUnderLoad(target, { random, ...more }, async load => {
       for (let n = 0; n < rounds; n++) {
         await load.acknowledged(30)

@@ -5,7 +5,7 @@ import { startRedis, type TestRedis } from '../../helpers/redis.ts'
 import { until } from '../../helpers/server.ts'
 import { createReplica } from '../replica.ts'
 import { startReplicatedCluster } from '../replicated-cluster.ts'
-import { LOOKING, runUnderLoad } from '../run-under-load.ts'
+import { alone, LOOKING, runUnderLoad } from '../run-under-load.ts'
 import type { Outcome, Scenario, Setting } from '../scenario.ts'
 import { MASTER, startSentinelSet } from '../sentinels.ts'
 import { moveSlot } from '../slots.ts'
@@ -70,12 +70,7 @@ async function clusterTrouble(setting: Setting): Promise<Outcome> {
   try {
     await replica.start()
     await until('readiness', () => replica.isReady(), 60_000)
-    const target = {
-      port: () => replica.port,
-      replicas: [replica],
-      partitions: PARTITIONS,
-      connect: () => connectToCluster(nodes.map(({ port }) => port))
-    }
+    const target = alone(replica, PARTITIONS, () => connectToCluster(nodes.map(({ port }) => port)))
     const observed = await runUnderLoad(target, { random: setting.random }, async load => {
       for (let n = 0; n < rounds; n++) {
         await load.acknowledged(60)
@@ -134,12 +129,7 @@ async function clusterFailover(setting: Setting): Promise<Outcome> {
   try {
     await replica.start()
     await until('readiness', () => replica.isReady(), 60_000)
-    const target = {
-      port: () => replica.port,
-      replicas: [replica],
-      partitions: PARTITIONS,
-      connect: () => connectToCluster(set.ports)
-    }
+    const target = alone(replica, PARTITIONS, () => connectToCluster(set.ports))
     const observed = await runUnderLoad(target, { random: setting.random }, async load => {
       for (let n = 0; n < rounds; n++) {
         await load.acknowledged(60)

@@ -1,25 +1,28 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
 import t from 'tap'
+import { type Certificate, inDays, makeCertificate } from '../../helpers/certificate.ts'
 import { consumersFile, natsConsumer } from '../../helpers/consumers-file.ts'
 import { startNats } from '../../helpers/nats.ts'
 import { startServiceProcess } from '../../helpers/process.ts'
 import { startRabbit } from '../../helpers/rabbitmq.ts'
 import { startRedis } from '../../helpers/redis.ts'
-import { type CertificateFiles, selfSigned } from '../../helpers/self-signed.ts'
-import { freePort, until } from '../../helpers/server.ts'
+import { freePort, temporaryFolder, until } from '../../helpers/server.ts'
 import { postTo } from '../../helpers/service.ts'
 import { bindQueue, inQueue } from './arrivals.ts'
 
 t.setTimeout(400_000)
 
-const right = selfSigned('DNS:localhost,IP:127.0.0.1')
-const otherName = selfSigned('DNS:broker.example')
+const certificateFor = (names: string): Certificate =>
+  makeCertificate(join(temporaryFolder(), 'certificate'), { names, from: inDays(-1), until: inDays(2) })
+const right = certificateFor('DNS:localhost,IP:127.0.0.1')
+const otherName = certificateFor('DNS:broker.example')
 
 const rows: readonly (readonly [
   name: string,
-  certificate: CertificateFiles,
+  certificate: Certificate,
   trusted: boolean,
   arrives: boolean
 ])[] = [
@@ -28,25 +31,25 @@ const rows: readonly (readonly [
   ['trusted and for another name', otherName, true, false]
 ]
 
-for (const [name, { certificate, key }, trusted, arrives] of rows) {
+for (const [name, { certFile, keyFile }, trusted, arrives] of rows) {
   const outcome = arrives ? 'events arrive' : 'events wait in the log'
   t.test(`brokers over TLS with a certificate that is ${name}: ${outcome}`, async t => {
     const redis = await startRedis()
-    const nats = await startNats({ args: ['--tls', '--tlscert', certificate, '--tlskey', key] })
+    const nats = await startNats({ args: ['--tls', '--tlscert', certFile, '--tlskey', keyFile] })
     const amqpsPort = await freePort()
     const rabbit = await startRabbit({
       settings: [
         `listeners.ssl.1 = 127.0.0.1:${amqpsPort}`,
-        `ssl_options.cacertfile = ${certificate}`,
-        `ssl_options.certfile = ${certificate}`,
-        `ssl_options.keyfile = ${key}`
+        `ssl_options.cacertfile = ${certFile}`,
+        `ssl_options.certfile = ${certFile}`,
+        `ssl_options.keyfile = ${keyFile}`
       ]
     })
     await bindQueue(rabbit.url, 'work')
     const service = await startServiceProcess({
       REDIS_URL: redis.url,
       LOG_LEVEL: 'info',
-      ...(trusted ? { NODE_EXTRA_CA_CERTS: certificate } : {}),
+      ...(trusted ? { NODE_EXTRA_CA_CERTS: certFile } : {}),
       CONSUMERS_FILE: consumersFile(
         natsConsumer('bus', `tls://localhost:${nats.port}`),
         { name: 'work', type: 'amqp', url: `amqps://localhost:${amqpsPort}`, exchange: 'work' },
@@ -82,7 +85,7 @@ for (const [name, { certificate, key }, trusted, arrives] of rows) {
       return
     }
     await until('both ways', async () => (await inQueue(rabbit.url, 'work')).length === 2)
-    const ca = readFileSync(certificate, 'utf8')
+    const ca = readFileSync(certFile, 'utf8')
     const connection = await connect({ servers: `tls://localhost:${nats.port}`, tls: { ca } })
     t.teardown(() => connection.close())
     const manager = await jetstreamManager(connection)
