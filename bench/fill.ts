@@ -55,7 +55,7 @@ const entryOf = (number: number) =>
     stream: 'events',
     id: String(number),
     type: 'io.customer.email.opened',
-    digest: hash('sha256', `default\0remembered-${number}`, 'hex'),
+    digest: hash('sha256', `default\0remembered-${number}`, 'base64'),
     partitionKey: '',
     event: '{}',
     parked: undefined,

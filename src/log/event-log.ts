@@ -169,11 +169,7 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
 
   async function runAppend(entries: readonly LogEntry[]): Promise<readonly unknown[]> {
     const scriptKeys = [keys.generations, keys.events, keys.parked]
-    const args: (string | Buffer | number)[] = [
-      formatGenerations(generations),
-      maxLength,
-      durable ? '1' : '0'
-    ]
+    const args: (string | number)[] = [formatGenerations(generations), maxLength, durable ? '1' : '0']
     for (const entry of entries) {
       scriptKeys.push(...bucketKeys(keys, generations, entry.digest))
       const stream = entry.stream === 'events' ? 2 : 3

@@ -23,9 +23,14 @@ export interface Generation {
 /** Newest first. Its text is what every call to append.lua proves it knows. */
 export type Generations = readonly Generation[]
 
-/** What is read off a digest, which is hex: 12 bytes name the event, the next 4 choose its bucket. */
-const NAME_DIGITS = 24
-const BUCKET_DIGITS = 8
+/**
+ * What is read off a digest, which is base64 and so six bits a character: 72 bits name the event in its bucket, the
+ * next 30 choose the bucket. Text, because one argument that is bytes makes ioredis put a whole call together from
+ * bytes, at twice the cost. Among 80 million events in 2^20 buckets two share a name and a bucket with a probability
+ * of one to a trillion.
+ */
+const NAME_CHARACTERS = 12
+const BUCKET_CHARACTERS = 5
 
 /** 256 buckets hold about 20,000 events and cost nothing while they are empty. */
 const FIRST_BUCKETS = 256
@@ -43,6 +48,10 @@ const PLANNED_FILL = 48
 
 const SAMPLED_BUCKETS = 32
 const UNLINK_BATCH = 500
+
+const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
+const BASE64_VALUES = new Uint8Array(128)
+for (const [value, character] of [...BASE64].entries()) BASE64_VALUES[character.charCodeAt(0)] = value
 
 const swapScript = loadScript(new URL('swap.lua', import.meta.url))
 const clockScript = loadScript(new URL('clock.lua', import.meta.url))
@@ -62,12 +71,20 @@ export function parseGenerations(text: string): Generations {
 }
 
 /** The field by which a digest is remembered in its hash. */
-export const fieldOf = (digest: string): Buffer => Buffer.from(digest.slice(0, NAME_DIGITS), 'hex')
+export const fieldOf = (digest: string): string => digest.slice(0, NAME_CHARACTERS)
 
 /** The hashes in which a digest is, or would be, remembered: one a generation, newest first. */
 export function bucketKeys(keys: PartitionKeys, generations: Generations, digest: string): string[] {
-  const hash = Number.parseInt(digest.slice(NAME_DIGITS, NAME_DIGITS + BUCKET_DIGITS), 16)
+  const hash = bucketBits(digest)
   return generations.map(({ number, buckets }) => bucketKey(keys, number, hash % buckets))
+}
+
+function bucketBits(digest: string): number {
+  let bits = 0
+  for (let index = NAME_CHARACTERS; index < NAME_CHARACTERS + BUCKET_CHARACTERS; index++) {
+    bits = bits * 64 + (BASE64_VALUES[digest.charCodeAt(index)] ?? 0)
+  }
+  return bits
 }
 
 const bucketKey = (keys: PartitionKeys, generation: number, bucket: number): string =>

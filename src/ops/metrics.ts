@@ -157,10 +157,18 @@ export function createMetrics(sources: readonly string[], readLog: () => Promise
     ])
   )
   for (const children of deliveryCounters.values()) for (const child of children.values()) child.inc(0)
-  for (const source of sources) {
-    forbiddenButAuthentic.inc({ source }, 0)
-    for (const key of ['current', 'previous']) signatureKeys.inc({ source, key }, 0)
-  }
+  const keyCounters = new Map(
+    sources.map(source => [
+      source,
+      {
+        current: signatureKeys.labels({ source, key: 'current' }),
+        previous: signatureKeys.labels({ source, key: 'previous' })
+      }
+    ])
+  )
+  for (const { current, previous } of keyCounters.values())
+    for (const child of [current, previous]) child.inc(0)
+  for (const source of sources) forbiddenButAuthentic.inc({ source }, 0)
 
   return {
     register,
@@ -171,7 +179,7 @@ export function createMetrics(sources: readonly string[], readLog: () => Promise
     signatureFailure: (source: Source, reason: SignatureFailure): void =>
       signatureFailures.inc({ source: source.name, reason }),
     signatureKey: (source: Source, key: SigningKey['label']): void =>
-      signatureKeys.inc({ source: source.name, key }),
+      keyCounters.get(source.name)?.[key].inc(),
     forbiddenButAuthentic: (source: Source): void => forbiddenButAuthentic.inc({ source: source.name }),
     parked: (source: Source, reason: ParkedReason): void => parked.inc({ source: source.name, reason }),
     eventAge: (seconds: number): void => eventAge.observe(seconds),

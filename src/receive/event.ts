@@ -3,8 +3,9 @@ import { createHash, hash } from 'node:crypto'
 import { parse as parseJson } from 'secure-json-parse'
 import type { Source } from '../config/sources.ts'
 import type { Sanitizer } from '../sanitize/sanitize.ts'
+import { cloudEvent } from './cloud-event.ts'
 import { eventType } from './event-type.ts'
-import { valueAt } from './json-pointer.ts'
+import { pathOf, valueAt } from './json-pointer.ts'
 import type { VerifiedBody } from './signature.ts'
 
 /** Why an authentic delivery can't be an event. It is kept all the same, in the stream of parked deliveries. */
@@ -17,7 +18,7 @@ export interface LogEntry {
   readonly id: string
   /** CloudEvents type. */
   readonly type: string
-  /** What the event is remembered by: SHA-256 of the source and the event id as received, in hex. */
+  /** What the event is remembered by: SHA-256 of the source and the event id as received, in base64. */
   readonly digest: string
   /** Entries with the same one stay in order. */
   readonly partitionKey: string
@@ -47,6 +48,9 @@ const MAX_ID_LENGTH = 256
  */
 const MAX_PARKED_BYTES = 256 * 1024
 
+const CUSTOMER_ID = pathOf('/data/customer_id')
+const IDENTIFIED_BY = pathOf('/data/identifiers/id')
+
 /** Nothing that happened before 1970 or after 9999 has an RFC 3339 time. */
 const MAX_UNIX_SECONDS = 253_402_300_799
 
@@ -67,8 +71,10 @@ function eventEntry(
   received: Received,
   sanitizer: Sanitizer
 ): LogEntry {
+  const { receivedAtMs } = received
+  const source = received.source.name
   const named = eventId(payload, received, body)
-  const digest = digestOf(named, received.source)
+  const digest = digestOf(named, source)
   const id = shownId(named, digest, sanitizer)
   const clean = sanitizer.value(payload)
   const type = eventType(payload)
@@ -82,7 +88,7 @@ function eventEntry(
     parked: undefined,
     partitionKey: subject ?? id,
     happenedAtMs,
-    event: cloudEvent(id, type, received, subject, happenedAtMs, JSON.stringify(clean))
+    event: cloudEvent({ id, type, source, subject, happenedAtMs, receivedAtMs }, JSON.stringify(clean))
   }
 }
 
@@ -92,19 +98,21 @@ function parkedEntry(
   received: Received,
   sanitizer: Sanitizer
 ): LogEntry {
+  const { receivedAtMs } = received
+  const source = received.source.name
   const id = bodyId(received, body)
   const type = 'io.customer.parked'
   const text = sanitizer.text(body.toString('utf8', 0, MAX_PARKED_BYTES))
   const data = JSON.stringify({ reason, text, bytes: body.length, truncated: body.length > MAX_PARKED_BYTES })
   return {
     id,
-    digest: digestOf(id, received.source),
+    digest: digestOf(id, source),
     stream: 'parked',
     type,
     parked: reason,
     partitionKey: id,
     happenedAtMs: undefined,
-    event: cloudEvent(id, type, received, undefined, undefined, data)
+    event: cloudEvent({ id, type, source, subject: undefined, happenedAtMs: undefined, receivedAtMs }, data)
   }
 }
 
@@ -142,7 +150,7 @@ function isDeeperThan(limit: number, value: object): boolean {
 /** CONTRACT: `event_id`; else what the source's pointer names; else a digest of the delivery itself. */
 function eventId(payload: JsonObject, received: Received, body: VerifiedBody): string {
   const { idPointer } = received.source
-  const named = idPointer === undefined ? undefined : valueAt(payload, idPointer)
+  const named = idPointer === undefined ? undefined : valueAt(payload, pathOf(idPointer))
   return (
     asId(payload['event_id']) ??
     asId(Number.isSafeInteger(named) ? String(named) : named) ??
@@ -161,14 +169,14 @@ function bodyId({ source, timestamp }: Received, body: VerifiedBody): string {
   return createHash('sha256').update(`${source.name}\0${timestamp}\0`).update(body).digest('hex')
 }
 
-const digestOf = (id: string, source: Source): string => hash('sha256', `${source.name}\0${id}`, 'hex')
+const digestOf = (id: string, source: string): string => hash('sha256', `${source}\0${id}`, 'base64')
 
-/** An id that is itself personal, such as an address, is remembered as it is and shown as its digest. */
+/** An id that is itself personal, such as an address, is remembered as it is and shown as its digest, in hex. */
 const shownId = (id: string, digest: string, sanitizer: Sanitizer): string =>
-  sanitizer.token(id) === id ? id : digest
+  sanitizer.token(id) === id ? id : Buffer.from(digest, 'base64').toString('hex')
 
 function subjectOf(clean: unknown): string | undefined {
-  const customerId = valueAt(clean, '/data/customer_id') ?? valueAt(clean, '/data/identifiers/id')
+  const customerId = valueAt(clean, CUSTOMER_ID) ?? valueAt(clean, IDENTIFIED_BY)
   const id = typeof customerId === 'number' ? String(customerId) : customerId
   return typeof id === 'string' && id !== '' ? id : undefined
 }
@@ -176,20 +184,4 @@ function subjectOf(clean: unknown): string | undefined {
 function millisecondsOf(timestamp: unknown): number | undefined {
   if (typeof timestamp !== 'number' || !(timestamp >= 0 && timestamp <= MAX_UNIX_SECONDS)) return undefined
   return Math.round(timestamp * 1000)
-}
-
-/** A CloudEvents 1.0 JSON object, written around data that is already serialized. */
-function cloudEvent(
-  id: string,
-  type: string,
-  { source, receivedAtMs }: Received,
-  subject: string | undefined,
-  happenedAtMs: number | undefined,
-  data: string
-): string {
-  return `{"specversion":"1.0","id":${JSON.stringify(id)},"source":"/customerio/${source.name}","type":"${type}"${
-    subject === undefined ? '' : `,"subject":${JSON.stringify(subject)}`
-  }${
-    happenedAtMs === undefined ? '' : `,"time":"${new Date(happenedAtMs).toISOString()}"`
-  },"receivedtime":"${new Date(receivedAtMs).toISOString()}","datacontenttype":"application/json","data":${data}}`
 }

@@ -1,10 +1,15 @@
-/**
- * What stands at a JSON pointer (RFC 6901), `undefined` where nothing does. Only own properties count.
- */
-export function valueAt(value: unknown, pointer: string): unknown {
+/** The keys a JSON pointer (RFC 6901) leads through. */
+export function pathOf(pointer: string): readonly string[] {
+  return pointer
+    .split('/')
+    .slice(1)
+    .map(token => token.replaceAll('~1', '/').replaceAll('~0', '~'))
+}
+
+/** What stands at the end of a path, `undefined` where nothing does. Only own properties count. */
+export function valueAt(value: unknown, path: readonly string[]): unknown {
   let found = value
-  for (const token of pointer.split('/').slice(1)) {
-    const key = token.replaceAll('~1', '/').replaceAll('~0', '~')
+  for (const key of path) {
     if (typeof found !== 'object' || found === null || !Object.hasOwn(found, key)) return undefined
     found = (found as Record<string, unknown>)[key]
   }

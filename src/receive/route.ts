@@ -46,6 +46,7 @@ const DEADLINE_MS = 3400
 const OVERLOADED_LOOP_DELAY_MS = 2000
 const RETRY_AFTER_SECONDS = 5
 
+const BYTES = 'application/octet-stream'
 const NO_BODY = Buffer.alloc(0)
 
 /** The receiver: a signed webhook goes in, a clean event comes out. Reads from top to bottom as a delivery's way. */
@@ -54,7 +55,7 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
   const { policy, maxFailures, windowMs } = config.admission
 
   app.decorateRequest('delivery', undefined)
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  app.addContentTypeParser(BYTES, { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
 
   const isOverloaded = await watchLoad(app)
   await app.register(rateLimit, { global: false, max: maxFailures, timeWindow: windowMs })
@@ -75,7 +76,7 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
   /** What can be told from the connection alone: is the source known, the address allowed, the caller no pest? */
   function admit(request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void {
     // Whatever the sender calls it, a body is bytes until it is verified.
-    request.raw.headers['content-type'] = 'application/octet-stream'
+    request.raw.headers['content-type'] = BYTES
     const delivery = begin(request)
     if (delivery === undefined) {
       refuse(reply, 'CIO_NOT_FOUND')

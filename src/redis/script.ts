@@ -22,7 +22,7 @@ export async function runScript(
   redis: RedisClient,
   script: Script,
   keys: readonly string[],
-  args: readonly (string | Buffer | number)[]
+  args: readonly (string | number)[]
 ): Promise<unknown> {
   try {
     return await redis.evalsha(script.sha1, keys.length, ...keys, ...args)

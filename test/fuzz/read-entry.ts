@@ -85,7 +85,7 @@ function judgeEnvelope(entry: LogEntry, envelope: Readonly<Record<string, unknow
     RFC_3339.test(String(receivedtime)) &&
     datacontenttype === 'application/json' &&
     Object.keys(more).length === 0 &&
-    /^[0-9a-f]{64}$/.test(entry.digest) &&
+    /^[0-9A-Za-z+/]{43}=$/.test(entry.digest) &&
     entry.partitionKey !== ''
   if (!right) throw new Error(`no CloudEvent as promised: ${entry.event}`)
 }

@@ -19,7 +19,7 @@ const entry = (id: string, change: Partial<LogEntry> = {}): LogEntry => ({
   stream: 'events',
   id,
   type: 'io.customer.email.opened',
-  digest: hash('sha256', `default\0${id}`, 'hex'),
+  digest: hash('sha256', `default\0${id}`, 'base64'),
   partitionKey: 'customer-1',
   event: JSON.stringify({ id }),
   parked: undefined,

@@ -43,7 +43,7 @@ const entry = (id: string): LogEntry => ({
   stream: 'events',
   id,
   type: 'io.customer.email.opened',
-  digest: hash('sha256', id, 'hex'),
+  digest: hash('sha256', id, 'base64'),
   partitionKey: '',
   event: '{}',
   parked: undefined,

@@ -1,0 +1,37 @@
+export interface Envelope {
+  readonly id: string
+  /** CloudEvents type. */
+  readonly type: string
+  /** Name of the configured source. */
+  readonly source: string
+  readonly subject: string | undefined
+  /** Unix milliseconds, as all times here. */
+  readonly happenedAtMs: number | undefined
+  readonly receivedAtMs: number
+}
+
+const timeOfEvent = rememberedTime()
+const timeOfArrival = rememberedTime()
+
+/**
+ * A CloudEvents 1.0 JSON object as text.
+ *
+ * @param data JSON text: what is already serialized is not serialized again
+ */
+export function cloudEvent(envelope: Envelope, data: string): string {
+  const { id, type, source, subject, happenedAtMs, receivedAtMs } = envelope
+  const about = subject === undefined ? '' : `,"subject":${JSON.stringify(subject)}`
+  const time = happenedAtMs === undefined ? '' : `,"time":"${timeOfEvent(happenedAtMs)}"`
+  return `{"specversion":"1.0","id":${JSON.stringify(id)},"source":"/customerio/${source}","type":"${type}"${about}${time},"receivedtime":"${timeOfArrival(receivedAtMs)}","datacontenttype":"application/json","data":${data}}`
+}
+
+/** RFC 3339. Under load many deliveries in a row have the same time; it is written out once. */
+function rememberedTime(): (ms: number) => string {
+  let last = Number.NaN
+  let text = ''
+  return ms => {
+    if (ms !== last) text = new Date(ms).toISOString()
+    last = ms
+    return text
+  }
+}
