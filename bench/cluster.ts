@@ -1,0 +1,106 @@
+// npm run bench:cluster: one Redis, and a Cluster of three masters, for the same deliveries.
+import { randomBytes } from 'node:crypto'
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { startCluster } from '../test/helpers/cluster.ts'
+import { startRedis, type TestRedis } from '../test/helpers/redis.ts'
+import { freePort, startServer } from '../test/helpers/server.ts'
+import { type LoadReport, runLoad } from './load.ts'
+import { median } from './median.ts'
+import { usageOf } from './process-usage.ts'
+
+const { values } = parseArgs({ options: { rounds: { type: 'string', default: '3' } } })
+const CONNECTIONS = 64
+const WARM_UP = { connections: CONNECTIONS, count: 15_000 }
+const LOAD = { connections: CONNECTIONS, seconds: 6 }
+/** More than masters: a partition's hash tag decides which of them it lies on. */
+const CLUSTER_PARTITIONS = 12
+
+interface Measured {
+  readonly throughput: number
+  readonly serviceCpuUs: number
+  /** Microseconds a delivery (of all deliveries), by node. */
+  readonly redisCpuUs: readonly number[]
+}
+
+const one: Measured[] = []
+const three: Measured[] = []
+for (let round = 0; round < Number(values.rounds); round++) {
+  const redis = await startRedis()
+  const alone = { REDIS_URL: `redis://127.0.0.1:${redis.port}` }
+  one.push(await measure([redis], alone).finally(() => redis.stop('SIGKILL')))
+
+  const { nodes, stop } = await startCluster(3)
+  const clustered = {
+    REDIS_CLUSTER_NODES: nodes.map(({ port }) => `127.0.0.1:${port}`).join(','),
+    PARTITIONS: String(CLUSTER_PARTITIONS)
+  }
+  three.push(await measure(nodes, clustered).finally(stop))
+}
+tell('one Redis, 1 partition', one)
+tell(`Cluster of three masters, ${CLUSTER_PARTITIONS} partitions`, three)
+
+/** @throws when a delivery was refused, or the logs do not hold as many events as were sent */
+async function measure(
+  nodes: readonly TestRedis[],
+  where: Readonly<Record<string, string>>
+): Promise<Measured> {
+  const [port, secret] = [await freePort(), randomBytes(32).toString('hex')]
+  const server = await startServer({
+    command: process.execPath,
+    args: [resolve('dist/cli/main.js'), 'serve'],
+    env: {
+      NODE_ENV: 'production',
+      HOST: '127.0.0.1',
+      PORT: String(port),
+      CIO_WEBHOOK_SECRET: secret,
+      CIO_ALLOWED_IPS: '127.0.0.1',
+      LOG_LEVEL: 'error',
+      SHUTDOWN_DELAY_SECONDS: '0',
+      ...where
+    },
+    ready: () =>
+      fetch(`http://127.0.0.1:${port}/readyz`).then(
+        answer => answer.ok,
+        () => false
+      )
+  })
+  try {
+    const warm = await runLoad(WARM_UP, port, secret, '00')
+    const cpuSeconds = () => [server, ...nodes].map(({ process }) => usageOf(process.pid ?? 0).cpuSeconds)
+    const before = cpuSeconds()
+    const report = await runLoad(LOAD, port, secret, '01')
+    const [serviceCpuUs = 0, ...redisCpuUs] = cpuSeconds().map(
+      (seconds, index) => ((seconds - (before[index] ?? 0)) / report.unique) * 1e6
+    )
+    await judge(nodes, [warm, report])
+    return { throughput: report.throughput, serviceCpuUs, redisCpuUs }
+  } finally {
+    await server.stop()
+  }
+}
+
+async function judge(nodes: readonly TestRedis[], reports: readonly LoadReport[]): Promise<void> {
+  const sent = reports.reduce((sum, { unique }) => sum + unique, 0)
+  const accepted = reports.reduce((sum, report) => sum + report.accepted, 0)
+  const lengths = await Promise.all(
+    nodes.map(async ({ client }) => {
+      const streams = await client.keys('cio:events:*')
+      const ofNode = await Promise.all(streams.map(stream => client.xlen(stream)))
+      return ofNode.reduce((sum, length) => sum + length, 0)
+    })
+  )
+  const kept = lengths.reduce((sum, length) => sum + length, 0)
+  if (accepted !== sent || kept !== sent) throw new Error(`${sent} sent, ${accepted} accepted, ${kept} kept`)
+}
+
+function tell(title: string, measured: readonly Measured[]): void {
+  const throughput = Math.round(median(measured.map(each => each.throughput)))
+  const service = Math.round(median(measured.map(each => each.serviceCpuUs)))
+  const nodes = measured[0]?.redisCpuUs.map((_, node) =>
+    median(measured.map(each => each.redisCpuUs[node] ?? 0)).toFixed(1)
+  )
+  process.stdout.write(
+    `${title}: ${throughput} deliveries/s; CPU µs a delivery: service ${service}, Redis ${nodes?.join(' + ')}\n`
+  )
+}

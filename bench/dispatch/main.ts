@@ -1,0 +1,144 @@
+// npm run bench:dispatch: how fast events leave the log each way, and how long one is under way.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { consumersFile, httpConsumer, natsConsumer } from '../../test/helpers/consumers-file.ts'
+import { startNats } from '../../test/helpers/nats.ts'
+import { type ServiceProcess, startServiceProcess } from '../../test/helpers/process.ts'
+import { startRabbit } from '../../test/helpers/rabbitmq.ts'
+import { startRedis } from '../../test/helpers/redis.ts'
+import { until } from '../../test/helpers/server.ts'
+import { usageOf } from '../process-usage.ts'
+import { append, appendAtRate, isDone } from './log.ts'
+import type { Seen, Way } from './receiver.ts'
+
+const { values } = parseArgs({
+  options: {
+    events: { type: 'string', default: '50000' },
+    rate: { type: 'string', default: '1000' },
+    seconds: { type: 'string', default: '20' }
+  }
+})
+const [EVENTS, RATE, SECONDS] = [Number(values.events), Number(values.rate), Number(values.seconds)]
+/** What the hung consumer has not got when the other one starts: ten minutes of a hundred a second. */
+const BEHIND = 60_000
+const PATIENCE_MS = 300_000
+const RECEIVER = fileURLToPath(new URL('receiver.js', import.meta.url))
+
+const redis = await startRedis({ appendonly: 'yes' })
+const nats = await startNats()
+const rabbit = await startRabbit()
+try {
+  print('way', 'events/s', '/CPU s', 'RSS MB', `at ${RATE}/s: p50 ms`, 'p99', 'max')
+  await measureLibrary()
+  await measurePush('http', '', url => [httpConsumer('way', url, { concurrency: 50 })])
+  await measurePush('nats', nats.url, () => [natsConsumer('way', nats.url)])
+  await measurePush('amqp', rabbit.url, () => [
+    { name: 'way', type: 'amqp', url: rabbit.url, exchange: 'cio' }
+  ])
+  await measureBesideHung()
+} finally {
+  await rabbit.stop()
+  await nats.stop()
+  await redis.stop()
+}
+
+/** Where events arrive, as a process of its own. */
+interface Receiver {
+  readonly process: ChildProcess
+  readonly url: string
+  /** What it has seen since it was last asked. */
+  seen(): Promise<Seen>
+}
+
+async function startReceiver(way: Way, address: string): Promise<Receiver> {
+  const child = spawn(process.execPath, [RECEIVER, way, address], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc']
+  })
+  const told = (): Promise<unknown> => new Promise(resolve => child.once('message', resolve))
+  const url = String(await told())
+  return {
+    process: child,
+    url,
+    seen: () => {
+      const answer = told()
+      child.send('seen')
+      return answer as Promise<Seen>
+    }
+  }
+}
+
+/** The library: there is no service in between, and the consumer's own process does the work. */
+async function measureLibrary(): Promise<void> {
+  await redis.client.flushall()
+  await append(redis, EVENTS)
+  const receiver = await startReceiver('library', redis.url)
+  const startedMs = performance.now()
+  await until('all', () => isDone(redis, 'way'), PATIENCE_MS)
+  const seconds = (performance.now() - startedMs) / 1000
+  const { cpuSeconds, rssMb } = await receiver.seen()
+  print('library', EVENTS / seconds, EVENTS / cpuSeconds, rssMb, ...(await latencies(receiver)))
+  receiver.process.disconnect()
+}
+
+async function measurePush(
+  way: Way,
+  address: string,
+  consumers: (url: string) => readonly Record<string, unknown>[]
+): Promise<void> {
+  await redis.client.flushall()
+  await append(redis, EVENTS)
+  const receiver = await startReceiver(way, address)
+  const service = await dispatch(consumers(receiver.url))
+  const startedMs = performance.now()
+  await until('all', () => isDone(redis, 'way'), PATIENCE_MS)
+  const seconds = (performance.now() - startedMs) / 1000
+  const { cpuSeconds, rssBytes } = usageOf(service.process.pid ?? 0)
+  await receiver.seen()
+  print(way, EVENTS / seconds, EVENTS / cpuSeconds, rssBytes / 1e6, ...(await latencies(receiver)))
+  await end(service)
+  receiver.process.disconnect()
+}
+
+/** A consumer that keeps up, beside one that is far behind and never answers. */
+async function measureBesideHung(): Promise<void> {
+  await redis.client.flushall()
+  await append(redis, BEHIND)
+  const [receiver, hung] = [await startReceiver('http', ''), await startReceiver('hung', '')]
+  const service = await dispatch([
+    httpConsumer('way', receiver.url, { concurrency: 50, from: 'now' }),
+    httpConsumer('hung', hung.url, { from: 'start' })
+  ])
+  await until('its place', () => isDone(redis, 'way'), PATIENCE_MS)
+  await receiver.seen()
+  print('http beside a hung consumer', '', '', '', ...(await latencies(receiver)))
+  await end(service)
+  receiver.process.disconnect()
+  hung.process.disconnect()
+}
+
+const dispatch = (consumers: readonly Record<string, unknown>[]): Promise<ServiceProcess> =>
+  startServiceProcess({
+    REDIS_URL: redis.url,
+    LOG_LEVEL: 'warn',
+    CONSUMERS_FILE: consumersFile(...consumers)
+  })
+
+async function end(service: ServiceProcess): Promise<void> {
+  service.process.kill('SIGTERM')
+  await service.ended
+}
+
+/** How long an event is under way while they come evenly: p50, p99 and the longest. */
+async function latencies(receiver: Receiver): Promise<number[]> {
+  await appendAtRate(redis, RATE, SECONDS)
+  await until('all', () => isDone(redis, 'way'), PATIENCE_MS)
+  const ages = [...(await receiver.seen()).ages].sort((a, b) => a - b)
+  if (ages.length < RATE * SECONDS) throw new Error(`${ages.length} of ${RATE * SECONDS} events arrived`)
+  return [0.5, 0.99, 1].map(share => ages[Math.min(ages.length - 1, Math.floor(ages.length * share))] ?? 0)
+}
+
+function print(...cells: (string | number)[]): void {
+  const [first = '', ...rest] = cells.map(cell => String(typeof cell === 'number' ? Math.round(cell) : cell))
+  process.stdout.write(`${first.padEnd(28)}${rest.map(cell => cell.padStart(17)).join('')}\n`)
+}
