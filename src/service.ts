@@ -14,10 +14,12 @@ import { readLog } from './log/read.ts'
 import { createRetention } from './log/retention.ts'
 import type { Health, MetricsRoute } from './ops/health.ts'
 import type { Logger } from './ops/logger.ts'
+import { watchMemory } from './ops/memory-watch.ts'
 import { createMetrics } from './ops/metrics.ts'
 import { compileAdmission } from './receive/source-ip.ts'
 import { connectRedis, type RedisAddress } from './redis/connect.ts'
 import { durabilityWait, inspectServers, type ServerFacts, unfit } from './redis/durability.ts'
+import { memoryShare } from './redis/memory.ts'
 import { monitorRedis } from './redis/monitor.ts'
 import { createDispatch } from './republish/dispatch.ts'
 import { createDispatchMetrics } from './republish/dispatch-metrics.ts'
@@ -116,6 +118,12 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     maxLength,
     onError: error => log.warn({ err: error }, 'retention did not finish')
   })
+  const memoryWatch = watchMemory({
+    share: () => memoryShare(redis),
+    isRedisUp: () => monitor.isUp(),
+    onShare: metrics.redisMemory,
+    log
+  })
   const eventLog = createEventLog({
     redis,
     keyPrefix,
@@ -189,7 +197,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   if (metricsApp !== undefined) {
     await listen(metricsApp, 'METRICS_PORT', config.metrics.port ?? 0, config.http.host)
   }
-  if (options.maintains) retention.start()
+  if (options.maintains) {
+    retention.start()
+    memoryWatch.start()
+  }
   dispatch?.start()
   keys.start()
   keyUsage.start()
@@ -207,6 +218,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       await Promise.all([app.close(), dispatch?.stop()])
       clearInterval(hangUp)
       await metricsApp?.close()
+      memoryWatch.stop()
       publishedList.stop()
       keys.stop()
       await keyUsage.stop()

@@ -32,13 +32,18 @@ export async function isDone(redis: TestRedis, consumer: string): Promise<boolea
   const groups = (await redis.client.xinfo('GROUPS', STREAM)) as unknown[][]
   const own = groups.map(fieldsOf).find(fields => fields.get('name') === consumer)
   if (own?.get('lag') !== 0 || own.get('pending') !== 0) return false
+  return (await queued(redis, consumer)) === 0
+}
+
+/** Events that are out of the log and wait to be pushed to this consumer. */
+export async function queued(redis: TestRedis, consumer: string): Promise<number> {
   const queue = `cio:push:{${consumer}}:push`
   const [waiting, active, delayed] = await Promise.all([
     redis.client.llen(`${queue}:wait`),
     redis.client.llen(`${queue}:active`),
     redis.client.zcard(`${queue}:delayed`)
   ])
-  return waiting + active + delayed === 0
+  return waiting + active + delayed
 }
 
 const fieldsOf = (group: readonly unknown[]): Map<unknown, unknown> =>

@@ -9,7 +9,7 @@ import { startRabbit } from '../../test/helpers/rabbitmq.ts'
 import { startRedis } from '../../test/helpers/redis.ts'
 import { until } from '../../test/helpers/server.ts'
 import { usageOf } from '../process-usage.ts'
-import { append, appendAtRate, isDone } from './log.ts'
+import { append, appendAtRate, isDone, queued } from './log.ts'
 import type { Seen, Way } from './receiver.ts'
 
 const { values } = parseArgs({
@@ -20,8 +20,10 @@ const { values } = parseArgs({
   }
 })
 const [EVENTS, RATE, SECONDS] = [Number(values.events), Number(values.rate), Number(values.seconds)]
+const WARM_UP_SECONDS = 5
 /** What the hung consumer has not got when the other one starts: ten minutes of a hundred a second. */
 const BEHIND = 60_000
+const HUNG_BACKLOG = 1000
 const PATIENCE_MS = 300_000
 const RECEIVER = fileURLToPath(new URL('receiver.js', import.meta.url))
 
@@ -29,7 +31,7 @@ const redis = await startRedis({ appendonly: 'yes' })
 const nats = await startNats()
 const rabbit = await startRabbit()
 try {
-  print('way', 'events/s', '/CPU s', 'RSS MB', `at ${RATE}/s: p50 ms`, 'p99', 'max')
+  print('way', 'events/s', 'a CPU second', 'RSS MB', `${RATE}/s: p50 ms`, 'p99', 'max')
   await measureLibrary()
   await measurePush('http', '', url => [httpConsumer('way', url, { concurrency: 50 })])
   await measurePush('nats', nats.url, () => [natsConsumer('way', nats.url)])
@@ -94,7 +96,6 @@ async function measurePush(
   await until('all', () => isDone(redis, 'way'), PATIENCE_MS)
   const seconds = (performance.now() - startedMs) / 1000
   const { cpuSeconds, rssBytes } = usageOf(service.process.pid ?? 0)
-  await receiver.seen()
   print(way, EVENTS / seconds, EVENTS / cpuSeconds, rssBytes / 1e6, ...(await latencies(receiver)))
   await end(service)
   receiver.process.disconnect()
@@ -107,22 +108,22 @@ async function measureBesideHung(): Promise<void> {
   const [receiver, hung] = [await startReceiver('http', ''), await startReceiver('hung', '')]
   const service = await dispatch([
     httpConsumer('way', receiver.url, { concurrency: 50, from: 'now' }),
-    httpConsumer('hung', hung.url, { from: 'start' })
+    httpConsumer('hung', hung.url, { from: 'start', backlog: HUNG_BACKLOG })
   ])
-  await until('its place', () => isDone(redis, 'way'), PATIENCE_MS)
-  await receiver.seen()
+  await until('both at work', async () => (await queued(redis, 'hung')) >= HUNG_BACKLOG, PATIENCE_MS)
   print('http beside a hung consumer', '', '', '', ...(await latencies(receiver)))
   await end(service)
   receiver.process.disconnect()
   hung.process.disconnect()
 }
 
-const dispatch = (consumers: readonly Record<string, unknown>[]): Promise<ServiceProcess> =>
-  startServiceProcess({
+function dispatch(consumers: readonly Record<string, unknown>[]): Promise<ServiceProcess> {
+  return startServiceProcess({
     REDIS_URL: redis.url,
     LOG_LEVEL: 'warn',
     CONSUMERS_FILE: consumersFile(...consumers)
   })
+}
 
 async function end(service: ServiceProcess): Promise<void> {
   service.process.kill('SIGTERM')
@@ -131,6 +132,9 @@ async function end(service: ServiceProcess): Promise<void> {
 
 /** How long an event is under way while they come evenly: p50, p99 and the longest. */
 async function latencies(receiver: Receiver): Promise<number[]> {
+  await appendAtRate(redis, RATE, WARM_UP_SECONDS)
+  await until('all', () => isDone(redis, 'way'), PATIENCE_MS)
+  await receiver.seen()
   await appendAtRate(redis, RATE, SECONDS)
   await until('all', () => isDone(redis, 'way'), PATIENCE_MS)
   const ages = [...(await receiver.seen()).ages].sort((a, b) => a - b)

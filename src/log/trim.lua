@@ -1,6 +1,6 @@
-#!lua
+#!lua flags=allow-oom
 -- Trims a stream from its old end: what is older than ARGV[1] or beyond the newest ARGV[2] entries, but nothing
--- that a consumer group has not acknowledged.
+-- that a consumer group has not acknowledged. Where memory is full, this is what makes room.
 --
 -- KEYS[1]  the stream
 -- ARGV[1]  milliseconds an entry is kept by this server's clock, which is the clock of the ids; '' for no limit

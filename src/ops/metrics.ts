@@ -82,6 +82,12 @@ export function createMetrics(sources: readonly string[], readLog: () => Promise
     labelNames: ['source', 'reason'],
     registers
   })
+  const redisMemory = new Gauge({
+    name: 'cio_redis_memory_used_ratio',
+    help: 'Used share of maxmemory, of the fullest server; 0 where there is no limit. Beyond 1 deliveries get 503',
+    aggregator: 'max',
+    registers
+  })
   const signatureKeys = new Counter({
     name: 'cio_signature_key_total',
     help: 'Authentic deliveries by the key that matched',
@@ -189,6 +195,7 @@ export function createMetrics(sources: readonly string[], readLog: () => Promise
       publishedAt.set(atMs / 1000)
     },
     publishedListAsked: (outcome: 'ok' | 'failed'): void => publishedAsked.inc({ outcome }),
+    redisMemory: (usedShare: number): void => redisMemory.set(usedShare),
     redisCall: (seconds: number): void => redisCallDuration.observe(seconds)
   }
 }

@@ -92,6 +92,18 @@ t.test('what a consumer group has not acknowledged stays, however old', async t 
   t.same(await idsIn(stream), [], 'once slow is gone')
 })
 
+t.test('where memory is full, what is old still goes, and deliveries are taken again', async t => {
+  const { retention, log, stream } = newLog()
+  await addAged(stream, [90_000, 80_000, 10])
+  await client.config('SET', 'maxmemory', '1mb')
+  t.teardown(() => client.config('SET', 'maxmemory', '0'))
+  await t.rejects(log.append(entry('a')), new UnavailableError('redis_error'), 'memory is full')
+  await retention.run()
+  t.equal(await client.xlen(stream), 1)
+  await client.config('SET', 'maxmemory', '0')
+  t.equal(await log.append(entry('a')), 'appended')
+})
+
 t.test('a full stream makes room from what all groups have acknowledged', async t => {
   const { log, stream } = newLog({ maxLength: 5 })
   await log.append(entry('first'))

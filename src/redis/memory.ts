@@ -1,0 +1,21 @@
+import { Cluster } from 'ioredis'
+import type { RedisClient } from './connect.ts'
+
+/**
+ * How much of its `maxmemory` the fullest master uses, from 0 to 1; a little more is possible. `undefined` where no
+ * master has a limit.
+ *
+ * @throws what Redis answers
+ */
+export async function memoryShare(redis: RedisClient): Promise<number | undefined> {
+  const nodes = redis instanceof Cluster ? redis.nodes('master') : [redis]
+  const infos = await Promise.all(nodes.map(node => node.info('memory')))
+  const shares = infos.flatMap(info => {
+    const [used, limit] = [numberOf(info, 'used_memory'), numberOf(info, 'maxmemory')]
+    return limit > 0 ? [used / limit] : []
+  })
+  return shares.length === 0 ? undefined : Math.max(...shares)
+}
+
+const numberOf = (info: string, field: string): number =>
+  Number(new RegExp(`^${field}:(\\d+)`, 'm').exec(info)?.[1] ?? 0)
