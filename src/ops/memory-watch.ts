@@ -1,5 +1,6 @@
 import type { Logger } from './logger.ts'
 
+/** Looks at how full Redis is, and says so before it is: a full one takes no events until old ones go. */
 export interface MemoryWatch {
   start(): void
   stop(): void
@@ -14,13 +15,12 @@ export interface MemoryWatchOptions {
   readonly intervalMs?: number
 }
 
-const INTERVAL_MS = 30_000
+const INTERVAL_MS = 10_000
 /** At a steady rate and seven days of retention, the last fifth takes more than a day to fill. */
 const NEARLY_FULL = 0.8
 /** How far it has to fall before it is worth another word when it rises again. */
 const RELIEVED = 0.75
 
-/** Says so before Redis is full: from then on deliveries are refused until old events go. */
 export function watchMemory(options: MemoryWatchOptions): MemoryWatch {
   const { share, isRedisUp, onShare, log, intervalMs = INTERVAL_MS } = options
   let warned = false
@@ -36,16 +36,16 @@ export function watchMemory(options: MemoryWatchOptions): MemoryWatch {
   }
 
   async function look(): Promise<void> {
-    // A Redis that does not answer is the monitor's news, and one that may not be asked is nobody's.
-    const used = isRedisUp() ? await share().catch(() => undefined) : undefined
+    // A Redis that does not answer is the monitor's news.
+    const used = isRedisUp() ? ((await share().catch(() => undefined)) ?? 0) : 0
     if (stopped) return
-    if (used !== undefined) judge(used)
+    onShare(used)
+    warn(used)
     timer = setTimeout(() => void look(), intervalMs)
     timer.unref()
   }
 
-  function judge(used: number): void {
-    onShare(used)
+  function warn(used: number): void {
     if (used < RELIEVED) warned = false
     if (used < NEARLY_FULL || warned) return
     warned = true

@@ -84,7 +84,7 @@ export function createMetrics(sources: readonly string[], readLog: () => Promise
   })
   const redisMemory = new Gauge({
     name: 'cio_redis_memory_used_ratio',
-    help: 'Used share of maxmemory, of the fullest server; 0 where there is no limit. Beyond 1 deliveries get 503',
+    help: 'Used share of maxmemory, of the fullest server; 0 without a limit. At 1 deliveries get 503',
     aggregator: 'max',
     registers
   })

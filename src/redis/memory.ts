@@ -11,7 +11,9 @@ export async function memoryShare(redis: RedisClient): Promise<number | undefine
   const nodes = redis instanceof Cluster ? redis.nodes('master') : [redis]
   const infos = await Promise.all(nodes.map(node => node.info('memory')))
   const shares = infos.flatMap(info => {
-    const [used, limit] = [numberOf(info, 'used_memory'), numberOf(info, 'maxmemory')]
+    const limit = numberOf(info, 'maxmemory')
+    // Buffers for replicas and for the append-only file are not held against the limit.
+    const used = numberOf(info, 'used_memory') - numberOf(info, 'mem_not_counted_for_evict')
     return limit > 0 ? [used / limit] : []
   })
   return shares.length === 0 ? undefined : Math.max(...shares)

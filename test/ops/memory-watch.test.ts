@@ -31,7 +31,7 @@ t.test('what is used of maxmemory, by one server or by the fullest of several', 
 })
 
 t.test('a Redis that fills up is told of once, and once more after it had room', async t => {
-  const shares = [0.5, undefined, 0.81, 0.9, 'NOPERM', 0.79, 0.99, 0.6, 0.85]
+  const shares = [0.5, undefined, 0.81, 0.94, 0.76, 0.95, 0.6, 0.85, 'NOPERM']
   const seen: number[] = []
   const lines: { level: number; usedShare: number }[] = []
   const log = pino({}, { write: line => void lines.push(JSON.parse(line)) })
@@ -48,9 +48,9 @@ t.test('a Redis that fills up is told of once, and once more after it had room',
   })
   watch.start()
   t.teardown(() => watch.stop())
-  await until('the last look', async () => shares.length === 0)
+  await until('the last look', async () => seen.length >= 9)
   watch.stop()
-  t.same(seen, [0.5, 0.81, 0.9, 0.79, 0.99, 0.6, 0.85])
+  t.same(seen.slice(0, 9), [0.5, 0, 0.81, 0.94, 0.76, 0.95, 0.6, 0.85, 0])
   t.same(
     lines.map(({ level, usedShare }) => [level, usedShare]),
     [

@@ -1,0 +1,127 @@
+// npm run bench:profile: where the time of a delivery goes, by what the code is for.
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { startRedis } from '../test/helpers/redis.ts'
+import { freePort, startServer } from '../test/helpers/server.ts'
+import { runLoad } from './load.ts'
+import { usageOf } from './process-usage.ts'
+
+const { values } = parseArgs({ options: { policy: { type: 'string', default: 'customerio' } } })
+const CONNECTIONS = 64
+const WARM_UP = { connections: CONNECTIONS, count: 40_000 }
+const LOAD = { connections: CONNECTIONS, count: 60_000 }
+const SAMPLE_US = 250
+
+/** What V8 writes with --cpu-prof; times are microseconds of the machine's monotonic clock. */
+interface CpuProfile {
+  readonly startTime: number
+  readonly samples: readonly number[]
+  readonly timeDeltas: readonly number[]
+  readonly nodes: readonly {
+    readonly id: number
+    readonly callFrame: { readonly functionName: string; readonly url: string }
+    readonly children?: readonly number[]
+  }[]
+}
+
+/** The first that fits, from the innermost frame outwards, is what a sample was for. */
+const layers: readonly (readonly [title: string, isFor: (name: string, url: string) => boolean])[] = [
+  ['collecting garbage', name => name === '(garbage collector)'],
+  ['reading JSON', (name, url) => name === 'readPayload' || url.includes('/secure-json-parse/')],
+  ['signature', (_, url) => /dist\/receive\/(signature|hmac)\./.test(url)],
+  ['removing personal data', (_, url) => url.includes('dist/sanitize/')],
+  ['digest, envelope, writing JSON', (_, url) => /dist\/receive\/(event|cloud|json)/.test(url)],
+  ['the call to Redis', (_, url) => /dist\/(log|redis)\/|\/ioredis\//.test(url)],
+  ['metrics, key usage', (_, url) => /dist\/(ops|credentials)\/|receive\/record|\/prom-client\//.test(url)],
+  ['HTTP: Node and Fastify', (_, url) => /node_modules\/(fastify|@fastify|find-my-way)\//.test(url)],
+  ['the route itself', (_, url) => url.includes('/dist/')]
+]
+/** What no frame of ours called: the event loop, sockets, the HTTP parser. */
+const OUTSIDE = 'HTTP: Node and Fastify'
+
+const folder = mkdtempSync(join(tmpdir(), 'bench-'))
+const redis = await startRedis()
+try {
+  await profile()
+} finally {
+  await redis.stop('SIGKILL')
+  rmSync(folder, { recursive: true, force: true })
+}
+
+async function profile(): Promise<void> {
+  const [port, secret] = [await freePort(), randomBytes(32).toString('hex')]
+  const profiled = ['--cpu-prof', `--cpu-prof-dir=${folder}`, `--cpu-prof-interval=${SAMPLE_US}`]
+  const server = await startServer({
+    command: process.execPath,
+    args: [...profiled, resolve('dist/cli/main.js'), 'serve'],
+    env: {
+      NODE_ENV: 'production',
+      HOST: '127.0.0.1',
+      PORT: String(port),
+      REDIS_URL: redis.url,
+      CIO_WEBHOOK_SECRET: secret,
+      CIO_ALLOWED_IPS: '127.0.0.1',
+      PII_POLICY: values.policy,
+      LOG_LEVEL: 'error',
+      SHUTDOWN_DELAY_SECONDS: '0'
+    },
+    ready: () =>
+      fetch(`http://127.0.0.1:${port}/readyz`).then(
+        ({ ok }) => ok,
+        () => false
+      )
+  })
+  await runLoad(WARM_UP, port, secret, '00')
+  const cpuSeconds = (): number => usageOf(server.process.pid ?? 0).cpuSeconds
+  const [fromUs, before] = [monotonicUs(), cpuSeconds()]
+  await runLoad(LOAD, port, secret, '01')
+  const [toUs, after] = [monotonicUs(), cpuSeconds()]
+  await server.stop('SIGTERM')
+
+  const [file = ''] = readdirSync(folder).filter(name => name.endsWith('.cpuprofile'))
+  const shares = sharesOf(JSON.parse(readFileSync(join(folder, file), 'utf8')), fromUs, toUs)
+  const costUs = ((after - before) / LOAD.count) * 1e6
+  say(`policy ${values.policy}: ${costUs.toFixed(0)} µs of CPU a delivery, sampling included`)
+  for (const [title, share] of [...shares].sort(([, a], [, b]) => b - a)) {
+    say(`${(share * 100).toFixed(1).padStart(6)} %  ${(share * costUs).toFixed(0).padStart(4)} µs  ${title}`)
+  }
+}
+
+/** The share of each layer in the time that was not idle. */
+function sharesOf(profile: CpuProfile, fromUs: number, toUs: number): Map<string, number> {
+  const nodes = new Map(profile.nodes.map(node => [node.id, node]))
+  const parents = new Map(
+    profile.nodes.flatMap(({ id, children = [] }) => children.map(child => [child, id]))
+  )
+  const spent = new Map<string, number>()
+  let at = profile.startTime
+  for (const [index, id] of profile.samples.entries()) {
+    const us = profile.timeDeltas[index] ?? 0
+    at += us
+    if (at < fromUs || at > toUs || nodes.get(id)?.callFrame.functionName === '(idle)') continue
+    const layer = layerOf(id)
+    spent.set(layer, (spent.get(layer) ?? 0) + us)
+  }
+  const all = [...spent.values()].reduce((sum, us) => sum + us, 0)
+  return new Map([...spent].map(([layer, us]) => [layer, us / all]))
+
+  function layerOf(id: number): string {
+    for (let frame: number | undefined = id; frame !== undefined; frame = parents.get(frame)) {
+      const { functionName = '', url = '' } = nodes.get(frame)?.callFrame ?? {}
+      const layer = layers.find(([, isFor]) => isFor(functionName, url))
+      if (layer !== undefined) return layer[0]
+    }
+    return OUTSIDE
+  }
+}
+
+function monotonicUs(): number {
+  return Number(process.hrtime.bigint() / 1000n)
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
