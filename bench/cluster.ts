@@ -1,13 +1,14 @@
 // npm run bench:cluster: one Redis, and a Cluster of three masters, for the same deliveries.
 import { randomBytes } from 'node:crypto'
-import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startCluster } from '../test/helpers/cluster.ts'
 import { startRedis, type TestRedis } from '../test/helpers/redis.ts'
 import { freePort, startServer } from '../test/helpers/server.ts'
+import { serviceCommand } from './contestants.ts'
 import { type LoadReport, runLoad } from './load.ts'
 import { median } from './median.ts'
 import { usageOf } from './process-usage.ts'
+import { isReady } from './running.ts'
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '3' } } })
 const CONNECTIONS = 64
@@ -46,25 +47,7 @@ async function measure(
   where: Readonly<Record<string, string>>
 ): Promise<Measured> {
   const [port, secret] = [await freePort(), randomBytes(32).toString('hex')]
-  const server = await startServer({
-    command: process.execPath,
-    args: [resolve('dist/cli/main.js'), 'serve'],
-    env: {
-      NODE_ENV: 'production',
-      HOST: '127.0.0.1',
-      PORT: String(port),
-      CIO_WEBHOOK_SECRET: secret,
-      CIO_ALLOWED_IPS: '127.0.0.1',
-      LOG_LEVEL: 'error',
-      SHUTDOWN_DELAY_SECONDS: '0',
-      ...where
-    },
-    ready: () =>
-      fetch(`http://127.0.0.1:${port}/readyz`).then(
-        answer => answer.ok,
-        () => false
-      )
-  })
+  const server = await startServer({ ...serviceCommand({ port, secret }, where), ready: () => isReady(port) })
   try {
     const warm = await runLoad(WARM_UP, port, secret, '00')
     const cpuSeconds = () => [server, ...nodes].map(({ process }) => usageOf(process.pid ?? 0).cpuSeconds)

@@ -44,22 +44,33 @@ function service(
     redis,
     log: 'service',
     repeatsAre: 'duplicate',
-    start: ({ port, redisPort, secret }) => ({
-      command: process.execPath,
-      args: [resolve('dist/cli/main.js'), 'serve'],
-      env: {
-        NODE_ENV: 'production',
-        HOST: '127.0.0.1',
-        PORT: String(port),
+    start: ({ redisPort, ...seat }) =>
+      serviceCommand(seat, {
         REDIS_URL: `redis://127.0.0.1:${redisPort}`,
-        CIO_WEBHOOK_SECRET: secret,
-        CIO_ALLOWED_IPS: '127.0.0.1',
         PII_POLICY: policy,
-        LOG_LEVEL: 'error',
-        SHUTDOWN_DELAY_SECONDS: '0',
         ...env
-      }
-    })
+      })
+  }
+}
+
+/** Runs this service. @param env where its Redis is, and what else is not as usual */
+export function serviceCommand(
+  { port, secret }: Pick<Seat, 'port' | 'secret'>,
+  env: Readonly<Record<string, string>>
+): StartCommand {
+  return {
+    command: process.execPath,
+    args: [resolve('dist/cli/main.js'), 'serve'],
+    env: {
+      NODE_ENV: 'production',
+      HOST: '127.0.0.1',
+      PORT: String(port),
+      CIO_WEBHOOK_SECRET: secret,
+      CIO_ALLOWED_IPS: '127.0.0.1',
+      LOG_LEVEL: 'error',
+      SHUTDOWN_DELAY_SECONDS: '0',
+      ...env
+    }
   }
 }
 

@@ -2,12 +2,14 @@
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startRedis } from '../test/helpers/redis.ts'
 import { freePort, startServer } from '../test/helpers/server.ts'
+import { serviceCommand } from './contestants.ts'
 import { runLoad } from './load.ts'
 import { usageOf } from './process-usage.ts'
+import { isReady } from './running.ts'
 
 const { values } = parseArgs({ options: { policy: { type: 'string', default: 'customerio' } } })
 const CONNECTIONS = 64
@@ -54,25 +56,11 @@ try {
 async function profile(): Promise<void> {
   const [port, secret] = [await freePort(), randomBytes(32).toString('hex')]
   const profiled = ['--cpu-prof', `--cpu-prof-dir=${folder}`, `--cpu-prof-interval=${SAMPLE_US}`]
+  const service = serviceCommand({ port, secret }, { REDIS_URL: redis.url, PII_POLICY: values.policy })
   const server = await startServer({
-    command: process.execPath,
-    args: [...profiled, resolve('dist/cli/main.js'), 'serve'],
-    env: {
-      NODE_ENV: 'production',
-      HOST: '127.0.0.1',
-      PORT: String(port),
-      REDIS_URL: redis.url,
-      CIO_WEBHOOK_SECRET: secret,
-      CIO_ALLOWED_IPS: '127.0.0.1',
-      PII_POLICY: values.policy,
-      LOG_LEVEL: 'error',
-      SHUTDOWN_DELAY_SECONDS: '0'
-    },
-    ready: () =>
-      fetch(`http://127.0.0.1:${port}/readyz`).then(
-        ({ ok }) => ok,
-        () => false
-      )
+    ...service,
+    args: [...profiled, ...service.args],
+    ready: () => isReady(port)
   })
   await runLoad(WARM_UP, port, secret, '00')
   const cpuSeconds = (): number => usageOf(server.process.pid ?? 0).cpuSeconds

@@ -110,6 +110,13 @@ export async function startRunning(
   }
 }
 
+/** Does this service there take deliveries? The peers have nothing to ask for that. */
+export const isReady = (port: number): Promise<boolean> =>
+  fetch(`http://127.0.0.1:${port}/readyz`).then(
+    ({ ok }) => ok,
+    () => false
+  )
+
 function listens(port: number): Promise<boolean> {
   return new Promise(resolve => {
     const socket = connect(port, '127.0.0.1')
