@@ -3,6 +3,10 @@ import type { RedisLogin, RedisTarget } from '../config/config.ts'
 
 export type RedisClient = Redis | Cluster
 
+/** The servers that hold the data: one, or a Cluster's masters as far as they are known. */
+export const mastersOf = (redis: RedisClient): readonly Redis[] =>
+  redis instanceof Cluster ? redis.nodes('master') : [redis]
+
 /** A target that has an address: the private server's is known once it runs. */
 export type RedisAddress = Exclude<RedisTarget, { kind: 'private' }>
 

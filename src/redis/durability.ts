@@ -1,9 +1,9 @@
 import { once } from 'node:events'
-import { Cluster, Redis } from 'ioredis'
+import { type Cluster, Redis } from 'ioredis'
 import type { Durability } from '../config/parse.ts'
 import { UnavailableError } from '../errors.ts'
 import type { PartitionKeys } from '../log/keys.ts'
-import { type RedisClient, retryDelayMs } from './connect.ts'
+import { mastersOf, type RedisClient, retryDelayMs } from './connect.ts'
 
 /**
  * What a Redis server is configured to keep. `unknown`: it does not tell (some managed ones forbid CONFIG).
@@ -54,8 +54,7 @@ const strength: readonly Persistence[] = [
 
 /** Asks every master. @throws what Redis answers */
 export async function inspectServers(redis: RedisClient): Promise<ServerFacts> {
-  const nodes = redis instanceof Cluster ? redis.nodes('master') : [redis]
-  const facts = await Promise.all(nodes.map(inspectServer))
+  const facts = await Promise.all(mastersOf(redis).map(inspectServer))
   return {
     version: weakest(
       facts.map(({ version }) => version),
@@ -198,7 +197,7 @@ function ownConnection(redis: RedisClient, keys: PartitionKeys): () => Promise<R
   async function nodeOfPartition(cluster: Cluster): Promise<Redis> {
     slot ??= Number(await cluster.cluster('KEYSLOT', keys.events))
     const address = cluster.slots[slot]?.[0]
-    const node = cluster.nodes('master').find(({ options }) => `${options.host}:${options.port}` === address)
+    const node = mastersOf(cluster).find(({ options }) => `${options.host}:${options.port}` === address)
     if (node === undefined) throw new UnavailableError('redis_down')
     return node
   }

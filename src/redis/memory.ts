@@ -1,5 +1,4 @@
-import { Cluster } from 'ioredis'
-import type { RedisClient } from './connect.ts'
+import { mastersOf, type RedisClient } from './connect.ts'
 
 /**
  * How much of its `maxmemory` the fullest master uses, from 0 to 1; a little more is possible. `undefined` where no
@@ -8,8 +7,7 @@ import type { RedisClient } from './connect.ts'
  * @throws what Redis answers
  */
 export async function memoryShare(redis: RedisClient): Promise<number | undefined> {
-  const nodes = redis instanceof Cluster ? redis.nodes('master') : [redis]
-  const infos = await Promise.all(nodes.map(node => node.info('memory')))
+  const infos = await Promise.all(mastersOf(redis).map(node => node.info('memory')))
   const shares = infos.flatMap(info => {
     const limit = numberOf(info, 'maxmemory')
     // Buffers for replicas and for the append-only file are not held against the limit.
