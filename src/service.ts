@@ -120,7 +120,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   })
   const memoryWatch = watchMemory({
     share: () => memoryShare(redis),
-    isRedisUp: () => monitor.isUp(),
     onShare: metrics.redisMemory,
     log
   })

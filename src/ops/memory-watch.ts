@@ -9,7 +9,6 @@ export interface MemoryWatch {
 export interface MemoryWatchOptions {
   /** See `memoryShare`. */
   readonly share: () => Promise<number | undefined>
-  readonly isRedisUp: () => boolean
   readonly onShare: (share: number) => void
   readonly log: Logger
   readonly intervalMs?: number
@@ -22,7 +21,7 @@ const NEARLY_FULL = 0.8
 const RELIEVED = 0.75
 
 export function watchMemory(options: MemoryWatchOptions): MemoryWatch {
-  const { share, isRedisUp, onShare, log, intervalMs = INTERVAL_MS } = options
+  const { share, onShare, log, intervalMs = INTERVAL_MS } = options
   let warned = false
   let stopped = false
   let timer: NodeJS.Timeout | undefined
@@ -37,7 +36,7 @@ export function watchMemory(options: MemoryWatchOptions): MemoryWatch {
 
   async function look(): Promise<void> {
     // A Redis that does not answer is the monitor's news.
-    const used = isRedisUp() ? ((await share().catch(() => undefined)) ?? 0) : 0
+    const used = (await share().catch(() => undefined)) ?? 0
     if (stopped) return
     onShare(used)
     warn(used)

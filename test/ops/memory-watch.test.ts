@@ -41,7 +41,6 @@ t.test('a Redis that fills up is told of once, and once more after it had room',
       if (typeof next === 'string') throw new Error(next)
       return next
     },
-    isRedisUp: () => true,
     onShare: share => seen.push(share),
     log,
     intervalMs: 1
