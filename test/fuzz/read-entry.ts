@@ -92,9 +92,9 @@ function judgeEnvelope(entry: LogEntry, envelope: Readonly<Record<string, unknow
 
 function judgeData({ sanitizer, masksText }: Reading, body: Buffer, data: unknown): void {
   if (!isObject(data)) throw new Error('the data is no object')
-  // The one exception: what `_preserveEmail` kept is hashed by a second pass.
   // A byte order mark before it is no part of the JSON (RFC 8259, section 8.1).
   const text = body.toString().replace(/^\uFEFF/, '')
+  // The one exception: what `_preserveEmail` kept is hashed by a second pass.
   if (JSON.stringify(JSON.parse(text)).includes('"_preserveEmail":true')) return
   const once = JSON.stringify(data)
   const twice = JSON.stringify(sanitizer.value(data))
