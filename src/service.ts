@@ -17,7 +17,7 @@ import type { Logger } from './ops/logger.ts'
 import { watchMemory } from './ops/memory-watch.ts'
 import { createMetrics } from './ops/metrics.ts'
 import { compileAdmission } from './receive/source-ip.ts'
-import { connectRedis, type RedisAddress } from './redis/connect.ts'
+import { connectRedis, disconnectRedis, type RedisAddress } from './redis/connect.ts'
 import { durabilityWait, inspectServers, type ServerFacts, unfit } from './redis/durability.ts'
 import { memoryShare } from './redis/memory.ts'
 import { monitorRedis } from './redis/monitor.ts'
@@ -78,7 +78,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   } catch (error) {
     if (error instanceof ConfigError) {
       monitor.stop()
-      redis.disconnect()
+      disconnectRedis(redis)
       throw error
     }
     log.error({ err: error }, 'redis does not answer: starting without it, deliveries get 503 until it does')
@@ -223,7 +223,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       await keyUsage.stop()
       await retention.stop()
       monitor.stop()
-      redis.disconnect()
+      disconnectRedis(redis)
     }
   }
 }

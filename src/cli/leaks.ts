@@ -15,7 +15,7 @@ import { openGit } from '../leaks/git.ts'
 import { commitDates } from '../leaks/git-history.ts'
 import { toSarif } from '../leaks/sarif.ts'
 import { type Search, searchFile, searchPath, searchStaged } from '../leaks/search.ts'
-import { connectRedis, type RedisAddress } from '../redis/connect.ts'
+import { connectRedis, disconnectRedis, type RedisAddress } from '../redis/connect.ts'
 import { monitorRedis } from '../redis/monitor.ts'
 import { type Command, EXIT, type ExitCode, UsageError } from './command.ts'
 import { type LeaksOptions, leaksUsage, readLeaksOptions } from './leaks-options.ts'
@@ -153,7 +153,7 @@ async function searchStream(search: Search, env: NodeJS.ProcessEnv): Promise<str
     throw new Error(`the event log can't be read: Redis: ${why}`, { cause })
   } finally {
     monitor.stop()
-    redis.disconnect()
+    disconnectRedis(redis)
   }
 }
 

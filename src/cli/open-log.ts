@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { type Config, loadConfig } from '../config/config.ts'
 import { Secret } from '../credentials/secret.ts'
 import { ConfigError } from '../errors.ts'
-import { connectRedis, type RedisAddress, type RedisClient } from '../redis/connect.ts'
+import { connectRedis, disconnectRedis, type RedisAddress, type RedisClient } from '../redis/connect.ts'
 import { monitorRedis } from '../redis/monitor.ts'
 
 /** The event log of the environment, for a command. */
@@ -30,7 +30,7 @@ export async function openLog(env: Readonly<Record<string, string | undefined>>)
   }
   const redis = open('prompt')
   const close = (): void => {
-    for (const client of opened) client.disconnect()
+    for (const client of opened) disconnectRedis(client)
   }
   const monitor = monitorRedis({ redis, accept: async () => {}, onChange: () => {} })
   try {

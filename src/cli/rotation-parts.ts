@@ -9,7 +9,7 @@ import type { TrackKeyRotation } from '../credentials/rotation/track-key.ts'
 import { trackProbe } from '../credentials/rotation/track-probe.ts'
 import type { WebhookKeyRotation } from '../credentials/rotation/webhook-key.ts'
 import { ConfigError } from '../errors.ts'
-import { connectRedis, type RedisAddress, type RedisClient } from '../redis/connect.ts'
+import { connectRedis, disconnectRedis, type RedisAddress, type RedisClient } from '../redis/connect.ts'
 import { monitorRedis } from '../redis/monitor.ts'
 
 export type Rotation = Awaited<ReturnType<typeof openRotation>>
@@ -43,7 +43,7 @@ export async function openRotation(config: ReturnType<typeof loadRotationConfig>
       (await record.read()).webhookKeys[source]?.quietSeconds ?? DAY_SECONDS,
     close(): void {
       provider.close()
-      redis?.disconnect()
+      if (redis !== undefined) disconnectRedis(redis)
     }
   }
 
@@ -77,7 +77,7 @@ async function connected(address: RedisAddress): Promise<RedisClient | undefined
     await monitor.firstUp(REDIS_WAIT_MS)
     return redis
   } catch {
-    redis.disconnect()
+    disconnectRedis(redis)
     process.stderr.write('cio-webhook rotate: Redis does not answer: what the replicas do is not known\n')
     return undefined
   } finally {

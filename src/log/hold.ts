@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { RedisClient } from '../redis/connect.ts'
+import { disconnectRedis, type RedisClient } from '../redis/connect.ts'
 import { ready } from '../redis/ready.ts'
 import { loadScript, runScript } from '../redis/script.ts'
 import { pause } from './backoff.ts'
@@ -147,7 +147,7 @@ export function holdPartitions(
     stopped.abort()
     for (const hold of holds) hold.close()
     await Promise.all([turns, ended])
-    redis.disconnect()
+    disconnectRedis(redis)
   }
 
   function onError(error: unknown): void {

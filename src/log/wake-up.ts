@@ -1,4 +1,4 @@
-import type { RedisClient } from '../redis/connect.ts'
+import { disconnectRedis, type RedisClient } from '../redis/connect.ts'
 import { ready } from '../redis/ready.ts'
 
 /** Tells when a stream has grown. */
@@ -27,7 +27,7 @@ export function createWakeUp(connect: () => RedisClient, stream: string): WakeUp
     },
     close: () => {
       closed = true
-      redis?.disconnect()
+      if (redis !== undefined) disconnectRedis(redis)
     }
   }
 }

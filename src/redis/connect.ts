@@ -104,6 +104,18 @@ export function reconnectRedis(redis: RedisClient): RedisClient {
   })
 }
 
+/**
+ * Ends a connection for good. A Cluster that still waits for what it asked first (its slots, whether it is ready)
+ * takes `disconnect` back when the answer comes, and would keep the process: seen with ioredis 6.0.
+ */
+export function disconnectRedis(redis: RedisClient): void {
+  redis.disconnect()
+  if (!(redis instanceof Cluster)) return
+  const again = (): void => redis.disconnect()
+  redis.on('connect', again)
+  redis.on('ready', again)
+}
+
 function loginOptions({ username, password, tls }: RedisLogin) {
   return {
     ...(username === undefined ? {} : { username }),

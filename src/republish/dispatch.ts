@@ -5,7 +5,7 @@ import { followLog } from '../log/follow.ts'
 import { groupKeys } from '../log/keys.ts'
 import type { TakenEntry } from '../log/take.ts'
 import type { Logger } from '../ops/logger.ts'
-import type { RedisClient } from '../redis/connect.ts'
+import { disconnectRedis, type RedisClient } from '../redis/connect.ts'
 import { consumerStates } from './consumer-state.ts'
 import type { ConsumerSettings } from './consumers-file.ts'
 import { createSink, type SinkSurroundings } from './create-sink.ts'
@@ -76,7 +76,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       const followers = consumers.map(settings => follow(settings, createSink(settings, surroundings)))
       stoppers.push(async () => {
         await Promise.all(followers.map(stop => stop()))
-        queueRedis.disconnect()
+        disconnectRedis(queueRedis)
       })
       log.info({ consumers: consumers.map(({ name, type }) => `${name} (${type})`) }, 'dispatching')
     },
