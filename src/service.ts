@@ -18,7 +18,7 @@ import { watchMemory } from './ops/memory-watch.ts'
 import { createMetrics } from './ops/metrics.ts'
 import { compileAdmission } from './receive/source-ip.ts'
 import { connectRedis, disconnectRedis, type RedisAddress } from './redis/connect.ts'
-import { durabilityWait, inspectServers, type ServerFacts, unfit } from './redis/durability.ts'
+import { durabilityWaits, inspectServers, type ServerFacts, unfit } from './redis/durability.ts'
 import { memoryShare } from './redis/memory.ts'
 import { monitorRedis } from './redis/monitor.ts'
 import { createDispatch } from './republish/dispatch.ts'
@@ -123,12 +123,13 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     onShare: metrics.redisMemory,
     log
   })
+  const waits = durabilityWaits(redis, durability, () => facts)
   const eventLog = createEventLog({
     redis,
     keyPrefix,
     partitions,
     maxLength,
-    durabilityWait: durabilityWait(redis, durability, () => facts),
+    durabilityWait: waits?.of,
     makeRoom: stream => retention.makeRoom(stream),
     isRedisUp: () => monitor.isUp(),
     onCall: seconds => metrics.redisCall(seconds)
@@ -223,6 +224,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       await keyUsage.stop()
       await retention.stop()
       monitor.stop()
+      waits?.close()
       disconnectRedis(redis)
     }
   }

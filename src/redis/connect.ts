@@ -105,15 +105,15 @@ export function reconnectRedis(redis: RedisClient): RedisClient {
 }
 
 /**
- * Ends a connection for good. A Cluster that still waits for what it asked first (its slots, whether it is ready)
- * takes `disconnect` back when the answer comes, and would keep the process: seen with ioredis 6.0.
+ * Ends a connection for good. ioredis' Cluster takes a `disconnect` back when it comes while a first question of
+ * its own is under way (what its slots are, whether it is ready): it is there again then, or its timer stays, and
+ * either would keep the process. Seen with ioredis 6.0.
  */
 export function disconnectRedis(redis: RedisClient): void {
-  redis.disconnect()
-  if (!(redis instanceof Cluster)) return
-  const again = (): void => redis.disconnect()
-  redis.on('connect', again)
-  redis.on('ready', again)
+  const disconnect = (): void => redis.disconnect()
+  redis.on('connect', disconnect)
+  redis.on('ready', disconnect)
+  disconnect()
 }
 
 function loginOptions({ username, password, tls }: RedisLogin) {

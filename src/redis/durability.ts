@@ -34,6 +34,12 @@ export interface DurabilityWait {
   readonly wait: () => Promise<void>
 }
 
+export interface DurabilityWaits {
+  readonly of: (keys: PartitionKeys) => DurabilityWait
+  /** Ends the connections of their own. */
+  readonly close: () => void
+}
+
 /** Longest wait for disks and replicas: with the call before it, below the 3.4 s of a delivery. */
 const WAIT_MS = 1500
 
@@ -142,25 +148,32 @@ const atLeast = (version: string, wanted: readonly number[]): boolean => {
  * @param facts asked for at each wait, since a failover may have brought another server
  * @returns `undefined` where Redis' own answer is promise enough
  */
-export function durabilityWait(
+export function durabilityWaits(
   redis: RedisClient,
   durability: Durability,
   facts: () => ServerFacts | undefined
-): ((keys: PartitionKeys) => DurabilityWait) | undefined {
+): DurabilityWaits | undefined {
   if (durability.level === 'server') return undefined
   // `appendfsync always` writes to disk before it answers: the answer is the proof, on any connection.
   const answerIsProof = (): boolean => durability.level === 'fsync' && facts()?.persistence === 'aof-always'
-  return keys => {
-    const own = ownConnection(redis, keys)
-    return {
-      connection: async () => (answerIsProof() ? redis : own()),
-      wait: async () => {
-        if (answerIsProof()) return
-        const connection = await own()
-        const reached =
-          durability.level === 'fsync' ? await waitForDisk(connection) : await waitForReplicas(connection)
-        if (!reached) throw new UnavailableError('durability_not_reached')
+  const opened: OwnConnection[] = []
+  return {
+    of: keys => {
+      const own = ownConnection(redis, keys)
+      opened.push(own)
+      return {
+        connection: async () => (answerIsProof() ? redis : own.open()),
+        wait: async () => {
+          if (answerIsProof()) return
+          const connection = await own.open()
+          const reached =
+            durability.level === 'fsync' ? await waitForDisk(connection) : await waitForReplicas(connection)
+          if (!reached) throw new UnavailableError('durability_not_reached')
+        }
       }
+    },
+    close: () => {
+      for (const own of opened) own.close()
     }
   }
 
@@ -175,23 +188,31 @@ export function durabilityWait(
   }
 }
 
+interface OwnConnection {
+  open(): Promise<Redis>
+  close(): void
+}
+
 /**
  * A connection for one partition alone: WAIT and WAITAOF block theirs, and speak of its own writes only. On a
  * Cluster it goes to the node that holds the partition, and moves with it.
  */
-function ownConnection(redis: RedisClient, keys: PartitionKeys): () => Promise<Redis> {
+function ownConnection(redis: RedisClient, keys: PartitionKeys): OwnConnection {
   let original: Redis | undefined
   let own: Redis | undefined
   let slot: number | undefined
-  return async () => {
-    const owner = redis instanceof Redis ? redis : await nodeOfPartition(redis)
-    if (own === undefined || owner !== original) {
-      own?.disconnect()
-      original = owner
-      own = duplicate(owner)
-    }
-    await untilReady(own)
-    return own
+  return {
+    open: async () => {
+      const owner = redis instanceof Redis ? redis : await nodeOfPartition(redis)
+      if (own === undefined || owner !== original) {
+        own?.disconnect()
+        original = owner
+        own = duplicate(owner)
+      }
+      await untilReady(own)
+      return own
+    },
+    close: () => own?.disconnect()
   }
 
   async function nodeOfPartition(cluster: Cluster): Promise<Redis> {

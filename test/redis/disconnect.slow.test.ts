@@ -1,53 +1,99 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Cluster } from 'ioredis'
+import { Cluster, type Redis } from 'ioredis'
 import t from 'tap'
-import { connectRedis, disconnectRedis } from '../../src/redis/connect.ts'
-import { startCluster } from '../helpers/cluster.ts'
-
-const { nodes, stop } = await startCluster()
-t.teardown(stop)
+import {
+  connectRedis,
+  disconnectRedis,
+  type RedisAddress,
+  type RedisClient
+} from '../../src/redis/connect.ts'
+import { startCluster, startSentinels } from '../helpers/cluster.ts'
+import { startRedis, type TestRedis } from '../helpers/redis.ts'
+import { startTestService } from '../helpers/service.ts'
 
 /** Calls back at the very moment it is named after. */
-const moments: Readonly<Record<string, (redis: Cluster, then: () => void) => void>> = {
-  'before it knows a node': (_, then) => then(),
-  'as it learns its slots': (redis, then) => redis.once('refresh', then),
-  'as it learns that it is ready': (redis, then) => {
-    const ask = redis.cluster.bind(redis)
-    redis.cluster = (...args: unknown[]) => {
-      const answered = args.pop() as (...answer: unknown[]) => void
-      const endedFirst = (...answer: unknown[]): void => {
-        then()
-        answered(...answer)
-      }
-      return Reflect.apply(ask, redis, [...args, endedFirst])
+type Moment = (redis: RedisClient, then: () => void) => void
+
+const atOnce: Moment = (_, then) => then()
+
+const asItConnects: Moment = (redis, then) => {
+  if ((redis as Redis).stream?.connecting) then()
+  else setImmediate(asItConnects, redis, then)
+}
+
+const asItLearnsItsSlots: Moment = (redis, then) => void redis.once('refresh', then)
+
+const asItLearnsThatItIsReady: Moment = (redis, then) => {
+  if (!(redis instanceof Cluster)) throw new Error('not a Cluster')
+  const ask = redis.cluster.bind(redis)
+  redis.cluster = (...args: unknown[]) => {
+    const answered = args.pop() as (...answer: unknown[]) => void
+    const endedFirst = (...answer: unknown[]): void => {
+      then()
+      answered(...answer)
     }
-  },
-  'when it is ready': (redis, then) => redis.once('ready', then)
+    return Reflect.apply(ask, redis, [...args, endedFirst])
+  }
 }
 
-/** What would keep the process. */
-const timers = (): number => process.getActiveResourcesInfo().filter(kind => kind === 'Timeout').length
+const onceReady: Moment = (redis, then) => void redis.once('ready', then)
 
-for (const [moment, at] of Object.entries(moments)) {
-  t.test(`a Cluster's connection that is ended ${moment} stays ended`, { timeout: 30_000 }, async t => {
-    const before = timers()
-    const redis = connectRedis({
-      kind: 'cluster',
-      nodes: nodes.map(({ port }) => ({ host: '127.0.0.1', port })),
-      login: { username: undefined, password: undefined, tls: false }
+/** What keeps the process. */
+const kept = (): readonly string[] =>
+  process
+    .getActiveResourcesInfo()
+    .filter(kind => /^(Timeout|TCP|Connect)/.test(kind))
+    .toSorted()
+
+const login = { username: undefined, password: undefined, tls: false }
+const nodesOf = (servers: readonly TestRedis[]) => servers.map(({ port }) => ({ host: '127.0.0.1', port }))
+
+const standalone = await startRedis()
+const sentinels = await startSentinels()
+const cluster = await startCluster()
+t.teardown(() => Promise.all([standalone.stop(), sentinels.stop(), cluster.stop()]))
+
+const cases: readonly [RedisAddress, Readonly<Record<string, Moment>>][] = [
+  [standalone.address, { atOnce, onceReady }],
+  [
+    { kind: 'sentinel', nodes: nodesOf(sentinels.sentinels), master: 'mymaster', login },
+    { atOnce, asItConnects, onceReady }
+  ],
+  [
+    { kind: 'cluster', nodes: nodesOf(cluster.nodes), login },
+    { atOnce, asItLearnsItsSlots, asItLearnsThatItIsReady, onceReady }
+  ]
+]
+
+for (const [address, moments] of cases) {
+  for (const [name, at] of Object.entries(moments)) {
+    t.test(`${address.kind}, ended ${name}: nothing is left of it`, { timeout: 30_000 }, async t => {
+      const before = kept()
+      const redis = connectRedis(address)
+      redis.on('error', () => {})
+      await new Promise<void>(resolve =>
+        at(redis, () => {
+          disconnectRedis(redis)
+          resolve()
+        })
+      )
+      // Longer than it takes to come back.
+      await sleep(1000)
+      t.notMatch(redis.status, /^(connect|connecting|ready|reconnecting)$/)
+      t.same(kept(), before)
     })
-    if (!(redis instanceof Cluster)) throw new Error('not a Cluster')
-    redis.on('error', () => {})
-    await new Promise<void>(resolve =>
-      at(redis, () => {
-        disconnectRedis(redis)
-        resolve()
-      })
-    )
-    // Longer than coming back takes.
-    await sleep(1000)
-    t.match(redis.status, /^(disconnecting|close|end)$/)
-    t.equal(redis.nodes().length, 0)
-    t.equal(timers(), before)
-  })
+  }
 }
+
+t.test('a service that is closed while Redis is away leaves nothing behind', { timeout: 30_000 }, async t => {
+  const before = kept()
+  const redis = await startRedis()
+  const service = await startTestService({ REDIS_URL: redis.url, DURABILITY: 'replicated:1' })
+  const { status } = await service.post('{"event_id":"a","object_type":"email","metric":"sent","data":{}}')
+  t.equal(status, 503, 'there is no replica to wait for')
+  await redis.stop('SIGKILL')
+  await sleep(500)
+  await service.close()
+  await sleep(2000)
+  t.same(kept(), before)
+})

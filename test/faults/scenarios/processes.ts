@@ -95,8 +95,11 @@ async function workerKilled(setting: Setting): Promise<Outcome> {
       for (let n = 0; n < rounds; n++) {
         await load.acknowledged(40)
         await sleep(setting.random.between(0, 120))
-        const victim = setting.random.pick(childrenOf(replica.pid()))
+        const victim = await busiest(childrenOf(replica.pid()))
         load.fault('SIGKILL of one of two workers')
+        // Held first, so that deliveries are under way when it dies.
+        process.kill(victim, 'SIGSTOP')
+        await sleep(setting.random.between(20, 60))
         process.kill(victim, 'SIGKILL')
         // While there is one worker only, and then with the new one.
         await load.acknowledged(20)
@@ -126,6 +129,27 @@ const timesSaid = (replica: Replica, text: string): number => replica.output().s
 
 const childrenOf = (pid: number): readonly number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
+
+/** The system may give all connections to one of the workers: to kill the other one would show nothing. */
+async function busiest(pids: readonly number[]): Promise<number> {
+  const before = pids.map(cpuTicks)
+  await sleep(BUSY_LOOK_MS)
+  const used = pids.map((pid, index) => ({ pid, ticks: cpuTicks(pid) - (before[index] ?? 0) }))
+  const [first] = used.toSorted((a, b) => b.ticks - a.ticks)
+  if (first === undefined) throw new Error('there is no worker')
+  return first.pid
+}
+
+/** Some ticks of 10 ms at the rate of these senders. */
+const BUSY_LOOK_MS = 250
+
+/** User and system time of a process (proc(5), stat, fields 14 and 15). */
+function cpuTicks(pid: number): number {
+  const [, , , , , , , , , , , user, system] = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ')
+  return Number(user) + Number(system)
+}
 
 export const processes: readonly Scenario[] = [
   {
