@@ -2,8 +2,7 @@ import { Cluster } from 'ioredis'
 import t from 'tap'
 import { partitionKeys } from '../../src/log/keys.ts'
 import { KEY, leaks, SECRETS } from '../fixtures/leaks-command.ts'
-import { startCluster, startSentinels } from '../helpers/cluster.ts'
-import { until } from '../helpers/server.ts'
+import { promoted, startCluster, startSentinels } from '../helpers/cluster.ts'
 
 t.setTimeout(180_000)
 
@@ -49,8 +48,6 @@ t.test('the event log behind Sentinel is looked through, after a failover too', 
   t.match(await leaks(['--stream'], { env }), { code: 1, out: /first in entry 2-0/ })
 
   await sentinels[0]?.client.call('SENTINEL', 'FAILOVER', 'mymaster')
-  await until('the replica as master', async () =>
-    (await replica.client.info('replication')).includes('role:master')
-  )
+  await promoted(replica)
   t.match(await leaks(['--stream'], { env }), { code: 1, out: /first in entry 2-0/ })
 })

@@ -1,5 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import type { Redis } from 'ioredis'
+import { promoted } from '../helpers/cluster.ts'
 import { startRedis, type TestRedis } from '../helpers/redis.ts'
 import { freePort, temporaryFolder, until } from '../helpers/server.ts'
 
@@ -18,7 +21,8 @@ export interface SentinelSet {
 }
 
 const settings = { appendonly: 'yes', appendfsync: 'everysec', 'repl-diskless-sync-delay': '0' }
-const PATIENCE_MS = 60_000
+/** A sentinel whose machine paused for seconds (TILT) does nothing for half a minute. */
+const PATIENCE_MS = 120_000
 
 /**
  * One replica, as many as `replicated:1` waits for: with two, the one that has what was acknowledged need not be
@@ -32,27 +36,27 @@ export async function startSentinelSet(): Promise<SentinelSet> {
   )
   await linked(replica)
   const sentinels = await Promise.all(Array.from({ length: 3 }, () => startSentinel(master.port)))
-  const agree = (masterPort: number): Promise<boolean> =>
-    until(
-      'the sentinels agreeing',
-      async () => {
-        const views = await Promise.all(
-          sentinels.map(({ client }) => client.call('SENTINEL', 'MASTER', MASTER).catch(() => []))
-        )
-        return views.every(view => {
-          const fields = view as string[]
-          const field = (name: string) => fields[fields.indexOf(name) + 1]
-          const flags = field('flags')
-          return (
-            field('port') === String(masterPort) &&
-            field('num-other-sentinels') === '2' &&
-            flags === 'master' &&
-            field('num-slaves') !== '0'
-          )
-        })
-      },
-      PATIENCE_MS
-    )
+  const agree = async (masterPort: number): Promise<void> => {
+    const wanted = {
+      port: String(masterPort),
+      flags: 'master',
+      'num-other-sentinels': '2',
+      'num-slaves': '1'
+    }
+    let views: unknown[] = []
+    try {
+      await until(
+        'the sentinels agreeing',
+        async () => {
+          views = await Promise.all(sentinels.map(({ client }) => viewOf(client, Object.keys(wanted))))
+          return views.every(view => isDeepStrictEqual(view, wanted))
+        },
+        PATIENCE_MS
+      )
+    } catch (cause) {
+      throw new Error(`the sentinels did not agree: ${JSON.stringify({ wanted, views })}`, { cause })
+    }
+  }
   await agree(master.port)
 
   return {
@@ -62,12 +66,7 @@ export async function startSentinelSet(): Promise<SentinelSet> {
       const { port, folder } = old
       if (by === 'SIGKILL') await old.stop(by)
       else old.process.kill(by)
-      await until(
-        'the promotion',
-        // Sentinel ends the connections of whom it promotes.
-        async () => /role:master/.test(await replica.client.info('replication').catch(() => '')),
-        PATIENCE_MS
-      )
+      await promoted(replica)
       master = replica
       if (by === 'SIGSTOP') old.process.kill('SIGCONT')
       replica =
@@ -81,6 +80,12 @@ export async function startSentinelSet(): Promise<SentinelSet> {
       await Promise.all([...sentinels, replica, master].map(server => server.stop('SIGKILL')))
     }
   }
+}
+
+/** What a sentinel says of the master, field by field; empty when it does not answer. */
+async function viewOf(client: Redis, names: readonly string[]): Promise<Record<string, string | undefined>> {
+  const fields = (await client.call('SENTINEL', 'MASTER', MASTER).catch(() => [])) as string[]
+  return Object.fromEntries(names.map(name => [name, fields[fields.indexOf(name) + 1]]))
 }
 
 const linked = (replica: TestRedis) =>

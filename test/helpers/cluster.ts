@@ -30,6 +30,14 @@ export async function startCluster(
   return { nodes, stop: async () => void (await Promise.all(nodes.map(node => node.stop('SIGKILL')))) }
 }
 
+/** Resolves once Sentinel has made this replica the master. It ends the connections of whom it promotes. */
+export const promoted = (replica: TestRedis): Promise<boolean> =>
+  until(
+    'the promotion',
+    async () => /role:master/.test(await replica.client.info('replication').catch(() => '')),
+    60_000
+  )
+
 /** A master, a replica and three sentinels that agree about them. */
 export async function startSentinels(): Promise<{
   master: TestRedis

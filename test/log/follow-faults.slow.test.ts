@@ -2,7 +2,7 @@ import { Cluster } from 'ioredis'
 import t, { type Test } from 'tap'
 import { type FollowOptions, followLog, type HandleEntries } from '../../src/log/follow.ts'
 import { connectRedis, type RedisAddress } from '../../src/redis/connect.ts'
-import { startCluster, startSentinels } from '../helpers/cluster.ts'
+import { promoted, startCluster, startSentinels } from '../helpers/cluster.ts'
 import { appendEvent } from '../helpers/log.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { temporaryFolder, until } from '../helpers/server.ts'
@@ -192,11 +192,7 @@ t.test('a failover by Sentinel: the follower goes with the new master and misses
   await until('the events before', async () => missing(before).length === 0)
   await master.client.wait(1, 1000)
   await master.stop('SIGKILL')
-  await until(
-    'the replica is master',
-    async () => /role:master/.test(await replica.client.info('replication')),
-    20_000
-  )
+  await promoted(replica)
   const after = names('b', 50)
   for (const id of after) await appendEvent(replica.client, { id })
   await until('the events after', async () => missing(after).length === 0, 20_000)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { startCluster, startSentinels } from '../helpers/cluster.ts'
+import { promoted, startCluster, startSentinels } from '../helpers/cluster.ts'
 import { until } from '../helpers/server.ts'
 import { deliverTo, startTestService } from '../helpers/service.ts'
 
@@ -72,12 +72,7 @@ t.test('behind Sentinel a failover costs some 503, and no event that was answere
   await master.stop('SIGKILL')
   const during = newBody()
   t.equal((await service.post(during)).status, 503)
-  await until(
-    'the failover',
-    // Sentinel ends the connections of whom it promotes.
-    async () => /role:master/.test(await replica.client.info('replication').catch(() => '')),
-    20_000
-  )
+  await promoted(replica)
   await until(
     'the service finding the new master',
     async () => (await fetch(`${service.url}/readyz`)).ok,
