@@ -4,27 +4,7 @@ import type { Durability } from '../config/parse.ts'
 import { UnavailableError } from '../errors.ts'
 import type { PartitionKeys } from '../log/keys.ts'
 import { mastersOf, type RedisClient, retryDelayMs } from './connect.ts'
-
-/**
- * What a Redis server is configured to keep. `unknown`: it does not tell (some managed ones forbid CONFIG).
- * `evicting`: not even what it holds, once memory is short; it then deletes whichever keys it likes.
- */
-export type Persistence =
-  | 'evicting'
-  | 'none'
-  | 'snapshots'
-  | 'aof-no'
-  | 'aof-everysec'
-  | 'aof-always'
-  | 'unknown'
-
-export interface ServerFacts {
-  readonly version: string
-  /** Of several servers the weakest. */
-  readonly persistence: Persistence
-  /** Can it say when a write has reached the disk? WAITAOF exists from Redis 7.2. */
-  readonly waitAof: boolean
-}
+import type { ServerFacts } from './server-facts.ts'
 
 /** Waits until what a partition's connection has written is as durable as configured. */
 export interface DurabilityWait {
@@ -45,104 +25,6 @@ const WAIT_MS = 1500
 
 /** Longest wait for a connection of one's own: one more round trip is left in the 3.4 s, and no more. */
 const CONNECT_MS = 500
-
-const OLDEST_VERSION = [7, 0]
-
-const strength: readonly Persistence[] = [
-  'evicting',
-  'none',
-  'unknown',
-  'snapshots',
-  'aof-no',
-  'aof-everysec',
-  'aof-always'
-]
-
-/** Asks every master. @throws what Redis answers */
-export async function inspectServers(redis: RedisClient): Promise<ServerFacts> {
-  const facts = await Promise.all(mastersOf(redis).map(inspectServer))
-  return {
-    version: weakest(
-      facts.map(({ version }) => version),
-      olderFirst
-    ),
-    persistence: weakest(
-      facts.map(({ persistence }) => persistence),
-      weakerFirst
-    ),
-    waitAof: facts.every(({ waitAof }) => waitAof)
-  }
-}
-
-const olderFirst = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true })
-const weakerFirst = (a: Persistence, b: Persistence): number => strength.indexOf(a) - strength.indexOf(b)
-
-function weakest<T>(values: readonly T[], weakerFirst: (a: T, b: T) => number): T {
-  const [first] = values.toSorted(weakerFirst)
-  if (first === undefined) throw new UnavailableError('redis_down')
-  return first
-}
-
-async function inspectServer(redis: Redis): Promise<ServerFacts> {
-  const info = await redis.info('server')
-  const version = /^redis_version:(\S+)/m.exec(info)?.[1] ?? '0'
-  const persistence = await inspectPersistence(redis)
-  return { version, persistence, waitAof: atLeast(version, [7, 2]) && persistence.startsWith('aof') }
-}
-
-const PERSISTENCE_SETTINGS = [
-  'appendonly',
-  'appendfsync',
-  'no-appendfsync-on-rewrite',
-  'save',
-  'maxmemory',
-  'maxmemory-policy'
-] as const
-
-async function inspectPersistence(redis: Redis): Promise<Persistence> {
-  let settings: Map<string, string>
-  try {
-    const pairs = (await redis.config('GET', ...PERSISTENCE_SETTINGS)) as string[]
-    settings = new Map(
-      pairs.flatMap((name, index) => (index % 2 === 0 ? [[name, pairs[index + 1] ?? '']] : []))
-    )
-  } catch {
-    return 'unknown'
-  }
-  // The streams and what is remembered have no expiry: `volatile-*` leaves them alone, `allkeys-*` does not.
-  if (settings.get('maxmemory') !== '0' && settings.get('maxmemory-policy')?.startsWith('allkeys-')) {
-    return 'evicting'
-  }
-  if (settings.get('appendonly') === 'yes') {
-    // While the file is rewritten, which can take minutes, nothing is forced to disk, `always` or not.
-    if (settings.get('no-appendfsync-on-rewrite') === 'yes') return 'aof-no'
-    const policy = settings.get('appendfsync')
-    return policy === 'always' ? 'aof-always' : policy === 'everysec' ? 'aof-everysec' : 'aof-no'
-  }
-  return settings.get('save') === '' ? 'none' : 'snapshots'
-}
-
-/**
- * Why these servers can't do what is asked, in one line that says what to do; `undefined` when they can.
- */
-export function unfit(facts: ServerFacts, durability: Durability): string | undefined {
-  if (!atLeast(facts.version, OLDEST_VERSION)) {
-    return `Redis ${facts.version} is too old: 7.0 or newer is needed`
-  }
-  if (durability.level !== 'server' && facts.persistence === 'evicting') {
-    return `DURABILITY=${durability.level} needs a Redis that keeps what it holds: this one deletes any key when memory is short; set "maxmemory-policy noeviction"`
-  }
-  if (durability.level === 'fsync' && facts.persistence !== 'aof-always' && !facts.waitAof) {
-    return `DURABILITY=fsync needs a Redis with "appendonly yes", "appendfsync always" and "no-appendfsync-on-rewrite no", or Redis 7.2 with "appendonly yes": this one is ${facts.version} with ${facts.persistence}`
-  }
-  return undefined
-}
-
-const atLeast = (version: string, wanted: readonly number[]): boolean => {
-  const [major = 0, minor = 0] = version.split('.').map(Number)
-  const [wantedMajor = 0, wantedMinor = 0] = wanted
-  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor)
-}
 
 /**
  * @param facts asked for at each wait, since a failover may have brought another server

@@ -7,7 +7,7 @@ import { runCommand, startServiceProcess } from '../helpers/process.ts'
 import { postText } from '../helpers/raw-http.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
-import { deliverTo, postTo } from '../helpers/service.ts'
+import { postTo } from '../helpers/service.ts'
 import { KEY, signV0 } from '../helpers/sign.ts'
 
 const PATH = '/api/cio/webhook'
@@ -35,40 +35,6 @@ t.test('without a Redis a development start brings its own, and what it prints w
   t.equal(await service.ended, 0)
   const socket = join(service.folder, 'data/redis/redis.sock')
   t.notOk(existsSync(socket), 'its Redis went with it')
-})
-
-t.test('a private Redis does not outlive a service that is killed, and keeps what was answered', async t => {
-  const service = await startServiceProcess({})
-  const body = newBody()
-  t.equal((await postTo(service.url + PATH, body)).status, 200)
-  await new Promise(resolve => setTimeout(resolve, 1100)) // everysec: what is older than a second is on disk
-  service.process.kill('SIGKILL')
-  await service.ended
-  const socket = join(service.folder, 'data/redis/redis.sock')
-  await until('its Redis ending', async () => !existsSync(socket))
-
-  const again = runCommand(
-    ['serve'],
-    { PORT: String(service.port), HOST: '127.0.0.1', CIO_WEBHOOK_SECRET: KEY },
-    service.folder
-  )
-  t.teardown(() => again.process.kill('SIGTERM'))
-  await until('the service', () =>
-    fetch(`${service.url}/readyz`).then(
-      response => response.ok,
-      () => false
-    )
-  )
-  t.equal((await postTo(service.url + PATH, body)).body['status'], 'duplicate')
-})
-
-t.test('two services do not share a DATA_DIR', async t => {
-  const first = await startServiceProcess({})
-  t.teardown(() => first.process.kill('SIGTERM'))
-  const second = runCommand(['serve'], { PORT: '0', CIO_WEBHOOK_SECRET: KEY }, first.folder)
-  t.equal(await second.ended, 2)
-  t.match(second.output(), /^cio-webhook serve: DATA_DIR=\.\/data is in use by a running cio-webhook: .*\n$/)
-  t.ok((await fetch(`${first.url}/readyz`)).ok, 'the first goes on')
 })
 
 t.test('a start that can’t be meant ends with 2 and one line', async t => {
@@ -123,31 +89,3 @@ t.test(
     t.match(service.output(), /"outcome":"accepted"/, 'the last log lines were written')
   }
 )
-
-t.test('several workers share the port, one log, and one consistent /metrics', async t => {
-  const redis = await startRedis()
-  t.teardown(() => redis.stop())
-  const service = await startServiceProcess({ REDIS_URL: redis.url, WORKERS: '2' })
-  t.teardown(() => service.process.kill('SIGKILL'))
-  const bodies = Array.from({ length: 60 }, newBody)
-  const twice = await Promise.all([...bodies, ...bodies].map(body => deliverTo(service.url + PATH, body)))
-  t.equal(twice.filter(answer => answer.body['status'] === 'accepted').length, 60)
-  t.equal(await redis.client.xlen('cio:events:{0}'), 60)
-
-  await until('lines of a primary and two workers', async () => {
-    return new Set(service.output().match(/"pid":\d+/g)).size === 3
-  })
-  for (let scrape = 0; scrape < 5; scrape++) {
-    const metrics = await (await fetch(`${service.url}/metrics`)).text()
-    t.match(metrics, /^cio_deliveries_total\{source="default",outcome="accepted"\} 60$/m)
-    t.match(metrics, /^cio_deliveries_total\{source="default",outcome="duplicate"\} 60$/m)
-    t.match(metrics, /^cio_stream_length\{partition="0"\} 60$/m)
-  }
-
-  const [, worker = ''] = /"pid":(\d+).*"outcome"/.exec(service.output()) ?? []
-  process.kill(Number(worker), 'SIGKILL')
-  await until('another worker', async () => /a worker died/.test(service.output()))
-  await until('service as before', async () => (await postTo(service.url + PATH, newBody())).status === 200)
-  service.process.kill('SIGTERM')
-  t.equal(await service.ended, 0)
-})

@@ -4,12 +4,18 @@ import t from 'tap'
 import { runCommand, startServiceProcess } from '../helpers/process.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
+import { deliverTo, postTo } from '../helpers/service.ts'
 import { KEY } from '../helpers/sign.ts'
 
 // Several processes start one after another, each of which waits for Redis.
 t.setTimeout(180_000)
 
 const settings = { HOST: '127.0.0.1', PORT: '0', CIO_WEBHOOK_SECRET: KEY, WORKERS: '2' }
+
+const PATH = '/api/cio/webhook'
+let ids = 0
+const newBody = (): string =>
+  JSON.stringify({ event_id: `id-${++ids}`, object_type: 'email', metric: 'sent' })
 
 const childrenOf = (pid: number | undefined): number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
@@ -103,3 +109,31 @@ t.test(
     t.equal(await service.ended, 0)
   }
 )
+
+t.test('several workers share the port, one log, and one consistent /metrics', async t => {
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  const service = await startServiceProcess({ REDIS_URL: redis.url, WORKERS: '2' })
+  t.teardown(() => service.process.kill('SIGKILL'))
+  const bodies = Array.from({ length: 60 }, newBody)
+  const twice = await Promise.all([...bodies, ...bodies].map(body => deliverTo(service.url + PATH, body)))
+  t.equal(twice.filter(answer => answer.body['status'] === 'accepted').length, 60)
+  t.equal(await redis.client.xlen('cio:events:{0}'), 60)
+
+  await until('lines of a primary and two workers', async () => {
+    return new Set(service.output().match(/"pid":\d+/g)).size === 3
+  })
+  for (let scrape = 0; scrape < 5; scrape++) {
+    const metrics = await (await fetch(`${service.url}/metrics`)).text()
+    t.match(metrics, /^cio_deliveries_total\{source="default",outcome="accepted"\} 60$/m)
+    t.match(metrics, /^cio_deliveries_total\{source="default",outcome="duplicate"\} 60$/m)
+    t.match(metrics, /^cio_stream_length\{partition="0"\} 60$/m)
+  }
+
+  const [, worker = ''] = /"pid":(\d+).*"outcome"/.exec(service.output()) ?? []
+  process.kill(Number(worker), 'SIGKILL')
+  await until('another worker', async () => /a worker died/.test(service.output()))
+  await until('service as before', async () => (await postTo(service.url + PATH, newBody())).status === 200)
+  service.process.kill('SIGTERM')
+  t.equal(await service.ended, 0)
+})
