@@ -25,9 +25,8 @@ interface Connected {
  * As with NATS, a lost connection rejects what waits, and the next call opens another.
  */
 export function createAmqpSink(settings: AmqpSettings): Sink {
-  let current: Promise<Connected> | undefined
+  let current: { readonly opening: Promise<Connected>; readonly cut: AbortController } | undefined
   let closed = false
-  const cut = new AbortController()
 
   return {
     publish: async (events, signal) => {
@@ -37,8 +36,10 @@ export function createAmqpSink(settings: AmqpSettings): Sink {
     },
     close: async () => {
       closed = true
+      if (current === undefined) return
+      const { opening, cut } = current
       const limit = setTimeout(() => cut.abort(), CLOSE_LIMIT_MS)
-      const opened = await current?.catch(() => undefined)
+      const opened = await opening.catch(() => undefined)
       // A broker that says nothing any more gets no proper goodbye.
       await unlessAborted(cut.signal, opened?.connection.close() ?? Promise.resolve()).catch(() => {})
       clearTimeout(limit)
@@ -49,13 +50,14 @@ export function createAmqpSink(settings: AmqpSettings): Sink {
     if (closed) return Promise.reject(new Error('the sink is closed'))
     if (current === undefined) {
       const forget = (): void => {
-        if (current === opening) current = undefined
+        if (current?.opening === opening) current = undefined
       }
+      const cut = new AbortController()
       const opening = open(settings, cut.signal, forget)
-      current = opening
+      current = { opening, cut }
       opening.catch(forget)
     }
-    return current
+    return current.opening
   }
 
   async function publishAll(channel: ConfirmChannel, events: readonly OutgoingEvent[]): Promise<void> {

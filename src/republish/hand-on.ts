@@ -4,13 +4,18 @@ import type { ConsumerSettings } from './consumers-file.ts'
 import { createNatsSink } from './nats-sink.ts'
 import { openPushQueue } from './push-queue.ts'
 import type { OutgoingEvent } from './sink.ts'
+import { unlessAborted } from './unless-aborted.ts'
 
 export interface HandOn {
+  /** @throws Error that says, in words to be shown, why the consumer has not got it */
   readonly handOn: ((event: OutgoingEvent) => Promise<void>) | undefined
   readonly close: () => Promise<void>
 }
 
-const HAND_ON_TIMEOUT_MS = 30_000
+/** @returns why the event is refused, if it is */
+type Publish = (event: OutgoingEvent, signal: AbortSignal) => Promise<string | undefined>
+
+const HAND_ON_TIMEOUT_MS = 10_000
 
 /** Hands single events to a consumer past the log. Only those of `CONSUMERS_FILE` can be reached so. */
 export function handOnTo(
@@ -24,16 +29,35 @@ export function handOnTo(
     const redis = patient()
     const { add, queue } = openPushQueue({ redis, keyPrefix, consumer, attempts, backlog, backlogBytes })
     return {
-      handOn: event => add([event], AbortSignal.timeout(HAND_ON_TIMEOUT_MS)),
+      handOn: inTime(async (event, signal) => {
+        await unlessAborted(signal, add([event], signal))
+        return undefined
+      }),
       close: () => queue.close()
     }
   }
   const sink = settings.type === 'nats' ? createNatsSink(settings) : createAmqpSink(settings)
   return {
-    handOn: async event => {
-      const [refused] = await sink.publish([event], AbortSignal.timeout(HAND_ON_TIMEOUT_MS))
-      if (refused !== undefined) throw new Error(refused.reason)
-    },
+    handOn: inTime(async (event, signal) => {
+      const [refused] = await sink.publish([event], signal)
+      return refused?.reason
+    }),
     close: () => sink.close()
+  }
+}
+
+/** Whoever could not be reached once is not waited for again: there may be thousands of letters. */
+function inTime(publish: Publish): (event: OutgoingEvent) => Promise<void> {
+  let unreachable: Error | undefined
+  return async event => {
+    if (unreachable !== undefined) throw unreachable
+    let refusal: string | undefined
+    try {
+      refusal = await publish(event, AbortSignal.timeout(HAND_ON_TIMEOUT_MS))
+    } catch (cause) {
+      unreachable = new Error('it is no longer in the log, and the consumer could not be reached', { cause })
+      throw unreachable
+    }
+    if (refusal !== undefined) throw new Error(refusal)
   }
 }

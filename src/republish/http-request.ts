@@ -4,6 +4,7 @@ import { Agent, type Dispatcher, request } from 'undici'
 import type { HttpSettings } from './consumers-file.ts'
 import { parseRetryAfter } from './retry-delay.ts'
 import type { OutgoingEvent } from './sink.ts'
+import { underAny } from './under-any.ts'
 
 /** What became of one request. `reason` is ours: no text of the answer is in it. */
 export type PushOutcome =
@@ -44,21 +45,24 @@ export function createPusher(settings: HttpSettings, now: () => number): Pusher 
       const sentAt = new Date(now())
       const timeout = AbortSignal.timeout(timeoutMs)
       try {
-        const answer = await request(url, {
-          method: 'POST',
-          dispatcher: agent,
-          signal: AbortSignal.any([signal, timeout]),
-          headers: {
-            'content-type': 'application/cloudevents+json; charset=utf-8',
-            'user-agent': 'cio-webhook',
-            'webhook-id': id,
-            'webhook-timestamp': String(Math.floor(sentAt.getTime() / 1000)),
-            'webhook-signature': webhooks.map(webhook => webhook.sign(id, sentAt, event)).join(' '),
-            traceparent: traceparent(id)
-          },
-          body: event
+        const answer = await underAny([signal, timeout], async over => {
+          const answer = await request(url, {
+            method: 'POST',
+            dispatcher: agent,
+            signal: over,
+            headers: {
+              'content-type': 'application/cloudevents+json; charset=utf-8',
+              'user-agent': 'cio-webhook',
+              'webhook-id': id,
+              'webhook-timestamp': String(Math.floor(sentAt.getTime() / 1000)),
+              'webhook-signature': webhooks.map(webhook => webhook.sign(id, sentAt, event)).join(' '),
+              traceparent: traceparent(id)
+            },
+            body: event
+          })
+          await discard(answer.body)
+          return answer
         })
-        await discard(answer.body)
         return outcomeOf(answer, now())
       } catch (error) {
         if (signal.aborted) throw error

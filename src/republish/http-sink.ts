@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { DelayedError, type Job, Worker } from 'bullmq'
 import type { RedisClient } from '../redis/connect.ts'
 import type { ConsumerStates } from './consumer-state.ts'
@@ -7,6 +8,7 @@ import { createPusher, type PushOutcome } from './http-request.ts'
 import { asConnection, openPushQueue, QUEUE_NAME, queuePrefix } from './push-queue.ts'
 import { retryDelayMs } from './retry-delay.ts'
 import type { OutgoingEvent, Sink } from './sink.ts'
+import { underAny } from './under-any.ts'
 import { unlessAborted } from './unless-aborted.ts'
 
 /** What became of one attempt, as metrics count it. */
@@ -69,6 +71,8 @@ export function createHttpSink(options: HttpSinkOptions): Sink {
   const closed = new AbortController()
   /** Nothing more is waited for from here on. */
   const closing = new AbortController()
+  // As many listen as there are partitions, or requests under way.
+  setMaxListeners(0, closed.signal, closing.signal)
   const pushQueue = openPushQueue({
     redis,
     keyPrefix,
@@ -94,8 +98,7 @@ export function createHttpSink(options: HttpSinkOptions): Sink {
 
   return {
     publish: async (events, signal) => {
-      const over = AbortSignal.any([signal, closed.signal])
-      await unlessAborted(over, pushQueue.add(events, over))
+      await underAny([signal, closed.signal], over => unlessAborted(over, pushQueue.add(events, over)))
       return []
     },
     close: async () => {

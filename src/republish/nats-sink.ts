@@ -8,6 +8,7 @@ import {
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { DEFAULT_SOURCE } from '../config/sources.ts'
 import { isTls, type NatsSettings } from './consumers-file.ts'
+import { firstToGreet } from './nats-greeting.ts'
 import { routingKey } from './routing.ts'
 import type { OutgoingEvent, Refused, Sink } from './sink.ts'
 import { unlessAborted } from './unless-aborted.ts'
@@ -36,7 +37,7 @@ interface Connected {
  */
 export function createNatsSink(settings: NatsSettings): Sink {
   let current: Promise<Connected> | undefined
-  let closed = false
+  const closed = new AbortController()
 
   return {
     publish: async (events, signal) => {
@@ -46,15 +47,15 @@ export function createNatsSink(settings: NatsSettings): Sink {
       return refused
     },
     close: async () => {
-      closed = true
+      closed.abort()
       const open = await current?.catch(() => undefined)
       await open?.connection.close()
     }
   }
 
   function connected(): Promise<Connected> {
-    if (closed) return Promise.reject(new Error('the sink is closed'))
-    const opening = current ?? open(settings)
+    if (closed.signal.aborted) return Promise.reject(new Error('the sink is closed'))
+    const opening = current ?? open(settings, closed.signal)
     if (current === undefined) {
       current = opening
       const forget = (): void => {
@@ -82,10 +83,11 @@ export function createNatsSink(settings: NatsSettings): Sink {
   }
 }
 
-async function open(settings: NatsSettings): Promise<Connected> {
+async function open(settings: NatsSettings, closed: AbortSignal): Promise<Connected> {
   const { servers, user, password, token } = settings
+  const server = await firstToGreet(servers, closed, AbortSignal.timeout(ANSWER_TIMEOUT_MS))
   const connection = await connect({
-    servers: [...servers],
+    servers: server,
     name: 'cio-webhook',
     reconnect: false,
     timeout: ANSWER_TIMEOUT_MS,

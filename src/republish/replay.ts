@@ -10,7 +10,11 @@ export interface ReplayOptions {
   readonly redis: RedisClient
   readonly keyPrefix: string
   readonly consumer: string
-  /** Hands an event on that is no longer in the log; `undefined` where that can't be done from here. */
+  /**
+   * Hands an event on that is no longer in the log; `undefined` where that can't be done from here.
+   *
+   * @throws Error that says why not
+   */
   readonly handOn: ((event: OutgoingEvent) => Promise<void>) | undefined
 }
 
@@ -32,12 +36,16 @@ export async function replayLetters(
   const { redis, keyPrefix, consumer } = options
   const done: string[] = []
   const left: { letter: string; why: string }[] = []
-  for (const letter of letters) {
-    const why = await replayLetter(options, letter)
-    if (why === undefined) done.push(letter.letter)
-    else left.push({ letter: letter.letter, why })
+  try {
+    for (const letter of letters) {
+      const why = await replayLetter(options, letter)
+      if (why === undefined) done.push(letter.letter)
+      else left.push({ letter: letter.letter, why })
+    }
+  } finally {
+    // What was replayed before something went wrong must not be replayed again.
+    await deadLetters(redis, keyPrefix).drop(consumer, done)
   }
-  await deadLetters(redis, keyPrefix).drop(consumer, done)
   return { replayed: done.length, left }
 }
 
@@ -51,8 +59,12 @@ async function replayLetter(options: ReplayOptions, letter: DeadLetter): Promise
   // It was not acknowledged yet, and comes again by itself.
   if (await isInLog(redis, keyPrefix, partition, id)) return undefined
   if (handOn === undefined) return 'it is no longer in the log, and this consumer reads nothing else'
-  await handOn(event)
-  return undefined
+  try {
+    await handOn(event)
+    return undefined
+  } catch (error) {
+    return error instanceof Error ? error.message : 'it could not be handed on'
+  }
 }
 
 async function isInLog(

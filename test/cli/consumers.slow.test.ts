@@ -1,9 +1,11 @@
+import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
-import { consumersFile, httpConsumer } from '../helpers/consumers-file.ts'
+import { deadLetters } from '../../src/republish/dead-letters.ts'
+import { consumersFile, httpConsumer, natsConsumer } from '../helpers/consumers-file.ts'
 import { runCommand } from '../helpers/process.ts'
 import { answers, startReceiver } from '../helpers/receiver.ts'
 import { startRedis } from '../helpers/redis.ts'
-import { until } from '../helpers/server.ts'
+import { freePort, until } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
 import { KEY } from '../helpers/sign.ts'
 
@@ -221,3 +223,32 @@ t.test(
     t.equal((await run('events', 'replay', 'crm', '--from', '2h', '--to', '1h')).code, 1)
   }
 )
+
+t.test('letters whose consumer can’t be reached stay, and none is waited for after the first', async t => {
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  const silent = createServer(() => {})
+  t.teardown(() => silent.close())
+  const port = await freePort()
+  silent.listen(port, '127.0.0.1')
+  const env = {
+    REDIS_URL: redis.url,
+    CIO_WEBHOOK_SECRET: KEY,
+    CONSUMERS_FILE: consumersFile(natsConsumer('bridge', `nats://127.0.0.1:${port}`))
+  }
+  await redis.client.xgroup('CREATE', 'cio:events:{0}', 'bridge', '0', 'MKSTREAM')
+  const letters = deadLetters(redis.client, 'cio:')
+  for (const id of ['a', 'b', 'c']) {
+    const type = 'io.customer.email.sent'
+    const source = 'default'
+    const event = JSON.stringify({ specversion: '1.0', id, source: `/customerio/${source}`, type })
+    await letters.keep('bridge', { id, source, type, event, position: '0-1-0' }, new Error('as a test'), 3)
+  }
+  const started = performance.now()
+  const command = runCommand(['consumers', 'replay', 'bridge', '--all', '--json'], env)
+  t.equal(await command.ended, 1)
+  const why = 'it is no longer in the log, and the consumer could not be reached'
+  t.match(JSON.parse(command.output()), { replayed: 0, left: [{ why }, { why }, { why }] })
+  t.ok(performance.now() - started < 25_000, 'waited for once')
+  t.equal(await letters.count('bridge'), 3)
+})

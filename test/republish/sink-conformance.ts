@@ -118,6 +118,15 @@ export function sinkConformance(t: Test, open: () => Promise<SinkUnderTest>): vo
     await t.rejects(under.sink.publish(outgoingMany('late', 1), AbortSignal.timeout(3000)))
   })
 
+  withSink('a sink that is closed while it connects to what does not answer ends soon', async (t, under) => {
+    under.freeze()
+    const rejected = t.rejects(under.sink.publish(outgoingMany('early', 1), never))
+    const startedMs = performance.now()
+    await under.sink.close()
+    t.ok(performance.now() - startedMs < 4000)
+    await rejected
+  })
+
   withSink('no error shows a secret or an event', async (t, under) => {
     const [event] = outgoingMany('canary', 1) as [OutgoingEvent]
     const errors: unknown[] = []

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { connect } from 'amqplib'
 import t from 'tap'
 import { Secret } from '../../../src/credentials/secret.ts'
@@ -5,7 +6,7 @@ import { createAmqpSink } from '../../../src/republish/amqp-sink.ts'
 import type { AmqpSettings } from '../../../src/republish/consumers-file.ts'
 import { outgoing } from '../../helpers/outgoing.ts'
 import { startRabbit, type TestRabbit } from '../../helpers/rabbitmq.ts'
-import { temporaryFolder } from '../../helpers/server.ts'
+import { freePort, temporaryFolder } from '../../helpers/server.ts'
 import { type Arrival, type SinkUnderTest, sinkConformance } from '../../republish/sink-conformance.ts'
 
 const never = new AbortController().signal
@@ -100,4 +101,16 @@ t.test('messages are persistent and routed by object type and metric', async t =
       { id: '2', routingKey: 'unknown', persistent: true }
     ]
   )
+})
+
+t.test('however often it finds nobody, nothing piles up', async t => {
+  const warnings: Error[] = []
+  const note = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', note)
+  t.teardown(() => process.off('warning', note))
+  const sink = createAmqpSink(settings({ url: `amqp://127.0.0.1:${await freePort()}` }))
+  for (let n = 0; n < 20; n++) await t.rejects(sink.publish([outgoing('1')], never))
+  await sink.close()
+  await setImmediate()
+  t.same(warnings, [])
 })
