@@ -16,7 +16,7 @@ export interface DurabilityWait {
 
 export interface DurabilityWaits {
   readonly of: (keys: PartitionKeys) => DurabilityWait
-  /** Ends the connections of their own. */
+  /** Ends the connections that partitions have of their own. */
   readonly close: () => void
 }
 
