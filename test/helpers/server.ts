@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -96,6 +96,15 @@ export function freePort(): Promise<number> {
       server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
     })
   })
+}
+
+/** Holds a process where it is, until SIGCONT. Whoever sends the signal goes on before every thread has stopped. */
+export async function freeze({ process: child }: Pick<RunningServer, 'process'>): Promise<void> {
+  child.kill('SIGSTOP')
+  const threads = `/proc/${child.pid}/task`
+  const isStopped = (thread: string): boolean =>
+    / T /.test(readFileSync(join(threads, thread, 'stat'), 'utf8').replace(/^.*\)/, ''))
+  await until('every thread to stop', async () => readdirSync(threads).every(isStopped))
 }
 
 /** Asks until the answer is not `undefined` or false. A condition that never comes fails the test by its name. */

@@ -5,7 +5,7 @@ import { connectRedis, type RedisAddress } from '../../src/redis/connect.ts'
 import { promoted, startCluster, startSentinels } from '../helpers/cluster.ts'
 import { appendEvent } from '../helpers/log.ts'
 import { startRedis } from '../helpers/redis.ts'
-import { temporaryFolder, until } from '../helpers/server.ts'
+import { freeze, temporaryFolder, until } from '../helpers/server.ts'
 
 const GROUP = 'crm'
 const STREAM = 'cio:events:{0}'
@@ -120,7 +120,7 @@ t.test('a Redis that hangs for longer than a lease costs time and nothing else',
   await follow(t, redis.address, handle)
   await appendEvent(redis.client, { id: 'a' })
   await until('a', async () => seen.length === 1)
-  redis.process.kill('SIGSTOP')
+  await freeze(redis)
   const appended = appendEvent(redis.client, { id: 'b' })
   await new Promise(resolve => setTimeout(resolve, 3000)) // past the command timeout
   redis.process.kill('SIGCONT')

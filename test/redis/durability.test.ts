@@ -1,7 +1,7 @@
 import t from 'tap'
 import { ConfigError } from '../../src/errors.ts'
 import { startRedis } from '../helpers/redis.ts'
-import { freePort, until } from '../helpers/server.ts'
+import { freePort, freeze, until } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
 
 const BODY = '{"event_id":"durable","object_type":"email","metric":"sent"}'
@@ -46,7 +46,7 @@ t.test(
     t.same([retry.status, retry.body], [200, { status: 'duplicate', id: 'durable' }])
     t.equal(await replica.client.xlen('cio:events:{0}'), 1, 'the replica has it')
 
-    replica.process.kill('SIGSTOP')
+    await freeze(replica)
     t.teardown(() => replica.process.kill('SIGCONT'))
     t.equal((await service.post(BODY)).status, 503, 'a duplicate is durable or it is nothing')
     replica.process.kill('SIGCONT')

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { startRedis } from '../helpers/redis.ts'
-import { freePort, temporaryFolder, until } from '../helpers/server.ts'
+import { freePort, freeze, temporaryFolder, until } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
 
 const LIMIT_MS = 3500
@@ -27,7 +27,7 @@ t.test('a Redis that hangs costs no delivery more than 3.5 s, soon nothing, and 
   const first = newBody()
   t.equal((await service.post(first)).status, 200)
 
-  redis.process.kill('SIGSTOP')
+  await freeze(redis)
   const during = newBody()
   const hanging = await timed(() => service.post(during))
   t.match(hanging.answer, { status: 503, body: { code: 'CIO_UNAVAILABLE' } })

@@ -17,7 +17,7 @@ import {
   type TestReceiver
 } from '../helpers/receiver.ts'
 import { startRedis, type TestRedis } from '../helpers/redis.ts'
-import { until } from '../helpers/server.ts'
+import { freeze, until } from '../helpers/server.ts'
 import { type SinkUnderTest, sinkConformance } from './sink-conformance.ts'
 
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
@@ -131,7 +131,7 @@ t.test('push over HTTP keeps what a sink promises', async t => {
         earlier.push(receiver)
         receiver = await startReceiver(answers(204), port)
       },
-      freeze: () => void redis.process.kill('SIGSTOP'),
+      freeze: () => freeze(redis),
       thaw: () => void redis.process.kill('SIGCONT'),
       close: async () => {
         await opened.close()

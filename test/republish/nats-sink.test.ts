@@ -7,7 +7,7 @@ import type { NatsSettings } from '../../src/republish/consumers-file.ts'
 import { createNatsSink } from '../../src/republish/nats-sink.ts'
 import { startNats, type TestNats } from '../helpers/nats.ts'
 import { outgoing } from '../helpers/outgoing.ts'
-import { temporaryFolder } from '../helpers/server.ts'
+import { freeze, temporaryFolder } from '../helpers/server.ts'
 import { type Arrival, type SinkUnderTest, sinkConformance } from './sink-conformance.ts'
 
 const PASSWORD = 'a-password-for-nats'
@@ -71,7 +71,7 @@ t.test('the bridge to NATS JetStream keeps what a sink promises', async t => {
       start: async () => {
         nats = await startNats({ folder, port, args: login })
       },
-      freeze: () => void nats.process.kill('SIGSTOP'),
+      freeze: () => freeze(nats),
       thaw: () => void nats.process.kill('SIGCONT'),
       close: () => nats.stop()
     }

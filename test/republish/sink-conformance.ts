@@ -19,7 +19,7 @@ export interface SinkUnderTest {
   /** Brings it back, with what it had. */
   start(): Promise<void>
   /** It keeps its connections and answers nothing any more. */
-  freeze(): void
+  freeze(): Promise<void>
   thaw(): void
   /** Does the order hold when the other side was away? It does not where each event is retried by itself. */
   readonly keepsOrder: boolean
@@ -64,7 +64,7 @@ export function sinkConformance(t: Test, open: () => Promise<SinkUnderTest>): vo
   withSink('a publication resolves only once the other side has the events', async (t, under) => {
     const [first, second] = [outgoingMany('before', 5), outgoingMany('frozen', 5)]
     await under.sink.publish(first, never)
-    under.freeze()
+    await under.freeze()
     let resolved = false
     const publication = untilPublished(under.sink, second).then(() => {
       resolved = true
@@ -99,7 +99,7 @@ export function sinkConformance(t: Test, open: () => Promise<SinkUnderTest>): vo
 
   withSink('a publication that is given up rejects soon, though nobody answers', async (t, under) => {
     await under.sink.publish(outgoingMany('before', 1), never)
-    under.freeze()
+    await under.freeze()
     const giveUp = new AbortController()
     const startedMs = performance.now()
     const publication = under.sink.publish(outgoingMany('given-up', 3), giveUp.signal)
@@ -110,7 +110,7 @@ export function sinkConformance(t: Test, open: () => Promise<SinkUnderTest>): vo
 
   withSink('a sink that is closed takes nothing more, and closes though nobody answers', async (t, under) => {
     await under.sink.publish(outgoingMany('before', 1), never)
-    under.freeze()
+    await under.freeze()
     const startedMs = performance.now()
     await under.sink.close()
     t.ok(performance.now() - startedMs < 4000)
@@ -119,7 +119,7 @@ export function sinkConformance(t: Test, open: () => Promise<SinkUnderTest>): vo
   })
 
   withSink('a sink that is closed while it connects to what does not answer ends soon', async (t, under) => {
-    under.freeze()
+    await under.freeze()
     const rejected = t.rejects(under.sink.publish(outgoingMany('early', 1), never))
     const startedMs = performance.now()
     await under.sink.close()

@@ -6,7 +6,7 @@ import { createAmqpSink } from '../../../src/republish/amqp-sink.ts'
 import type { AmqpSettings } from '../../../src/republish/consumers-file.ts'
 import { outgoing } from '../../helpers/outgoing.ts'
 import { startRabbit, type TestRabbit } from '../../helpers/rabbitmq.ts'
-import { freePort, temporaryFolder } from '../../helpers/server.ts'
+import { freePort, freeze, temporaryFolder } from '../../helpers/server.ts'
 import { type Arrival, type SinkUnderTest, sinkConformance } from '../../republish/sink-conformance.ts'
 
 const never = new AbortController().signal
@@ -78,7 +78,7 @@ t.test('the bridge to RabbitMQ keeps what a sink promises', async t => {
       start: async () => {
         rabbit = await startRabbit({ folder, port })
       },
-      freeze: () => void rabbit.process.kill('SIGSTOP'),
+      freeze: () => freeze(rabbit),
       thaw: () => void rabbit.process.kill('SIGCONT'),
       close: async () => {}
     }
