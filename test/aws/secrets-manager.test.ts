@@ -16,7 +16,7 @@ import { freePort, startServer, temporaryFolder, until } from '../helpers/server
 import { postTo } from '../helpers/service.ts'
 import { signV0 } from '../helpers/sign.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(300_000)
 
 const command = process.env['MOTO_SERVER']
 if (command === undefined) throw new Error('MOTO_SERVER names no server: npm run test:aws does')

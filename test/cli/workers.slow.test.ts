@@ -8,7 +8,7 @@ import { deliverTo, postTo } from '../helpers/service.ts'
 import { KEY } from '../helpers/sign.ts'
 
 // Several processes start one after another, each of which waits for Redis.
-t.setTimeout(180_000)
+t.setTimeout(300_000)
 
 const settings = { HOST: '127.0.0.1', PORT: '0', CIO_WEBHOOK_SECRET: KEY, WORKERS: '2' }
 

@@ -5,7 +5,7 @@ import { promoted, startSentinels } from '../helpers/cluster.ts'
 import { appendEvent } from '../helpers/log.ts'
 import { until } from '../helpers/server.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(300_000)
 
 const GROUP = 'crm'
 const STREAM = 'cio:events:{0}'

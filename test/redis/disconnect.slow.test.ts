@@ -67,7 +67,7 @@ const cases: readonly [RedisAddress, Readonly<Record<string, Moment>>][] = [
 
 for (const [address, moments] of cases) {
   for (const [name, at] of Object.entries(moments)) {
-    t.test(`${address.kind}, ended ${name}: nothing is left of it`, { timeout: 30_000 }, async t => {
+    t.test(`${address.kind}, ended ${name}: nothing is left of it`, { timeout: 60_000 }, async t => {
       const before = kept()
       const redis = connectRedis(address)
       redis.on('error', () => {})
@@ -85,7 +85,7 @@ for (const [address, moments] of cases) {
   }
 }
 
-t.test('a service that is closed while Redis is away leaves nothing behind', { timeout: 30_000 }, async t => {
+t.test('a service that is closed while Redis is away leaves nothing behind', { timeout: 60_000 }, async t => {
   const before = kept()
   const redis = await startRedis()
   const service = await startTestService({ REDIS_URL: redis.url, DURABILITY: 'replicated:1' })

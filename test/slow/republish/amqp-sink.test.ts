@@ -56,7 +56,7 @@ async function queued(rabbit: TestRabbit, queue: string): Promise<QueuedMessage[
   return messages
 }
 
-t.setTimeout(180_000)
+t.setTimeout(300_000)
 
 t.test('the bridge to RabbitMQ keeps what a sink promises', async t => {
   const folder = temporaryFolder()
