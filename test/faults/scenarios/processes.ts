@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
@@ -88,7 +88,12 @@ async function workerKilled(setting: Setting): Promise<Outcome> {
   )
   try {
     await replica.start()
+    // One worker answers before the other is there, and killed then it would leave nobody.
     await ready(replica)
+    await until(
+      'both workers',
+      async () => childrenOf(replica.pid()).filter(listensOn(replica.port)).length === 2
+    )
     const target = alone(replica, 2, () => connectTo(store.port))
     let restarted = 0
     const observed = await runUnderLoad(target, { random: setting.random, senders: 8 }, async load => {
@@ -129,6 +134,23 @@ const timesSaid = (replica: Replica, text: string): number => replica.output().s
 
 const childrenOf = (pid: number): readonly number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
+
+/** Has a process the socket that listens on this port (proc(5): net/tcp, state 0A)? */
+function listensOn(port: number): (pid: number) => boolean {
+  const local = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  return pid => {
+    const rows = readFileSync(`/proc/${pid}/net/tcp`, 'utf8')
+      .split('\n')
+      .map(row => row.trim().split(/\s+/))
+    const inode = rows.find(([, address, , state]) => address?.endsWith(local) && state === '0A')?.[9]
+    const folder = `/proc/${pid}/fd`
+    try {
+      return readdirSync(folder).some(fd => readlinkSync(join(folder, fd)) === `socket:[${inode}]`)
+    } catch {
+      return false // one was closed meanwhile: it is asked again
+    }
+  }
+}
 
 /** The system may give all connections to one of the workers: to kill the other one would show nothing. */
 async function busiest(pids: readonly number[]): Promise<number> {
