@@ -106,12 +106,11 @@ function ownConnection(redis: RedisClient, keys: PartitionKeys): OwnConnection {
   }
 }
 
-/** A copy that ends with its original. Its errors are the original's too, which tells them. */
+/** Its errors are the original's too, which tells them. */
 function duplicate(original: Redis): Redis {
   // The nodes of a Cluster connect when they are first used, and do not come back by themselves.
   const copy = original.duplicate({ lazyConnect: false, retryStrategy: retryDelayMs })
   copy.on('error', () => {})
-  original.once('end', () => copy.disconnect())
   return copy
 }
 

@@ -46,17 +46,18 @@ export function handOnTo(
   }
 }
 
-/** Whoever could not be reached once is not waited for again: there may be thousands of letters. */
+/** Whoever did not answer in time once is not waited for again: there may be thousands of letters. */
 function inTime(publish: Publish): (event: OutgoingEvent) => Promise<void> {
-  let unreachable: Error | undefined
+  let silent = false
   return async event => {
-    if (unreachable !== undefined) throw unreachable
+    const limit = AbortSignal.timeout(HAND_ON_TIMEOUT_MS)
     let refusal: string | undefined
     try {
-      refusal = await publish(event, AbortSignal.timeout(HAND_ON_TIMEOUT_MS))
+      if (silent) throw new Error('silent before')
+      refusal = await publish(event, limit)
     } catch (cause) {
-      unreachable = new Error('it is no longer in the log, and the consumer could not be reached', { cause })
-      throw unreachable
+      silent ||= limit.aborted
+      throw new Error('it is no longer in the log, and could not be handed on', { cause })
     }
     if (refusal !== undefined) throw new Error(refusal)
   }

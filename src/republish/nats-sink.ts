@@ -8,7 +8,7 @@ import {
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { DEFAULT_SOURCE } from '../config/sources.ts'
 import { isTls, type NatsSettings } from './consumers-file.ts'
-import { firstToGreet } from './nats-greeting.ts'
+import { awakeServers } from './nats-greeting.ts'
 import { routingKey } from './routing.ts'
 import type { OutgoingEvent, Refused, Sink } from './sink.ts'
 import { unlessAborted } from './unless-aborted.ts'
@@ -85,9 +85,9 @@ export function createNatsSink(settings: NatsSettings): Sink {
 
 async function open(settings: NatsSettings, closed: AbortSignal): Promise<Connected> {
   const { servers, user, password, token } = settings
-  const server = await firstToGreet(servers, closed, AbortSignal.timeout(ANSWER_TIMEOUT_MS))
+  const awake = await awakeServers(servers, closed, AbortSignal.timeout(ANSWER_TIMEOUT_MS))
   const connection = await connect({
-    servers: server,
+    servers: [...awake],
     name: 'cio-webhook',
     reconnect: false,
     timeout: ANSWER_TIMEOUT_MS,

@@ -247,7 +247,7 @@ t.test('letters whose consumer can’t be reached stay, and none is waited for a
   const started = performance.now()
   const command = runCommand(['consumers', 'replay', 'bridge', '--all', '--json'], env)
   t.equal(await command.ended, 1)
-  const why = 'it is no longer in the log, and the consumer could not be reached'
+  const why = 'it is no longer in the log, and could not be handed on'
   t.match(JSON.parse(command.output()), { replayed: 0, left: [{ why }, { why }, { why }] })
   t.ok(performance.now() - started < 25_000, 'waited for once')
   t.equal(await letters.count('bridge'), 3)

@@ -37,19 +37,17 @@ export async function startSentinelSet(): Promise<SentinelSet> {
   await linked(replica)
   const sentinels = await Promise.all(Array.from({ length: 3 }, () => startSentinel(master.port)))
   const agree = async (masterPort: number): Promise<void> => {
-    const wanted = {
-      port: String(masterPort),
-      flags: 'master',
-      'num-other-sentinels': '2',
-      'num-slaves': '1'
-    }
-    let views: unknown[] = []
+    const wanted = { port: String(masterPort), flags: 'master', 'num-other-sentinels': '2' }
+    let views: Record<string, string | undefined>[] = []
     try {
       await until(
         'the sentinels agreeing',
         async () => {
-          views = await Promise.all(sentinels.map(({ client }) => viewOf(client, Object.keys(wanted))))
-          return views.every(view => isDeepStrictEqual(view, wanted))
+          const names = [...Object.keys(wanted), 'num-slaves']
+          views = await Promise.all(sentinels.map(({ client }) => viewOf(client, names)))
+          return views.every(
+            ({ 'num-slaves': slaves, ...view }) => slaves !== '0' && isDeepStrictEqual(view, wanted)
+          )
         },
         PATIENCE_MS
       )
