@@ -7,7 +7,7 @@ import type { NatsSettings } from '../../src/republish/consumers-file.ts'
 import { createNatsSink } from '../../src/republish/nats-sink.ts'
 import { startNats, type TestNats } from '../helpers/nats.ts'
 import { outgoing } from '../helpers/outgoing.ts'
-import { freeze, temporaryFolder } from '../helpers/server.ts'
+import { freeze, temporaryFolder, until } from '../helpers/server.ts'
 import { type Arrival, type SinkUnderTest, sinkConformance } from './sink-conformance.ts'
 
 const PASSWORD = 'a-password-for-nats'
@@ -183,4 +183,25 @@ t.test('tls:// is no wish: a server that offers no TLS is not told the password'
   })
   await t.rejects(sink.publish([outgoing('one')], AbortSignal.timeout(5000)), /does not support 'tls'/)
   t.same(heard, [])
+})
+
+t.test('a server that greets and then hangs up does not keep the sink from the others', async t => {
+  const nats = await startNats({ args: login })
+  const rude = createServer(socket => socket.on('error', () => {}).end('INFO {"max_payload":1048576}\r\n'))
+  await new Promise<void>(resolve => rude.listen(0, '127.0.0.1', resolve))
+  t.teardown(async () => {
+    rude.close()
+    await nats.stop()
+  })
+  const { port } = rude.address() as AddressInfo
+  const sink = createNatsSink(settings(nats, { servers: [`nats://127.0.0.1:${port}`, nats.url] }))
+  t.teardown(() => sink.close())
+  // The client chooses at random, anew at each attempt, and the dispatcher tries again.
+  await until('it is taken', () =>
+    sink.publish([outgoing('one')], AbortSignal.timeout(10_000)).then(
+      () => true,
+      () => false
+    )
+  )
+  t.match(await stored(nats), [{ id: 'one' }])
 })
