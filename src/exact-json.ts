@@ -1,0 +1,55 @@
+import { isLosslessNumber, LosslessNumber, parse, stringify } from 'lossless-json'
+
+export { isLosslessNumber, LosslessNumber }
+
+/**
+ * A number in JSON text may have more digits than a JavaScript number can hold (64-bit ids, long decimals), or a
+ * spelling that is lost (`19.90`, `1e400`). Such numbers are kept as a `LosslessNumber`, which holds their text.
+ */
+
+/** Where a number may start that does not survive: a decimal, an exponent, 16 digits or more, or minus zero. */
+const suspect = /(?:^|[:,[\s])(?:-?\d{1,15}[.eE]|-?\d{16}|-0)/
+const numbers = /-?\d[\d.eE+-]*/g
+
+/**
+ * @param value what `JSON.parse` made of `text`
+ * @param text valid JSON, nested no deeper than the stack allows
+ * @returns `value` itself if all of its numbers are exact; otherwise the same value, in which each number that
+ *   does not survive `Number()` is a `LosslessNumber`
+ */
+export function withExactNumbers(value: unknown, text: string): unknown {
+  if (!suspect.test(text) || !holdsInexactNumber(text)) return value
+  return parse(text, undefined, {
+    parseNumber: digits => (isExact(digits) ? Number(digits) : new LosslessNumber(digits)),
+    onDuplicateKey: ({ newValue }) => newValue
+  })
+}
+
+/** `JSON.stringify` for a value that may hold `LosslessNumber`s, which are written with the digits they hold. */
+export function stringifyExactly(value: unknown): string {
+  return stringify(value) ?? 'null'
+}
+
+export const isExact = (digits: string): boolean => String(Number(digits)) === digits
+
+/** Looks at the numbers between the strings. */
+function holdsInexactNumber(text: string): boolean {
+  for (let index = 0; index < text.length; ) {
+    const quote = text.indexOf('"', index)
+    const end = quote === -1 ? text.length : quote
+    for (const [digits] of text.slice(index, end).matchAll(numbers)) if (!isExact(digits)) return true
+    index = quote === -1 ? text.length : afterString(text, quote)
+  }
+  return false
+}
+
+/** The index after the JSON string that starts at `quote`. */
+function afterString(text: string, quote: number): number {
+  for (let index = quote + 1; ; index++) {
+    index = text.indexOf('"', index)
+    if (index === -1) return text.length
+    let backslashes = 0
+    while (text.charAt(index - 1 - backslashes) === '\\') backslashes++
+    if (backslashes % 2 === 0) return index + 1
+  }
+}
