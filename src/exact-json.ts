@@ -8,7 +8,7 @@ export { isLosslessNumber, LosslessNumber }
  */
 
 /** Where a number may start that does not survive: a decimal, an exponent, 16 digits or more, or minus zero. */
-const suspect = /(?:^|[:,[\s])(?:-?\d{1,15}[.eE]|-?\d{16}|-0)/
+const suspect = /(?:^|[:,[])\s*(?:-?\d{1,15}[.eE]|-?\d{16}|-0)/
 const numbers = /-?\d[\d.eE+-]*/g
 
 /**

@@ -179,7 +179,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   })
   const app = await buildApp({
     config: { ...config, sources: keys.sources },
-    sanitizer: config.sanitizer,
     eventLog,
     metrics,
     keyUsage,

@@ -1,5 +1,6 @@
 import { Secret } from '../credentials/secret.ts'
 import { ConfigError } from '../errors.ts'
+import { pathOf } from '../receive/json-pointer.ts'
 import { readConsumersFile } from '../republish/consumers-file.ts'
 import { loadPolicy } from '../sanitize/policy.ts'
 import { compileSanitizer, type Sanitizer } from '../sanitize/sanitize.ts'
@@ -14,6 +15,7 @@ import {
   readSecretFile,
   readSourcesFile,
   type Source,
+  type SourceSettings,
   signingKeys
 } from './sources.ts'
 import { type Values, type Variable, variables } from './variables.ts'
@@ -96,7 +98,6 @@ export function loadConfig(
       maxFailures: values.RATE_LIMIT_MAX,
       windowMs: values.RATE_LIMIT_WINDOW_SECONDS * 1000
     },
-    sanitizer: readSanitizer(values),
     redis: redisTarget(values, production),
     log: {
       keyPrefix: values.CIO_KEY_PREFIX,
@@ -159,27 +160,37 @@ function defaultKey(values: Values, production: boolean, effects: ConfigEffects)
   return effects.developmentKey(values.DATA_DIR)
 }
 
-function sourcesByName(values: Values, key: string, further: readonly Source[]): ReadonlyMap<string, Source> {
-  const fallback: Source = {
+function sourcesByName(
+  values: Values,
+  key: string,
+  further: readonly SourceSettings[]
+): ReadonlyMap<string, Source> {
+  const fallback: SourceSettings = {
     name: DEFAULT_SOURCE,
     keys: signingKeys(key, values.CIO_WEBHOOK_SECRET_PREVIOUS),
     schemes: DEFAULT_SCHEMES,
-    idPointer: undefined
+    idPointer: undefined,
+    idHeader: undefined,
+    policy: undefined
   }
-  return new Map([fallback, ...further].map(source => [source.name, source]))
+  return new Map(
+    [fallback, ...further].map(source => [source.name, { ...source, sanitizer: sanitizerOf(source, values) }])
+  )
 }
 
-function readSanitizer(values: Values): Sanitizer {
+function sanitizerOf({ name, schemes, idPointer, policy }: SourceSettings, values: Values): Sanitizer {
+  const ofScheme = schemes.includes('cdp') ? 'pipelines' : 'customerio'
+  const chosen = policy ?? values.PII_POLICY ?? ofScheme
   try {
-    return compileSanitizer(loadPolicy(values.PII_POLICY), {
+    return compileSanitizer(loadPolicy(chosen), {
       redactFields: values.PII_REDACT_FIELDS,
-      hashKey: values.PII_HASH_KEY
+      hashKey: values.PII_HASH_KEY,
+      idPaths: idPointer === undefined ? [] : [pathOf(idPointer)]
     })
   } catch (cause) {
-    throw new ConfigError(
-      `PII_POLICY=${values.PII_POLICY}: ${cause instanceof Error ? cause.message : cause}`,
-      { cause }
-    )
+    const setting =
+      policy === undefined ? `PII_POLICY=${chosen}` : `CIO_SOURCES_FILE, policy of the source ${name}: ${policy}`
+    throw new ConfigError(`${setting}: ${cause instanceof Error ? cause.message : cause}`, { cause })
   }
 }
 

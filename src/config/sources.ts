@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { SecretFile } from '../credentials/places/file.ts'
 import { Secret } from '../credentials/secret.ts'
 import { ConfigError } from '../errors.ts'
+import type { Sanitizer } from '../sanitize/sanitize.ts'
 import { readJsonFile, readTextFile } from './json-file.ts'
 
 /** How a delivery is signed: see receive/signature.ts. */
@@ -15,14 +16,22 @@ export interface SigningKey {
   readonly secret: Secret
 }
 
-/** A webhook of Customer.io, with keys of its own. */
-export interface Source {
+/** A webhook of Customer.io, with keys of its own, as it is configured. */
+export interface SourceSettings {
   readonly name: string
   /** Current first; never empty. */
   readonly keys: readonly SigningKey[]
   readonly schemes: readonly Scheme[]
-  /** JSON pointer (RFC 6901) to what identifies an event where the payload has no `event_id`. */
+  /** JSON pointer (RFC 6901) to what identifies an event. */
   readonly idPointer: string | undefined
+  /** The header, in lower case, that identifies a delivery where the pointer leads to nothing. */
+  readonly idHeader: string | undefined
+  /** Its own PII policy. */
+  readonly policy: string | undefined
+}
+
+export interface Source extends SourceSettings {
+  readonly sanitizer: Sanitizer
 }
 
 export const DEFAULT_SOURCE = 'default'
@@ -50,7 +59,12 @@ const sourceSchema = z
     idPointer: z
       .string()
       .regex(/^(\/([^~/]|~[01])*)+$/, 'must be a JSON pointer such as /message/id')
-      .optional()
+      .optional(),
+    idHeader: z
+      .string()
+      .regex(/^[\w!#$%&'*+.^`|~-]{1,128}$/, 'must be the name of a header such as x-cio-idempotency-key')
+      .optional(),
+    policy: text.optional()
   })
   .refine(source => (source.secret === undefined) !== (source.secretFile === undefined), {
     message: 'needs one of secret and secretFile'
@@ -73,14 +87,15 @@ export const signingKeyName = (source: string): string =>
   source === DEFAULT_SOURCE ? 'cio-webhook-secret' : `cio-webhook-secret-${source}`
 
 export interface FurtherSources {
-  readonly sources: readonly Source[]
+  readonly sources: readonly SourceSettings[]
   /** Where the keys lie that are given as files, by the name of `signingKeyName`. */
   readonly keyFiles: ReadonlyMap<string, SecretFile>
 }
 
 /**
  * The further sources of `CIO_SOURCES_FILE`:
- * `{ "sources": [{ "name", "secret" | "secretFile", "secretPrevious" | "secretPreviousFile", "schemes", "idPointer" }] }`
+ * `{ "sources": [{ "name", "secret" | "secretFile", "secretPrevious" | "secretPreviousFile", "schemes", "idPointer",
+ * "idHeader", "policy" }] }`
  *
  * @throws ConfigError naming the line and the key
  */
@@ -97,7 +112,9 @@ export function readSourcesFile(variable: string, path: string): FurtherSources 
       name: source.name,
       keys: signingKeys(current, previous),
       schemes: source.schemes ?? DEFAULT_SCHEMES,
-      idPointer: source.idPointer
+      idPointer: source.idPointer,
+      idHeader: source.idHeader?.toLowerCase(),
+      policy: source.policy
     }
   })
   return { sources, keyFiles }

@@ -99,7 +99,7 @@ export const variables = {
     text('the signing key'),
     'Signing key that still counts during a rotation'
   ),
-  CIO_SOURCES_FILE: optional(filePath, 'JSON file with further sources: names, keys, schemes, id pointer'),
+  CIO_SOURCES_FILE: optional(filePath, 'JSON file with further sources: names, keys, schemes, id pointer, id header, policy'),
   CIO_SIGNATURE_TOLERANCE_SECONDS: optional(
     wholeNumber(1, YEAR_SECONDS, 'seconds'),
     'How old a signed timestamp may be; default the dedupe window less one hour'
@@ -187,10 +187,9 @@ export const variables = {
   ),
   PARTITIONS: setting(wholeNumber(1, 1024), '1', 'Streams the log is spread over, by customer id'),
 
-  PII_POLICY: setting(
-    text('customerio, basic, or the path of a JSON file'),
-    'customerio',
-    'What counts as personal data: `customerio`, `basic`, or a JSON file'
+  PII_POLICY: optional(
+    text('customerio, pipelines, basic, or the path of a JSON file'),
+    'What counts as personal data: `customerio`, `pipelines`, `basic`, or a JSON file; default `pipelines` for sources with the scheme `cdp`, else `customerio`. A `policy` in `CIO_SOURCES_FILE` counts more'
   ),
   PII_REDACT_FIELDS: optional(
     listOf(text('a field name', /^[^\s,]{1,128}$/)),

@@ -117,9 +117,7 @@ const idsOf = (ring: KeyRing): string =>
     .join(',')
 
 const withRing = (source: Source, ring: KeyRing): Source => ({
-  name: source.name,
-  schemes: source.schemes,
-  idPointer: source.idPointer,
+  ...source,
   get keys() {
     return ring.keys()
   }

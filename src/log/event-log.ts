@@ -30,6 +30,13 @@ export interface EventLog {
    * @throws UnavailableError when it was not kept, or nobody can know
    */
   append(entry: LogEntry): Promise<AppendOutcome>
+  /**
+   * Is an event with this digest remembered in the partition of `partitionKey`? Resolves with `true` once that is
+   * durable as configured, so a known event can be answered as a duplicate.
+   *
+   * @throws UnavailableError when nobody can know
+   */
+  isKnown(digest: string, partitionKey: string): Promise<boolean>
 }
 
 export interface EventLogOptions {
@@ -48,10 +55,16 @@ export interface EventLogOptions {
   readonly onCall?: (seconds: number) => void
 }
 
+/** An entry to be appended, or one that is only looked up: then it has no stream. */
+type LaneEntry = Pick<LogEntry, 'digest' | 'type' | 'event'> & {
+  readonly stream: LogEntry['stream'] | undefined
+}
+type LaneOutcome = AppendOutcome | 'unknown'
+
 interface Pending {
-  readonly entry: LogEntry
+  readonly entry: LaneEntry
   readonly queuedAtMs: number
-  readonly resolve: (outcome: AppendOutcome) => void
+  readonly resolve: (outcome: LaneOutcome) => void
   readonly reject: (error: UnavailableError) => void
 }
 
@@ -65,18 +78,24 @@ const MAX_WAIT_MS = 1300
 /** A list of generations that changes more often during one call is a fault, not a race. */
 const MAX_STALE = 5
 
+/** By the script's reply; a stream that is full has no outcome yet. */
+const outcomes: readonly (LaneOutcome | undefined)[] = ['duplicate', 'appended', undefined, 'unknown']
+
 const appendScript = loadScript(new URL('append.lua', import.meta.url))
 
 export function createEventLog(options: EventLogOptions): EventLog {
   const lanes = Array.from({ length: options.partitions }, (_, partition) =>
     createLane(partitionKeys(options.keyPrefix, partition), options)
   )
+  const run = (partitionKey: string, entry: LaneEntry): Promise<LaneOutcome> => {
+    if (!options.isRedisUp()) return Promise.reject(new UnavailableError('redis_down'))
+    const lane = lanes[partitionOf(partitionKey, lanes.length)]
+    return lane === undefined ? Promise.reject(new RangeError('no such partition')) : lane(entry)
+  }
   return {
-    append: entry => {
-      if (!options.isRedisUp()) return Promise.reject(new UnavailableError('redis_down'))
-      const lane = lanes[partitionOf(entry.partitionKey, lanes.length)]
-      return lane === undefined ? Promise.reject(new RangeError('no such partition')) : lane(entry)
-    }
+    append: async entry => ((await run(entry.partitionKey, entry)) === 'appended' ? 'appended' : 'duplicate'),
+    isKnown: async (digest, partitionKey) =>
+      (await run(partitionKey, { digest, stream: undefined, type: '', event: '' })) === 'duplicate'
   }
 }
 
@@ -88,7 +107,7 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
   let generations: Generations = []
   let running = false
 
-  return (entry: LogEntry): Promise<AppendOutcome> =>
+  return (entry: LaneEntry): Promise<LaneOutcome> =>
     new Promise((resolve, reject) => {
       if (waiting.length >= MAX_WAITING) return reject(new UnavailableError('overloaded'))
       waiting.push({ entry, queuedAtMs: performance.now(), resolve, reject })
@@ -126,10 +145,10 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
   async function settle(batch: readonly Pending[]): Promise<void> {
     const startedMs = performance.now()
     try {
-      const outcomes = await appendAll(batch.map(pending => pending.entry))
+      const replies = await appendAll(batch.map(pending => pending.entry))
       await durable?.wait()
       for (const [index, pending] of batch.entries()) {
-        const outcome = outcomes[index]
+        const outcome = replies[index]
         if (outcome === undefined) pending.reject(new UnavailableError('log_full'))
         else pending.resolve(outcome)
       }
@@ -142,24 +161,24 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
   }
 
   /** The outcome of each entry; `undefined` where its stream is full. */
-  async function appendAll(entries: readonly LogEntry[]): Promise<(AppendOutcome | undefined)[]> {
-    const outcomes = await call(entries)
-    const full = entries.filter((_, index) => outcomes[index] === undefined)
-    if (full.length === 0) return outcomes
+  async function appendAll(entries: readonly LaneEntry[]): Promise<(LaneOutcome | undefined)[]> {
+    const replies = await call(entries)
+    const full = entries.filter((_, index) => replies[index] === undefined)
+    if (full.length === 0) return replies
 
-    const streams = new Set(full.map(entry => keys[entry.stream]))
+    const streams = new Set(full.flatMap(({ stream }) => (stream === undefined ? [] : keys[stream])))
     const removed = await Promise.all([...streams].map(stream => makeRoom(stream)))
-    if (removed.every(count => count === 0)) return outcomes
+    if (removed.every(count => count === 0)) return replies
     const retried = await call(full)
-    return outcomes.map(outcome => outcome ?? retried.shift())
+    return replies.map(outcome => outcome ?? retried.shift())
   }
 
-  async function call(entries: readonly LogEntry[]): Promise<(AppendOutcome | undefined)[]> {
+  async function call(entries: readonly LaneEntry[]): Promise<(LaneOutcome | undefined)[]> {
     for (let attempt = 0; attempt < MAX_STALE; attempt++) {
       const [status, detail, ...replies] = await runAppend(entries)
       if (status === 'done') {
         if (Number(detail) >= FULL_BUCKET) await openLargerGeneration()
-        return replies.map(reply => (reply === 1 ? 'appended' : reply === 0 ? 'duplicate' : undefined))
+        return replies.map(reply => outcomes[Number(reply)])
       }
       generations = parseGenerations(String(detail))
       if (generations.length === 0) await openLargerGeneration()
@@ -167,13 +186,12 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
     throw new UnavailableError('redis_error')
   }
 
-  async function runAppend(entries: readonly LogEntry[]): Promise<readonly unknown[]> {
+  async function runAppend(entries: readonly LaneEntry[]): Promise<readonly unknown[]> {
     const scriptKeys = [keys.generations, keys.events, keys.parked]
     const args: (string | number)[] = [formatGenerations(generations), maxLength, durable ? '1' : '0']
     for (const entry of entries) {
       scriptKeys.push(...bucketKeys(keys, generations, entry.digest))
-      const stream = entry.stream === 'events' ? 2 : 3
-      args.push(fieldOf(entry.digest), stream, entry.type, entry.event)
+      args.push(fieldOf(entry.digest), streamArgument(entry), entry.type, entry.event)
     }
     const connection = durable === undefined ? redis : await durable.connection()
     return (await runScript(connection, appendScript, scriptKeys, args)) as unknown[]
@@ -183,6 +201,12 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
     const next = afterFull(generations, await serverTimeMs(redis, keys))
     generations = await swapGenerations(redis, keys, generations, next)
   }
+}
+
+/** The index of the stream among the script's keys. */
+function streamArgument({ stream }: LaneEntry): number {
+  if (stream === undefined) return 0
+  return stream === 'events' ? 2 : 3
 }
 
 /** What a failed command says about Redis. Its text stays in the cause: it may repeat arguments. */

@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { SigningKey, Source } from '../config/sources.ts'
 import type { LogReading } from '../log/read.ts'
-import type { ParkedReason } from '../receive/event.ts'
+import type { ParkedReason } from '../receive/payload.ts'
 import type { SignatureFailure } from '../receive/signature.ts'
 
 /** What became of a delivery. */

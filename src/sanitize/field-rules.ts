@@ -19,8 +19,6 @@ export type Field = { name: string; normal: string; rules: readonly FieldRule[] 
 export type Fields = {
   of(key: string): Field
   ruleFor(field: Field, parent: Parent | undefined): FieldRule | undefined
-  /** The rule for a name where nobody can say what it stands in: rules for paths hold everywhere. */
-  byName(name: string): FieldRule | undefined
   hasPaths: boolean
 }
 
@@ -81,8 +79,7 @@ export function compileFields(
     ruleFor(field, parent) {
       for (const rule of field.rules) if (isInside(parent, rule.ancestors)) return rule
       return undefined
-    },
-    byName: name => rules.get(normaliseName(name))?.[0]
+    }
   }
 }
 

@@ -28,7 +28,7 @@ const policySchema = z.strictObject({
 })
 
 const policyFileSchema = z.strictObject({
-  extends: z.enum(['basic', 'customerio']).optional(),
+  extends: z.enum(['basic', 'customerio', 'pipelines']).optional(),
   fields: z.record(fieldSchema, actionSchema).default({}),
   text: z.array(textKindSchema).optional()
 })
@@ -37,7 +37,7 @@ export type Action = z.infer<typeof actionSchema>
 export type TextKind = z.infer<typeof textKindSchema>
 export type Policy = z.infer<typeof policySchema>
 
-/** Every kind there is: what `text()` masks whatever the policy says. */
+/** Every kind there is. */
 export const allTextKinds: readonly TextKind[] = textKindSchema.options
 
 /** Field rules only: what no policy for a person's data could leave out. */
@@ -75,7 +75,17 @@ export const customerio: Policy = {
 /** What stands where something was taken out. */
 export const REDACTED = '[REDACTED]'
 
-const builtIn = { basic, customerio }
+/** What Data Pipelines sends. */
+export const pipelines: Policy = {
+  ...customerio,
+  fields: {
+    ...customerio.fields,
+    userId: 'hash-in-place-if-address',
+    anonymousId: 'hash-in-place-if-address'
+  }
+}
+
+const builtIn = { basic, customerio, pipelines }
 
 /** One spelling for all spellings of a field name: `creditCard`, `Credit-Card` and `credit_card`. */
 export function normaliseName(name: string): string {
@@ -118,12 +128,14 @@ export function definePolicy(file: unknown): Policy {
 
 /** `basic`, `customerio`, or the path of a JSON file (read once, at the start). Throws where it is neither. */
 export function loadPolicy(nameOrFile: string): Policy {
-  if (nameOrFile === 'basic' || nameOrFile === 'customerio') return builtIn[nameOrFile]
+  if (nameOrFile === 'basic' || nameOrFile === 'customerio' || nameOrFile === 'pipelines') {
+    return builtIn[nameOrFile]
+  }
   let file: unknown
   try {
     file = JSON.parse(readFileSync(nameOrFile, 'utf8'))
   } catch (cause) {
-    throw new Error(`not a PII policy: ${nameOrFile} is neither basic, customerio nor a readable JSON file`, {
+    throw new Error(`not a PII policy: ${nameOrFile} is neither basic, customerio, pipelines nor a readable JSON file`, {
       cause
     })
   }

@@ -1,9 +1,9 @@
 import { createHmac, hash } from 'node:crypto'
+import { isLosslessNumber } from '../exact-json.ts'
 import { isCardNumber } from './card.ts'
 import { compileFields, type FieldRule, type Parent } from './field-rules.ts'
 import { isAddress, textMask } from './personal-text.ts'
 import { type Policy, REDACTED } from './policy.ts'
-import { compileRawScrubber } from './raw-text.ts'
 
 /** Deeper than any event, far from the end of the stack here and in JSON.stringify: "[REDACTED]" from there. */
 export const MAX_DEPTH = 500
@@ -20,6 +20,8 @@ export type SanitizerOptions = {
   hashKey?: string | undefined
   /** Further fields to redact; they beat every other rule for the same field. */
   redactFields?: readonly string[] | undefined
+  /** Paths of names whose value is an id, such as the target of a source's id pointer. */
+  idPaths?: readonly (readonly string[])[] | undefined
 }
 
 export type Sanitizer = {
@@ -28,13 +30,7 @@ export type Sanitizer = {
    * one exception that cannot be helped: the e-mail address `_preserveEmail` kept is hashed by a second pass,
    * since `_preserveEmail` itself never leaves.
    */
-  value(json: unknown): unknown
-  /**
-   * A body that is no JSON object we accept, as text: without what the policy covers, and with all kinds of
-   * personal text masked whatever the policy, since what cannot be read cannot be trusted. Never throws,
-   * idempotent.
-   */
-  text(raw: string): string
+  value(json: unknown, about?: { readonly event?: string; readonly bodyBytes?: number }): unknown
   /** An id or another single string with the policy's text masks applied. */
   token(text: string): string
 }
@@ -45,7 +41,6 @@ export function compileSanitizer(policy: Policy, options: SanitizerOptions = {})
   const masksCards = policy.text.includes('card')
   const fields = compileFields(policy, options.redactFields ?? [], maskText)
   const digest = compileDigest(options.hashKey)
-  const scrubRaw = compileRawScrubber(fields.byName, hashed)
   let valuesLeft = 0
 
   function walk(value: unknown, parent: Parent | undefined, depth: number): unknown {
@@ -53,6 +48,7 @@ export function compileSanitizer(policy: Policy, options: SanitizerOptions = {})
     if (typeof value === 'number') return number(value)
     if (typeof value === 'boolean' || value === null) return value
     if (typeof value === 'bigint') return maskText(String(value))
+    if (isLosslessNumber(value)) return value
     if (typeof value !== 'object') return undefined // not in JSON; left out as JSON.stringify does
     if (depth > MAX_DEPTH) return REDACTED
     if (Array.isArray(value)) return elements(value, element => walk(element, parent, depth + 1))
@@ -140,7 +136,6 @@ export function compileSanitizer(policy: Policy, options: SanitizerOptions = {})
 
   return {
     value: json => harmless(() => walk(json, undefined, 0) ?? null, REDACTED),
-    text: raw => harmless(() => scrubRaw(raw), REDACTED),
     token: text => harmless(() => maskText(text), REDACTED)
   }
 }
