@@ -189,7 +189,9 @@ function sanitizerOf({ name, schemes, idPointer, policy }: SourceSettings, value
     })
   } catch (cause) {
     const setting =
-      policy === undefined ? `PII_POLICY=${chosen}` : `CIO_SOURCES_FILE, policy of the source ${name}: ${policy}`
+      policy === undefined
+        ? `PII_POLICY=${chosen}`
+        : `CIO_SOURCES_FILE, policy of the source ${name}: ${policy}`
     throw new ConfigError(`${setting}: ${cause instanceof Error ? cause.message : cause}`, { cause })
   }
 }

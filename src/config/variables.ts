@@ -99,7 +99,10 @@ export const variables = {
     text('the signing key'),
     'Signing key that still counts during a rotation'
   ),
-  CIO_SOURCES_FILE: optional(filePath, 'JSON file with further sources: names, keys, schemes, id pointer, id header, policy'),
+  CIO_SOURCES_FILE: optional(
+    filePath,
+    'JSON file with further sources: names, keys, schemes, id pointer, id header, policy'
+  ),
   CIO_SIGNATURE_TOLERANCE_SECONDS: optional(
     wholeNumber(1, YEAR_SECONDS, 'seconds'),
     'How old a signed timestamp may be; default the dedupe window less one hour'

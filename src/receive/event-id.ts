@@ -37,7 +37,12 @@ const MAX_ID_LENGTH = 256
 /** What templates print where a value is missing. */
 const NOTHING = /^(?:null|undefined)?$/i
 
-export function eventId(payload: JsonObject, body: Buffer, context: IdContext, sanitizer: Sanitizer): EventId {
+export function eventId(
+  payload: JsonObject,
+  body: Buffer,
+  context: IdContext,
+  sanitizer: Sanitizer
+): EventId {
   const { name, idPointer } = context.source
   const pointed = idPointer === undefined ? undefined : asPointedId(valueAt(payload, pathOf(idPointer)))
   if (pointed !== undefined) {
@@ -61,7 +66,8 @@ export function parkedId(body: Buffer, context: IdContext): EventId {
 }
 
 function headerId(body: Buffer, { source, idHeader, parkedAs }: IdContext): EventId | undefined {
-  if (parkedAs !== undefined) return parkedAs.kind === 'header' ? ofHex('header', source.name, parkedAs.id) : undefined
+  if (parkedAs !== undefined)
+    return parkedAs.kind === 'header' ? ofHex('header', source.name, parkedAs.id) : undefined
   const value = source.idHeader === undefined ? undefined : asId(idHeader)
   if (value === undefined) return undefined
   return ofHex('header', source.name, sha256(`${source.name}\0header\0${value}\0`, body))

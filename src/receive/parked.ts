@@ -24,11 +24,14 @@ const parkedDataSchema = z.object({
 })
 type ParkedData = z.infer<typeof parkedDataSchema>
 
+/** Version 0.1 kept the beginning of the body, as text without what the PII policy covers. */
+const scrubbedDataSchema = z.object({ reason: z.string(), text: z.string(), bytes: z.number() })
+
 const parkedEventSchema = z.object({
   id: z.string(),
   source: z.string().startsWith(SOURCE_PREFIX),
   receivedtime: z.iso.datetime(),
-  data: parkedDataSchema
+  data: z.union([parkedDataSchema, scrubbedDataSchema])
 })
 
 /** A parked delivery as it stands in the log. */
@@ -37,7 +40,7 @@ export interface ParkedDelivery {
   /** Name of the source, as configured when it came. */
   readonly source: string
   readonly receivedAtMs: number
-  readonly data: ParkedData
+  readonly data: ParkedData | z.infer<typeof scrubbedDataSchema>
 }
 
 /** Seals the body with the current key of its source. */
@@ -59,7 +62,7 @@ export function parkedData(
   return { ...about, ...sealBody(body, key, boundTo(name, id, about)) }
 }
 
-/** @returns `undefined` for what is no parked delivery, or one that version 0.1 has kept as scrubbed text */
+/** @returns `undefined` for what is not a parked delivery */
 export function readParked(event: string): ParkedDelivery | undefined {
   const parsed = parkedEventSchema.safeParse(parseJson(event))
   if (!parsed.success) return undefined
@@ -68,7 +71,7 @@ export function readParked(event: string): ParkedDelivery | undefined {
 }
 
 /**
- * The body of a parked delivery. It was verified before it was parked: only this service, which has the signing key,
+ * The body of a parked delivery, as it came. It was verified before it was parked: only this service, which has the signing key,
  * can have sealed it.
  *
  * @param keys those of its source
@@ -78,6 +81,7 @@ export function openParked(
   { id, source, data }: ParkedDelivery,
   keys: readonly SigningKey[]
 ): VerifiedBody | string {
+  if (!('sealed' in data)) return 'version 0.1 kept it as scrubbed text, without its body'
   const candidates = keys.filter(key => key.id === data.keyId)
   if (candidates.length === 0) {
     return `it is sealed with the signing key ${data.keyId} of the source ${source}, which is not configured here`

@@ -150,7 +150,8 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
     const kept = await keepDelivery(parsed, eventLog)
     delivery.logMs = kept.logMs
     if (reply.sent) return reply // too late: the deadline has answered
-    const status = kept.outcome === 'duplicate' ? 'duplicate' : parsed.parked === undefined ? 'accepted' : 'parked'
+    const status =
+      kept.outcome === 'duplicate' ? 'duplicate' : parsed.parked === undefined ? 'accepted' : 'parked'
     delivery.outcome = status
     return reply
       .header('content-type', 'application/json; charset=utf-8')

@@ -11,10 +11,10 @@ export const sealedBodySchema = z.object({
   algorithm: z.literal('A256GCM'),
   /** Which signing key: see `Secret.id`. */
   keyId: z.string(),
-  salt: z.base64(),
-  nonce: z.base64(),
+  salt: z.string(),
+  nonce: z.string(),
   /** Ciphertext, and behind it the authentication tag. */
-  sealed: z.base64()
+  sealed: z.string()
 })
 export type SealedBody = z.infer<typeof sealedBodySchema>
 
