@@ -98,7 +98,7 @@ function jsonErrorOffset(text: string, bodyBytes: number): number | undefined {
 }
 
 const REPLACEMENT = '\uFFFD'
-const REPLACEMENT_BYTES = Buffer.byteLength(REPLACEMENT)
+const REPLACEMENT_BYTES = Buffer.from(REPLACEMENT)
 
 /** Decoding puts a replacement character where a byte is wrong, which is not to be confused with one that was sent. */
 function invalidUtf8Offset(body: Buffer): number | undefined {
@@ -107,10 +107,9 @@ function invalidUtf8Offset(body: Buffer): number | undefined {
   let offset = 0
   for (let at = text.indexOf(REPLACEMENT); at !== -1; at = text.indexOf(REPLACEMENT, from)) {
     offset += Buffer.byteLength(text.slice(from, at))
-    if (body.toString('utf8', offset, offset + REPLACEMENT_BYTES) !== REPLACEMENT) return offset
-    if (body[offset] !== 0xef) return offset
+    if (!body.subarray(offset, offset + REPLACEMENT_BYTES.length).equals(REPLACEMENT_BYTES)) return offset
     from = at + 1
-    offset += REPLACEMENT_BYTES
+    offset += REPLACEMENT_BYTES.length
   }
   return undefined
 }

@@ -15,6 +15,8 @@ import { createLiveKeys } from '../../src/credentials/live-keys.ts'
 import type { SecretVersions } from '../../src/credentials/places/stored-secret.ts'
 import { Secret } from '../../src/credentials/secret.ts'
 import { createLogger } from '../../src/ops/logger.ts'
+import { basic } from '../../src/sanitize/policy.ts'
+import { compileSanitizer } from '../../src/sanitize/sanitize.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { temporaryFolder, until } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
@@ -117,7 +119,10 @@ t.test('a key that is half written is not taken up', async t => {
     name: 'default',
     keys: signingKeys('one', undefined),
     schemes: DEFAULT_SCHEMES,
-    idPointer: undefined
+    idPointer: undefined,
+    idHeader: undefined,
+    policy: undefined,
+    sanitizer: compileSanitizer(basic)
   }
   const readings = ['one', 'two-is-lon', 'two-is-longer', 'two-is-longer', 'two-is-longer']
   const kept: string[] = []
