@@ -146,7 +146,7 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
     const startedMs = performance.now()
     try {
       const replies = await appendAll(batch.map(pending => pending.entry))
-      await durable?.wait()
+      if (replies.some(reply => reply !== 'unknown')) await durable?.wait()
       for (const [index, pending] of batch.entries()) {
         const outcome = replies[index]
         if (outcome === undefined) pending.reject(new UnavailableError('log_full'))

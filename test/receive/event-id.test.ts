@@ -202,7 +202,7 @@ t.test('any two different ids, kinds or sources have two digests and are shown a
     return unreadable ? parkedId(body, context) : eventId(payload, body, context, configured.sanitizer)
   }
   const says = (text: string | undefined): boolean =>
-    text?.isWellFormed() && !/^(null|undefined)?$/i.test(text.trim())
+    text !== undefined && text.isWellFormed() === true && !/^(null|undefined)?$/i.test(text.trim())
   /** What makes the id, written down a second time. */
   const expected = ({ source, pointed, header, named, timestamp, unreadable }: Given): string => {
     const body = JSON.stringify([named, pointed])
