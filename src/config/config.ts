@@ -185,15 +185,22 @@ function sanitizerOf({ name, schemes, idPointer, policy }: SourceSettings, value
     return compileSanitizer(loadPolicy(chosen), {
       redactFields: values.PII_REDACT_FIELDS,
       hashKey: values.PII_HASH_KEY,
-      idPaths: idPointer === undefined ? [] : [pathOf(idPointer)]
+      idPaths: idPointer === undefined ? [] : idPaths(idPointer)
     })
   } catch (cause) {
     const setting =
       policy === undefined
         ? `PII_POLICY=${chosen}`
-        : `CIO_SOURCES_FILE, policy of the source ${name}: ${policy}`
+        : `CIO_SOURCES_FILE=${values.CIO_SOURCES_FILE}: policy of the source ${name}`
     throw new ConfigError(`${setting}: ${cause instanceof Error ? cause.message : cause}`, { cause })
   }
+}
+
+/** The policy looks through arrays. A number in a pointer can be an index or a name. */
+function idPaths(pointer: string): readonly (readonly string[])[] {
+  const path = pathOf(pointer)
+  const names = path.filter(name => !/^\d+$/.test(name))
+  return names.length === path.length || names.length === 0 ? [path] : [path, names]
 }
 
 function readDispatch({ CONSUMERS_FILE: path, DISPATCH: asked }: Values) {

@@ -225,6 +225,42 @@ t.test('further sources come from a file, with keys and schemes of their own', a
   t.equal(sources.get('pipelines')?.keys[0]?.secret.reveal(), 'cdp key')
 })
 
+t.test(
+  'a source has the PII policy of its own, else the one that is set, else that of its scheme',
+  async t => {
+    const folder = t.testdir({
+      'own.json': JSON.stringify({ fields: { userId: 'redact' }, text: [] }),
+      'sources.json': JSON.stringify({
+        sources: [
+          { name: 'campaigns', secret: 'c', idHeader: 'X-CIO-Idempotency-Key' },
+          { name: 'pipelines', secret: 'p', schemes: ['cdp'] },
+          { name: 'named', secret: 'n', policy: 'basic' },
+          { name: 'filed', secret: 'f', policy: join(t.testdirName, 'own.json') }
+        ]
+      })
+    })
+    const shown = (env: Record<string, string>, name: string): unknown => {
+      const { sources } = load({ ...production, CIO_SOURCES_FILE: join(folder, 'sources.json'), ...env })
+      return sources.get(name)?.sanitizer.value({ userId: 'ada@example.com', subject: 'x' })
+    }
+    const rows: readonly (readonly [string, Record<string, string>, string, object])[] = [
+      ['cdp', {}, 'pipelines', { userId: /^[0-9a-f]{64}$/ }],
+      ['no policy', {}, 'default', { subject: '[REDACTED]' }],
+      ['no policy', {}, 'campaigns', { subject: '[REDACTED]' }],
+      ['its own', {}, 'named', { userId: 'ada@example.com', subject: 'x' }],
+      ['its own, from a file', {}, 'filed', { userId: '[REDACTED]', subject: 'x' }],
+      ['set for all', { PII_POLICY: 'basic' }, 'pipelines', { userId: 'ada@example.com', subject: 'x' }],
+      ['set for all', { PII_POLICY: 'basic' }, 'default', { userId: 'ada@example.com', subject: 'x' }],
+      ['set for all, its own', { PII_POLICY: 'pipelines' }, 'filed', { userId: '[REDACTED]', subject: 'x' }]
+    ]
+    for (const [name, env, source, expected] of rows) {
+      t.match(shown(env, source), expected, `${source}: ${name}, ${JSON.stringify(env)}`)
+    }
+    const { sources } = load({ ...production, CIO_SOURCES_FILE: join(folder, 'sources.json') })
+    t.equal(sources.get('campaigns')?.idHeader, 'x-cio-idempotency-key', 'names of headers have no case')
+  }
+)
+
 t.test('a sources file that is wrong is named with its line and key, and not repeated', async t => {
   const folder = t.testdir()
   const rows: readonly (readonly [string, string, RegExp])[] = [
@@ -264,6 +300,16 @@ t.test('a sources file that is wrong is named with its line and key, and not rep
       'a pointer that is none',
       '{"sources": [{ "name": "a", "secret": "hunter2", "idPointer": "id" }]}',
       /must be a JSON pointer/
+    ],
+    [
+      'a header that cannot be one',
+      '{"sources": [{ "name": "a", "secret": "hunter2", "idHeader": "x key" }]}',
+      /sources\.0\.idHeader: must be the name of a header/
+    ],
+    [
+      'a policy that is none',
+      '{"sources": [{ "name": "a", "secret": "hunter2", "policy": "/nowhere" }]}',
+      /policy of the source a: not a PII policy/
     ],
     [
       'a key file that is missing',
