@@ -135,12 +135,9 @@ export function loadPolicy(nameOrFile: string): Policy {
   try {
     file = JSON.parse(readFileSync(nameOrFile, 'utf8'))
   } catch (cause) {
-    throw new Error(
-      `not a PII policy: ${nameOrFile} is neither basic, customerio, pipelines nor a readable JSON file`,
-      {
-        cause
-      }
-    )
+    throw new Error(`not a PII policy: ${nameOrFile} is neither basic, customerio nor a readable JSON file`, {
+      cause
+    })
   }
   return definePolicy(file)
 }
