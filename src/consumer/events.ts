@@ -50,8 +50,11 @@ interface Subscription extends Person {
   readonly email_address_hash: Hash
 }
 
-/** A person's choice of topics, by itself or by a link in a message. */
-type Preferences = Subscription & Partial<Message> & { readonly content?: Redacted }
+/**
+ * A person's choice of topics, by itself or by a link in a message. `content` is JSON text, such as
+ * `{"topics":{"topic_7":false}}`.
+ */
+type Preferences = Subscription & Partial<Message> & { readonly content?: string }
 
 interface Failed {
   readonly failure_message: string

@@ -94,9 +94,14 @@ function digestOf(kind: IdKind | 'parked', source: string, id: string): string {
   return hash('sha256', kind === 'event_id' ? `${source}\0${id}` : `\0${kind}\0${source}\0${id}`, 'base64')
 }
 
-/** An id that is itself personal, such as an address, is remembered as it is and shown as its digest, in hex. */
-const shownId = (id: string, digest: string, sanitizer: Sanitizer): string =>
-  sanitizer.token(id) === id ? id : hexOf(digest)
+/**
+ * An id that is itself personal, such as an address, is remembered as it is and shown as a hash. Under `PII_HASH_KEY`
+ * its token is keyed, so that nobody can find the id by guessing.
+ */
+function shownId(id: string, digest: string, sanitizer: Sanitizer): string {
+  const token = sanitizer.token(id)
+  return token === id ? id : hash('sha256', `${digest}${token}`)
+}
 
 const hexOf = (digest: string): string => Buffer.from(digest, 'base64').toString('hex')
 

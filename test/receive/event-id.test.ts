@@ -150,6 +150,18 @@ t.test('ids of different kinds are different, though they read alike', async t =
   t.equal((await post('plain', { event_id: parked['id'] }))['status'], 'accepted', 'one of a parked delivery')
 })
 
+t.test('an id that is personal is shown as a hash that guessing the id does not give', async t => {
+  const answer = await post('plain', { event_id: 'ada@example.com' })
+  t.match(answer, { status: 'accepted', id: /^[0-9a-f]{64}$/ })
+  t.notOk([sha256('ada@example.com'), sha256('plain\0ada@example.com')].includes(String(answer['id'])))
+  t.same(await post('plain', { event_id: 'ada@example.com', n: 2 }), { ...answer, status: 'duplicate' })
+  t.not(
+    (await post('plain', { event_id: 'ADA@example.com' }))['id'],
+    answer['id'],
+    'another id, another hash'
+  )
+})
+
 t.test('Data Pipelines: who, when and what', async t => {
   const body = JSON.stringify({
     type: 'identify',

@@ -20,11 +20,6 @@ const kept = async (): Promise<number> => {
   const lengths = await Promise.all(STREAMS.map(stream => redis.client.xlen(stream)))
   return lengths.reduce((sum, length) => sum + length, 0)
 }
-const lastOf = async (stream: string): Promise<Record<string, unknown>> => {
-  const [entry] = await redis.client.xrevrange(stream, '+', '-', 'COUNT', 1)
-  return JSON.parse(entry?.[1][3] ?? '{}')
-}
-
 t.test(
   'what is not authentic gets one answer, whatever is wrong, and nothing of it reaches Redis',
   async t => {
