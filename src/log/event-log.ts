@@ -42,6 +42,10 @@ export interface EventLogOptions {
   readonly durabilityWait: ((keys: PartitionKeys) => DurabilityWait) | undefined
   /** Makes room in a full stream. @returns how many entries were removed */
   readonly makeRoom: (stream: string) => Promise<number>
+  /** Makes room in a Redis that refused to append to a stream for want of memory. @returns whether there is some now */
+  readonly makeRoomInMemory?: (stream: string) => Promise<boolean>
+  /** Called after deliveries were parked in a stream. Never rejects. */
+  readonly onParked?: (stream: string) => Promise<void>
   /** Does Redis answer at all? While it does not, an append fails at once instead of after a timeout. */
   readonly isRedisUp: () => boolean
   /** Called with the duration of each call, in seconds. */
@@ -64,6 +68,8 @@ const MAX_WAITING = 10_000
 const MAX_WAIT_MS = 1300
 /** A list of generations that changes more often during one call is a fault, not a race. */
 const MAX_STALE = 5
+/** Room in memory can be taken by others before we get to it; after this many times it is full for our purposes. */
+const MAX_OUT_OF_MEMORY = 3
 
 const appendScript = loadScript(new URL('append.lua', import.meta.url))
 
@@ -82,7 +88,7 @@ export function createEventLog(options: EventLogOptions): EventLog {
 
 /** One partition's way into Redis: a queue and at most one call under way. */
 function createLane(keys: PartitionKeys, options: EventLogOptions) {
-  const { redis, maxLength, makeRoom, onCall } = options
+  const { redis, maxLength, makeRoom, makeRoomInMemory, onCall } = options
   const durable = options.durabilityWait?.(keys)
   const waiting: Pending[] = []
   let generations: Generations = []
@@ -133,6 +139,7 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
         if (outcome === undefined) pending.reject(new UnavailableError('log_full'))
         else pending.resolve(outcome)
       }
+      if (batch.some(({ entry }) => entry.stream === 'parked')) void options.onParked?.(keys.parked)
     } catch (error) {
       const unavailable = error instanceof UnavailableError ? error : asUnavailable(error)
       for (const pending of batch) pending.reject(unavailable)
@@ -143,15 +150,27 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
 
   /** The outcome of each entry; `undefined` where its stream is full. */
   async function appendAll(entries: readonly LogEntry[]): Promise<(AppendOutcome | undefined)[]> {
-    const outcomes = await call(entries)
+    const outcomes = await callWithRoom(entries)
     const full = entries.filter((_, index) => outcomes[index] === undefined)
     if (full.length === 0) return outcomes
 
     const streams = new Set(full.map(entry => keys[entry.stream]))
     const removed = await Promise.all([...streams].map(stream => makeRoom(stream)))
     if (removed.every(count => count === 0)) return outcomes
-    const retried = await call(full)
+    const retried = await callWithRoom(full)
     return outcomes.map(outcome => outcome ?? retried.shift())
+  }
+
+  /** A call that Redis refuses for want of memory has done nothing: it is made again once there is room. */
+  async function callWithRoom(entries: readonly LogEntry[]): Promise<(AppendOutcome | undefined)[]> {
+    for (let refusals = 1; ; refusals++) {
+      try {
+        return await call(entries)
+      } catch (error) {
+        if (refusals === MAX_OUT_OF_MEMORY || !isOutOfMemory(error)) throw error
+        if (!(await makeRoomInMemory?.(keys.events))) throw error
+      }
+    }
   }
 
   async function call(entries: readonly LogEntry[]): Promise<(AppendOutcome | undefined)[]> {
@@ -191,7 +210,13 @@ function asUnavailable(cause: unknown): UnavailableError {
   return new UnavailableError(reasonOf(message), { cause })
 }
 
+const OUT_OF_MEMORY = 'OOM '
+
+const isOutOfMemory = (error: unknown): boolean =>
+  error instanceof Error && error.message.startsWith(OUT_OF_MEMORY)
+
 function reasonOf(message: string): UnavailableReason {
   if (message === 'Command timed out') return 'redis_timeout'
+  if (message.startsWith(OUT_OF_MEMORY)) return 'redis_full'
   return /^[A-Z]+ /.test(message) ? 'redis_error' : 'redis_down'
 }
