@@ -20,8 +20,9 @@ local function less(a, b)
 end
 
 local groups = {}
--- What every group has been handed: up to this id.
-local handed, lag, pending = nil, nil, 0
+-- The id up to which every group has been handed the entries, and the lag and pending entries of the group that is
+-- the furthest behind.
+local handed, lag, pending = nil, nil, nil
 if redis.call('EXISTS', key) == 1 then
   for _, group in ipairs(redis.call('XINFO', 'GROUPS', key)) do
     local fields = {}
@@ -29,14 +30,13 @@ if redis.call('EXISTS', key) == 1 then
       fields[group[i]] = group[i + 1]
     end
     groups[#groups + 1] = fields['name']
-    pending = math.max(pending, fields['pending'])
     if not handed or less(fields['last-delivered-id'], handed) then
-      handed, lag = fields['last-delivered-id'], fields['lag']
+      handed, lag, pending = fields['last-delivered-id'], fields['lag'], fields['pending']
     end
   end
 end
--- If one group has (nearly) all of these pending, there is nothing to look for.
-if not handed or (lag and redis.call('XLEN', key) - lag <= pending + 1) then
+-- If that group has nearly all of them pending, there is nothing to look for.
+if not handed or handed == '0-0' or (lag and redis.call('XLEN', key) - lag <= pending + 1) then
   return { 0, '' }
 end
 

@@ -39,15 +39,16 @@ for _, group in ipairs(groups) do
   for i = 1, #group, 2 do
     fields[group[i]] = group[i + 1]
   end
+  -- What was handed out before this and is not pending is acknowledged: the first unread entry is the next one.
   local first = fields['last-delivered-id']
+  local ms, seq = string.match(first, '^(%d+)-(%d+)$')
+  if #seq < 16 then -- Lua cannot add to a longer one exactly; then one entry more stays
+    first = ms .. '-' .. string.format('%.0f', tonumber(seq) + 1)
+  end
   if fields['pending'] > 0 then
-    first = redis.call('XPENDING', key, fields['name'])[2]
-  else
-    -- Everything up to here is acknowledged: the first unread entry is the next one.
-    local ms, seq = string.match(first, '^(%d+)-(%d+)$')
-    if #seq < 16 then -- Lua cannot add to a longer one exactly; then one entry more stays
-      first = ms .. '-' .. string.format('%.0f', tonumber(seq) + 1)
-    end
+    -- A group that was set back has pending entries after the unread ones too.
+    local pending = redis.call('XPENDING', key, fields['name'])[2]
+    first = less(pending, first) and pending or first
   end
   if less(first, unread) then
     unread = first
