@@ -27,21 +27,17 @@ local maxMemory = tonumber(string.match(redis.call('INFO', 'memory'), '\nmaxmemo
 if maxMemory > 0 then
   allowed = math.min(allowed, tonumber(ARGV[3]) * maxMemory)
 end
-local excess = redis.call('MEMORY', 'USAGE', key, 'SAMPLES', 0) - allowed
-if excess <= 0 then
-  return { byAge, 0 }
-end
 
--- One entry after the other, since one can be as large as all others together.
-local length, bySize, last = redis.call('XLEN', key), 0, '-'
-while excess > 0 and bySize < most and bySize < length - 1 do
-  local entry = redis.call('XRANGE', key, last, '+', 'COUNT', 1)[1]
-  for _, text in ipairs(entry[2]) do
-    excess = excess - #text
+-- A few entries at a time, since one can be as large as all others together. Their sizes are not read: copying an
+-- entry of several MiB takes longer than removing it and weighing the rest.
+local bySize = 0
+for _ = 1, 8 do
+  local bytes, length = redis.call('MEMORY', 'USAGE', key, 'SAMPLES', 0) or 0, redis.call('XLEN', key)
+  if bytes <= allowed or length < 2 then
+    break
   end
-  bySize, last = bySize + 1, '(' .. entry[1]
-end
-if bySize > 0 then
-  redis.call('XTRIM', key, 'MINID', redis.call('XRANGE', key, last, '+', 'COUNT', 1)[1][1])
+  local share = math.floor(length * (bytes - allowed) / bytes / 8)
+  local drop = math.min(math.max(1, share), length - 1, most - bySize)
+  bySize = bySize + redis.call('XTRIM', key, 'MAXLEN', length - drop)
 end
 return { byAge, bySize }

@@ -139,10 +139,10 @@ t.test(
     await client.config('SET', 'maxmemory', '64mb')
     let most = 0
     for (let n = 0; n < 60; n++) {
-      t.equal(await log.append(parkedEntry(`large-${n}`, 7_000_000)), 'appended')
+      t.equal(await log.append(parkedEntry(`large-${n}`, 4_000_000)), 'appended')
       most = Math.max(most, await usedMemory(client))
     }
-    t.ok(most < 40_000_000, `at most ${most} bytes were in use`)
+    t.ok(most < 32_000_000, `at most ${most} bytes were in use`)
     await limits.enforce()
     t.equal(await client.xlen(PARKED), 1, 'the newest')
     t.equal(
