@@ -20,8 +20,8 @@ export interface Holder {
   readonly oldestAgeMs: number | undefined
 }
 
-/** Nodes of a stream that Redis weighs to estimate the whole. */
-const SAMPLES = 100
+/** Nodes of a stream that Redis weighs, in about 2 ms; it estimates the rest, up to 80 MB are exact. */
+const SAMPLES = 20_000
 
 /** @throws what Redis answers */
 export async function readLogHold(redis: RedisClient, keyPrefix: string): Promise<LogHold> {
