@@ -15,6 +15,7 @@ import {
   swapGenerations
 } from './generations.ts'
 import { type PartitionKeys, partitionKeys } from './keys.ts'
+import type { MemoryRelief } from './memory-relief.ts'
 import { partitionOf } from './partition.ts'
 
 export type AppendOutcome = 'appended' | 'duplicate'
@@ -42,8 +43,8 @@ export interface EventLogOptions {
   readonly durabilityWait: ((keys: PartitionKeys) => DurabilityWait) | undefined
   /** Makes room in a full stream. @returns how many entries were removed */
   readonly makeRoom: (stream: string) => Promise<number>
-  /** Makes room in a Redis that refused to append to a stream for want of memory. @returns whether there is some now */
-  readonly makeRoomInMemory?: (stream: string) => Promise<boolean>
+  /** What to do about a Redis that refuses to append to a stream for want of memory. */
+  readonly memory?: Pick<MemoryRelief, 'isFull' | 'makeRoom'>
   /** Called after deliveries were parked in a stream. Never rejects. */
   readonly onParked?: (stream: string) => Promise<void>
   /** Does Redis answer at all? While it does not, an append fails at once instead of after a timeout. */
@@ -88,7 +89,7 @@ export function createEventLog(options: EventLogOptions): EventLog {
 
 /** One partition's way into Redis: a queue and at most one call under way. */
 function createLane(keys: PartitionKeys, options: EventLogOptions) {
-  const { redis, maxLength, makeRoom, makeRoomInMemory, onCall } = options
+  const { redis, maxLength, makeRoom, memory, onCall } = options
   const durable = options.durabilityWait?.(keys)
   const waiting: Pending[] = []
   let generations: Generations = []
@@ -163,12 +164,15 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
 
   /** A call that Redis refuses for want of memory has done nothing: it is made again once there is room. */
   async function callWithRoom(entries: readonly LogEntry[]): Promise<(AppendOutcome | undefined)[]> {
+    if (memory?.isFull(keys.events) && !(await memory.makeRoom(keys.events))) {
+      throw new UnavailableError('redis_full')
+    }
     for (let refusals = 1; ; refusals++) {
       try {
         return await call(entries)
       } catch (error) {
         if (refusals === MAX_OUT_OF_MEMORY || !isOutOfMemory(error)) throw error
-        if (!(await makeRoomInMemory?.(keys.events))) throw error
+        if (!(await memory?.makeRoom(keys.events))) throw error
       }
     }
   }

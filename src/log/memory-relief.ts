@@ -14,8 +14,10 @@ export interface MemoryRelief {
    * @throws what Redis answers
    */
   relieve(): Promise<boolean>
-  /** After Redis refused to append to this stream: makes room. @returns whether there is some now */
+  /** After Redis refused to append to this stream: makes room. @returns whether there is enough now */
   makeRoom(stream: string): Promise<boolean>
+  /** Was there not enough room for this stream when it was last asked for? */
+  isFull(stream: string): boolean
   /** Ends what is running early. */
   stop(): Promise<void>
 }
@@ -24,6 +26,11 @@ export interface MemoryRelief {
 export const PRESSURE = 0.8
 /** How far: enough that the next time is a while away. */
 const RELIEVED = 0.7
+/**
+ * Once it was full, a server takes events again below this: consumers need memory too, to read and to queue what they
+ * push, and they are the ones that make room.
+ */
+const RESUMED = 0.97
 /** A delivery waits for room no longer than this. */
 const MAX_RUN_MS = 300
 const FIRST_ENTRIES = 64
@@ -67,11 +74,12 @@ export function createMemoryRelief(options: MemoryReliefOptions): MemoryRelief {
     makeRoom: async stream => {
       if (performance.now() - (fullAtMs.get(stream) ?? Number.NEGATIVE_INFINITY) < FULL_MS) return false
       await relieve()
-      const { usedBytes, maxBytes } = await trimForMemory(redis, stream, 0, RELIEVED)
-      const hasRoom = usedBytes < maxBytes
-      if (!hasRoom) fullAtMs.set(stream, performance.now())
+      const hasRoom = isBelow(RESUMED, await trimForMemory(redis, stream, 0, RELIEVED))
+      if (hasRoom) fullAtMs.delete(stream)
+      else fullAtMs.set(stream, performance.now())
       return hasRoom
     },
+    isFull: stream => fullAtMs.has(stream),
     stop: async () => {
       stopped = true
       await current?.catch(() => {})

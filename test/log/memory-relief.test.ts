@@ -228,7 +228,7 @@ function newLog(relief: ReturnType<typeof newRelief>) {
     maxLength: 1_000_000,
     durabilityWait: undefined,
     makeRoom: async () => 0,
-    makeRoomInMemory: relief.makeRoom,
+    memory: relief,
     isRedisUp: () => true
   })
 }
@@ -265,6 +265,13 @@ t.test('where everything is unread an append fails, and Redis is not asked for r
   const looks = Number(/cmdstat_xinfo\|groups:calls=(\d+)/.exec(info)?.[1] ?? 0)
   const fewest = Math.ceil((performance.now() - startedMs) / 100)
   t.ok(refused > 3 * looks && looks <= 4 * (fewest + 1), `${looks} looks for ${refused} refusals`)
+  await setUsedRatio(client, 0.98)
+  t.equal(await client.set('what a consumer needs', 'x'), 'OK', 'there is a little room')
+  await t.rejects(
+    log.append(entry('too early', 10)),
+    new UnavailableError('redis_full'),
+    'for consumers alone'
+  )
   await client.xgroup('DESTROY', STREAM, 'stopped')
   await until('room', () => log.append(entry('last', 10)).catch(() => false))
 })

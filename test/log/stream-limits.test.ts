@@ -132,7 +132,6 @@ t.test(
       maxLength: 1_000_000,
       durabilityWait: undefined,
       makeRoom: async () => 0,
-      makeRoomInMemory: async () => false,
       onParked: limits.enforceParked,
       isRedisUp: () => true
     })
