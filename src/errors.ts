@@ -38,6 +38,7 @@ export type UnavailableReason =
   | 'redis_down'
   | 'redis_timeout'
   | 'redis_error'
+  | 'redis_full'
   | 'log_full'
   | 'durability_not_reached'
   | 'overloaded'

@@ -105,7 +105,12 @@ export function loadConfig(
       windowMs: values.DEDUPE_WINDOW_SECONDS * 1000,
       durability: values.DURABILITY,
       retentionMs: values.EVENT_RETENTION_SECONDS * 1000,
-      maxLength: values.EVENT_MAX_LENGTH
+      maxLength: values.EVENT_MAX_LENGTH,
+      parked: { maxAgeMs: values.PARKED_RETENTION_SECONDS * 1000, maxBytes: values.PARKED_MAX_BYTES },
+      deadLetters: {
+        maxAgeMs: values.DEAD_LETTER_RETENTION_SECONDS * 1000,
+        maxBytes: values.DEAD_LETTER_MAX_BYTES
+      }
     },
     dispatch: readDispatch(values),
     metrics: { port: values.METRICS_PORT, allowed: values.METRICS_ALLOWED_IPS }

@@ -66,6 +66,10 @@ const anyOr = <T>(parser: Parser<T>): Parser<'*' | T> => ({
 /** 8 days: Customer.io retries a delivery for 7, and a day is left for clocks and backlogs. */
 const DEDUPE_WINDOW_SECONDS = 8 * 24 * 60 * 60
 const YEAR_SECONDS = 366 * 24 * 60 * 60
+/** 30 days. */
+const MONTH_SECONDS = '2592000'
+/** 1 TiB. */
+const MAX_BYTES = 2 ** 40
 
 /** Loopback and the private ranges of RFC 1918 and RFC 4193. */
 const PRIVATE_RANGES = '127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7'
@@ -180,13 +184,33 @@ export const variables = {
   ),
   EVENT_RETENTION_SECONDS: setting(
     wholeNumber(1, 10 * YEAR_SECONDS, 'seconds'),
-    '604800',
-    'Age from which an event that every consumer group has acknowledged is trimmed'
+    '86400',
+    'Age from which an event that every consumer group has acknowledged is trimmed; earlier when Redis uses over 80 % of its `maxmemory`'
   ),
   EVENT_MAX_LENGTH: setting(
     wholeNumber(1, 1_000_000_000, 'events'),
     '5000000',
     'Hard cap a partition; unread events are never trimmed, the service answers 503 instead'
+  ),
+  PARKED_RETENTION_SECONDS: setting(
+    wholeNumber(1, 10 * YEAR_SECONDS, 'seconds'),
+    MONTH_SECONDS,
+    'Age from which a parked delivery is dropped'
+  ),
+  PARKED_MAX_BYTES: setting(
+    wholeNumber(1, MAX_BYTES, 'bytes'),
+    '67108864',
+    'Redis memory that parked deliveries may take, at most a tenth of `maxmemory`; beyond it the oldest are dropped'
+  ),
+  DEAD_LETTER_RETENTION_SECONDS: setting(
+    wholeNumber(1, 10 * YEAR_SECONDS, 'seconds'),
+    MONTH_SECONDS,
+    'Age from which a dead letter is dropped'
+  ),
+  DEAD_LETTER_MAX_BYTES: setting(
+    wholeNumber(1, MAX_BYTES, 'bytes'),
+    '67108864',
+    'Redis memory that the dead letters of one consumer may take, at most a tenth of `maxmemory`; beyond it the oldest are dropped'
   ),
   PARTITIONS: setting(wholeNumber(1, 1024), '1', 'Streams the log is spread over, by customer id'),
 

@@ -15,6 +15,7 @@ import {
   swapGenerations
 } from './generations.ts'
 import { type PartitionKeys, partitionKeys } from './keys.ts'
+import type { MemoryRelief } from './memory-relief.ts'
 import { partitionOf } from './partition.ts'
 
 export type AppendOutcome = 'appended' | 'duplicate'
@@ -49,6 +50,10 @@ export interface EventLogOptions {
   readonly durabilityWait: ((keys: PartitionKeys) => DurabilityWait) | undefined
   /** Makes room in a full stream. @returns how many entries were removed */
   readonly makeRoom: (stream: string) => Promise<number>
+  /** What to do about a Redis that refuses to append to a stream for want of memory. */
+  readonly memory?: Pick<MemoryRelief, 'isFull' | 'makeRoom'>
+  /** Called after deliveries were parked in a stream. Never rejects. */
+  readonly onParked?: (stream: string) => Promise<void>
   /** Does Redis answer at all? While it does not, an append fails at once instead of after a timeout. */
   readonly isRedisUp: () => boolean
   /** Called with the duration of each call, in seconds. */
@@ -77,6 +82,8 @@ const MAX_WAITING = 10_000
 const MAX_WAIT_MS = 1300
 /** A list of generations that changes more often during one call is a fault, not a race. */
 const MAX_STALE = 5
+/** Room in memory can be taken by others before we get to it; after this many times it is full for our purposes. */
+const MAX_OUT_OF_MEMORY = 3
 
 /** By the script's reply; a stream that is full has no outcome yet. */
 const outcomes: readonly (LaneOutcome | undefined)[] = ['duplicate', 'appended', undefined, 'unknown']
@@ -101,7 +108,7 @@ export function createEventLog(options: EventLogOptions): EventLog {
 
 /** One partition's way into Redis: a queue and at most one call under way. */
 function createLane(keys: PartitionKeys, options: EventLogOptions) {
-  const { redis, maxLength, makeRoom, onCall } = options
+  const { redis, maxLength, makeRoom, memory, onCall } = options
   const durable = options.durabilityWait?.(keys)
   const waiting: Pending[] = []
   let generations: Generations = []
@@ -152,6 +159,7 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
         if (outcome === undefined) pending.reject(new UnavailableError('log_full'))
         else pending.resolve(outcome)
       }
+      if (batch.some(({ entry }) => entry.stream === 'parked')) void options.onParked?.(keys.parked)
     } catch (error) {
       const unavailable = error instanceof UnavailableError ? error : asUnavailable(error)
       for (const pending of batch) pending.reject(unavailable)
@@ -162,15 +170,30 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
 
   /** The outcome of each entry; `undefined` where its stream is full. */
   async function appendAll(entries: readonly LaneEntry[]): Promise<(LaneOutcome | undefined)[]> {
-    const replies = await call(entries)
+    const replies = await callWithRoom(entries)
     const full = entries.filter((_, index) => replies[index] === undefined)
     if (full.length === 0) return replies
 
     const streams = new Set(full.flatMap(({ stream }) => (stream === undefined ? [] : keys[stream])))
     const removed = await Promise.all([...streams].map(stream => makeRoom(stream)))
     if (removed.every(count => count === 0)) return replies
-    const retried = await call(full)
+    const retried = await callWithRoom(full)
     return replies.map(outcome => outcome ?? retried.shift())
+  }
+
+  /** A call that Redis refuses for want of memory has done nothing: it is made again once there is room. */
+  async function callWithRoom(entries: readonly LaneEntry[]): Promise<(LaneOutcome | undefined)[]> {
+    if (memory?.isFull(keys.events) && !(await memory.makeRoom(keys.events))) {
+      throw new UnavailableError('redis_full')
+    }
+    for (let refusals = 1; ; refusals++) {
+      try {
+        return await call(entries)
+      } catch (error) {
+        if (refusals === MAX_OUT_OF_MEMORY || !isOutOfMemory(error)) throw error
+        if (!(await memory?.makeRoom(keys.events))) throw error
+      }
+    }
   }
 
   async function call(entries: readonly LaneEntry[]): Promise<(LaneOutcome | undefined)[]> {
@@ -215,7 +238,13 @@ function asUnavailable(cause: unknown): UnavailableError {
   return new UnavailableError(reasonOf(message), { cause })
 }
 
+const OUT_OF_MEMORY = 'OOM '
+
+const isOutOfMemory = (error: unknown): boolean =>
+  error instanceof Error && error.message.startsWith(OUT_OF_MEMORY)
+
 function reasonOf(message: string): UnavailableReason {
   if (message === 'Command timed out') return 'redis_timeout'
+  if (message.startsWith(OUT_OF_MEMORY)) return 'redis_full'
   return /^[A-Z]+ /.test(message) ? 'redis_error' : 'redis_down'
 }

@@ -50,8 +50,10 @@ t.test('production needs a key and a Redis, and takes the contract’s defaults 
       partitions: 1,
       windowMs: 691_200_000,
       durability: { level: 'server' },
-      retentionMs: 604_800_000,
-      maxLength: 5_000_000
+      retentionMs: 86_400_000,
+      maxLength: 5_000_000,
+      parked: { maxAgeMs: 2_592_000_000, maxBytes: 67_108_864 },
+      deadLetters: { maxAgeMs: 2_592_000_000, maxBytes: 67_108_864 }
     },
     metrics: { port: undefined }
   })

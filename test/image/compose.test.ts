@@ -78,6 +78,7 @@ t.test('a fresh clone: Redis is reached by the service alone, and keeps what it 
     appendonly: 'yes',
     appendfsync: 'everysec',
     save: '',
+    maxmemory: '1073741824',
     'maxmemory-policy': 'noeviction'
   })) {
     t.equal(await redis('CONFIG', 'GET', name), `${name}\n${value}`.trim())

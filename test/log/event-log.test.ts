@@ -212,7 +212,7 @@ t.test('what Redis refuses is told by its kind, never by its text', async t => {
     () => undefined,
     (error: unknown) => error
   )
-  t.match(error, { name: 'UnavailableError', reason: 'redis_error', message: 'event not kept: redis_error' })
+  t.match(error, { name: 'UnavailableError', reason: 'redis_full', message: 'event not kept: redis_full' })
   await redis.client.config('SET', 'maxmemory', '0')
   t.equal(await log.append(entry('a')), 'appended', 'and nothing of it was done')
 })
