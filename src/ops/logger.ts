@@ -1,4 +1,5 @@
 import { type DestinationStream, destination, type Logger, pino } from 'pino'
+import { ConfigError } from '../errors.ts'
 
 export type { Logger }
 
@@ -57,7 +58,7 @@ function standardOutput(): Output {
 
 /**
  * An error without what it may carry: ioredis puts a command's arguments into `command`, and a message from
- * Redis can repeat them. Only our own messages, names and codes are known to be clean.
+ * Redis can repeat them. Only names, codes and the messages of ConfigError are known to be clean.
  */
 export function describeError(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { type: typeof error }
@@ -66,6 +67,7 @@ export function describeError(error: unknown): Record<string, unknown> {
     type: error.name,
     ...(code === undefined ? {} : { code }),
     ...('reason' in error && typeof error.reason === 'string' ? { reason: error.reason } : {}),
+    ...(error instanceof ConfigError ? { message: error.message } : {}),
     ...(error.name === 'ReplyError' ? { reply: error.message.split(' ', 1)[0] } : {}),
     stack: error.stack?.split('\n').filter(line => /^\s+at /.test(line)),
     ...(error.cause === undefined ? {} : { cause: describeError(error.cause) })

@@ -102,7 +102,7 @@ t.test('what stops the start says in one line what to do, and never shows a secr
     [
       'a Redis that is none',
       { ...production, REDIS_URL: 'http://:hunter2@r' },
-      /^REDIS_URL is not allowed: give a redis/
+      /^REDIS_URL is not allowed: it must begin with redis:\/\/ or rediss:\/\/; give redis:/
     ],
     ['two Redises', { ...production, REDIS_SENTINELS: 'a:1' }, /^REDIS_URL and REDIS_SENTINELS are set/],
     [
