@@ -33,14 +33,14 @@ interface Followed {
   readonly source: Source
   readonly ring: KeyRing
   readonly stored: StoredSecret | undefined
-  /** Is the trouble with its place told already? */
-  troubled: boolean
+  /** The problem with its place that is logged already. */
+  reported: string | undefined
 }
 
 export function createLiveKeys({ sources, secrets, log, onChange }: LiveKeysOptions): LiveKeys {
   const followed = [...sources.values()].map((source): Followed => {
     const ring = createKeyRing(source.keys)
-    return { source, ring, stored: secrets.find(signingKeyName(source.name)), troubled: false }
+    return { source, ring, stored: secrets.find(signingKeyName(source.name)), reported: undefined }
   })
   const timers = new Map<Followed, NodeJS.Timeout>()
   let stopped = false
@@ -98,7 +98,7 @@ export function createLiveKeys({ sources, secrets, log, onChange }: LiveKeysOpti
   function usablePrevious(one: Followed, previous: Secret | undefined): Secret | undefined {
     const problem = previous === undefined ? undefined : strayCharacters(previous.reveal())
     if (problem === undefined) {
-      one.troubled = false
+      one.reported = undefined
       return previous
     }
     reportOnce(one, new ConfigError(`the previous key: ${problem}`))
@@ -106,11 +106,11 @@ export function createLiveKeys({ sources, secrets, log, onChange }: LiveKeysOpti
   }
 
   function reportOnce(one: Followed, error: unknown): void {
-    if (!one.troubled) {
-      const line = { source: one.source.name, place: one.stored?.place, err: error }
-      log.error(line, 'a signing key can not be read again: the last one stays in use')
-    }
-    one.troubled = true
+    const problem = String(error)
+    if (problem === one.reported) return
+    one.reported = problem
+    const line = { source: one.source.name, place: one.stored?.place, err: error }
+    log.error(line, 'a signing key can not be read again: the last one stays in use')
   }
 
   /** A replaced key is also kept at its place, or the next restart would refuse what is signed with it. */

@@ -293,3 +293,17 @@ t.test('a development start makes a key once, for its owner’s eyes only', asyn
   const { mode } = (await import('node:fs')).statSync(join(folder, 'webhook_secret'))
   t.equal(mode & 0o777, 0o600)
 })
+
+t.test('a variable that a Kubernetes Service sets is refused with what to do', async t => {
+  for (const name of ['METRICS_PORT', 'PORT', 'HOST', 'WORKERS']) {
+    t.match(
+      refusal({ ...production, [name]: 'tcp://10.0.0.1:9100' }),
+      new RegExp(`^${name}=tcp://10\\.0\\.0\\.1:9100 is not allowed: give .+ "enableServiceLinks: false"`)
+    )
+  }
+  t.match(
+    refusal({ ...production, REDIS_URL: 'tcp://10.0.0.1:6379' }),
+    /^REDIS_URL is not.+enableServiceLinks/
+  )
+  t.notMatch(refusal({ ...production, METRICS_PORT: 'none' }), /Kubernetes/)
+})

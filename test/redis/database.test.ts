@@ -64,10 +64,11 @@ t.test('the service writes to the database of the URL', async t => {
 })
 
 t.test('a consumer does not start on a database it does not get', async t => {
-  const start = (redisUrl: string) => refusalOf(createConsumer({ redisUrl, group: 'g' }, () => {}).start())
+  const start = (redisUrl: string) =>
+    refusalOf(createConsumer({ redisUrl, group: 'g' }, async () => {}).start())
   t.match(await start(`${redis.url}/99`), 'ConfigError: redisUrl: Redis refuses database 99')
   t.match(await start(`${await userWithoutSelect('reader')}/3`), 'ConfigError: redisUrl: Redis does not let')
-  t.throws(() => createConsumer({ redisUrl: `${redis.url}?db=3`, group: 'g' }, () => {}), {
+  t.throws(() => createConsumer({ redisUrl: `${redis.url}?db=3`, group: 'g' }, async () => {}), {
     name: 'TypeError',
     message: /^redisUrl: query parameters/
   })
