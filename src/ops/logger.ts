@@ -4,10 +4,16 @@ import { ConfigError } from '../errors.ts'
 export type { Logger }
 
 /** Where the lines go: pino's own destination, or a stand-in that writes at once. */
-type Output = DestinationStream & { readonly flush?: (done: () => void) => void }
+type Output = DestinationStream & {
+  readonly flush?: (done: () => void) => void
+  /** Called by pino when the process ends. */
+  flushSync?: () => void
+}
 
 /** Lines that wait for an output that takes none (a full disk, a hanging reader); later ones are dropped. */
 const MAX_UNWRITTEN_BYTES = 4 * 1024 * 1024
+/** How long the end waits for an output that takes no lines. */
+const FLUSH_TIMEOUT_MS = 1000
 
 /**
  * One JSON line an entry, on standard output, gathered into writes of about 4 kB and flushed at least each
@@ -15,7 +21,7 @@ const MAX_UNWRITTEN_BYTES = 4 * 1024 * 1024
  * after an uncaught error; SIGKILL can take the last second's lines with it. An output that fails costs lines,
  * never a delivery and never the end.
  *
- * @returns the logger, and what writes the rest before the process ends: never rejects
+ * @returns the logger, and what writes the rest before the process ends: never rejects, and gives up after a second
  */
 export function createLogger(
   level: string,
@@ -35,8 +41,15 @@ export function createLogger(
     log,
     flush: () =>
       new Promise(done => {
-        if (stream.flush === undefined) done()
-        else stream.flush(() => done())
+        if (stream.flush === undefined) return done()
+        const timer = setTimeout(() => {
+          giveUp(stream)
+          done()
+        }, FLUSH_TIMEOUT_MS)
+        stream.flush(() => {
+          clearTimeout(timer)
+          done()
+        })
       })
   }
 }
@@ -48,12 +61,17 @@ function standardOutput(): Output {
     maxLength: MAX_UNWRITTEN_BYTES,
     periodicFlush: 1000
   })
-  // Nobody listening would be an uncaught error. And where writing fails, sonic-boom 4.2 tries for ever to write
-  // the rest when the process ends, which then never does.
-  stream.on('error', () => {
-    stream.flushSync = () => {}
-  })
+  // An error without a listener would be uncaught.
+  stream.on('error', () => giveUp(stream))
   return stream
+}
+
+/**
+ * When the process ends, sonic-boom 4.2 tries for ever to write the rest: to a full disk, or to a pipe that nobody
+ * reads. The process would never end.
+ */
+function giveUp(stream: Output): void {
+  stream.flushSync = () => {}
 }
 
 /**
