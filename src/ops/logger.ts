@@ -1,5 +1,5 @@
 import { type DestinationStream, destination, type Logger, pino } from 'pino'
-import { ConfigError } from '../errors.ts'
+import { ReportedError } from '../errors.ts'
 
 export type { Logger }
 
@@ -76,16 +76,19 @@ function giveUp(stream: Output): void {
 
 /**
  * An error without what it may carry: ioredis puts a command's arguments into `command`, and a message from
- * Redis can repeat them. Only names, codes and the messages of ConfigError are known to be clean.
+ * Redis can repeat them. Only names, codes and the messages of ReportedError are known to be clean.
  */
 export function describeError(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { type: typeof error }
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  const code =
+    'code' in error && (typeof error.code === 'string' || typeof error.code === 'number')
+      ? error.code
+      : undefined
   return {
     type: error.name,
     ...(code === undefined ? {} : { code }),
     ...('reason' in error && typeof error.reason === 'string' ? { reason: error.reason } : {}),
-    ...(error instanceof ConfigError ? { message: error.message } : {}),
+    ...(error instanceof ReportedError ? { message: error.message } : {}),
     ...(error.name === 'ReplyError' ? { reply: error.message.split(' ', 1)[0] } : {}),
     stack: error.stack?.split('\n').filter(line => /^\s+at /.test(line)),
     ...(error.cause === undefined ? {} : { cause: describeError(error.cause) })
