@@ -16,7 +16,7 @@ import {
   writeFileSync
 } from 'node:fs'
 import { dirname } from 'node:path'
-import { text } from 'node:stream/consumers'
+import { buffer } from 'node:stream/consumers'
 import { strayCharacters } from './stray-characters.ts'
 
 const [path, ...rest] = process.argv.slice(2)
@@ -25,7 +25,7 @@ if (path === undefined || rest.length > 0) {
   process.exit(2)
 }
 try {
-  const given = withoutLineBreak(await text(process.stdin))
+  const given = withoutLineBreak((await buffer(process.stdin)).toString('utf8'))
   process.stdout.write(`${keepKey(path, given)}\n`)
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : error}\n`)
