@@ -5,9 +5,10 @@ import { readConsumersFile } from '../republish/consumers-file.ts'
 import { loadPolicy } from '../sanitize/policy.ts'
 import { compileSanitizer, type Sanitizer } from '../sanitize/sanitize.ts'
 import { customerIo } from './customer-io.ts'
-import type { HostPort } from './parse.ts'
+import { type HostPort, refusalOf } from './parse.ts'
 import { secretSettings } from './secret-places.ts'
 import {
+  checkSigningKey,
   DEFAULT_SCHEMES,
   DEFAULT_SOURCE,
   type FurtherSources,
@@ -146,14 +147,15 @@ function readValue(
   if (given === undefined) return undefined
   const value = variable.parse(given)
   if (value === undefined) {
-    const shown = variable.secret ? name : `${name}=${JSON.stringify(given).slice(1, -1)}`
-    throw new ConfigError(`${shown} is not allowed: give ${variable.allowed}`)
+    const place = path === undefined ? name : `${name}_FILE=${path}`
+    const shown = variable.secret ? place : `${name}=${JSON.stringify(given).slice(1, -1)}`
+    throw new ConfigError(`${shown} is not allowed: ${refusalOf(variable, given)}`)
   }
   return value
 }
 
 const readFromFile = (name: string, path: string): string | undefined =>
-  name.endsWith('_PREVIOUS') ? readPreviousFile(path) : readSecretFile(`${name}_FILE`, path)
+  name.endsWith('_PREVIOUS') ? readPreviousFile(`${name}_FILE`, path) : readSecretFile(`${name}_FILE`, path)
 
 function defaultKey(values: Values, production: boolean, effects: ConfigEffects) {
   if (values.CIO_WEBHOOK_SECRET !== undefined) return { key: values.CIO_WEBHOOK_SECRET, created: false }
@@ -162,7 +164,9 @@ function defaultKey(values: Values, production: boolean, effects: ConfigEffects)
       'CIO_WEBHOOK_SECRET is missing: give the signing key that Customer.io shows beside the webhook, or its file as CIO_WEBHOOK_SECRET_FILE'
     )
   }
-  return effects.developmentKey(values.DATA_DIR)
+  const made = effects.developmentKey(values.DATA_DIR)
+  checkSigningKey(`the development key in DATA_DIR=${values.DATA_DIR}`, made.key)
+  return made
 }
 
 function sourcesByName(

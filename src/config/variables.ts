@@ -7,6 +7,7 @@ import {
   oneOf,
   type Parser,
   redisUrl,
+  signingKeyText,
   text,
   wholeNumber
 } from './parse.ts'
@@ -98,11 +99,8 @@ export const variables = {
   ),
   DATA_DIR: setting(text('a folder'), './data', 'Where the development key and the private Redis live'),
 
-  CIO_WEBHOOK_SECRET: secret(text('the signing key'), 'Signing key of the default source'),
-  CIO_WEBHOOK_SECRET_PREVIOUS: secret(
-    text('the signing key'),
-    'Signing key that still counts during a rotation'
-  ),
+  CIO_WEBHOOK_SECRET: secret(signingKeyText, 'Signing key of the default source'),
+  CIO_WEBHOOK_SECRET_PREVIOUS: secret(signingKeyText, 'Signing key that still counts during a rotation'),
   CIO_SOURCES_FILE: optional(
     filePath,
     'JSON file with further sources: names, keys, schemes, id pointer, id header, policy'

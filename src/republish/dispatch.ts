@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { compileTypeGlobs } from '../consumer/type-globs.ts'
+import { ReportedError } from '../errors.ts'
 import { addDeadLetter } from '../log/dead-letter.ts'
 import { followLog } from '../log/follow.ts'
 import { groupKeys } from '../log/keys.ts'
@@ -45,6 +46,10 @@ const BATCH_ENTRIES = 200
 const BACKOFF = { firstMs: 100, maxMs: 10_000 }
 /** The whole service has 4.5 s to end; this is the feeders' part. */
 const STOP_TIMEOUT_MS = 1000
+
+/** Only what is written for the operator is kept. */
+const reasonOf = (error: unknown): string =>
+  error instanceof ReportedError ? error.message : 'the broker did not take events'
 
 class MalformedEntryError extends Error {
   override readonly name = 'MalformedEntryError'
@@ -136,8 +141,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
         return refused
       } catch (error) {
         if (isBridge) metrics.publishFailed(name)
-        if (isBridge && !signal.aborted)
-          await states.failed(name, 'the broker did not take events').catch(() => {})
+        if (isBridge && !signal.aborted) await states.failed(name, reasonOf(error)).catch(() => {})
         throw error
       }
     }

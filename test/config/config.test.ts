@@ -104,7 +104,7 @@ t.test('what stops the start says in one line what to do, and never shows a secr
     [
       'a Redis that is none',
       { ...production, REDIS_URL: 'http://:hunter2@r' },
-      /^REDIS_URL is not allowed: give a redis/
+      /^REDIS_URL is not allowed: it must begin with redis:\/\/ or rediss:\/\/; give redis:/
     ],
     ['two Redises', { ...production, REDIS_SENTINELS: 'a:1' }, /^REDIS_URL and REDIS_SENTINELS are set/],
     [
@@ -340,4 +340,18 @@ t.test('a development start makes a key once, for its owner’s eyes only', asyn
   t.equal(again.sources.get('default')?.keys[0]?.secret.reveal(), key)
   const { mode } = (await import('node:fs')).statSync(join(folder, 'webhook_secret'))
   t.equal(mode & 0o777, 0o600)
+})
+
+t.test('a variable that a Kubernetes Service sets is refused with what to do', async t => {
+  for (const name of ['METRICS_PORT', 'PORT', 'HOST', 'WORKERS']) {
+    t.match(
+      refusal({ ...production, [name]: 'tcp://10.0.0.1:9100' }),
+      new RegExp(`^${name}=tcp://10\\.0\\.0\\.1:9100 is not allowed: give .+ "enableServiceLinks: false"`)
+    )
+  }
+  t.match(
+    refusal({ ...production, REDIS_URL: 'tcp://10.0.0.1:6379' }),
+    /^REDIS_URL is not.+enableServiceLinks/
+  )
+  t.notMatch(refusal({ ...production, METRICS_PORT: 'none' }), /Kubernetes/)
 })
