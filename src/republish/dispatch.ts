@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { compileTypeGlobs } from '../consumer/type-globs.ts'
 import { addDeadLetter } from '../log/dead-letter.ts'
+import { MalformedEntryError } from '../log/entry-errors.ts'
 import { followLog } from '../log/follow.ts'
 import { groupKeys } from '../log/keys.ts'
 import type { TakenEntry } from '../log/take.ts'
@@ -45,10 +46,6 @@ const BATCH_ENTRIES = 200
 const BACKOFF = { firstMs: 100, maxMs: 10_000 }
 /** The whole service has 4.5 s to end; this is the feeders' part. */
 const STOP_TIMEOUT_MS = 1000
-
-class MalformedEntryError extends Error {
-  override readonly name = 'MalformedEntryError'
-}
 
 class RefusedError extends Error {
   override readonly name = 'RefusedError'
@@ -144,7 +141,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   }
 
   async function setAside(consumer: string, entry: TakenEntry): Promise<void> {
-    const error = new MalformedEntryError('not an event of this log')
+    const error = new MalformedEntryError()
     const why = { reason: 'malformed', error, attempts: 1 } as const
     await addDeadLetter(redis, groupKeys(keyPrefix, consumer).dead, entry, why)
     metrics.dead(consumer)
