@@ -44,7 +44,7 @@ export function unknownVariables(env: Readonly<Record<string, string | undefined
 const isNumbered = (variable: string, name: string): boolean => variable.replace(/\d$/, '') === name
 
 /** Sources with the same key: a delivery to one can be sent to the other again, and counts as new there. */
-export function sharedKeys(sources: ReadonlyMap<string, Source>): readonly Warning[] {
+export function sharedKeys(sources: ReadonlyMap<string, Pick<Source, 'name' | 'keys'>>): readonly Warning[] {
   const all = [...sources.values()]
   return all.flatMap((source, index) =>
     all.slice(index + 1).flatMap((other): readonly Warning[] => {

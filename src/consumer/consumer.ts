@@ -8,12 +8,14 @@ import { groupKeys } from '../log/keys.ts'
 import { connectRedis, disconnectRedis, type RedisClient, reconnectRedis } from '../redis/connect.ts'
 import { firstDatabaseProblem } from '../redis/database.ts'
 import { parseRedisUrl, REDIS_URL_FORM } from '../redis/url.ts'
-import { type ErrorContext, type Handler, workPartition } from './event-work.ts'
+import { workPartition } from './event-work.ts'
+import type { ErrorContext, Handler } from './handler.ts'
 import { endOnSignals } from './signals.ts'
 import { createSlots } from './slots.ts'
 import { compileTypeGlobs, type TypeMatcher } from './type-globs.ts'
 
-export type { ErrorContext, Handler, HandlerContext } from './event-work.ts'
+export type { Backoff } from '../log/backoff.ts'
+export { EntriesDeletedError, InterruptedError, MalformedEntryError } from '../log/entry-errors.ts'
 export type {
   CustomerEvent,
   DocumentedEvent,
@@ -22,6 +24,7 @@ export type {
   Payload,
   UndocumentedEvent
 } from './events.ts'
+export type { ErrorContext, Handler, HandlerContext } from './handler.ts'
 
 interface CommonOptions {
   /** The consumer group: all members with this name share the events. Letters, digits, `-` and `_`. */
@@ -54,8 +57,19 @@ interface CommonOptions {
   /** How long a member may be out of touch before others take over. Default 10,000. */
   readonly leaseMs?: number
   /**
-   * Told of what went wrong: a failed attempt or a dead letter (then with its context), or trouble with Redis,
-   * which is waited out. Without it, one line on standard error, without the message.
+   * Called with every error. None of them stops the consumer, and an error thrown in here is ignored. Without it,
+   * each error is one line on standard error, without its message.
+   *
+   * With `about`, the error concerns one event; `about.dead` says whether it is a dead letter now or is tried again:
+   * - what your handler rejected with;
+   * - `InterruptedError`: every attempt began and none finished; a dead letter;
+   * - `MalformedEntryError`: the entry is not an event of this service; a dead letter, your handler never sees it.
+   *
+   * Without `about`, it concerns Redis or the log, and what failed is tried again:
+   * - `EntriesDeletedError`: somebody deleted entries that this group had still to get;
+   * - the errors of ioredis, as they are: its `ReplyError` (an error reply of Redis), a command that timed out, a
+   *   connection that is down. Log their `name` and `message` only: a `ReplyError` has the arguments of its
+   *   `command`, which can be whole events.
    */
   readonly onError?: (error: unknown, about?: ErrorContext) => void
 }

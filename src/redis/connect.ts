@@ -5,9 +5,12 @@ import { parseRedisUrl } from './url.ts'
 
 export type RedisClient = Redis | Cluster
 
+/** Not by `instanceof`: a user of the consumer library may bring a client from another copy of ioredis. */
+const isCluster = (redis: RedisClient): redis is Cluster => redis.isCluster
+
 /** The servers that hold the data: one, or a Cluster's masters as far as they are known. */
 export const mastersOf = (redis: RedisClient): readonly Redis[] =>
-  redis instanceof Cluster ? redis.nodes('master') : [redis]
+  isCluster(redis) ? redis.nodes('master') : [redis]
 
 /** A target that has an address: the private server's is known once it runs. */
 export type RedisAddress = Exclude<RedisTarget, { kind: 'private' }>
@@ -97,7 +100,7 @@ export function connectRedis(address: RedisAddress, manner: 'prompt' | 'patient'
  */
 export function reconnectRedis(redis: RedisClient): RedisClient {
   const own = { ...connectionOptions, keyPrefix: '', lazyConnect: false }
-  if (redis instanceof Redis) return keepDatabase(redis.duplicate(own))
+  if (!isCluster(redis)) return keepDatabase(redis.duplicate(own))
   const { retryStrategy, enableOfflineQueue, ...redisOptions } = own
   return redis.duplicate([], {
     redisOptions,

@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { compileTypeGlobs } from '../consumer/type-globs.ts'
 import { ReportedError } from '../errors.ts'
 import { addDeadLetter } from '../log/dead-letter.ts'
+import { MalformedEntryError } from '../log/entry-errors.ts'
 import { followLog } from '../log/follow.ts'
 import { groupKeys } from '../log/keys.ts'
 import type { TakenEntry } from '../log/take.ts'
@@ -50,10 +51,6 @@ const STOP_TIMEOUT_MS = 1000
 /** Only what is written for the operator is kept. */
 const reasonOf = (error: unknown): string =>
   error instanceof ReportedError ? error.message : 'the broker did not take events'
-
-class MalformedEntryError extends Error {
-  override readonly name = 'MalformedEntryError'
-}
 
 class RefusedError extends Error {
   override readonly name = 'RefusedError'
@@ -148,7 +145,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
   }
 
   async function setAside(consumer: string, entry: TakenEntry): Promise<void> {
-    const error = new MalformedEntryError('not an event of this log')
+    const error = new MalformedEntryError()
     const why = { reason: 'malformed', error, attempts: 1 } as const
     await addDeadLetter(redis, groupKeys(keyPrefix, consumer).dead, entry, why)
     metrics.dead(consumer)

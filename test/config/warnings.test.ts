@@ -99,9 +99,13 @@ t.test('variables of a Service are only left out where there is one', async t =>
 })
 
 t.test('sources with a common key are warned about, by the id of the key', async t => {
-  const source = (name: string, current: string, previous?: string): readonly [string, Source] => [
+  const source = (
+    name: string,
+    current: string,
+    previous?: string
+  ): readonly [string, Pick<Source, 'name' | 'keys'>] => [
     name,
-    { name, keys: signingKeys(current, previous), schemes: ['v0'], idPointer: undefined }
+    { name, keys: signingKeys(current, previous) }
   ]
   t.same(sharedKeys(new Map([source('default', 'a', 'b'), source('crm', 'c'), source('cdp', 'd')])), [])
   const [warning, ...rest] = sharedKeys(
