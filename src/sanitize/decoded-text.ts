@@ -17,7 +17,10 @@ export function plainReading(text: string): Reading {
 }
 
 const encoded = /[^\0-\x7f]|%[0-9a-f]{2}|\\[!-/:-@[-`{-~nrtbfvxu]|&(?:#x?[0-9a-f]{1,8}|[a-z][a-z0-9]{1,9});/i
-const quotedPrintableSign = /=(?:[0-9A-F]{2}|\r?\n)/
+/** Not letters and digits: nobody encodes them, and `=41` may be the start of a card number in a query string. */
+const quotedPrintableSign = /=(?:2[0-9A-F]|3[A-F]|40|5[B-F]|60|7[B-E]|[89A-F][0-9A-F]|0[9AD]|\r?\n)/
+const isAscii = (text: string): boolean => !/[^\0-\x7f]/.test(text)
+const firstSign = /[^\0-\x7f]|[%\\&=]/
 /** No query string looks like it: then the text is quoted-printable. */
 const surelyQuotedPrintable = /=(?:3D|0A|0D|\r?\n|[C-F][0-9A-F]=[89AB][0-9A-F])/
 
@@ -26,6 +29,7 @@ const AMPERSAND = 0x26
 const EQUALS = 0x3d
 const BACKSLASH = 0x5c
 const SEMICOLON = 0x3b
+const CLOSING_BRACE = 0x7d
 const LINE_FEED = 0x0a
 const CARRIAGE_RETURN = 0x0d
 const SPACE = 0x20
@@ -45,41 +49,43 @@ const letterEscapes: Readonly<Record<number, number>> = {
   [0x76]: 0x0b // v
 }
 
-const isHex = (code: number | undefined): boolean => code !== undefined && HEX[code] === 1
-const isCapitalHex = (code: number | undefined): boolean => isHex(code) && (code ?? 0) < 0x61
-const isHigh = (code: number | undefined): boolean => code !== undefined && code >= 0xd800 && code <= 0xdbff
-const hexValue = (code: number | undefined): number => {
-  const digit = code ?? 0
-  return digit < 0x40 ? digit - 0x30 : (digit & 0x5f) - 0x37
-}
+const hexValue = (digit: number): number => (digit < 0x40 ? digit - 0x30 : (digit & 0x5f) - 0x37)
+const isQuotedPrintable = (high: number, low: number): boolean =>
+  quotedPrintableSign.test(String.fromCharCode(EQUALS, high, low))
 
 /**
- * Percent encoding, backslash escapes, HTML character references and, where asked for, quoted-printable, one in the
- * other in any order and depth.
+ * `web`: percent encoding, backslash escapes and HTML character references, one in the other in any order and depth.
+ * `web and mail`: quoted-printable as well. `none`: only the characters' canonical forms.
  *
  * It is a shift-reduce parser: each character goes onto a stack, and when the top of the stack is an encoded
  * character, that becomes one character, which may complete the next: `%2540` becomes `%40` becomes `@`. Every
  * reduction makes the stack smaller, so the time is linear.
  */
-export function decode(source: string, quotedPrintable: boolean): Reading {
-  if (!encoded.test(source) && !(quotedPrintable && quotedPrintableSign.test(source)))
-    return plainReading(source)
-  const codes = new Uint16Array(source.length)
-  const starts = new Uint32Array(source.length)
-  const ends = new Uint32Array(source.length)
+export function decode(source: string, encodings: 'none' | 'web' | 'web and mail'): Reading {
+  const quotedPrintable = encodings === 'web and mail'
+  const isLiteral = encodings === 'none'
+  const isPlain = isLiteral ? isAscii(source) : !encoded.test(source)
+  if (isPlain && !(quotedPrintable && quotedPrintableSign.test(source))) return plainReading(source)
+  const plain = source.search(firstSign) // nothing before it is encoded
+  const codes = new Uint16Array(source.length - plain)
+  const starts = new Uint32Array(source.length - plain)
+  const ends = new Uint32Array(source.length - plain)
   let size = 0
 
-  /** Puts a character on the stack, in the place of everything from `start` on. */
-  function put(code: number, start: number, end: number, encoded: boolean): void {
-    let canonical = code < 0x80 ? code : (CANONICAL[code] ?? code)
-    if (canonical === INVISIBLE && code !== 0) return
-    if (encoded && canonical === 0x2b) canonical = SURE_PLUS
-    codes[size] = canonical
+  function push(code: number, start: number, end: number): void {
+    codes[size] = code
     starts[size] = start
     ends[size] = end
     size++
+  }
+
+  /** Pushes a character, and reduces what it completes. */
+  function shift(code: number, start: number, end: number): void {
+    const canonical = code < 0x80 ? code : (CANONICAL[code] ?? code)
+    if (canonical === INVISIBLE && code !== 0) return
+    push(canonical, start, end)
     if (code >= 0xdc00 && code <= 0xdfff) joinDigit()
-    else reduce()
+    else if (!isLiteral) reduce(canonical)
   }
 
   /** The last `count` characters of the stack become one. */
@@ -87,11 +93,12 @@ export function decode(source: string, quotedPrintable: boolean): Reading {
     const end = ends[size - 1] ?? 0
     size -= count
     const start = starts[size] ?? 0
-    if (code >= 0x10000) {
-      const rest = code - 0x10000
-      put(0xd800 + (rest >> 10), start, end, true)
-      put(0xdc00 + (rest & 0x3ff), start, end, true)
-    } else put(code, start, end, true)
+    if (code === 0x2b) push(SURE_PLUS, start, end)
+    else if (code < 0x10000) shift(code, start, end)
+    else {
+      shift(0xd800 + ((code - 0x10000) >> 10), start, end)
+      shift(0xdc00 + (code & 0x3ff), start, end)
+    }
   }
 
   function joinDigit(): void {
@@ -99,14 +106,15 @@ export function decode(source: string, quotedPrintable: boolean): Reading {
     if (digit !== -1) replace(2, 0x30 + digit)
   }
 
-  function reduce(): void {
-    const last = codes[size - 1] ?? 0
-    const before = codes[size - 2]
-    if (before === BACKSLASH && size > 1) backslashEscape(last)
-    else if (HEX[last] === 1) hex(last, before)
-    else if (last === SEMICOLON) entity()
+  function reduce(last: number): void {
+    if (size === 1) return
+    const before = codes[size - 2] ?? 0
+    if (before === BACKSLASH) backslashEscape(last)
+    else if (HEX[last] === 1) {
+      if (HEX[before] === 1) hex(last, before)
+    } else if (last === SEMICOLON) entity()
     else if (last === LINE_FEED && quotedPrintable) softLineBreak(before)
-    else if (last === 0x7d) bracedEscape()
+    else if (last === CLOSING_BRACE) bracedEscape()
   }
 
   function backslashEscape(last: number): void {
@@ -115,21 +123,17 @@ export function decode(source: string, quotedPrintable: boolean): Reading {
   }
 
   /** `%40`, `=40`, `\x40`, `\u0040` */
-  function hex(last: number, before: number | undefined): void {
-    if (size < 3 || !isHex(before)) return
-    const sign = codes[size - 3]
+  function hex(last: number, before: number): void {
+    const sign = codes[size - 3] ?? 0
     const value = hexValue(before) * 16 + hexValue(last)
-    if (
-      sign === PERCENT ||
-      (sign === EQUALS && quotedPrintable && isCapitalHex(before) && isCapitalHex(last))
-    ) {
+    if (sign === PERCENT || (sign === EQUALS && quotedPrintable && isQuotedPrintable(before, last))) {
       if (value < 0x80) replace(3, value)
       else byte(value)
-    } else if (sign === 0x78 && size >= 4 && codes[size - 4] === BACKSLASH) {
+    } else if (sign === 0x78 && codes[size - 4] === BACKSLASH) {
       replace(4, value)
-    } else if (size >= 6 && codes[size - 6] === BACKSLASH && codes[size - 5] === 0x75) {
-      const high = codes[size - 4]
-      if (isHex(high) && isHex(sign)) replace(6, ((hexValue(high) * 16 + hexValue(sign)) << 8) | value)
+    } else if (codes[size - 5] === 0x75 && codes[size - 6] === BACKSLASH && HEX[sign] === 1) {
+      const high = codes[size - 4] ?? 0
+      if (HEX[high] === 1) replace(6, ((hexValue(high) * 16 + hexValue(sign)) << 8) | value)
     }
   }
 
@@ -157,7 +161,7 @@ export function decode(source: string, quotedPrintable: boolean): Reading {
 
   const isByte = (index: number): boolean => {
     const code = codes[index] ?? 0
-    return index >= 0 && code >= 0xdc80 && code <= 0xdcff && !(index > 0 && isHigh(codes[index - 1]))
+    return index >= 0 && code >= 0xdc80 && code <= 0xdcff && ((codes[index - 1] ?? 0) & 0xfc00) !== 0xd800
   }
 
   /** `&#64;`, `&commat;` */
@@ -176,7 +180,7 @@ export function decode(source: string, quotedPrintable: boolean): Reading {
   /** `\u{40}` */
   function bracedEscape(): void {
     let first = size - 2
-    while (first > 1 && first > size - 9 && isHex(codes[first])) first--
+    while (first > 1 && first > size - 9 && HEX[codes[first] ?? 0] === 1) first--
     if (first < 2 || first === size - 2 || codes[first] !== 0x7b || codes[first - 1] !== 0x75) return
     if (codes[first - 2] !== BACKSLASH) return
     const codePoint = Number.parseInt(String.fromCharCode(...codes.subarray(first + 1, size - 1)), 16)
@@ -184,27 +188,39 @@ export function decode(source: string, quotedPrintable: boolean): Reading {
   }
 
   /** Quoted-printable: a line that ends with `=` goes on in the next. */
-  function softLineBreak(before: number | undefined): void {
+  function softLineBreak(before: number): void {
     const sign = before === CARRIAGE_RETURN ? 3 : 2
     if (size >= sign && codes[size - sign] === EQUALS) size -= sign
   }
 
-  for (let index = 0; index < source.length; index++) put(source.charCodeAt(index), index, index + 1, false)
+  for (let index = plain; index < source.length; index++) {
+    const code = source.charCodeAt(index)
+    if (code < 0x80 && completes[code] === 0 && codes[size - 1] !== BACKSLASH) push(code, index, index + 1)
+    else shift(code, index, index + 1)
+  }
+  const decoded = Buffer.from(codes.buffer, 0, size * 2).toString('utf16le')
   return {
     source,
-    text: Buffer.from(codes.buffer, 0, size * 2).toString('utf16le'),
-    start: index => starts[index] ?? source.length,
-    end: index => ends[index] ?? source.length
+    text: source.slice(0, plain) + decoded,
+    start: index => (index < plain ? index : (starts[index - plain] ?? source.length)),
+    end: index => (index < plain ? index + 1 : (ends[index - plain] ?? source.length))
   }
 }
+
+/** What may be the last character of an encoded one that no backslash comes right before. */
+const completes = HEX.slice()
+for (const character of ';\n}') completes[character.charCodeAt(0)] = 1
+
+/** There is more than one way to read the text. */
+export const isEncoded = (text: string): boolean => encoded.test(text) || quotedPrintableSign.test(text)
 
 /**
  * The ways to read a text, the likeliest first. There can be more than one: `=41` may be quoted-printable for an A, or
  * the start of a card number in a query string.
  */
 export function readingsOf(text: string): readonly Reading[] {
-  const decoded = decode(text, false)
+  const decoded = decode(text, 'web')
   if (!quotedPrintableSign.test(text)) return [decoded]
-  const asMail = decode(text, true)
+  const asMail = decode(text, 'web and mail')
   return surelyQuotedPrintable.test(text) ? [asMail, decoded] : [decoded, asMail]
 }

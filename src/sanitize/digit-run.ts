@@ -1,13 +1,16 @@
 import { DIGIT } from './characters.ts'
+import type { Reading } from './decoded-text.ts'
 
 /** What stands between two groups of digits: as a character code if it is one character, else one of these. */
 export const NONE = 0
 /** Two to four blanks. */
 export const BLANKS = 1
-/** Two to four characters, a dash, dot or slash among them. */
+/** Two to four dashes, dots or slashes. */
 export const MARKS = 2
+/** Blanks, and dashes, dots or slashes. */
+export const MIXED = 3
 /** A parenthesis, alone or with others. */
-export const PARENTHESIS = 3
+export const PARENTHESIS = 4
 export const SPACE = 0x20
 /** Form encoding writes it for a space. */
 export const PLUS = 0x2b
@@ -30,13 +33,15 @@ for (const character of '-./') separators[character.charCodeAt(0)] = MARK
 for (const character of '()') separators[character.charCodeAt(0)] = PAREN
 
 export const isSeparator = (code: number): boolean => (separators[code] ?? 0) !== 0
+/** Blanks only, or the plus that form encoding writes for one. */
 export const isBlank = (joint: Joint): boolean => joint === SPACE || joint === BLANKS || joint === PLUS
-/** A dash, dot or slash: the groups are parts of one thing. */
-export const isMark = (joint: Joint): boolean =>
+/** Dashes, dots or slashes without a blank: the groups are parts of one thing. */
+export const isTight = (joint: Joint): boolean =>
   joint === DASH || joint === DOT || joint === SLASH || joint === MARKS
 
 /** Groups of digits with separators between them, as far as they go. */
 export type Run = {
+  readonly reading: Reading
   readonly text: string
   readonly starts: number[]
   readonly ends: number[]
@@ -56,8 +61,9 @@ export function jointBefore(run: Run, group: number, floor: number): Joint {
 }
 
 /** @param firstDigit its index in the text */
-export function readRun(text: string, firstDigit: number): Run {
-  const run: Run = { text, starts: [], ends: [], joints: [] }
+export function readRun(reading: Reading, firstDigit: number): Run {
+  const { text } = reading
+  const run: Run = { reading, text, starts: [], ends: [], joints: [] }
   let index = firstDigit
   for (;;) {
     run.starts.push(index)
@@ -84,5 +90,5 @@ function jointAt(text: string, index: number): Joint {
   if (next === index || DIGIT[text.charCodeAt(next)] !== 1) return NONE
   if ((kinds & PAREN) !== 0) return PARENTHESIS
   if (next - index === 1 && first !== TAB) return first
-  return (kinds & MARK) !== 0 ? MARKS : BLANKS
+  return kinds === MARK ? MARKS : kinds === BLANK ? BLANKS : MIXED
 }

@@ -123,12 +123,9 @@ function afterDelimiters(reading: Reading, start: number, end: number): number {
 }
 
 /** `git@github.com:org/repository` names a repository, not a person. */
-function isRepository(text: string, start: number, at: number, end: number): boolean {
-  return (
-    at - start === 3 &&
-    text.startsWith('git', start) &&
-    (text.charAt(end) === ':' || text.charAt(end) === '/')
-  )
+function isRepository(text: string, at: number, end: number): boolean {
+  const isGit = text.startsWith('git', at - 3) && !(at > 3 && /[\w.+-]/.test(text.charAt(at - 4)))
+  return isGit && (text.charAt(end) === ':' || text.charAt(end) === '/')
 }
 
 /** The string in quotes that ends before `end` is the local part of an address that goes on there. */
@@ -148,7 +145,7 @@ export function findEmails(reading: Reading): Find[] {
     const end = at.index < masked ? -1 : domainEnd(text, afterAt)
     if (end !== -1) {
       const from = localStart(reading, at.index, Math.max(floor, masked), masked)
-      if (from < at.index && !isRepository(text, from, at.index, end)) {
+      if (from < at.index && !isRepository(text, at.index, end)) {
         finds.push({ from, to: end, mask: '[EMAIL]' })
         masked = end
       }

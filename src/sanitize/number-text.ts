@@ -1,12 +1,13 @@
 import { doubled, ISSUER_DIGITS, issuedLengths, MAX_CARD_DIGITS } from './card.ts'
 import { DIGIT, isAlphanumeric, LETTER } from './characters.ts'
+import type { Reading } from './decoded-text.ts'
 import {
   DASH,
   DOT,
   end,
   groupText,
   isBlank,
-  isMark,
+  isTight,
   type Joint,
   jointBefore,
   NONE,
@@ -92,10 +93,10 @@ function mayBeSsn(run: Run, from: number, floor: number, stop: number): boolean 
   const second = run.joints[from + 1] ?? NONE
   if (first === PARENTHESIS || second === PARENTHESIS) return false
   const before = jointBefore(run, from, floor)
-  if (before !== NONE && !isBlank(before)) return false
+  if (isTight(before) || before === PARENTHESIS) return false
   if (before !== NONE && (isBlank(first) || isBlank(second))) return false
   const after = run.joints[from + 2] ?? NONE
-  return !isMark(after) || cardEnd({ run, from: from + 3, stop, floor }) !== -1
+  return !isTight(after) || cardEnd({ run, from: from + 3, stop, floor }) !== -1
 }
 
 /** The last group of a card or social security number that starts with `from`, and those it overlaps with. */
@@ -155,7 +156,8 @@ function maskRun(run: Run, kinds: ReadonlySet<TextKind>, masked: number, finds: 
  * Telephone numbers after `+` or `00`, card numbers and US social security numbers, as far as `kinds` names them, in
  * the order in which they stand. Time grows linearly with the text.
  */
-export function findNumbers(text: string, kinds: ReadonlySet<TextKind>): Find[] {
+export function findNumbers(reading: Reading, kinds: ReadonlySet<TextKind>): Find[] {
+  const { text } = reading
   const finds: Find[] = []
   let floor = 0
   for (let index = 0; index < text.length; index++) {
@@ -165,7 +167,7 @@ export function findNumbers(text: string, kinds: ReadonlySet<TextKind>): Find[] 
       index = uuid
       continue
     }
-    const run = readRun(text, index)
+    const run = readRun(reading, index)
     floor = maskRun(run, kinds, floor, finds)
     index = end(run, run.starts.length - 1)
   }

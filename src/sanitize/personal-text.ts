@@ -1,5 +1,5 @@
 import { DIGIT } from './characters.ts'
-import { plainReading, type Reading, readingsOf } from './decoded-text.ts'
+import { decode, isEncoded, plainReading, type Reading, readingsOf } from './decoded-text.ts'
 import { isSeparator } from './digit-run.ts'
 import { findEmails } from './email-text.ts'
 import { addSeparate, type Find, inSource, replaceFinds, unite } from './finds.ts'
@@ -18,8 +18,21 @@ export function textMask(kinds: Iterable<TextKind>): (text: string) => string {
   return wanted.size === 0 ? text => text : text => (mayBePersonal(text) ? maskText(text, wanted) : text)
 }
 
+/** Where a mask parts what two readings of a text disagree about, another pass can see more. */
+const MAX_PASSES = 4
+
 /** As {@link textMask}, without the cheap test before. */
 export function maskText(text: string, kinds: ReadonlySet<TextKind>): string {
+  let masked = text
+  for (let pass = 0; pass < MAX_PASSES; pass++) {
+    const before = masked
+    masked = maskOnce(masked, kinds)
+    if (masked === before || !isEncoded(masked)) break
+  }
+  return masked
+}
+
+function maskOnce(text: string, kinds: ReadonlySet<TextKind>): string {
   let masked = text
   let readings = readingsOf(masked)
   const mask = (finds: readonly Find[]) => {
@@ -27,16 +40,19 @@ export function maskText(text: string, kinds: ReadonlySet<TextKind>): string {
     masked = replaceFinds(masked, finds)
     readings = readingsOf(masked)
   }
-  if (kinds.has('url')) mask(separateFinds(readings, findInUrls))
-  if (kinds.has('email')) mask(separateFinds(readings, findEmails))
+  if (kinds.has('url')) mask(findIn(readings, unite, findInUrls))
+  if (kinds.has('email')) mask(findIn(readings, addSeparate, findEmails))
   if (kinds.has('phone') || kinds.has('card') || kinds.has('ssn')) mask(numbersIn(masked, readings, kinds))
   return masked
 }
 
-/** Finds of the first reading, and of the others where they stand apart from them. */
-function separateFinds(readings: readonly Reading[], find: (reading: Reading) => Find[]): readonly Find[] {
+function findIn(
+  readings: readonly Reading[],
+  join: (finds: readonly Find[], others: readonly Find[]) => readonly Find[],
+  find: (reading: Reading) => readonly Find[]
+): readonly Find[] {
   let finds: readonly Find[] = []
-  for (const reading of readings) finds = addSeparate(finds, inSource(reading, find(reading)))
+  for (const reading of readings) finds = join(finds, inSource(reading, find(reading)))
   return finds
 }
 
@@ -46,10 +62,10 @@ function numbersIn(
   readings: readonly Reading[],
   kinds: ReadonlySet<TextKind>
 ): readonly Find[] {
-  let finds: readonly Find[] = []
-  for (const reading of readings) finds = unite(finds, inSource(reading, findNumbers(reading.text, kinds)))
-  const isPlain = readings.length === 1 && readings[0]?.text === text
-  return isPlain ? finds : unite(finds, findNumbers(text, kinds))
+  const finds = findIn(readings, unite, reading => findNumbers(reading, kinds))
+  const literal = decode(text, 'none')
+  if (readings.every(reading => reading.text === literal.text)) return finds
+  return addSeparate(finds, inSource(literal, findNumbers(literal, kinds)))
 }
 
 const phoneOnly: ReadonlySet<'phone'> = new Set(['phone'])
@@ -75,7 +91,7 @@ export function isAddress(text: string): boolean {
       finds.length === 1 && finds[0]?.from === from && finds[0].to === to
     return (
       isWhole(findEmails(reading)) ||
-      (plus.test(reading.text.slice(from, from + 1)) && isWhole(findNumbers(reading.text, phoneOnly)))
+      (plus.test(reading.text.slice(from, from + 1)) && isWhole(findNumbers(reading, phoneOnly)))
     )
   })
 }

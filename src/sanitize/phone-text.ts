@@ -5,9 +5,10 @@ import {
   end,
   groupText,
   isBlank,
-  isMark,
+  isTight,
   jointBefore,
   NONE,
+  PARENTHESIS,
   PLUS,
   type Run,
   size,
@@ -149,7 +150,7 @@ export function dialledEnd(
   const to = lastGroup(run, from, limit, MIN_DIALLED_DIGITS, MAX_DIALLED_DIGITS)
   if (to === -1 || isHardwareAddress(run, from, to)) return -1
   // Joined to more digits, it is a part of something else.
-  return to + 1 < limit && isMark(run.joints[to] ?? NONE) ? -1 : to
+  return to + 1 < limit && isTight(run.joints[to] ?? NONE) ? -1 : to
 }
 
 /** `00` and not a third zero; not the decimals or minutes after something, nor a part of a longer number. */
@@ -160,10 +161,14 @@ function startsDialled(run: Run, from: number, floor: number): boolean {
   const next = size(run, from) > 2 ? first + 2 : start(run, from + 1)
   if (size(run, from) < 2 || next === 0 || text.charAt(next) === '0') return false
   const joint = jointBefore(run, from, floor)
-  if (joint !== NONE && !isBlank(joint)) return false
+  if (joint === PLUS || joint === PARENTHESIS || isTight(joint)) return false
+  if (first === floor || first === 0) return true
+  // `id=2000123…` may be read as quoted-printable.
+  if (text.charAt(first - 1) !== '=' && run.reading.source.charAt(run.reading.start(first - 1)) === '=')
+    return false
   return !(
-    first - 1 > floor &&
     /[.,:]/.test(text.charAt(first - 1)) &&
+    first - 1 > floor &&
     DIGIT[text.charCodeAt(first - 2)] === 1
   )
 }

@@ -31,7 +31,7 @@ function readUrl(text: string, from: number, delimiter: RegExp, finds: Find[]): 
     const start = isAuthority ? index + 2 : text.charAt(index) === '/' ? index + 1 : index
     const end = indexOfDelimiter(delimiter, text, start)
     if (isAuthority) findUserInfo(text, start, end, finds)
-    else {
+    else if (!(text.startsWith('//', end) && isAfterScheme(text, end))) {
       const segment = withoutSentenceMarks(text.slice(start, end))
       if (isToken(segment, isAnnounced))
         finds.push({ from: start, to: start + segment.length, mask: REDACTED })
@@ -71,7 +71,7 @@ export function findInUrls({ text }: Reading): Find[] {
  * without, a path, or percent-encoded as a whole. Idempotent. Never throws: anything else is taken for a path.
  */
 export function cleanUrl(url: string): string {
-  const reading = decode(url, false)
+  const reading = decode(url, 'web')
   const query = reading.text.search(/[?#]/)
   const path = query === -1 ? reading.text : reading.text.slice(0, query)
   const finds: Find[] = []
