@@ -74,3 +74,11 @@ export function isAddress(text: string): boolean {
   const masked = maskAddresses(text)
   return masked !== text && (masked.trim() === '[EMAIL]' || masked.trim() === '[PHONE]')
 }
+
+/** The canonical form of a text that is one address, also `Name <address>`: lower case, or the digits of a number. */
+export function addressOf(text: string): string | undefined {
+  const trimmed = text.trim()
+  const address = /<([^<>]+)>$/.exec(trimmed)?.[1]?.trim() ?? trimmed
+  if (!isAddress(address)) return undefined
+  return address.includes('@') ? address.toLowerCase() : address.replace(/\D+/g, '').replace(/^00/, '')
+}
