@@ -1,4 +1,5 @@
 import { createHmac, createSecretKey, hash } from 'node:crypto'
+import { DIGIT, LETTER } from './characters.ts'
 import { addressOf } from './personal-text.ts'
 
 export type Digest = {
@@ -10,10 +11,40 @@ export type Digest = {
   ofExactText(text: string): string
 }
 
-const plainEmail = /^[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+$/
+/** A national number in any grouping. It has as many digits as an international one, or as a short code. */
+const phoneCharacters = /^[\d\s().+/-]+$/
+const MIN_PHONE_DIGITS = 6
+const MAX_PHONE_DIGITS = 15
 
-/** What nearly every hashed value is. For all others, `addressOf` takes ten times as long to say what they are. */
-export const isPlainEmail = (text: string): boolean => plainEmail.test(text)
+/** One form of all spellings of an address or a phone number: in lower case, or its digits. */
+export function canonicalAddress(text: string): string | undefined {
+  const address = addressOf(text)
+  if (address !== undefined || !phoneCharacters.test(text)) return address
+  const digits = text.replace(/\D+/g, '')
+  return digits.length >= MIN_PHONE_DIGITS && digits.length <= MAX_PHONE_DIGITS ? digits : undefined
+}
+
+const [PLUS, HYPHEN, DOT, UNDERSCORE] = [0x2b, 0x2d, 0x2e, 0x5f]
+
+/**
+ * ASCII letters, digits and `._+-`, an at sign, labels with dots between them: what nearly every hashed value is.
+ * For all others, `addressOf` takes ten times as long to say what they are.
+ */
+export function isPlainEmail(text: string): boolean {
+  const at = text.indexOf('@')
+  let labelStart = at + 1
+  let dots = 0
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (index === at || LETTER[code] === 1 || DIGIT[code] === 1 || code === HYPHEN) continue
+    if (index < at ? code !== DOT && code !== PLUS && code !== UNDERSCORE : code !== DOT) return false
+    if (index < at) continue
+    if (index === labelStart) return false
+    labelStart = index + 1
+    dots++
+  }
+  return at > 0 && dots > 0 && labelStart < text.length
+}
 
 /** Hex SHA-256, or HMAC-SHA256 under a key. */
 export function compileDigest(key: string | undefined): Digest {
@@ -21,7 +52,7 @@ export function compileDigest(key: string | undefined): Digest {
   return {
     ofExactText,
     ofEmail: address => ofExactText(address.toLowerCase()),
-    ofValue: text => ofExactText(addressOf(text) ?? text.trim().toLowerCase())
+    ofValue: text => ofExactText(canonicalAddress(text) ?? text.trim().toLowerCase())
   }
 }
 

@@ -68,7 +68,11 @@ export function compileFields(
   for (const ofName of rules.values()) ofName.sort(byPrecedence)
   for (const path of idPaths) {
     add(path, 'hash-in-place-if-address')
-    if (path.some(isIndex)) add(path.filter(name => !isIndex(name)), 'hash-in-place-if-address')
+    if (path.some(isIndex))
+      add(
+        path.filter(name => !isIndex(name)),
+        'hash-in-place-if-address'
+      )
   }
   for (const field of redactFields) {
     const name = normaliseName(fieldPath(field).at(-1) ?? '')
@@ -102,7 +106,8 @@ export function compileFields(
     },
     ruleFor({ rules }, parent, event) {
       for (const rule of rules) {
-        if (isInside(parent, rule.ancestors) && (rule.event === undefined || rule.event.test(event))) return rule
+        if (isInside(parent, rule.ancestors) && (rule.event === undefined || rule.event.test(event)))
+          return rule
       }
       return undefined
     },

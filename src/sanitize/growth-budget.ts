@@ -23,6 +23,7 @@ const LIST_RESERVE_BYTES = 16 * KIB
 export class GrowthBudget {
   #left: number
   #reserve = 0
+  #isExceeded = false
   /**
    * What hashes may take in all, including those of lists that were redacted in the end. A hash takes up to 2 µs,
    * and every list could begin anew.
@@ -35,16 +36,31 @@ export class GrowthBudget {
     this.#leftForHashes = 2 * this.#left
   }
 
+  static unlimited(): GrowthBudget {
+    const budget = new GrowthBudget()
+    budget.#left = budget.#leftForHashes = Number.POSITIVE_INFINITY
+    return budget
+  }
+
+  /** Something did not fit. */
+  get isExceeded(): boolean {
+    return this.#isExceeded
+  }
+
   /** Takes what a value grows by; `false` if that is too much. */
   take(bytes: number): boolean {
     if (bytes <= 0) return true
-    if (this.#left - bytes < this.#reserve) return false
+    if (this.#left - bytes < this.#reserve) {
+      this.#isExceeded = true
+      return false
+    }
     this.#left -= bytes
     return true
   }
 
   takeForHash(bytes: number): boolean {
     if (bytes <= 0) return true
+    if (this.#leftForHashes < bytes) this.#isExceeded = true
     if (this.#leftForHashes < bytes || !this.take(bytes)) return false
     this.#leftForHashes -= bytes
     return true

@@ -32,7 +32,11 @@ export class PhoneSearch {
   /** `digits`: ASCII digits, country code first if it is known. */
   add(digits: string): void {
     this.#numbers.add(Number(digits))
-    for (let prefix = 1; prefix <= MAX_PREFIX_DIGITS && digits.length - prefix >= MIN_NATIONAL_DIGITS; prefix++) {
+    for (
+      let prefix = 1;
+      prefix <= MAX_PREFIX_DIGITS && digits.length - prefix >= MIN_NATIONAL_DIGITS;
+      prefix++
+    ) {
       this.#endings.add(Number(digits.slice(prefix)))
     }
   }
@@ -43,7 +47,11 @@ export class PhoneSearch {
     const number = Number(digits)
     if (this.#numbers.has(number)) return true
     if (digits.length >= MIN_NATIONAL_DIGITS && this.#endings.has(number)) return true
-    for (let prefix = 1; prefix < MAX_PREFIX_DIGITS && digits.length - prefix >= MIN_FULL_NATIONAL_DIGITS; prefix++) {
+    for (
+      let prefix = 1;
+      prefix < MAX_PREFIX_DIGITS && digits.length - prefix >= MIN_FULL_NATIONAL_DIGITS;
+      prefix++
+    ) {
       if (this.#numbers.has(Number(digits.slice(prefix)))) return true
     }
     return false
@@ -55,8 +63,8 @@ export class PhoneSearch {
     for (let index = 0; index < pieces.length; index++) {
       const last = this.#endOfNumber(pieces, index)
       if (last === -1) continue
-      const plus = pieces[index - 1]?.text === '+' ? 1 : 0
-      found.push({ start: pieces[index - plus]?.start ?? 0, end: pieces[last]?.end ?? 0, label: '[PHONE]' })
+      const first = beginning(pieces, index, last)
+      found.push({ start: pieces[first]?.start ?? 0, end: pieces[last]?.end ?? 0, label: '[PHONE]' })
       index = last
     }
     return found
@@ -80,7 +88,15 @@ export class PhoneSearch {
   }
 }
 
-const isGroup = (piece: Piece | undefined): piece is Piece => piece?.isWord === true && digitsOnly.test(piece.text)
+const isGroup = (piece: Piece | undefined): piece is Piece =>
+  piece?.isWord === true && digitsOnly.test(piece.text)
+
+/** With the `+`, and the parenthesis of `(555) 123-4567`. */
+function beginning(pieces: readonly Piece[], first: number, last: number): number {
+  const before = pieces[first - 1]?.text
+  const isOpened = before === '(' && pieces[first + 1]?.text === ')' && first + 1 < last
+  return before === '+' || isOpened ? first - 1 : first
+}
 
 function nextGroup(pieces: readonly Piece[], group: number): number {
   let index = group + 1

@@ -1,4 +1,4 @@
-import { addressOf } from './personal-text.ts'
+import { canonicalAddress } from './digest.ts'
 import { PhoneSearch } from './phone-search.ts'
 import { REDACTED } from './policy.ts'
 import { type Match, type Piece, readPieces, WordSearch } from './word-search.ts'
@@ -24,9 +24,6 @@ type Found = {
 /** Shorter values stand for too many other things. */
 const MIN_LENGTH = 6
 const MIN_LOCAL_PART_LENGTH = 5
-/** A national number in any grouping. */
-const phoneCharacters = /^[\d\s().+/-]+$/
-const MAX_PHONE_DIGITS = 15
 
 /** `undefined` if nothing of it can stand in a string that the text masks leave. */
 export function repeatedValues(
@@ -47,7 +44,7 @@ export function repeatedValues(
   }
   for (const address of soughtEmails) addEmail(address)
   for (const value of sought) {
-    const address = addressOf(value) ?? nationalNumber(value)
+    const address = canonicalAddress(value)
     if (address === undefined) words.add(value, REDACTED)
     else if (/^\d+$/.test(address)) phones.add(address)
     else {
@@ -90,12 +87,6 @@ function localPartsOf(address: string): string[] {
   const local = address.slice(0, address.lastIndexOf('@')).toLowerCase()
   const untagged = local.split('+', 1)[0] ?? local
   return [local, untagged].filter(part => part.length >= MIN_LOCAL_PART_LENGTH)
-}
-
-function nationalNumber(text: string): string | undefined {
-  if (!phoneCharacters.test(text)) return undefined
-  const digits = text.replace(/\D+/g, '')
-  return digits.length >= MIN_LENGTH && digits.length <= MAX_PHONE_DIGITS ? digits : undefined
 }
 
 type Search = { readonly isEmpty: boolean; find(pieces: readonly Piece[]): Match[] }

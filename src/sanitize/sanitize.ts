@@ -3,9 +3,9 @@ import { compileFields } from './field-rules.ts'
 import { GrowthBudget } from './growth-budget.ts'
 import { shownId } from './ids.ts'
 import { textMask } from './personal-text.ts'
-import { allTextKinds, type Policy, REDACTED } from './policy.ts'
+import { type Policy, REDACTED } from './policy.ts'
 import { compileRawScrubber } from './raw-text.ts'
-import { type RepeatedValues, repeatedValues } from './repeated-values.ts'
+import { repeatedValues } from './repeated-values.ts'
 import { compileWalker, type Pass, TOO_LARGE } from './walker.ts'
 
 export { MAX_DEPTH } from './walker.ts'
@@ -48,25 +48,30 @@ export function compileSanitizer(policy: Policy, options: SanitizerOptions = {})
   const digest = compileDigest(options.hashKey)
   const walk = compileWalker({ fields, maskText, masksCards: policy.text.includes('card'), digest })
   const scrubRaw = compileRawScrubber(fields.byName, value =>
-    typeof value === 'string' || typeof value === 'number' ? digest.ofValue(String(value)) : (value && REDACTED)
+    typeof value === 'string' || typeof value === 'number' ? digest.ofValue(String(value)) : value && REDACTED
   )
   const showsIds = !masksEmail && !policy.text.includes('phone')
 
   function sanitized(json: unknown, { event, bodyBytes }: About): unknown {
-    const newPass = (repeated?: RepeatedValues): Pass => ({
+    const first: Pass = {
       event: event ?? eventOf(json),
       budget: new GrowthBudget(bodyBytes),
+      collectsOnly: false,
       digests: new Map(),
       emails: [],
       otherValues: [],
       errorTexts: [],
-      repeated
-    })
-    const pass = newPass()
-    const clean = walk(json, pass)
+      repeated: undefined
+    }
+    const clean = walk(json, first)
+    // A field that grew too large was left in the middle, but what it hides may stand elsewhere.
+    if (first.budget.isExceeded)
+      walk(json, { ...first, budget: GrowthBudget.unlimited(), collectsOnly: true })
     // Only now all hashed values are known. Few events have any that could stand elsewhere.
-    const repeated = repeatedValues(pass, maskText, masksEmail)
-    return repeated === undefined ? clean : walk(json, { ...newPass(repeated), digests: pass.digests })
+    const repeated = repeatedValues(first, maskText, masksEmail)
+    return repeated === undefined
+      ? clean
+      : walk(json, { ...first, budget: new GrowthBudget(bodyBytes), repeated })
   }
 
   return {

@@ -4,6 +4,7 @@ import { type Digest, isPlainEmail } from './digest.ts'
 import { type Field, type FieldRule, type Fields, isFixed, type Parent } from './field-rules.ts'
 import type { GrowthBudget } from './growth-budget.ts'
 import { shownId } from './ids.ts'
+import { isPlain, type Json, leastBytes, put, scalarText } from './json-value.ts'
 import { REDACTED } from './policy.ts'
 import type { RepeatedValues } from './repeated-values.ts'
 import { cleanUrl } from './url.ts'
@@ -24,6 +25,8 @@ export type Pass = {
   /** `<object_type>.<metric>` */
   readonly event: string
   readonly budget: GrowthBudget
+  /** Only collects the values of hashed fields: hashes nothing, and what comes out is of no use. */
+  readonly collectsOnly: boolean
   /** Values of hashed fields with their digest, or '' where none was needed. */
   readonly digests: Map<string, string>
   /** Those of them that are plain e-mail addresses, and the others. */
@@ -35,7 +38,6 @@ export type Pass = {
   readonly repeated: RepeatedValues | undefined
 }
 
-type Json = Record<string, unknown>
 /** Where a string stands: in an id, a time or an event type; in an error text; anywhere else. */
 type Place = 'fixed' | 'error text' | 'other'
 
@@ -46,8 +48,10 @@ type WalkerOptions = {
   readonly digest: Digest
 }
 
-/** Of six digits; shorter numbers stand for too many things. */
-const LEAST_PERSONAL_NUMBER = 100_000
+/** Of 14 digits. */
+const LEAST_CARD = 1e13
+/** Of six digits: shorter values are not looked for. */
+const LEAST_REPEATED = 1e5
 const REDACTED_BYTES = REDACTED.length + 2
 const HASH_BYTES = 64 + 2
 
@@ -59,7 +63,7 @@ export function compileWalker({ fields, maskText, masksCards, digest }: WalkerOp
   function walk(value: unknown, place: Place, parent: Parent | undefined, depth: number): unknown {
     if (typeof value === 'string') return text(value, place)
     if (typeof value === 'number') {
-      if (Math.abs(value) < LEAST_PERSONAL_NUMBER) return value
+      if (Math.abs(value) < (pass.repeated === undefined ? LEAST_CARD : LEAST_REPEATED)) return value
       return Number.isFinite(value) ? number(String(value), value, place) : null // as JSON.stringify writes it
     }
     if (typeof value === 'boolean' || value === null) return value
@@ -87,7 +91,8 @@ export function compileWalker({ fields, maskText, masksCards, digest }: WalkerOp
   function number(digits: string, value: unknown, place: Place): unknown {
     if (pass.repeated !== undefined && place !== 'fixed') {
       const masked = pass.repeated.maskNumber(digits)
-      if (masked !== undefined) return pass.budget.take(masked.length + 2 - digits.length) ? masked : TOO_LARGE
+      if (masked !== undefined)
+        return pass.budget.take(masked.length + 2 - digits.length) ? masked : TOO_LARGE
     }
     return masksCards && isCardNumber(digits) ? '[CARD]' : value
   }
@@ -131,7 +136,8 @@ export function compileWalker({ fields, maskText, masksCards, digest }: WalkerOp
           const masked = name
           while (Object.hasOwn(output, name) || Object.hasOwn(input, name)) name = `${masked} ${++copies}`
         }
-        const inside = typeof value === 'object' && fields.hasPaths ? { name: field.normal, parent } : undefined
+        const inside =
+          typeof value === 'object' && fields.hasPaths ? { name: field.normal, parent } : undefined
         clean = walk(value, placeOf(key, field), inside, depth + 1)
       } else if (rule.action === 'hash' && !(preserve && rule.preservable)) {
         name = rule.output
@@ -194,6 +200,7 @@ export function compileWalker({ fields, maskText, masksCards, digest }: WalkerOp
     const growth = HASH_BYTES - bytes
     if (known) return pass.budget.take(growth) ? known : TOO_LARGE
     const isEmail = remember(value)
+    if (pass.collectsOnly) return null
     if (!pass.budget.takeForHash(growth)) return TOO_LARGE
     const hash = isEmail ? digest.ofEmail(value) : digest.ofValue(value)
     pass.digests.set(value, hash)
@@ -214,11 +221,14 @@ export function compileWalker({ fields, maskText, masksCards, digest }: WalkerOp
     const scalar = scalarText(value)
     if (scalar !== undefined) remember(scalar)
     if (!Array.isArray(value) || depth > MAX_DEPTH) return
-    for (let index = 0; index < value.length && valuesLeft-- > 0; index++) rememberAll(value[index], depth + 1)
+    for (let index = 0; index < value.length && valuesLeft-- > 0; index++)
+      rememberAll(value[index], depth + 1)
   }
 
   function id(value: unknown, parent: Parent, depth: number): unknown {
-    if (typeof value === 'number' || isLosslessNumber(value)) return Number.isNaN(Number(value)) ? null : value
+    if (typeof value === 'number') return Number.isFinite(value) ? value : null
+    if (typeof value === 'bigint') return String(value)
+    if (isLosslessNumber(value)) return value
     if (typeof value !== 'string') return walk(value, 'fixed', parent, depth)
     const shown = shownId(value, digest)
     if (shown === value) return value
@@ -246,7 +256,9 @@ export function compileWalker({ fields, maskText, masksCards, digest }: WalkerOp
     if (clean === TOO_LARGE) return redacted(text)
     const written = stringifyExactly(clean)
     pass.budget.undo(mark) // it is counted as it is written: with its quotes escaped
-    return pass.budget.take(JSON.stringify(written).length - JSON.stringify(text).length) ? written : redacted(text)
+    return pass.budget.take(JSON.stringify(written).length - JSON.stringify(text).length)
+      ? written
+      : redacted(text)
   }
 
   /** Only text stays as it is, alone or in an array; an object in its place is sanitized like any other. */
@@ -261,32 +273,4 @@ export function compileWalker({ fields, maskText, masksCards, digest }: WalkerOp
     valuesLeft = MAX_VALUES
     return walk(json, 'other', undefined, 0)
   }
-}
-
-/** A string, a bigint or a finite number as text. */
-function scalarText(value: unknown): string | undefined {
-  if (typeof value === 'string') return value
-  if (typeof value === 'bigint' || isLosslessNumber(value)) return String(value)
-  return Number.isFinite(value) ? String(value) : undefined
-}
-
-/** The value's JSON has at least so many bytes. */
-function leastBytes(value: unknown): number {
-  if (typeof value === 'string') return value.length + 2
-  if (typeof value === 'number') return 1
-  return typeof value === 'object' ? 2 : 4
-}
-
-/** Plain as JSON.parse makes it, also in another realm. A Map, a Buffer, a boxed string is not. */
-function isPlain(value: object): value is Json {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === null || prototype === Object.prototype || Object.getPrototypeOf(prototype) === null
-}
-
-/** An own key `__proto__` stays an own key. Assignment would change the prototype instead. */
-function put(output: Json, key: string, value: unknown): void {
-  if (value === undefined) return
-  if (key === '__proto__') {
-    Object.defineProperty(output, key, { value, writable: true, enumerable: true, configurable: true })
-  } else output[key] = value
 }

@@ -1,12 +1,18 @@
 import { DIGIT, isBeyondAsciiWord, LETTER } from './characters.ts'
 
 /** A word (letters and digits of any script) or one character between words, as it is read: lower case, decoded. */
-export type Piece = { readonly text: string; readonly isWord: boolean; readonly start: number; readonly end: number }
+export type Piece = {
+  readonly text: string
+  readonly isWord: boolean
+  readonly start: number
+  readonly end: number
+}
 /** `text.slice(start, end)` is to be replaced by `label`. */
 export type Match = { readonly start: number; readonly end: number; readonly label: string }
 
 /** An escape of one character, in a URL, in JSON or a string literal, in HTML. */
-const escaped = /%(?:25){0,8}([0-9a-f]{2})|\\{1,8}(?:u([0-9a-f]{4})|([nrtbf]))|&(?:#x([0-9a-f]{1,6})|#(\d{1,7})|[a-z]{1,8});/iy
+const escaped =
+  /%(?:25){0,8}([0-9a-f]{2})|\\{1,8}(?:u([0-9a-f]{4})|([nrtbf]))|&(?:#x([0-9a-f]{1,6})|#(\d{1,7})|[a-z]{1,8});/iy
 
 const isWordCharacter = (text: string, index: number): boolean => {
   const code = text.charCodeAt(index)
@@ -24,9 +30,10 @@ export function readPieces(text: string): Piece[] {
     if (end > start) pieces.push({ text: lower.slice(start, end), isWord: true, start, end })
     else {
       const character = lower.charAt(start)
-      const escape = character === '%' || character === '\\' || character === '&' ? escapeAt(lower, start) : undefined
-      end = escape?.end ?? start + 1
-      pieces.push({ text: escape?.text ?? character, isWord: false, start, end })
+      const found =
+        character === '%' || character === '\\' || character === '&' ? escapeAt(lower, start) : undefined
+      end = found?.end ?? start + 1
+      pieces.push({ text: found?.text ?? character, isWord: false, start, end })
     }
     start = end
   }
@@ -38,7 +45,8 @@ function escapeAt(text: string, index: number): { text: string; end: number } | 
   const found = escaped.exec(text)
   if (found === null) return undefined
   const [, percent, unicode, , hex, decimal] = found
-  const code = decimal === undefined ? Number.parseInt(percent ?? unicode ?? hex ?? '20', 16) : Number(decimal)
+  const code =
+    decimal === undefined ? Number.parseInt(percent ?? unicode ?? hex ?? '20', 16) : Number(decimal)
   return { text: code <= 0x10ffff ? String.fromCodePoint(code) : ' ', end: escaped.lastIndex }
 }
 
@@ -75,8 +83,8 @@ export class WordSearch {
   add(pattern: string, label: string): void {
     let state = 0
     for (const { text } of readPieces(pattern)) {
-      let piece = this.#pieces.get(text)
-      if (piece === undefined) this.#pieces.set(text, (piece = this.#pieces.size + 1))
+      const piece = this.#pieces.get(text) ?? this.#pieces.size + 1
+      this.#pieces.set(text, piece)
       const key = state * MAX_PIECES + piece
       let next = this.#next.get(key)
       if (next === undefined) {
