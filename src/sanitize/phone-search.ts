@@ -12,6 +12,8 @@ const MIN_NATIONAL_DIGITS = 7
 const MIN_FULL_NATIONAL_DIGITS = 10
 /** `+33 6 12 34 56 78` has six. */
 const MAX_GROUPS = 8
+/** `415.555.0123`; more digits behind a dot are decimals. */
+const LONGEST_AFTER_DOT = 4
 const MAX_SEPARATORS = 3
 const separators = new Set(' -./()+\t\u00a0\u2007\u2009\u202f\u2010\u2011\u2012\u2013\u2014')
 const digitsOnly = /^\d{1,17}$/
@@ -80,6 +82,7 @@ export class PhoneSearch {
     for (let groups = 0; groups < MAX_GROUPS; groups++) {
       const group = pieces[index]
       if (!isGroup(group) || digits.length + group.text.length > MAX_DIALLED_DIGITS) break
+      if (groups > 0 && group.text.length > LONGEST_AFTER_DOT && pieces[index - 1]?.text === '.') break
       digits += group.text
       if (this.has(digits)) end = index
       index = nextGroup(pieces, index)
