@@ -1,22 +1,20 @@
-import type { Match, Piece } from './word-search.ts'
+import type { Match, Pieces } from './word-search.ts'
 
-/** ITU-T E.164: a number has at most 15 digits; a short code has six. */
+/** A short code has six digits, a number at most 15 (ITU-T E.164). */
 const MIN_DIGITS = 6
 const MAX_DIGITS = 15
-/** With `00` in front. */
-const MAX_DIALLED_DIGITS = MAX_DIGITS + 2
-/** A country code has up to three digits, and national numbers may begin with another `0`. */
+/** A country code has up to three digits, and national numbers may begin with one more `0`. */
 const MAX_PREFIX_DIGITS = 4
 /** Without its country code, a number is told from other digits only if it is long enough. */
-const MIN_NATIONAL_DIGITS = 7
-const MIN_FULL_NATIONAL_DIGITS = 10
+const MIN_ENDING = 1e6
+const MIN_NATIONAL_DIGITS = 10
 /** `+33 6 12 34 56 78` has six. */
 const MAX_GROUPS = 8
 /** `415.555.0123`; more digits behind a dot are decimals. */
 const LONGEST_AFTER_DOT = 4
 const MAX_SEPARATORS = 3
 const separators = new Set(' -./()+\t\u00a0\u2007\u2009\u202f\u2010\u2011\u2012\u2013\u2014')
-const digitsOnly = /^\d{1,17}$/
+const NOT_DIGITS = -1
 
 /**
  * Finds given telephone numbers in other texts, as whole numbers: in any grouping, with and without the country
@@ -31,78 +29,82 @@ export class PhoneSearch {
     return this.#numbers.size === 0
   }
 
-  /** `digits`: ASCII digits, country code first if it is known. */
+  /** `digits`: at most 15 ASCII digits, country code first if it is known. */
   add(digits: string): void {
     this.#numbers.add(Number(digits))
-    for (
-      let prefix = 1;
-      prefix <= MAX_PREFIX_DIGITS && digits.length - prefix >= MIN_NATIONAL_DIGITS;
-      prefix++
-    ) {
-      this.#endings.add(Number(digits.slice(prefix)))
+    for (let prefix = 1; prefix <= MAX_PREFIX_DIGITS; prefix++) {
+      const ending = Number(digits.slice(prefix))
+      if (ending >= MIN_ENDING) this.#endings.add(ending)
     }
   }
 
-  /** `digits`: ASCII digits, leading zeros allowed. */
-  has(digits: string): boolean {
-    if (digits.length < MIN_DIGITS || digits.length > MAX_DIALLED_DIGITS) return false
-    const number = Number(digits)
-    if (this.#numbers.has(number)) return true
-    if (digits.length >= MIN_NATIONAL_DIGITS && this.#endings.has(number)) return true
-    for (
-      let prefix = 1;
-      prefix < MAX_PREFIX_DIGITS && digits.length - prefix >= MIN_FULL_NATIONAL_DIGITS;
-      prefix++
-    ) {
-      if (this.#numbers.has(Number(digits.slice(prefix)))) return true
+  /** A number of so many digits, leading zeros counted. */
+  has(number: number, digits: number): boolean {
+    if (digits < MIN_DIGITS) return false
+    if (this.#numbers.has(number) || (number >= MIN_ENDING && this.#endings.has(number))) return true
+    for (let kept = digits - 1; kept >= MIN_NATIONAL_DIGITS && kept > digits - MAX_PREFIX_DIGITS; kept--) {
+      if (this.#numbers.has(number % 10 ** kept)) return true
     }
     return false
   }
 
   /** In the order of the text. */
-  find(pieces: readonly Piece[]): Match[] {
+  find({ texts, starts }: Pieces): Match[] {
+    const groups = texts.map(groupValue)
     const found: Match[] = []
-    for (let index = 0; index < pieces.length; index++) {
-      const last = this.#endOfNumber(pieces, index)
+    for (let index = 0; index < texts.length; index++) {
+      if (groups[index] === NOT_DIGITS) continue
+      const last = this.#endOfNumber(texts, groups, index)
       if (last === -1) continue
-      const first = beginning(pieces, index, last)
-      found.push({ start: pieces[first]?.start ?? 0, end: pieces[last]?.end ?? 0, label: '[PHONE]' })
+      const start = starts[beginning(texts, index, last)] ?? 0
+      found.push({ start, end: starts[last + 1] ?? 0, label: '[PHONE]' })
       index = last
     }
     return found
   }
 
   /** The last piece of the longest known number that starts with piece `first`, or -1. */
-  #endOfNumber(pieces: readonly Piece[], first: number): number {
+  #endOfNumber(texts: readonly string[], groups: readonly number[], first: number): number {
     // The decimals of `0.5551234567` are not a number of their own.
-    if (pieces[first - 1]?.text === '.' && isGroup(pieces[first - 2])) return -1
-    let digits = ''
+    if (texts[first - 1] === '.' && (groups[first - 2] ?? NOT_DIGITS) !== NOT_DIGITS) return -1
+    let number = 0
+    let digits = 0
     let end = -1
     let index = first
-    for (let groups = 0; groups < MAX_GROUPS; groups++) {
-      const group = pieces[index]
-      if (!isGroup(group) || digits.length + group.text.length > MAX_DIALLED_DIGITS) break
-      if (groups > 0 && group.text.length > LONGEST_AFTER_DOT && pieces[index - 1]?.text === '.') break
-      digits += group.text
-      if (this.has(digits)) end = index
-      index = nextGroup(pieces, index)
+    for (let count = 0; count < MAX_GROUPS && index !== -1; count++) {
+      const size = texts[index]?.length ?? 0
+      if (count > 0 && size > LONGEST_AFTER_DOT && texts[index - 1] === '.') break
+      number = number * 10 ** size + (groups[index] ?? 0)
+      digits += size
+      if (number >= 10 ** MAX_DIGITS) break
+      if (this.has(number, digits)) end = index
+      index = nextGroup(texts, groups, index)
     }
     return end
   }
 }
 
-const isGroup = (piece: Piece | undefined): piece is Piece =>
-  piece?.isWord === true && digitsOnly.test(piece.text)
+/** The value of a piece that is nothing but ASCII digits; `00` and 15 digits are the longest that can be a number. */
+function groupValue(text: string): number {
+  if (text.length > MAX_DIGITS + 2) return NOT_DIGITS
+  let value = 0
+  for (let index = 0; index < text.length; index++) {
+    const digit = text.charCodeAt(index) - 0x30
+    if (digit < 0 || digit > 9) return NOT_DIGITS
+    value = value * 10 + digit
+  }
+  return value
+}
 
 /** With the `+`, and the parenthesis of `(555) 123-4567`. */
-function beginning(pieces: readonly Piece[], first: number, last: number): number {
-  const before = pieces[first - 1]?.text
-  const isOpened = before === '(' && pieces[first + 1]?.text === ')' && first + 1 < last
+function beginning(texts: readonly string[], first: number, last: number): number {
+  const before = texts[first - 1]
+  const isOpened = before === '(' && texts[first + 1] === ')' && first + 1 < last
   return before === '+' || isOpened ? first - 1 : first
 }
 
-function nextGroup(pieces: readonly Piece[], group: number): number {
+function nextGroup(texts: readonly string[], groups: readonly number[], group: number): number {
   let index = group + 1
-  while (index - group <= MAX_SEPARATORS && separators.has(pieces[index]?.text ?? '')) index++
-  return index === group + 1 ? -1 : index
+  while (index - group <= MAX_SEPARATORS && separators.has(texts[index] ?? '')) index++
+  return index > group + 1 && (groups[index] ?? NOT_DIGITS) !== NOT_DIGITS ? index : -1
 }

@@ -1,7 +1,7 @@
 import { canonicalAddress } from './digest.ts'
 import { PhoneSearch } from './phone-search.ts'
 import { REDACTED } from './policy.ts'
-import { type Match, type Piece, readPieces, WordSearch } from './word-search.ts'
+import { type Match, type Pieces, readPieces, WordSearch } from './word-search.ts'
 
 /** Masks what an event says again in other fields: error texts repeat the address they are about. */
 export type RepeatedValues = {
@@ -23,6 +23,8 @@ type Found = {
 
 /** Shorter values stand for too many other things. */
 const MIN_LENGTH = 6
+/** Far beyond any address or token. Nobody repeats whole texts, and to look for them takes time. */
+const MAX_LENGTH = 4096
 const MIN_LOCAL_PART_LENGTH = 5
 
 /** `undefined` if nothing of it can stand in a string that the text masks leave. */
@@ -32,7 +34,9 @@ export function repeatedValues(
   masksEmail: boolean
 ): RepeatedValues | undefined {
   const soughtEmails = masksEmail && !mayQuote(errorTexts, emails) ? [] : emails
-  const sought = otherValues.map(value => value.trim()).filter(value => value.length >= MIN_LENGTH)
+  const sought = otherValues
+    .map(value => value.trim())
+    .filter(({ length }) => length >= MIN_LENGTH && length <= MAX_LENGTH)
   if (soughtEmails.length === 0 && sought.length === 0) return undefined
 
   const words = new WordSearch()
@@ -55,16 +59,16 @@ export function repeatedValues(
 
   // Tokens first, before a mask tears them apart; local parts last, after whole addresses.
   const mask = (text: string, isErrorText: boolean): string => {
-    const masked = maskText(replaceMatches(replaceMatches(text, words), phones))
+    const masked = maskText(replaceMatches(text, [words, phones]))
     if (!isErrorText) return masked
-    const withoutLocalParts = replaceMatches(masked, localParts)
+    const withoutLocalParts = replaceMatches(masked, [localParts])
     return withoutLocalParts === masked ? masked : maskText(withoutLocalParts)
   }
   return {
     mask,
     maskNumber(digits) {
       if (digits.length < MIN_LENGTH) return undefined
-      if (phones.has(digits)) return '[PHONE]'
+      if (phones.has(Number(digits), digits.length)) return '[PHONE]'
       return words.isEmpty || words.find(readPieces(digits)).length === 0 ? undefined : REDACTED
     }
   }
@@ -89,15 +93,18 @@ function localPartsOf(address: string): string[] {
   return [local, untagged].filter(part => part.length >= MIN_LOCAL_PART_LENGTH)
 }
 
-type Search = { readonly isEmpty: boolean; find(pieces: readonly Piece[]): Match[] }
+type Search = { readonly isEmpty: boolean; find(pieces: Pieces): readonly Match[] }
 
-function replaceMatches(text: string, search: Search): string {
-  if (search.isEmpty || text.length < MIN_LOCAL_PART_LENGTH) return text
+function replaceMatches(text: string, searches: readonly Search[]): string {
+  if (text.length < MIN_LOCAL_PART_LENGTH || searches.every(({ isEmpty }) => isEmpty)) return text
+  const pieces = readPieces(text)
+  const found = searches.flatMap(search => (search.isEmpty ? [] : search.find(pieces)))
+  if (found.length === 0) return text
   let result = ''
   let done = 0
-  for (const { start, end, label } of search.find(readPieces(text))) {
-    result += text.slice(done, start) + label
-    done = end
+  for (const { start, end, label } of found.sort((a, b) => a.start - b.start)) {
+    if (start >= done) result += text.slice(done, start) + label
+    done = Math.max(done, end)
   }
-  return done === 0 ? text : result + text.slice(done)
+  return result + text.slice(done)
 }

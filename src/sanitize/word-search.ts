@@ -1,12 +1,10 @@
 import { DIGIT, isBeyondAsciiWord, LETTER } from './characters.ts'
 
-/** A word (letters and digits of any script) or one character between words, as it is read: lower case, decoded. */
-export type Piece = {
-  readonly text: string
-  readonly isWord: boolean
-  readonly start: number
-  readonly end: number
-}
+/**
+ * A text in pieces: words (letters and digits of any script) and the single characters between them, in lower case and
+ * decoded. Piece `n` is `texts[n]`, and stands from `starts[n]` to `starts[n + 1]`.
+ */
+export type Pieces = { readonly texts: readonly string[]; readonly starts: readonly number[] }
 /** `text.slice(start, end)` is to be replaced by `label`. */
 export type Match = { readonly start: number; readonly end: number; readonly label: string }
 
@@ -20,24 +18,27 @@ const isWordCharacter = (text: string, index: number): boolean => {
 }
 
 /** Splits a text into pieces. An escape is one piece, so it neither hides a word nor is torn apart. */
-export function readPieces(text: string): Piece[] {
+export function readPieces(text: string): Pieces {
   // The one letter whose lower case is longer than itself would move all that follows.
   const lower = text.replaceAll('\u0130', 'i').toLowerCase()
-  const pieces: Piece[] = []
+  const texts: string[] = []
+  const starts: number[] = []
   for (let start = 0; start < lower.length; ) {
     let end = start
     while (end < lower.length && isWordCharacter(lower, end)) end++
-    if (end > start) pieces.push({ text: lower.slice(start, end), isWord: true, start, end })
+    starts.push(start)
+    if (end > start) texts.push(lower.slice(start, end))
     else {
       const character = lower.charAt(start)
       const found =
         character === '%' || character === '\\' || character === '&' ? escapeAt(lower, start) : undefined
       end = found?.end ?? start + 1
-      pieces.push({ text: found?.text ?? character, isWord: false, start, end })
+      texts.push(found?.text ?? character)
     }
     start = end
   }
-  return pieces
+  starts.push(lower.length)
+  return { texts, starts }
 }
 
 function escapeAt(text: string, index: number): { text: string; end: number } | undefined {
@@ -50,18 +51,8 @@ function escapeAt(text: string, index: number): { text: string; end: number } | 
   return { text: code <= 0x10ffff ? String.fromCodePoint(code) : ' ', end: escaped.lastIndex }
 }
 
-/** A state stands for the beginning of some of the patterns. */
-type State = {
-  /** Pieces read so far. */
-  readonly depth: number
-  readonly parent: number
-  readonly piece: number
-  /** The state of the longest proper ending of what was read. */
-  fallback: number
-  /** Pieces and label of the longest pattern that ends here. */
-  matched: number
-  label: string
-}
+/** Which beginning of a pattern was read: 0 is none. */
+type State = number
 
 /** More than there are different pieces in a body of 5 MiB. */
 const MAX_PIECES = 2 ** 23
@@ -71,60 +62,86 @@ const MAX_PIECES = 2 ** 23
  * letters): the time does not depend on how many there are.
  */
 export class WordSearch {
+  /** Pieces by number, from 1. */
   readonly #pieces = new Map<string, number>()
-  readonly #next = new Map<number, number>()
-  readonly #states: State[] = [{ depth: 0, parent: 0, piece: 0, fallback: 0, matched: 0, label: '' }]
+  // Of each state: how many pieces were read, the state before the last of them, and that piece …
+  readonly #depth = [0]
+  readonly #before: State[] = [0]
+  readonly #piece = [0]
+  // … the state after one more piece. Nearly all states have one such, the others are in the map …
+  readonly #nextPiece = [0]
+  readonly #next: State[] = [0]
+  readonly #furtherNext = new Map<number, State>()
+  // … the state of the longest proper ending of what was read, and the pieces and the label of the longest pattern
+  // that ends here.
+  readonly #fallback: State[] = [0]
+  readonly #matched = [0]
+  readonly #label = ['']
   #isComplete = true
 
   get isEmpty(): boolean {
-    return this.#states.length === 1
+    return this.#depth.length === 1
   }
 
   add(pattern: string, label: string): void {
-    let state = 0
-    for (const { text } of readPieces(pattern)) {
+    let state: State = 0
+    for (const text of readPieces(pattern).texts) {
       const piece = this.#pieces.get(text) ?? this.#pieces.size + 1
       this.#pieces.set(text, piece)
-      const key = state * MAX_PIECES + piece
-      let next = this.#next.get(key)
-      if (next === undefined) {
-        next = this.#states.length
-        const depth = (this.#states[state]?.depth ?? 0) + 1
-        this.#states.push({ depth, parent: state, piece, fallback: 0, matched: 0, label: '' })
-        this.#next.set(key, next)
-      }
-      state = next
+      state = this.#after(state, piece) ?? this.#addState(state, piece)
     }
-    const end = this.#states[state]
-    if (end === undefined || state === 0) return
-    end.matched = end.depth
-    end.label = label
+    if (state === 0) return
+    this.#matched[state] = this.#depth[state] ?? 0
+    this.#label[state] = label
     this.#isComplete = false
   }
 
   /** In the order of the text, none inside or across another. */
-  find(pieces: readonly Piece[]): Match[] {
+  find({ texts, starts }: Pieces): Match[] {
     if (!this.#isComplete) this.#complete()
     const found: Match[] = []
-    let state = 0
-    for (const [index, { text, end }] of pieces.entries()) {
+    let state: State = 0
+    for (const [index, text] of texts.entries()) {
       const piece = this.#pieces.get(text)
       state = piece === undefined ? 0 : this.#step(state, piece)
-      const { matched, label } = this.#states[state] ?? { matched: 0, label: '' }
+      const matched = this.#matched[state] ?? 0
       if (matched === 0) continue
-      let start = pieces[index - matched + 1]?.start ?? end
+      const end = starts[index + 1] ?? 0
+      let start = starts[index - matched + 1] ?? end
       for (let last = found.at(-1); last !== undefined && last.end > start; last = found.at(-1)) {
         start = Math.min(start, last.start)
         found.pop()
       }
-      found.push({ start, end, label })
+      found.push({ start, end, label: this.#label[state] ?? '' })
     }
     return found
   }
 
-  #step(from: number, piece: number): number {
-    for (let state = from; ; state = this.#states[state]?.fallback ?? 0) {
-      const next = this.#next.get(state * MAX_PIECES + piece)
+  #addState(before: State, piece: number): State {
+    const state = this.#depth.length
+    this.#depth.push((this.#depth[before] ?? 0) + 1)
+    this.#before.push(before)
+    this.#piece.push(piece)
+    this.#nextPiece.push(0)
+    this.#next.push(0)
+    this.#fallback.push(0)
+    this.#matched.push(0)
+    this.#label.push('')
+    if (this.#nextPiece[before] === 0) {
+      this.#nextPiece[before] = piece
+      this.#next[before] = state
+    } else this.#furtherNext.set(before * MAX_PIECES + piece, state)
+    return state
+  }
+
+  #after(state: State, piece: number): State | undefined {
+    if (this.#nextPiece[state] === piece) return this.#next[state]
+    return this.#furtherNext.get(state * MAX_PIECES + piece)
+  }
+
+  #step(from: State, piece: number): State {
+    for (let state = from; ; state = this.#fallback[state] ?? 0) {
+      const next = this.#after(state, piece)
       if (next !== undefined) return next
       if (state === 0) return 0
     }
@@ -132,16 +149,18 @@ export class WordSearch {
 
   /** Fallbacks of shallow states first: those of the deeper ones are made of them. */
   #complete(): void {
-    for (const state of this.#states.toSorted((a, b) => a.depth - b.depth)) {
-      if (state.depth > 1) {
-        const above = this.#states[state.parent]?.fallback ?? 0
-        state.fallback = this.#step(above, state.piece)
-      }
-      const shorter = this.#states[state.fallback]
-      if (state.matched === 0 && shorter !== undefined) {
-        state.matched = shorter.matched
-        state.label = shorter.label
-      }
+    const byDepth: State[][] = []
+    for (const [state, depth] of this.#depth.entries()) {
+      const sameDepth = byDepth[depth]
+      if (sameDepth === undefined) byDepth[depth] = [state]
+      else sameDepth.push(state)
+    }
+    for (const state of byDepth.slice(2).flat()) {
+      const fallback = this.#step(this.#fallback[this.#before[state] ?? 0] ?? 0, this.#piece[state] ?? 0)
+      this.#fallback[state] = fallback
+      if (this.#matched[state] !== 0) continue
+      this.#matched[state] = this.#matched[fallback] ?? 0
+      this.#label[state] = this.#label[fallback] ?? ''
     }
     this.#isComplete = true
   }
