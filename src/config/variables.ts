@@ -188,9 +188,9 @@ export const variables = {
   PARTITIONS: setting(wholeNumber(1, 1024), '1', 'Streams the log is spread over, by customer id'),
 
   PII_POLICY: setting(
-    text('customerio, basic, or the path of a JSON file'),
+    text('customerio, pipelines, basic, or the path of a JSON file'),
     'customerio',
-    'What counts as personal data: `customerio`, `basic`, or a JSON file'
+    'What counts as personal data: `customerio`, `pipelines`, `basic`, or a JSON file (docs/privacy.md)'
   ),
   PII_REDACT_FIELDS: optional(
     listOf(text('a field name', /^[^\s,]{1,128}$/)),

@@ -1,4 +1,4 @@
-import { type Action, fieldPath, normaliseName, type Policy, type Rule } from './policy.ts'
+import { type Action, ALL_EVENTS, fieldPath, normaliseName, type Policy, type Rule } from './policy.ts'
 
 /** The object a value stands in: the name it has in its own parent. Arrays are looked through. */
 export type Parent = { name: string; parent: Parent | undefined }
@@ -138,7 +138,7 @@ function actionsByEvent(rule: Rule): [Action, RegExp | undefined][] {
   if (typeof rule === 'string') return [[rule, undefined]]
   return Object.entries(rule).map(([event, action]) => [
     action,
-    new RegExp(`^${event.replace('.', '\\.').replaceAll('*', '.*')}$`, 'i')
+    event === ALL_EVENTS ? undefined : new RegExp(`^${event.replace('.', '\\.').replaceAll('*', '.*')}$`, 'i')
   ])
 }
 

@@ -27,6 +27,9 @@ const fieldSchema = z.string().regex(/^[^.[\]]{1,128}(?:\[\])?(?:\.[^.[\]]{1,128
   message: 'a field is a name such as email, or a path such as recipients[].device_id'
 })
 
+/** Also those without an object type or a metric. */
+export const ALL_EVENTS = '*.*'
+
 /** `<object_type>.<metric>`; `*` stands for any. */
 const eventSchema = z.string().regex(/^(?:\*|[a-z]\w{0,63})\.(?:\*|[a-z]\w{0,63})$/i, {
   message: 'an event is <object_type>.<metric> such as email.sent or *.bounced'
@@ -192,8 +195,8 @@ export function fieldPath(field: string): string[] {
 }
 
 /**
- * A policy from the parsed content of a policy file. Rules of the policy it extends stay unless the file has
- * the same field in any spelling; without `text`, the kinds of the extended policy stay (none without one).
+ * A policy from the parsed content of a policy file. Rules of the policy it extends stay unless the file has a rule
+ * for the same field, in any spelling, and the same event; without `text`, the kinds of the extended policy stay (none without one).
  * Throws one line that says what is not allowed.
  */
 export function definePolicy(file: unknown): Policy {
@@ -211,13 +214,24 @@ export function definePolicy(file: unknown): Policy {
     if (twin !== undefined) throw new Error(`not a PII policy: ${twin} and ${field} are the same field`)
     own.set(spelling, field)
   }
-  const kept = Object.entries(base?.fields ?? {}).filter(
-    ([field]) => !own.has(fieldPath(field).map(normaliseName).join('.'))
-  )
-  return {
-    fields: { ...Object.fromEntries(kept), ...parsed.data.fields },
-    text: parsed.data.text ?? base?.text ?? []
+  const fields: Record<string, Rule> = {}
+  const inherited = new Map<string, Rule>()
+  for (const [field, rule] of Object.entries(base?.fields ?? {})) {
+    const spelling = fieldPath(field).map(normaliseName).join('.')
+    if (own.has(spelling)) inherited.set(spelling, rule)
+    else fields[field] = rule
   }
+  for (const [spelling, field] of own) {
+    const rule = parsed.data.fields[field]
+    if (rule !== undefined) fields[field] = withOtherEvents(rule, inherited.get(spelling))
+  }
+  return { fields, text: parsed.data.text ?? base?.text ?? [] }
+}
+
+/** A rule for some events leaves the rule of the extended policy to all others. */
+function withOtherEvents(rule: Rule, inherited: Rule | undefined): Rule {
+  if (typeof rule === 'string' || inherited === undefined) return rule
+  return { ...rule, ...(typeof inherited === 'string' ? { [ALL_EVENTS]: inherited } : inherited), ...rule }
 }
 
 const isBuiltIn = (name: string): name is keyof typeof builtIn => Object.hasOwn(builtIn, name)
