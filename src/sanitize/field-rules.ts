@@ -111,7 +111,10 @@ export function compileFields(
       }
       return undefined
     },
-    byName: name => rules.get(normaliseName(name))?.[0]
+    byName(name) {
+      const ofName = rules.get(normaliseName(name))
+      return ofName?.find(({ action }) => action === 'redact') ?? ofName?.[0]
+    }
   }
 }
 
