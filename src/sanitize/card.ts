@@ -86,7 +86,11 @@ export function isCard(digits: string): boolean {
   )
 }
 
-/** A JSON number that is a card number. Beyond 2^53 its last digits are not exact: pass their text to `isCard`. */
-export function isCardNumber(value: number): boolean {
-  return Number.isSafeInteger(Math.trunc(value)) && isCard(String(Math.abs(Math.trunc(value))))
+const cardAsNumber = /^-?(\d{14,19})(?:\.0+)?$/
+
+/** The digits of a JSON number, as they were sent, are a card number. */
+export function isCardNumber(digits: string): boolean {
+  if (digits.length < 14) return false // most numbers are short
+  const card = cardAsNumber.exec(digits)?.[1]
+  return card !== undefined && isCard(card)
 }

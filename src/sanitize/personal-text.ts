@@ -70,8 +70,8 @@ function numbersIn(
 
 const phoneOnly: ReadonlySet<'phone'> = new Set(['phone'])
 const plus = /^[+\uff0b]/
-/** `mailto:`, `tel:`, `whatsapp:` */
-const scheme = /^[a-z]{2,12}:(?!\/)/i
+/** What is written before an address in a link. Not any word with a colon: `user:ada@example.com` is another id. */
+const scheme = /^(?:mailto|tel|sms|smsto|whatsapp|callto|sip|xmpp):(?!\/)/i
 const MIN_PHONE_DIGITS = 7
 const MAX_PHONE_DIGITS = 15
 /** With the prefix `00`. */

@@ -4,36 +4,55 @@ import { z } from 'zod'
 /**
  * What happens to the value of a field.
  * - `redact`: any value, falsy ones and whole objects too, becomes "[REDACTED]".
- * - `hash`: the field is renamed `<name in the policy>_hash`, its value is the hash.
- * - `hash-in-place-if-address`: the value becomes its hash where the whole of it is an e-mail address or an
- *   international phone number. The key stays, so consumers find an id where they look for one.
- * - `cut-query`: a URL loses its query and its fragment.
+ * - `hash`: the field is renamed `<name in the policy>_hash`, its value is the hash. A `Name <address>` is hashed
+ *   by its address, a phone number by its digits. The value is masked wherever else it stands in the same event.
+ * - `hash-in-place-if-address`: for ids. An e-mail address or a phone number with `+` becomes its hash, an id that
+ *   contains one is hashed as a whole. The key stays, so that consumers find an id where they look for one. Any
+ *   other id stays exactly as it is: no mask may make two ids equal.
+ * - `cut-query`: a URL loses its user info, its query, its fragment and path segments that look like tokens.
+ * - `keep`: the value is sanitized as if no rule were for the field. For exceptions from another rule.
+ * - `keep-json`: a string that holds JSON is parsed, sanitized and written again, any other text is redacted.
  */
-const actionSchema = z.enum(['redact', 'hash', 'hash-in-place-if-address', 'cut-query'])
+const actionSchema = z.enum(['redact', 'hash', 'hash-in-place-if-address', 'cut-query', 'keep', 'keep-json'])
 
 /** The kinds of personal text that are masked in every string no field rule took; `url`: user info and tokens in URLs. */
 const textKindSchema = z.enum(['email', 'phone', 'card', 'ssn', 'url'])
 
 /**
  * A field is a name (`email`: at any depth) or a path of names (`identifiers.id`: an `id` directly inside
- * `identifiers`, itself at any depth). Arrays are looked through; `[]` only says so to the reader.
+ * `identifiers`, itself at any depth). Arrays are looked through; `[]` only says so to the reader. Where several
+ * rules fit, the longest path decides.
  */
 const fieldSchema = z.string().regex(/^[^.[\]]{1,128}(?:\[\])?(?:\.[^.[\]]{1,128}(?:\[\])?){0,15}$/, {
   message: 'a field is a name such as email, or a path such as recipients[].device_id'
 })
 
+/** Also those without an object type or a metric. */
+export const ALL_EVENTS = '*.*'
+
+/** `<object_type>.<metric>`; `*` stands for any. */
+const eventSchema = z.string().regex(/^(?:\*|[a-z]\w{0,63})\.(?:\*|[a-z]\w{0,63})$/i, {
+  message: 'an event is <object_type>.<metric> such as email.sent or *.bounced'
+})
+
+/** One action for all events, or actions by event: the first that fits counts, and without one the rule does not. */
+const ruleSchema = z.union([actionSchema, z.record(eventSchema, actionSchema)], {
+  error: `a rule is ${actionSchema.options.join(', ')}, or an object of them by event such as {"email.sent": "keep"}`
+})
+
 const policySchema = z.strictObject({
-  fields: z.record(fieldSchema, actionSchema),
+  fields: z.record(fieldSchema, ruleSchema),
   text: z.array(textKindSchema)
 })
 
 const policyFileSchema = z.strictObject({
   extends: z.enum(['basic', 'customerio', 'pipelines']).optional(),
-  fields: z.record(fieldSchema, actionSchema).default({}),
+  fields: z.record(fieldSchema, ruleSchema).default({}),
   text: z.array(textKindSchema).optional()
 })
 
 export type Action = z.infer<typeof actionSchema>
+export type Rule = z.infer<typeof ruleSchema>
 export type TextKind = z.infer<typeof textKindSchema>
 export type Policy = z.infer<typeof policySchema>
 
@@ -60,14 +79,102 @@ export const customerio: Policy = {
     recipient: 'hash',
     to: 'hash',
     content: 'redact',
+    // A JSON string with the topics of a person: what consumers subscribe to this event for. The flat format's
+    // name of the event is `customer_subscription_preferences_changed`.
+    'data.content': {
+      '*.cio_subscription_preferences_changed': 'keep-json',
+      '*.subscription_preferences_changed': 'keep-json'
+    },
     subject: 'redact',
     headers: 'redact',
     href: 'cut-query',
+    url: 'cut-query',
+    link: 'cut-query',
+    referrer: 'cut-query',
+    referer: 'cut-query',
     // Renamed, not hashed in place: an APNs token is 64 hex digits, as its hash is, so that a second pass
     // could not tell which of the two it has before it.
     'recipients[].device_id': 'hash',
     customer_id: 'hash-in-place-if-address',
-    'identifiers.id': 'hash-in-place-if-address'
+    'identifiers.id': 'hash-in-place-if-address',
+    event_id: 'hash-in-place-if-address',
+    user_id: 'hash-in-place-if-address',
+    anonymous_id: 'hash-in-place-if-address'
+  },
+  text: [...allTextKinds]
+}
+
+/** Data Pipelines, in Segment's common shape: customerio, and what traits, properties and the context hold. */
+export const pipelines: Policy = {
+  fields: {
+    ...customerio.fields,
+    message_id: 'hash-in-place-if-address',
+    previous_id: 'hash-in-place-if-address',
+    group_id: 'hash-in-place-if-address',
+    'traits.id': 'hash-in-place-if-address',
+    'external_ids[].id': 'hash-in-place-if-address',
+    name: 'redact',
+    // Names of things.
+    'app.name': 'keep',
+    'library.name': 'keep',
+    'os.name': 'keep',
+    'campaign.name': 'keep',
+    'products[].name': 'keep',
+    first_name: 'redact',
+    middle_name: 'redact',
+    last_name: 'redact',
+    maiden_name: 'redact',
+    full_name: 'redact',
+    given_name: 'redact',
+    family_name: 'redact',
+    display_name: 'redact',
+    surname: 'redact',
+    nickname: 'redact',
+    username: 'redact',
+    'traits.title': 'redact',
+    'traits.description': 'redact',
+    'traits.age': 'redact',
+    'traits.gender': 'redact',
+    avatar: 'redact',
+    birthday: 'redact',
+    birthdate: 'redact',
+    birth_date: 'redact',
+    date_of_birth: 'redact',
+    dob: 'redact',
+    phone: 'hash',
+    phone_number: 'hash',
+    mobile: 'hash',
+    mobile_phone: 'hash',
+    telephone: 'hash',
+    tel: 'hash',
+    address: 'redact',
+    billing_address: 'redact',
+    shipping_address: 'redact',
+    street: 'redact',
+    street_address: 'redact',
+    city: 'redact',
+    postal_code: 'redact',
+    postcode: 'redact',
+    zip: 'redact',
+    zip_code: 'redact',
+    location: 'redact',
+    latitude: 'redact',
+    longitude: 'redact',
+    ip: 'redact',
+    ip_address: 'redact',
+    write_key: 'redact',
+    token: 'redact',
+    device_token: 'hash',
+    push_token: 'hash',
+    device_id: 'hash',
+    advertising_id: 'hash',
+    idfa: 'hash',
+    idfv: 'hash',
+    'device.id': 'hash',
+    'device.token': 'hash',
+    website: 'cut-query',
+    'page.path': 'cut-query',
+    'page.search': 'redact'
   },
   text: [...allTextKinds]
 }
@@ -75,21 +182,11 @@ export const customerio: Policy = {
 /** What stands where something was taken out. */
 export const REDACTED = '[REDACTED]'
 
-/** What Data Pipelines sends. */
-export const pipelines: Policy = {
-  ...customerio,
-  fields: {
-    ...customerio.fields,
-    userId: 'hash-in-place-if-address',
-    anonymousId: 'hash-in-place-if-address'
-  }
-}
-
 const builtIn = { basic, customerio, pipelines }
 
 /** One spelling for all spellings of a field name: `creditCard`, `Credit-Card` and `credit_card`. */
 export function normaliseName(name: string): string {
-  return name.toLowerCase().replace(/[_-]/g, '')
+  return name.toLowerCase().replace(/[_-]+/g, '')
 }
 
 /** `recipients[].device_id` → ['recipients', 'device_id'], the names as they are written. */
@@ -98,8 +195,8 @@ export function fieldPath(field: string): string[] {
 }
 
 /**
- * A policy from the parsed content of a policy file. Rules of the policy it extends stay unless the file has
- * the same field in any spelling; without `text`, the kinds of the extended policy stay (none without one).
+ * A policy from the parsed content of a policy file. Rules of the policy it extends stay unless the file has a rule
+ * for the same field, in any spelling, and the same event; without `text`, the kinds of the extended policy stay (none without one).
  * Throws one line that says what is not allowed.
  */
 export function definePolicy(file: unknown): Policy {
@@ -117,25 +214,37 @@ export function definePolicy(file: unknown): Policy {
     if (twin !== undefined) throw new Error(`not a PII policy: ${twin} and ${field} are the same field`)
     own.set(spelling, field)
   }
-  const kept = Object.entries(base?.fields ?? {}).filter(
-    ([field]) => !own.has(fieldPath(field).map(normaliseName).join('.'))
-  )
-  return {
-    fields: { ...Object.fromEntries(kept), ...parsed.data.fields },
-    text: parsed.data.text ?? base?.text ?? []
+  const fields: Record<string, Rule> = {}
+  const inherited = new Map<string, Rule>()
+  for (const [field, rule] of Object.entries(base?.fields ?? {})) {
+    const spelling = fieldPath(field).map(normaliseName).join('.')
+    if (own.has(spelling)) inherited.set(spelling, rule)
+    else fields[field] = rule
   }
+  for (const [spelling, field] of own) {
+    const rule = parsed.data.fields[field]
+    if (rule !== undefined) fields[field] = withOtherEvents(rule, inherited.get(spelling))
+  }
+  return { fields, text: parsed.data.text ?? base?.text ?? [] }
 }
 
-/** `basic`, `customerio`, or the path of a JSON file (read once, at the start). Throws where it is neither. */
+/** A rule for some events leaves the rule of the extended policy to all others. */
+function withOtherEvents(rule: Rule, inherited: Rule | undefined): Rule {
+  if (typeof rule === 'string' || inherited === undefined) return rule
+  return { ...rule, ...(typeof inherited === 'string' ? { [ALL_EVENTS]: inherited } : inherited), ...rule }
+}
+
+const isBuiltIn = (name: string): name is keyof typeof builtIn => Object.hasOwn(builtIn, name)
+
+/** A built-in policy by its name, or the one in a JSON file (read once, at the start). Throws if it is neither. */
 export function loadPolicy(nameOrFile: string): Policy {
-  if (nameOrFile === 'basic' || nameOrFile === 'customerio' || nameOrFile === 'pipelines') {
-    return builtIn[nameOrFile]
-  }
+  if (isBuiltIn(nameOrFile)) return builtIn[nameOrFile]
   let file: unknown
   try {
     file = JSON.parse(readFileSync(nameOrFile, 'utf8'))
   } catch (cause) {
-    throw new Error(`not a PII policy: ${nameOrFile} is neither basic, customerio nor a readable JSON file`, {
+    const names = Object.keys(builtIn).join(', ')
+    throw new Error(`not a PII policy: ${nameOrFile} is neither one of ${names} nor a readable JSON file`, {
       cause
     })
   }

@@ -1,11 +1,13 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { basic, customerio, definePolicy, loadPolicy } from '../../src/sanitize/policy.ts'
+import { basic, customerio, definePolicy, loadPolicy, pipelines } from '../../src/sanitize/policy.ts'
+import { compileSanitizer } from '../../src/sanitize/sanitize.ts'
 
 t.test('the built-in policies are known by name', async t => {
   t.equal(loadPolicy('basic'), basic)
   t.equal(loadPolicy('customerio'), customerio)
+  t.equal(loadPolicy('pipelines'), pipelines)
 })
 
 t.test('a policy file extends a built-in policy and replaces its rules in any spelling', async t => {
@@ -23,6 +25,8 @@ t.test('a policy file without text keeps the kinds of the policy it extends', as
 const refused: [name: string, file: unknown, message: RegExp][] = [
   ['an unknown key', { field: {} }, /"field"/],
   ['an unknown action', { fields: { a: 'drop' } }, /fields\/a/],
+  ['an unknown action for an event', { fields: { a: { 'email.sent': 'drop' } } }, /fields\/a/],
+  ['an event that is none', { fields: { a: { email: 'keep' } } }, /fields\/a/],
   ['an unknown policy to extend', { extends: 'none' }, /extends/],
   ['an unknown kind of text', { text: ['iban'] }, /text\/0/],
   ['an empty name', { fields: { 'a..b': 'redact' } }, /not a PII policy/],
@@ -37,5 +41,54 @@ for (const [name, file, message] of refused) {
 }
 
 t.test('a name that is no file is refused', async t => {
-  t.throws(() => loadPolicy('customer-io'), { message: /customer-io is neither basic, customerio nor/ })
+  t.throws(() => loadPolicy('customer-io'), {
+    message: /customer-io is neither one of basic, customerio, pipelines nor/
+  })
+})
+
+const byEvent = definePolicy({
+  extends: 'customerio',
+  fields: {
+    subject: { 'email.sent': 'keep', '*.bounced': 'hash' },
+    'data.subject': { 'sms.*': 'keep-json' }
+  }
+})
+
+t.test('a rule may depend on the event; without a rule for it, the next rule counts', async t => {
+  const { value } = compileSanitizer(byEvent)
+  const sanitized = (object_type: string, metric: string, subject = 'for ada@example.com') =>
+    value({ object_type, metric, data: { subject } })
+  const event = (object_type: string, metric: string, data: unknown) => ({ object_type, metric, data })
+  const hash = /^\w{64}$/
+  t.strictSame(sanitized('email', 'sent'), event('email', 'sent', { subject: 'for [EMAIL]' }))
+  t.match(sanitized('sms', 'bounced', '{"a":1}'), { data: { subject: '{"a":1}' } }, 'the longest path counts')
+  t.match(sanitized('push', 'bounced'), { data: { subject_hash: hash } })
+  t.strictSame(sanitized('sms', 'sent', 'x'), event('sms', 'sent', { subject: '[REDACTED]' }))
+  for (const other of [{ object_type: 'email', metric: 'opened' }, {}]) {
+    t.strictSame(
+      value({ ...other, data: { subject: 'x' } }),
+      { ...other, data: { subject: '[REDACTED]' } },
+      'the rule of the extended policy stays for all other events'
+    )
+  }
+})
+
+t.test('the longest path counts, then redaction; fields to redact come before all', async t => {
+  const policy = definePolicy({ fields: { name: 'redact', 'app.name': 'keep', 'a.b': 'hash', b: 'redact' } })
+  const input = { name: 'x', app: { name: 'shop' }, a: { b: 'y' } }
+  t.match(compileSanitizer(policy).value(input), {
+    name: '[REDACTED]',
+    app: { name: 'shop' },
+    a: { b_hash: /^\w{64}$/ }
+  })
+  t.strictSame(compileSanitizer(policy, { redactFields: ['Name', 'b'] }).value(input), {
+    name: '[REDACTED]',
+    app: { name: '[REDACTED]' },
+    a: { b: '[REDACTED]' }
+  })
+})
+
+t.test('the example in the documentation is a policy', async t => {
+  const text = readFileSync(new URL('../../docs/privacy.md', import.meta.url), 'utf8')
+  t.ok(definePolicy(JSON.parse(/```json\n([^`]+)```/.exec(text)?.[1] ?? '')))
 })

@@ -7,11 +7,21 @@ const TOKEN = 'cnry0a1b2c3d'
 /** Personal wherever it stands. */
 const personal = [`${TOKEN}@secret-host.example`, '+44 7700 900 8642', '4929 8642 8642 8643', '219-09-9642']
 /** What none of them may leave behind. */
-const traces = /cnry0a1b2c3d|900 8642|8642 8642|219-09-9642/
+const traces = /cnry0a1b2c3d|900 8642|8642 8642|219-09-9642|0198642/i
 const redacted = ['password', 'PASS-WORD', 'ssn', 'creditCard', 'Credit-Card', '_secret']
 const ofCustomerio = ['content', 'Subject', 'headers', 'sub_ject']
 const hashed = ['email', 'E_Mail', 'e-mail']
 const alsoHashed = ['emailAddress', 'recipient', 'To', 'email_address']
+/** Hashed where it has a field of its own, and said again elsewhere: a field, and how an error text quotes it. */
+const repeated: readonly (readonly [field: Readonly<Record<string, unknown>>, quoted: string])[] = [
+  [{ recipient: '5550198642' }, '5550198642'],
+  [{ to: '+1 (555) 019-8642' }, '5550198642'],
+  [{ to: 15550198642 }, '+15550198642'],
+  [{ recipients: [{ device_id: `${TOKEN}:APA91b` }] }, `${TOKEN}:APA91b`],
+  [{ recipient: `${TOKEN}.person@secret-host.example` }, `${TOKEN}.person`],
+  [{ to: `Ada ${TOKEN} <ada@secret-host.example>` }, `Ada ${TOKEN} <ada@secret-host.example>`]
+]
+const ids = ['customer_id', 'userId', 'anonymous-id', 'event_id']
 const before = ['', ' ', 'a ', '(', ': ', '\n', '<', ',', '; ', 'mailto:']
 const after = ['', ' ', ' b', ')', ': ', '\n', '>', ',', ';', '?']
 
@@ -29,7 +39,7 @@ const CHOICES = 12
 export const target: Target = {
   shape: { prefixBytes: CHOICES, json: true, maxBytes: 4096 },
   seeds: bodies.flatMap((body, at) =>
-    [0, 1, 2, 3].map(kind =>
+    [0, 1, 2, 3, 4, 5].map(kind =>
       Buffer.concat([Buffer.of(at, at, at, at, at, kind, at, 0, at * kind, 0, 0, 0), body])
     )
   ),
@@ -64,11 +74,17 @@ function plant(choose: Chooser, containers: readonly Container[], { masksText }:
   const secret = [TOKEN, [TOKEN], { deep: [TOKEN] }, `\n"${TOKEN}\\`, { [TOKEN]: 1 }][value % 5]
   const address = [personal[0], [personal[0]], ` ${personal[0]?.toUpperCase()}`][value % 3]
   const text = `${choose.pick(before)}${choose.pick(personal)}${choose.pick(after)}`
-  const kind = choose.next() % 4
+  const kind = choose.next() % 6
   if (kind === 0) put(choose.pick(masksText ? [...redacted, ...ofCustomerio] : redacted), secret)
   else if (kind === 1) put(choose.pick(masksText ? [...hashed, ...alsoHashed] : hashed), address)
   else if (!masksText) put('password', text)
-  else if (kind === 2) put(choose.pick(['failure_message', 'note', 'customer_id', 'x', 'name']), text)
+  else if (kind === 4) {
+    const [field, quoted] = choose.pick(repeated)
+    for (const [name, what] of Object.entries(field)) put(name, what)
+    put('failure_message', `${choose.pick(before)}${quoted}${choose.pick(after)}`)
+  } else if (kind === 5)
+    put(choose.pick(ids), `${choose.pick(before)}${personal[value % 2]}${choose.pick(after)}`)
+  else if (kind === 2) put(choose.pick(['failure_message', 'note', 'customer', 'x', 'name']), text)
   else put(choose.pick(['href', 'Href']), `https://example.com/${value}?u=${TOKEN}#${text}`)
 }
 

@@ -10,6 +10,12 @@ const BYTES = 64 * 1024
  */
 const MAX_CPU_SECONDS = 4
 
+/** Values that are looked for in the text. */
+const hashed = {
+  to: ['5550198642', 'ada.lovelace@example.com'],
+  recipients: [{ device_id: 'a:a:a:a:b' }]
+}
+
 export const target: Target = {
   shape: { prefixBytes: 1, json: false, maxBytes: 48 },
   seeds: [...'"{[<&=%\\@+1a ', ...texts.map(text => text.toString().slice(0, 47))].map(text =>
@@ -30,7 +36,7 @@ function fuzz(data: Buffer): void {
   const body =
     (data[0] ?? 0) < 128
       ? repeated
-      : Buffer.from(JSON.stringify({ data: { note: repeated.toString('utf8') } }))
+      : Buffer.from(JSON.stringify({ data: { ...hashed, failure_message: repeated.toString('utf8') } }))
   const before = process.cpuUsage()
   readAs(reading, body)
   const { user } = process.cpuUsage(before)

@@ -1,0 +1,121 @@
+// npm run bench:worst: looks for the inputs that take the walkers and patterns the longest, by hill climbing.
+// -- --check tries the known ones, searches shortly, and fails where time grows faster than the input.
+import { parseArgs } from 'node:util'
+import { type Random, seededRandom } from '../test/faults/random.ts'
+import { type Growth, leastMs, MAX_GROWTH_OF_DOUBLE, measureGrowth } from './worst/growth.ts'
+import { bodyOf, type Input, pieces, seeds, shapeNames } from './worst/inputs.ts'
+import { type Target, takes, targets } from './worst/targets.ts'
+
+const KIB = 1024
+const MIB = 1024 * KIB
+/** Large enough for growth to show, small enough to try many. */
+const SEARCH_BYTES = 32 * KIB
+const MAX_PIECES = 6
+
+type Plan = { readonly searchMs: number; readonly candidates: number; readonly bytes: number }
+const full: Plan = { searchMs: 20_000, candidates: 3, bytes: MIB }
+const check: Plan = { searchMs: 500, candidates: 2, bytes: MIB / 2 }
+
+type Row = { readonly target: Target; readonly input: Input; readonly growth: Growth }
+
+const { values } = parseArgs({
+  options: { check: { type: 'boolean', default: false }, seed: { type: 'string' }, only: { type: 'string' } }
+})
+const plan = values.check ? check : full
+const seed = values.seed === undefined ? Math.floor(Math.random() * 1e9) : Number(values.seed)
+print(`the same choices again: npm run bench:worst -- --seed ${seed}`)
+
+const rows = targets
+  .filter(({ name }) => values.only === undefined || name.includes(values.only))
+  .flatMap(target => {
+    const found = search(target, seededRandom(seed, target.name))
+    const measured = found.map(input => ({ target, input, growth: growthOf(target, input) }))
+    return [
+      worstOf(measured, ({ growth }) => growth.largeMs),
+      worstOf(measured, ({ growth }) => growth.ofDouble)
+    ]
+  })
+  .filter((row, at, all) => row !== all[at - 1])
+printTable(rows)
+const broken = rows.filter(({ growth }) => !growth.isLinear)
+for (const { target, input } of broken) {
+  print(`not linear: ${target.name}, ${input.shape} of ${JSON.stringify(input.unit)}`)
+}
+print(
+  `${rows.length - broken.length} of ${rows.length} grow by at most ${MAX_GROWTH_OF_DOUBLE} when the input doubles`
+)
+process.exitCode = broken.length === 0 ? 0 : 1
+
+/** The slowest inputs that were found: changes of the seeds that take longer, and changes of those. */
+function search(target: Target, random: Random): readonly Input[] {
+  const cost = new Map<string, { input: Input; ms: number }>()
+  const tried = (input: Input): number => {
+    const ms = costOf(target, input)
+    if (ms !== undefined) cost.set(`${input.shape} ${input.unit}`, { input, ms })
+    return ms ?? 0
+  }
+  const slowest = () => [...cost.values()].sort((a, b) => b.ms - a.ms)
+  for (const input of seeds) if (takes(target, input.shape)) tried(input)
+  for (const shape of shapeNames) if (takes(target, shape)) tried({ shape, unit: random.pick(pieces) })
+  const end = Date.now() + plan.searchMs
+  while (Date.now() < end) {
+    const from = random.pick(slowest().slice(0, 8)).input
+    tried(changed(target, from, random))
+  }
+  return slowest()
+    .slice(0, plan.candidates)
+    .map(({ input }) => input)
+}
+
+function changed(target: Target, { shape, unit }: Input, random: Random): Input {
+  if (random.chance(0.1)) return { shape: random.pick(shapeNames.filter(name => takes(target, name))), unit }
+  const piece = random.pick(pieces)
+  const at = random.whole(0, unit.length + 1)
+  const cut = random.chance(0.5) ? random.whole(1, 4) : 0
+  return { shape, unit: (unit.slice(0, at) + piece + unit.slice(at + cut)).slice(0, MAX_PIECES * 6) }
+}
+
+/** `undefined`: not JSON. */
+function costOf(target: Target, input: Input): number | undefined {
+  const act = prepared(target, input, SEARCH_BYTES)
+  return act && leastMs(act, 2)
+}
+
+function prepared(target: Target, input: Input, bytes: number): (() => unknown) | undefined {
+  try {
+    return target.prepare(bodyOf(input, bytes))
+  } catch {
+    return undefined
+  }
+}
+
+function growthOf(target: Target, input: Input): Growth {
+  const nothing = () => undefined
+  return measureGrowth(
+    prepared(target, input, plan.bytes / 4) ?? nothing,
+    prepared(target, input, plan.bytes) ?? nothing
+  )
+}
+
+function worstOf(all: readonly Row[], by: (row: Row) => number): Row {
+  const [worst] = [...all].sort((a, b) => by(b) - by(a))
+  if (worst === undefined) throw new Error('no input was JSON')
+  return worst
+}
+
+function printTable(all: readonly Row[]): void {
+  print('\n  ms per MiB   growth   target                          input')
+  for (const { target, input, growth } of all) {
+    const perMib = (growth.largeMs / plan.bytes) * MIB
+    const cells = [
+      perMib.toFixed(0).padStart(12),
+      growth.ofDouble.toFixed(2).padStart(8),
+      target.name.padEnd(30)
+    ]
+    print(`${cells.join('   ')}  ${input.shape} of ${JSON.stringify(input.unit)}`)
+  }
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}

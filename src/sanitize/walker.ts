@@ -1,0 +1,276 @@
+import { isLosslessNumber, stringifyExactly, withExactNumbers } from '../exact-json.ts'
+import { isCardNumber } from './card.ts'
+import { type Digest, isPlainEmail } from './digest.ts'
+import { type Field, type FieldRule, type Fields, isFixed, type Parent } from './field-rules.ts'
+import type { GrowthBudget } from './growth-budget.ts'
+import { shownId } from './ids.ts'
+import { isPlain, type Json, leastBytes, put, scalarText } from './json-value.ts'
+import { REDACTED } from './policy.ts'
+import type { RepeatedValues } from './repeated-values.ts'
+import { cleanUrl } from './url.ts'
+
+/** Deeper than any event, far from the end of the stack here and in JSON.stringify: "[REDACTED]" from there. */
+export const MAX_DEPTH = 500
+/**
+ * A body of 5 MiB holds at most 2.6 million values (`[1,1,…`). More come only from what is not JSON: a cycle, a graph
+ * that shares its nodes. They must end too.
+ */
+const MAX_VALUES = 3_000_000
+
+/** Instead of a value that would grow beyond the budget. The budget is then as it was before the value. */
+export const TOO_LARGE = Symbol('too large')
+
+/** One walk through one value. */
+export type Pass = {
+  /** `<object_type>.<metric>` */
+  readonly event: string
+  readonly budget: GrowthBudget
+  /** Only collects the values of hashed fields: hashes nothing, and what comes out is of no use. */
+  readonly collectsOnly: boolean
+  /** Values of hashed fields with their digest, or '' where none was needed. */
+  readonly digests: Map<string, string>
+  /** Those of them that are plain e-mail addresses, and the others. */
+  readonly emails: string[]
+  readonly otherValues: string[]
+  /** Error texts, masked. */
+  readonly errorTexts: string[]
+  /** Masks hashed values in other strings; known only after a first walk. */
+  readonly repeated: RepeatedValues | undefined
+}
+
+/** Where a string stands: in an id, a time or an event type; in an error text; anywhere else. */
+type Place = 'fixed' | 'error text' | 'other'
+
+type WalkerOptions = {
+  readonly fields: Fields
+  readonly maskText: (text: string) => string
+  readonly masksCards: boolean
+  readonly digest: Digest
+}
+
+/** Of 14 digits. */
+const LEAST_CARD = 1e13
+/** Of six digits: shorter values are not looked for. */
+const LEAST_REPEATED = 1e5
+const REDACTED_BYTES = REDACTED.length + 2
+const HASH_BYTES = 64 + 2
+
+/** The one function that reads values by the rules. It may throw: getters and proxies do, and the stack ends. */
+export function compileWalker({ fields, maskText, masksCards, digest }: WalkerOptions) {
+  let pass: Pass
+  let valuesLeft: number
+
+  function walk(value: unknown, place: Place, parent: Parent | undefined, depth: number): unknown {
+    if (typeof value === 'string') return text(value, place)
+    if (typeof value === 'number') {
+      if (Math.abs(value) < (pass.repeated === undefined ? LEAST_CARD : LEAST_REPEATED)) return value
+      return Number.isFinite(value) ? number(String(value), value, place) : null // as JSON.stringify writes it
+    }
+    if (typeof value === 'boolean' || value === null) return value
+    if (typeof value === 'bigint') return text(String(value), place)
+    if (typeof value !== 'object') return undefined // not in JSON; left out as JSON.stringify does
+    if (depth > MAX_DEPTH) return redacted(value)
+    if (Array.isArray(value)) return elements(value, element => walk(element, place, parent, depth + 1))
+    if (isPlain(value)) return object(value, parent, depth)
+    return isLosslessNumber(value) ? number(value.value, value, place) : redacted(value)
+  }
+
+  function text(value: string, place: Place): unknown {
+    const masked = mask(value, place)
+    if (place === 'error text') pass.errorTexts.push(masked)
+    if (masked === value) return value
+    return pass.budget.take(masked.length - value.length) ? masked : TOO_LARGE
+  }
+
+  function mask(value: string, place: Place): string {
+    if (pass.repeated === undefined || place === 'fixed') return maskText(value)
+    return pass.repeated.mask(value, place === 'error text')
+  }
+
+  /** `value`: a number or a LosslessNumber with these digits. */
+  function number(digits: string, value: unknown, place: Place): unknown {
+    if (pass.repeated !== undefined && place !== 'fixed') {
+      const masked = pass.repeated.maskNumber(digits)
+      if (masked !== undefined)
+        return pass.budget.take(masked.length + 2 - digits.length) ? masked : TOO_LARGE
+    }
+    return masksCards && isCardNumber(digits) ? '[CARD]' : value
+  }
+
+  function elements(array: readonly unknown[], sanitized: (element: unknown) => unknown): unknown {
+    const mark = pass.budget.enter(array.length)
+    const result: unknown[] = []
+    for (let index = 0; index < array.length && valuesLeft-- > 0; index++) {
+      let clean = sanitized(array[index])
+      if (clean === TOO_LARGE) clean = redacted(array[index])
+      if (clean === TOO_LARGE) {
+        pass.budget.undo(mark)
+        return TOO_LARGE
+      }
+      result.push(clean ?? null)
+    }
+    pass.budget.leave(mark)
+    return result
+  }
+
+  function object(input: Json, parent: Parent | undefined, depth: number): unknown {
+    const keys = Object.keys(input)
+    const mark = pass.budget.enter(keys.length)
+    const preserve = Object.hasOwn(input, '_preserveEmail') && input['_preserveEmail'] === true
+    const output: Json = {}
+    const hashKeys: string[] = [] // they win over keys of that name in the input
+    let copies = 1
+    for (const key of keys) {
+      if (key === '_preserveEmail') continue
+      if (valuesLeft-- <= 0) break
+      const field = fields.of(key)
+      const rule = field.rules.length === 0 ? undefined : fields.ruleFor(field, parent, pass.event)
+      const value = input[key]
+      let name = key
+      let clean: unknown
+      if (rule === undefined || rule.action === 'keep') {
+        if (hashKeys.includes(key)) continue
+        name = nameOf(key, field)
+        if (name !== key) {
+          // Two addresses as keys of one object: both are kept, under two names. Each number is tried once.
+          const masked = name
+          while (Object.hasOwn(output, name) || Object.hasOwn(input, name)) name = `${masked} ${++copies}`
+        }
+        const inside =
+          typeof value === 'object' && fields.hasPaths ? { name: field.normal, parent } : undefined
+        clean = walk(value, placeOf(key, field), inside, depth + 1)
+      } else if (rule.action === 'hash' && !(preserve && rule.preservable)) {
+        name = rule.output
+        if (!hashKeys.includes(name)) hashKeys.push(name)
+        else if (output[name] !== null) {
+          rememberAll(value, depth + 1) // another spelling of the same name came before
+          continue
+        }
+        clean = hashed(value, depth + 1)
+      } else if (preserve && rule.preservable) clean = preserved(value, parent, depth + 1)
+      else clean = apply(rule, value, { name: field.normal, parent }, depth + 1)
+
+      if (clean === TOO_LARGE) clean = redacted(value)
+      if (clean === TOO_LARGE || !pass.budget.take(name.length - key.length)) {
+        pass.budget.undo(mark)
+        return TOO_LARGE
+      }
+      put(output, name, clean)
+    }
+    pass.budget.leave(mark)
+    return output
+  }
+
+  function placeOf(key: string, field: Field): Place {
+    if (field.isErrorText) return 'error text'
+    return pass.repeated !== undefined && isFixed(key, field) ? 'fixed' : 'other'
+  }
+
+  /** The key without what is personal in it. */
+  function nameOf(key: string, field: Field): string {
+    return pass.repeated === undefined || field.rules.length > 0 ? field.name : pass.repeated.mask(key, false)
+  }
+
+  function apply(rule: FieldRule, value: unknown, parent: Parent, depth: number): unknown {
+    if (rule.action === 'redact') return redacted(value)
+    if (depth > MAX_DEPTH) return redacted(value)
+    if (Array.isArray(value)) return elements(value, element => apply(rule, element, parent, depth + 1))
+    if (rule.action === 'hash-in-place-if-address') return id(value, parent, depth)
+    if (typeof value !== 'string') return walk(value, 'other', parent, depth)
+    return rule.action === 'cut-query' ? url(value) : keptJson(value, parent, depth)
+  }
+
+  function redacted(value: unknown): unknown {
+    if (value === REDACTED) return value
+    return pass.budget.take(REDACTED_BYTES - leastBytes(value)) ? REDACTED : TOO_LARGE
+  }
+
+  /** What replaces the value of a hashed field. */
+  function hashed(value: unknown, depth: number): unknown {
+    if (value === null || value === undefined || value === REDACTED) return value ?? null
+    const scalar = scalarText(value)
+    if (scalar !== undefined) return hashOf(scalar, leastBytes(value))
+    if (typeof value === 'number') return null // not finite
+    if (!Array.isArray(value) || depth > MAX_DEPTH) return redacted(value)
+    return elements(value, element => hashed(element, depth + 1))
+  }
+
+  function hashOf(value: string, bytes: number): unknown {
+    const known = pass.digests.get(value)
+    const growth = HASH_BYTES - bytes
+    if (known) return pass.budget.take(growth) ? known : TOO_LARGE
+    const isEmail = remember(value)
+    if (pass.collectsOnly) return null
+    if (!pass.budget.takeForHash(growth)) return TOO_LARGE
+    const hash = isEmail ? digest.ofEmail(value) : digest.ofValue(value)
+    pass.digests.set(value, hash)
+    return hash
+  }
+
+  /** A value that may stand elsewhere in the event. Is it a plain e-mail address? */
+  function remember(value: string): boolean {
+    const isEmail = isPlainEmail(value)
+    if (pass.digests.has(value)) return isEmail
+    pass.digests.set(value, '')
+    if (isEmail) pass.emails.push(value)
+    else pass.otherValues.push(value)
+    return isEmail
+  }
+
+  function rememberAll(value: unknown, depth: number): void {
+    const scalar = scalarText(value)
+    if (scalar !== undefined) remember(scalar)
+    if (!Array.isArray(value) || depth > MAX_DEPTH) return
+    for (let index = 0; index < value.length && valuesLeft-- > 0; index++)
+      rememberAll(value[index], depth + 1)
+  }
+
+  function id(value: unknown, parent: Parent, depth: number): unknown {
+    if (typeof value === 'number') return Number.isFinite(value) ? value : null
+    if (typeof value === 'bigint') return String(value)
+    if (isLosslessNumber(value)) return value
+    if (typeof value !== 'string') return walk(value, 'fixed', parent, depth)
+    const shown = shownId(value, digest)
+    if (shown === value) return value
+    remember(value)
+    return pass.budget.takeForHash(shown.length - value.length) ? shown : TOO_LARGE
+  }
+
+  function url(value: string): unknown {
+    const clean = cleanUrl(value)
+    const masked = mask(clean, 'other')
+    const shown = masked === clean ? clean : cleanUrl(masked)
+    return pass.budget.take(shown.length - value.length) ? shown : TOO_LARGE
+  }
+
+  function keptJson(text: string, parent: Parent, depth: number): unknown {
+    let json: unknown
+    try {
+      json = withExactNumbers(JSON.parse(text), text)
+    } catch {
+      return redacted(text) // not JSON, or nested deeper than the stack
+    }
+    if (typeof json !== 'object' || json === null) return redacted(text)
+    const mark = pass.budget.enter(0)
+    const clean = walk(json, 'other', parent, depth + 1)
+    if (clean === TOO_LARGE) return redacted(text)
+    const written = stringifyExactly(clean)
+    pass.budget.undo(mark) // it is counted as it is written: with its quotes escaped
+    return pass.budget.take(JSON.stringify(written).length - JSON.stringify(text).length)
+      ? written
+      : redacted(text)
+  }
+
+  /** Only text stays as it is, alone or in an array; an object in its place is sanitized like any other. */
+  function preserved(value: unknown, parent: Parent | undefined, depth: number): unknown {
+    if (typeof value === 'string') return value
+    if (!Array.isArray(value) || depth > MAX_DEPTH) return walk(value, 'other', parent, depth)
+    return elements(value, element => preserved(element, parent, depth + 1))
+  }
+
+  return (json: unknown, current: Pass): unknown => {
+    pass = current
+    valuesLeft = MAX_VALUES
+    return walk(json, 'other', undefined, 0)
+  }
+}

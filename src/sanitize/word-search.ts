@@ -1,0 +1,167 @@
+import { DIGIT, isBeyondAsciiWord, LETTER } from './characters.ts'
+
+/**
+ * A text in pieces: words (letters and digits of any script) and the single characters between them, in lower case and
+ * decoded. Piece `n` is `texts[n]`, and stands from `starts[n]` to `starts[n + 1]`.
+ */
+export type Pieces = { readonly texts: readonly string[]; readonly starts: readonly number[] }
+/** `text.slice(start, end)` is to be replaced by `label`. */
+export type Match = { readonly start: number; readonly end: number; readonly label: string }
+
+/** An escape of one character, in a URL, in JSON or a string literal, in HTML. */
+const escaped =
+  /%(?:25){0,8}([0-9a-f]{2})|\\{1,8}(?:u([0-9a-f]{4})|([nrtbf]))|&(?:#x([0-9a-f]{1,6})|#(\d{1,7})|[a-z]{1,8});/iy
+
+const isWordCharacter = (text: string, index: number): boolean => {
+  const code = text.charCodeAt(index)
+  return code < 0x80 ? DIGIT[code] === 1 || LETTER[code] === 1 : isBeyondAsciiWord(text, index)
+}
+
+/** Splits a text into pieces. An escape is one piece, so it neither hides a word nor is torn apart. */
+export function readPieces(text: string): Pieces {
+  // The one letter whose lower case is longer than itself would move all that follows.
+  const lower = text.replaceAll('\u0130', 'i').toLowerCase()
+  const texts: string[] = []
+  const starts: number[] = []
+  for (let start = 0; start < lower.length; ) {
+    let end = start
+    while (end < lower.length && isWordCharacter(lower, end)) end++
+    starts.push(start)
+    if (end > start) texts.push(lower.slice(start, end))
+    else {
+      const character = lower.charAt(start)
+      const found =
+        character === '%' || character === '\\' || character === '&' ? escapeAt(lower, start) : undefined
+      end = found?.end ?? start + 1
+      texts.push(found?.text ?? character)
+    }
+    start = end
+  }
+  starts.push(lower.length)
+  return { texts, starts }
+}
+
+function escapeAt(text: string, index: number): { text: string; end: number } | undefined {
+  escaped.lastIndex = index
+  const found = escaped.exec(text)
+  if (found === null) return undefined
+  const [, percent, unicode, , hex, decimal] = found
+  const code =
+    decimal === undefined ? Number.parseInt(percent ?? unicode ?? hex ?? '20', 16) : Number(decimal)
+  return { text: code <= 0x10ffff ? String.fromCodePoint(code) : ' ', end: escaped.lastIndex }
+}
+
+/** Which beginning of a pattern was read: 0 is none. */
+type State = number
+
+/** More than there are different pieces in a body of 5 MiB. */
+const MAX_PIECES = 2 ** 23
+
+/**
+ * Finds any number of texts in another one, as whole words, in one pass (Aho and Corasick 1975, with pieces as
+ * letters): the time does not depend on how many there are.
+ */
+export class WordSearch {
+  /** Pieces by number, from 1. */
+  readonly #pieces = new Map<string, number>()
+  // Of each state: how many pieces were read, the state before the last of them, and that piece …
+  readonly #depth = [0]
+  readonly #before: State[] = [0]
+  readonly #piece = [0]
+  // … the state after one more piece. Nearly all states have one such, the others are in the map …
+  readonly #nextPiece = [0]
+  readonly #next: State[] = [0]
+  readonly #furtherNext = new Map<number, State>()
+  // … the state of the longest proper ending of what was read, and the pieces and the label of the longest pattern
+  // that ends here.
+  readonly #fallback: State[] = [0]
+  readonly #matched = [0]
+  readonly #label = ['']
+  #isComplete = true
+
+  get isEmpty(): boolean {
+    return this.#depth.length === 1
+  }
+
+  add(pattern: string, label: string): void {
+    let state: State = 0
+    for (const text of readPieces(pattern).texts) {
+      const piece = this.#pieces.get(text) ?? this.#pieces.size + 1
+      this.#pieces.set(text, piece)
+      state = this.#after(state, piece) ?? this.#addState(state, piece)
+    }
+    if (state === 0) return
+    this.#matched[state] = this.#depth[state] ?? 0
+    this.#label[state] = label
+    this.#isComplete = false
+  }
+
+  /** In the order of the text, none inside or across another. */
+  find({ texts, starts }: Pieces): Match[] {
+    if (!this.#isComplete) this.#complete()
+    const found: Match[] = []
+    let state: State = 0
+    for (const [index, text] of texts.entries()) {
+      const piece = this.#pieces.get(text)
+      state = piece === undefined ? 0 : this.#step(state, piece)
+      const matched = this.#matched[state] ?? 0
+      if (matched === 0) continue
+      const end = starts[index + 1] ?? 0
+      let start = starts[index - matched + 1] ?? end
+      for (let last = found.at(-1); last !== undefined && last.end > start; last = found.at(-1)) {
+        start = Math.min(start, last.start)
+        found.pop()
+      }
+      found.push({ start, end, label: this.#label[state] ?? '' })
+    }
+    return found
+  }
+
+  #addState(before: State, piece: number): State {
+    const state = this.#depth.length
+    this.#depth.push((this.#depth[before] ?? 0) + 1)
+    this.#before.push(before)
+    this.#piece.push(piece)
+    this.#nextPiece.push(0)
+    this.#next.push(0)
+    this.#fallback.push(0)
+    this.#matched.push(0)
+    this.#label.push('')
+    if (this.#nextPiece[before] === 0) {
+      this.#nextPiece[before] = piece
+      this.#next[before] = state
+    } else this.#furtherNext.set(before * MAX_PIECES + piece, state)
+    return state
+  }
+
+  #after(state: State, piece: number): State | undefined {
+    if (this.#nextPiece[state] === piece) return this.#next[state]
+    return this.#furtherNext.get(state * MAX_PIECES + piece)
+  }
+
+  #step(from: State, piece: number): State {
+    for (let state = from; ; state = this.#fallback[state] ?? 0) {
+      const next = this.#after(state, piece)
+      if (next !== undefined) return next
+      if (state === 0) return 0
+    }
+  }
+
+  /** Fallbacks of shallow states first: those of the deeper ones are made of them. */
+  #complete(): void {
+    const byDepth: State[][] = []
+    for (const [state, depth] of this.#depth.entries()) {
+      const sameDepth = byDepth[depth]
+      if (sameDepth === undefined) byDepth[depth] = [state]
+      else sameDepth.push(state)
+    }
+    for (const state of byDepth.slice(2).flat()) {
+      const fallback = this.#step(this.#fallback[this.#before[state] ?? 0] ?? 0, this.#piece[state] ?? 0)
+      this.#fallback[state] = fallback
+      if (this.#matched[state] !== 0) continue
+      this.#matched[state] = this.#matched[fallback] ?? 0
+      this.#label[state] = this.#label[fallback] ?? ''
+    }
+    this.#isComplete = true
+  }
+}
