@@ -13,6 +13,7 @@ import type { Metrics, Outcome } from '../ops/metrics.ts'
 import type { Sanitizer } from '../sanitize/sanitize.ts'
 import { createDeadline } from './deadline.ts'
 import type { Delivery } from './delivery.ts'
+import { asDoctorEvent, isFromDoctor } from './doctor-delivery.ts'
 import { readEvent } from './event.ts'
 import { recordDelivery } from './record.ts'
 import { verifySignature } from './signature.ts'
@@ -129,13 +130,15 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
     delivery.key = verdict.key
     metrics.signatureKey(source, verdict.key)
     keyUsage.seen(source.name, verdict.keyId)
+    const fromDoctor = isFromDoctor(request.headers)
     if (delivery.forbidden) {
-      metrics.forbiddenButAuthentic(source)
+      if (!fromDoctor) metrics.forbiddenButAuthentic(source)
       if (policy === 'enforce') return refuseDelivery(reply, 'CIO_SOURCE_FORBIDDEN')
     }
 
     const timestamp = String(request.headers['x-cio-timestamp'] ?? '')
-    const entry = readEvent(verdict.body, { source, timestamp, receivedAtMs }, sanitizer)
+    const received = readEvent(verdict.body, { source, timestamp, receivedAtMs }, sanitizer)
+    const entry = fromDoctor ? asDoctorEvent(received, { source: source.name, receivedAtMs }) : received
     delivery.id = entry.id
     delivery.type = entry.type
     if (entry.parked !== undefined) delivery.parked = entry.parked
