@@ -21,6 +21,9 @@ const PHP_CLASS = /\buse[ \t]+\\?Customerio\\(\w+)(?:[ \t]+as[ \t]+(\w+))?/g
 const WHOLE_MODULE =
   /\bimport[ \t]+([A-Za-z_$][\w$]*)[ \t]+from[ \t]*["'`]customerio|\b([A-Za-z_$][\w$]*)[ \t]*=[ \t]*(?:await[ \t]+import|require)[ \t]*\([ \t]*["'`]customerio/g
 
+const CALL = /(?<![\w$])([A-Za-z_$][\w$]*)[ \t]*\(([^()]{1,400})\)/g
+const VARIABLE = /(?:^|[,=:{]|\.)\s*([A-Za-z_$][\w$]*)\s*(?=[,}]|$)/g
+
 /** How far a call may reach before a value. */
 const CALL_CHARACTERS = 1000
 /** What a value can be handed through on its way: a default for a variable of the environment. */
@@ -34,10 +37,9 @@ export function importedClients(text: string): ImportedClients | undefined {
     for (const [, first = '', second = ''] of text.matchAll(pattern)) constructors.add(second || first)
   }
   const variables = new Set<string>()
-  for (const [, name = '', given = ''] of text.matchAll(/([A-Za-z_$][\w$]*)[ \t]*\(([^()]{1,400})\)/g)) {
+  for (const [, name = '', given = ''] of text.matchAll(CALL)) {
     if (!constructors.has(name)) continue
-    for (const [, variable = ''] of given.matchAll(/(?:^|[,=:{]|\.)\s*([A-Za-z_$][\w$]*)\s*(?=[,}]|$)/g))
-      variables.add(variable)
+    for (const [, variable = ''] of given.matchAll(VARIABLE)) variables.add(variable)
   }
   return { constructors, variables }
 }

@@ -1,6 +1,12 @@
 import { type ImportedClients, isHandedToClient } from './client-calls.ts'
 import type { Certainty, RuleId } from './rules.ts'
-import { isSection, type Level, levelsAround, withoutObjectsBefore } from './structure.ts'
+import {
+  isSection,
+  type Level,
+  levelsAround,
+  withoutObjectsAfter,
+  withoutObjectsBefore
+} from './structure.ts'
 
 /**
  * What stands around a text that has the length of a key. Hexadecimal digits of these lengths are everywhere (MD5,
@@ -47,10 +53,10 @@ const HOLLOW_NAME =
 
 /**
  * `name =`, `"name":`, `name => `, `name || `, `name, ` and the like, or a bare word, right before the value; between
- * them a function, a YAML tag, or what opens a Helm template.
+ * them a function, of Helm too, or a YAML tag.
  */
 const OWNER =
-  /(?<![\w$.-])([A-Za-z_$][\w$.-]*)["'`\])\\]*(\s*(?::=|=>|->|\?\?=?|\|\|=?|[:=,>])\s*|\s+)(?:!!?\w+\s+)?(?:["'`]?\{\{-?\s*(?:\w+\s+)?)?(?:[A-Za-z_]+\(\s*)?["'`<\\]*(?:(?:bearer|basic|token)\s+)?$/i
+  /(?<![\w$.-])([A-Za-z_$][\w$.-]*)["'`\])\\]*(\s*(?::=|=>|->|\?\?=?|\|\|=?|[:=,>])\s*|\s+)(?:!!?\w+\s+)?["'`]?(?:-?\s*(?:b64enc|quote|toString|default)\s+)*(?:[A-Za-z_]+\(\s*)?["'`<\\]*(?:(?:bearer|basic|token)\s+)?$/i
 
 /** Where a key can't be without one of these in its context: in any case, and hardly anywhere else. */
 export const MENTION = /c(?:ustomer)?[._ -]?io|(?:track|api)client/gi
@@ -82,10 +88,11 @@ const indentationOf = (line: string): number => /^[\s]*/.exec(line)?.[0].length 
 
 /** @returns which key it would be and how sure that is; `undefined` when it has no such name */
 export function judge(context: Context): Verdict | undefined {
-  const { left, right, clients } = context
+  const { clients } = context
+  const { left, right } = withoutTemplateBraces(joinedToName(context.left), context.right)
   const ownLine = lastLine(left).slice(-LINE_BEFORE_BYTES)
   const found = ownerOf(ownLine)
-  if (found !== undefined && isOther(found)) return undefined
+  if (isChecksum(ownLine, right) || (found !== undefined && isOther(found))) return undefined
   if (clients !== undefined && context.length < 64) {
     const isHanded = clients.variables.has(found ?? '') || isHandedToClient(left, clients)
     if (isHanded) return verdict(context, ownLine, found ?? '', 'possible')
@@ -97,12 +104,14 @@ export function judge(context: Context): Verdict | undefined {
   }
   if (owner !== undefined && !named) return undefined
 
-  const reduced = withoutObjectsBefore(left).split(/\r?\n/)
-  const before = (reduced.pop() ?? '').slice(-LINE_BEFORE_BYTES)
-  const line = `${before} ${(right.split(/\r?\n/, 1)[0] ?? '').slice(0, LINE_AFTER_BYTES)}`
-  const headings = headingsOf(before, reduced.slice(-HEADING_LINES))
+  const ownText = withoutObjectsBefore(left)
+  const textBehind = withoutObjectsAfter(right)
+  const before = lastLine(ownText).slice(-LINE_BEFORE_BYTES)
+  const line = `${before} ${firstLine(textBehind).slice(0, LINE_AFTER_BYTES)}`
+  const above = ownText.slice(0, ownText.lastIndexOf('\n') + 1).split(/\r?\n/)
+  const headings = headingsOf(before, above.slice(-1 - HEADING_LINES, -1))
   if (!isProvider(line) && !isProvider(headings)) {
-    return isNamedBeside(owner ?? found, levelsAround(left, right))
+    return isNamedBeside(owner ?? found, levelsAround(ownText, textBehind))
       ? verdict(context, before, owner ?? '', 'possible')
       : undefined
   }
@@ -111,6 +120,33 @@ export function judge(context: Context): Verdict | undefined {
   if (!KEY_WORD.test(around) && !SITE_WORD.test(around) && !CLIENT.test(around)) return undefined
   return verdict(context, before, `${lastLine(headings)} ${before}`, 'possible')
 }
+
+/** A value may stand on the line below its name: `key: >-`, `key =`, `key = \\`. */
+function joinedToName(left: string): string {
+  if (lastLine(left).trim().length > 1) return left
+  const end = left.slice(-LINE_BEFORE_BYTES)
+  const joined = end.replace(/([:=])[ \t]*(?:[>|][+-]?\d?|\\)?\r?\n[ \t]*(["'`]?)$/, '$1 $2')
+  return joined === end ? left : left.slice(0, left.length - end.length) + joined
+}
+
+/** The braces of a Helm template are no object's. If a value stands in one, it is open on both sides. */
+function withoutTemplateBraces(left: string, right: string): { left: string; right: string } {
+  if (!left.includes('{{') && !right.includes('{{')) return { left, right }
+  const closed = left.replace(TEMPLATE, '  $1  ')
+  const open = closed.replace(/\{\{([^{}\n]*)$/, '  $1')
+  const behind = open === closed ? right : right.replace(/^([^{}\n]*)\}\}/, '$1  ')
+  return { left: open, right: behind.replace(TEMPLATE, '  $1  ') }
+}
+
+const TEMPLATE = /\{\{([^{}]*)\}\}/g
+
+/** `<checksum>  file`, `SHA256 (file) = <checksum>`, `<sha256 value="<checksum>"`, `"…/file.ts": "<checksum>"`. */
+const CHECKSUM_BEFORE =
+  /(?:sha-?\d*|md5)\s*\([^)]*\)\s*=\s*$|<\s*(?:sha\d+|md5)\b[^<>]*$|\/[\w.-]+\.[a-z]{1,5}["'`]\s*[:=]\s*["'`]?$/i
+const CHECKSUM_BEHIND = /^[ \t]+\*?[\w./-]+\.\w{1,8}[ \t]*(?:\r?\n|$)/
+
+const isChecksum = (before: string, right: string): boolean =>
+  CHECKSUM_BEFORE.test(before) || (before.trim() === '' && CHECKSUM_BEHIND.test(right))
 
 /** Fields that name what an object is about: the first ones say so much that no outer object is asked. */
 const NAME = /^(?:name|type|provider|service|integration|destination|connector|vendor|platform|slug)$/i
@@ -125,7 +161,7 @@ const GENERIC_WORD =
 
 /** Is what a text stands in named after the provider? */
 export const isAboutProvider = (left: string, right: string): boolean =>
-  isNamedBeside('key', levelsAround(left, right))
+  isNamedBeside('key', levelsAround(withoutObjectsBefore(left), withoutObjectsAfter(right)))
 
 /** Does the name of the provider stand in a field beside the value, or beside the settings it is one of? */
 function isNamedBeside(owner: string | undefined, levels: readonly Level[]): boolean {
@@ -181,4 +217,5 @@ function verdict({ length, right }: Context, before: string, name: string, certa
   return { rule: isSite ? 'customerio-site-id' : 'customerio-track-api-key', certainty }
 }
 
+const firstLine = (text: string): string => text.split(/\r?\n/, 1)[0] ?? ''
 const lastLine = (text: string): string => text.slice(text.lastIndexOf('\n') + 1)

@@ -1,5 +1,5 @@
 import { byteSet, eachRun } from './byte-runs.ts'
-import { checksumSections } from './checksums.ts'
+import { checksumSections, type SectionMemory } from './checksums.ts'
 import { type ImportedClients, importedClients } from './client-calls.ts'
 import type { Encoding } from './encodings.ts'
 import { CONTEXT_BYTES, isAboutProvider, judge, MENTION } from './key-context.ts'
@@ -17,7 +17,7 @@ export interface ShapeMatch {
 }
 
 /** What is remembered of the regions of a text that came before. */
-export interface TextMemory {
+export interface TextMemory extends SectionMemory {
   clients?: ImportedClients | undefined
 }
 
@@ -47,11 +47,12 @@ export function findKeyShapes(
   memory: TextMemory = {}
 ): void {
   const region = regionOf(buffer, memory)
+  const isChecksum = checksumSections(buffer, from > 0, memory)
   eachRun(buffer, hexDigits, SHORTEST_KEY, from, (start, end) => {
     if (start >= limit || !KEY_LENGTHS.has(end - start)) return
+    if (!region.isMentionedAround(start, end)) return
     const value = buffer.toString('latin1', start, end)
-    if (!HEX_KEY.test(value) || !looksRandom(value)) return
-    match(start, end, value, 'plain')
+    if (HEX_KEY.test(value)) match(start, end, value, 'plain')
   })
   eachRun(buffer, base64Characters, SHORTEST_BASE64, from, (start, end) => {
     if (start >= limit) return
@@ -65,15 +66,15 @@ export function findKeyShapes(
     if (LOGIN.test(decoded) && looksRandom(decoded)) {
       const encoding = 'base64'
       onMatch({ start, end, rule: 'customerio-basic-auth', certainty: 'certain', encoding, value: text })
-    } else if (KEY_LENGTHS.has(decoded.length) && HEX_KEY.test(decoded) && looksRandom(decoded)) {
-      match(start, end, decoded, 'base64')
+    } else if (KEY_LENGTHS.has(decoded.length) && HEX_KEY.test(decoded)) {
+      if (region.isMentionedAround(start, end)) match(start, end, decoded, 'base64')
     }
   })
 
   function match(start: number, end: number, value: string, encoding: ShapeMatch['encoding']): void {
-    if (!region.isMentionedAround(start, end)) return
+    if (!looksRandom(value)) return
     const verdict = judge({ length: value.length, ...textAround(start, end), clients: region.clients() })
-    if (verdict === undefined || region.isChecksum(start)) return
+    if (verdict === undefined || isChecksum(start)) return
     onMatch({ start, end, ...verdict, encoding, value: value.toLowerCase() })
   }
 
@@ -111,7 +112,6 @@ function regionOf(buffer: Buffer, memory: TextMemory) {
   const allMentions = (): readonly number[] =>
     (mentions ??= [...wholeText().matchAll(MENTION)].map(({ index }) => index))
   return {
-    isChecksum: checksumSections(buffer),
     clients: (): ImportedClients | undefined => {
       clients ??= { imported: buffer.includes('ustomerio') ? importedClients(wholeText()) : undefined }
       return clients.imported ?? memory.clients

@@ -13,78 +13,85 @@ export interface Level {
 
 /** Objects in which the name of their parent stands: Kubernetes' `metadata`, RudderStack's `destinationDefinition`. */
 const DESCRIPTION = /(?:meta(?:data)?|definition|provider|integration|connector)["'`\\]*\s*[:=]?\s*$/i
-/** Up to where a name before a brace reaches. */
-const ENTRY_START = /[^,;{}\n]*$/
 
 /**
- * @param left the text before the value
- * @param right the text behind it
+ * @param before the text before the value, less the objects that end in it
+ * @param after the text behind it, less the objects that begin in it
  */
-export function levelsAround(left: string, right: string): readonly Level[] {
-  const before = withoutObjectsBefore(left)
-  const after = withoutObjectsAfter(right)
+export function levelsAround(before: string, after: string): readonly Level[] {
   const levels: Level[] = []
-  let rest = before
-  let restAfter = after
-  for (;;) {
-    const open = rest.lastIndexOf('{')
-    if (open === -1) break
-    const close = restAfter.indexOf('}')
-    const inside = close === -1 ? restAfter : restAfter.slice(0, close)
-    restAfter = close === -1 ? '' : restAfter.slice(close + 1)
-    const header = ENTRY_START.exec(rest.slice(0, open))?.[0] ?? ''
-    levels.push({ header, entries: [...entriesOf(rest.slice(open + 1)), ...entriesOf(inside)] })
-    rest = rest.slice(0, open)
+  let end = before.length
+  let start = 0
+  for (let open = before.lastIndexOf('{'); open !== -1; open = before.lastIndexOf('{', open - 1)) {
+    if (levels.length === MAX_LEVELS) return levels
+    const close = after.indexOf('}', start)
+    const inside = after.slice(start, close === -1 ? after.length : close)
+    const header = before.slice(entryStart(before, open), open)
+    levels.push({ header, entries: [...entriesOf(before.slice(open + 1, end)), ...entriesOf(inside)] })
+    end = open
+    start = close === -1 ? after.length : close + 1
+    if (open === 0) break
   }
-  return [...levels, ...indentedLevels(rest, restAfter)]
+  return [...levels, ...indentedLevels(before.slice(0, end), after.slice(start))]
 }
 
 /** The text without the objects that end in it: those are siblings, and their contents say nothing about the value. */
-export function withoutObjectsBefore(left: string): string {
-  let kept = ''
-  let end = left.length
-  let depth = 0
+export function withoutObjectsBefore(text: string): string {
+  const kept: string[] = []
+  let end = text.length
   let groupEnd = 0
-  for (let index = left.length - 1; index >= 0; index--) {
-    const character = left.charCodeAt(index)
-    if (character === CLOSE) {
-      if (depth++ === 0) {
-        kept = left.slice(index + 1, end) + kept
-        groupEnd = index
-      }
+  let depth = 0
+  for (let index = text.length - 1; index >= 0; index--) {
+    const character = text.charCodeAt(index)
+    if (character === CLOSE && depth++ === 0) {
+      kept.push(text.slice(index + 1, end))
+      groupEnd = index
     } else if (character === OPEN && depth > 0 && --depth === 0) {
-      const head = left.slice(Math.max(0, index - MAX_HEADER), index)
-      if (DESCRIPTION.test(head)) kept = `\n${flat(left.slice(index, groupEnd))}\n${kept}`
-      end = index - (ENTRY_START.exec(head)?.[0].length ?? 0)
-      index = end
+      const start = entryStart(text, index)
+      if (DESCRIPTION.test(text.slice(start, index))) kept.push(`\n${flat(text.slice(index, groupEnd))}\n`)
+      end = start
+      index = start
     }
   }
-  return depth > 0 ? kept : left.slice(0, end) + kept
+  if (depth === 0) kept.push(text.slice(0, end))
+  return kept.reverse().join('')
 }
 
-function withoutObjectsAfter(right: string): string {
-  let kept = ''
+/** The text without the objects that begin in it. */
+export function withoutObjectsAfter(text: string): string {
+  const kept: string[] = []
   let start = 0
-  let depth = 0
   let groupStart = 0
-  for (let index = 0; index < right.length; index++) {
-    const character = right.charCodeAt(index)
+  let depth = 0
+  for (let index = 0; index < text.length; index++) {
+    const character = text.charCodeAt(index)
     if (character === OPEN && depth++ === 0) {
-      const head = right.slice(start, index)
-      kept += head.slice(0, head.length - (ENTRY_START.exec(head)?.[0].length ?? 0))
+      kept.push(text.slice(start, Math.max(start, entryStart(text, index))))
       groupStart = index
     } else if (character === CLOSE && depth > 0 && --depth === 0) {
-      const head = right.slice(Math.max(start, groupStart - MAX_HEADER), groupStart)
-      if (DESCRIPTION.test(head)) kept += `\n${flat(right.slice(groupStart, index))}\n`
+      if (DESCRIPTION.test(text.slice(entryStart(text, groupStart), groupStart)))
+        kept.push(`\n${flat(text.slice(groupStart, index))}\n`)
       start = index + 1
     }
   }
-  return depth > 0 ? kept : kept + right.slice(start)
+  if (depth === 0) kept.push(text.slice(start))
+  return kept.join('')
 }
 
+/** Where the name of an object begins whose brace is at `open`. */
+function entryStart(text: string, open: number): number {
+  const least = Math.max(0, open - MAX_HEADER)
+  let start = open
+  while (start > least && !SEPARATORS.has(text.charCodeAt(start - 1))) start--
+  return start
+}
+
+/** What is further out says nothing about a value. */
+const MAX_LEVELS = 8
 const OPEN = 123
 const CLOSE = 125
 const MAX_HEADER = 120
+const SEPARATORS = new Set([...',;{}\n'].map(character => character.charCodeAt(0)))
 
 const flat = (object: string): string => object.replace(/[{}]/g, '\n')
 
@@ -108,7 +115,7 @@ function readLine(text: string): Line {
 const isBlank = (text: string): boolean => text.trim() === ''
 const isDocumentStart = (text: string): boolean => /^(?:---|\.\.\.)(?:\s|$)/.test(text)
 /** Of INI and TOML. */
-export const isSection = (text: string): boolean => /^\s*\[[^\]]+\]\s*$/.test(text)
+export const isSection = (text: string): boolean => /^\s*\[{1,2}[^[\]]+\]{1,2}\s*$/.test(text)
 
 interface IndentedLevel extends Level {
   readonly entries: string[]
