@@ -113,6 +113,9 @@ for (const [name, start, cause, saw = /./] of rows) {
       t.equal(examination.rootCause?.cause, cause, JSON.stringify(examination.rootCause))
       if (cause !== undefined) t.match(examination.rootCause?.saw, saw)
       if (examination.rootCause?.stops) t.not(verdictOf(examination), 'well')
+      if (examination.rootCause?.stops && cause !== 'time_limit') {
+        t.ok(examination.durationMs < 20_000, `no check was made in vain: ${examination.durationMs} ms`)
+      }
       if (cause === undefined) t.same(slowOnes(examination), [], 'nothing is blamed on the doctor’s own load')
     })
   }
