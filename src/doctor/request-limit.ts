@@ -1,7 +1,9 @@
 const FIRST_LIMIT = 4
 const HIGHEST_LIMIT = 16
-/** An answer that takes this many times as long as a single request did has waited for other requests. */
+/** An answer that takes this many times as long as that to a single request has waited for other requests. */
 const CROWDED_FACTOR = 3
+/** One that takes no longer than this has not. */
+const FREE_FACTOR = 1.5
 /** Below this, a longer answer says nothing. */
 const UNNOTABLE_MS = 500
 
@@ -11,6 +13,7 @@ const UNNOTABLE_MS = 500
  * made itself.
  */
 export class RequestLimit {
+  readonly #freeMs: number
   readonly #crowdedMs: number
   readonly #waiting: (() => void)[] = []
   #limit = FIRST_LIMIT
@@ -18,6 +21,7 @@ export class RequestLimit {
 
   /** @param singleMs how long an answer takes when nothing else is asked */
   constructor(singleMs: number) {
+    this.#freeMs = Math.max(UNNOTABLE_MS, FREE_FACTOR * singleMs)
     this.#crowdedMs = Math.max(UNNOTABLE_MS, CROWDED_FACTOR * singleMs)
   }
 
@@ -26,10 +30,8 @@ export class RequestLimit {
     this.#inFlight++
     try {
       const reply = await request()
-      const isCrowded = reply.durationMs > this.#crowdedMs
-      this.#limit = isCrowded
-        ? Math.max(1, Math.floor(this.#limit / 2))
-        : Math.min(HIGHEST_LIMIT, this.#limit + 1)
+      if (reply.durationMs > this.#crowdedMs) this.#limit = Math.max(1, Math.floor(this.#limit / 2))
+      else if (reply.durationMs <= this.#freeMs) this.#limit = Math.min(HIGHEST_LIMIT, this.#limit + 1)
       return reply
     } finally {
       this.#inFlight--

@@ -92,7 +92,7 @@ const rows: readonly (readonly [
   ['does not know the address', withHabits({ allowed: () => false }), 'address'],
   ['is right', withHabits({}), undefined],
   ['is right and needs 3 s per answer', withHabits({ answerDelayMs: 3000 }), undefined],
-  ['takes one request at a time', onRequest(oneByOne(100)), undefined],
+  ['takes one request at a time', onRequest(oneByOne(200)), undefined],
   ['takes one request at a time, slowly', onRequest(oneByOne(1000)), 'time_limit']
 ]
 
