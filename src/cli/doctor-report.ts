@@ -1,6 +1,7 @@
 import { styleText } from 'node:util'
 import type { Area, Check, Status } from '../doctor/check.ts'
 import type { Examination, Result } from '../doctor/examine.ts'
+import type { RootCause } from '../doctor/root-cause.ts'
 import { type Verdict, verdictOf } from '../doctor/verdict.ts'
 
 /** How wide prose is at most: longer lines tire the eye. */
@@ -27,14 +28,15 @@ export interface Look {
   readonly width: number
 }
 
-/** The report for a person: a line a check, what is wrong with reasons and remedies, and the sum. */
+/** The report for a person: the root cause, a line per check, what is wrong with reasons and remedies, the sum. */
 export function toText(examination: Examination, look: Look): string {
-  const { results, url, remoteAddress, readOnly, durationMs } = examination
+  const { results, url, remoteAddress, readOnly, rootCause } = examination
   const width = Math.min(MAX_WIDTH, Math.max(50, look.width))
   const idWidth = Math.max(...results.map(({ check }) => check.id.length))
   const lines = [
     `${url}${remoteAddress === undefined ? '' : ` (${remoteAddress})`}${readOnly ? ', read-only' : ''}`
   ]
+  if (rootCause !== undefined) lines.push('', ...rootCauseRows(rootCause, width, look))
   let area: Area | undefined
   for (const result of results.filter(({ status }) => status !== 'unjudged')) {
     if (result.check.area !== area) {
@@ -46,8 +48,13 @@ export function toText(examination: Examination, look: Look): string {
   lines.push(...unjudgedRows(results, width, look))
   const wrong = results.filter(({ status }) => status === 'wrong')
   for (const result of wrong) lines.push('', ...fault(result, width, look))
-  lines.push('', sum(results, durationMs))
+  lines.push('', sum(examination))
   return `${lines.map(line => line.trimEnd()).join('\n')}\n`
+}
+
+function rootCauseRows({ saw }: RootCause, width: number, look: Look): string[] {
+  const [first = '', ...rest] = wrap(saw, width - 12)
+  return [`${paint(look, 'red', 'ROOT CAUSE')}  ${first}`, ...rest.map(line => ' '.repeat(12) + line)]
 }
 
 function row({ check, status, saw }: Result, idWidth: number, width: number, look: Look): string[] {
@@ -86,17 +93,20 @@ function fault({ check, saw }: Result, width: number, look: Look): string[] {
   ]
 }
 
-function sum(results: readonly Result[], durationMs: number): string {
+function sum(examination: Examination): string {
+  const { results, durationMs } = examination
   const count = (status: Status): number => results.filter(result => result.status === status).length
   const requests = results.reduce((total, result) => total + result.requests, 0)
   const wrong = count('wrong')
   const verdicts: Readonly<Record<Verdict, string>> = {
     well: 'Nothing is wrong',
     wrong: `${wrong} wrong`,
-    unjudged: 'COULD NOT JUDGE: authentic and forged deliveries are turned away alike'
+    unjudged: examination.rootCause?.stops
+      ? 'COULD NOT JUDGE: see the root cause'
+      : 'COULD NOT JUDGE: authentic and forged deliveries are turned away alike'
   }
   return [
-    `${verdicts[verdictOf(results)]}: ${count('well')} ok`,
+    `${verdicts[verdictOf(examination)]}: ${count('well')} ok`,
     `${count('note')} to note`,
     `${count('unjudged')} not judged; ${requests} requests in ${(durationMs / 1000).toFixed(1)} s`
   ].join(', ')
@@ -115,13 +125,15 @@ export function planText(checks: readonly Check[], url: URL, look: Look): string
   return `${lines.join('\n')}\n`
 }
 
-export function toJson({ url, readOnly, remoteAddress, results, durationMs }: Examination): object {
+export function toJson(examination: Examination): object {
+  const { url, readOnly, remoteAddress, rootCause, results, durationMs } = examination
   return {
     url,
     readOnly,
     remoteAddress,
     durationMs: Math.round(durationMs),
-    verdict: verdictOf(results),
+    verdict: verdictOf(examination),
+    rootCause: rootCause === undefined ? null : { cause: rootCause.cause, saw: rootCause.saw },
     checks: results.map(({ check, status, saw, requests, durationMs }) => ({
       id: check.id,
       area: check.area,

@@ -21,7 +21,7 @@ plain words what is wrong, why it matters, and how to mend it. The signing key c
 CIO_WEBHOOK_SECRET_FILE, never from the command line; outside production from what "serve" has made in DATA_DIR.
 
 What is sent is what --plan shows. Every event is marked: its type in the event log is io.customer.doctor, so
-that consumers can drop it.
+that consumers can drop it. It ends within 60 seconds, and reports the root cause first.
 
   --plan            show what would be sent, and send nothing
   --read-only       send nothing that a sound receiver accepts; needs no key
@@ -66,8 +66,8 @@ judged since your address is not allowed to deliver.`,
     if (key === undefined && !readOnly) throw new ConfigError(`${NO_KEY}; or examine with --read-only`)
     const ca = values.ca === undefined ? {} : { ca: readPem(values.ca) }
     const examination = await watch(bar =>
-      examine({ url, key, now: Date.now, ...ca }, selection, (result, index, count) =>
-        bar.show(result.check.id, (index + 1) / count)
+      examine({ url, key, now: Date.now, ...ca }, selection, (result, done, count) =>
+        bar.show(result.check.id, done / count)
       )
     )
     return report(examination, values)
@@ -93,7 +93,7 @@ function report(examination: Examination, options: { json: boolean; junit?: stri
   process.stdout.write(
     options.json ? `${JSON.stringify(toJson(examination), null, 2)}\n` : toText(examination, look())
   )
-  return exits[verdictOf(examination.results)]
+  return exits[verdictOf(examination)]
 }
 
 const exits = {
@@ -113,7 +113,7 @@ function readSkip(given: readonly string[]): readonly string[] {
   const unknown = ids.find(id => !known.has(id))
   if (unknown !== undefined)
     throw new UsageError(`--skip ${unknown}: there is no such check, --plan shows all`)
-  if (ids.includes('authentic')) throw new UsageError('--skip authentic: all others hang on it')
+  if (ids.includes('authentic')) throw new UsageError('--skip authentic: every other check depends on it')
   return ids
 }
 

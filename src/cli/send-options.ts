@@ -1,8 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { DEFAULT_SOURCE } from '../config/sources.ts'
+import { DEFAULT_SOURCE, type Scheme } from '../config/sources.ts'
+import { stringifyExactly, withExactNumbers } from '../exact-json.ts'
 import { WEBHOOK_PATH } from '../receive/route.ts'
+import { type Assignment, assign, isObject, parseAssignment } from '../send/assignments.ts'
+import { splitPayloads } from '../send/payloads.ts'
 import { sampleEvent, sampleTypes } from '../send/samples.ts'
+import { SCHEMES } from '../send/sign.ts'
 import { UsageError } from './command.ts'
 import { isLoopback } from './target-url.ts'
 
@@ -15,33 +19,97 @@ const PEOPLE = 1000
 export const ownUrl = (source: string): string =>
   `http://localhost:${process.env['PORT'] ?? '3000'}${WEBHOOK_PATH}${source === DEFAULT_SOURCE ? '' : `/${source}`}`
 
-/** @returns the body of the n-th event */
-export async function bodies(
-  { type, file, verbatim }: { type?: string | undefined; file?: string | undefined; verbatim: boolean },
-  count: number
-): Promise<(index: number) => Buffer> {
+export interface Deliveries {
+  readonly count: number
+  /** The body of the n-th delivery. */
+  readonly body: (index: number) => Buffer
+}
+
+/** @param count `undefined`: each line of an NDJSON file once, everything else once */
+export async function readDeliveries(
+  options: {
+    readonly type?: string | undefined
+    readonly file?: string | undefined
+    readonly set: readonly string[]
+    readonly verbatim: boolean
+  },
+  count: number | undefined
+): Promise<Deliveries> {
+  const { type, file, verbatim } = options
   if (type !== undefined && file !== undefined) throw new UsageError('give --type or --file')
+  if (verbatim && options.set.length > 0) throw new UsageError('give --set or --verbatim')
+  const assignments = options.set.map(readAssignment)
   const run = randomBytes(6).toString('hex')
-  if (file !== undefined) {
-    const bytes = await readBody(file)
-    const payload = verbatim || count === 1 ? undefined : jsonObject(bytes)
-    return index =>
-      payload === undefined
-        ? bytes
-        : Buffer.from(JSON.stringify({ ...payload, event_id: `sample-${run}-${index}` }))
-  }
+  const newId = (index: number): string => `sample-${run}-${index}`
+  if (file === undefined) return { count: count ?? 1, body: sampleBodies(type, assignments, newId) }
+
+  const bytes = await readBytes(file)
+  const payloads = verbatim ? [bytes] : splitPayloads(bytes, /\.(ndjson|jsonl)$/i.test(file))
+  if (payloads.length === 0) throw new UsageError(`--file ${file}: there is nothing in it to send`)
+  const total = count ?? payloads.length
+  // What is sent more than once has to differ, or all but the first would be duplicates.
+  const needsIds = !verbatim && total > payloads.length
+  const makers = payloads.map((payload, index) =>
+    payloadMaker(payload, `--file ${file}, delivery ${index + 1}`, assignments, needsIds)
+  )
+  return { count: total, body: index => makers[index % makers.length]?.(newId(index)) ?? bytes }
+}
+
+function sampleBodies(
+  type: string | undefined,
+  assignments: readonly Assignment[],
+  newId: (index: number) => string
+): Deliveries['body'] {
   const types = type === 'all' ? sampleTypes : [type ?? 'email.opened']
   const unknown = types.find(name => !sampleTypes.includes(name))
   if (unknown !== undefined)
     throw new UsageError(`--type ${unknown}: there is no such sample, --list shows all`)
   return index => {
     const name = types[index % types.length] ?? ''
-    const event = sampleEvent(name, `sample-${run}-${index}`, index % PEOPLE, Math.floor(Date.now() / 1000))
-    return Buffer.from(JSON.stringify(event))
+    const event = sampleEvent(name, newId(index), index % PEOPLE, Math.floor(Date.now() / 1000))
+    if (assignments.length === 0) return Buffer.from(JSON.stringify(event))
+    return Buffer.from(stringifyExactly(assignAll(event, assignments, `--type ${name}`)))
   }
 }
 
-async function readBody(file: string): Promise<Buffer> {
+/** @returns what makes the body under a new event id; where nothing is to change, always the payload as it is */
+function payloadMaker(
+  payload: Buffer,
+  name: string,
+  assignments: readonly Assignment[],
+  needsId: boolean
+): (id: string) => Buffer {
+  if (!needsId && assignments.length === 0) return () => payload
+  const object = jsonObject(payload)
+  if (object === undefined) {
+    if (assignments.length > 0) throw new UsageError(`${name}: --set needs a JSON object`)
+    return () => payload
+  }
+  // Serialized once: only the id differs from delivery to delivery.
+  const placeholder = randomBytes(16).toString('hex')
+  const event = needsId ? { ...object, event_id: placeholder } : object
+  const text = stringifyExactly(assignAll(event, assignments, name))
+  const [head = '', tail] = text.split(`"${placeholder}"`)
+  return id => Buffer.from(tail === undefined ? text : `${head}${JSON.stringify(id)}${tail}`)
+}
+
+function assignAll(event: unknown, assignments: readonly Assignment[], name: string): unknown {
+  try {
+    return assignments.reduce<unknown>((changed, assignment) => assign(changed, assignment), event)
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(`${name}: ${error.message}`)
+    throw error
+  }
+}
+
+function readAssignment(text: string): Assignment {
+  const assignment = parseAssignment(text)
+  if (assignment === undefined)
+    throw new UsageError(`--set ${text}: give a path and a value, such as data.customer_id=42`)
+  return assignment
+}
+
+async function readBytes(file: string): Promise<Buffer> {
   try {
     return file === '-' ? Buffer.concat(await process.stdin.toArray()) : await readFile(file)
   } catch (error) {
@@ -50,15 +118,20 @@ async function readBody(file: string): Promise<Buffer> {
   }
 }
 
-function jsonObject(bytes: Buffer): Record<string, unknown> | undefined {
+function jsonObject(bytes: Buffer): Readonly<Record<string, unknown>> | undefined {
+  const text = bytes.toString('utf8')
   try {
-    const value: unknown = JSON.parse(bytes.toString('utf8'))
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined
+    const value = withExactNumbers(JSON.parse(text), text)
+    return isObject(value) ? value : undefined
   } catch {
     return undefined
   }
+}
+
+export function readScheme(text: string): Scheme {
+  const scheme = SCHEMES.find(name => name === text)
+  if (scheme === undefined) throw new UsageError(`--scheme ${text}: give v0, body or cdp`)
+  return scheme
 }
 
 export function readWhole(name: string, text: string, max: number): number {

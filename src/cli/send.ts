@@ -2,10 +2,19 @@ import { DEFAULT_SOURCE } from '../config/sources.ts'
 import { ConfigError } from '../errors.ts'
 import { WEBHOOK_PATH } from '../receive/route.ts'
 import { type BatchSummary, sendBatch } from '../send/batch.ts'
+import { hintsFor } from '../send/hints.ts'
 import { sampleTypes } from '../send/samples.ts'
 import { type Command, EXIT, type ExitCode, parseCommandLine, UsageError } from './command.ts'
 import { createProgressBar } from './progress-bar.ts'
-import { bodies, ownUrl, readRate, readShare, readWhole, SMALL_RATE } from './send-options.ts'
+import {
+  ownUrl,
+  readDeliveries,
+  readRate,
+  readScheme,
+  readShare,
+  readWhole,
+  SMALL_RATE
+} from './send-options.ts'
 import { NO_KEY, signingKey } from './signing-key.ts'
 import { readHttpUrl } from './target-url.ts'
 
@@ -23,13 +32,15 @@ CIO_WEBHOOK_SECRET or CIO_WEBHOOK_SECRET_FILE; outside production from what "ser
 
   --type TYPE          a sample of this type (default email.opened), or all: each type in turn
   --list               list the types
-  --file FILE          the body from a file, - for standard input. With --count above 1 each JSON object gets an
-                       event_id of its own, unless --verbatim is given
-  --verbatim           send the file byte for byte every time
-  --scheme v0|body     what is signed: as Customer.io does (default), or the body alone
+  --file FILE          the body from a file, - for standard input. NDJSON is one delivery per line. With a --count
+                       above the number of deliveries in it, each JSON object gets an event_id of its own
+  --set PATH=VALUE     change a field of every event, such as data.customer_id=42 or data.recipients.0.device_id=x;
+                       VALUE is JSON or text; may be given several times
+  --verbatim           send the file byte for byte every time, as one delivery
+  --scheme v0|body|cdp what is signed: as Customer.io does (default), the body alone, or as Data Pipelines do
   --source NAME        the key of this source of CIO_SOURCES_FILE, and its path
 
-  --count N            deliveries in all (default 1)
+  --count N            deliveries in all (default 1; for NDJSON each line once)
   --rate N             deliveries a second (default: as fast as they are answered; ${SMALL_RATE} to other machines)
   --concurrency N      deliveries under way at a time (default ${DEFAULT_CONCURRENCY})
   --duplicates 10%     this share brings an event that was sent before
@@ -38,7 +49,7 @@ CIO_WEBHOOK_SECRET or CIO_WEBHOOK_SECRET_FILE; outside production from what "ser
 
   --json               the summary as JSON
 
-Exit code: 0 all were answered 2xx, 1 some were not, 2 could not run.`,
+Exit code: 0 all were accepted, 1 some were not (refused, or parked because they are no events), 2 could not run.`,
   run: async args => {
     const { values, positionals } = parseCommandLine({
       args: [...args],
@@ -47,10 +58,11 @@ Exit code: 0 all were answered 2xx, 1 some were not, 2 could not run.`,
         type: { type: 'string' },
         list: { type: 'boolean', default: false },
         file: { type: 'string' },
+        set: { type: 'string', multiple: true, default: [] },
         verbatim: { type: 'boolean', default: false },
         scheme: { type: 'string', default: 'v0' },
         source: { type: 'string', default: DEFAULT_SOURCE },
-        count: { type: 'string', default: '1' },
+        count: { type: 'string' },
         rate: { type: 'string' },
         concurrency: { type: 'string', default: String(DEFAULT_CONCURRENCY) },
         duplicates: { type: 'string', default: '0%' },
@@ -64,22 +76,21 @@ Exit code: 0 all were answered 2xx, 1 some were not, 2 could not run.`,
       return EXIT.good
     }
     if (positionals.length > 1) throw new UsageError('give one URL')
-    const { scheme, source, retry } = values
-    if (scheme !== 'v0' && scheme !== 'body') throw new UsageError(`--scheme ${scheme}: give v0 or body`)
+    const { source, retry } = values
+    const scheme = readScheme(values.scheme)
     const url = readHttpUrl(positionals[0] ?? ownUrl(source))
     const key = signingKey(process.env, source)
     if (key === undefined) throw new ConfigError(NO_KEY)
-    const count = readWhole('count', values.count, MAX_COUNT)
+    const count = values.count === undefined ? undefined : readWhole('count', values.count, MAX_COUNT)
     const options = {
       url,
       key,
       scheme,
       retry,
-      count,
       concurrency: readWhole('concurrency', values.concurrency, MAX_CONCURRENCY),
       ratePerSecond: readRate(values.rate, url, values['yes-load-test']),
       duplicateShare: readShare(values.duplicates),
-      body: await bodies(values, count)
+      ...(await readDeliveries(values, count))
     } as const
     return send(options, values.json)
   }
@@ -101,15 +112,19 @@ async function send(options: SendOptions, json: boolean): Promise<ExitCode> {
   })
   process.off('SIGINT', stop)
   bar.clear()
+  const hints = hintsFor(summary, { ...options, keyId: options.key.id })
   process.stdout.write(
-    json ? `${JSON.stringify({ url: options.url.href, ...summary })}\n` : describe(options, summary)
+    json
+      ? `${JSON.stringify({ url: options.url.href, ...summary, hints })}\n`
+      : describe(options, summary) + hints.map(hint => `hint: ${hint}\n`).join('')
   )
   return exitCode(summary)
 }
 
-function exitCode({ statuses, latencyMs }: BatchSummary): ExitCode {
+function exitCode({ statuses, outcomes, latencyMs }: BatchSummary): ExitCode {
   if (latencyMs === undefined) return EXIT.couldNotRun
-  return Object.keys(statuses).every(status => /^2\d\d$/.test(status)) ? EXIT.good : EXIT.foundSomething
+  const allKept = Object.keys(statuses).every(status => /^2\d\d$/.test(status))
+  return allKept && outcomes['parked'] === undefined ? EXIT.good : EXIT.foundSomething
 }
 
 function describe({ url }: SendOptions, summary: BatchSummary): string {

@@ -1,7 +1,7 @@
 import { publishedAddresses } from '../receive/published-addresses.ts'
 import type { Header } from '../send/sign.ts'
 import { type Check, type Finding, NOT_ACCEPTED, note, unjudged, well, wrong } from './check.ts'
-import type { Endpoint, Reply } from './endpoint.ts'
+import type { Endpoint, Reply, Standing } from './endpoint.ts'
 import { isAccepted, isBroken, statusOf, tell } from './judge.ts'
 
 /** Addresses that nobody has: TEST-NET-3 (RFC 5737) and the documentation prefix (RFC 3849). */
@@ -81,11 +81,11 @@ function admitted(reply: Reply): boolean | undefined {
 
 /** A delivery that is as authentic as it may be: in `--read-only` it has no signature. */
 const ask = (endpoint: Endpoint, headers: readonly Header[]): Promise<Reply> =>
-  endpoint.standing === 'unknown'
+  endpoint.state.standing === 'unknown'
     ? endpoint.post(endpoint.event(), { headers })
     : endpoint.deliver(endpoint.event(), { headers })
 
-const settled: ReadonlySet<Endpoint['standing']> = new Set(['unknown', 'accepted', 'forbidden'])
+const settled: ReadonlySet<Standing> = new Set(['unknown', 'accepted', 'forbidden'])
 
 /**
  * The doctor can't choose where it comes from, but it can compare. Of two claims that differ in their order
@@ -97,12 +97,10 @@ async function askBothOrders(
   strangerFirst: readonly Header[],
   customerIoFirst: readonly Header[]
 ): Promise<Finding> {
-  if (!settled.has(endpoint.standing)) return unjudged(NOT_ACCEPTED)
-  const replies = [
-    await ask(endpoint, []),
-    await ask(endpoint, strangerFirst),
-    await ask(endpoint, customerIoFirst)
-  ]
+  if (!settled.has(endpoint.state.standing)) return unjudged(NOT_ACCEPTED)
+  const replies = await Promise.all(
+    [[], strangerFirst, customerIoFirst].map(headers => ask(endpoint, headers))
+  )
   const broken = replies.find(isBroken)
   if (broken !== undefined && statusOf(broken) !== 503)
     return wrong(`It breaks the receiver: ${tell(broken)}.`)
@@ -132,24 +130,24 @@ async function askBothOrders(
 }
 
 async function askOtherHeaders(endpoint: Endpoint): Promise<Finding> {
-  if (!settled.has(endpoint.standing)) return unjudged(NOT_ACCEPTED)
+  if (!settled.has(endpoint.state.standing)) return unjudged(NOT_ACCEPTED)
   const plain = admitted(await ask(endpoint, []))
   if (plain === undefined) return unjudged('Whether your address is allowed can not be told.')
   const claim = plain ? STRANGER : CUSTOMER_IO
   const header = (name: string): Header => [name, name === 'forwarded' ? `for=${claim}` : claim]
   const together = await ask(endpoint, OTHER_HEADERS.map(header))
   if (admitted(together) === plain) return unchanged(endpoint, plain)
-  const believed: string[] = []
-  for (const name of OTHER_HEADERS) {
-    if (admitted(await ask(endpoint, [header(name)])) !== plain) believed.push(name)
-  }
+  const each = await Promise.all(
+    OTHER_HEADERS.map(async name => ({ name, reply: await ask(endpoint, [header(name)]) }))
+  )
+  const believed = each.filter(({ reply }) => admitted(reply) !== plain).map(({ name }) => name)
   return wrong(
     `${believed.join(', ') || 'Several of them together'}: ${plain ? 'an allowed sender is refused' : 'a refused sender is let in'} (${tell(together)}), so the receiver believes it.`
   )
 }
 
 function unchanged(endpoint: Endpoint, plain: boolean): Finding {
-  if (endpoint.standing === 'unknown' && plain) {
+  if (endpoint.state.standing === 'unknown' && plain) {
     return unjudged(
       'Nothing changes for a delivery without a signature; whether the address counts shows only with one.'
     )

@@ -23,6 +23,7 @@ export const bodyChecks: readonly Check[] = [
   {
     ...shared,
     id: 'large-body',
+    alone: true,
     title: 'An event of 2 MiB is accepted',
     sends: 'one event of 2 MiB',
     expects: '2xx',
@@ -48,6 +49,7 @@ export const bodyChecks: readonly Check[] = [
   {
     ...shared,
     id: 'slow-body',
+    alone: true,
     title: 'An event that arrives in pieces within a second is accepted',
     sends: `one event in ${DRIPS} pieces over ${DRIP_MS / 1000} s`,
     expects: '2xx',
@@ -62,6 +64,7 @@ export const bodyChecks: readonly Check[] = [
   {
     ...shared,
     id: 'truncated-body',
+    alone: true,
     title: 'Half an event is not taken for one',
     sends: 'half of one event, then the connection ends; then the whole of it',
     requests: 2,
@@ -83,6 +86,7 @@ export const bodyChecks: readonly Check[] = [
   {
     ...shared,
     id: 'stalled-body',
+    alone: true,
     title: 'A body that never comes to its end does not hold a connection for long',
     sends: `half of one unsigned event, and then nothing for up to ${STALL_MS / 1000} s`,
     expects: 'an answer or an end of the connection',
@@ -105,6 +109,7 @@ export const bodyChecks: readonly Check[] = [
   {
     ...shared,
     id: 'oversize-declared',
+    alone: true,
     title: 'A body that is declared too large is refused before it is sent',
     sends: `one unsigned request that declares ${DECLARED_BYTES / MIB} MiB and sends 64 KiB`,
     expects: '413',
@@ -123,6 +128,7 @@ export const bodyChecks: readonly Check[] = [
   {
     ...shared,
     id: 'oversize-chunked',
+    alone: true,
     title: 'A body that grows too large is refused on the way',
     sends: `one unsigned request of up to ${CHUNKED_BYTES / MIB} MiB whose length is not declared`,
     expects: '413',

@@ -46,6 +46,11 @@ export interface Check {
   readonly needs: 'anyone' | 'acceptance'
   /** When one of these is wrong this one would only repeat it. */
   readonly after?: readonly string[]
+  /**
+   * Asked while nothing else is: it measures order, holds a connection, or fills the line, which an endpoint that
+   * takes one request at a time would make the others pay for.
+   */
+  readonly alone?: boolean
   readonly run: (endpoint: Endpoint) => Promise<Finding>
 }
 
@@ -57,3 +62,6 @@ export const unjudged = (saw: string): Finding => ({ status: 'unjudged', saw })
 /** Why most is left open where an authentic delivery is not accepted. */
 export const NOT_ACCEPTED =
   'Authentic deliveries from here are not accepted in time, so this can not be told.'
+
+export const NOT_RUN = 'Not run: it would only repeat the root cause.'
+export const OUT_OF_TIME = 'Not finished: the examination ends after 55 s.'

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import type { Secret } from '../credentials/secret.ts'
-import { DOCTOR } from '../receive/event-type.ts'
+import { DOCTOR, DOCTOR_USER_AGENT } from '../receive/event-type.ts'
 import { type Answer, exchange, type NoAnswer } from '../send/exchange.ts'
 import { type Header, macBody, macV0, signatureHeaders } from '../send/sign.ts'
 import { isInside } from './inside.ts'
+import type { RequestLimit } from './request-limit.ts'
 
 export type Reply = Answer | NoAnswer
 
@@ -26,7 +27,7 @@ export interface Heard {
   readonly check: string
   readonly method: string
   readonly reply: Reply
-  /** Does its duration say something of the receiver? Not where the doctor itself was slow. */
+  /** Does its duration say something of the receiver? Not if the doctor was slow, or had other requests in flight. */
   readonly timed: boolean
   /** Right signatures of what was sent that were not sent: an answer that holds one gives them away. */
   readonly untoldMacs: readonly string[]
@@ -55,49 +56,71 @@ export interface EndpointOptions {
   readonly key: Secret | undefined
   /** Unix milliseconds. */
   readonly now: () => number
-  readonly answerTimeoutMs?: number
   /** A certificate authority to believe besides the known ones, as PEM. */
   readonly ca?: string
 }
 
-const USER_AGENT = 'cio-webhook-doctor'
-const ANSWER_TIMEOUT_MS = 8000
+/** How long the doctor waits for an answer. */
+export const ANSWER_TIMEOUT_MS = 8000
+/** An examination ends after this time, also if checks are left: with its report, within a minute. */
+export const EXAMINATION_LIMIT_MS = 55_000
+/** A request ends this much after the examination at the latest, so that a check is not judged by its end. */
+const GRACE_MS = 250
+
+/** What all checks of one examination share. */
+export class ExaminationState {
+  readonly heard: Heard[] = []
+  readonly run = randomBytes(6).toString('hex')
+  readonly endsAtMs = performance.now() + EXAMINATION_LIMIT_MS
+  /** What authentic deliveries meet, and in plain words what there is to know about it. */
+  standing: Standing = 'unknown'
+  diagnosis = ''
+  /** `object_type` of what is sent: the doctor's own, unless the receiver refuses types it does not know. */
+  objectType = DOCTOR
+  /** Makes requests wait for each other; `undefined`: none waits. */
+  limit: RequestLimit | undefined
+  events = 0
+  sent = 0
+  inFlight = 0
+
+  get remainingMs(): number {
+    return Math.max(0, this.endsAtMs - performance.now())
+  }
+}
 
 /** The endpoint under examination: what can be asked of it, and what it has answered so far. */
 export class Endpoint {
   readonly url: URL
   readonly ca: string | undefined
-  readonly heard: Heard[] = []
-  standing: Standing = 'unknown'
-  /** The first authentic delivery's answer, and in plain words what there is to know about it. */
-  standingReply: Reply | undefined
-  diagnosis = ''
-  /** `object_type` of what is sent: the doctor's own, unless the receiver refuses types it does not know. */
-  objectType = DOCTOR
-  /** The check under way. */
-  current = ''
-  readonly #key: Secret | undefined
-  readonly #now: () => number
-  readonly #answerTimeoutMs: number
-  readonly #run = randomBytes(6).toString('hex')
-  #events = 0
+  readonly state: ExaminationState
+  readonly #options: EndpointOptions
+  readonly #check: string
 
-  constructor(options: EndpointOptions) {
+  constructor(options: EndpointOptions, state = new ExaminationState(), check = '') {
     this.url = options.url
-    this.#key = options.key
     this.ca = options.ca
-    this.#now = options.now
-    this.#answerTimeoutMs = options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS
+    this.state = state
+    this.#options = options
+    this.#check = check
+  }
+
+  /** The same endpoint for another check, under whose id its answers are remembered. */
+  forCheck(id: string): Endpoint {
+    return new Endpoint(this.#options, this.state, id)
+  }
+
+  get heard(): readonly Heard[] {
+    return this.state.heard
   }
 
   /** The right key, to sign with. */
   get key(): string | undefined {
-    return this.#key?.reveal()
+    return this.#options.key?.reveal()
   }
 
   /** Unix seconds. */
   get nowSeconds(): number {
-    return Math.floor(this.#now() / 1000)
+    return Math.floor(this.#options.now() / 1000)
   }
 
   /** Was the connection to a loopback or private address? Then the doctor is no outsider. `undefined`: none yet. */
@@ -112,16 +135,16 @@ export class Endpoint {
 
   /** A fresh id, like no other of any run. */
   newId(): string {
-    this.#events += 1
-    return `${DOCTOR}-${this.#run}-${this.#events}`
+    this.state.events += 1
+    return `${DOCTOR}-${this.state.run}-${this.state.events}`
   }
 
   /** An event of nobody, marked as the doctor's. `changes` replace fields; `undefined` leaves one out. */
   event(changes: Readonly<Record<string, unknown>> = {}): Buffer {
     const event = {
       event_id: this.newId(),
-      object_type: this.objectType,
-      metric: this.objectType === DOCTOR ? 'examined' : 'sent',
+      object_type: this.state.objectType,
+      metric: this.state.objectType === DOCTOR ? 'examined' : 'sent',
       timestamp: this.nowSeconds,
       data: {
         customer_id: DOCTOR,
@@ -174,19 +197,28 @@ export class Endpoint {
       readonly timed?: boolean | undefined
     } = { declaredBytes: 0 }
   ): Promise<Reply> {
-    const { body = Buffer.alloc(0), timed = true } = options
-    const { current: check } = this
-    const reply = await exchange({
-      url,
-      method,
-      headers: [['user-agent', USER_AGENT], ...headers],
-      body: options.pieces ?? body,
-      declaredBytes: options.declaredBytes,
-      timeoutMs: options.timeoutMs ?? this.#answerTimeoutMs,
-      verifyCertificate: false
-    })
-    this.heard.push({ check, method, reply, timed, untoldMacs: this.#untoldMacs(body, headers) })
-    return reply
+    const { body = Buffer.alloc(0), timeoutMs = ANSWER_TIMEOUT_MS } = options
+    const ask = async (): Promise<Reply> => {
+      const others = this.state.inFlight++
+      const before = ++this.state.sent
+      const reply = await exchange({
+        url,
+        method,
+        headers: [['user-agent', DOCTOR_USER_AGENT], ...headers],
+        body: options.pieces ?? body,
+        declaredBytes: options.declaredBytes,
+        timeoutMs: Math.max(1, Math.min(timeoutMs, this.state.remainingMs + GRACE_MS)),
+        verifyCertificate: false
+      })
+      this.state.inFlight--
+      const wasAlone = others === 0 && this.state.sent === before
+      const timed = wasAlone && (options.timed ?? true)
+      const untoldMacs = this.#untoldMacs(body, headers)
+      this.state.heard.push({ check: this.#check, method, reply, timed, untoldMacs })
+      return reply
+    }
+    const { limit } = this.state
+    return limit === undefined ? ask() : limit.run(ask)
   }
 
   #untoldMacs(body: Buffer, headers: readonly Header[]): readonly string[] {

@@ -27,8 +27,10 @@ export const httpChecks: readonly Check[] = [
     run: async endpoint => {
       const taken: string[] = []
       const looked: string[] = []
-      for (const method of OTHER_METHODS) {
-        const reply = await endpoint.request(method, endpoint.url)
+      const replies = await Promise.all(
+        OTHER_METHODS.map(async method => ({ method, reply: await endpoint.request(method, endpoint.url) }))
+      )
+      for (const { method, reply } of replies) {
         const said = `${method}: ${tell(reply)}`
         const broken = isBroken(reply) && statusOf(reply) !== 501
         if (broken || (isAccepted(reply) && !LOOKS.has(method))) taken.push(said)
@@ -74,8 +76,10 @@ export const httpChecks: readonly Check[] = [
 
 async function judgeMetrics(endpoint: Endpoint): Promise<Finding> {
   const url = new URL('/metrics', endpoint.url)
-  const plain = await endpoint.request('GET', url)
-  const forwarded = await endpoint.request('GET', url, [['x-forwarded-for', STRANGER]])
+  const [plain, forwarded] = await Promise.all([
+    endpoint.request('GET', url),
+    endpoint.request('GET', url, [['x-forwarded-for', STRANGER]])
+  ])
   const [plainOpen, forwardedOpen] = [isMetrics(plain), isMetrics(forwarded)]
   if (!plainOpen && !forwardedOpen) return well(`Not to be seen: ${tell(plain)}.`)
   if (endpoint.fromInside === undefined) return unjudged(`Where you come from can not be told.`)

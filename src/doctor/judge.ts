@@ -53,7 +53,7 @@ export function judgeRefused(endpoint: Endpoint, reply: Reply, what = 'It'): Fin
   if (isRedirect(reply)) return unjudged(`${what} is sent elsewhere: ${tell(reply)}. See redirect.`)
   if (reply.kind === 'none' && reply.reason === 'timeout') return wrong(`${what} gets ${tell(reply)}.`)
   if (reply.kind === 'none') return note(`${what}: the receiver ${tell(reply)}.`)
-  if (isForbidden(reply) || (reply.status === 403 && endpoint.standing === 'forbidden')) {
+  if (isForbidden(reply) || (reply.status === 403 && endpoint.state.standing === 'forbidden')) {
     return unjudged('403: your address is refused before the signature is looked at.')
   }
   const limited = reply.status === 429 ? ' The limit for failed attempts is reached.' : ''
@@ -69,17 +69,18 @@ export function worst(findings: readonly Finding[]): Finding {
   return findings[0] ?? unjudged('Nothing was asked.')
 }
 
-/** Asks for each row in turn, and tells the worst. */
+/** Asks for every row at once, and tells the worst. */
 export async function judgeEachRefused<T>(
   endpoint: Endpoint,
   rows: readonly T[],
   ask: (row: T) => Promise<readonly [what: string, reply: Reply]>
 ): Promise<Finding> {
-  const findings: Finding[] = []
-  for (const row of rows) {
-    const [what, reply] = await ask(row)
-    findings.push(judgeRefused(endpoint, reply, what))
-  }
+  const findings = await Promise.all(
+    rows.map(async row => {
+      const [what, reply] = await ask(row)
+      return judgeRefused(endpoint, reply, what)
+    })
+  )
   const finding = worst(findings)
   return finding.status === 'well' ? well(`All ${findings.length} are refused.`) : finding
 }

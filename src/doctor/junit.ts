@@ -9,19 +9,20 @@ export function toJunit(examination: Examination): string {
   const { results, url, durationMs } = examination
   const count = (status: Result['status']): number =>
     results.filter(result => result.status === status).length
-  const isOpen = verdictOf(results) === 'unjudged'
+  const isOpen = verdictOf(examination) === 'unjudged'
   const totals = `tests="${results.length + (isOpen ? 1 : 0)}" failures="${count('wrong')}" errors="${isOpen ? 1 : 0}" skipped="${count('unjudged')}" time="${seconds(durationMs)}"`
   return `<?xml version="1.0" encoding="UTF-8"?>
 <testsuites ${totals}>
   <testsuite name="${escapeXml(`cio-webhook doctor ${url}`)}" ${totals}>
-${[...results.map(testCase), ...(isOpen ? [OPEN] : [])].join('\n')}
+${[...results.map(testCase), ...(isOpen ? [openCase(examination)] : [])].join('\n')}
   </testsuite>
 </testsuites>
 `
 }
 
-const OPEN = `    <testcase classname="doctor" name="the endpoint could be judged" time="0.000">
-      <error message="Could not be judged: authentic and forged deliveries are turned away alike."/>
+const openCase = ({ rootCause }: Examination): string =>
+  `    <testcase classname="doctor" name="the endpoint could be judged" time="0.000">
+      <error message="${escapeXml(`Could not be judged: ${rootCause?.saw ?? 'authentic and forged deliveries are refused alike.'}`)}"/>
     </testcase>`
 
 function testCase({ check, status, saw, durationMs }: Result): string {

@@ -1,5 +1,5 @@
 import { DOCTOR } from '../receive/event-type.ts'
-import { type Check, type Finding, well } from './check.ts'
+import { type Check, well } from './check.ts'
 import type { Endpoint } from './endpoint.ts'
 import { judgeAccepted, worst } from './judge.ts'
 
@@ -95,13 +95,14 @@ export const oddityChecks: readonly Check[] = [
     requests: CONTENT_TYPES.length,
     mend: 'Take the body as bytes whatever its content-type says (Express: express.raw({ type: () => true })).',
     run: async endpoint => {
-      const findings: Finding[] = []
-      for (const contentType of CONTENT_TYPES) {
-        const reply = await endpoint.deliver(endpoint.event(), { contentType })
-        findings.push(
-          judgeAccepted(reply, contentType === null ? 'One without content-type' : `${contentType}`)
+      const findings = await Promise.all(
+        CONTENT_TYPES.map(async contentType =>
+          judgeAccepted(
+            await endpoint.deliver(endpoint.event(), { contentType }),
+            contentType ?? 'One without content-type'
+          )
         )
-      }
+      )
       const finding = worst(findings)
       return finding.status === 'well' ? well(`All ${findings.length} are accepted.`) : finding
     }

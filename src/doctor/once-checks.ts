@@ -47,6 +47,7 @@ export const onceChecks = (burst: number): readonly Check[] => [
   {
     ...shared,
     id: 'retry-in-flight',
+    alone: true,
     title: 'A retry that comes while the first try is under way is accepted once',
     sends: 'one event, and the same signed again before the first is answered',
     requests: 2,
@@ -69,6 +70,7 @@ export const onceChecks = (burst: number): readonly Check[] => [
   {
     ...shared,
     id: 'burst',
+    alone: true,
     title: 'A burst of one event is accepted once',
     sends: `one event, ${burst} times at the same moment, and once more after that`,
     requests: burst + 1,

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { connect, type PeerCertificate, rootCertificates } from 'node:tls'
 import { type Check, type Finding, note, unjudged, well, wrong } from './check.ts'
-import type { Endpoint } from './endpoint.ts'
+import type { Endpoint, ExaminationState } from './endpoint.ts'
 
 const DAY_MS = 86_400_000
 const TOO_SOON_DAYS = 7
@@ -89,8 +89,16 @@ interface Seen {
   readonly problem: string | undefined
 }
 
-/** @returns a sentence where there was no handshake */
-function handshake({ url, ca }: Endpoint): Promise<Seen | string> {
+const handshakes = new WeakMap<ExaminationState, Promise<Seen | string>>()
+
+/** One per examination. @returns a sentence where there was none */
+function handshake(endpoint: Endpoint): Promise<Seen | string> {
+  const known = handshakes.get(endpoint.state) ?? shakeHands(endpoint)
+  handshakes.set(endpoint.state, known)
+  return known
+}
+
+function shakeHands({ url, ca }: Endpoint): Promise<Seen | string> {
   if (url.protocol !== 'https:') return Promise.resolve('The address is no https address.')
   return new Promise(resolve => {
     const host = url.hostname.replace(/^\[|\]$/g, '')
@@ -101,13 +109,18 @@ function handshake({ url, ca }: Endpoint): Promise<Seen | string> {
       ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }),
       rejectUnauthorized: false
     })
-    socket.setTimeout(CONNECT_MS, () => socket.destroy(new Error('no handshake in time')))
+    // Not the socket's own timeout, which starts again with every byte.
+    const timer = setTimeout(() => socket.destroy(new Error('not finished in time')), CONNECT_MS)
     socket.once('secureConnect', () => {
+      clearTimeout(timer)
       const problem = socket.authorized ? undefined : nameOf(socket.authorizationError)
       resolve({ certificate: socket.getPeerCertificate(), problem })
       socket.end()
     })
-    socket.once('error', error => resolve(`There was no TLS handshake: ${nameOf(error)}.`))
+    socket.once('error', error => {
+      clearTimeout(timer)
+      resolve(`There was no TLS handshake: ${nameOf(error)}.`)
+    })
   })
 }
 

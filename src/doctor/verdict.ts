@@ -1,4 +1,4 @@
-import type { Result } from './examine.ts'
+import type { Examination } from './examine.ts'
 
 /**
  * What an examination comes to.
@@ -14,8 +14,9 @@ export type Verdict = 'well' | 'wrong' | 'unjudged'
  * for. Where neither could be told, since the doctor's address is refused before anything else, nothing wrong is
  * no good news.
  */
-export function verdictOf(results: readonly Result[]): Verdict {
+export function verdictOf({ results, rootCause }: Examination): Verdict {
   if (results.some(({ status }) => status === 'wrong')) return 'wrong'
+  if (rootCause?.stops === true) return 'unjudged'
   const authentic = results.find(({ check }) => check.id === 'authentic')
   const signatures = results.filter(({ check }) => check.area === 'signature')
   const isBlind = signatures.length > 0 && signatures.every(({ status }) => status === 'unjudged')

@@ -1,6 +1,6 @@
 import type { NamedSecret } from './configured-secrets.ts'
 import { type Encoding, encodingsOf } from './encodings.ts'
-import { findKeyShapes, SHAPE_CONTEXT_BYTES } from './key-shapes.ts'
+import { findKeyShapes, SHAPE_CONTEXT_BYTES, type ShapeMatch, type TextMemory } from './key-shapes.ts'
 import { keyFingerprint, mask, passwordFingerprint } from './mask.ts'
 import { compilePatterns, type PatternMatch } from './pattern-search.ts'
 import type { Certainty, RuleId } from './rules.ts'
@@ -28,7 +28,7 @@ export interface Detector {
   /** Bytes before and behind a region that have to be in the buffer too, or a leak there is overlooked. */
   readonly marginBytes: number
   /** The leaks that start in [from, limit), by where they start. */
-  readonly detect: (buffer: Buffer, from: number, limit: number) => readonly LeakAt[]
+  readonly detect: (buffer: Buffer, from: number, limit: number, memory?: TextMemory) => readonly LeakAt[]
 }
 
 interface Wanted {
@@ -56,7 +56,7 @@ export function createDetector(secrets: readonly NamedSecret[]): Detector {
 
   return {
     marginBytes: Math.max(search.longest, SHAPE_CONTEXT_BYTES),
-    detect: (buffer, from, limit) => {
+    detect: (buffer, from, limit, memory) => {
       const matches: PatternMatch<Wanted>[] = []
       search.find(buffer, from, limit, match => matches.push(match))
       const known = withoutRepetition(matches)
@@ -66,20 +66,12 @@ export function createDetector(secrets: readonly NamedSecret[]): Detector {
         end,
         leak: configured(tag)
       }))
-      findKeyShapes(buffer, from, limit, ({ start, end, rule, certainty }) => {
+      const addShape = ({ start, end, value, ...found }: ShapeMatch): void => {
         if (starts.has(start) || known.some(match => match.start < end && start < match.end)) return
-        const value = buffer.toString('latin1', start, end)
-        const fingerprint = keyFingerprint(rule, value)
-        const leak: Leak = {
-          rule,
-          certainty,
-          secret: undefined,
-          encoding: rule === 'customerio-basic-auth' ? 'base64' : 'plain',
-          masked: mask(value),
-          fingerprint
-        }
-        leaks.push({ start, end, leak })
-      })
+        const fingerprint = keyFingerprint(found.rule, value)
+        leaks.push({ start, end, leak: { ...found, secret: undefined, masked: mask(value), fingerprint } })
+      }
+      findKeyShapes(buffer, from, limit, addShape, memory)
       return leaks.sort((a, b) => a.start - b.start)
     }
   }

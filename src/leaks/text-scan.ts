@@ -1,4 +1,5 @@
 import type { Detector, Leak } from './detector.ts'
+import { rememberClients, type TextMemory } from './key-shapes.ts'
 
 /** A leak and the line it begins on, counted from 1. */
 export interface LeakOnLine {
@@ -33,6 +34,7 @@ export function scanText(
   let from = 0
   let lineAtStart = 1
   let first = true
+  const memory: TextMemory = {}
 
   return {
     push: piece => {
@@ -50,12 +52,13 @@ export function scanText(
     const limit = isLast ? buffer.length : buffer.length - marginBytes
     let countedTo = 0
     let line = lineAtStart
-    for (const { start, leak } of detector.detect(buffer, from, limit)) {
+    for (const { start, leak } of detector.detect(buffer, from, limit, memory)) {
       line += newlines(buffer, countedTo, start)
       countedTo = start
       onLeak({ line, leak })
     }
     if (isLast) return
+    rememberClients(buffer, memory)
     const keepFrom = Math.max(0, limit - marginBytes)
     lineAtStart += newlines(buffer, 0, keepFrom)
     // A copy: a view would keep the whole region alive.

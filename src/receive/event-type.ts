@@ -13,6 +13,10 @@ const UNKNOWN = 'io.customer.unknown'
  * `event_type`. Whatever else they hold, their type is `io.customer.doctor`: one name for consumers to drop.
  */
 export const DOCTOR = 'doctor'
+export const DOCTOR_TYPE = `io.customer.${DOCTOR}`
+
+/** The mark of every request of `cio-webhook doctor`. It counts on authentic deliveries only. */
+export const DOCTOR_USER_AGENT = 'cio-webhook-doctor'
 
 /**
  * The CloudEvents type `io.customer.<object_type>.<metric>`.
@@ -24,14 +28,14 @@ export const DOCTOR = 'doctor'
 export function eventType(payload: JsonObject): string {
   const objectType = payload['object_type'] ?? payload['object_type_type']
   const metric = payload['metric']
-  if (objectType === DOCTOR) return `io.customer.${DOCTOR}`
+  if (objectType === DOCTOR) return DOCTOR_TYPE
   if (isName(objectType) && isName(metric)) return `io.customer.${objectType}.${metric}`
   return flatType(payload['event_type']) ?? UNKNOWN
 }
 
 function flatType(eventType: unknown): string | undefined {
   if (!isName(eventType)) return undefined
-  if (eventType === DOCTOR) return `io.customer.${DOCTOR}`
+  if (eventType === DOCTOR) return DOCTOR_TYPE
   const objectType = objectTypes.find(type => eventType.startsWith(`${type}_`))
   const metric = objectType && eventType.slice(objectType.length + 1)
   return isName(metric) ? `io.customer.${objectType}.${metric}` : undefined

@@ -5,7 +5,7 @@ import { REDACTED } from '../sanitize/policy.ts'
 import { cloudEvent } from './cloud-event.ts'
 import { type EventId, eventId, type IdContext, parkedId } from './event-id.ts'
 import { eventTimeMs } from './event-time.ts'
-import { eventType } from './event-type.ts'
+import { DOCTOR_TYPE, eventType } from './event-type.ts'
 import { pathOf, valueAt } from './json-pointer.ts'
 import { PARKED_TYPE, parkedData } from './parked.ts'
 import { type ParkedReason, type Payload, readPayload, type Unreadable } from './payload.ts'
@@ -33,6 +33,11 @@ export interface LogEntry {
 export interface DeliveryContext extends IdContext {
   readonly source: Source
   readonly receivedAtMs: number
+  /**
+   * Sent by `cio-webhook doctor`: see doctor-delivery.ts. What it sends on purpose that is not an event would be parked,
+   * and parked deliveries raise an alert. It is logged as an event of the doctor instead, without its body.
+   */
+  readonly fromDoctor: boolean
 }
 
 /** A delivery that is parsed and has its id. The expensive part, sanitizing, is still to be done. */
@@ -56,11 +61,10 @@ const MAX_SUBJECT_LENGTH = 256
 export function parseDelivery(body: VerifiedBody, context: DeliveryContext): ParsedDelivery {
   const payload = readPayload(body)
   if ('reason' in payload) {
-    const { reason: parked } = payload
     return {
       ...parkedId(body, context),
-      type: PARKED_TYPE,
-      parked,
+      type: context.fromDoctor ? DOCTOR_TYPE : PARKED_TYPE,
+      parked: context.fromDoctor ? undefined : payload.reason,
       happenedAtMs: undefined,
       payload,
       body,
@@ -85,8 +89,10 @@ export function toLogEntry(delivery: ParsedDelivery): LogEntry {
   const { source, receivedAtMs } = context
   let subject: string | undefined
   let data: string
-  if ('reason' in payload) data = JSON.stringify(parkedData(delivery, payload, body, source))
-  else {
+  if ('reason' in payload) {
+    const { reason } = payload
+    data = JSON.stringify(parked === undefined ? { reason } : parkedData(delivery, payload, body, source))
+  } else {
     const clean = source.sanitizer.value(payload.value, { event: eventName(type), bodyBytes: body.length })
     subject = subjectOf(clean, source)
     data = payload.isLossless ? stringifyExactly(clean) : JSON.stringify(clean)

@@ -12,6 +12,7 @@ import type { Logger } from '../ops/logger.ts'
 import type { Metrics, Outcome } from '../ops/metrics.ts'
 import { createDeadline } from './deadline.ts'
 import type { Delivery } from './delivery.ts'
+import { isFromDoctor } from './doctor-delivery.ts'
 import { parseDelivery } from './event.ts'
 import { keepDelivery } from './keep.ts'
 import { recordDelivery } from './record.ts'
@@ -128,8 +129,9 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
     delivery.key = verdict.key
     metrics.signatureKey(source, verdict.key)
     keyUsage.seen(source.name, verdict.keyId)
+    const fromDoctor = isFromDoctor(request.headers)
     if (delivery.forbidden) {
-      metrics.forbiddenButAuthentic(source)
+      if (!fromDoctor) metrics.forbiddenButAuthentic(source)
       if (policy === 'enforce') return refuseDelivery(reply, 'CIO_SOURCE_FORBIDDEN')
     }
 
@@ -138,7 +140,8 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
       receivedAtMs,
       timestamp: headerText(request, 'x-cio-timestamp') ?? '',
       idHeader: source.idHeader && headerText(request, source.idHeader),
-      parkedAs: undefined
+      parkedAs: undefined,
+      fromDoctor
     })
     delivery.id = parsed.id
     delivery.type = parsed.type

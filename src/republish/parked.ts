@@ -100,7 +100,8 @@ export async function replayParked(
     receivedAtMs,
     timestamp: '',
     idHeader: undefined,
-    parkedAs: { kind, id }
+    parkedAs: { kind, id },
+    fromDoctor: false
   })
   if (parsed.parked !== undefined) return `it still is not an event: ${parsed.parked}`
   try {

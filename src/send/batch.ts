@@ -2,14 +2,15 @@ import { Agent } from 'node:http'
 import { Agent as TlsAgent } from 'node:https'
 import { createHistogram } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Scheme } from '../config/sources.ts'
 import type { Secret } from '../credentials/secret.ts'
 import { type Answer, exchange, type NoAnswer } from './exchange.ts'
-import { type SendingScheme, signatureHeaders } from './sign.ts'
+import { signatureHeaders } from './sign.ts'
 
 export interface BatchOptions {
   readonly url: URL
   readonly key: Secret
-  readonly scheme: SendingScheme
+  readonly scheme: Scheme
   /** Deliveries in all, duplicates included. */
   readonly count: number
   /** Deliveries under way at a time. */
@@ -37,6 +38,8 @@ export interface BatchSummary {
   readonly statuses: Readonly<Record<string, number>>
   /** What the answers say became of the events: accepted, duplicate, parked. */
   readonly outcomes: Readonly<Record<string, number>>
+  /** The receiver's clock less this one's, by the `date` of its first answer; `undefined` without one. */
+  readonly clockOffsetSeconds: number | undefined
   readonly durationMs: number
   /** Time to the answer, in milliseconds; `undefined` where there was none. */
   readonly latencyMs:
@@ -77,6 +80,7 @@ export async function sendBatch(options: BatchOptions): Promise<BatchSummary> {
   let done = 0
   let retries = 0
   let heldUntilMs = 0
+  let clockOffsetSeconds: number | undefined
 
   async function sender(): Promise<void> {
     while (next < count && !signal.aborted) {
@@ -121,7 +125,10 @@ export async function sendBatch(options: BatchOptions): Promise<BatchSummary> {
       timeoutMs: TIMEOUT_MS,
       agent
     })
-    if (reply.kind === 'answer') latency.record(Math.max(1, Math.round(reply.durationMs * 1000)))
+    if (reply.kind === 'answer') {
+      latency.record(Math.max(1, Math.round(reply.durationMs * 1000)))
+      clockOffsetSeconds ??= clockOffset(reply, now() / 1000)
+    }
     return reply
   }
 
@@ -136,6 +143,7 @@ export async function sendBatch(options: BatchOptions): Promise<BatchSummary> {
     retries,
     statuses,
     outcomes,
+    clockOffsetSeconds,
     durationMs: performance.now() - startedMs,
     latencyMs:
       latency.count === 0
@@ -163,9 +171,16 @@ function bodySequence({ body, duplicateShare }: BatchOptions): (index: number) =
 /** What Customer.io would try again soon. Of other failures it waits an hour: they are counted as they are. */
 const isPassing = (reply: Reply): boolean => reply.kind === 'none' || reply.status === 503
 
+const headerOf = (reply: Reply, wanted: string): string | undefined =>
+  reply.kind === 'answer' ? reply.headers.find(([name]) => name === wanted)?.[1] : undefined
+
+function clockOffset(reply: Reply, nowSeconds: number): number | undefined {
+  const seconds = Date.parse(headerOf(reply, 'date') ?? '') / 1000
+  return Number.isNaN(seconds) ? undefined : Math.round(seconds - nowSeconds)
+}
+
 function retryAfterMs(reply: Reply): number {
-  const value =
-    reply.kind === 'answer' ? reply.headers.find(([name]) => name === 'retry-after')?.[1] : undefined
+  const value = headerOf(reply, 'retry-after')
   return /^\d{1,4}$/.test(value ?? '') ? Number(value) * 1000 : 0
 }
 

@@ -88,7 +88,8 @@ export async function exchange(spec: Exchange): Promise<Answer | NoAnswer> {
         }
       }
     }
-    const reason = timedOut ? 'timeout' : connected ? 'closed' : 'unreachable'
+    // Only a connection that was there can be reset, although the event for it may not have come yet.
+    const reason = !connected && code !== 'ECONNRESET' ? 'unreachable' : timedOut ? 'timeout' : 'closed'
     return {
       kind: 'none',
       reason,

@@ -1,24 +1,33 @@
 import { createHmac } from 'node:crypto'
+import type { Scheme } from '../config/sources.ts'
 
 /** A header as it is written on the wire. Repeated names stay repeated. */
 export type Header = readonly [name: string, value: string]
 
-/** The schemes a sender of ours can sign by: see receive/signature.ts. */
-export type SendingScheme = 'v0' | 'body'
+export const SCHEMES = ['v0', 'body', 'cdp'] as const satisfies readonly Scheme[]
 
-/** Signs as Customer.io does (`v0`), or over the body alone. @param timestamp unix seconds, as text for oddities */
+/**
+ * Signs as Customer.io signs reporting webhooks (`v0`) or Data Pipelines (`cdp`), or over the body alone (`body`).
+ *
+ * @param timestamp unix seconds, as text for oddities; only signed and sent by `v0`
+ */
 export function signatureHeaders(
-  scheme: SendingScheme,
+  scheme: Scheme,
   key: string,
   body: Buffer,
   timestamp: number | string
 ): readonly Header[] {
-  return scheme === 'v0'
-    ? [
+  switch (scheme) {
+    case 'v0':
+      return [
         ['x-cio-timestamp', String(timestamp)],
         ['x-cio-signature', macV0(key, body, timestamp)]
       ]
-    : [['x-cio-signature', macBody(key, body)]]
+    case 'body':
+      return [['x-cio-signature', macBody(key, body)]]
+    case 'cdp':
+      return [['x-signature', createHmac('sha1', key).update(body).digest('hex')]]
+  }
 }
 
 /** Lower-case hex HMAC-SHA256 of `v0:<timestamp>:<body>`. */

@@ -31,7 +31,8 @@ function parkedEntry(text: string) {
     timestamp: '1795510800',
     idHeader: undefined,
     receivedAtMs: Date.now(),
-    parkedAs: undefined
+    parkedAs: undefined,
+    fromDoctor: false
   }
   const broken = parseDelivery(Buffer.from('{') as VerifiedBody, context)
   const whole = Buffer.from(text) as VerifiedBody

@@ -1,4 +1,6 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { UsageError } from '../../src/cli/command.ts'
@@ -71,6 +73,34 @@ t.test('as JSON the report says the same, the key being in a file', async t => {
   )
 })
 
+t.test('the root cause comes first, and is in the JSON', async t => {
+  const receiver = await startReceiver({ key: 'another key' })
+  t.teardown(() => receiver.close())
+  const wrongKey = await runToEnd(['doctor', receiver.url.href, ...QUICK], env)
+  t.match(wrongKey.stdout, /^http.*\n\nROOT CAUSE {2}Not accepted: 401 /)
+  t.equal(wrongKey.code, 1)
+
+  const server = createServer((_request, response) => response.writeHead(404).end())
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const { code, stdout } = await runToEnd(['doctor', `http://127.0.0.1:${port}/`, '--json'], env)
+  t.equal(code, 1)
+  const { rootCause, checks } = JSON.parse(stdout)
+  t.match(rootCause, {
+    cause: 'no_receiver',
+    saw: /^There is no webhook receiver .* Other checks were not run\.$/
+  })
+  t.match(
+    checks.find(({ id }: { id: string }) => id === 'burst'),
+    { status: 'unjudged', saw: /^Not run: /, requests: 0 }
+  )
+  const right = await startReceiver()
+  t.teardown(() => right.close())
+  const report = await runToEnd(['doctor', right.url.href, ...QUICK, '--json'], env)
+  t.equal(JSON.parse(report.stdout).rootCause, null)
+})
+
 t.test('a plan is shown without a key and without a request', async t => {
   const receiver = await startReceiver()
   t.teardown(() => receiver.close())
@@ -134,7 +164,12 @@ const refusals: readonly (readonly [string, readonly string[], Record<string, st
   ['an empty key', ['http://127.0.0.1:1/'], { CIO_WEBHOOK_SECRET: '' }, /is set but empty/],
   ['a key twice', ['http://127.0.0.1:1/'], { ...env, CIO_WEBHOOK_SECRET_FILE: 'x' }, /are both set/],
   ['an unknown check', ['http://127.0.0.1:1/', '--skip', 'luck'], env, /--skip luck: there is no such check/],
-  ['the check all hangs on', ['http://127.0.0.1:1/', '--skip', 'authentic'], env, /all others hang on it/],
+  [
+    'the check all hangs on',
+    ['http://127.0.0.1:1/', '--skip', 'authentic'],
+    env,
+    /every other check depends on it/
+  ],
   ['a burst of one', ['http://127.0.0.1:1/', '--burst', '1'], env, /from 2 to 200/],
   [
     'a source without its file',

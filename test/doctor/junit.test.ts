@@ -18,6 +18,7 @@ t.test('each status is told in its own way, and whatever a server said can’t b
     url: 'http://127.0.0.1/?a=1&b="2"',
     readOnly: false,
     remoteAddress: undefined,
+    rootCause: undefined,
     results: [result('well', 'x'), result('wrong', hostile), result('note', 'n'), result('unjudged', 'u')],
     durationMs: 1234.5
   }

@@ -48,7 +48,8 @@ export const readAs = ({ source }: Reading, body: Buffer): LogEntry =>
       timestamp: '1795510800',
       idHeader: undefined,
       receivedAtMs: RECEIVED_AT_MS,
-      parkedAs: undefined
+      parkedAs: undefined,
+      fromDoctor: false
     })
   )
 

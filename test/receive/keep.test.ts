@@ -137,7 +137,8 @@ t.test('the partition of any delivery is known before all of it is sanitized', a
         timestamp: '1',
         idHeader: undefined,
         receivedAtMs: 0,
-        parkedAs: undefined
+        parkedAs: undefined,
+        fromDoctor: false
       }
       const delivery = parseDelivery(Buffer.from(JSON.stringify(value)) as VerifiedBody, context)
       const [early, late] = [partitionKeyOf(delivery), toLogEntry(delivery).partitionKey]

@@ -110,7 +110,8 @@ t.test(
       timestamp: '1',
       idHeader: undefined,
       receivedAtMs: 0,
-      parkedAs: undefined
+      parkedAs: undefined,
+      fromDoctor: false
     }
     const body = Buffer.from('{"a":1') as VerifiedBody
     const delivery = read(toLogEntry(parseDelivery(body, context)).event)
@@ -156,7 +157,8 @@ t.test('replayed, a delivery enters the log by today’s rules, once, or stays w
     timestamp: '1795510800',
     idHeader,
     receivedAtMs: 1_795_510_800_123,
-    parkedAs: undefined
+    parkedAs: undefined,
+    fromDoctor: false
   })
   /** Parks a body as a version would have that could not read it. */
   const park = async (text: string, idHeader?: string): Promise<string> => {

@@ -1,0 +1,190 @@
+/*
+ * What a value belongs to, in JSON, YAML, HCL, code and the like, complete or not: nothing here is parsed, since most of
+ * what holds a leaked key is a template, a fragment, or broken.
+ */
+
+/** One of the objects, mappings or blocks around a value, from the innermost on. */
+export interface Level {
+  /** The name it has in the next one: `config`, `resource "http" "customerio"`; empty for an item of a list. */
+  readonly header: string
+  /** What stands beside the value, or beside the object it is in: one `name: value` each, with punctuation. */
+  readonly entries: readonly string[]
+}
+
+/** Objects in which the name of their parent stands: Kubernetes' `metadata`, RudderStack's `destinationDefinition`. */
+const DESCRIPTION = /(?:meta(?:data)?|definition|provider|integration|connector)["'`\\]*\s*[:=]?\s*$/i
+
+/**
+ * @param before the text before the value, less the objects that end in it
+ * @param after the text behind it, less the objects that begin in it
+ */
+export function levelsAround(before: string, after: string): readonly Level[] {
+  const levels: Level[] = []
+  let end = before.length
+  let start = 0
+  for (let open = before.lastIndexOf('{'); open !== -1; open = before.lastIndexOf('{', open - 1)) {
+    if (levels.length === MAX_LEVELS) return levels
+    const close = after.indexOf('}', start)
+    const inside = after.slice(start, close === -1 ? after.length : close)
+    const header = before.slice(entryStart(before, open), open)
+    levels.push({ header, entries: [...entriesOf(before.slice(open + 1, end)), ...entriesOf(inside)] })
+    end = open
+    start = close === -1 ? after.length : close + 1
+    if (open === 0) break
+  }
+  return [...levels, ...indentedLevels(before.slice(0, end), after.slice(start))]
+}
+
+/** The text without the objects that end in it: those are siblings, and their contents say nothing about the value. */
+export function withoutObjectsBefore(text: string): string {
+  const kept: string[] = []
+  let end = text.length
+  let groupEnd = 0
+  let depth = 0
+  for (let index = text.length - 1; index >= 0; index--) {
+    const character = text.charCodeAt(index)
+    if (character === CLOSE && depth++ === 0) {
+      kept.push(text.slice(index + 1, end))
+      groupEnd = index
+    } else if (character === OPEN && depth > 0 && --depth === 0) {
+      const start = entryStart(text, index)
+      if (DESCRIPTION.test(text.slice(start, index))) kept.push(`\n${flat(text.slice(index, groupEnd))}\n`)
+      end = start
+      index = start
+    }
+  }
+  if (depth === 0) kept.push(text.slice(0, end))
+  return kept.reverse().join('')
+}
+
+/** The text without the objects that begin in it. */
+export function withoutObjectsAfter(text: string): string {
+  const kept: string[] = []
+  let start = 0
+  let groupStart = 0
+  let depth = 0
+  for (let index = 0; index < text.length; index++) {
+    const character = text.charCodeAt(index)
+    if (character === OPEN && depth++ === 0) {
+      kept.push(text.slice(start, Math.max(start, entryStart(text, index))))
+      groupStart = index
+    } else if (character === CLOSE && depth > 0 && --depth === 0) {
+      if (DESCRIPTION.test(text.slice(entryStart(text, groupStart), groupStart)))
+        kept.push(`\n${flat(text.slice(groupStart, index))}\n`)
+      start = index + 1
+    }
+  }
+  if (depth === 0) kept.push(text.slice(start))
+  return kept.join('')
+}
+
+/** Where the name of an object begins whose brace is at `open`. */
+function entryStart(text: string, open: number): number {
+  const least = Math.max(0, open - MAX_HEADER)
+  let start = open
+  while (start > least && !SEPARATORS.has(text.charCodeAt(start - 1))) start--
+  return start
+}
+
+/** What is further out says nothing about a value. */
+const MAX_LEVELS = 8
+const OPEN = 123
+const CLOSE = 125
+const MAX_HEADER = 120
+const SEPARATORS = new Set([...',;{}\n'].map(character => character.charCodeAt(0)))
+
+const flat = (object: string): string => object.replace(/[{}]/g, '\n')
+
+const entriesOf = (text: string): readonly string[] =>
+  text.split(/[,;\n]/).filter(entry => entry.trim() !== '')
+
+interface Line {
+  readonly text: string
+  /** The column of what the line says, behind the dashes of a list. */
+  readonly indentation: number
+  /** The column of its first dash; `undefined` without one. */
+  readonly dash: number | undefined
+}
+
+function readLine(text: string): Line {
+  const [, blanks = '', dashes = ''] = /^([ \t]*)((?:- +)*)/.exec(text) ?? []
+  const dash = dashes === '' ? undefined : blanks.length
+  return { text, indentation: blanks.length + dashes.length, dash }
+}
+
+const isBlank = (text: string): boolean => text.trim() === ''
+const isDocumentStart = (text: string): boolean => /^(?:---|\.\.\.)(?:\s|$)/.test(text)
+/** Of INI and TOML. */
+export const isSection = (text: string): boolean => /^\s*\[{1,2}[^[\]]+\]{1,2}\s*$/.test(text)
+
+interface IndentedLevel extends Level {
+  readonly entries: string[]
+  readonly indentation: number
+}
+
+/** Levels by indentation, within their document or section. */
+function indentedLevels(left: string, right: string): readonly Level[] {
+  const above = left.split(/\r?\n/)
+  const own = readLine(above.pop() ?? '')
+  const levels = levelsAbove(above.toReversed(), own)
+  addEntriesBelow(right.split(/\r?\n/).slice(1), levels)
+  return levels
+}
+
+/** @param above the lines above, the nearest first */
+function levelsAbove(above: readonly string[], own: Line): readonly IndentedLevel[] {
+  const levels: IndentedLevel[] = []
+  let { indentation, dash } = own
+  let entries = [own.text]
+  let nested: string[] = []
+  const close = (header: string): void => {
+    levels.push({ header, entries, indentation })
+    entries = []
+    nested = []
+  }
+  for (const text of above) {
+    if (isBlank(text)) continue
+    if (isDocumentStart(text) || isSection(text)) {
+      close(isSection(text) ? text : '')
+      return levels
+    }
+    const line = readLine(text)
+    // Above the first line of a list's item are the other items, and then the line that names the list.
+    const isOtherItem =
+      dash !== undefined && (line.dash === undefined ? line.indentation > dash : line.dash >= dash)
+    if (isOtherItem) continue
+    if (dash !== undefined || line.indentation < indentation) {
+      close(text)
+      indentation = line.indentation
+      dash = line.dash
+    } else if (line.indentation > indentation) nested.push(text)
+    else {
+      entries.push(text)
+      if (DESCRIPTION.test(text)) entries.push(...nested)
+      nested = []
+      dash = line.dash
+    }
+  }
+  close('')
+  return levels
+}
+
+function addEntriesBelow(below: readonly string[], levels: readonly IndentedLevel[]): void {
+  let current = 0
+  let isDescribed = false
+  for (const text of below) {
+    if (isBlank(text)) continue
+    if (isDocumentStart(text) || isSection(text)) return
+    const line = readLine(text)
+    const start = line.dash ?? line.indentation
+    while (start < (levels[current]?.indentation ?? -1)) {
+      current++
+      isDescribed = false
+    }
+    const level = levels[current]
+    if (level === undefined) return
+    const isEntry = line.dash === undefined && line.indentation === level.indentation
+    if (isEntry || isDescribed) level.entries.push(text)
+    if (isEntry) isDescribed = DESCRIPTION.test(text)
+  }
+}
