@@ -39,7 +39,7 @@ const GROWTH = 4
 /** Calls of trim-gaps.lua in one run, about 1 ms each: they also read what cannot go. */
 const MAX_GAP_CALLS = 20
 const GAP_ENTRIES = 500
-/** A server without room is not asked again sooner: each refused delivery would be another question. */
+/** Nothing is trimmed again sooner on a server that was found to be full: each refused delivery would do so. */
 const FULL_MS = 100
 
 interface Partition {
@@ -64,7 +64,7 @@ export function createMemoryRelief(options: MemoryReliefOptions): MemoryRelief {
   const { redis, keyPrefix, onTrimmed } = options
   let current: Promise<boolean> | undefined
   let stopped = false
-  /** When a server was last found to be without room, by stream. */
+  /** When trimming last left a server without room, by stream. */
   const fullAtMs = new Map<string, number>()
   /** Where the search for gaps goes on, by stream. */
   const gapsAfter = new Map<string, string>()
@@ -72,11 +72,11 @@ export function createMemoryRelief(options: MemoryReliefOptions): MemoryRelief {
   return {
     relieve,
     makeRoom: async stream => {
-      if (performance.now() - (fullAtMs.get(stream) ?? Number.NEGATIVE_INFINITY) < FULL_MS) return false
-      await relieve()
+      const sinceFullMs = performance.now() - (fullAtMs.get(stream) ?? Number.NEGATIVE_INFINITY)
+      if (sinceFullMs >= FULL_MS) await relieve()
       const hasRoom = isBelow(RESUMED, await trimForMemory(redis, stream, 0, RELIEVED))
       if (hasRoom) fullAtMs.delete(stream)
-      else fullAtMs.set(stream, performance.now())
+      else if (sinceFullMs >= FULL_MS) fullAtMs.set(stream, performance.now())
       return hasRoom
     },
     isFull: stream => fullAtMs.has(stream),

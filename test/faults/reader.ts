@@ -12,7 +12,6 @@ export interface Reader {
   stop(): Promise<void>
 }
 
-const GROUP = 'oracle'
 const BLOCK_MS = 200
 const PATIENCE_MS = 60_000
 
@@ -24,13 +23,13 @@ const PATIENCE_MS = 60_000
 export async function startReader(
   streams: readonly string[],
   connect: () => RedisClient,
-  pageEntries = 200
+  { group = 'oracle', pageEntries = 200 }: { readonly group?: string; readonly pageEntries?: number } = {}
 ): Promise<Reader> {
   const taken = new Map<string, TakenEntry>()
   const idle = new Set<string>()
   let stopped = false
   const first = connect()
-  for (const stream of streams) await until('the group of the oracle', () => makeGroup(first, stream))
+  for (const stream of streams) await until('the group of the oracle', () => makeGroup(first, stream, group))
   first.disconnect()
   const loops = streams.map(stream => readStream(stream))
 
@@ -57,7 +56,7 @@ export async function startReader(
         from = '0'
         const message = error instanceof Error ? error.message : ''
         if (message.startsWith('NOGROUP')) {
-          await makeGroup(client, stream)
+          await makeGroup(client, stream, group)
         } else {
           client.disconnect()
           await sleep(50)
@@ -72,7 +71,7 @@ export async function startReader(
   async function readOnce(client: RedisClient, stream: string, from: string): Promise<string> {
     const answer = (await client.xreadgroup(
       'GROUP',
-      GROUP,
+      group,
       'reader',
       'COUNT',
       pageEntries,
@@ -93,14 +92,14 @@ export async function startReader(
       if (fields === null || fields.length === 0) continue
       taken.set(`${stream} ${id}`, { ...judged(stream, id, fields), takenAtMs: performance.now() })
     }
-    await client.xack(stream, GROUP, ...entries.map(([id]) => id))
+    await client.xack(stream, group, ...entries.map(([id]) => id))
     return from
   }
 }
 
 /** @returns whether it is there */
-const makeGroup = (client: RedisClient, stream: string): Promise<boolean> =>
-  client.xgroup('CREATE', stream, GROUP, '0', 'MKSTREAM').then(
+const makeGroup = (client: RedisClient, stream: string, group: string): Promise<boolean> =>
+  client.xgroup('CREATE', stream, group, '0', 'MKSTREAM').then(
     () => true,
     (error: unknown) => error instanceof Error && error.message.startsWith('BUSYGROUP')
   )

@@ -33,8 +33,8 @@ export interface LoadOptions {
   readonly replayShare?: number
   readonly replayDepth?: number
   readonly padding?: () => string
-  /** How many entries the consumer reads at once. */
-  readonly readerPageEntries?: number
+  /** How the consumer reads. */
+  readonly reading?: { readonly pageEntries: number }
 }
 
 /** Passed to what brings the faults. */
@@ -71,13 +71,13 @@ export async function runUnderLoad(
   options: LoadOptions,
   act: (load: Load) => Promise<void>
 ): Promise<Observed> {
-  const { random, senders = 6, gapMs = 6, readerPageEntries, ...forSenders } = options
+  const { random, senders = 6, gapMs = 6, reading, ...forSenders } = options
   const startedMs = performance.now()
   const ledger = createLedger()
   const faults = new Map<string, number>()
   const voids: VoidSpan[] = []
   const streams = Array.from({ length: target.partitions }, (_, partition) => `cio:events:{${partition}}`)
-  const reader = await startReader(streams, target.connect, readerPageEntries)
+  const reader = await startReader(streams, target.connect, reading)
   const start = (name: string, number: number, events?: number): Sender =>
     startSender({
       name: `${name}${number}`,
