@@ -24,8 +24,8 @@ for (const [path, text] of reachedFrom([entry.default, entry.types], compile()))
 put('package.json', `${JSON.stringify(manifest(), null, 2)}\n`)
 cpSync('LICENSE', join(folder, 'LICENSE'))
 cpSync(join(dirname(entrySource), 'README.md'), join(folder, 'README.md'))
-const arguments_ = ['pack', '--silent', '--pack-destination', target, folder]
-console.log(join(target, execFileSync('npm', arguments_, { encoding: 'utf8' }).trim()))
+const packed = execFileSync('npm', ['pack', '--silent', '--pack-destination', target, folder])
+console.log(join(target, packed.toString().trim()))
 
 /** @returns by path inside the package: the text of each JavaScript and declaration file */
 function compile() {
@@ -66,7 +66,7 @@ function asDeclaration(name) {
   return name.replace(/\.[jt]s$/, '.d.ts')
 }
 
-/** The compiler leaves `./file.ts` in declarations, which older ones do not accept. */
+/** The compiler leaves `./file.ts` in declarations, but the package has no such file. */
 function withJsNames(text, names) {
   const own = names.filter(name => /^\..*\.ts$/.test(name))
   return own.reduce(
