@@ -50,6 +50,7 @@ const rangesByStart: readonly (readonly Range[])[] = Array.from({ length: 100 },
     .filter(({ from, to }) => Math.floor(from / 1e4) <= start && start <= Math.floor(to / 1e4))
 )
 
+export const MIN_CARD_DIGITS = 14
 export const MAX_CARD_DIGITS = 19
 /** How many of the first digits tell the issuer. */
 export const ISSUER_DIGITS = 6

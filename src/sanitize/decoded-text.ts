@@ -50,8 +50,11 @@ const letterEscapes: Readonly<Record<number, number>> = {
 }
 
 const hexValue = (digit: number): number => (digit < 0x40 ? digit - 0x30 : (digit & 0x5f) - 0x37)
-const isQuotedPrintable = (high: number, low: number): boolean =>
-  quotedPrintableSign.test(String.fromCharCode(EQUALS, high, low))
+/** By value: what {@link quotedPrintableSign} finds after `=`. */
+const quotedPrintableBytes = new Uint8Array(256).map((_, value) =>
+  quotedPrintableSign.test(`=${value.toString(16).toUpperCase().padStart(2, '0')}`) ? 1 : 0
+)
+const isCapitalHex = (code: number): boolean => code < 0x61
 
 /**
  * `web`: percent encoding, backslash escapes and HTML character references, one in the other in any order and depth.
@@ -122,11 +125,14 @@ export function decode(source: string, encodings: 'none' | 'web' | 'web and mail
     if (escaped !== undefined) replace(2, escaped)
   }
 
+  const isQuotedPrintable = (value: number, high: number, low: number): boolean =>
+    quotedPrintable && quotedPrintableBytes[value] === 1 && isCapitalHex(high) && isCapitalHex(low)
+
   /** `%40`, `=40`, `\x40`, `\u0040` */
   function hex(last: number, before: number): void {
     const sign = codes[size - 3] ?? 0
     const value = hexValue(before) * 16 + hexValue(last)
-    if (sign === PERCENT || (sign === EQUALS && quotedPrintable && isQuotedPrintable(before, last))) {
+    if (sign === PERCENT || (sign === EQUALS && isQuotedPrintable(value, before, last))) {
       if (value < 0x80) replace(3, value)
       else byte(value)
     } else if (sign === 0x78 && codes[size - 4] === BACKSLASH) {

@@ -84,6 +84,7 @@ const trunkZero = /\(\s*0\s*\)/
  * may as well be an id with leading zeros.)
  */
 export function isAddress(text: string): boolean {
+  if (!mayBePersonal(text)) return false
   return readingsOf(text).some(reading => {
     const { from, to } = trimmed(reading.text)
     if (from === to) return false
