@@ -89,5 +89,6 @@ export function isCard(digits: string): boolean {
 
 /** A JSON number that is a card number. Beyond 2^53 its last digits are not exact: pass their text to `isCard`. */
 export function isCardNumber(value: number): boolean {
-  return Number.isSafeInteger(Math.trunc(value)) && isCard(String(Math.abs(Math.trunc(value))))
+  const whole = Math.abs(Math.trunc(value))
+  return whole >= 10 ** (MIN_CARD_DIGITS - 1) && whole <= Number.MAX_SAFE_INTEGER && isCard(String(whole))
 }

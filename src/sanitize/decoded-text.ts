@@ -67,9 +67,9 @@ const isCapitalHex = (code: number): boolean => code < 0x61
 export function decode(source: string, encodings: 'none' | 'web' | 'web and mail'): Reading {
   const quotedPrintable = encodings === 'web and mail'
   const isLiteral = encodings === 'none'
-  const isPlain = isLiteral ? isAscii(source) : !encoded.test(source)
-  if (isPlain && !(quotedPrintable && quotedPrintableSign.test(source))) return plainReading(source)
   const plain = source.search(firstSign) // nothing before it is encoded
+  if (plain === -1 || !(isLiteral ? !isAscii(source) : isEncodedIn(source, quotedPrintable)))
+    return plainReading(source)
   const codes = new Uint16Array(source.length - plain)
   const starts = new Uint32Array(source.length - plain)
   const ends = new Uint32Array(source.length - plain)
@@ -217,8 +217,11 @@ export function decode(source: string, encodings: 'none' | 'web' | 'web and mail
 const completes = HEX.slice()
 for (const character of ';\n}') completes[character.charCodeAt(0)] = 1
 
-/** There is more than one way to read the text. */
-export const isEncoded = (text: string): boolean => encoded.test(text) || quotedPrintableSign.test(text)
+const isEncodedIn = (text: string, mail: boolean): boolean =>
+  encoded.test(text) || (mail && quotedPrintableSign.test(text))
+
+/** Something may be encoded in it. */
+export const isEncoded = (text: string): boolean => firstSign.test(text) && isEncodedIn(text, true)
 
 /**
  * The ways to read a text, the likeliest first. There can be more than one: `=41` may be quoted-printable for an A, or
@@ -226,7 +229,7 @@ export const isEncoded = (text: string): boolean => encoded.test(text) || quoted
  */
 export function readingsOf(text: string): readonly Reading[] {
   const decoded = decode(text, 'web')
-  if (!quotedPrintableSign.test(text)) return [decoded]
+  if (!text.includes('=') || !quotedPrintableSign.test(text)) return [decoded]
   const asMail = decode(text, 'web and mail')
   return surelyQuotedPrintable.test(text) ? [asMail, decoded] : [decoded, asMail]
 }
