@@ -50,6 +50,7 @@ const rangesByStart: readonly (readonly Range[])[] = Array.from({ length: 100 },
     .filter(({ from, to }) => Math.floor(from / 1e4) <= start && start <= Math.floor(to / 1e4))
 )
 
+export const MIN_CARD_DIGITS = 14
 export const MAX_CARD_DIGITS = 19
 /** How many of the first digits tell the issuer. */
 export const ISSUER_DIGITS = 6
@@ -90,7 +91,7 @@ const cardAsNumber = /^-?(\d{14,19})(?:\.0+)?$/
 
 /** The digits of a JSON number, as they were sent, are a card number. */
 export function isCardNumber(digits: string): boolean {
-  if (digits.length < 14) return false // most numbers are short
+  if (digits.length < MIN_CARD_DIGITS) return false
   const card = cardAsNumber.exec(digits)?.[1]
   return card !== undefined && isCard(card)
 }

@@ -50,8 +50,11 @@ const letterEscapes: Readonly<Record<number, number>> = {
 }
 
 const hexValue = (digit: number): number => (digit < 0x40 ? digit - 0x30 : (digit & 0x5f) - 0x37)
-const isQuotedPrintable = (high: number, low: number): boolean =>
-  quotedPrintableSign.test(String.fromCharCode(EQUALS, high, low))
+/** By value: what {@link quotedPrintableSign} finds after `=`. */
+const quotedPrintableBytes = new Uint8Array(256).map((_, value) =>
+  quotedPrintableSign.test(`=${value.toString(16).toUpperCase().padStart(2, '0')}`) ? 1 : 0
+)
+const isCapitalHex = (code: number): boolean => code < 0x61
 
 /**
  * `web`: percent encoding, backslash escapes and HTML character references, one in the other in any order and depth.
@@ -64,9 +67,9 @@ const isQuotedPrintable = (high: number, low: number): boolean =>
 export function decode(source: string, encodings: 'none' | 'web' | 'web and mail'): Reading {
   const quotedPrintable = encodings === 'web and mail'
   const isLiteral = encodings === 'none'
-  const isPlain = isLiteral ? isAscii(source) : !encoded.test(source)
-  if (isPlain && !(quotedPrintable && quotedPrintableSign.test(source))) return plainReading(source)
   const plain = source.search(firstSign) // nothing before it is encoded
+  if (plain === -1 || !(isLiteral ? !isAscii(source) : isEncodedIn(source, quotedPrintable)))
+    return plainReading(source)
   const codes = new Uint16Array(source.length - plain)
   const starts = new Uint32Array(source.length - plain)
   const ends = new Uint32Array(source.length - plain)
@@ -122,11 +125,14 @@ export function decode(source: string, encodings: 'none' | 'web' | 'web and mail
     if (escaped !== undefined) replace(2, escaped)
   }
 
+  const isQuotedPrintable = (value: number, high: number, low: number): boolean =>
+    quotedPrintable && quotedPrintableBytes[value] === 1 && isCapitalHex(high) && isCapitalHex(low)
+
   /** `%40`, `=40`, `\x40`, `\u0040` */
   function hex(last: number, before: number): void {
     const sign = codes[size - 3] ?? 0
     const value = hexValue(before) * 16 + hexValue(last)
-    if (sign === PERCENT || (sign === EQUALS && quotedPrintable && isQuotedPrintable(before, last))) {
+    if (sign === PERCENT || (sign === EQUALS && isQuotedPrintable(value, before, last))) {
       if (value < 0x80) replace(3, value)
       else byte(value)
     } else if (sign === 0x78 && codes[size - 4] === BACKSLASH) {
@@ -211,8 +217,11 @@ export function decode(source: string, encodings: 'none' | 'web' | 'web and mail
 const completes = HEX.slice()
 for (const character of ';\n}') completes[character.charCodeAt(0)] = 1
 
-/** There is more than one way to read the text. */
-export const isEncoded = (text: string): boolean => encoded.test(text) || quotedPrintableSign.test(text)
+const isEncodedIn = (text: string, mail: boolean): boolean =>
+  encoded.test(text) || (mail && quotedPrintableSign.test(text))
+
+/** Something may be encoded in it. */
+export const isEncoded = (text: string): boolean => firstSign.test(text) && isEncodedIn(text, true)
 
 /**
  * The ways to read a text, the likeliest first. There can be more than one: `=41` may be quoted-printable for an A, or
@@ -220,7 +229,7 @@ export const isEncoded = (text: string): boolean => encoded.test(text) || quoted
  */
 export function readingsOf(text: string): readonly Reading[] {
   const decoded = decode(text, 'web')
-  if (!quotedPrintableSign.test(text)) return [decoded]
+  if (!text.includes('=') || !quotedPrintableSign.test(text)) return [decoded]
   const asMail = decode(text, 'web and mail')
   return surelyQuotedPrintable.test(text) ? [asMail, decoded] : [decoded, asMail]
 }

@@ -1,21 +1,18 @@
-import { doubled, ISSUER_DIGITS, issuedLengths, MAX_CARD_DIGITS } from './card.ts'
+import { MAX_CARD_DIGITS, MIN_CARD_DIGITS } from './card.ts'
+import { CardFinder } from './card-text.ts'
 import { DIGIT, isAlphanumeric, LETTER } from './characters.ts'
 import type { Reading } from './decoded-text.ts'
 import {
-  DASH,
-  DOT,
   end,
   groupText,
   isBlank,
   isTight,
-  type Joint,
   jointBefore,
   NONE,
   PARENTHESIS,
   PLUS,
   type Run,
   readRun,
-  SPACE,
   size,
   start
 } from './digit-run.ts'
@@ -23,72 +20,23 @@ import type { Find } from './finds.ts'
 import { dialledEnd, phoneEnd, plusBefore } from './phone-text.ts'
 import type { TextKind } from './policy.ts'
 
-/** Group `from` of a run, whose usable groups end before `stop`. `floor`: the end of what is masked already. */
-type Group = { run: Run; from: number; stop: number; floor: number }
-
-/**
- * The last group of the longest card number that starts with group `from`, or -1. A single space or dash may part
- * groups of any size. With anything else between them (dots, slashes, tabs, a plus) they must be as large as on a
- * card: else versions, dates and IP addresses would do.
- */
-function cardEnd({ run, from, stop, floor }: Group): number {
-  const { text } = run
-  let digits = 0
-  let prefix = 0
-  let lengths: readonly number[] | undefined
-  // Sums for the check digit: if the last digit counts once, and if it counts twice.
-  let once = 0
-  let twice = 0
-  let found = -1
-  let joint: Joint = NONE
-  let isUniform = true
-  let hasSmallGroup = size(run, from) < 4
-  for (let to = from; to < stop && digits + size(run, to) <= MAX_CARD_DIGITS; to++) {
-    for (let index = start(run, to); index < end(run, to); index++) {
-      const digit = text.charCodeAt(index) - 48
-      const onceBefore = once
-      once = twice + digit
-      twice = onceBefore + doubled(digit)
-      digits++
-      if (digits > ISSUER_DIGITS) continue
-      prefix = prefix * 10 + digit
-      if (digits === ISSUER_DIGITS) lengths = issuedLengths(prefix)
-    }
-    if (lengths?.length === 0) return -1
-    if (once % 10 === 0 && lengths?.includes(digits) && (isUniform || !hasSmallGroup)) found = to
-    const next = run.joints[to] ?? NONE
-    if (next === PARENTHESIS) break
-    if (to > from && size(run, to) < 3) hasSmallGroup = true
-    if (!(next === SPACE || next === DASH) || (to > from && next !== joint)) isUniform = false
-    if (!isUniform && hasSmallGroup) break
-    joint = next
-  }
-  return found === from && isFraction(run, from, floor) ? -1 : found
-}
-
-/** The decimals of `0.4532015112830366` or `0,4532015112830366`. */
-function isFraction(run: Run, group: number, floor: number): boolean {
-  const sign = start(run, group) - 1
-  if (sign <= floor) return false
-  const { text } = run
-  if (text.charCodeAt(sign) === DOT) return DIGIT[text.charCodeAt(sign - 1)] === 1
-  if (text.charAt(sign) !== ',' || text.charAt(sign - 1) !== '0') return false
-  return !(sign - 1 > floor && /[\d,]/.test(text.charAt(sign - 2)))
-}
+/** What is looked for in a run of digits, and where: its usable groups end before `stop`. */
+type Search = { run: Run; cards: CardFinder | undefined; ssns: boolean; phones: boolean; stop: number }
 
 /** Three, two and four digits. No number was ever given out with 000, 666 or 9xx, 00, or 0000. */
-function isSsn({ run, from, stop, floor }: Group): boolean {
+function isSsn(search: Search, from: number, floor: number): boolean {
+  const { run, stop } = search
   if (from + 2 >= stop || size(run, from) !== 3 || size(run, from + 1) !== 2 || size(run, from + 2) !== 4) {
     return false
   }
   const area = groupText(run, from)
   if (area === '000' || area === '666' || area.startsWith('9')) return false
   if (groupText(run, from + 1) === '00' || groupText(run, from + 2) === '0000') return false
-  return mayBeSsn(run, from, floor, stop)
+  return standsAlone(search, from, floor)
 }
 
 /** Not a part of a longer number, version or IP address. With blanks between, nor after other digits. */
-function mayBeSsn(run: Run, from: number, floor: number, stop: number): boolean {
+function standsAlone({ run, cards, stop }: Search, from: number, floor: number): boolean {
   const first = run.joints[from] ?? NONE
   const second = run.joints[from + 1] ?? NONE
   if (first === PARENTHESIS || second === PARENTHESIS) return false
@@ -96,58 +44,64 @@ function mayBeSsn(run: Run, from: number, floor: number, stop: number): boolean 
   if (isTight(before) || before === PARENTHESIS) return false
   if (before !== NONE && (isBlank(first) || isBlank(second))) return false
   const after = run.joints[from + 2] ?? NONE
-  return !isTight(after) || cardEnd({ run, from: from + 3, stop, floor }) !== -1
+  return !isTight(after) || (cards?.end(from + 3, stop, floor) ?? -1) !== -1
 }
 
-/** The last group of a card or social security number that starts with `from`, and those it overlaps with. */
-function secretEnd(group: Group, kinds: ReadonlySet<TextKind>): { to: number; mask: string } | undefined {
-  const card = kinds.has('card') ? cardEnd(group) : -1
-  const mask = card === -1 ? '[SSN]' : '[CARD]'
-  let to = card
-  if (to === -1 && kinds.has('ssn') && isSsn(group)) to = group.from + 2
-  if (to === -1) return undefined
-  for (let next = group.from + 1; next <= to; next++) {
-    if (kinds.has('card')) to = Math.max(to, cardEnd({ ...group, from: next }))
+/** The last group of a card number that starts with `from`, and of those it overlaps with, or -1. */
+function cardEnd({ cards, stop }: Search, from: number, floor: number): number {
+  if (cards === undefined) return -1
+  let to = cards.end(from, stop, floor)
+  for (let next = from + 1; next <= to; next++) to = Math.max(to, cards.end(next, stop, floor))
+  return to
+}
+
+/** Also of the card number that it overlaps with. */
+function ssnEnd(search: Search, from: number, floor: number): number {
+  if (!search.ssns || !isSsn(search, from, floor)) return -1
+  let to = from + 2
+  for (let next = from + 1; next <= to; next++) to = Math.max(to, cardEnd(search, next, floor))
+  return to
+}
+
+/** The next group after `from`, in reach of a telephone number, at which something else starts; else the last but one. */
+function nextFind({ run, cards, ssns, stop, phones }: Search, from: number): number {
+  for (let next = from + 1, digits = size(run, from); next < stop && digits <= MAX_CARD_DIGITS; next++) {
+    const floor = end(run, next - 1) // digits of a telephone number do not count as neighbours
+    if (cards !== undefined && cards.end(next, stop, floor) !== -1) return next
+    if (ssns && isSsn({ run, cards, ssns, stop, phones }, next, floor)) return next
+    digits += size(run, next)
   }
-  return { to, mask }
+  return run.starts.length
 }
 
-/** Masks what is personal in one run of digits. Returns the end of the last mask. */
-function maskRun(run: Run, kinds: ReadonlySet<TextKind>, masked: number, finds: Find[]): number {
-  const { text, starts } = run
-  const count = starts.length
-  // A group that touches a letter is part of something else: of a digest, an id, a key.
-  const stop = LETTER[text.charCodeAt(end(run, count - 1))] === 1 ? count - 1 : count
-  const first = start(run, 0) > masked && isAlphanumeric(text, start(run, 0) - 1) ? 1 : 0
+/** Adds what is personal in one run of digits. Returns the end of the last find. */
+function searchRun(search: Search, firstGroup: number, masked: number, finds: Find[]): number {
+  const { run, phones, stop } = search
   let floor = masked
-  const put = (from: number, lastGroup: number, mask: string): number => {
+  const add = (from: number, lastGroup: number, mask: string): number => {
     floor = end(run, lastGroup)
     finds.push({ from, to: floor, mask })
     return lastGroup
   }
-  const nextFind = (from: number) => () => {
-    for (let next = from + 1, digits = size(run, from); next < stop && digits <= MAX_CARD_DIGITS; next++) {
-      // Digits of a telephone number before it do not count as neighbours.
-      const group = { run, from: next, stop, floor: end(run, next - 1) }
-      if ((kinds.has('card') && cardEnd(group) !== -1) || (kinds.has('ssn') && isSsn(group))) return next
-      digits += size(run, next)
-    }
-    return count
-  }
-  for (let group = 0; group < count; group++) {
-    const canFollowPlus = group === 0 || run.joints[group - 1] === PLUS
-    const plus = kinds.has('phone') && canFollowPlus ? plusBefore(run, group, floor) : -1
-    const phone = plus === -1 ? -1 : phoneEnd(run, group, nextFind(group))
+  for (let group = 0; group < run.starts.length; group++) {
+    const next = () => nextFind(search, group)
+    const mayFollowPlus = phones && (group === 0 || run.joints[group - 1] === PLUS)
+    const plus = mayFollowPlus ? plusBefore(run, group, floor) : -1
+    const phone = plus === -1 ? -1 : phoneEnd(run, group, next)
     if (phone !== -1) {
-      group = put(plus, phone, '[PHONE]')
+      group = add(plus, phone, '[PHONE]')
       continue
     }
-    if (group < first || group >= stop) continue
-    const secret = secretEnd({ run, from: group, stop, floor }, kinds)
-    const dialled =
-      kinds.has('phone') && secret === undefined ? dialledEnd(run, group, floor, stop, nextFind(group)) : -1
-    if (secret !== undefined) group = put(start(run, group), secret.to, secret.mask)
-    else if (dialled !== -1) group = put(start(run, group), dialled, '[PHONE]')
+    if (group < firstGroup || group >= stop) continue
+    const from = start(run, group)
+    const card = cardEnd(search, group, floor)
+    const ssn = card === -1 ? ssnEnd(search, group, floor) : -1
+    if (card !== -1) group = add(from, card, '[CARD]')
+    else if (ssn !== -1) group = add(from, ssn, '[SSN]')
+    else if (phones) {
+      const dialled = dialledEnd(run, group, floor, stop, next)
+      if (dialled !== -1) group = add(from, dialled, '[PHONE]')
+    }
   }
   return floor
 }
@@ -158,6 +112,9 @@ function maskRun(run: Run, kinds: ReadonlySet<TextKind>, masked: number, finds: 
  */
 export function findNumbers(reading: Reading, kinds: ReadonlySet<TextKind>): Find[] {
   const { text } = reading
+  const cards = kinds.has('card')
+  const ssns = kinds.has('ssn')
+  const phones = kinds.has('phone')
   const finds: Find[] = []
   let floor = 0
   for (let index = 0; index < text.length; index++) {
@@ -168,8 +125,22 @@ export function findNumbers(reading: Reading, kinds: ReadonlySet<TextKind>): Fin
       continue
     }
     const run = readRun(reading, index)
-    floor = maskRun(run, kinds, floor, finds)
     index = end(run, run.starts.length - 1)
+    // A group that touches a letter is part of something else: of a digest, an id, a key.
+    const firstGroup = start(run, 0) > floor && isAlphanumeric(text, start(run, 0) - 1) ? 1 : 0
+    const stop = LETTER[text.charCodeAt(index)] === 1 ? run.starts.length - 1 : run.starts.length
+    floor = searchRun(
+      {
+        run,
+        cards: cards && index - start(run, 0) >= MIN_CARD_DIGITS ? new CardFinder(run) : undefined,
+        ssns,
+        phones,
+        stop
+      },
+      firstGroup,
+      floor,
+      finds
+    )
   }
   return finds
 }

@@ -63,6 +63,7 @@ function numbersIn(
   kinds: ReadonlySet<TextKind>
 ): readonly Find[] {
   const finds = findIn(readings, unite, reading => findNumbers(reading, kinds))
+  if (readings.length === 1 && readings[0]?.text === text) return finds
   const literal = decode(text, 'none')
   if (readings.every(reading => reading.text === literal.text)) return finds
   return addSeparate(finds, inSource(literal, findNumbers(literal, kinds)))
@@ -84,6 +85,7 @@ const trunkZero = /\(\s*0\s*\)/
  * may as well be an id with leading zeros.)
  */
 export function isAddress(text: string): boolean {
+  if (!mayBePersonal(text)) return false
   return readingsOf(text).some(reading => {
     const { from, to } = trimmed(reading.text)
     if (from === to) return false

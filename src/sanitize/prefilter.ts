@@ -19,6 +19,11 @@ const classes = new Uint8Array(128).map((_, code) =>
         : 0
 )
 
+const COLON = 0x3a
+/** In a URL: a long segment, or a word that announces a token (see url-token.ts). */
+const mayHoldToken =
+  /[^/?#\s]{20}|activat|confirm|invit|magic|otp|passw|recover|reset|token|unsubscribe|verif|[^\0-\x7f]/i
+
 /**
  * The cheap test before the expensive ones: if it is false, no mask would change the text. Nearly every string of an
  * event holds neither an at sign or a plus, nor an encoded character, nor nine digits without a letter between them.
@@ -29,6 +34,7 @@ export function mayBePersonal(text: string): boolean {
   let groups = 0
   let before = 0 // the class of the character before
   let afterLetter = false // the group of digits we are in
+  let hasUrl = false
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index)
     const kind = code < 0x80 ? classes[code] : classBeyondAscii(text, index, code)
@@ -41,7 +47,14 @@ export function mayBePersonal(text: string): boolean {
       digits++
       if (digits >= GROUPED_DIGITS && (groups > 1 || (digits >= UNGROUPED_DIGITS && !afterLetter)))
         return true
-    } else if (kind === IS_SIGN && isSuspect(text, index, code)) return true
+    } else if (kind === IS_SIGN) {
+      if ((code < 0x80 ? code : CANONICAL[code]) !== COLON) {
+        if (isSuspect(text, index, code)) return true
+      } else if (!hasUrl && isAt(text, index + 1, slash) && isAt(text, index + 2, slash)) {
+        hasUrl = true
+        if (mayHoldToken.test(text.slice(index + 3))) return true
+      }
+    }
     before = kind ?? 0
   }
   return false
@@ -56,8 +69,6 @@ function classBeyondAscii(text: string, index: number, code: number): number {
 
 function isSuspect(text: string, index: number, code: number): boolean {
   switch (code < 0x80 ? code : (CANONICAL[code] ?? code)) {
-    case 0x3a: // ://
-      return isAt(text, index + 1, slash) && isAt(text, index + 2, slash)
     case 0x25: // %40
       return isAt(text, index + 1, HEX) && isAt(text, index + 2, HEX)
     case 0x3d: // =40, or = at the end of a line
