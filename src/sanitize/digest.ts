@@ -5,8 +5,6 @@ import { addressOf } from './personal-text.ts'
 export type Digest = {
   /** Of a value in a hashed field: addresses and phone numbers have one digest in all their spellings. */
   ofValue(text: string): string
-  /** Of a plain e-mail address. */
-  ofEmail(address: string): string
   /** Of every character: different texts have different digests. */
   ofExactText(text: string): string
 }
@@ -51,8 +49,10 @@ export function compileDigest(key: string | undefined): Digest {
   const ofExactText = compileHash(key)
   return {
     ofExactText,
-    ofEmail: address => ofExactText(address.toLowerCase()),
-    ofValue: text => ofExactText(canonicalAddress(text) ?? text.trim().toLowerCase())
+    ofValue: text =>
+      ofExactText(
+        isPlainEmail(text) ? text.toLowerCase() : (canonicalAddress(text) ?? text.trim().toLowerCase())
+      )
   }
 }
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { compileFields, isFixed } from '../../src/sanitize/field-rules.ts'
+import { compileFields, isFixed, type Parent } from '../../src/sanitize/field-rules.ts'
 import { customerio, definePolicy } from '../../src/sanitize/policy.ts'
 
 const fields = compileFields(customerio, [], [], text => text)
@@ -23,11 +23,8 @@ t.test('keys beyond what is remembered are read just the same', async t => {
 t.test('a rule is found by the names around the field and by the event', async t => {
   const policy = definePolicy({ fields: { 'a.b.c': 'hash', c: { 'email.*': 'redact' } } })
   const { of, ruleFor } = compileFields(policy, [], [['x', '0', 'c']], text => text)
-  const inside = (...names: string[]) =>
-    names.reduce<{ name: string; parent: ReturnType<typeof inside> } | undefined>(
-      (parent, name) => ({ name, parent }),
-      undefined
-    )
+  const inside = (...names: string[]): Parent | undefined =>
+    names.reduce<Parent | undefined>((parent, name) => ({ name, parent }), undefined)
   t.equal(ruleFor(of('C'), inside('z', 'a', 'b'), '')?.action, 'hash')
   t.equal(ruleFor(of('c'), inside('b'), ''), undefined)
   t.equal(ruleFor(of('c'), inside('b'), 'Email.sent')?.action, 'redact')
