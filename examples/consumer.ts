@@ -1,13 +1,13 @@
 /*
  * A consumer: what a bounced address and an unsubscription mean to the CRM.
  *
- *   npm install cio-webhook ioredis
+ *   npm install cio-webhook-consumer
  *   REDIS_URL=redis://127.0.0.1:6379 node examples/consumer.ts
  *
  * (Node 22.18 and newer run TypeScript as it is; before that, compile it or use tsx.) Start it twice and the two
  * share the events. Ctrl-C ends it cleanly.
  */
-import { createConsumer } from 'cio-webhook/consumer'
+import { createConsumer } from 'cio-webhook-consumer'
 
 const consumer = createConsumer(
   {

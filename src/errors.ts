@@ -38,6 +38,7 @@ export type UnavailableReason =
   | 'redis_down'
   | 'redis_timeout'
   | 'redis_error'
+  | 'redis_full'
   | 'log_full'
   | 'durability_not_reached'
   | 'overloaded'
@@ -54,8 +55,16 @@ export class UnavailableError extends Error {
   }
 }
 
+/** An error whose message is written for the operator: log lines show it, so it holds neither a secret nor a payload. */
+export class ReportedError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'ReportedError'
+  }
+}
+
 /** A setting that stops the start. The message is one line: the variable, what was read, what is allowed. */
-export class ConfigError extends Error {
+export class ConfigError extends ReportedError {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options)
     this.name = 'ConfigError'

@@ -8,8 +8,7 @@ export { isLosslessNumber, LosslessNumber }
  */
 
 /** Where a number may start that does not survive: a decimal, an exponent, 16 digits or more, or minus zero. */
-const suspect = /(?:^|[:,[\s])(?:-?\d{1,15}[.eE]|-?\d{16}|-0)/
-const numbers = /-?\d[\d.eE+-]*/g
+const suspect = /(?:^|[:,[])\s*(?:-?\d{1,15}[.eE]|-?\d{16}|-0)/
 
 /**
  * @param value what `JSON.parse` made of `text`
@@ -32,16 +31,35 @@ export function stringifyExactly(value: unknown): string {
 
 export const isExact = (digits: string): boolean => String(Number(digits)) === digits
 
+const QUOTE = 0x22
+const MINUS = 0x2d
+/** Every integer of so many digits is exact. */
+const MAX_EXACT_DIGITS = 15
+
 /** Looks at the numbers between the strings. */
 function holdsInexactNumber(text: string): boolean {
   for (let index = 0; index < text.length; ) {
-    const quote = text.indexOf('"', index)
-    const end = quote === -1 ? text.length : quote
-    for (const [digits] of text.slice(index, end).matchAll(numbers)) if (!isExact(digits)) return true
-    index = quote === -1 ? text.length : afterString(text, quote)
+    const code = text.charCodeAt(index)
+    if (code === QUOTE) index = afterString(text, index)
+    else if (code === MINUS || isDigit(code)) {
+      let end = index + 1
+      while (isDigit(text.charCodeAt(end))) end++
+      const isShort = code !== MINUS && end - index <= MAX_EXACT_DIGITS && !isFraction(text.charCodeAt(end))
+      if (!isShort) {
+        while (isDigit(text.charCodeAt(end)) || isFraction(text.charCodeAt(end))) end++
+        if (!isExact(text.slice(index, end))) return true
+      }
+      index = end
+    } else index++
   }
   return false
 }
+
+const isDigit = (code: number): boolean => code >= 0x30 && code <= 0x39
+
+/** One of `.eE+-`: what a number can have besides digits. */
+const isFraction = (code: number): boolean =>
+  code === 0x2e || code === 0x65 || code === 0x45 || code === 0x2b || code === MINUS
 
 /** The index after the JSON string that starts at `quote`. */
 function afterString(text: string, quote: number): number {

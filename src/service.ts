@@ -11,15 +11,13 @@ import { ConfigError } from './errors.ts'
 import { createEventLog } from './log/event-log.ts'
 import { announcePartitions } from './log/partition-count.ts'
 import { readLog } from './log/read.ts'
-import { createRetention } from './log/retention.ts'
+import { createMaintenance } from './maintenance.ts'
 import type { Health, MetricsRoute } from './ops/health.ts'
 import type { Logger } from './ops/logger.ts'
-import { watchMemory } from './ops/memory-watch.ts'
 import { createMetrics } from './ops/metrics.ts'
 import { compileAdmission } from './receive/source-ip.ts'
 import { connectRedis, disconnectRedis, type RedisAddress } from './redis/connect.ts'
 import { durabilityWaits } from './redis/durability.ts'
-import { memoryShare } from './redis/memory.ts'
 import { monitorRedis } from './redis/monitor.ts'
 import { inspectServers, type ServerFacts, unfit } from './redis/server-facts.ts'
 import { createDispatch } from './republish/dispatch.ts'
@@ -55,7 +53,7 @@ const HANG_UP_INTERVAL_MS = 50
 /** @throws ConfigError when the Redis that answers can't do what the configuration asks */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { config, log, redisAddress } = options
-  const { keyPrefix, partitions, windowMs, retentionMs, maxLength, durability } = config.log
+  const { keyPrefix, partitions, durability } = config.log
   let facts: ServerFacts | undefined
   let draining = false
 
@@ -110,28 +108,15 @@ export async function startService(options: ServiceOptions): Promise<Service> {
           now: Date.now
         })
       : undefined
-  const retention = createRetention({
-    redis,
-    keyPrefix,
-    partitions,
-    windowMs,
-    retentionMs,
-    maxLength,
-    onError: error => log.warn({ err: error }, 'retention did not finish')
-  })
-  const memoryWatch = watchMemory({
-    share: () => memoryShare(redis),
-    onShare: metrics.redisMemory,
-    log
-  })
+  const maintenance = createMaintenance({ config: config.log, redis, metrics, log })
   const waits = durabilityWaits(redis, durability, () => facts)
   const eventLog = createEventLog({
     redis,
     keyPrefix,
     partitions,
-    maxLength,
+    maxLength: config.log.maxLength,
     durabilityWait: waits?.of,
-    makeRoom: stream => retention.makeRoom(stream),
+    ...maintenance.room,
     isRedisUp: () => monitor.isUp(),
     onCall: seconds => metrics.redisCall(seconds)
   })
@@ -179,7 +164,6 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   })
   const app = await buildApp({
     config: { ...config, sources: keys.sources },
-    sanitizer: config.sanitizer,
     eventLog,
     metrics,
     keyUsage,
@@ -198,10 +182,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   if (metricsApp !== undefined) {
     await listen(metricsApp, 'METRICS_PORT', config.metrics.port ?? 0, config.http.host)
   }
-  if (options.maintains) {
-    retention.start()
-    memoryWatch.start()
-  }
+  if (options.maintains) maintenance.start()
   dispatch?.start()
   keys.start()
   keyUsage.start()
@@ -219,11 +200,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       await Promise.all([app.close(), dispatch?.stop()])
       clearInterval(hangUp)
       await metricsApp?.close()
-      memoryWatch.stop()
       publishedList.stop()
       keys.stop()
       await keyUsage.stop()
-      await retention.stop()
+      await maintenance.stop()
       monitor.stop()
       waits?.close()
       disconnectRedis(redis)

@@ -1,13 +1,12 @@
-import { readEntries, type StreamEntry } from '../log/entries.ts'
-import { announcedPartitions } from '../log/partition-count.ts'
 import { removeGroup } from '../log/read-groups.ts'
 import { consumerStates } from '../republish/consumer-state.ts'
 import type { ConsumerSettings } from '../republish/consumers-file.ts'
 import { type DeadLetter, deadLetters } from '../republish/dead-letters.ts'
 import { handOnTo } from '../republish/hand-on.ts'
+import { parkedDeliveries } from '../republish/parked.ts'
 import { lookIntoQueue } from '../republish/push-queue.ts'
 import { type ConsumerReading, consumerReader } from '../republish/read-consumers.ts'
-import { dropParked, type ReplayedLetters, replayLetters, replayParked } from '../republish/replay.ts'
+import { type ReplayedLetters, replayLetters } from '../republish/replay.ts'
 import { UsageError } from './command.ts'
 import type { OpenLog } from './open-log.ts'
 
@@ -21,7 +20,6 @@ export interface ConsumerList {
 
 const PAGE_LETTERS = 200
 const ENTRY_ID = /^\d+-\d+$/
-const POSITION = /^\d+-\d+-\d+$/
 
 /** What the command `consumers` does. @throws UsageError for a consumer or an id that is none */
 export function consumerActions({ config, redis, patient }: OpenLog, now: () => number) {
@@ -33,7 +31,7 @@ export function consumerActions({ config, redis, patient }: OpenLog, now: () => 
 
   return {
     list: async (): Promise<ConsumerList> => {
-      const parked = await countParked()
+      const parked = await parkedDeliveries(redis, keyPrefix).count()
       return { consumers: await readAll(), parked }
     },
     letters: async (consumer: string, count: number): Promise<readonly DeadLetter[]> => {
@@ -82,19 +80,7 @@ export function consumerActions({ config, redis, patient }: OpenLog, now: () => 
       if (queued > 0) await queueOf(consumer).queue.obliterate({ force: true })
       await states.forget(consumer)
       return letters.count(consumer)
-    },
-    parked: async (count: number): Promise<readonly StreamEntry[]> => {
-      const found: StreamEntry[] = []
-      for await (const page of parkedPages()) {
-        found.push(...page)
-        if (found.length >= count) break
-      }
-      return found.slice(0, count)
-    },
-    replayParked: (chosen: Chosen): Promise<number> =>
-      eachParked(chosen, position => replayParked(redis, keyPrefix, position)),
-    dropParked: (chosen: Chosen): Promise<number> =>
-      eachParked(chosen, position => dropParked(redis, keyPrefix, position))
+    }
   }
 
   function settingsOf(consumer: string): ConsumerSettings | undefined {
@@ -128,35 +114,6 @@ export function consumerActions({ config, redis, patient }: OpenLog, now: () => 
       yield older
       after = older.at(-1)?.letter
     }
-  }
-
-  async function countParked(): Promise<number> {
-    let count = 0
-    for await (const page of parkedPages()) count += page.length
-    return count
-  }
-
-  async function* parkedPages(): AsyncGenerator<readonly StreamEntry[]> {
-    const partitions = await announcedPartitions(redis, keyPrefix)
-    for (let partition = 0; partition < partitions; partition++) {
-      yield* readEntries(redis, keyPrefix, { stream: 'parked', partition, from: '-', to: '+' })
-    }
-  }
-
-  async function eachParked(chosen: Chosen, act: (position: string) => Promise<boolean>): Promise<number> {
-    let count = 0
-    if (chosen !== 'all') {
-      for (const position of chosen) {
-        if (!POSITION.test(position))
-          throw new UsageError(`not a parked delivery: ${JSON.stringify(position)}`)
-        if (await act(position)) count++
-      }
-      return count
-    }
-    for await (const page of parkedPages()) {
-      for (const { partition, id } of page) if (await act(`${partition}-${id}`)) count++
-    }
-    return count
   }
 }
 

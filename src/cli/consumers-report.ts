@@ -1,4 +1,3 @@
-import type { StreamEntry } from '../log/entries.ts'
 import type { DeadLetter } from '../republish/dead-letters.ts'
 import type { ConsumerList } from './consumers-actions.ts'
 import { duration, table } from './table.ts'
@@ -38,16 +37,6 @@ export function lettersText(letters: readonly DeadLetter[]): string {
   ])
 }
 
-export function parkedText(entries: readonly StreamEntry[]): string {
-  if (entries.length === 0) return 'no parked deliveries\n'
-  return table(entries, [
-    { heading: 'DELIVERY', value: ({ partition, id }) => `${partition}-${id}` },
-    { heading: 'SINCE', value: ({ id }) => timeOf(id) },
-    { heading: 'REASON', value: ({ event }) => parkedData(event).reason },
-    { heading: 'TEXT', value: ({ event }) => parkedData(event).text }
-  ])
-}
-
 /** When an entry was written, by the clock of Redis. */
 export const timeOf = (id: string): string => new Date(Number.parseInt(id, 10)).toISOString()
 
@@ -55,17 +44,6 @@ export const timeOf = (id: string): string => new Date(Number.parseInt(id, 10)).
 export function idOf(event: string): string | undefined {
   const id = member(parse(event), 'id')
   return typeof id === 'string' ? id : undefined
-}
-
-const MAX_TEXT = 60
-
-function parkedData(event: string): { readonly reason: string; readonly text: string } {
-  const data = member(parse(event), 'data')
-  const text = String(member(data, 'text') ?? '')
-  return {
-    reason: String(member(data, 'reason') ?? ''),
-    text: text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text
-  }
 }
 
 function parse(text: string): unknown {

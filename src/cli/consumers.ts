@@ -1,7 +1,9 @@
 import { type Command, EXIT, type ExitCode, parseCommandLine, UsageError } from './command.ts'
 import { consumerActions } from './consumers-actions.ts'
-import { consumersText, lettersText, parkedText } from './consumers-report.ts'
+import { consumersText, lettersText } from './consumers-report.ts'
 import { openLog } from './open-log.ts'
+import { parkedActions } from './parked-actions.ts'
+import { parkedEntryText, parkedListText, parkedSummary, replayedParkedText } from './parked-report.ts'
 
 const usage = `usage: cio-webhook consumers [ACTION] [options]
 
@@ -15,12 +17,14 @@ for serve; consumers of the library are shown too.
   drop CONSUMER LETTER... | --all forget dead letters
   enable CONSUMER                 tell a consumer again that answered 410
   remove CONSUMER                 forget a group that nobody serves any more: the log keeps nothing for it then
-  parked                          authentic deliveries that are no events
+  parked                          authentic deliveries that are not events; their bodies are sealed
+  parked show DELIVERY            what is known of one; with --reveal its body, as it came, on standard output
   replay-parked DELIVERY... | --all
-                                  make events of them, of the type io.customer.parked
+                                  read them again: what is an event by now enters the log
   drop-parked DELIVERY... | --all forget them
 
   --count N     show at most so many (default 50)
+  --reveal      needs the signing key that the delivery was sealed with, current or previous
   --force       remove a group that somebody serves
   --json        for scripts
 
@@ -35,7 +39,9 @@ export const consumersCommand: Command = {
     const options = readOptions(args)
     const log = await openLog(process.env)
     try {
-      return await run(options, consumerActions(log, Date.now))
+      return await (PARKED_ACTIONS.has(options.action)
+        ? runParked(options, parkedActions(log))
+        : run(options, consumerActions(log, Date.now)))
     } finally {
       log.close()
     }
@@ -44,6 +50,8 @@ export const consumersCommand: Command = {
 
 type Options = ReturnType<typeof readOptions>
 
+const PARKED_ACTIONS: ReadonlySet<string> = new Set(['parked', 'replay-parked', 'drop-parked'])
+
 function readOptions(args: readonly string[]) {
   const { values, positionals } = parseCommandLine({
     args: [...args],
@@ -51,6 +59,7 @@ function readOptions(args: readonly string[]) {
     options: {
       all: { type: 'boolean', default: false },
       force: { type: 'boolean', default: false },
+      reveal: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       count: { type: 'string', default: '50' }
     }
@@ -58,7 +67,15 @@ function readOptions(args: readonly string[]) {
   const [action = 'list', ...names] = positionals
   const count = Number(values.count)
   if (!Number.isSafeInteger(count) || count < 1) throw new UsageError('--count takes a whole number from 1')
-  return { action, names, count, all: values.all, force: values.force, json: values.json }
+  return {
+    action,
+    names,
+    count,
+    all: values.all,
+    force: values.force,
+    json: values.json,
+    reveal: values.reveal
+  }
 }
 
 async function run(options: Options, actions: ReturnType<typeof consumerActions>): Promise<ExitCode> {
@@ -102,25 +119,45 @@ async function run(options: Options, actions: ReturnType<typeof consumerActions>
       print(options, { removed: consumer, dead }, `${consumer} is removed${rest || '\n'}`)
       return EXIT.good
     }
-    case 'parked': {
-      nothing(names)
-      const parked = await actions.parked(count)
-      print(options, parked, parkedText(parked))
-      return EXIT.good
-    }
-    case 'replay-parked': {
-      const replayed = await actions.replayParked(chosenOf(names, all, 'DELIVERY'))
-      print(options, { replayed }, `${replayed} replayed\n`)
-      return EXIT.good
-    }
-    case 'drop-parked': {
-      const dropped = await actions.dropParked(chosenOf(names, all, 'DELIVERY'))
-      print(options, { dropped }, `${dropped} dropped\n`)
-      return EXIT.good
-    }
     default:
       throw new UsageError(`no such action: ${JSON.stringify(action)}; --help lists them`)
   }
+}
+
+async function runParked(options: Options, actions: ReturnType<typeof parkedActions>): Promise<ExitCode> {
+  const { action, names, count, all } = options
+  if (action === 'replay-parked') {
+    const result = await actions.replay(chosenOf(names, all, 'DELIVERY'))
+    print(options, result, replayedParkedText(result))
+    return result.left.length === 0 ? EXIT.good : EXIT.foundSomething
+  }
+  if (action === 'drop-parked') {
+    const dropped = await actions.drop(chosenOf(names, all, 'DELIVERY'))
+    print(options, { dropped }, `${dropped} dropped\n`)
+    return EXIT.good
+  }
+  const [show, ...positions] = names
+  if (show === undefined) {
+    const entries = await actions.list(count)
+    print(options, entries, parkedListText(entries, Date.now()))
+    return EXIT.good
+  }
+  if (show !== 'show') throw new UsageError('parked takes no further argument but show DELIVERY')
+  const entry = await actions.show(only(positions, 'DELIVERY'))
+  if (options.reveal) return reveal(await actions.reveal(entry), entry.position)
+  const summary = parkedSummary(entry)
+  print(options, summary, parkedEntryText(summary))
+  return EXIT.good
+}
+
+/** The bytes alone, so that they can be piped into a file. */
+async function reveal(body: Buffer | string, position: string): Promise<ExitCode> {
+  if (typeof body === 'string') {
+    process.stderr.write(`cio-webhook consumers: ${position} cannot be revealed: ${body}\n`)
+    return EXIT.foundSomething
+  }
+  await new Promise(resolve => process.stdout.write(body, resolve))
+  return EXIT.good
 }
 
 function print({ json }: Options, value: unknown, text: string): void {

@@ -132,7 +132,9 @@ async function replay({ consumer = '', range, isMeant, json }: Options, log: Ope
 
 function show({ partition, id, type, event }: StreamEntry, json: boolean): void {
   if (json) {
-    process.stdout.write(`${JSON.stringify({ partition, entry: id, event: parsed(event) })}\n`)
+    // As it stands in the log: parsed and written anew, long numbers would lose digits.
+    const text = isJson(event) ? event : JSON.stringify(event)
+    process.stdout.write(`{"partition":${partition},"entry":"${id}","event":${text}}\n`)
     return
   }
   const name = type.replace(/^io\.customer\./, '').padEnd(24)
@@ -142,10 +144,11 @@ function show({ partition, id, type, event }: StreamEntry, json: boolean): void 
 /** Nothing in it can move a terminal's cursor. */
 const oneLine = (text: string): string => text.replace(/[^\x20-\x7e\u00a0-\uffff]/g, '?')
 
-function parsed(event: string): unknown {
+function isJson(text: string): boolean {
   try {
-    return JSON.parse(event)
+    JSON.parse(text)
+    return true
   } catch {
-    return event
+    return false
   }
 }

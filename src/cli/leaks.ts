@@ -149,6 +149,7 @@ async function searchStream(search: Search, env: NodeJS.ProcessEnv): Promise<str
     await monitor.firstUp(REDIS_CONTACT_MS)
     return await searchEventLog(search, { redis, keyPrefix, partitions })
   } catch (cause) {
+    if (cause instanceof ConfigError) throw cause
     const why = cause instanceof Error ? cause.message : 'no answer'
     throw new Error(`the event log can't be read: Redis: ${why}`, { cause })
   } finally {

@@ -1,7 +1,12 @@
 #!/usr/bin/env node
+// Before all else: libraries read DEBUG when they are loaded.
+import './debug-variables.ts'
+
 import { ConfigError } from '../errors.ts'
 import { describeError } from '../ops/logger.ts'
+import { handleBrokenOutput } from './broken-output.ts'
 import { type Command, EXIT, type ExitCode, UsageError } from './command.ts'
+import { IGNORED_DEBUG, ignoredVariables, refusedDebug } from './debug-variables.ts'
 
 /** Each is loaded when it is called for: the service must not carry what only the others need. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
@@ -18,6 +23,11 @@ const exitCode = await run(process.argv.slice(2))
 if (exitCode !== undefined) process.exitCode = exitCode
 
 async function run([name, ...args]: readonly string[]): Promise<ExitCode | undefined> {
+  handleBrokenOutput(name ?? '')
+  if (refusedDebug !== undefined) {
+    process.stderr.write(`cio-webhook: ${refusedDebug}\n`)
+    return EXIT.couldNotRun
+  }
   const load = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined
   if (load === undefined) {
     const asked = name === '--help' || name === 'help'
@@ -28,6 +38,10 @@ async function run([name, ...args]: readonly string[]): Promise<ExitCode | undef
   if (args.includes('--help')) {
     process.stdout.write(`${command.usage}\n`)
     return EXIT.good
+  }
+  // The service says it in its log.
+  if (ignoredVariables.length > 0 && name !== 'serve') {
+    process.stderr.write(`cio-webhook: ${IGNORED_DEBUG}\n`)
   }
   try {
     return await command.run(args)

@@ -37,6 +37,7 @@ export async function openLog(env: Readonly<Record<string, string | undefined>>)
     await monitor.firstUp(FIRST_CONTACT_MS)
   } catch (cause) {
     close()
+    if (cause instanceof ConfigError) throw cause
     throw new ConfigError('Redis does not answer: is REDIS_URL (or what else names it) right?', { cause })
   } finally {
     monitor.stop()

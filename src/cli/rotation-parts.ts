@@ -68,7 +68,10 @@ function missing(variable: string): never {
   )
 }
 
-/** @returns `undefined`, said on standard error, where Redis does not answer */
+/**
+ * @returns `undefined`, said on standard error, where Redis does not answer
+ * @throws ConfigError when it refuses the database
+ */
 async function connected(address: RedisAddress): Promise<RedisClient | undefined> {
   const redis = connectRedis(address)
   redis.on('error', () => {})
@@ -76,8 +79,9 @@ async function connected(address: RedisAddress): Promise<RedisClient | undefined
   try {
     await monitor.firstUp(REDIS_WAIT_MS)
     return redis
-  } catch {
+  } catch (error) {
     disconnectRedis(redis)
+    if (error instanceof ConfigError) throw error
     process.stderr.write('cio-webhook rotate: Redis does not answer: what the replicas do is not known\n')
     return undefined
   } finally {

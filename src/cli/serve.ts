@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import { type Config, loadConfig, readValues } from '../config/config.ts'
 import { secretSettings } from '../config/secret-places.ts'
+import { sharedKeys, unknownVariables } from '../config/warnings.ts'
 import { developmentKey } from '../credentials/development-key.ts'
 import { connectProvider, locateSecrets, type SecretProvider } from '../credentials/open-secrets.ts'
 import { providedValues } from '../credentials/provided-values.ts'
@@ -12,6 +13,7 @@ import { type PrivateRedis, startPrivateRedis } from '../redis/private-server.ts
 import { startService } from '../service.ts'
 import { shareMetrics, startWorkers, type WorkerOrders, workerOrders } from '../workers.ts'
 import type { Command } from './command.ts'
+import { IGNORED_DEBUG, ignoredVariables } from './debug-variables.ts'
 import { welcome } from './welcome.ts'
 
 /** Time for what is in flight once the listener is closed: a delivery has 3.4 s, the log the rest. */
@@ -37,6 +39,7 @@ async function serve(): Promise<void> {
   const { config, provider } = configured
   const { log, flush } = createLogger(config.logLevel)
   const orders = workerOrders(process.argv)
+  if (orders === undefined) warnAboutSettings(config, log)
   const closers: Closers = [async () => provider.close()]
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close()
@@ -64,6 +67,13 @@ async function serve(): Promise<void> {
   } catch (error) {
     await closeAll()
     throw error
+  }
+}
+
+function warnAboutSettings({ sources }: Config, log: Logger): void {
+  for (const variable of ignoredVariables) log.warn({ variable }, IGNORED_DEBUG)
+  for (const { message, ...details } of [...unknownVariables(process.env), ...sharedKeys(sources)]) {
+    log.warn(details, message)
   }
 }
 

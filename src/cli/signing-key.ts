@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { DEFAULT_SOURCE, readSecretFile, readSourcesFile } from '../config/sources.ts'
+import { checkSigningKey, DEFAULT_SOURCE, readSecretFile, readSourcesFile } from '../config/sources.ts'
 import { DEVELOPMENT_KEY_FILE } from '../credentials/development-key.ts'
 import { Secret } from '../credentials/secret.ts'
 import { ConfigError } from '../errors.ts'
@@ -33,9 +33,16 @@ function defaultKey(env: Environment): Secret | undefined {
   }
   if (value === '')
     throw new ConfigError('CIO_WEBHOOK_SECRET is set but empty: unset it, or give the signing key')
-  if (path !== undefined) return new Secret(readSecretFile('CIO_WEBHOOK_SECRET_FILE', path))
-  if (value !== undefined) return new Secret(value)
+  if (path !== undefined) {
+    return checked(`CIO_WEBHOOK_SECRET_FILE=${path}`, readSecretFile('CIO_WEBHOOK_SECRET_FILE', path))
+  }
+  if (value !== undefined) return checked('CIO_WEBHOOK_SECRET', value)
   return env['NODE_ENV'] === 'production' ? undefined : developmentKey(env['DATA_DIR'] ?? './data')
+}
+
+function checked(where: string, key: string): Secret {
+  checkSigningKey(where, key)
+  return new Secret(key)
 }
 
 /** What `serve` has made here. None is made for a sender: nobody would accept it. */

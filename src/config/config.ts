@@ -1,12 +1,14 @@
 import { Secret } from '../credentials/secret.ts'
 import { ConfigError } from '../errors.ts'
+import { pathOf } from '../receive/json-pointer.ts'
 import { readConsumersFile } from '../republish/consumers-file.ts'
 import { loadPolicy } from '../sanitize/policy.ts'
 import { compileSanitizer, type Sanitizer } from '../sanitize/sanitize.ts'
 import { customerIo } from './customer-io.ts'
-import type { HostPort } from './parse.ts'
+import { type HostPort, refusalOf } from './parse.ts'
 import { secretSettings } from './secret-places.ts'
 import {
+  checkSigningKey,
   DEFAULT_SCHEMES,
   DEFAULT_SOURCE,
   type FurtherSources,
@@ -14,6 +16,7 @@ import {
   readSecretFile,
   readSourcesFile,
   type Source,
+  type SourceSettings,
   signingKeys
 } from './sources.ts'
 import { type Values, type Variable, variables } from './variables.ts'
@@ -96,7 +99,6 @@ export function loadConfig(
       maxFailures: values.RATE_LIMIT_MAX,
       windowMs: values.RATE_LIMIT_WINDOW_SECONDS * 1000
     },
-    sanitizer: readSanitizer(values),
     redis: redisTarget(values, production),
     log: {
       keyPrefix: values.CIO_KEY_PREFIX,
@@ -104,7 +106,12 @@ export function loadConfig(
       windowMs: values.DEDUPE_WINDOW_SECONDS * 1000,
       durability: values.DURABILITY,
       retentionMs: values.EVENT_RETENTION_SECONDS * 1000,
-      maxLength: values.EVENT_MAX_LENGTH
+      maxLength: values.EVENT_MAX_LENGTH,
+      parked: { maxAgeMs: values.PARKED_RETENTION_SECONDS * 1000, maxBytes: values.PARKED_MAX_BYTES },
+      deadLetters: {
+        maxAgeMs: values.DEAD_LETTER_RETENTION_SECONDS * 1000,
+        maxBytes: values.DEAD_LETTER_MAX_BYTES
+      }
     },
     dispatch: readDispatch(values),
     metrics: { port: values.METRICS_PORT, allowed: values.METRICS_ALLOWED_IPS }
@@ -140,14 +147,15 @@ function readValue(
   if (given === undefined) return undefined
   const value = variable.parse(given)
   if (value === undefined) {
-    const shown = variable.secret ? name : `${name}=${JSON.stringify(given).slice(1, -1)}`
-    throw new ConfigError(`${shown} is not allowed: give ${variable.allowed}`)
+    const place = path === undefined ? name : `${name}_FILE=${path}`
+    const shown = variable.secret ? place : `${name}=${JSON.stringify(given).slice(1, -1)}`
+    throw new ConfigError(`${shown} is not allowed: ${refusalOf(variable, given)}`)
   }
   return value
 }
 
 const readFromFile = (name: string, path: string): string | undefined =>
-  name.endsWith('_PREVIOUS') ? readPreviousFile(path) : readSecretFile(`${name}_FILE`, path)
+  name.endsWith('_PREVIOUS') ? readPreviousFile(`${name}_FILE`, path) : readSecretFile(`${name}_FILE`, path)
 
 function defaultKey(values: Values, production: boolean, effects: ConfigEffects) {
   if (values.CIO_WEBHOOK_SECRET !== undefined) return { key: values.CIO_WEBHOOK_SECRET, created: false }
@@ -156,31 +164,52 @@ function defaultKey(values: Values, production: boolean, effects: ConfigEffects)
       'CIO_WEBHOOK_SECRET is missing: give the signing key that Customer.io shows beside the webhook, or its file as CIO_WEBHOOK_SECRET_FILE'
     )
   }
-  return effects.developmentKey(values.DATA_DIR)
+  const made = effects.developmentKey(values.DATA_DIR)
+  checkSigningKey(`the development key in DATA_DIR=${values.DATA_DIR}`, made.key)
+  return made
 }
 
-function sourcesByName(values: Values, key: string, further: readonly Source[]): ReadonlyMap<string, Source> {
-  const fallback: Source = {
+function sourcesByName(
+  values: Values,
+  key: string,
+  further: readonly SourceSettings[]
+): ReadonlyMap<string, Source> {
+  const fallback: SourceSettings = {
     name: DEFAULT_SOURCE,
     keys: signingKeys(key, values.CIO_WEBHOOK_SECRET_PREVIOUS),
     schemes: DEFAULT_SCHEMES,
-    idPointer: undefined
+    idPointer: undefined,
+    idHeader: undefined,
+    policy: undefined
   }
-  return new Map([fallback, ...further].map(source => [source.name, source]))
+  return new Map(
+    [fallback, ...further].map(source => [source.name, { ...source, sanitizer: sanitizerOf(source, values) }])
+  )
 }
 
-function readSanitizer(values: Values): Sanitizer {
+function sanitizerOf({ name, schemes, idPointer, policy }: SourceSettings, values: Values): Sanitizer {
+  const ofScheme = schemes.includes('cdp') ? 'pipelines' : 'customerio'
+  const chosen = policy ?? values.PII_POLICY ?? ofScheme
   try {
-    return compileSanitizer(loadPolicy(values.PII_POLICY), {
+    return compileSanitizer(loadPolicy(chosen), {
       redactFields: values.PII_REDACT_FIELDS,
-      hashKey: values.PII_HASH_KEY
+      hashKey: values.PII_HASH_KEY,
+      idPaths: idPointer === undefined ? [] : idPaths(idPointer)
     })
   } catch (cause) {
-    throw new ConfigError(
-      `PII_POLICY=${values.PII_POLICY}: ${cause instanceof Error ? cause.message : cause}`,
-      { cause }
-    )
+    const setting =
+      policy === undefined
+        ? `PII_POLICY=${chosen}`
+        : `CIO_SOURCES_FILE=${values.CIO_SOURCES_FILE}: policy of the source ${name}`
+    throw new ConfigError(`${setting}: ${cause instanceof Error ? cause.message : cause}`, { cause })
   }
+}
+
+/** The policy looks through arrays. A number in a pointer can be an index or a name. */
+function idPaths(pointer: string): readonly (readonly string[])[] {
+  const path = pathOf(pointer)
+  const names = path.filter(name => !/^\d+$/.test(name))
+  return names.length === path.length || names.length === 0 ? [path] : [path, names]
 }
 
 function readDispatch({ CONSUMERS_FILE: path, DISPATCH: asked }: Values) {

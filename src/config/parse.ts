@@ -1,4 +1,6 @@
 import { isIP } from 'node:net'
+import { strayCharacters } from '../credentials/stray-characters.ts'
+import { parseRedisUrl, REDIS_URL_FORM } from '../redis/url.ts'
 
 /**
  * How one setting is read: `parse` turns its text into a value or `undefined` when it can't, and `allowed`
@@ -7,6 +9,20 @@ import { isIP } from 'node:net'
 export interface Parser<T> {
   readonly allowed: string
   readonly parse: (text: string) => T | undefined
+  /** What is wrong with a refused text, in words that do not repeat it. Without it `allowed` has to do. */
+  readonly problem?: (text: string) => string | undefined
+}
+
+/** Kubernetes describes each Service to each pod of its namespace in variables such as `METRICS_PORT`. */
+const SERVICE_LINK = /^(?:tcp|udp|sctp):\/\/[^/\s]+:\d+$/
+
+/** Why a text is refused, and what to give instead. */
+export function refusalOf({ allowed, problem }: Parser<unknown>, text: string): string {
+  if (SERVICE_LINK.test(text)) {
+    return `give ${allowed}. Kubernetes sets this variable for a Service of that name: put "enableServiceLinks: false" into the pod's spec, or rename the Service`
+  }
+  const what = problem?.(text)
+  return `${what === undefined ? '' : `${what}; `}give ${allowed}`
 }
 
 export function wholeNumber(min: number, max: number, unit = ''): Parser<number> {
@@ -85,14 +101,21 @@ export const durability: Parser<Durability> = {
   }
 }
 
-/** `redis://` or `rediss://`, with a host. */
+/** A Redis URL of which every part is known: see redis/url.ts. */
 export const redisUrl: Parser<string> = {
-  allowed: 'a redis:// or rediss:// address',
-  parse: value => {
-    if (!URL.canParse(value)) return undefined
-    const { protocol, hostname } = new URL(value)
-    return /^rediss?:$/.test(protocol) && hostname !== '' ? value : undefined
+  allowed: REDIS_URL_FORM,
+  parse: value => ('problem' in parseRedisUrl(value) ? undefined : value),
+  problem: value => {
+    const parsed = parseRedisUrl(value)
+    return 'problem' in parsed ? parsed.problem : undefined
   }
+}
+
+/** A signing key without stray characters around it. */
+export const signingKeyText: Parser<string> = {
+  allowed: 'the signing key alone, as Customer.io shows it',
+  parse: value => (strayCharacters(value) === undefined ? value : undefined),
+  problem: strayCharacters
 }
 
 /** `http://` or `https://`, with a host, without a slash at its end. */

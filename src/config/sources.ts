@@ -2,8 +2,11 @@ import { existsSync, statSync } from 'node:fs'
 import { z } from 'zod'
 import type { SecretFile } from '../credentials/places/file.ts'
 import { Secret } from '../credentials/secret.ts'
+import { strayCharacters, wrongEncoding } from '../credentials/stray-characters.ts'
 import { ConfigError } from '../errors.ts'
+import type { Sanitizer } from '../sanitize/sanitize.ts'
 import { readJsonFile, readTextFile } from './json-file.ts'
+import { signingKeyText } from './parse.ts'
 
 /** How a delivery is signed: see receive/signature.ts. */
 export type Scheme = 'v0' | 'body' | 'cdp'
@@ -15,20 +18,32 @@ export interface SigningKey {
   readonly secret: Secret
 }
 
-/** A webhook of Customer.io, with keys of its own. */
-export interface Source {
+/** A webhook of Customer.io, with keys of its own, as it is configured. */
+export interface SourceSettings {
   readonly name: string
   /** Current first; never empty. */
   readonly keys: readonly SigningKey[]
   readonly schemes: readonly Scheme[]
-  /** JSON pointer (RFC 6901) to what identifies an event where the payload has no `event_id`. */
+  /** JSON pointer (RFC 6901) to what identifies an event. */
   readonly idPointer: string | undefined
+  /** The header, in lower case, that identifies a delivery where the pointer leads to nothing. */
+  readonly idHeader: string | undefined
+  /** Its own PII policy. */
+  readonly policy: string | undefined
+}
+
+export interface Source extends SourceSettings {
+  readonly sanitizer: Sanitizer
 }
 
 export const DEFAULT_SOURCE = 'default'
 export const DEFAULT_SCHEMES: readonly Scheme[] = ['v0', 'body']
 
 const text = z.string().min(1)
+const keyText = text.superRefine((key, context) => {
+  const problem = strayCharacters(key)
+  if (problem !== undefined) context.addIssue({ code: 'custom', message: problem })
+})
 
 const sourceSchema = z
   .strictObject({
@@ -39,9 +54,9 @@ const sourceSchema = z
         name => name !== DEFAULT_SOURCE,
         `must not be "${DEFAULT_SOURCE}": CIO_WEBHOOK_SECRET is its key`
       ),
-    secret: text.optional(),
+    secret: keyText.optional(),
     secretFile: text.optional(),
-    secretPrevious: text.optional(),
+    secretPrevious: keyText.optional(),
     secretPreviousFile: text.optional(),
     schemes: z
       .array(z.enum(['v0', 'body', 'cdp']))
@@ -50,7 +65,12 @@ const sourceSchema = z
     idPointer: z
       .string()
       .regex(/^(\/([^~/]|~[01])*)+$/, 'must be a JSON pointer such as /message/id')
-      .optional()
+      .optional(),
+    idHeader: z
+      .string()
+      .regex(/^[\w!#$%&'*+.^`|~-]{1,128}$/, 'must be the name of a header such as x-cio-idempotency-key')
+      .optional(),
+    policy: text.optional()
   })
   .refine(source => (source.secret === undefined) !== (source.secretFile === undefined), {
     message: 'needs one of secret and secretFile'
@@ -73,14 +93,15 @@ export const signingKeyName = (source: string): string =>
   source === DEFAULT_SOURCE ? 'cio-webhook-secret' : `cio-webhook-secret-${source}`
 
 export interface FurtherSources {
-  readonly sources: readonly Source[]
+  readonly sources: readonly SourceSettings[]
   /** Where the keys lie that are given as files, by the name of `signingKeyName`. */
   readonly keyFiles: ReadonlyMap<string, SecretFile>
 }
 
 /**
  * The further sources of `CIO_SOURCES_FILE`:
- * `{ "sources": [{ "name", "secret" | "secretFile", "secretPrevious" | "secretPreviousFile", "schemes", "idPointer" }] }`
+ * `{ "sources": [{ "name", "secret" | "secretFile", "secretPrevious" | "secretPreviousFile", "schemes", "idPointer",
+ * "idHeader", "policy" }] }`
  *
  * @throws ConfigError naming the line and the key
  */
@@ -91,13 +112,19 @@ export function readSourcesFile(variable: string, path: string): FurtherSources 
       const file = { path: source.secretFile, previousPath: source.secretPreviousFile }
       keyFiles.set(signingKeyName(source.name), file)
     }
-    const current = source.secret ?? readSecretFile(variable, source.secretFile)
-    const previous = source.secretPrevious ?? readPreviousFile(source.secretPreviousFile)
+    const where = `${variable}=${path}: ${source.name}`
+    const current = source.secret ?? readSecretFile(`${where}: secretFile`, source.secretFile)
+    checkSigningKey(`${where}: secretFile=${source.secretFile}`, current)
+    const previous =
+      source.secretPrevious ?? readPreviousFile(`${where}: secretPreviousFile`, source.secretPreviousFile)
+    checkSigningKey(`${where}: secretPreviousFile=${source.secretPreviousFile}`, previous)
     return {
       name: source.name,
       keys: signingKeys(current, previous),
       schemes: source.schemes ?? DEFAULT_SCHEMES,
-      idPointer: source.idPointer
+      idPointer: source.idPointer,
+      idHeader: source.idHeader?.toLowerCase(),
+      policy: source.policy
     }
   })
   return { sources, keyFiles }
@@ -130,6 +157,8 @@ export function readSecretFile(variable: string, path: string | undefined): stri
   if (path === undefined) return undefined
   const value = readTextFile(variable, path).replace(/\r?\n$/, '')
   if (value === '') throw new ConfigError(`${variable}=${path}: the file is empty`)
+  const problem = wrongEncoding(value)
+  if (problem !== undefined) throw new ConfigError(`${variable}=${path} is not allowed: ${problem}`)
   return value
 }
 
@@ -137,7 +166,18 @@ export function readSecretFile(variable: string, path: string | undefined): stri
  * The same for the key before the present one, which may be gone: `cio-webhook rotate finish` removes its file,
  * and the next start must not fail over that.
  */
-export function readPreviousFile(path: string | undefined): string | undefined {
+export function readPreviousFile(variable: string, path: string | undefined): string | undefined {
   if (path === undefined || !existsSync(path) || statSync(path).size === 0) return undefined
-  return readSecretFile('the previous key', path)
+  return readSecretFile(variable, path)
+}
+
+/**
+ * @param where the key was read from, for the message
+ * @throws ConfigError when it has stray characters around it: nothing would be verified with it
+ */
+export function checkSigningKey(where: string, key: string | undefined): void {
+  const problem = key === undefined ? undefined : strayCharacters(key)
+  if (problem !== undefined) {
+    throw new ConfigError(`${where} is not allowed: ${problem}; give ${signingKeyText.allowed}`)
+  }
 }

@@ -7,6 +7,7 @@ import {
   oneOf,
   type Parser,
   redisUrl,
+  signingKeyText,
   text,
   wholeNumber
 } from './parse.ts'
@@ -66,6 +67,10 @@ const anyOr = <T>(parser: Parser<T>): Parser<'*' | T> => ({
 /** 8 days: Customer.io retries a delivery for 7, and a day is left for clocks and backlogs. */
 const DEDUPE_WINDOW_SECONDS = 8 * 24 * 60 * 60
 const YEAR_SECONDS = 366 * 24 * 60 * 60
+/** 30 days. */
+const MONTH_SECONDS = '2592000'
+/** 1 TiB. */
+const MAX_BYTES = 2 ** 40
 
 /** Loopback and the private ranges of RFC 1918 and RFC 4193. */
 const PRIVATE_RANGES = '127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7'
@@ -94,12 +99,12 @@ export const variables = {
   ),
   DATA_DIR: setting(text('a folder'), './data', 'Where the development key and the private Redis live'),
 
-  CIO_WEBHOOK_SECRET: secret(text('the signing key'), 'Signing key of the default source'),
-  CIO_WEBHOOK_SECRET_PREVIOUS: secret(
-    text('the signing key'),
-    'Signing key that still counts during a rotation'
+  CIO_WEBHOOK_SECRET: secret(signingKeyText, 'Signing key of the default source'),
+  CIO_WEBHOOK_SECRET_PREVIOUS: secret(signingKeyText, 'Signing key that still counts during a rotation'),
+  CIO_SOURCES_FILE: optional(
+    filePath,
+    'JSON file with further sources: names, keys, schemes, id pointer, id header, policy'
   ),
-  CIO_SOURCES_FILE: optional(filePath, 'JSON file with further sources: names, keys, schemes, id pointer'),
   CIO_SIGNATURE_TOLERANCE_SECONDS: optional(
     wholeNumber(1, YEAR_SECONDS, 'seconds'),
     'How old a signed timestamp may be; default the dedupe window less one hour'
@@ -177,20 +182,39 @@ export const variables = {
   ),
   EVENT_RETENTION_SECONDS: setting(
     wholeNumber(1, 10 * YEAR_SECONDS, 'seconds'),
-    '604800',
-    'Age from which an event that every consumer group has acknowledged is trimmed'
+    '86400',
+    'Age from which an event that every consumer group has acknowledged is trimmed; earlier when Redis uses over 80 % of its `maxmemory`'
   ),
   EVENT_MAX_LENGTH: setting(
     wholeNumber(1, 1_000_000_000, 'events'),
     '5000000',
     'Hard cap a partition; unread events are never trimmed, the service answers 503 instead'
   ),
+  PARKED_RETENTION_SECONDS: setting(
+    wholeNumber(1, 10 * YEAR_SECONDS, 'seconds'),
+    MONTH_SECONDS,
+    'Age from which a parked delivery is dropped'
+  ),
+  PARKED_MAX_BYTES: setting(
+    wholeNumber(1, MAX_BYTES, 'bytes'),
+    '67108864',
+    'Redis memory that parked deliveries may take, at most a tenth of `maxmemory`; beyond it the oldest are dropped'
+  ),
+  DEAD_LETTER_RETENTION_SECONDS: setting(
+    wholeNumber(1, 10 * YEAR_SECONDS, 'seconds'),
+    MONTH_SECONDS,
+    'Age from which a dead letter is dropped'
+  ),
+  DEAD_LETTER_MAX_BYTES: setting(
+    wholeNumber(1, MAX_BYTES, 'bytes'),
+    '67108864',
+    'Redis memory that the dead letters of one consumer may take, at most a tenth of `maxmemory`; beyond it the oldest are dropped'
+  ),
   PARTITIONS: setting(wholeNumber(1, 1024), '1', 'Streams the log is spread over, by customer id'),
 
-  PII_POLICY: setting(
+  PII_POLICY: optional(
     text('customerio, pipelines, basic, or the path of a JSON file'),
-    'customerio',
-    'What counts as personal data: `customerio`, `pipelines`, `basic`, or a JSON file (docs/privacy.md)'
+    'What counts as personal data: `customerio`, `pipelines`, `basic`, or a JSON file; default `pipelines` for sources with the scheme `cdp`, else `customerio`. A `policy` in `CIO_SOURCES_FILE` counts more'
   ),
   PII_REDACT_FIELDS: optional(
     listOf(text('a field name', /^[^\s,]{1,128}$/)),

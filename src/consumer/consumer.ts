@@ -1,16 +1,21 @@
 import { hostname } from 'node:os'
 import type { Cluster, Redis } from 'ioredis'
 import { Secret } from '../credentials/secret.ts'
+import { ConfigError } from '../errors.ts'
 import type { Backoff } from '../log/backoff.ts'
 import { holdPartitions } from '../log/hold.ts'
 import { groupKeys } from '../log/keys.ts'
-import { connectRedis, type RedisClient, reconnectRedis } from '../redis/connect.ts'
-import { type ErrorContext, type Handler, workPartition } from './event-work.ts'
+import { connectRedis, disconnectRedis, type RedisClient, reconnectRedis } from '../redis/connect.ts'
+import { firstDatabaseProblem } from '../redis/database.ts'
+import { parseRedisUrl, REDIS_URL_FORM } from '../redis/url.ts'
+import { workPartition } from './event-work.ts'
+import type { ErrorContext, Handler } from './handler.ts'
 import { endOnSignals } from './signals.ts'
 import { createSlots } from './slots.ts'
 import { compileTypeGlobs, type TypeMatcher } from './type-globs.ts'
 
-export type { ErrorContext, Handler, HandlerContext } from './event-work.ts'
+export type { Backoff } from '../log/backoff.ts'
+export { EntriesDeletedError, InterruptedError, MalformedEntryError } from '../log/entry-errors.ts'
 export type {
   CustomerEvent,
   DocumentedEvent,
@@ -19,6 +24,7 @@ export type {
   Payload,
   UndocumentedEvent
 } from './events.ts'
+export type { ErrorContext, Handler, HandlerContext } from './handler.ts'
 
 interface CommonOptions {
   /** The consumer group: all members with this name share the events. Letters, digits, `-` and `_`. */
@@ -51,8 +57,19 @@ interface CommonOptions {
   /** How long a member may be out of touch before others take over. Default 10,000. */
   readonly leaseMs?: number
   /**
-   * Told of what went wrong: a failed attempt or a dead letter (then with its context), or trouble with Redis,
-   * which is waited out. Without it, one line on standard error, without the message.
+   * Called with every error. None of them stops the consumer, and an error thrown in here is ignored. Without it,
+   * each error is one line on standard error, without its message.
+   *
+   * With `about`, the error concerns one event; `about.dead` says whether it is a dead letter now or is tried again:
+   * - what your handler rejected with;
+   * - `InterruptedError`: every attempt began and none finished; a dead letter;
+   * - `MalformedEntryError`: the entry is not an event of this service; a dead letter, your handler never sees it.
+   *
+   * Without `about`, it concerns Redis or the log, and what failed is tried again:
+   * - `EntriesDeletedError`: somebody deleted entries that this group had still to get;
+   * - the errors of ioredis, as they are: its `ReplyError` (an error reply of Redis), a command that timed out, a
+   *   connection that is down. Log their `name` and `message` only: a `ReplyError` has the arguments of its
+   *   `command`, which can be whole events.
    */
   readonly onError?: (error: unknown, about?: ErrorContext) => void
 }
@@ -68,7 +85,10 @@ export type ConsumerOptions = CommonOptions &
   )
 
 export interface Consumer {
-  /** Resolves once the group exists and this member is known to it; while Redis is away, it waits. */
+  /**
+   * Resolves once the group exists and this member is known to it; while Redis is away, it waits. Rejects when Redis
+   * refuses the database that was asked for: nothing is read or written in another one.
+   */
   start(): Promise<void>
   /** Waits for the handlers that are running, and closes what was opened. Never rejects. */
   stop(): Promise<void>
@@ -82,6 +102,8 @@ const DEFAULT_BACKOFF: Backoff = { firstMs: 500, maxMs: 30_000 }
 /** So many entries a partition may be ahead of those that are with the handler, so that one person's retries stop nobody else. */
 const IN_FLIGHT_PER_SLOT = 20
 const MIN_IN_FLIGHT = 500
+/** How long the start waits for Redis to say whether the database is there. */
+const FIRST_CONTACT_MS = 2000
 
 /**
  * Reads the event log as one member of a consumer group, and hands each event to `handler` at least once.
@@ -133,6 +155,12 @@ export function createConsumer(options: ConsumerOptions, handler: Handler): Cons
   return {
     start: async () => {
       if (signals) ignoreSignals = endOnSignals(stop)
+      try {
+        await checkDatabase(connect)
+      } catch (error) {
+        ignoreSignals()
+        throw error
+      }
       await holder.start()
     },
     stop
@@ -148,11 +176,24 @@ export function createConsumer(options: ConsumerOptions, handler: Handler): Cons
 function connector({ redisUrl, redis }: ConsumerOptions): () => RedisClient {
   if ((redisUrl === undefined) === (redis === undefined)) throw new TypeError('give either redisUrl or redis')
   if (redis !== undefined) return () => reconnectRedis(redis)
-  if (!/^rediss?:\/\//.test(redisUrl) || !URL.canParse(redisUrl)) {
-    throw new TypeError('redisUrl: redis://host:port or rediss://host:port')
-  }
+  const parsed = parseRedisUrl(redisUrl)
+  if ('problem' in parsed) throw new TypeError(`redisUrl: ${parsed.problem}; give ${REDIS_URL_FORM}`)
   const url = new Secret(redisUrl)
   return () => connectRedis({ kind: 'standalone', url })
+}
+
+/**
+ * @throws ConfigError when Redis refuses the database of the URL; a Redis that does not answer is waited for later
+ */
+async function checkDatabase(connect: () => RedisClient): Promise<void> {
+  const redis = connect()
+  redis.on('error', () => {})
+  try {
+    const problem = await firstDatabaseProblem(redis, FIRST_CONTACT_MS)
+    if (problem !== undefined) throw new ConfigError(`redisUrl: ${problem}`)
+  } finally {
+    disconnectRedis(redis)
+  }
 }
 
 function wanted({ types, doctorEvents = false }: ConsumerOptions): TypeMatcher {
@@ -167,7 +208,8 @@ function positive(name: string, value: number): number {
 
 /** For who gave no `onError`: that something is wrong, and nothing that could be personal. */
 function complain(group: string, error: unknown, about: ErrorContext | undefined): void {
-  const name = error instanceof Error ? error.name : typeof error
+  const name =
+    error instanceof ConfigError ? error.message : error instanceof Error ? error.name : typeof error
   const what =
     about === undefined
       ? 'redis or the log'

@@ -1,36 +1,15 @@
 import { type Backoff, backoffMs, pause } from '../log/backoff.ts'
 import { addDeadLetter, type DeadReason } from '../log/dead-letter.ts'
+import { InterruptedError, MalformedEntryError } from '../log/entry-errors.ts'
 import type { HeldPartition } from '../log/held-partition.ts'
 import type { TakenEntry } from '../log/take.ts'
 import { unlessOver } from '../log/unless-over.ts'
 import type { CustomerEvent } from './events.ts'
+import type { ErrorContext, Handler } from './handler.ts'
 import { createLanes } from './lanes.ts'
 import { readEntry } from './read-entry.ts'
 import type { Slots } from './slots.ts'
 import type { TypeMatcher } from './type-globs.ts'
-
-/** What a handler is told besides the event. */
-export interface HandlerContext {
-  /** Aborted when this member may no longer be the one that works on the event: what is not done yet is done again. */
-  readonly signal: AbortSignal
-  /** From 1. */
-  readonly attempt: number
-  readonly partition: number
-  /** The entry's id in the stream. */
-  readonly entryId: string
-}
-
-export type Handler = (event: CustomerEvent, context: HandlerContext) => Promise<unknown>
-
-/** What an error was about, where it was about an entry. */
-export interface ErrorContext {
-  readonly partition: number
-  readonly entryId: string
-  readonly type: string
-  readonly attempt: number
-  /** Is it a dead letter now? Otherwise it is tried again. */
-  readonly dead: boolean
-}
 
 export interface EventWorkOptions {
   readonly handler: Handler
@@ -116,7 +95,7 @@ export function workPartition(options: EventWorkOptions, held: HeldPartition): P
     let attempt = entry.earlierDeliveries
     // The only attempt allowed may not have begun when its member died: then there is one more.
     if (attempt >= maxAttempts && attempt > 1) {
-      await die(entry, 'unfinished', new UnfinishedError(attempt), attempt)
+      await die(entry, 'unfinished', new InterruptedError(attempt), attempt)
       return
     }
     let begun = false
@@ -153,7 +132,7 @@ export function workPartition(options: EventWorkOptions, held: HeldPartition): P
   }
 
   function setMalformedAside(entry: TakenEntry): Promise<void> {
-    return die(entry, 'malformed', new TypeError('not an event of this log'), entry.earlierDeliveries)
+    return die(entry, 'malformed', new MalformedEntryError(), entry.earlierDeliveries)
   }
 
   /** First set aside, then acknowledged: see addDeadLetter. */
@@ -182,13 +161,5 @@ export function workPartition(options: EventWorkOptions, held: HeldPartition): P
 
   function tell(error: unknown, { partition, id, type }: TakenEntry, attempt: number, dead: boolean): void {
     onError(error, { partition, entryId: id, type, attempt, dead })
-  }
-}
-
-/** Every attempt at an event began, and none came to an end: perhaps it is the event that ends its members. */
-export class UnfinishedError extends Error {
-  constructor(attempts: number) {
-    super(`${attempts} attempts began and none came to an end`)
-    this.name = 'UnfinishedError'
   }
 }

@@ -1,6 +1,6 @@
 /*
  * The events of the log as TypeScript knows them. What is documented is from Customer.io's API description of
- * reporting webhooks (read 2026-11-24); values are as they come out of the default PII policy, `customerio`.
+ * reporting webhooks and the event names its API accepts (read 2026-11-26); values are as they come out of the default PII policy, `customerio`.
  * These types promise nothing that Customer.io does not: events nobody documented occur, fields may be missing
  * from an event in an older format, and another PII policy lets other things through.
  */
@@ -50,12 +50,21 @@ interface Subscription extends Person {
   readonly email_address_hash: Hash
 }
 
-/** A person's choice of topics, by itself or by a link in a message. */
-type Preferences = Subscription & Partial<Message> & { readonly content?: Redacted }
+/**
+ * A person's choice of topics, by itself or by a link in a message. `content` is JSON text, such as
+ * `{"topics":{"topic_7":false}}`.
+ */
+type Preferences = Subscription & Partial<Message> & { readonly content?: string }
 
 interface Failed {
   readonly failure_message: string
 }
+
+/**
+ * Customer.io's API lists these pairs by name only (`email_deferred`, `sms_dropped`, `slack_converted`,
+ * `webhook_converted`), so what similar events have may be missing here.
+ */
+type NamedOnly<Data> = Message & Partial<Omit<Data, keyof Message>>
 
 interface Linked {
   /** Without query and fragment. */
@@ -114,6 +123,7 @@ interface EmailEvents extends Omit<Subscriptions, 'unsubscribed'> {
   /** Either of the two: the person's, which has no `delivery_id`, or the message's. */
   readonly unsubscribed: Email | (Subscription & { readonly delivery_id?: never })
   readonly bounced: Email & Failed
+  readonly deferred: NamedOnly<Email & Failed>
   readonly dropped: Email & Failed
   readonly spammed: Email
   readonly failed: Message & Titled & Failed
@@ -145,7 +155,8 @@ interface InAppEvents extends Subscriptions {
   readonly undeliverable: Message & Failed
 }
 
-interface SmsEvents extends Subscriptions {
+/** What SMS and WhatsApp have in common. */
+interface PhoneEvents extends Subscriptions {
   readonly drafted: Message
   readonly attempted: Message & Failed
   readonly sent: ToPhone & Sent
@@ -158,7 +169,11 @@ interface SmsEvents extends Subscriptions {
   readonly replied: Message & Reply
 }
 
-interface WhatsappEvents extends SmsEvents {
+interface SmsEvents extends PhoneEvents {
+  readonly dropped: NamedOnly<ToPhone & Failed>
+}
+
+interface WhatsappEvents extends PhoneEvents {
   readonly opened: ToPhone
   readonly dropped: ToPhone & Failed
 }
@@ -169,6 +184,7 @@ interface PostEvents extends Subscriptions {
   readonly attempted: Message & Failed
   readonly sent: Message & Sent & Received
   readonly clicked: Message & Received & Linked
+  readonly converted: NamedOnly<Message & Received>
   readonly failed: Message & Failed
   readonly undeliverable: Message & Failed
 }

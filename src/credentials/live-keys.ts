@@ -1,8 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Source, signingKeyName } from '../config/sources.ts'
+import { checkSigningKey, type Source, signingKeyName } from '../config/sources.ts'
+import { ConfigError } from '../errors.ts'
 import type { Logger } from '../ops/logger.ts'
 import { createKeyRing, type KeyRing } from './key-ring.ts'
 import { type Secrets, type StoredSecret, sameSecret } from './places/stored-secret.ts'
+import type { Secret } from './secret.ts'
+import { strayCharacters } from './stray-characters.ts'
 
 /** The sources with keys that follow their places: a file, or the secrets provider. */
 export interface LiveKeys {
@@ -30,14 +33,14 @@ interface Followed {
   readonly source: Source
   readonly ring: KeyRing
   readonly stored: StoredSecret | undefined
-  /** Is the trouble with its place told already? */
-  troubled: boolean
+  /** The problem with its place that is logged already. */
+  reported: string | undefined
 }
 
 export function createLiveKeys({ sources, secrets, log, onChange }: LiveKeysOptions): LiveKeys {
   const followed = [...sources.values()].map((source): Followed => {
     const ring = createKeyRing(source.keys)
-    return { source, ring, stored: secrets.find(signingKeyName(source.name)), troubled: false }
+    return { source, ring, stored: secrets.find(signingKeyName(source.name)), reported: undefined }
   })
   const timers = new Map<Followed, NodeJS.Timeout>()
   let stopped = false
@@ -78,24 +81,40 @@ export function createLiveKeys({ sources, secrets, log, onChange }: LiveKeysOpti
       }
       if (versions.current === undefined) throw new Error('the place of a signing key is empty')
 
+      checkSigningKey(stored.place, versions.current.reveal())
+
       const before = idsOf(ring)
-      ring.observe(versions)
-      one.troubled = false
+      ring.observe({ ...versions, previous: usablePrevious(one, versions.previous) })
       if (idsOf(ring) === before) return
       log.info({ source: source.name, keys: idsOf(ring) }, 'the signing keys of a source have changed')
       onChange()
       if (inUse !== undefined && !sameSecret(versions.current, inUse)) await keep(one, inUse)
     } catch (error) {
-      if (!one.troubled) {
-        const line = { source: source.name, place: stored.place, err: error }
-        log.error(line, 'a signing key can not be read again: the last one stays in use')
-      }
-      one.troubled = true
+      reportOnce(one, error)
     }
   }
 
+  /** A previous key with stray characters changes nothing: the one that is in use stays in use. */
+  function usablePrevious(one: Followed, previous: Secret | undefined): Secret | undefined {
+    const problem = previous === undefined ? undefined : strayCharacters(previous.reveal())
+    if (problem === undefined) {
+      one.reported = undefined
+      return previous
+    }
+    reportOnce(one, new ConfigError(`the previous key: ${problem}`))
+    return one.ring.keys()[1]?.secret
+  }
+
+  function reportOnce(one: Followed, error: unknown): void {
+    const problem = String(error)
+    if (problem === one.reported) return
+    one.reported = problem
+    const line = { source: one.source.name, place: one.stored?.place, err: error }
+    log.error(line, 'a signing key can not be read again: the last one stays in use')
+  }
+
   /** A replaced key is also kept at its place, or the next restart would refuse what is signed with it. */
-  async function keep({ source, ring, stored }: Followed, replaced: StoredKey): Promise<void> {
+  async function keep({ source, ring, stored }: Followed, replaced: Secret): Promise<void> {
     const versions = await stored?.versions()
     if (sameSecret(versions?.previous, replaced) || (await stored?.keepPrevious(replaced))) {
       ring.keptAtPlace()
@@ -108,8 +127,6 @@ export function createLiveKeys({ sources, secrets, log, onChange }: LiveKeysOpti
   }
 }
 
-type StoredKey = Parameters<StoredSecret['keepPrevious']>[0]
-
 const idsOf = (ring: KeyRing): string =>
   ring
     .keys()
@@ -117,9 +134,7 @@ const idsOf = (ring: KeyRing): string =>
     .join(',')
 
 const withRing = (source: Source, ring: KeyRing): Source => ({
-  name: source.name,
-  schemes: source.schemes,
-  idPointer: source.idPointer,
+  ...source,
   get keys() {
     return ring.keys()
   }

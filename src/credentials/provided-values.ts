@@ -1,4 +1,5 @@
 import { type SecretSettings, secretVariables } from '../config/secret-places.ts'
+import { checkSigningKey } from '../config/sources.ts'
 import { ConfigError } from '../errors.ts'
 import type { SecretProvider } from './open-secrets.ts'
 import { secretNameOf } from './places/stored-secret.ts'
@@ -25,8 +26,12 @@ export async function providedValues(
         const stored = provider.secret(secretNameOf(variable))
         try {
           const { current } = (await stored?.versions()) ?? {}
+          if (variable === REQUIRED) {
+            checkSigningKey(`${variable}: ${stored?.place}`, current?.reveal())
+          }
           return current === undefined ? [] : [[variable, current.reveal()] as const]
         } catch (cause) {
+          if (cause instanceof ConfigError) throw cause
           const name = cause instanceof Error ? cause.name : 'an unknown error'
           if (name === 'AccessDeniedException' && variable !== REQUIRED) return []
           throw new ConfigError(`${variable}: ${stored?.place} can't be read (${name})`, { cause })

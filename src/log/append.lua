@@ -9,10 +9,12 @@
 -- ARGV[1]  the list of generations as the caller knows it
 -- ARGV[2]  how many entries a stream may hold
 -- ARGV[3]  '1': touch what is remembered on a duplicate too, so that WAIT and WAITAOF cover the first write
--- ARGV[4…] for each entry: its id's digest, '2' or '3' (the KEYS index of its stream), its type, its event
+-- ARGV[4…] for each entry: its id's digest, '2' or '3' (the KEYS index of its stream), its type, its event;
+--          '0' instead of a stream only asks whether the id is remembered
 --
 -- Returns {'stale', <list>}   the caller's list is not the current one; nothing was done
---         {'done', <fill>, …} for each entry 1 appended, 0 seen before, 2 stream full (nothing was done for it);
+--         {'done', <fill>, …} for each entry 1 appended, 0 seen before, 2 stream full (nothing was done for it),
+--                             3 not remembered (it was only asked for);
 --                             fill: ids in the hash that was last written to, to see when a generation is full
 local current = redis.call('GET', KEYS[1]) or ''
 if current ~= ARGV[1] or current == '' then
@@ -45,6 +47,8 @@ for entry = 0, entries - 1 do
     if touch then
       redis.call('HSET', known, digest, '')
     end
+  elseif stream == 0 then
+    reply = 3
   else
     room[stream] = room[stream] or maxLength - redis.call('XLEN', KEYS[stream])
     if room[stream] > 0 then

@@ -1,6 +1,7 @@
 import type { RedisClient } from '../redis/connect.ts'
 import { loadScript, runScript } from '../redis/script.ts'
 import { textMask } from '../sanitize/personal-text.ts'
+import { allTextKinds } from '../sanitize/policy.ts'
 import type { TakenEntry } from './take.ts'
 
 /**
@@ -15,7 +16,7 @@ const MAX_ERROR_READ = 4 * MAX_ERROR_LENGTH
 
 const deadLetterScript = loadScript(new URL('dead-letter.lua', import.meta.url))
 
-const mask = textMask(['email', 'phone', 'card', 'ssn'])
+const mask = textMask(allTextKinds)
 
 /**
  * Sets an entry aside in the group's stream of dead letters. To be acknowledged afterwards: whoever dies in

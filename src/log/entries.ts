@@ -13,7 +13,11 @@ export interface StreamEntry {
 
 export type StreamName = 'events' | 'parked'
 
-const PAGE_ENTRIES = 500
+const PAGE_ENTRIES: Readonly<Record<StreamName, number>> = {
+  events: 500,
+  // Each can have 7 MiB.
+  parked: 8
+}
 
 /**
  * The entries of one partition, oldest first, page by page.
@@ -29,10 +33,10 @@ export async function* readEntries(
 ): AsyncGenerator<readonly StreamEntry[]> {
   const key = partitionKeys(keyPrefix, partition)[stream]
   for (let start = from; ; ) {
-    const page = await redis.xrange(key, start, to, 'COUNT', PAGE_ENTRIES)
+    const page = await redis.xrange(key, start, to, 'COUNT', PAGE_ENTRIES[stream])
     if (page.length > 0) yield page.map(([id, fields]) => toEntry(partition, id, fields))
     const last = page.at(-1)?.[0]
-    if (last === undefined || page.length < PAGE_ENTRIES) return
+    if (last === undefined || page.length < PAGE_ENTRIES[stream]) return
     start = `(${last}`
   }
 }

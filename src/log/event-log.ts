@@ -15,6 +15,7 @@ import {
   swapGenerations
 } from './generations.ts'
 import { type PartitionKeys, partitionKeys } from './keys.ts'
+import type { MemoryRelief } from './memory-relief.ts'
 import { partitionOf } from './partition.ts'
 
 export type AppendOutcome = 'appended' | 'duplicate'
@@ -30,6 +31,13 @@ export interface EventLog {
    * @throws UnavailableError when it was not kept, or nobody can know
    */
   append(entry: LogEntry): Promise<AppendOutcome>
+  /**
+   * Is an event with this digest remembered in the partition of `partitionKey`? Resolves with `true` once that is
+   * durable as configured, so a known event can be answered as a duplicate.
+   *
+   * @throws UnavailableError when nobody can know
+   */
+  isKnown(digest: string, partitionKey: string): Promise<boolean>
 }
 
 export interface EventLogOptions {
@@ -42,16 +50,26 @@ export interface EventLogOptions {
   readonly durabilityWait: ((keys: PartitionKeys) => DurabilityWait) | undefined
   /** Makes room in a full stream. @returns how many entries were removed */
   readonly makeRoom: (stream: string) => Promise<number>
+  /** What to do about a Redis that refuses to append to a stream for want of memory. */
+  readonly memory?: Pick<MemoryRelief, 'isFull' | 'makeRoom'>
+  /** Called after deliveries were parked in a stream. Never rejects. */
+  readonly onParked?: (stream: string) => Promise<void>
   /** Does Redis answer at all? While it does not, an append fails at once instead of after a timeout. */
   readonly isRedisUp: () => boolean
   /** Called with the duration of each call, in seconds. */
   readonly onCall?: (seconds: number) => void
 }
 
+/** An entry to be appended, or one that is only looked up: then it has no stream. */
+type LaneEntry = Pick<LogEntry, 'digest' | 'type' | 'event'> & {
+  readonly stream: LogEntry['stream'] | undefined
+}
+type LaneOutcome = AppendOutcome | 'unknown'
+
 interface Pending {
-  readonly entry: LogEntry
+  readonly entry: LaneEntry
   readonly queuedAtMs: number
-  readonly resolve: (outcome: AppendOutcome) => void
+  readonly resolve: (outcome: LaneOutcome) => void
   readonly reject: (error: UnavailableError) => void
 }
 
@@ -64,6 +82,11 @@ const MAX_WAITING = 10_000
 const MAX_WAIT_MS = 1300
 /** A list of generations that changes more often during one call is a fault, not a race. */
 const MAX_STALE = 5
+/** Room in memory can be taken by others before we get to it; after this many times it is full for our purposes. */
+const MAX_OUT_OF_MEMORY = 3
+
+/** By the script's reply; a stream that is full has no outcome yet. */
+const outcomes: readonly (LaneOutcome | undefined)[] = ['duplicate', 'appended', undefined, 'unknown']
 
 const appendScript = loadScript(new URL('append.lua', import.meta.url))
 
@@ -71,24 +94,27 @@ export function createEventLog(options: EventLogOptions): EventLog {
   const lanes = Array.from({ length: options.partitions }, (_, partition) =>
     createLane(partitionKeys(options.keyPrefix, partition), options)
   )
+  const run = (partitionKey: string, entry: LaneEntry): Promise<LaneOutcome> => {
+    if (!options.isRedisUp()) return Promise.reject(new UnavailableError('redis_down'))
+    const lane = lanes[partitionOf(partitionKey, lanes.length)]
+    return lane === undefined ? Promise.reject(new RangeError('no such partition')) : lane(entry)
+  }
   return {
-    append: entry => {
-      if (!options.isRedisUp()) return Promise.reject(new UnavailableError('redis_down'))
-      const lane = lanes[partitionOf(entry.partitionKey, lanes.length)]
-      return lane === undefined ? Promise.reject(new RangeError('no such partition')) : lane(entry)
-    }
+    append: async entry => ((await run(entry.partitionKey, entry)) === 'appended' ? 'appended' : 'duplicate'),
+    isKnown: async (digest, partitionKey) =>
+      (await run(partitionKey, { digest, stream: undefined, type: '', event: '' })) === 'duplicate'
   }
 }
 
 /** One partition's way into Redis: a queue and at most one call under way. */
 function createLane(keys: PartitionKeys, options: EventLogOptions) {
-  const { redis, maxLength, makeRoom, onCall } = options
+  const { redis, maxLength, makeRoom, memory, onCall } = options
   const durable = options.durabilityWait?.(keys)
   const waiting: Pending[] = []
   let generations: Generations = []
   let running = false
 
-  return (entry: LogEntry): Promise<AppendOutcome> =>
+  return (entry: LaneEntry): Promise<LaneOutcome> =>
     new Promise((resolve, reject) => {
       if (waiting.length >= MAX_WAITING) return reject(new UnavailableError('overloaded'))
       waiting.push({ entry, queuedAtMs: performance.now(), resolve, reject })
@@ -126,13 +152,14 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
   async function settle(batch: readonly Pending[]): Promise<void> {
     const startedMs = performance.now()
     try {
-      const outcomes = await appendAll(batch.map(pending => pending.entry))
-      await durable?.wait()
+      const replies = await appendAll(batch.map(pending => pending.entry))
+      if (replies.some(reply => reply !== 'unknown')) await durable?.wait()
       for (const [index, pending] of batch.entries()) {
-        const outcome = outcomes[index]
+        const outcome = replies[index]
         if (outcome === undefined) pending.reject(new UnavailableError('log_full'))
         else pending.resolve(outcome)
       }
+      if (batch.some(({ entry }) => entry.stream === 'parked')) void options.onParked?.(keys.parked)
     } catch (error) {
       const unavailable = error instanceof UnavailableError ? error : asUnavailable(error)
       for (const pending of batch) pending.reject(unavailable)
@@ -142,24 +169,39 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
   }
 
   /** The outcome of each entry; `undefined` where its stream is full. */
-  async function appendAll(entries: readonly LogEntry[]): Promise<(AppendOutcome | undefined)[]> {
-    const outcomes = await call(entries)
-    const full = entries.filter((_, index) => outcomes[index] === undefined)
-    if (full.length === 0) return outcomes
+  async function appendAll(entries: readonly LaneEntry[]): Promise<(LaneOutcome | undefined)[]> {
+    const replies = await callWithRoom(entries)
+    const full = entries.filter((_, index) => replies[index] === undefined)
+    if (full.length === 0) return replies
 
-    const streams = new Set(full.map(entry => keys[entry.stream]))
+    const streams = new Set(full.flatMap(({ stream }) => (stream === undefined ? [] : keys[stream])))
     const removed = await Promise.all([...streams].map(stream => makeRoom(stream)))
-    if (removed.every(count => count === 0)) return outcomes
-    const retried = await call(full)
-    return outcomes.map(outcome => outcome ?? retried.shift())
+    if (removed.every(count => count === 0)) return replies
+    const retried = await callWithRoom(full)
+    return replies.map(outcome => outcome ?? retried.shift())
   }
 
-  async function call(entries: readonly LogEntry[]): Promise<(AppendOutcome | undefined)[]> {
+  /** A call that Redis refuses for want of memory has done nothing: it is made again once there is room. */
+  async function callWithRoom(entries: readonly LaneEntry[]): Promise<(LaneOutcome | undefined)[]> {
+    if (memory?.isFull(keys.events) && !(await memory.makeRoom(keys.events))) {
+      throw new UnavailableError('redis_full')
+    }
+    for (let refusals = 1; ; refusals++) {
+      try {
+        return await call(entries)
+      } catch (error) {
+        if (refusals === MAX_OUT_OF_MEMORY || !isOutOfMemory(error)) throw error
+        if (!(await memory?.makeRoom(keys.events))) throw error
+      }
+    }
+  }
+
+  async function call(entries: readonly LaneEntry[]): Promise<(LaneOutcome | undefined)[]> {
     for (let attempt = 0; attempt < MAX_STALE; attempt++) {
       const [status, detail, ...replies] = await runAppend(entries)
       if (status === 'done') {
         if (Number(detail) >= FULL_BUCKET) await openLargerGeneration()
-        return replies.map(reply => (reply === 1 ? 'appended' : reply === 0 ? 'duplicate' : undefined))
+        return replies.map(reply => outcomes[Number(reply)])
       }
       generations = parseGenerations(String(detail))
       if (generations.length === 0) await openLargerGeneration()
@@ -167,13 +209,12 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
     throw new UnavailableError('redis_error')
   }
 
-  async function runAppend(entries: readonly LogEntry[]): Promise<readonly unknown[]> {
+  async function runAppend(entries: readonly LaneEntry[]): Promise<readonly unknown[]> {
     const scriptKeys = [keys.generations, keys.events, keys.parked]
     const args: (string | number)[] = [formatGenerations(generations), maxLength, durable ? '1' : '0']
     for (const entry of entries) {
       scriptKeys.push(...bucketKeys(keys, generations, entry.digest))
-      const stream = entry.stream === 'events' ? 2 : 3
-      args.push(fieldOf(entry.digest), stream, entry.type, entry.event)
+      args.push(fieldOf(entry.digest), streamArgument(entry), entry.type, entry.event)
     }
     const connection = durable === undefined ? redis : await durable.connection()
     return (await runScript(connection, appendScript, scriptKeys, args)) as unknown[]
@@ -185,13 +226,25 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
   }
 }
 
+/** The index of the stream among the script's keys. */
+function streamArgument({ stream }: LaneEntry): number {
+  if (stream === undefined) return 0
+  return stream === 'events' ? 2 : 3
+}
+
 /** What a failed command says about Redis. Its text stays in the cause: it may repeat arguments. */
 function asUnavailable(cause: unknown): UnavailableError {
   const message = cause instanceof Error ? cause.message : ''
   return new UnavailableError(reasonOf(message), { cause })
 }
 
+const OUT_OF_MEMORY = 'OOM '
+
+const isOutOfMemory = (error: unknown): boolean =>
+  error instanceof Error && error.message.startsWith(OUT_OF_MEMORY)
+
 function reasonOf(message: string): UnavailableReason {
   if (message === 'Command timed out') return 'redis_timeout'
+  if (message.startsWith(OUT_OF_MEMORY)) return 'redis_full'
   return /^[A-Z]+ /.test(message) ? 'redis_error' : 'redis_down'
 }

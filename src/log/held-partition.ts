@@ -1,6 +1,7 @@
 import type { RedisClient } from '../redis/connect.ts'
 import type { Acknowledger } from './acknowledge.ts'
 import { type Backoff, backoffMs, pause } from './backoff.ts'
+import { EntriesDeletedError } from './entry-errors.ts'
 import { setDeliveries, type TakenEntry, type TakeOptions, take } from './take.ts'
 import type { WakeUp } from './wake-up.ts'
 
@@ -37,17 +38,6 @@ export interface HeldPartitionOptions extends TakeOptions {
 }
 
 const BACKOFF: Backoff = { firstMs: 20, maxMs: 1000 }
-
-/** Entries were removed from the stream by hand before this group had acknowledged them. */
-export class EntriesGoneError extends Error {
-  readonly count: number
-
-  constructor(count: number) {
-    super(`${count} entries were removed from the log before they were acknowledged`)
-    this.name = 'EntriesGoneError'
-    this.count = count
-  }
-}
 
 export function createHeldPartition(options: HeldPartitionOptions): HeldPartition {
   const { acknowledger, wakeUp, ending, signal, onError } = options
@@ -96,7 +86,7 @@ export function createHeldPartition(options: HeldPartitionOptions): HeldPartitio
       after = '0-0'
       return []
     }
-    if (taken.gone > 0) onError(new EntriesGoneError(taken.gone))
+    if (taken.gone > 0) onError(new EntriesDeletedError(taken.gone))
     if (taken.state === 'left') after = taken.mark === '' ? undefined : taken.mark
     else if (taken.entries.length === 0) await wakeUp.after(taken.mark)
 

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { ConfigError } from '../errors.ts'
 import { disconnectRedis, type RedisClient } from '../redis/connect.ts'
+import { databaseProblem } from '../redis/database.ts'
 import { ready } from '../redis/ready.ts'
 import { loadScript, runScript } from '../redis/script.ts'
 import { pause } from './backoff.ts'
@@ -95,7 +97,8 @@ export function holdPartitions(
         started()
       } catch (error) {
         // The share stays what it was: leases are renewed all the same, each where its partition is.
-        onError(error)
+        const problem = await databaseProblem(redis)
+        onError(problem === undefined ? error : new ConfigError(`the database of Redis: ${problem}`))
       }
       await Promise.all(holds.map((hold, partition) => hold.look(!leaving && share.has(partition))))
       await pause(turnMs, stopped.signal)

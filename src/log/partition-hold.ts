@@ -46,15 +46,20 @@ export function createPartitionHold(options: PartitionHoldOptions): PartitionHol
   let session: Session | undefined
   /** From when the lease is being given back: a renewal sent after that would take it again. */
   let releasing = false
+  let ended = false
 
   return {
     look: async wanted => {
       if (!wanted) session?.ending.abort()
       // While it ends, the lease is kept: what is under way is still ours.
-      if (releasing || (!wanted && session === undefined)) return
-      if ((await keepLease()) && wanted) session ??= open()
+      if (releasing || (session === undefined && (ended || !wanted))) return
+      if (!(await keepLease()) || !wanted || session !== undefined) return
+      // `end` may have been called meanwhile: a session opened now would never end.
+      if (ended) await lease.release().catch(onError)
+      else session = open()
     },
     end: async () => {
+      ended = true
       session?.ending.abort()
       await session?.done
     },

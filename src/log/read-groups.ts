@@ -67,7 +67,8 @@ async function readPlaces(redis: RedisClient, keyPrefix: string, partition: numb
   )
 }
 
-async function infoGroups(redis: RedisClient, stream: string): Promise<Map<unknown, unknown>[]> {
+/** The consumer groups of one stream, as XINFO describes them. @throws what Redis answers */
+export async function infoGroups(redis: RedisClient, stream: string): Promise<Map<unknown, unknown>[]> {
   try {
     const groups = (await redis.xinfo('GROUPS', stream)) as unknown[][]
     return groups.map(flat => new Map(flat.map((field, index) => [field, flat[index + 1]])))

@@ -1,5 +1,6 @@
 import type { RedisClient } from '../redis/connect.ts'
 import { partitionKeys } from './keys.ts'
+import { infoGroups } from './read-groups.ts'
 
 /** What the log looks like from outside, one row a partition. */
 export interface LogReading {
@@ -19,17 +20,16 @@ export async function readLog(
   return Promise.all(
     Array.from({ length: partitions }, async (_, partition) => {
       const { events } = partitionKeys(keyPrefix, partition)
-      const length = await redis.xlen(events)
-      return { partition, events: length, groups: length === 0 ? [] : await readGroups(redis, events) }
+      return { partition, events: await redis.xlen(events), groups: await lagsOf(redis, events) }
     })
   )
 }
 
-async function readGroups(redis: RedisClient, stream: string): Promise<LogReading['groups']> {
-  const groups = (await redis.xinfo('GROUPS', stream)) as unknown[][]
-  return groups.map(flat => {
-    const fields = new Map(flat.map((field, index) => [field, flat[index + 1]]))
-    // Redis can't tell a lag after XDEL or XGROUP SETID in the middle of a stream.
-    return { name: String(fields.get('name')), lag: Number(fields.get('lag') ?? Number.NaN) }
-  })
+async function lagsOf(redis: RedisClient, stream: string): Promise<LogReading['groups']> {
+  const groups = await infoGroups(redis, stream)
+  // Redis can't tell a lag after XDEL or XGROUP SETID in the middle of a stream.
+  return groups.map(fields => ({
+    name: String(fields.get('name')),
+    lag: Number(fields.get('lag') ?? Number.NaN)
+  }))
 }

@@ -1,8 +1,12 @@
 import type { RedisClient } from '../redis/connect.ts'
-import { loadScript, runScript } from '../redis/script.ts'
 import { sweepGenerations } from './generations.ts'
 import { partitionKeys } from './keys.ts'
-import { announcePartitions } from './partition-count.ts'
+import { announcedPartitions, announcePartitions } from './partition-count.ts'
+import type { StreamLimits } from './stream-limits.ts'
+import { MAX_TRIM_ENTRIES, trim } from './trim.ts'
+
+/** Why an acknowledged entry was removed from the log. */
+export type TrimReason = 'age' | 'length' | 'memory'
 
 export interface RetentionOptions {
   readonly redis: RedisClient
@@ -11,6 +15,8 @@ export interface RetentionOptions {
   readonly windowMs: number
   readonly retentionMs: number
   readonly maxLength: number
+  readonly limits: Pick<StreamLimits, 'enforce'>
+  readonly onTrimmed: (reason: TrimReason, entries: number) => void
   readonly onError: (error: unknown) => void
 }
 
@@ -28,8 +34,6 @@ export interface Retention {
   stop(): Promise<void>
 }
 
-/** At most this many entries go in one call: Redis does nothing else meanwhile (about 1 ms). */
-const TRIM_LIMIT = 1000
 /** Calls one run spends on one stream; what is left is the next run's. */
 const MAX_TRIMS = 1000
 const MAX_INTERVAL_MS = 60_000
@@ -37,10 +41,9 @@ const MIN_INTERVAL_MS = 250
 /** A full stream is relieved by a hundredth, so that not every delivery has to ask for room. */
 const ROOM_SHARE = 100
 
-const trimScript = loadScript(new URL('trim.lua', import.meta.url))
-
 export function createRetention(options: RetentionOptions): Retention {
-  const { redis, keyPrefix, partitions, windowMs, retentionMs, maxLength, onError } = options
+  const { redis, keyPrefix, partitions, windowMs, retentionMs, maxLength, limits, onTrimmed, onError } =
+    options
   // Often enough that nothing outlives its time by more than an eighth.
   const intervalMs = Math.max(MIN_INTERVAL_MS, Math.min(MAX_INTERVAL_MS, windowMs / 8, retentionMs / 8))
   let timer: NodeJS.Timeout | undefined
@@ -50,8 +53,13 @@ export function createRetention(options: RetentionOptions): Retention {
   return {
     run,
     makeRoom: async stream => {
-      const [removed] = await trim(stream, '', maxLength - Math.max(1, Math.floor(maxLength / ROOM_SHARE)))
-      return removed
+      const room = Math.max(1, Math.floor(maxLength / ROOM_SHARE))
+      const { byLength } = await trim(redis, stream, {
+        entries: MAX_TRIM_ENTRIES,
+        maxLength: maxLength - room
+      })
+      onTrimmed('length', byLength)
+      return byLength
     },
     start: () => schedule(),
     stop: async () => {
@@ -64,23 +72,33 @@ export function createRetention(options: RetentionOptions): Retention {
   async function run(): Promise<void> {
     // Again and again, since Redis may have been emptied under us.
     await announcePartitions(redis, keyPrefix, partitions)
-    for (let partition = 0; partition < partitions && !stopped; partition++) {
-      const keys = partitionKeys(keyPrefix, partition)
-      for (const stream of [keys.events, keys.parked]) await trimByAge(stream)
-      await sweepGenerations(redis, keys, windowMs)
+    const announced = await announcedPartitions(redis, keyPrefix)
+    // One server of a Cluster that is away must not keep the others from being trimmed.
+    const errors: unknown[] = []
+    for (let partition = 0; partition < announced && !stopped; partition++) {
+      await keepWithin(partition).catch(error => errors.push(error))
     }
+    if (errors.length > 0) throw errors[0]
+    if (!stopped) await limits.enforce()
   }
 
-  async function trimByAge(stream: string): Promise<void> {
+  async function keepWithin(partition: number): Promise<void> {
+    const keys = partitionKeys(keyPrefix, partition)
+    await trimStream(keys.events)
+    await sweepGenerations(redis, keys, windowMs)
+  }
+
+  async function trimStream(stream: string): Promise<void> {
     for (let calls = 0; calls < MAX_TRIMS && !stopped; calls++) {
-      const [removed] = await trim(stream, retentionMs, maxLength)
-      if (removed < TRIM_LIMIT / 2) return
+      const { byAge, byLength } = await trim(redis, stream, {
+        entries: MAX_TRIM_ENTRIES,
+        retentionMs,
+        maxLength
+      })
+      onTrimmed('age', byAge)
+      onTrimmed('length', byLength)
+      if (Math.max(byAge, byLength) < MAX_TRIM_ENTRIES / 2) return
     }
-  }
-
-  async function trim(stream: string, keepMs: number | '', keepLength: number): Promise<[number, number]> {
-    const args = [keepMs, keepLength, TRIM_LIMIT]
-    return (await runScript(redis, trimScript, [stream], args)) as [number, number]
   }
 
   function schedule(): void {

@@ -1,66 +1,112 @@
 #!lua flags=allow-oom
--- Trims a stream from its old end: what is older than ARGV[1] or beyond the newest ARGV[2] entries, but nothing
--- that a consumer group has not acknowledged. Where memory is full, this is what makes room.
+-- Trims a stream from its old end, but nothing that a consumer group has not acknowledged. A full Redis allows it:
+-- this is what makes room.
 --
 -- KEYS[1]  the stream
--- ARGV[1]  milliseconds an entry is kept by this server's clock, which is the clock of the ids; '' for no limit
--- ARGV[2]  how many entries may stay at most; more are trimmed whatever their age
--- ARGV[3]  how many entries one call may remove, about: Redis does nothing else meanwhile
--- Returns {removed, length}
-local key, keepFrom = KEYS[1], '0-0'
-local maxLength, limit = tonumber(ARGV[2]), tonumber(ARGV[3])
+-- ARGV[1]  how many entries may go in one call, about, for each of the following; 0 only looks
+-- ARGV[2]  '', or milliseconds: what is older goes, by this server's clock, which is the clock of the ids
+-- ARGV[3]  '', or how many entries may stay: what is beyond goes, whatever its age
+-- ARGV[4]  '', or a share of maxmemory: while more than that is in use, everything goes that every group has
+--          acknowledged. Without a group, nothing goes for this reason
+-- Returns {removed by age, by length, by memory}; with ARGV[4] also: id of the oldest entry left ('' where there is
+--         none), run id of the server, bytes in use before and after, maxmemory
+local key, limit = KEYS[1], tonumber(ARGV[1])
+local NEWEST = '18446744073709551615-18446744073709551615'
+-- Redis keeps up to 100 entries in a node of a stream, and fewer where they exceed 4 KiB together.
+local NODE_ENTRIES = 100
 
 if redis.call('EXISTS', key) == 0 then
-  return { 0, 0 }
+  return { 0, 0, 0, '', '', 0, 0, 0 }
 end
 
 local function less(a, b)
-  local aMs, aSeq = string.match(a, '^(%d+)-?(%d*)$')
-  local bMs, bSeq = string.match(b, '^(%d+)-?(%d*)$')
-  aMs, aSeq, bMs, bSeq = tonumber(aMs), tonumber(aSeq) or 0, tonumber(bMs), tonumber(bSeq) or 0
+  local aMs, aSeq = string.match(a, '^(%d+)-(%d+)$')
+  local bMs, bSeq = string.match(b, '^(%d+)-(%d+)$')
+  aMs, aSeq, bMs, bSeq = tonumber(aMs), tonumber(aSeq), tonumber(bMs), tonumber(bSeq)
   return aMs < bMs or (aMs == bMs and aSeq < bSeq)
 end
 
-if ARGV[1] ~= '' then
-  local now = redis.call('TIME')
-  local oldestMs = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000) - tonumber(ARGV[1])
-  keepFrom = string.format('%.0f-0', math.max(0, oldestMs))
+local function oldest()
+  local first = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)
+  return first[1] and first[1][1] or ''
 end
 
-local length = redis.call('XLEN', key)
-local excess = length - maxLength
-if excess > 0 then
-  -- The id of the first entry that may stay: the one after the excess, looked for in one bounded step.
-  local oldest = redis.call('XRANGE', key, '-', '+', 'COUNT', math.min(excess, limit) + 1)
-  local first = oldest[#oldest][1]
-  if less(keepFrom, first) then
-    keepFrom = first
-  end
-end
-
-for _, group in ipairs(redis.call('XINFO', 'GROUPS', key)) do
+-- The first entry that some group has not acknowledged; everything before it may go.
+local groups = redis.call('XINFO', 'GROUPS', key)
+local unread = NEWEST
+for _, group in ipairs(groups) do
   local fields = {}
   for i = 1, #group, 2 do
     fields[group[i]] = group[i + 1]
   end
-  local unread = fields['last-delivered-id']
-  if fields['pending'] > 0 then
-    unread = redis.call('XPENDING', key, fields['name'])[2]
-  else
-    -- Everything up to here is acknowledged: the first unread entry is the next one.
-    local ms, seq = string.match(unread, '^(%d+)-(%d+)$')
-    if #seq < 16 then -- a longer one is no number Lua can add to; then one read entry stays
-      unread = ms .. '-' .. string.format('%.0f', tonumber(seq) + 1)
-    end
+  -- What was handed out before this and is not pending is acknowledged: the first unread entry is the next one.
+  local first = fields['last-delivered-id']
+  local ms, seq = string.match(first, '^(%d+)-(%d+)$')
+  if #seq < 16 then -- Lua cannot add to a longer one exactly; then one entry more stays
+    first = ms .. '-' .. string.format('%.0f', tonumber(seq) + 1)
   end
-  if less(unread, keepFrom) then
-    keepFrom = unread
+  if fields['pending'] > 0 then
+    -- A group that was set back has pending entries after the unread ones too.
+    local pending = redis.call('XPENDING', key, fields['name'])[2]
+    first = less(pending, first) and pending or first
+  end
+  if less(first, unread) then
+    unread = first
   end
 end
 
--- Whole nodes first, as many as one call may; what is left of the last one exactly.
-local removed = redis.call('XTRIM', key, 'MINID', '~', keepFrom, 'LIMIT', limit)
-if removed == 0 then
-  removed = redis.call('XTRIM', key, 'MINID', keepFrom)
+-- Removes at most `most` entries, about, that are before `from`.
+local function trim(from, most)
+  local first = oldest()
+  if most <= 0 or first == '' or not less(first, from) then
+    return 0
+  end
+  -- Whole nodes are cheap to remove.
+  local removed = redis.call('XTRIM', key, 'MINID', '~', from, 'LIMIT', most)
+  if removed > 0 then
+    return removed
+  end
+  -- `from` is in the first node, or that node alone holds more entries than may go.
+  if most < NODE_ENTRIES then
+    local entries = redis.call('XRANGE', key, '-', '+', 'COUNT', most + 1)
+    if #entries > most and less(entries[#entries][1], from) then
+      from = entries[#entries][1]
+    end
+  end
+  return redis.call('XTRIM', key, 'MINID', from)
 end
-return { removed, length - removed }
+
+local byAge, byLength, byMemory = 0, 0, 0
+
+if ARGV[2] ~= '' then
+  local now = redis.call('TIME')
+  local oldestMs = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000) - tonumber(ARGV[2])
+  local from = string.format('%.0f-0', math.max(0, oldestMs))
+  byAge = trim(less(unread, from) and unread or from, limit)
+end
+
+if ARGV[3] ~= '' then
+  byLength = trim(unread, math.min(limit, redis.call('XLEN', key) - tonumber(ARGV[3])))
+end
+
+if ARGV[4] == '' then
+  return { byAge, byLength, 0 }
+end
+
+local function memory()
+  local info = redis.call('INFO', 'memory')
+  local function field(name)
+    return tonumber(string.match(info, '\n' .. name .. ':(%d+)') or 0)
+  end
+  -- Redis does not hold the buffers of replicas and of the append-only file against maxmemory.
+  return field('used_memory') - field('mem_not_counted_for_evict'), field('maxmemory')
+end
+
+local before, maxMemory = memory()
+local after = before
+if limit > 0 and #groups > 0 and maxMemory > 0 and before > tonumber(ARGV[4]) * maxMemory then
+  byMemory = trim(unread, limit)
+  after = memory()
+end
+local server = string.match(redis.call('INFO', 'server'), '\nrun_id:(%w+)') or ''
+return { byAge, byLength, byMemory, oldest(), server, before, after, maxMemory }

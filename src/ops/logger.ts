@@ -1,12 +1,19 @@
 import { type DestinationStream, destination, type Logger, pino } from 'pino'
+import { ReportedError } from '../errors.ts'
 
 export type { Logger }
 
 /** Where the lines go: pino's own destination, or a stand-in that writes at once. */
-type Output = DestinationStream & { readonly flush?: (done: () => void) => void }
+type Output = DestinationStream & {
+  readonly flush?: (done: () => void) => void
+  /** Called by pino when the process ends. */
+  flushSync?: () => void
+}
 
 /** Lines that wait for an output that takes none (a full disk, a hanging reader); later ones are dropped. */
 const MAX_UNWRITTEN_BYTES = 4 * 1024 * 1024
+/** How long the end waits for an output that takes no lines. */
+const FLUSH_TIMEOUT_MS = 1000
 
 /**
  * One JSON line an entry, on standard output, gathered into writes of about 4 kB and flushed at least each
@@ -14,7 +21,7 @@ const MAX_UNWRITTEN_BYTES = 4 * 1024 * 1024
  * after an uncaught error; SIGKILL can take the last second's lines with it. An output that fails costs lines,
  * never a delivery and never the end.
  *
- * @returns the logger, and what writes the rest before the process ends: never rejects
+ * @returns the logger, and what writes the rest before the process ends: never rejects, and gives up after a second
  */
 export function createLogger(
   level: string,
@@ -34,8 +41,15 @@ export function createLogger(
     log,
     flush: () =>
       new Promise(done => {
-        if (stream.flush === undefined) done()
-        else stream.flush(() => done())
+        if (stream.flush === undefined) return done()
+        const timer = setTimeout(() => {
+          giveUp(stream)
+          done()
+        }, FLUSH_TIMEOUT_MS)
+        stream.flush(() => {
+          clearTimeout(timer)
+          done()
+        })
       })
   }
 }
@@ -47,25 +61,34 @@ function standardOutput(): Output {
     maxLength: MAX_UNWRITTEN_BYTES,
     periodicFlush: 1000
   })
-  // Nobody listening would be an uncaught error. And where writing fails, sonic-boom 4.2 tries for ever to write
-  // the rest when the process ends, which then never does.
-  stream.on('error', () => {
-    stream.flushSync = () => {}
-  })
+  // An error without a listener would be uncaught.
+  stream.on('error', () => giveUp(stream))
   return stream
 }
 
 /**
+ * When the process ends, sonic-boom 4.2 tries for ever to write the rest: to a full disk, or to a pipe that nobody
+ * reads. The process would never end.
+ */
+function giveUp(stream: Output): void {
+  stream.flushSync = () => {}
+}
+
+/**
  * An error without what it may carry: ioredis puts a command's arguments into `command`, and a message from
- * Redis can repeat them. Only our own messages, names and codes are known to be clean.
+ * Redis can repeat them. Only names, codes and the messages of ReportedError are known to be clean.
  */
 export function describeError(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { type: typeof error }
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  const code =
+    'code' in error && (typeof error.code === 'string' || typeof error.code === 'number')
+      ? error.code
+      : undefined
   return {
     type: error.name,
     ...(code === undefined ? {} : { code }),
     ...('reason' in error && typeof error.reason === 'string' ? { reason: error.reason } : {}),
+    ...(error instanceof ReportedError ? { message: error.message } : {}),
     ...(error.name === 'ReplyError' ? { reply: error.message.split(' ', 1)[0] } : {}),
     stack: error.stack?.split('\n').filter(line => /^\s+at /.test(line)),
     ...(error.cause === undefined ? {} : { cause: describeError(error.cause) })

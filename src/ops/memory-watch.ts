@@ -1,56 +1,97 @@
+import type { LogHold } from '../log/log-hold.ts'
+import { PRESSURE } from '../log/memory-relief.ts'
+import { type MemoryUsage, usedRatio } from '../redis/memory.ts'
 import type { Logger } from './logger.ts'
+import { createMemoryForecast } from './memory-forecast.ts'
+import { memoryWarning } from './memory-warning.ts'
 
-/** Looks at how full Redis is, and says so before it is: a full one takes no events until old ones go. */
+/** Has memory freed when Redis fills up, and warns when that is not enough, before deliveries are refused. */
 export interface MemoryWatch {
   start(): void
-  stop(): void
+  stop(): Promise<void>
 }
 
 export interface MemoryWatchOptions {
-  /** See `memoryShare`. */
-  readonly share: () => Promise<number | undefined>
-  readonly onShare: (share: number) => void
+  /** See redis/memory.ts. */
+  readonly usage: () => Promise<MemoryUsage | undefined>
+  /** Frees memory. @returns whether it is finished: false when there is more to free */
+  readonly relieve: () => Promise<boolean>
+  readonly readHold: () => Promise<LogHold>
+  readonly onUsedRatio: (usedRatio: number) => void
   readonly log: Logger
+  /** Monotonic milliseconds. */
+  readonly now: () => number
   readonly intervalMs?: number
 }
 
-const INTERVAL_MS = 10_000
-/** At a steady rate and seven days of retention, the last fifth takes more than a day to fill. */
-const NEARLY_FULL = 0.8
-/** How far it has to fall before it is worth another word when it rises again. */
-const RELIEVED = 0.75
+/** Often enough for bursts: a fifth of 64 MB lasts for 6 s at 2,000 events of 1 KB a second. */
+const INTERVAL_MS = 1000
+const REPEAT_MS = 10 * 60 * 1000
+/** How far usage has to fall before the trouble is over. */
+const RECOVERED = 0.75
 
 export function watchMemory(options: MemoryWatchOptions): MemoryWatch {
-  const { share, onShare, log, intervalMs = INTERVAL_MS } = options
-  let warned = false
+  const { usage, relieve, readHold, onUsedRatio, log, now, intervalMs = INTERVAL_MS } = options
+  const forecast = createMemoryForecast()
+  /** The last warning, until the trouble is over. */
+  let warned: { readonly atMs: number; readonly wasFull: boolean } | undefined
   let stopped = false
   let timer: NodeJS.Timeout | undefined
+  let current: Promise<void> = Promise.resolve()
 
   return {
-    start: () => void look(),
-    stop: () => {
+    start: check,
+    stop: async () => {
       stopped = true
       clearTimeout(timer)
+      await current
     }
   }
 
-  async function look(): Promise<void> {
-    // A Redis that does not answer is the monitor's news.
-    const used = (await share().catch(() => undefined)) ?? 0
-    if (stopped) return
-    onShare(used)
-    warn(used)
-    timer = setTimeout(() => void look(), intervalMs)
-    timer.unref()
+  function check(): void {
+    current = look().then(() => {
+      if (stopped) return
+      timer = setTimeout(check, intervalMs)
+      timer.unref()
+    })
   }
 
-  function warn(used: number): void {
-    if (used < RELIEVED) warned = false
-    if (used < NEARLY_FULL || warned) return
-    warned = true
-    log.warn(
-      { usedShare: Math.round(used * 1000) / 1000 },
-      'redis is nearly full: beyond maxmemory deliveries get 503; raise maxmemory, or lower EVENT_RETENTION_SECONDS'
-    )
+  /** Never rejects: the monitor reports a Redis that does not answer. */
+  async function look(): Promise<void> {
+    let used = await read()
+    let isFinished = true
+    if (used !== undefined && usedRatio(used) >= PRESSURE) {
+      // What is wrong with it is logged by others too; usage is the news here.
+      isFinished = await relieve().catch(error => {
+        log.debug({ err: error }, 'memory was not freed')
+        return true
+      })
+      used = await read()
+    }
+    if (used === undefined || stopped) return
+    forecast.add(usedRatio(used), now())
+    if (isFinished) await report(used)
+  }
+
+  async function read(): Promise<MemoryUsage | undefined> {
+    const used = await usage().catch(() => undefined)
+    onUsedRatio(used === undefined ? 0 : usedRatio(used))
+    return used
+  }
+
+  async function report(used: MemoryUsage): Promise<void> {
+    const ratio = usedRatio(used)
+    if (ratio < RECOVERED && warned !== undefined) {
+      log.info({ usedRatio: ratio }, 'redis has room again')
+      warned = undefined
+    }
+    if (ratio < PRESSURE) return
+    const isFull = ratio >= 1
+    const isWorse = warned === undefined || (isFull && !warned.wasFull)
+    if (!isWorse && warned !== undefined && now() - warned.atMs < REPEAT_MS) return
+    const hold = await readHold().catch(() => undefined)
+    const { fields, message } = memoryWarning(used, hold, forecast.fullInMs())
+    log[isFull ? 'error' : 'warn'](fields, message)
+    warned = { atMs: now(), wasFull: isFull }
   }
 }

@@ -1,7 +1,9 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { SigningKey, Source } from '../config/sources.ts'
 import type { LogReading } from '../log/read.ts'
-import type { ParkedReason } from '../receive/event.ts'
+import type { TrimReason } from '../log/retention.ts'
+import type { Dropped } from '../log/stream-limits.ts'
+import type { ParkedReason } from '../receive/payload.ts'
 import type { SignatureFailure } from '../receive/signature.ts'
 
 /** What became of a delivery. */
@@ -88,6 +90,29 @@ export function createMetrics(sources: readonly string[], readLog: () => Promise
     aggregator: 'max',
     registers
   })
+  const trimmed = new Counter({
+    name: 'cio_trimmed_events_total',
+    help: 'Acknowledged events removed from the log, by reason: age, length, or memory (early, since Redis was filling up)',
+    labelNames: ['reason'],
+    registers
+  })
+  for (const reason of ['age', 'length', 'memory'] satisfies TrimReason[]) trimmed.inc({ reason }, 0)
+  const parkedDropped = new Counter({
+    name: 'cio_parked_dropped_total',
+    help: 'Parked deliveries dropped because of their age or their size',
+    labelNames: ['reason'],
+    registers
+  })
+  const deadLettersDropped = new Counter({
+    name: 'cio_dead_letters_dropped_total',
+    help: 'Dead letters dropped because of their age or their size',
+    labelNames: ['reason'],
+    registers
+  })
+  for (const reason of ['age', 'size']) {
+    parkedDropped.inc({ reason }, 0)
+    deadLettersDropped.inc({ reason }, 0)
+  }
   const signatureKeys = new Counter({
     name: 'cio_signature_key_total',
     help: 'Authentic deliveries by the key that matched',
@@ -195,7 +220,10 @@ export function createMetrics(sources: readonly string[], readLog: () => Promise
       publishedAt.set(atMs / 1000)
     },
     publishedListAsked: (outcome: 'ok' | 'failed'): void => publishedAsked.inc({ outcome }),
-    redisMemory: (usedShare: number): void => redisMemory.set(usedShare),
+    redisMemory: (usedRatio: number): void => redisMemory.set(usedRatio),
+    trimmed: (reason: TrimReason, events: number): void => trimmed.inc({ reason }, events),
+    dropped: ({ what, reason, entries }: Dropped): void =>
+      (what === 'dead letters' ? deadLettersDropped : parkedDropped).inc({ reason }, entries),
     redisCall: (seconds: number): void => redisCallDuration.observe(seconds)
   }
 }

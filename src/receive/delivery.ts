@@ -1,7 +1,7 @@
 import type { Source } from '../config/sources.ts'
 import type { UnavailableReason } from '../errors.ts'
 import type { Outcome } from '../ops/metrics.ts'
-import type { ParkedReason } from './event.ts'
+import type { ParkedReason } from './payload.ts'
 import type { SignatureFailure } from './signature.ts'
 
 /** All that is told of one delivery, in one log line and the metrics. Never a body, a header's value or a secret. */

@@ -1,15 +1,15 @@
-import { isUtf8 } from 'node:buffer'
-import { createHash, hash } from 'node:crypto'
-import { parse as parseJson } from 'secure-json-parse'
+import { hash } from 'node:crypto'
 import type { Source } from '../config/sources.ts'
-import type { Sanitizer } from '../sanitize/sanitize.ts'
+import { isLosslessNumber, stringifyExactly } from '../exact-json.ts'
+import { REDACTED } from '../sanitize/policy.ts'
 import { cloudEvent } from './cloud-event.ts'
+import { type EventId, eventId, type IdContext, parkedId } from './event-id.ts'
+import { eventTimeMs } from './event-time.ts'
 import { eventType } from './event-type.ts'
 import { pathOf, valueAt } from './json-pointer.ts'
+import { PARKED_TYPE, parkedData } from './parked.ts'
+import { type ParkedReason, type Payload, readPayload, type Unreadable } from './payload.ts'
 import type { VerifiedBody } from './signature.ts'
-
-/** Why an authentic delivery can't be an event. It is kept all the same, in the stream of parked deliveries. */
-export type ParkedReason = 'not_utf8' | 'not_json' | 'not_an_object' | 'too_deep' | 'prototype_poisoning'
 
 /** What is appended to the log: sanitized, serialized, and all there is to know about it without reading it. */
 export interface LogEntry {
@@ -29,159 +29,119 @@ export interface LogEntry {
   readonly happenedAtMs: number | undefined
 }
 
-/** What the delivery said besides its body. */
-export interface Received {
+/** What is known of a delivery besides its body. */
+export interface DeliveryContext extends IdContext {
   readonly source: Source
-  /** `x-cio-timestamp`, as received. */
-  readonly timestamp: string
   readonly receivedAtMs: number
 }
 
-type JsonObject = Readonly<Record<string, unknown>>
-
-/** Customer.io's events are about 4 levels deep. */
-const MAX_DEPTH = 64
-const MAX_ID_LENGTH = 256
-/**
- * How much of a parked delivery is kept. Scrubbing text nobody can parse takes up to 1.3 s a MiB, during which
- * this process does nothing else; a quarter MiB tells what came as well as five.
- */
-const MAX_PARKED_BYTES = 256 * 1024
+/** A delivery that is parsed and has its id. The expensive part, sanitizing, is still to be done. */
+export interface ParsedDelivery extends EventId {
+  readonly type: string
+  readonly parked: ParkedReason | undefined
+  readonly happenedAtMs: number | undefined
+  readonly payload: Payload | Unreadable
+  readonly body: VerifiedBody
+  readonly context: DeliveryContext
+}
 
 const CUSTOMER_ID = pathOf('/data/customer_id')
 const IDENTIFIED_BY = pathOf('/data/identifiers/id')
+const USER_ID = pathOf('/userId')
 
-/** Nothing that happened before 1970 or after 9999 has an RFC 3339 time. */
-const MAX_UNIX_SECONDS = 253_402_300_799
+/** Ids of Customer.io have at most 150 characters. A longer one is an id all the same, shown as its hash. */
+const MAX_SUBJECT_LENGTH = 256
 
-/**
- * Turns an authentic body into what the log keeps: an event, or a parked delivery where it is no JSON object
- * that can safely be read. Never throws.
- */
-export function readEvent(body: VerifiedBody, received: Received, sanitizer: Sanitizer): LogEntry {
+/** Never throws. */
+export function parseDelivery(body: VerifiedBody, context: DeliveryContext): ParsedDelivery {
   const payload = readPayload(body)
-  return typeof payload === 'string'
-    ? parkedEntry(payload, body, received, sanitizer)
-    : eventEntry(payload, body, received, sanitizer)
+  if ('reason' in payload) {
+    const { reason: parked } = payload
+    return {
+      ...parkedId(body, context),
+      type: PARKED_TYPE,
+      parked,
+      happenedAtMs: undefined,
+      payload,
+      body,
+      context
+    }
+  }
+  const { value } = payload
+  return {
+    ...eventId(value, body, context, context.source.sanitizer),
+    type: eventType(value),
+    parked: undefined,
+    happenedAtMs: eventTimeMs(value['timestamp']),
+    payload,
+    body,
+    context
+  }
 }
 
-function eventEntry(
-  payload: JsonObject,
-  body: VerifiedBody,
-  received: Received,
-  sanitizer: Sanitizer
-): LogEntry {
-  const { receivedAtMs } = received
-  const source = received.source.name
-  const named = eventId(payload, received, body)
-  const digest = digestOf(named, source)
-  const id = shownId(named, digest, sanitizer)
-  const clean = sanitizer.value(payload)
-  const type = eventType(payload)
-  const subject = subjectOf(clean)
-  const happenedAtMs = millisecondsOf(payload['timestamp'])
+/** Makes of a delivery what the log keeps: a sanitized event, or a sealed body where it cannot be read. Never throws. */
+export function toLogEntry(delivery: ParsedDelivery): LogEntry {
+  const { id, digest, type, parked, happenedAtMs, payload, body, context } = delivery
+  const { source, receivedAtMs } = context
+  let subject: string | undefined
+  let data: string
+  if ('reason' in payload) data = JSON.stringify(parkedData(delivery, payload, body, source))
+  else {
+    const clean = source.sanitizer.value(payload.value, { event: eventName(type), bodyBytes: body.length })
+    subject = subjectOf(clean, source)
+    data = payload.isLossless ? stringifyExactly(clean) : JSON.stringify(clean)
+  }
   return {
+    stream: parked === undefined ? 'events' : 'parked',
     id,
     digest,
-    stream: 'events',
     type,
-    parked: undefined,
+    parked,
     partitionKey: subject ?? id,
     happenedAtMs,
-    event: cloudEvent({ id, type, source, subject, happenedAtMs, receivedAtMs }, JSON.stringify(clean))
+    event: cloudEvent({ id, type, source: source.name, subject, happenedAtMs, receivedAtMs }, data)
   }
 }
 
-function parkedEntry(
-  reason: ParkedReason,
-  body: VerifiedBody,
-  received: Received,
-  sanitizer: Sanitizer
-): LogEntry {
-  const { receivedAtMs } = received
-  const source = received.source.name
-  const id = bodyId(received, body)
-  const type = 'io.customer.parked'
-  const text = sanitizer.text(body.toString('utf8', 0, MAX_PARKED_BYTES))
-  const data = JSON.stringify({ reason, text, bytes: body.length, truncated: body.length > MAX_PARKED_BYTES })
-  return {
-    id,
-    digest: digestOf(id, source),
-    stream: 'parked',
-    type,
-    parked: reason,
-    partitionKey: id,
-    happenedAtMs: undefined,
-    event: cloudEvent({ id, type, source, subject: undefined, happenedAtMs: undefined, receivedAtMs }, data)
-  }
+/**
+ * The partition key of the delivery's entry, without sanitizing all of it: only what the subject is read from.
+ * It can differ from that of the entry only where a policy file makes one field depend on another.
+ */
+export function partitionKeyOf({ id, type, payload, body, context }: ParsedDelivery): string {
+  if ('reason' in payload) return id
+  const { source } = context
+  const { value } = payload
+  const customerId = scalar(valueAt(value, CUSTOMER_ID))
+  const identifiedBy = scalar(valueAt(value, IDENTIFIED_BY))
+  const about = { event: eventName(type), bodyBytes: body.length }
+  const clean = source.sanitizer.value(
+    {
+      data: { customer_id: customerId, identifiers: { id: identifiedBy } },
+      userId: scalar(valueAt(value, USER_ID))
+    },
+    about
+  )
+  return subjectOf(clean, source) ?? id
 }
 
-function readPayload(body: VerifiedBody): JsonObject | ParkedReason {
-  if (!isUtf8(body)) return 'not_utf8'
-  const text = body.toString('utf8')
-  let value: unknown
-  try {
-    value = parseJson(text, { protoAction: 'error', constructorAction: 'error' })
-  } catch {
-    return isJson(text) ? 'prototype_poisoning' : 'not_json'
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'not_an_object'
-  return isDeeperThan(MAX_DEPTH, value) ? 'too_deep' : (value as JsonObject)
-}
+const scalar = (value: unknown): unknown =>
+  typeof value === 'object' && !isLosslessNumber(value) ? undefined : value
 
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
-  }
-}
+/** `<object_type>.<metric>` */
+const eventName = (type: string): string => type.slice('io.customer.'.length)
 
-function isDeeperThan(limit: number, value: object): boolean {
-  if (limit === 0) return true
-  for (const key in value) {
-    const child = (value as JsonObject)[key]
-    if (typeof child === 'object' && child !== null && isDeeperThan(limit - 1, child)) return true
-  }
-  return false
-}
-
-/** CONTRACT: `event_id`; else what the source's pointer names; else a digest of the delivery itself. */
-function eventId(payload: JsonObject, received: Received, body: VerifiedBody): string {
-  const { idPointer } = received.source
-  const named = idPointer === undefined ? undefined : valueAt(payload, pathOf(idPointer))
+/** Whom a sanitized payload is about. Data Pipelines calls the person `userId`. */
+function subjectOf(clean: unknown, { schemes }: Source): string | undefined {
   return (
-    asId(payload['event_id']) ??
-    asId(Number.isSafeInteger(named) ? String(named) : named) ??
-    bodyId(received, body)
+    asSubject(valueAt(clean, CUSTOMER_ID)) ??
+    asSubject(valueAt(clean, IDENTIFIED_BY)) ??
+    (schemes.includes('cdp') ? asSubject(valueAt(clean, USER_ID)) : undefined)
   )
 }
 
-/** Half a surrogate pair has no UTF-8: ids that differ in it alone would have one digest. */
-const asId = (value: unknown): string | undefined =>
-  typeof value === 'string' && value !== '' && value.length <= MAX_ID_LENGTH && value.isWellFormed()
-    ? value
-    : undefined
-
-/** An exact replay has the same one; two like messages, sent at different times, do not. */
-function bodyId({ source, timestamp }: Received, body: VerifiedBody): string {
-  return createHash('sha256').update(`${source.name}\0${timestamp}\0`).update(body).digest('hex')
-}
-
-const digestOf = (id: string, source: string): string => hash('sha256', `${source}\0${id}`, 'base64')
-
-/** An id that is itself personal, such as an address, is remembered as it is and shown as its digest, in hex. */
-const shownId = (id: string, digest: string, sanitizer: Sanitizer): string =>
-  sanitizer.token(id) === id ? id : Buffer.from(digest, 'base64').toString('hex')
-
-function subjectOf(clean: unknown): string | undefined {
-  const customerId = valueAt(clean, CUSTOMER_ID) ?? valueAt(clean, IDENTIFIED_BY)
-  const id = typeof customerId === 'number' ? String(customerId) : customerId
-  return typeof id === 'string' && id !== '' ? id : undefined
-}
-
-function millisecondsOf(timestamp: unknown): number | undefined {
-  if (typeof timestamp !== 'number' || !(timestamp >= 0 && timestamp <= MAX_UNIX_SECONDS)) return undefined
-  return Math.round(timestamp * 1000)
+function asSubject(id: unknown): string | undefined {
+  if (typeof id === 'number') return String(id)
+  const text = isLosslessNumber(id) ? id.value : id
+  if (typeof text !== 'string' || text.trim() === '' || text === REDACTED) return undefined
+  return text.length > MAX_SUBJECT_LENGTH ? hash('sha256', text) : text
 }

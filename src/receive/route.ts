@@ -10,10 +10,10 @@ import type { EventLog } from '../log/event-log.ts'
 import { refuse } from '../ops/answers.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { Metrics, Outcome } from '../ops/metrics.ts'
-import type { Sanitizer } from '../sanitize/sanitize.ts'
 import { createDeadline } from './deadline.ts'
 import type { Delivery } from './delivery.ts'
-import { readEvent } from './event.ts'
+import { parseDelivery } from './event.ts'
+import { keepDelivery } from './keep.ts'
 import { recordDelivery } from './record.ts'
 import { verifySignature } from './signature.ts'
 import type { Admission } from './source-ip.ts'
@@ -27,7 +27,6 @@ declare module 'fastify' {
 
 export interface ReceiverDependencies {
   readonly config: Pick<Config, 'sources' | 'admission' | 'signature'>
-  readonly sanitizer: Sanitizer
   readonly eventLog: EventLog
   readonly metrics: Metrics
   readonly keyUsage: Pick<KeyUsage, 'seen'>
@@ -51,7 +50,7 @@ const NO_BODY = Buffer.alloc(0)
 
 /** The receiver: a signed webhook goes in, a clean event comes out. Reads from top to bottom as a delivery's way. */
 export async function receiver(app: FastifyInstance, dependencies: ReceiverDependencies): Promise<void> {
-  const { config, sanitizer, eventLog, metrics, keyUsage, admission, log, now } = dependencies
+  const { config, eventLog, metrics, keyUsage, admission, log, now } = dependencies
   const { policy, maxFailures, windowMs } = config.admission
 
   app.decorateRequest('delivery', undefined)
@@ -134,24 +133,29 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
       if (policy === 'enforce') return refuseDelivery(reply, 'CIO_SOURCE_FORBIDDEN')
     }
 
-    const timestamp = String(request.headers['x-cio-timestamp'] ?? '')
-    const entry = readEvent(verdict.body, { source, timestamp, receivedAtMs }, sanitizer)
-    delivery.id = entry.id
-    delivery.type = entry.type
-    if (entry.parked !== undefined) delivery.parked = entry.parked
-    if (entry.happenedAtMs !== undefined) {
-      delivery.ageSeconds = Math.max(0, (receivedAtMs - entry.happenedAtMs) / 1000)
+    const parsed = parseDelivery(verdict.body, {
+      source,
+      receivedAtMs,
+      timestamp: headerText(request, 'x-cio-timestamp') ?? '',
+      idHeader: source.idHeader && headerText(request, source.idHeader),
+      parkedAs: undefined
+    })
+    delivery.id = parsed.id
+    delivery.type = parsed.type
+    if (parsed.parked !== undefined) delivery.parked = parsed.parked
+    if (parsed.happenedAtMs !== undefined) {
+      delivery.ageSeconds = Math.max(0, (receivedAtMs - parsed.happenedAtMs) / 1000)
     }
 
-    const appendStartedMs = performance.now()
-    const appended = await eventLog.append(entry)
-    delivery.logMs = performance.now() - appendStartedMs
+    const kept = await keepDelivery(parsed, eventLog)
+    delivery.logMs = kept.logMs
     if (reply.sent) return reply // too late: the deadline has answered
-    const status = appended === 'duplicate' ? 'duplicate' : entry.parked === undefined ? 'accepted' : 'parked'
+    const status =
+      kept.outcome === 'duplicate' ? 'duplicate' : parsed.parked === undefined ? 'accepted' : 'parked'
     delivery.outcome = status
     return reply
       .header('content-type', 'application/json; charset=utf-8')
-      .send(`{"status":"${status}","id":${JSON.stringify(entry.id)}}`)
+      .send(`{"status":"${status}","id":${JSON.stringify(parsed.id)}}`)
   }
 
   /** Only failures are counted, and never those of an address that Customer.io shares among its tenants. */
@@ -215,6 +219,11 @@ async function watchLoad(app: FastifyInstance): Promise<() => boolean> {
 
 /** Who has reset the connection has no address any more, and reads no answer. */
 const isGone = (request: FastifyRequest): boolean => request.raw.socket.remoteAddress === undefined
+
+function headerText(request: FastifyRequest, name: string): string | undefined {
+  const value = request.headers[name]
+  return Array.isArray(value) ? value.join(', ') : value
+}
 
 const refusedOutcomes: Partial<Record<RefusalCode, Outcome>> = {
   CIO_SIGNATURE_INVALID: 'signature_invalid',

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Scheme, SigningKey, Source } from '../config/sources.ts'
+import type { Scheme, SigningKey, SourceSettings } from '../config/sources.ts'
 import { type HmacAlgorithm, isHmac } from './hmac.ts'
 
 declare const verified: unique symbol
@@ -54,7 +54,7 @@ const schemes: Readonly<Record<Scheme, { readonly algorithm: HmacAlgorithm; read
  * @param toleranceSeconds how old a signed timestamp may be
  */
 export function verifySignature(
-  source: Source,
+  source: Pick<SourceSettings, 'keys' | 'schemes'>,
   headers: IncomingHttpHeaders,
   body: Buffer,
   nowSeconds: number,
@@ -87,7 +87,7 @@ export function verifySignature(
 }
 
 /** A delivery with a timestamp is only ever tried as `v0`, one without only as one of the others. */
-function schemeOf(source: Source, headers: IncomingHttpHeaders): Scheme {
+function schemeOf(source: Pick<SourceSettings, 'schemes'>, headers: IncomingHttpHeaders): Scheme {
   if (headers['x-cio-timestamp'] !== undefined) return 'v0'
   if (headers['x-cio-signature'] === undefined && source.schemes.includes('cdp')) return 'cdp'
   return 'body'

@@ -1,11 +1,16 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import type { RedisLogin, RedisTarget } from '../config/config.ts'
+import { keepDatabase } from './database.ts'
+import { parseRedisUrl } from './url.ts'
 
 export type RedisClient = Redis | Cluster
 
+/** Not by `instanceof`: a user of the consumer library may bring a client from another copy of ioredis. */
+const isCluster = (redis: RedisClient): redis is Cluster => redis.isCluster
+
 /** The servers that hold the data: one, or a Cluster's masters as far as they are known. */
 export const mastersOf = (redis: RedisClient): readonly Redis[] =>
-  redis instanceof Cluster ? redis.nodes('master') : [redis]
+  isCluster(redis) ? redis.nodes('master') : [redis]
 
 /** A target that has an address: the private server's is known once it runs. */
 export type RedisAddress = Exclude<RedisTarget, { kind: 'private' }>
@@ -58,7 +63,9 @@ const patientOptions = {
  */
 export function connectRedis(address: RedisAddress, manner: 'prompt' | 'patient' = 'prompt'): RedisClient {
   const options = manner === 'prompt' ? connectionOptions : patientOptions
-  if (address.kind === 'standalone') return new Redis(address.url.reveal(), options)
+  if (address.kind === 'standalone') {
+    return keepDatabase(new Redis({ ...options, ...serverOptions(address.url.reveal()) }))
+  }
   const login = loginOptions(address.login)
   if (address.kind === 'sentinel') {
     return new Redis({
@@ -93,7 +100,7 @@ export function connectRedis(address: RedisAddress, manner: 'prompt' | 'patient'
  */
 export function reconnectRedis(redis: RedisClient): RedisClient {
   const own = { ...connectionOptions, keyPrefix: '', lazyConnect: false }
-  if (redis instanceof Redis) return redis.duplicate(own)
+  if (!isCluster(redis)) return keepDatabase(redis.duplicate(own))
   const { retryStrategy, enableOfflineQueue, ...redisOptions } = own
   return redis.duplicate([], {
     redisOptions,
@@ -120,6 +127,22 @@ function loginOptions({ username, password, tls }: RedisLogin) {
   return {
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password: password.reveal() }),
+    ...(tls ? { tls: {} } : {})
+  }
+}
+
+/** @param url a Redis URL, or the path of the private server's unix socket */
+function serverOptions(url: string) {
+  if (url.startsWith('/')) return { path: url }
+  const server = parseRedisUrl(url)
+  if ('problem' in server) throw new TypeError(server.problem)
+  const { host, port, tls, username, password, database } = server
+  return {
+    host,
+    port,
+    db: database,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
     ...(tls ? { tls: {} } : {})
   }
 }

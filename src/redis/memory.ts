@@ -1,21 +1,27 @@
 import { mastersOf, type RedisClient } from './connect.ts'
 
+/** What a server uses of its `maxmemory`, in bytes. A little more than that is possible. */
+export interface MemoryUsage {
+  readonly usedBytes: number
+  readonly maxBytes: number
+}
+
 /**
- * How much of its `maxmemory` the fullest master uses, from 0 to 1; a little more is possible. `undefined` where no
- * master has a limit.
+ * The usage of the fullest master; `undefined` where no master has a limit.
  *
  * @throws what Redis answers
  */
-export async function memoryShare(redis: RedisClient): Promise<number | undefined> {
+export async function memoryUsage(redis: RedisClient): Promise<MemoryUsage | undefined> {
   const infos = await Promise.all(mastersOf(redis).map(node => node.info('memory')))
-  const shares = infos.flatMap(info => {
-    const limit = numberOf(info, 'maxmemory')
-    // Buffers for replicas and for the append-only file are not held against the limit.
-    const used = numberOf(info, 'used_memory') - numberOf(info, 'mem_not_counted_for_evict')
-    return limit > 0 ? [used / limit] : []
-  })
-  return shares.length === 0 ? undefined : Math.max(...shares)
+  const usages = infos.map(info => ({
+    // Redis does not hold the buffers of replicas and of the append-only file against maxmemory.
+    usedBytes: numberOf(info, 'used_memory') - numberOf(info, 'mem_not_counted_for_evict'),
+    maxBytes: numberOf(info, 'maxmemory')
+  }))
+  return usages.filter(({ maxBytes }) => maxBytes > 0).sort((a, b) => usedRatio(b) - usedRatio(a))[0]
 }
+
+export const usedRatio = ({ usedBytes, maxBytes }: MemoryUsage): number => usedBytes / maxBytes
 
 const numberOf = (info: string, field: string): number =>
   Number(new RegExp(`^${field}:(\\d+)`, 'm').exec(info)?.[1] ?? 0)

@@ -1,4 +1,6 @@
+import { ConfigError } from '../errors.ts'
 import type { RedisClient } from './connect.ts'
+import { databaseProblem } from './database.ts'
 
 /** Knows whether Redis answers, so that nobody has to find out by waiting. */
 export interface RedisMonitor {
@@ -67,7 +69,8 @@ export function monitorRedis({ redis, accept, onChange }: RedisMonitorOptions): 
       if (!up) await accept()
       change(true)
     } catch (error) {
-      change(false, error)
+      const problem = await databaseProblem(redis)
+      change(false, problem === undefined ? error : new ConfigError(`REDIS_URL: ${problem}`))
     }
     if (stopped) return
     clearTimeout(timer)
@@ -77,6 +80,8 @@ export function monitorRedis({ redis, accept, onChange }: RedisMonitorOptions): 
 
   function change(next: boolean, error?: unknown): void {
     if (error !== undefined) lastError = error
+    // Waiting does not help against a wrong configuration.
+    if (error instanceof ConfigError) for (const settle of waiting) settle()
     if (stopped || next === up) return
     up = next
     onChange(up, error)

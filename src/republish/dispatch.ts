@@ -1,6 +1,8 @@
 import { hostname } from 'node:os'
 import { compileTypeGlobs } from '../consumer/type-globs.ts'
+import { ReportedError } from '../errors.ts'
 import { addDeadLetter } from '../log/dead-letter.ts'
+import { MalformedEntryError } from '../log/entry-errors.ts'
 import { followLog } from '../log/follow.ts'
 import { groupKeys } from '../log/keys.ts'
 import type { TakenEntry } from '../log/take.ts'
@@ -46,9 +48,9 @@ const BACKOFF = { firstMs: 100, maxMs: 10_000 }
 /** The whole service has 4.5 s to end; this is the feeders' part. */
 const STOP_TIMEOUT_MS = 1000
 
-class MalformedEntryError extends Error {
-  override readonly name = 'MalformedEntryError'
-}
+/** Only what is written for the operator is kept. */
+const reasonOf = (error: unknown): string =>
+  error instanceof ReportedError ? error.message : 'the broker did not take events'
 
 class RefusedError extends Error {
   override readonly name = 'RefusedError'
@@ -136,15 +138,14 @@ export function createDispatch(options: DispatchOptions): Dispatch {
         return refused
       } catch (error) {
         if (isBridge) metrics.publishFailed(name)
-        if (isBridge && !signal.aborted)
-          await states.failed(name, 'the broker did not take events').catch(() => {})
+        if (isBridge && !signal.aborted) await states.failed(name, reasonOf(error)).catch(() => {})
         throw error
       }
     }
   }
 
   async function setAside(consumer: string, entry: TakenEntry): Promise<void> {
-    const error = new MalformedEntryError('not an event of this log')
+    const error = new MalformedEntryError()
     const why = { reason: 'malformed', error, attempts: 1 } as const
     await addDeadLetter(redis, groupKeys(keyPrefix, consumer).dead, entry, why)
     metrics.dead(consumer)

@@ -2,12 +2,15 @@ import {
   JetStreamApiCodes,
   JetStreamApiError,
   type JetStreamClient,
+  type JetStreamManager,
   jetstream,
   jetstreamManager
 } from '@nats-io/jetstream'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { DEFAULT_SOURCE } from '../config/sources.ts'
+import { ReportedError } from '../errors.ts'
 import { isTls, type NatsSettings } from './consumers-file.ts'
+import { hasNoResponders, natsError } from './nats-error.ts'
 import { awakeServers } from './nats-greeting.ts'
 import { routingKey } from './routing.ts'
 import type { OutgoingEvent, Refused, Sink } from './sink.ts'
@@ -22,6 +25,7 @@ const HEADERS_BYTES = 1024
 interface Connected {
   readonly connection: NatsConnection
   readonly client: JetStreamClient
+  readonly manager: JetStreamManager
   readonly maxPayloadBytes: number
 }
 
@@ -41,9 +45,9 @@ export function createNatsSink(settings: NatsSettings): Sink {
 
   return {
     publish: async (events, signal) => {
-      const { client, maxPayloadBytes } = await unlessAborted(signal, connected())
-      const { taken, refused } = sizeUp(events, maxPayloadBytes)
-      await unlessAborted(signal, publishAll(client, taken))
+      const open = await unlessAborted(signal, connected())
+      const { taken, refused } = sizeUp(events, open.maxPayloadBytes)
+      await unlessAborted(signal, publishAll(open, taken))
       return refused
     },
     close: async () => {
@@ -66,9 +70,11 @@ export function createNatsSink(settings: NatsSettings): Sink {
     return opening
   }
 
-  async function publishAll(client: JetStreamClient, events: readonly OutgoingEvent[]): Promise<void> {
+  async function publishAll(open: Connected, events: readonly OutgoingEvent[]): Promise<void> {
+    const subjectOf = ({ type }: Pick<OutgoingEvent, 'type'>): string =>
+      `${settings.subjectPrefix}.${routingKey(type)}`
     const answers = events.map(({ id, source, type, event }) =>
-      client.publish(`${settings.subjectPrefix}.${routingKey(type)}`, event, {
+      open.client.publish(subjectOf({ type }), event, {
         // The broker drops by this alone, and ids of different sources may be the same.
         msgID: source === DEFAULT_SOURCE ? id : `${source}/${id}`,
         expect: { streamName: settings.stream },
@@ -78,15 +84,34 @@ export function createNatsSink(settings: NatsSettings): Sink {
       })
     )
     const outcomes = await Promise.allSettled(answers)
-    const failed = outcomes.find(outcome => outcome.status === 'rejected')
-    if (failed !== undefined) throw new Error('NATS did not take every event', { cause: failed.reason })
+    for (const [index, outcome] of outcomes.entries()) {
+      const event = events[index]
+      if (outcome.status !== 'rejected' || event === undefined) continue
+      const why = hasNoResponders(outcome.reason) ? await whyNobodyTakes(open, subjectOf(event)) : undefined
+      throw why ?? natsError('NATS did not take every event', outcome.reason)
+    }
+  }
+
+  /** @returns `undefined` where JetStream itself is what is missing */
+  async function whyNobodyTakes({ connection, manager }: Connected, subject: string) {
+    const { stream } = settings
+    try {
+      const { config } = await manager.streams.info(stream)
+      return new ReportedError(
+        `NATS did not take every event: the stream ${stream} does not take the subject ${subject}, only ${config.subjects?.join(', ') || 'none'}`
+      )
+    } catch (error) {
+      if (!isMissingStream(error)) return undefined
+      await connection.close() // The next call connects anew, and makes the stream.
+      return natsError(`NATS did not take every event: the stream ${stream}`, error)
+    }
   }
 }
 
 async function open(settings: NatsSettings, closed: AbortSignal): Promise<Connected> {
   const { servers, user, password, token } = settings
   const awake = await awakeServers(servers, closed, AbortSignal.timeout(ANSWER_TIMEOUT_MS))
-  const connection = await connect({
+  const connecting = connect({
     servers: [...awake],
     name: 'cio-webhook',
     reconnect: false,
@@ -98,24 +123,45 @@ async function open(settings: NatsSettings, closed: AbortSignal): Promise<Connec
     ...(user === undefined || password === undefined ? {} : { user, pass: password.reveal() }),
     ...(token === undefined ? {} : { token: token.reveal() })
   })
+  const connection = await orReport('NATS refuses the connection', connecting)
   try {
-    await ensureStream(connection, settings)
+    const manager = await orReport(
+      'JetStream can not be used',
+      jetstreamManager(connection, { timeout: ANSWER_TIMEOUT_MS })
+    )
+    await ensureStream(manager, settings)
+    const maxPayloadBytes = (connection.info?.max_payload ?? Number.POSITIVE_INFINITY) - HEADERS_BYTES
+    const client = jetstream(connection, { timeout: ANSWER_TIMEOUT_MS })
+    return { connection, client, manager, maxPayloadBytes }
   } catch (error) {
     await connection.close()
     throw error
   }
-  const maxPayloadBytes = (connection.info?.max_payload ?? Number.POSITIVE_INFINITY) - HEADERS_BYTES
-  return { connection, client: jetstream(connection, { timeout: ANSWER_TIMEOUT_MS }), maxPayloadBytes }
 }
 
 /** Makes the stream if it is missing. One that is there is its owner's, whatever it looks like. */
-async function ensureStream(connection: NatsConnection, { stream, subjectPrefix }: NatsSettings) {
-  const manager = await jetstreamManager(connection, { timeout: ANSWER_TIMEOUT_MS })
+async function ensureStream(manager: JetStreamManager, { stream, subjectPrefix }: NatsSettings) {
   try {
     await manager.streams.info(stream)
   } catch (error) {
-    if (!(error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound)) throw error
-    await manager.streams.add({ name: stream, subjects: [`${subjectPrefix}.>`] })
+    if (!isMissingStream(error)) throw natsError(`the stream ${stream} can not be looked up`, error)
+    const subjects = [`${subjectPrefix}.>`]
+    await orReport(
+      `the stream ${stream} can not be created for the subjects ${subjects}`,
+      manager.streams.add({ name: stream, subjects })
+    )
+  }
+}
+
+const isMissingStream = (error: unknown): boolean =>
+  error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound
+
+/** What NATS refuses is reported with what was tried. */
+async function orReport<T>(failed: string, attempt: Promise<T>): Promise<T> {
+  try {
+    return await attempt
+  } catch (error) {
+    throw natsError(failed, error)
   }
 }
 

@@ -99,37 +99,8 @@ export async function replayRange(
   return count
 }
 
-/**
- * Makes an event of a parked delivery, of the type `io.customer.parked`, for every consumer that asked for such:
- * it enters the log and leaves the parked ones in one act.
- *
- * @param position `<partition>-<entry id>`
- * @returns false where there is none
- */
-export async function replayParked(
-  redis: RedisClient,
-  keyPrefix: string,
-  position: string
-): Promise<boolean> {
-  const { partition, id } = placeOf(position)
-  const keys = partitionKeys(keyPrefix, partition)
-  const [entry] = await redis.xrange(keys.parked, id, id)
-  if (entry === undefined) return false
-  await redis
-    .multi()
-    .xadd(keys.events, '*', ...entry[1])
-    .xdel(keys.parked, id)
-    .exec()
-  return true
-}
-
-/** @returns whether there was one */
-export async function dropParked(redis: RedisClient, keyPrefix: string, position: string): Promise<boolean> {
-  const { partition, id } = placeOf(position)
-  return (await redis.xdel(partitionKeys(keyPrefix, partition).parked, id)) === 1
-}
-
-function placeOf(position: string): { readonly partition: number; readonly id: string } {
+/** @param position `<partition>-<entry id>` */
+export function placeOf(position: string): { readonly partition: number; readonly id: string } {
   const at = position.indexOf('-')
   return { partition: Number(position.slice(0, at)), id: position.slice(at + 1) }
 }

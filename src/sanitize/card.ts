@@ -4,7 +4,7 @@
  */
 const issuers: readonly (readonly [issuer: string, from: string, to: string, lengths: readonly number[]])[] =
   [
-    ['Visa', '4', '4', [13, 16, 19]],
+    ['Visa', '4', '4', [16, 19]],
     ['Mastercard', '51', '55', [16]],
     ['Mastercard', '2221', '2720', [16]],
     ['American Express', '34', '34', [15]],
@@ -18,12 +18,12 @@ const issuers: readonly (readonly [issuer: string, from: string, to: string, len
     ['JCB', '3528', '3589', [16, 17, 18, 19]],
     ['UnionPay', '62', '62', [16, 17, 18, 19]],
     ['UnionPay', '81', '81', [16, 17, 18, 19]],
-    ['Maestro', '5018', '5020', [13, 14, 15, 16, 17, 18, 19]],
-    ['Maestro', '5038', '5038', [13, 14, 15, 16, 17, 18, 19]],
-    ['Maestro', '5893', '5893', [13, 14, 15, 16, 17, 18, 19]],
-    ['Maestro', '6304', '6304', [13, 14, 15, 16, 17, 18, 19]],
-    ['Maestro', '6759', '6759', [13, 14, 15, 16, 17, 18, 19]],
-    ['Maestro', '6761', '6763', [13, 14, 15, 16, 17, 18, 19]],
+    ['Maestro', '5018', '5020', [14, 15, 16, 17, 18, 19]],
+    ['Maestro', '5038', '5038', [14, 15, 16, 17, 18, 19]],
+    ['Maestro', '5893', '5893', [14, 15, 16, 17, 18, 19]],
+    ['Maestro', '6304', '6304', [14, 15, 16, 17, 18, 19]],
+    ['Maestro', '6759', '6759', [14, 15, 16, 17, 18, 19]],
+    ['Maestro', '6761', '6763', [14, 15, 16, 17, 18, 19]],
     ['Mir', '2200', '2205', [16, 17, 18, 19]],
     ['RuPay', '60', '60', [16]],
     ['RuPay', '82', '82', [16]],
@@ -37,53 +37,59 @@ const issuers: readonly (readonly [issuer: string, from: string, to: string, len
     ['Humo', '9860', '9860', [16]]
   ]
 
-const ranges = issuers.map(([, from, to, lengths]) => ({
-  from: Number(from.padEnd(6, '0')),
-  to: Number(to.padEnd(6, '9')),
-  lengths
-}))
+type Range = { readonly from: number; readonly to: number; readonly lengths: readonly number[] }
 
-const MIN_CARD_DIGITS = 13
+/** Ranges by the first two digits of a number. */
+const rangesByStart: readonly (readonly Range[])[] = Array.from({ length: 100 }, (_, start) =>
+  issuers
+    .map(([, from, to, lengths]) => ({
+      from: Number(from.padEnd(6, '0')),
+      to: Number(to.padEnd(6, '9')),
+      lengths
+    }))
+    .filter(({ from, to }) => Math.floor(from / 1e4) <= start && start <= Math.floor(to / 1e4))
+)
+
 export const MAX_CARD_DIGITS = 19
+/** How many of the first digits tell the issuer. */
+export const ISSUER_DIGITS = 6
 
 const NO_LENGTHS: readonly number[] = []
 
-/** Lengths of the numbers that start with these six digits; none where no known issuer has them. */
+/** Lengths of the numbers that start with these six digits; none if no known issuer has them. */
 export function issuedLengths(firstSixDigits: number): readonly number[] {
-  for (const range of ranges) {
+  for (const range of rangesByStart[Math.floor(firstSixDigits / 1e4)] ?? []) {
     if (firstSixDigits >= range.from && firstSixDigits <= range.to) return range.lengths
   }
   return NO_LENGTHS
 }
 
 /** ISO/IEC 7812-1 check digit. `digits`: decimal digits only. */
-export function passesLuhn(digits: string): boolean {
+function passesLuhn(digits: string): boolean {
   let sum = 0
   for (let i = digits.length - 1, double = false; i >= 0; i--, double = !double) {
     const digit = digits.charCodeAt(i) - 48
-    sum += double ? (digit > 4 ? digit * 2 - 9 : digit * 2) : digit
+    sum += double ? doubled(digit) : digit
   }
   return sum % 10 === 0
 }
 
-/** `digits`: decimal digits only. */
+/** The sum of the digits of twice the digit, for the check digit. */
+export const doubled = (digit: number): number => (digit > 4 ? digit * 2 - 9 : digit * 2)
+
+/** A known issuer's range and length, and the check digit. `digits`: decimal digits only, all of them. */
 export function isCard(digits: string): boolean {
   return (
-    digits.length >= MIN_CARD_DIGITS &&
     digits.length <= MAX_CARD_DIGITS &&
-    issuedLengths(Number(digits.slice(0, 6))).includes(digits.length) &&
+    issuedLengths(Number(digits.slice(0, ISSUER_DIGITS))).includes(digits.length) &&
     passesLuhn(digits)
   )
 }
 
-/**
- * A JSON number that is a card number. Beyond 2^53 its last digits are lost, and the check digit with them:
- * there the issuer's range alone decides.
- */
-export function isCardNumber(value: number): boolean {
-  const whole = Math.trunc(Math.abs(value))
-  if (!(whole >= 1e12 && whole < 1e19)) return false
-  const digits = String(whole)
-  if (whole <= Number.MAX_SAFE_INTEGER) return isCard(digits)
-  return issuedLengths(Number(digits.slice(0, 6))).includes(digits.length)
+const cardDigits = /^-?(\d{14,19})(?:\.0+)?$/
+
+/** A JSON number, as its text, that is a card number. */
+export function isCardNumber(text: string): boolean {
+  const digits = cardDigits.exec(text)?.[1]
+  return digits !== undefined && isCard(digits)
 }

@@ -9,19 +9,6 @@ export type Digest = {
   ofExactText(text: string): string
 }
 
-/** A national number in any grouping. It has as many digits as an international one, or as a short code. */
-const phoneCharacters = /^[\d\s().+/-]+$/
-const MIN_PHONE_DIGITS = 6
-const MAX_PHONE_DIGITS = 15
-
-/** One form of all spellings of an address or a phone number: in lower case, or its digits. */
-export function canonicalAddress(text: string): string | undefined {
-  const address = addressOf(text)
-  if (address !== undefined || !phoneCharacters.test(text)) return address
-  const digits = text.replace(/\D+/g, '')
-  return digits.length >= MIN_PHONE_DIGITS && digits.length <= MAX_PHONE_DIGITS ? digits : undefined
-}
-
 const [PLUS, HYPHEN, DOT, UNDERSCORE] = [0x2b, 0x2d, 0x2e, 0x5f]
 
 /**
@@ -50,9 +37,7 @@ export function compileDigest(key: string | undefined): Digest {
   return {
     ofExactText,
     ofValue: text =>
-      ofExactText(
-        isPlainEmail(text) ? text.toLowerCase() : (canonicalAddress(text) ?? text.trim().toLowerCase())
-      )
+      ofExactText(isPlainEmail(text) ? text.toLowerCase() : (addressOf(text) ?? text.trim().toLowerCase()))
   }
 }
 

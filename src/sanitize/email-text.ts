@@ -1,16 +1,26 @@
 import { DIGIT, isBeyondAsciiWord, LETTER } from './characters.ts'
+import type { Reading } from './decoded-text.ts'
+import type { Find } from './finds.ts'
 
-/** `@` as it stands in text, in a URL, in JSON inside a string, in HTML, and in East Asian full width. */
-const atSign = /[@\uff20\ufe6b]+|%(?:25){0,3}40|\\u0040|&#(?:64|x40);|&commat;/gi
-const atSignHere = new RegExp(`^(?:${atSign.source})`, 'i')
 const somethingToRead = /[^\s!-/:-@[-`{-~]/
 const addressLiteral = /\[(?:IPv6:)?[0-9a-f.:]{2,45}\]/iy
-const encodedDot = /%2e/iy
 
 /** Characters of an unquoted local part (RFC 5322 atext and the dot) below U+0080. */
 const localCharacters = new Set("!#$%&'*+-./=?^_`{|}~")
 /** Never the first character of somebody's address, but what text and URLs put right before one. */
 const leadingPunctuation = new Set("'`{|=&?#*/")
+/** What parts addresses from what stands before them in a URL, if it is not encoded. */
+const delimiters = new Set('/?&#=')
+const parameterName = /[\w.[\]-]{1,64}=/y
+
+/** `ada@example.com.png`: no top-level domain has such a name. */
+const fileExtension =
+  /\.(?:png|jpe?g|gif|webp|avif|svg|bmp|ico|heic|tiff?|pdf|css|[cm]?js|[jt]sx|json|html?|xml|ya?ml|csv|tsv|txt|log|eml|ics|vcf|gz|tgz|bz2|xz|7z|rar|tar|jar|whl|exe|woff2?|ttf|otf|mp[34]|webm|docx?|xlsx?|pptx?)$/i
+/** `hero@2x.png`, `hero@2x-dark.min.png`, without the extension. */
+const pixelDensity = /^\d+(?:\.\d+)?x(?:[-.]|$)/i
+/** `lodash@4.17.21`, `checkout@v4.1.0-beta.2`, `node@18.x` */
+const version = /^v?\d+\.(?:\d|x(?:\.|$))[^.]*(?:\.\d.*|\.[^.]*)?$/i
+const ipv4 = /^(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.|$)){4}$/
 
 function isLocal(text: string, index: number): boolean {
   const code = text.charCodeAt(index)
@@ -24,19 +34,8 @@ function isLabel(text: string, index: number): boolean {
   return DIGIT[code] === 1 || LETTER[code] === 1 || code === 0x2d || code === 0x5f
 }
 
-/** The index after a dot (also the ideographic ones, and `%2E`) at `index`, or `index` where there is none. */
-function afterDot(text: string, index: number): number {
-  const character = text.charAt(index)
-  if (character === '.' || character === '\u3002' || character === '\uff0e' || character === '\uff61') {
-    return index + 1
-  }
-  if (character !== '%') return index
-  encodedDot.lastIndex = index
-  return encodedDot.test(text) ? index + 3 : index
-}
-
-/** The end of the domain that starts at `start` (at least two labels, or an address literal), or -1. */
-function domainEnd(text: string, start: number): number {
+/** The end of the name that starts at `start` (at least two labels, or an address literal), or -1. */
+function nameEnd(text: string, start: number): number {
   addressLiteral.lastIndex = start
   if (addressLiteral.test(text)) return addressLiteral.lastIndex
   let end = -1
@@ -45,23 +44,35 @@ function domainEnd(text: string, start: number): number {
     while (index < text.length && isLabel(text, index)) index++
     if (index === label) return labels >= 2 ? end : -1
     end = index
-    let dot = afterDot(text, index)
-    while (dot > index) {
-      index = dot
-      dot = afterDot(text, index)
-    }
+    while (text.charAt(index) === '.') index++
     if (index === end) return labels >= 1 ? end : -1
   }
 }
 
+/** The end of the domain that starts at `start`, or -1: file names and versions are not domains. */
+function domainEnd(text: string, start: number): number {
+  const end = nameEnd(text, start)
+  if (end === -1) return -1
+  const name = text.slice(start, end)
+  const extension = fileExtension.exec(name)?.[0] ?? ''
+  const domain = name.slice(0, name.length - extension.length)
+  if (extension !== '' && (!domain.includes('.') || pixelDensity.test(domain))) return -1
+  return version.test(domain) && !ipv4.test(domain) ? -1 : start + domain.length
+}
+
+/** How long the character is in the source: more than 1 if it is encoded. */
+const width = (reading: Reading, index: number): number => reading.end(index) - reading.start(index)
+
 /** `"ada lovelace"@…`: back to the opening quote, over up to three escaped ones. -1: not a quoted local part. */
-function quotedStart(text: string, closingQuote: number, floor: number): number {
+function quotedStart(reading: Reading, closingQuote: number, floor: number): number {
+  const { text } = reading
+  const quoteWidth = width(reading, closingQuote)
   let opening = closingQuote
   for (let escaped = 0; escaped < 4; escaped++) {
     const before = opening === 0 ? -1 : text.lastIndexOf('"', opening - 1)
     if (before < floor) break
     opening = before
-    if (text.charAt(opening - 1) !== '\\') break
+    if (width(reading, opening) <= quoteWidth) break
   }
   const quoted = text.slice(opening, closingQuote)
   // Something to read must stand between the quotes: in `"to":"@ada.example"` only a colon does. An address
@@ -70,49 +81,76 @@ function quotedStart(text: string, closingQuote: number, floor: number): number 
 }
 
 /**
- * The start of the local part that ends at `end`, or `end` where there is none. `floor`: the end of the at
- * sign before; no local part reaches beyond it, so all scans together pass over the text once.
+ * The start of the local part that ends at `end`, or `end` if there is none. `floor`: the end of the at sign before; no
+ * local part reaches beyond it, so all scans together pass over the text once.
  */
-function localStart(text: string, end: number, floor: number, masked: number): number {
+function localStart(reading: Reading, end: number, floor: number, masked: number): number {
+  const { text } = reading
   if (text.charAt(end - 1) === '"' && end - 1 >= masked) {
-    const quoted = quotedStart(text, end - 1, masked)
+    const quoted = quotedStart(reading, end - 1, masked)
     return quoted === -1 ? end : quoted
   }
   let start = end
   while (start > floor && isLocal(text, start - 1)) start--
   if ('/?&#'.includes(text.charAt(end - 1))) return end
-  // In a URL or a path, `/`, `?` and `&` part what stands there; elsewhere they may belong to the address.
-  if (text.charAt(start) === '/') {
-    let segment = end
-    while (segment > start && !'/?&#'.includes(text.charAt(segment - 1))) segment--
-    start = segment
-  }
+  start = afterDelimiters(reading, start, end)
   while (start < end && leadingPunctuation.has(text.charAt(start))) start++
   return start
 }
 
+/**
+ * In a URL, `/`, `?`, `&` and a parameter's name stand before the address; elsewhere they may belong to it. If the at
+ * sign is percent-encoded, all of the address is, so that bare delimiters are not in it.
+ */
+function afterDelimiters(reading: Reading, start: number, end: number): number {
+  const { text } = reading
+  const isEncoded = reading.source.charAt(reading.start(end)) === '%'
+  if (!isEncoded && text.charAt(start) !== '/') return start
+  let segment = end
+  let pluses = 0
+  let lastPlus = start
+  while (segment > start) {
+    const character = text.charAt(segment - 1)
+    const isBare = width(reading, segment - 1) === 1
+    if (delimiters.has(character) && (isEncoded ? isBare : character !== '=')) break
+    segment--
+    if (character === '+' && isBare && pluses++ === 0) lastPlus = segment + 1
+  }
+  if (isEncoded) return pluses > 1 ? lastPlus : segment // words of a form, with a plus for each space
+  if (!'?&'.includes(text.charAt(segment - 1))) return segment
+  parameterName.lastIndex = segment
+  return parameterName.test(text) && parameterName.lastIndex < end ? parameterName.lastIndex : segment
+}
+
+/** `git@github.com:org/repository` names a repository, not a person. */
+function isRepository(text: string, at: number, end: number): boolean {
+  const isGit = text.startsWith('git', at - 3) && !(at > 3 && /[\w.+-]/.test(text.charAt(at - 4)))
+  return isGit && (text.charAt(end) === ':' || text.charAt(end) === '/')
+}
+
 /** The string in quotes that ends before `end` is the local part of an address that goes on there. */
 export function isQuotedLocalPart(content: string, text: string, end: number): boolean {
-  const at = atSignHere.exec(text.slice(end, end + 12))
+  const at = /^@+/.exec(text.slice(end, end + 12))
   return at !== null && somethingToRead.test(content) && domainEnd(text, end + at[0].length) !== -1
 }
 
-/** Every e-mail address in `text` becomes `[EMAIL]`. Time grows linearly with the text. */
-export function maskEmails(text: string): string {
-  let result = ''
+/** E-mail addresses, in the order in which they stand. Time grows linearly with the text. */
+export function findEmails(reading: Reading): Find[] {
+  const { text } = reading
+  const finds: Find[] = []
   let masked = 0
   let floor = 0
-  for (const at of text.matchAll(atSign)) {
+  for (const at of text.matchAll(/@+/g)) {
     const afterAt = at.index + at[0].length
     const end = at.index < masked ? -1 : domainEnd(text, afterAt)
     if (end !== -1) {
-      const start = localStart(text, at.index, Math.max(floor, masked), masked)
-      if (start < at.index) {
-        result += `${text.slice(masked, start)}[EMAIL]`
+      const from = localStart(reading, at.index, Math.max(floor, masked), masked)
+      if (from < at.index && !isRepository(text, at.index, end)) {
+        finds.push({ from, to: end, mask: '[EMAIL]' })
         masked = end
       }
     }
     floor = afterAt
   }
-  return masked === 0 ? text : result + text.slice(masked)
+  return finds
 }

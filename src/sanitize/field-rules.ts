@@ -29,8 +29,6 @@ export type Fields = {
   of(key: string): Field
   /** `event`: `<object_type>.<metric>` */
   ruleFor(field: Field, parent: Parent | undefined, event: string): FieldRule | undefined
-  /** The rule for a name where nobody can say what it stands in: rules for paths hold everywhere. */
-  byName(name: string): FieldRule | undefined
   hasPaths: boolean
 }
 
@@ -110,10 +108,6 @@ export function compileFields(
           return rule
       }
       return undefined
-    },
-    byName(name) {
-      const ofName = rules.get(normaliseName(name))
-      return ofName?.find(({ action }) => action === 'redact') ?? ofName?.[0]
     }
   }
 }

@@ -1,145 +1,165 @@
-import { issuedLengths, MAX_CARD_DIGITS, passesLuhn } from './card.ts'
+import { doubled, ISSUER_DIGITS, issuedLengths, MAX_CARD_DIGITS } from './card.ts'
 import { DIGIT, isAlphanumeric, LETTER } from './characters.ts'
+import type { Reading } from './decoded-text.ts'
+import {
+  DASH,
+  DOT,
+  end,
+  groupText,
+  isBlank,
+  isTight,
+  type Joint,
+  jointBefore,
+  NONE,
+  PARENTHESIS,
+  PLUS,
+  type Run,
+  readRun,
+  SPACE,
+  size,
+  start
+} from './digit-run.ts'
+import type { Find } from './finds.ts'
+import { dialledEnd, phoneEnd, plusBefore } from './phone-text.ts'
 import type { TextKind } from './policy.ts'
 
-/** What stands between the digits of a telephone number: spaces, dashes, dots, slashes, parentheses. */
-const separators = new Set(' -./()\u00a0\u2007\u2009\u202f\u2010\u2011\u2012\u2013\u2014')
-/** What stands, alone, between the groups of a card or social security number. */
-const groupSeparators = new Set(' -\u00a0\u2007\u202f\u2010\u2011\u2013')
-const MAX_SEPARATORS = 3
-/** `+`, also in a URL, in JSON inside a string, in HTML, and in full width; then perhaps a space or `(`. */
-const plusBefore = /(?:[+\uff0b]|%(?:25){0,3}2b|\\u002b|&#(?:43|x2b);)[ (\u00a0]{0,2}$/i
-const LONGEST_PLUS = 12
+/** Group `from` of a run, whose usable groups end before `stop`. `floor`: the end of what is masked already. */
+type Group = { run: Run; from: number; stop: number; floor: number }
 
-/** ITU-T E.164: at most 15 digits; fewer than 7 is no subscriber's number. */
-const MIN_PHONE_DIGITS = 7
-const MAX_PHONE_DIGITS = 15
-
-/** Groups of digits with separators between them, as far as they reach. */
-type Run = { text: string; starts: number[]; ends: number[] }
-/** Groups `from`..`to` (included) are personal. */
-type Find = { from: number; to: number; mask: string }
-
-const groups = (run: Run) => run.starts.length
-const start = (run: Run, group: number) => run.starts[group] ?? 0
-const end = (run: Run, group: number) => run.ends[group] ?? 0
-const size = (run: Run, group: number) => end(run, group) - start(run, group)
-
-function readRun(text: string, firstDigit: number): Run {
-  const run: Run = { text, starts: [], ends: [] }
-  let index = firstDigit
-  for (;;) {
-    run.starts.push(index)
-    while (DIGIT[text.charCodeAt(index)] === 1) index++
-    run.ends.push(index)
-    let next = index
-    while (next - index < MAX_SEPARATORS && separators.has(text.charAt(next))) next++
-    if (next === index || DIGIT[text.charCodeAt(next)] !== 1) return run
-    index = next
-  }
-}
-
-/** Between a group and the next stands one space or one dash, nothing else. */
-function isGrouped(run: Run, group: number): boolean {
-  const at = end(run, group)
-  return start(run, group + 1) - at === 1 && groupSeparators.has(run.text.charAt(at))
-}
-
-/** The last group of the longest card number that starts with group `from`, or -1. */
-function cardFrom(run: Run, from: number, stop: number): number {
-  let digits = ''
-  let lengths: readonly number[] | undefined
-  let found = -1
-  for (let to = from; to < stop; to++) {
-    if (digits.length + size(run, to) > MAX_CARD_DIGITS) break
-    digits += run.text.slice(start(run, to), end(run, to))
-    if (lengths === undefined && digits.length >= 6) {
-      lengths = issuedLengths(Number(digits.slice(0, 6)))
-      if (lengths.length === 0) break
-    }
-    if (lengths?.includes(digits.length) && passesLuhn(digits)) found = to
-    if (to + 1 < stop && !isGrouped(run, to)) break
-  }
-  return found
-}
-
-/** ddd-dd-dddd; no number was ever given out with 000, 666 or 9xx in front. */
-function isSsn(run: Run, from: number, stop: number): boolean {
-  if (from + 2 >= stop || size(run, from) !== 3 || size(run, from + 1) !== 2 || size(run, from + 2) !== 4)
-    return false
-  if (!isGrouped(run, from) || !isGrouped(run, from + 1)) return false
-  const area = run.text.slice(start(run, from), end(run, from))
-  return area !== '000' && area !== '666' && !area.startsWith('9')
-}
-
-/** `00` and the number, without separators, as a whole token: not the decimals of `0.00123…`. */
-function isDialled(run: Run, group: number, stop: number): boolean {
-  const at = start(run, group)
+/**
+ * The last group of the longest card number that starts with group `from`, or -1. A single space or dash may part
+ * groups of any size. With anything else between them (dots, slashes, tabs, a plus) they must be as large as on a
+ * card: else versions, dates and IP addresses would do.
+ */
+function cardEnd({ run, from, stop, floor }: Group): number {
   const { text } = run
-  if (group >= stop || size(run, group) < 11 || size(run, group) > 17) return false
-  if (!text.startsWith('00', at) || text.charAt(at + 2) === '0') return false
-  return text.charAt(at - 1) !== '.' && text.charAt(at - 1) !== ','
-}
-
-/** Cards, social security numbers and dialled numbers among groups `first`..`stop`, overlaps joined. */
-function findAll(run: Run, kinds: ReadonlySet<TextKind>, first: number, stop: number): Find[] {
-  const finds: Find[] = []
-  for (let group = first; group < stop; group++) {
-    let to = -1
-    let mask = ''
-    if (kinds.has('card')) {
-      to = cardFrom(run, group, stop)
-      mask = '[CARD]'
-    }
-    if (to === -1 && kinds.has('ssn') && isSsn(run, group, stop)) {
-      to = group + 2
-      mask = '[SSN]'
-    }
-    if (to === -1 && kinds.has('phone') && isDialled(run, group, stop)) {
-      to = group
-      mask = '[PHONE]'
-    }
-    if (to === -1) continue
-    const last = finds.at(-1)
-    if (last !== undefined && last.to >= group) last.to = Math.max(last.to, to)
-    else finds.push({ from: group, to, mask })
-  }
-  return finds
-}
-
-/** The last of the groups up to `stop` that still belongs to a number after `+`, or -1. */
-function phoneEnd(run: Run, stop: number): number {
   let digits = 0
-  let to = -1
-  while (to + 1 < stop && digits + size(run, to + 1) <= MAX_PHONE_DIGITS) {
-    to++
-    digits += size(run, to)
+  let prefix = 0
+  let lengths: readonly number[] | undefined
+  // Sums for the check digit: if the last digit counts once, and if it counts twice.
+  let once = 0
+  let twice = 0
+  let found = -1
+  let joint: Joint = NONE
+  let isUniform = true
+  let hasSmallGroup = size(run, from) < 4
+  for (let to = from; to < stop && digits + size(run, to) <= MAX_CARD_DIGITS; to++) {
+    for (let index = start(run, to); index < end(run, to); index++) {
+      const digit = text.charCodeAt(index) - 48
+      const onceBefore = once
+      once = twice + digit
+      twice = onceBefore + doubled(digit)
+      digits++
+      if (digits > ISSUER_DIGITS) continue
+      prefix = prefix * 10 + digit
+      if (digits === ISSUER_DIGITS) lengths = issuedLengths(prefix)
+    }
+    if (lengths?.length === 0) return -1
+    if (once % 10 === 0 && lengths?.includes(digits) && (isUniform || !hasSmallGroup)) found = to
+    const next = run.joints[to] ?? NONE
+    if (next === PARENTHESIS) break
+    if (to > from && size(run, to) < 3) hasSmallGroup = true
+    if (!(next === SPACE || next === DASH) || (to > from && next !== joint)) isUniform = false
+    if (!isUniform && hasSmallGroup) break
+    joint = next
   }
-  return digits >= MIN_PHONE_DIGITS ? to : -1
+  return found === from && isFraction(run, from, floor) ? -1 : found
 }
 
-/** The index of the `+` that makes the run a telephone number, or -1. */
-function plusOf(run: Run, masked: number): number {
-  const first = start(run, 0)
-  if (run.text.charAt(first) === '0') return -1
-  const before = run.text.slice(Math.max(masked, first - LONGEST_PLUS), first)
-  const plus = plusBefore.exec(before)
-  if (plus === null) return -1
-  const at = first - before.length + plus.index
-  return at > masked && isAlphanumeric(run.text, at - 1) ? -1 : at
+/** The decimals of `0.4532015112830366` or `0,4532015112830366`. */
+function isFraction(run: Run, group: number, floor: number): boolean {
+  const sign = start(run, group) - 1
+  if (sign <= floor) return false
+  const { text } = run
+  if (text.charCodeAt(sign) === DOT) return DIGIT[text.charCodeAt(sign - 1)] === 1
+  if (text.charAt(sign) !== ',' || text.charAt(sign - 1) !== '0') return false
+  return !(sign - 1 > floor && /[\d,]/.test(text.charAt(sign - 2)))
+}
+
+/** Three, two and four digits. No number was ever given out with 000, 666 or 9xx, 00, or 0000. */
+function isSsn({ run, from, stop, floor }: Group): boolean {
+  if (from + 2 >= stop || size(run, from) !== 3 || size(run, from + 1) !== 2 || size(run, from + 2) !== 4) {
+    return false
+  }
+  const area = groupText(run, from)
+  if (area === '000' || area === '666' || area.startsWith('9')) return false
+  if (groupText(run, from + 1) === '00' || groupText(run, from + 2) === '0000') return false
+  return mayBeSsn(run, from, floor, stop)
+}
+
+/** Not a part of a longer number, version or IP address. With blanks between, nor after other digits. */
+function mayBeSsn(run: Run, from: number, floor: number, stop: number): boolean {
+  const first = run.joints[from] ?? NONE
+  const second = run.joints[from + 1] ?? NONE
+  if (first === PARENTHESIS || second === PARENTHESIS) return false
+  const before = jointBefore(run, from, floor)
+  if (isTight(before) || before === PARENTHESIS) return false
+  if (before !== NONE && (isBlank(first) || isBlank(second))) return false
+  const after = run.joints[from + 2] ?? NONE
+  return !isTight(after) || cardEnd({ run, from: from + 3, stop, floor }) !== -1
+}
+
+/** The last group of a card or social security number that starts with `from`, and those it overlaps with. */
+function secretEnd(group: Group, kinds: ReadonlySet<TextKind>): { to: number; mask: string } | undefined {
+  const card = kinds.has('card') ? cardEnd(group) : -1
+  const mask = card === -1 ? '[SSN]' : '[CARD]'
+  let to = card
+  if (to === -1 && kinds.has('ssn') && isSsn(group)) to = group.from + 2
+  if (to === -1) return undefined
+  for (let next = group.from + 1; next <= to; next++) {
+    if (kinds.has('card')) to = Math.max(to, cardEnd({ ...group, from: next }))
+  }
+  return { to, mask }
+}
+
+/** Masks what is personal in one run of digits. Returns the end of the last mask. */
+function maskRun(run: Run, kinds: ReadonlySet<TextKind>, masked: number, finds: Find[]): number {
+  const { text, starts } = run
+  const count = starts.length
+  // A group that touches a letter is part of something else: of a digest, an id, a key.
+  const stop = LETTER[text.charCodeAt(end(run, count - 1))] === 1 ? count - 1 : count
+  const first = start(run, 0) > masked && isAlphanumeric(text, start(run, 0) - 1) ? 1 : 0
+  let floor = masked
+  const put = (from: number, lastGroup: number, mask: string): number => {
+    floor = end(run, lastGroup)
+    finds.push({ from, to: floor, mask })
+    return lastGroup
+  }
+  const nextFind = (from: number) => () => {
+    for (let next = from + 1, digits = size(run, from); next < stop && digits <= MAX_CARD_DIGITS; next++) {
+      // Digits of a telephone number before it do not count as neighbours.
+      const group = { run, from: next, stop, floor: end(run, next - 1) }
+      if ((kinds.has('card') && cardEnd(group) !== -1) || (kinds.has('ssn') && isSsn(group))) return next
+      digits += size(run, next)
+    }
+    return count
+  }
+  for (let group = 0; group < count; group++) {
+    const canFollowPlus = group === 0 || run.joints[group - 1] === PLUS
+    const plus = kinds.has('phone') && canFollowPlus ? plusBefore(run, group, floor) : -1
+    const phone = plus === -1 ? -1 : phoneEnd(run, group, nextFind(group))
+    if (phone !== -1) {
+      group = put(plus, phone, '[PHONE]')
+      continue
+    }
+    if (group < first || group >= stop) continue
+    const secret = secretEnd({ run, from: group, stop, floor }, kinds)
+    const dialled =
+      kinds.has('phone') && secret === undefined ? dialledEnd(run, group, floor, stop, nextFind(group)) : -1
+    if (secret !== undefined) group = put(start(run, group), secret.to, secret.mask)
+    else if (dialled !== -1) group = put(start(run, group), dialled, '[PHONE]')
+  }
+  return floor
 }
 
 /**
- * Telephone numbers after `+` or `00`, card numbers and US social security numbers become `[PHONE]`, `[CARD]`
- * and `[SSN]`, as far as `kinds` names them. Time grows linearly with the text.
+ * Telephone numbers after `+` or `00`, card numbers and US social security numbers, as far as `kinds` names them, in
+ * the order in which they stand. Time grows linearly with the text.
  */
-export function maskNumbers(text: string, kinds: ReadonlySet<TextKind>): string {
-  let result = ''
-  let masked = 0
-  const mask = (from: number, to: number, label: string) => {
-    result += text.slice(masked, from) + label
-    masked = to
-  }
+export function findNumbers(reading: Reading, kinds: ReadonlySet<TextKind>): Find[] {
+  const { text } = reading
+  const finds: Find[] = []
+  let floor = 0
   for (let index = 0; index < text.length; index++) {
     if (DIGIT[text.charCodeAt(index)] !== 1) continue
     const uuid = uuidEnd(text, index)
@@ -147,30 +167,18 @@ export function maskNumbers(text: string, kinds: ReadonlySet<TextKind>): string 
       index = uuid
       continue
     }
-    const run = readRun(text, index)
-    index = end(run, groups(run) - 1)
-    const plus = plusOf(run, masked)
-    const callable = plus !== -1 && kinds.has('phone')
-    if (callable && phoneEnd(run, groups(run)) === groups(run) - 1) {
-      mask(plus, index, '[PHONE]')
-      continue
-    }
-    // A group that touches a letter is part of something else: of a digest, an id, a key.
-    const touched = plus === -1 && start(run, 0) > masked && isAlphanumeric(text, start(run, 0) - 1)
-    const stop = LETTER[text.charCodeAt(index)] === 1 ? groups(run) - 1 : groups(run)
-    const finds = findAll(run, kinds, touched ? 1 : 0, stop)
-    const phone = callable ? phoneEnd(run, finds[0]?.from ?? groups(run)) : -1
-    if (phone !== -1) mask(plus, end(run, phone), '[PHONE]')
-    for (const find of finds) mask(start(run, find.from), end(run, find.to), find.mask)
+    const run = readRun(reading, index)
+    floor = maskRun(run, kinds, floor, finds)
+    index = end(run, run.starts.length - 1)
   }
-  return masked === 0 ? text : result + text.slice(masked)
+  return finds
 }
 
 const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?![0-9a-z])/iy
 
 /**
  * The end of the UUID that holds the digit at `index`, or -1. Its groups may look like those of a card. One
- * that is all digits counts as none.
+ * of digits only does not count.
  */
 function uuidEnd(text: string, index: number): number {
   let first = index

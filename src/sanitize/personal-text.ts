@@ -1,84 +1,145 @@
-import { DIGIT, LETTER } from './characters.ts'
-import { maskEmails } from './email-text.ts'
-import { maskNumbers } from './number-text.ts'
+import { DIGIT } from './characters.ts'
+import { decode, isEncoded, plainReading, type Reading, readingsOf } from './decoded-text.ts'
+import { isSeparator } from './digit-run.ts'
+import { findEmails } from './email-text.ts'
+import { addSeparate, type Find, inSource, replaceFinds, unite } from './finds.ts'
+import { findNumbers } from './number-text.ts'
 import type { TextKind } from './policy.ts'
-
-const NOTHING = 0
-const MAYBE_EMAIL = 1
-const MAYBE_NUMBER = 2
-const MAYBE_BOTH = MAYBE_EMAIL | MAYBE_NUMBER
-
-/** A social security number has nine digits in three groups; telephone numbers of fewer have a plus. */
-const GROUPED_DIGITS = 9
-/** In one group: a number dialled with `00` has at least so many, a card number more. */
-const UNGROUPED_DIGITS = 11
+import { mayBePersonal } from './prefilter.ts'
+import { findInUrls } from './url.ts'
 
 /**
- * The cheap test before the dear ones: what it finds nothing in, no mask would change. Nearly every string of an
- * event holds neither an at sign or a plus in any spelling, nor nine digits without a letter between them. Digits
- * that follow a letter directly are part of an id or a digest, unless more groups of them come.
- */
-function suspicion(text: string): number {
-  let suspect = NOTHING
-  let digits = 0 // since the last letter
-  let groups = 0
-  let afterLetter = false // the group of digits we are in
-  let inGroup = false
-  for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index)
-    if (LETTER[code] === 1) {
-      digits = groups = 0
-      afterLetter = true
-      inGroup = false
-    } else if (DIGIT[code] === 1) {
-      if (!inGroup) groups++
-      inGroup = true
-      digits++
-      if (groups > 1 ? digits >= GROUPED_DIGITS : digits >= UNGROUPED_DIGITS && !afterLetter) {
-        suspect |= MAYBE_NUMBER
-        if (suspect === MAYBE_BOTH) return MAYBE_BOTH
-      }
-    } else {
-      afterLetter = inGroup = false
-      if (code === 0x40 || code === 0xff20 || code === 0xfe6b) suspect |= MAYBE_EMAIL
-      else if (code === 0x2b || code === 0xff0b) suspect |= MAYBE_NUMBER
-      else if (code === 0x25 || code === 0x5c || code === 0x26) return MAYBE_BOTH // % \ &
-      if (suspect === MAYBE_BOTH) return MAYBE_BOTH
-    }
-  }
-  return suspect
-}
-
-/**
- * A function that masks these kinds of personal text in a string, total and idempotent. First e-mail
- * addresses, since their local part may hold digits of any shape; no mask makes a new address out of what
- * stands beside it.
+ * A function that masks these kinds of personal text in a string, total and idempotent. URLs come first, since their
+ * user info looks like an e-mail address; then e-mail addresses, since their local part may hold digits of any shape.
+ * No mask makes a new address out of what stands beside it.
  */
 export function textMask(kinds: Iterable<TextKind>): (text: string) => string {
   const wanted = new Set(kinds)
-  const emails = wanted.has('email')
-  const numbers = wanted.has('phone') || wanted.has('card') || wanted.has('ssn')
-  if (!emails && !numbers) return text => text
-  return text => {
-    const suspect = suspicion(text)
-    if (suspect === NOTHING) return text
-    const masked = emails && (suspect & MAYBE_EMAIL) !== 0 ? maskEmails(text) : text
-    return numbers && (suspect & MAYBE_NUMBER) !== 0 ? maskNumbers(masked, wanted) : masked
+  return wanted.size === 0 ? text => text : text => (mayBePersonal(text) ? maskText(text, wanted) : text)
+}
+
+/** Where a mask parts what two readings of a text disagree about, another pass can see more. */
+const MAX_PASSES = 4
+
+/** As {@link textMask}, without the cheap test before. */
+export function maskText(text: string, kinds: ReadonlySet<TextKind>): string {
+  let masked = text
+  for (let pass = 0; pass < MAX_PASSES; pass++) {
+    const before = masked
+    masked = maskOnce(masked, kinds)
+    if (masked === before || !isEncoded(masked)) break
   }
+  return masked
 }
 
-const maskAddresses = textMask(['email', 'phone'])
+function maskOnce(text: string, kinds: ReadonlySet<TextKind>): string {
+  let masked = text
+  let readings = readingsOf(masked)
+  const mask = (finds: readonly Find[]) => {
+    if (finds.length === 0) return
+    masked = replaceFinds(masked, finds)
+    readings = readingsOf(masked)
+  }
+  if (kinds.has('url')) mask(findIn(readings, unite, findInUrls))
+  if (kinds.has('email')) mask(findIn(readings, addSeparate, findEmails))
+  if (kinds.has('phone') || kinds.has('card') || kinds.has('ssn')) mask(numbersIn(masked, readings, kinds))
+  return masked
+}
 
-/** The whole text, but for blanks around it, is one e-mail address or one international phone number. */
+function findIn(
+  readings: readonly Reading[],
+  join: (finds: readonly Find[], others: readonly Find[]) => readonly Find[],
+  find: (reading: Reading) => readonly Find[]
+): readonly Find[] {
+  let finds: readonly Find[] = []
+  for (const reading of readings) finds = join(finds, inSource(reading, find(reading)))
+  return finds
+}
+
+/** Finds of any reading, also of the text as it stands: `20%4111…` may be a percent sign before a card. */
+function numbersIn(
+  text: string,
+  readings: readonly Reading[],
+  kinds: ReadonlySet<TextKind>
+): readonly Find[] {
+  const finds = findIn(readings, unite, reading => findNumbers(reading, kinds))
+  const literal = decode(text, 'none')
+  if (readings.every(reading => reading.text === literal.text)) return finds
+  return addSeparate(finds, inSource(literal, findNumbers(literal, kinds)))
+}
+
+const phoneOnly: ReadonlySet<'phone'> = new Set(['phone'])
+const plus = /^[+\uff0b]/
+/** `mailto:`, `tel:`, `whatsapp:` */
+const scheme = /^[a-z]{2,12}:(?!\/)/i
+const MIN_PHONE_DIGITS = 7
+const MAX_PHONE_DIGITS = 15
+/** With the prefix `00`. */
+const MIN_DIALLED_DIGITS = 12
+/** The zero that is dialled inside the country only: `+44 (0)20 7946 0958`. */
+const trunkZero = /\(\s*0\s*\)/
+
+/**
+ * The whole text, but for blanks around it, is one e-mail address or one telephone number with a plus. (With `00`, it
+ * may as well be an id with leading zeros.)
+ */
 export function isAddress(text: string): boolean {
-  const masked = maskAddresses(text)
-  return masked !== text && (masked.trim() === '[EMAIL]' || masked.trim() === '[PHONE]')
+  return readingsOf(text).some(reading => {
+    const { from, to } = trimmed(reading.text)
+    if (from === to) return false
+    const isWhole = (finds: readonly Find[]) =>
+      finds.length === 1 && finds[0]?.from === from && finds[0].to === to
+    return (
+      isWhole(findEmails(reading)) ||
+      (plus.test(reading.text.slice(from, from + 1)) && isWhole(findNumbers(reading, phoneOnly)))
+    )
+  })
 }
 
-/** The canonical form of a text that is one address, also `Name <address>`: lower case, or the digits of a number. */
+function trimmed(text: string): { from: number; to: number } {
+  const from = text.length - text.trimStart().length
+  return { from, to: Math.max(from, text.trimEnd().length) }
+}
+
+/**
+ * The address by which a person is hashed, in one form whatever it is written like: an e-mail address in lower case, or
+ * the digits of a telephone number without the prefix `+` or `00`; also from `Name <address>` and `tel:…`. National
+ * numbers count too, since this is for fields that hold an address. `undefined`: the text is not one address.
+ */
 export function addressOf(text: string): string | undefined {
+  for (const reading of readingsOf(text)) {
+    const address = bare(reading.text)
+    const found = address.includes('@') ? emailOf(address) : digitsOfPhone(address)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/** Without a name before it, brackets around it, or a scheme. */
+function bare(text: string): string {
   const trimmed = text.trim()
-  const address = /<([^<>]+)>$/.exec(trimmed)?.[1]?.trim() ?? trimmed
-  if (!isAddress(address)) return undefined
-  return address.includes('@') ? address.toLowerCase() : address.replace(/\D+/g, '').replace(/^00/, '')
+  const bracket = trimmed.endsWith('>') ? trimmed.lastIndexOf('<') : -1
+  const address = bracket === -1 ? trimmed : trimmed.slice(bracket + 1, -1).trim()
+  return address.replace(scheme, '').trim()
+}
+
+function emailOf(address: string): string | undefined {
+  const [find, ...others] = findEmails(plainReading(address))
+  if (find?.from !== 0 || find.to !== address.length || others.length > 0) return undefined
+  return address.replaceAll('\uff0b', '+').toLowerCase()
+}
+
+function digitsOfPhone(number: string): string | undefined {
+  const hasPlus = plus.test(number)
+  const written = hasPlus ? number.slice(1) : number
+  for (let index = 0; index < written.length; index++) {
+    const code = written.charCodeAt(index)
+    if (DIGIT[code] !== 1 && !isSeparator(code)) return undefined
+  }
+  const all = written.replace(/\D/g, '')
+  const isDialled = !hasPlus && all.startsWith('00') && all.length >= MIN_DIALLED_DIGITS
+  const isInternational = hasPlus || isDialled
+  const counted = isInternational ? written.replace(trunkZero, '').replace(/\D/g, '') : all
+  const digits = isDialled ? counted.slice(2) : counted
+  return digits.length >= MIN_PHONE_DIGITS && digits.length <= MAX_PHONE_DIGITS ? digits : undefined
 }

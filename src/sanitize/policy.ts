@@ -15,8 +15,8 @@ import { z } from 'zod'
  */
 const actionSchema = z.enum(['redact', 'hash', 'hash-in-place-if-address', 'cut-query', 'keep', 'keep-json'])
 
-/** The kinds of personal text that are masked in every string no field rule took. */
-const textKindSchema = z.enum(['email', 'phone', 'card', 'ssn'])
+/** The kinds of personal text that are masked in every string no field rule took; `url`: user info and tokens in URLs. */
+const textKindSchema = z.enum(['email', 'phone', 'card', 'ssn', 'url'])
 
 /**
  * A field is a name (`email`: at any depth) or a path of names (`identifiers.id`: an `id` directly inside

@@ -1,5 +1,5 @@
-import { canonicalAddress } from './digest.ts'
 import type { HashedValues } from './hashed-values.ts'
+import { addressOf } from './personal-text.ts'
 import { PhoneSearch } from './phone-search.ts'
 import { REDACTED } from './policy.ts'
 import { type Match, type Pieces, readPieces, WordSearch } from './word-search.ts'
@@ -22,6 +22,8 @@ type Options = {
 const MIN_LENGTH = 6
 /** Far beyond any address or token. Nobody repeats whole texts, and to look for them takes time. */
 const MAX_LENGTH = 4096
+/** Too short for an address, but what an SMS may be sent from. */
+const shortCode = /^\d{6}$/
 const MIN_LOCAL_PART_LENGTH = 5
 
 /**
@@ -49,7 +51,7 @@ export function repeatedValues(
   }
   for (const address of soughtEmails) addEmail(address)
   for (const value of sought) {
-    const address = canonicalAddress(value)
+    const address = addressOf(value) ?? shortCode.exec(value)?.[0]
     if (address === undefined) words.add(value, REDACTED)
     else if (/^\d+$/.test(address)) phones.add(address)
     else {

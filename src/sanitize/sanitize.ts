@@ -5,7 +5,6 @@ import { HashedValues } from './hashed-values.ts'
 import { shownId } from './ids.ts'
 import { textMask } from './personal-text.ts'
 import { type Policy, REDACTED } from './policy.ts'
-import { compileRawScrubber } from './raw-text.ts'
 import { repeatedValues } from './repeated-values.ts'
 import { compileWalker, type Pass, TOO_LARGE } from './walker.ts'
 
@@ -35,8 +34,6 @@ export type Sanitizer = {
    * `_preserveEmail` kept is hashed by a second pass, since `_preserveEmail` itself never leaves.
    */
   value(json: unknown, about?: About): unknown
-  /** A body that is not a JSON object, as text, with all kinds of personal text masked whatever the policy. */
-  text(raw: string): string
   /** An id as it may be shown: itself, or a hash of it. Different ids stay different. */
   token(text: string): string
 }
@@ -48,9 +45,6 @@ export function compileSanitizer(policy: Policy, options: SanitizerOptions = {})
   const fields = compileFields(policy, options.redactFields ?? [], options.idPaths ?? [], maskText)
   const digest = compileDigest(options.hashKey)
   const walk = compileWalker({ fields, maskText, masksCards: policy.text.includes('card'), digest })
-  const scrubRaw = compileRawScrubber(fields.byName, value =>
-    typeof value === 'string' || typeof value === 'number' ? digest.ofValue(String(value)) : value && REDACTED
-  )
   const showsIds = !masksEmail && !policy.text.includes('phone')
 
   function sanitized(json: unknown, { event, bodyBytes }: About): unknown {
@@ -80,7 +74,6 @@ export function compileSanitizer(policy: Policy, options: SanitizerOptions = {})
         return clean === TOO_LARGE ? REDACTED : (clean ?? null)
       })
     },
-    text: raw => orRedacted(() => scrubRaw(raw)),
     token: text => orRedacted(() => (showsIds ? text : shownId(text, digest)))
   }
 }

@@ -1,5 +1,5 @@
 import { isLosslessNumber, stringifyExactly, withExactNumbers } from '../exact-json.ts'
-import { isCardNumber } from './card-number.ts'
+import { isCardNumber } from './card.ts'
 import type { Digest } from './digest.ts'
 import { type Field, type FieldRule, type Fields, isFixed, type Parent } from './field-rules.ts'
 import type { GrowthBudget } from './growth-budget.ts'

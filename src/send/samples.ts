@@ -1,3 +1,5 @@
+import type { DocumentedEvents, ObjectType as DocumentedType } from '../consumer/events.ts'
+
 /** An event in Customer.io's shape. */
 export interface SampleEvent {
   readonly event_id: string
@@ -11,12 +13,12 @@ export interface SampleEvent {
 
 type Data = Readonly<Record<string, unknown>>
 
-/** The metrics of each object type, from Customer.io's API description (read 2026-11-24). */
+/** The metrics of each object type, from Customer.io's API description (read 2026-11-26). */
 const metrics = {
   customer: ['subscribed', 'unsubscribed', 'cio_subscription_preferences_changed'],
   email: [
     ...['drafted', 'attempted', 'sent', 'delivered', 'opened', 'clicked', 'converted', 'unsubscribed'],
-    ...['bounced', 'dropped', 'spammed', 'failed', 'undeliverable']
+    ...['bounced', 'deferred', 'dropped', 'spammed', 'failed', 'undeliverable']
   ],
   push: [
     ...['drafted', 'attempted', 'sent', 'delivered', 'opened', 'clicked', 'converted', 'bounced', 'dropped'],
@@ -24,16 +26,16 @@ const metrics = {
   ],
   in_app: ['drafted', 'attempted', 'sent', 'opened', 'clicked', 'converted', 'failed', 'undeliverable'],
   sms: [
-    ...['drafted', 'attempted', 'sent', 'delivered', 'clicked', 'converted', 'bounced', 'failed'],
-    ...['undeliverable', 'replied']
+    ...['drafted', 'attempted', 'sent', 'delivered', 'clicked', 'converted', 'bounced', 'dropped'],
+    ...['failed', 'undeliverable', 'replied']
   ],
   whatsapp: [
     ...['drafted', 'attempted', 'sent', 'delivered', 'opened', 'clicked', 'converted', 'bounced', 'dropped'],
     ...['failed', 'undeliverable', 'replied']
   ],
-  slack: ['drafted', 'attempted', 'sent', 'clicked', 'failed', 'undeliverable'],
-  webhook: ['drafted', 'attempted', 'sent', 'clicked', 'failed', 'undeliverable']
-} as const satisfies Record<string, readonly string[]>
+  slack: ['drafted', 'attempted', 'sent', 'clicked', 'converted', 'failed', 'undeliverable'],
+  webhook: ['drafted', 'attempted', 'sent', 'clicked', 'converted', 'failed', 'undeliverable']
+} as const satisfies { readonly [O in DocumentedType]: readonly (keyof DocumentedEvents[O])[] }
 
 type ObjectType = keyof typeof metrics
 
@@ -43,7 +45,7 @@ export const sampleTypes: readonly string[] = Object.entries(metrics).flatMap(([
 )
 
 /** Metrics that come with a `failure_message`. */
-const failing = new Set(['attempted', 'bounced', 'dropped', 'failed', 'undeliverable'])
+const failing = new Set(['attempted', 'bounced', 'deferred', 'dropped', 'failed', 'undeliverable'])
 
 /** Phone numbers and domains that nobody has: 555-01xx (North American plan), example.com (RFC 2606). */
 const PHONE = '+15550100'

@@ -1,6 +1,9 @@
 import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
+import { parseDelivery, toLogEntry } from '../../src/receive/event.ts'
+import type { VerifiedBody } from '../../src/receive/signature.ts'
 import { deadLetters } from '../../src/republish/dead-letters.ts'
+import { runCli } from '../helpers/cli.ts'
 import { consumersFile, httpConsumer, natsConsumer } from '../helpers/consumers-file.ts'
 import { runCommand } from '../helpers/process.ts'
 import { answers, startReceiver } from '../helpers/receiver.ts'
@@ -8,6 +11,7 @@ import { startRedis } from '../helpers/redis.ts'
 import { freePort, until } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
 import { KEY } from '../helpers/sign.ts'
+import { testSource } from '../helpers/source.ts'
 
 t.setTimeout(300_000)
 
@@ -19,6 +23,20 @@ const body = (id: string, metric = 'opened'): string =>
     timestamp: 1795510800,
     data: { customer_id: id }
   })
+
+/** A body that is parked, though it can be read: as a version with other rules would have. */
+function parkedEntry(text: string) {
+  const context = {
+    source: testSource(),
+    timestamp: '1795510800',
+    idHeader: undefined,
+    receivedAtMs: Date.now(),
+    parkedAs: undefined
+  }
+  const broken = parseDelivery(Buffer.from('{') as VerifiedBody, context)
+  const whole = Buffer.from(text) as VerifiedBody
+  return toLogEntry({ ...broken, body: whole })
+}
 
 async function open(t: Test) {
   const redis = await startRedis()
@@ -45,11 +63,11 @@ async function open(t: Test) {
     const { code, output } = await run(...args, '--json')
     return { code, value: JSON.parse(output) }
   }
-  return { redis, receiver, service, run, json }
+  return { redis, receiver, service, run, json, env }
 }
 
 t.test('consumers: who got what, what nobody took, and what can be done about it', async t => {
-  const { redis, receiver, service, run, json } = await open(t)
+  const { redis, receiver, service, run, json, env } = await open(t)
   await service.post(body('good'))
   await until('delivered', async () => receiver.requests.length === 1)
 
@@ -134,23 +152,73 @@ t.test('consumers: who got what, what nobody took, and what can be done about it
     t.equal(groups.length, 1)
   })
 
-  await t.test('parked deliveries are shown, and become events when they are replayed', async t => {
+  await t.test('parked deliveries are listed with all but their bodies', async t => {
     await service.post('{not json')
     await service.post('[1, 2]')
     const { value } = await json('consumers', 'parked')
-    t.same(
-      value.map(({ event }: { event: string }) => JSON.parse(event).data.reason),
-      ['not_json', 'not_an_object']
-    )
+    t.match(value, [
+      { source: 'default', reason: 'not_json', offset: 1, bytes: 9, keyId: /^\w{8}$/, body: 'sealed' },
+      { source: 'default', reason: 'not_an_object', bytes: 6, sha256: /^\w{64}$/ }
+    ])
     t.match((await run('consumers')).output, 'parked deliveries: 2')
+    const list = (await run('consumers', 'parked')).output
+    t.match(list, /^DELIVERY +AGE +SOURCE +REASON +OFFSET +BYTES\n/)
+    t.match(list, /^0-\d+-\d+ +\d+ s +default +not_json +1 +9\n/m)
+    const shown = await json('consumers', 'parked', 'show', value[0].delivery)
+    t.same([shown.code, shown.value], [0, value[0]])
+    t.match((await run('consumers', 'parked', 'show', value[0].delivery)).output, /^reason +not_json$/m)
+  })
+
+  await t.test(
+    'a body is revealed as it came where its key is, and nothing of it where it is not',
+    async t => {
+      const [{ delivery }] = (await json('consumers', 'parked')).value
+      const revealed = await run('consumers', 'parked', 'show', delivery, '--reveal')
+      t.same(revealed, { code: 0, output: '{not json' })
+
+      const large = Buffer.concat([Buffer.alloc(5 * 1024 * 1024 - 1, 'x'), Buffer.of(0xff)])
+      await service.post(large)
+      const { delivery: ofLarge } = (await json('consumers', 'parked')).value.at(-1)
+      const whole = await runCli(['consumers', 'parked', 'show', ofLarge, '--reveal'], env)
+      t.equal(whole.stdout.length, large.length)
+      t.equal((await json('consumers', 'drop-parked', ofLarge)).value.dropped, 1)
+
+      for (const [name, code, secrets] of [
+        ['as the previous key', 0, { CIO_WEBHOOK_SECRET: 'new-key', CIO_WEBHOOK_SECRET_PREVIOUS: KEY }],
+        ['gone', 1, { CIO_WEBHOOK_SECRET: 'new-key' }]
+      ] as const) {
+        const { stdout, stderr, ...other } = await runCli(
+          ['consumers', 'parked', 'show', delivery, '--reveal'],
+          {
+            ...env,
+            ...secrets
+          }
+        )
+        t.same([other.code, stdout], [code, code === 0 ? '{not json' : ''], name)
+        if (code === 1) t.match(stderr, /signing key \w{8} of the source default, which is not configured/)
+      }
+    }
+  )
+
+  await t.test('replayed, what is an event enters the log, what is not stays and is told', async t => {
+    const [first, second] = (await json('consumers', 'parked')).value
+    const { code, value } = await json('consumers', 'replay-parked', '--all')
+    const left = [
+      { delivery: first.delivery, why: 'it still is not an event: not_json' },
+      { delivery: second.delivery, why: 'it still is not an event: not_an_object' }
+    ]
+    t.same([code, value], [1, { replayed: 0, left }])
+
     const before = receiver.requests.length
-    const [first] = value
-    t.same((await json('consumers', 'replay-parked', `${first.partition}-${first.id}`)).value, {
-      replayed: 1
-    })
+    const { type, event } = parkedEntry(body('parked-once'))
+    const id = await redis.client.xadd('cio:parked:{0}', '*', 'type', type, 'event', event)
+    const replayed = await json('consumers', 'replay-parked', `0-${id}`)
+    t.same([replayed.code, replayed.value], [0, { replayed: 1, left: [] }])
     await until('delivered', async () => receiver.requests.length === before + 1)
-    t.equal(JSON.parse(receiver.requests.at(-1)?.body ?? '').type, 'io.customer.parked')
-    t.same((await json('consumers', 'drop-parked', '--all')).value, { dropped: 1 })
+    t.equal(receiver.requests.at(-1)?.headers['webhook-id'], 'parked-once')
+    t.same((await service.post(body('parked-once'))).body, { status: 'duplicate', id: 'parked-once' })
+
+    t.same((await json('consumers', 'drop-parked', '--all')).value, { dropped: 2 })
     t.equal(await redis.client.xlen('cio:parked:{0}'), 0)
   })
 
@@ -162,6 +230,12 @@ t.test('consumers: who got what, what nobody took, and what can be done about it
     ['consumers', 'replay', 'crm', '1-1'],
     ['consumers', 'drop', 'crm', 'x'],
     ['consumers', 'enable', 'nobody'],
+    ['consumers', 'parked', 'x'],
+    ['consumers', 'parked', 'show'],
+    ['consumers', 'parked', 'show', '0-1-1'],
+    ['consumers', 'parked', 'show', '0-1-1', '--reveal'],
+    ['consumers', 'replay-parked', 'x'],
+    ['consumers', 'replay-parked', '0-1-1', '--all'],
     ['consumers', 'explode'],
     ['consumers', '--count', '0'],
     ['events', 'replay', 'crm'],
@@ -221,6 +295,12 @@ t.test(
       ['e4', 'e6']
     )
     t.equal((await run('events', 'replay', 'crm', '--from', '2h', '--to', '1h')).code, 1)
+
+    await service.post('{"event_id":"exact","data":{"customer_id":8202522731445525542,"price":19.90}}')
+    const digits = '"customer_id":8202522731445525542,"price":19.90'
+    t.match((await run('events', '--json', '--id', 'exact')).output, digits, 'numbers as they came')
+    await until('delivered', async () => receiver.requests.length === before + 3)
+    t.match(receiver.requests.at(-1)?.body, digits)
   }
 )
 

@@ -7,10 +7,14 @@ import { freePort, until } from '../helpers/server.ts'
 import { postTo } from '../helpers/service.ts'
 import { KEY } from '../helpers/sign.ts'
 
+t.setTimeout(120_000)
+
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
-/** `serve`, whose log goes where the test says, once it answers. */
-async function serve(t: Test, stdout: 'pipe' | number) {
+type Output = 'pipe' | 'ignore' | number
+
+/** `serve`, whose output goes where the test says, once it answers. */
+async function serve(t: Test, stdout: Output, stderr: Output = 'ignore') {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   const port = await freePort()
@@ -25,7 +29,7 @@ async function serve(t: Test, stdout: 'pipe' | number) {
       NODE_ENV: 'production',
       SHUTDOWN_DELAY_SECONDS: '0'
     },
-    stdio: ['ignore', stdout, 'ignore']
+    stdio: ['ignore', stdout, stderr]
   })
   t.teardown(() => service.kill('SIGKILL'))
   const ended = new Promise<number | null>(resolve => service.once('exit', resolve))
@@ -71,4 +75,70 @@ t.test('the log’s disk is full: deliveries are answered, and SIGTERM ends with
   t.same(await deliverForAWhile(deliver), new Set([200]))
   service.kill('SIGTERM')
   t.equal(await ended, 0)
+})
+
+/** More lines than a pipe holds (64 KiB), while its reader takes none. */
+async function deliverMuch(deliver: (id: string) => Promise<number>): Promise<Set<number>> {
+  const statuses = new Set<number>()
+  for (let id = 0; id < 1500; id++) statuses.add(await deliver(`much-${id}`))
+  return statuses
+}
+
+t.test('the log’s reader has stopped: deliveries are answered, and SIGTERM ends with 0', async t => {
+  const { service, ended, deliver } = await serve(t, 'pipe')
+  // Nobody listens to `service.stdout`, so nothing is read from the pipe.
+  t.same(await deliverMuch(deliver), new Set([200]))
+  service.kill('SIGTERM')
+  t.equal(await ended, 0)
+})
+
+t.test('standard error is closed: deliveries are answered, and SIGTERM ends with 0', async t => {
+  const { service, ended, deliver } = await serve(t, 'ignore', 'pipe')
+  service.stderr?.destroy()
+  t.same(await deliverForAWhile(deliver), new Set([200]))
+  service.kill('SIGTERM')
+  t.equal(await ended, 0)
+})
+
+/** A command's exit code, and what it could print, where one of its outputs is broken. */
+async function runBroken(
+  t: Test,
+  args: readonly string[],
+  broken: 'stdout' | 'stderr',
+  how: 'full' | 'closed'
+) {
+  const full = openSync('/dev/full', 'w')
+  t.teardown(() => closeSync(full))
+  const bad = how === 'full' ? full : 'pipe'
+  const command = spawn(process.execPath, [MAIN, ...args], {
+    env: { PATH: process.env['PATH'] },
+    stdio: ['ignore', broken === 'stdout' ? bad : 'pipe', broken === 'stderr' ? bad : 'pipe']
+  })
+  t.teardown(() => command.kill('SIGKILL'))
+  if (how === 'closed') command[broken]?.destroy()
+  let text = ''
+  command[broken === 'stdout' ? 'stderr' : 'stdout']?.setEncoding('utf8').on('data', chunk => {
+    text += chunk
+  })
+  const code = await new Promise<number | null>(resolve => command.once('close', resolve))
+  return { code, text }
+}
+
+t.test('a command ends quietly when its reader has gone, and says so when its output is full', async t => {
+  for (const args of [['--help'], ['leaks', '--help'], ['leaks', '--format', 'json', 'src/config']]) {
+    const name = args.join(' ')
+    t.same(await runBroken(t, args, 'stdout', 'closed'), { code: 2, text: '' }, `${name}: closed`)
+    const { code, text } = await runBroken(t, args, 'stdout', 'full')
+    t.equal(code, 2, `${name}: full`)
+    t.match(text, /^cio-webhook [\w-]+: standard output: ENOSPC\n$/)
+  }
+})
+
+t.test('a command that can say nothing on standard error does its work', async t => {
+  for (const how of ['closed', 'full'] as const) {
+    const { code, text } = await runBroken(t, ['leaks', '--format', 'json', 'src/config'], 'stderr', how)
+    t.equal(code, 0, how)
+    t.match(JSON.parse(text), { findings: [] })
+    t.equal((await runBroken(t, ['no-such-command'], 'stderr', how)).code, 2, how)
+  }
 })

@@ -50,8 +50,10 @@ t.test('production needs a key and a Redis, and takes the contract’s defaults 
       partitions: 1,
       windowMs: 691_200_000,
       durability: { level: 'server' },
-      retentionMs: 604_800_000,
-      maxLength: 5_000_000
+      retentionMs: 86_400_000,
+      maxLength: 5_000_000,
+      parked: { maxAgeMs: 2_592_000_000, maxBytes: 67_108_864 },
+      deadLetters: { maxAgeMs: 2_592_000_000, maxBytes: 67_108_864 }
     },
     metrics: { port: undefined }
   })
@@ -102,7 +104,7 @@ t.test('what stops the start says in one line what to do, and never shows a secr
     [
       'a Redis that is none',
       { ...production, REDIS_URL: 'http://:hunter2@r' },
-      /^REDIS_URL is not allowed: give a redis/
+      /^REDIS_URL is not allowed: it must begin with redis:\/\/ or rediss:\/\/; give redis:/
     ],
     ['two Redises', { ...production, REDIS_SENTINELS: 'a:1' }, /^REDIS_URL and REDIS_SENTINELS are set/],
     [
@@ -225,6 +227,42 @@ t.test('further sources come from a file, with keys and schemes of their own', a
   t.equal(sources.get('pipelines')?.keys[0]?.secret.reveal(), 'cdp key')
 })
 
+t.test(
+  'a source has the PII policy of its own, else the one that is set, else that of its scheme',
+  async t => {
+    const folder = t.testdir({
+      'own.json': JSON.stringify({ fields: { userId: 'redact' }, text: [] }),
+      'sources.json': JSON.stringify({
+        sources: [
+          { name: 'campaigns', secret: 'c', idHeader: 'X-CIO-Idempotency-Key' },
+          { name: 'pipelines', secret: 'p', schemes: ['cdp'] },
+          { name: 'named', secret: 'n', policy: 'basic' },
+          { name: 'filed', secret: 'f', policy: join(t.testdirName, 'own.json') }
+        ]
+      })
+    })
+    const shown = (env: Record<string, string>, name: string): unknown => {
+      const { sources } = load({ ...production, CIO_SOURCES_FILE: join(folder, 'sources.json'), ...env })
+      return sources.get(name)?.sanitizer.value({ userId: 'ada@example.com', subject: 'x' })
+    }
+    const rows: readonly (readonly [string, Record<string, string>, string, object])[] = [
+      ['cdp', {}, 'pipelines', { userId: /^[0-9a-f]{64}$/ }],
+      ['no policy', {}, 'default', { subject: '[REDACTED]' }],
+      ['no policy', {}, 'campaigns', { subject: '[REDACTED]' }],
+      ['its own', {}, 'named', { userId: 'ada@example.com', subject: 'x' }],
+      ['its own, from a file', {}, 'filed', { userId: '[REDACTED]', subject: 'x' }],
+      ['set for all', { PII_POLICY: 'basic' }, 'pipelines', { userId: 'ada@example.com', subject: 'x' }],
+      ['set for all', { PII_POLICY: 'basic' }, 'default', { userId: 'ada@example.com', subject: 'x' }],
+      ['set for all, its own', { PII_POLICY: 'pipelines' }, 'filed', { userId: '[REDACTED]', subject: 'x' }]
+    ]
+    for (const [name, env, source, expected] of rows) {
+      t.match(shown(env, source), expected, `${source}: ${name}, ${JSON.stringify(env)}`)
+    }
+    const { sources } = load({ ...production, CIO_SOURCES_FILE: join(folder, 'sources.json') })
+    t.equal(sources.get('campaigns')?.idHeader, 'x-cio-idempotency-key', 'names of headers have no case')
+  }
+)
+
 t.test('a sources file that is wrong is named with its line and key, and not repeated', async t => {
   const folder = t.testdir()
   const rows: readonly (readonly [string, string, RegExp])[] = [
@@ -266,6 +304,16 @@ t.test('a sources file that is wrong is named with its line and key, and not rep
       /must be a JSON pointer/
     ],
     [
+      'a header that cannot be one',
+      '{"sources": [{ "name": "a", "secret": "hunter2", "idHeader": "x key" }]}',
+      /sources\.0\.idHeader: must be the name of a header/
+    ],
+    [
+      'a policy that is none',
+      '{"sources": [{ "name": "a", "secret": "hunter2", "policy": "/nowhere" }]}',
+      /policy of the source a: not a PII policy/
+    ],
+    [
       'a key file that is missing',
       '{"sources": [{ "name": "a", "secretFile": "/nowhere" }]}',
       /can't be read \(ENOENT\)/
@@ -292,4 +340,18 @@ t.test('a development start makes a key once, for its owner’s eyes only', asyn
   t.equal(again.sources.get('default')?.keys[0]?.secret.reveal(), key)
   const { mode } = (await import('node:fs')).statSync(join(folder, 'webhook_secret'))
   t.equal(mode & 0o777, 0o600)
+})
+
+t.test('a variable that a Kubernetes Service sets is refused with what to do', async t => {
+  for (const name of ['METRICS_PORT', 'PORT', 'HOST', 'WORKERS']) {
+    t.match(
+      refusal({ ...production, [name]: 'tcp://10.0.0.1:9100' }),
+      new RegExp(`^${name}=tcp://10\\.0\\.0\\.1:9100 is not allowed: give .+ "enableServiceLinks: false"`)
+    )
+  }
+  t.match(
+    refusal({ ...production, REDIS_URL: 'tcp://10.0.0.1:6379' }),
+    /^REDIS_URL is not.+enableServiceLinks/
+  )
+  t.notMatch(refusal({ ...production, METRICS_PORT: 'none' }), /Kubernetes/)
 })

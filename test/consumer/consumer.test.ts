@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { type ConsumerOptions, createConsumer, type Handler } from '../../src/consumer/consumer.ts'
 import { appendEvent } from '../helpers/log.ts'
@@ -253,24 +255,38 @@ t.test('an event that was handed out but never tried has all its attempts with t
   t.same(seen, [['a2', 1]])
 })
 
-t.test('a client of the caller’s is copied, key prefix and all, and left alone', async t => {
-  const own = redis.client.duplicate({ keyPrefix: 'mine:', commandTimeout: 5 })
-  t.teardown(() => own.disconnect())
-  const seen: string[] = []
-  const consumer = await consume(t, async event => void seen.push(event.id), {
-    redisUrl: undefined,
-    redis: own
-  } as never)
-  await append({ id: 'a' })
-  await until('a', async () => seen.length === 1)
-  await consumer.stop()
-  await until('the caller’s client still works', async () =>
-    own.ping().then(
-      () => true,
-      () => false
+/** The classes of a second copy of ioredis, as a user's own dependency may be one. */
+function otherIoredis(): typeof import('ioredis') {
+  const require = createRequire(import.meta.url)
+  const loaded = Object.keys(require.cache).filter(path => path.includes('/node_modules/ioredis/'))
+  for (const path of loaded) delete require.cache[path]
+  return require('ioredis')
+}
+
+for (const [whose, Client] of [
+  ['this ioredis', Redis],
+  ['another copy of ioredis', otherIoredis().Redis]
+] as const) {
+  t.test(`a client from ${whose} is copied, without its key prefix, and left alone`, async t => {
+    const own = new Client(redis.port, { keyPrefix: 'mine:', commandTimeout: 5 })
+    t.teardown(() => own.disconnect())
+    t.equal(own instanceof Redis, Client === Redis)
+    const seen: string[] = []
+    const consumer = await consume(t, async event => void seen.push(event.id), {
+      redisUrl: undefined,
+      redis: own
+    } as never)
+    await append({ id: 'a' })
+    await until('a', async () => seen.length === 1)
+    await consumer.stop()
+    await until('the caller’s client still works', async () =>
+      own.ping().then(
+        () => true,
+        () => false
+      )
     )
-  )
-})
+  })
+}
 
 t.test('a consumer that is started while Redis is away gets there when it comes', async t => {
   const other = await startRedis()

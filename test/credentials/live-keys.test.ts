@@ -15,6 +15,8 @@ import { createLiveKeys } from '../../src/credentials/live-keys.ts'
 import type { SecretVersions } from '../../src/credentials/places/stored-secret.ts'
 import { Secret } from '../../src/credentials/secret.ts'
 import { createLogger } from '../../src/ops/logger.ts'
+import { basic } from '../../src/sanitize/policy.ts'
+import { compileSanitizer } from '../../src/sanitize/sanitize.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { temporaryFolder, until } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
@@ -100,6 +102,35 @@ t.test('a key file that is emptied or removed leaves the last key in use, and is
   t.equal(told(), 1)
 })
 
+t.test('a key file that gets stray characters does not replace a good key, and the log says why', async t => {
+  const path = join(folderFor(t), 'key')
+  writeFileSync(path, 'one')
+  const service = await serving(t, { CIO_WEBHOOK_SECRET_FILE: path, RATE_LIMIT_MAX: '100000' })
+  for (const [text, reason] of [
+    ['"two"', 'begins with a quotation mark'],
+    [Buffer.from('\ufefftwo', 'utf16le'), 'UTF-16']
+  ] as const) {
+    writeFileSync(path, text)
+    await until('it is told', async () => service.logText().includes(reason))
+    t.same([await service.signedBy('one'), await service.signedBy('two')], [200, 401])
+    t.equal(await service.signedBy('"two"'), 401)
+  }
+  writeFileSync(`${path}.previous`, 'zero')
+  writeFileSync(path, 'one')
+  await until('a good previous key', async () => (await service.signedBy('zero')) === 200)
+  writeFileSync(`${path}.previous`, ' zero ')
+  await until('the previous key is told', async () =>
+    service.logText().includes('the previous key: it begins')
+  )
+  writeFileSync(path, 'three')
+  await until('a good key beside it', async () => (await service.signedBy('three')) === 200)
+  t.same(
+    [await service.signedBy('zero'), await service.signedBy(' zero ')],
+    [200, 401],
+    'the previous one stays'
+  )
+})
+
 t.test('the key file of a further source is followed too', async t => {
   const folder = folderFor(t)
   const [path, sources] = [join(folder, 'key'), join(folder, 'sources.json')]
@@ -117,7 +148,10 @@ t.test('a key that is half written is not taken up', async t => {
     name: 'default',
     keys: signingKeys('one', undefined),
     schemes: DEFAULT_SCHEMES,
-    idPointer: undefined
+    idPointer: undefined,
+    idHeader: undefined,
+    policy: undefined,
+    sanitizer: compileSanitizer(basic)
   }
   const readings = ['one', 'two-is-lon', 'two-is-longer', 'two-is-longer', 'two-is-longer']
   const kept: string[] = []

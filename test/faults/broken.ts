@@ -16,7 +16,7 @@ export interface Breach {
   readonly caughtBy: string
 }
 
-const LOST = 'every acknowledged event is in the log'
+const LOST = 'every acknowledged event is in the log, or was read before it was trimmed'
 const DOUBLED = 'no event is there twice'
 
 export const breaches: readonly Breach[] = [
@@ -111,6 +111,13 @@ export const breaches: readonly Breach[] = [
     ],
     scenario: 'clock-of-service',
     caughtBy: FRESHNESS
+  },
+  {
+    name: 'trims-unread',
+    about: 'law 6: early trimming does not look at what consumer groups have acknowledged',
+    patches: [{ file: 'log/trim.lua', from: 'if less(first, unread) then', to: 'if false then' }],
+    scenario: 'memory-pressure',
+    caughtBy: LOST
   },
   {
     name: 'never-gives-up',

@@ -10,7 +10,7 @@ export interface VoidSpan {
 export interface Verdict {
   readonly obligations: number
   readonly entries: number
-  /** Acknowledged and not in the log. */
+  /** Acknowledged to the sender, and neither in the log nor trimmed after the consumer had it. */
   readonly lost: number
   /** Of those, not excused by a void span. */
   readonly lostUnexcused: number
@@ -28,34 +28,76 @@ export interface Verdict {
   readonly examples: Readonly<Record<string, readonly string[]>>
 }
 
-export interface LogEntryText {
+/** An entry of the log, as much of it as is judged. */
+export interface JudgedEntry {
   readonly stream: string
-  readonly event: string
+  /** The stream's id. */
+  readonly entryId: string
+  readonly eventId: string
+  readonly fingerprint: string
 }
 
-const PAGE = 1000
+/** What the consumer took out of the log before it acknowledged it. */
+export interface TakenEntry extends JudgedEntry {
+  readonly takenAtMs: number
+}
 
-/** Everything in these streams, oldest first. */
-export async function readStreams(client: RedisClient, streams: readonly string[]): Promise<LogEntryText[]> {
-  const entries: LogEntryText[] = []
+const PAGE = 100
+
+export function judged(stream: string, entryId: string, fields: readonly string[]): JudgedEntry {
+  const content = parse(fields[fields.indexOf('event') + 1] ?? '')
+  return { stream, entryId, eventId: String(content['id']), fingerprint: fingerprintOf(content) }
+}
+
+/**
+ * Everything that was kept, oldest first: what is in these streams, and what the consumer took before it was trimmed.
+ *
+ * An entry that the consumer had and that is gone was trimmed only if Redis says that as many were removed. Otherwise
+ * it was lost, and so was whatever was taken before the end of a void span.
+ */
+export async function readStreams(
+  client: RedisClient,
+  streams: readonly string[],
+  taken: Iterable<TakenEntry>,
+  voids: readonly VoidSpan[]
+): Promise<JudgedEntry[]> {
+  const valid = [...taken].filter(({ takenAtMs }) => voids.every(({ toMs }) => takenAtMs > toMs))
+  const all: JudgedEntry[] = []
   for (const stream of streams) {
+    const removed = await removedFrom(client, stream)
+    const entries = new Map<string, JudgedEntry>()
     for (let from = '-'; ; ) {
       const page = await client.xrange(stream, from, '+', 'COUNT', PAGE)
-      for (const [, fields] of page) {
-        entries.push({ stream, event: fields[fields.indexOf('event') + 1] ?? '' })
-      }
+      for (const [id, fields] of page) entries.set(id, judged(stream, id, fields))
       const last = page.at(-1)
       if (last === undefined || page.length < PAGE) break
       from = `(${last[0]}`
     }
+    const gone = valid.filter(entry => entry.stream === stream && !entries.has(entry.entryId))
+    const trimmed = gone.length <= removed ? gone : []
+    all.push(...trimmed.sort((a, b) => compareIds(a.entryId, b.entryId)), ...entries.values())
   }
-  return entries
+  return all
 }
 
-/** Holds what is in the log against what the senders were promised. */
+/** How many entries were removed from a stream since it was made. */
+async function removedFrom(client: RedisClient, stream: string): Promise<number> {
+  if ((await client.exists(stream)) === 0) return 0
+  const flat = (await client.xinfo('STREAM', stream)) as unknown[]
+  const field = (name: string): number => Number(flat[flat.indexOf(name) + 1])
+  return field('entries-added') - field('length')
+}
+
+function compareIds(a: string, b: string): number {
+  const [aMs = 0, aSequence = 0] = a.split('-').map(Number)
+  const [bMs = 0, bSequence = 0] = b.split('-').map(Number)
+  return aMs - bMs || aSequence - bSequence
+}
+
+/** Holds what was kept against what the senders were promised. */
 export function judge(
   ledger: Ledger,
-  entries: readonly LogEntryText[],
+  entries: readonly JudgedEntry[],
   seenByConsumer: ReadonlySet<string>,
   voids: readonly VoidSpan[]
 ): Verdict {
@@ -67,9 +109,7 @@ export function judge(
     found.set(kind, ids)
   }
   const latest = new Map<string, number>()
-  for (const { event } of entries) {
-    const content = parse(event)
-    const id = String(content['id'])
+  for (const { eventId: id, fingerprint } of entries) {
     const sent = ledger.events.get(id)
     const before = times.get(id) ?? 0
     times.set(id, before + 1)
@@ -78,7 +118,7 @@ export function judge(
       continue
     }
     if (before === 1) note('doubled', id)
-    if (fingerprintOf(content) !== sent.fingerprint) note('wrongContent', id)
+    if (fingerprint !== sent.fingerprint) note('wrongContent', id)
     if (sent.replayed || before > 0) continue
     if ((latest.get(sent.customer) ?? -1) > sent.sequence) note('outOfOrder', id)
     latest.set(sent.customer, sent.sequence)

@@ -8,7 +8,8 @@ export interface SentEvent {
   readonly customer: string
   /** Position among its sender's events. */
   readonly sequence: number
-  readonly body: string
+  /** Made anew each time: a run can have more of them than memory. */
+  readonly body: () => string
   /** Of the CloudEvent that has to come out; told without the service's own code. */
   readonly fingerprint: string
   /** Deliveries of it so far, answered or not. */
@@ -59,18 +60,21 @@ export const count = (tally: Map<string, number>, name: string): void => {
   tally.set(name, (tally.get(name) ?? 0) + 1)
 }
 
-/** A new event in Customer.io's shape, with personal data in it, and what has to become of it. */
-export function newEvent(sender: string, sequence: number, random: Random): SentEvent {
+/**
+ * A new event in Customer.io's shape, with personal data in it, and what has to become of it.
+ *
+ * @param padding text that makes it larger
+ */
+export function newEvent(sender: string, sequence: number, random: Random, padding = ''): SentEvent {
   const id = `${sender}-${sequence}`
   const customer = `customer-${sender}-${random.word(1)}`
   const address = `${random.word(8)}@example.com`
   const timestamp = 1_795_510_800 + sequence
-  const known = { campaign_id: sequence % 100, note: random.word(40) }
+  const known = { campaign_id: sequence % 100, note: random.word(40) + padding }
   const envelope = { event_id: id, object_type: 'email', metric: 'opened', timestamp }
-  const body = JSON.stringify({
-    ...envelope,
-    data: { customer_id: customer, recipient: address, subject: `Dear ${random.word(6)}`, ...known }
-  })
+  const subject = `Dear ${random.word(6)}`
+  const body = (): string =>
+    JSON.stringify({ ...envelope, data: { customer_id: customer, recipient: address, subject, ...known } })
   const data = {
     customer_id: customer,
     recipient_hash: createHash('sha256').update(address).digest('hex'),

@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RedisClient } from '../../src/redis/connect.ts'
 import { until } from '../helpers/server.ts'
+import { judged, type TakenEntry } from './judge.ts'
 
-/** A consumer group of one: reads every stream, notes the ids, acknowledges. */
+/** A consumer group of one: reads every stream, notes what it gets, and only then acknowledges it. */
 export interface Reader {
-  readonly seen: Set<string>
+  /** By stream and entry id. */
+  readonly taken: ReadonlyMap<string, TakenEntry>
   /** Resolves once nothing is left to read or to acknowledge. */
   caughtUp(): Promise<void>
   stop(): Promise<void>
@@ -14,15 +16,26 @@ const GROUP = 'oracle'
 const BLOCK_MS = 200
 const PATIENCE_MS = 60_000
 
-/** @param connect opens a client; what fails is tried again, with what connection there is by then */
-export function startReader(streams: readonly string[], connect: () => RedisClient): Reader {
-  const seen = new Set<string>()
+/**
+ * Its group is there before this resolves: what is appended from then on is not trimmed before it was noted.
+ *
+ * @param connect opens a client; what fails is tried again, with what connection there is by then
+ */
+export async function startReader(
+  streams: readonly string[],
+  connect: () => RedisClient,
+  pageEntries = 200
+): Promise<Reader> {
+  const taken = new Map<string, TakenEntry>()
   const idle = new Set<string>()
   let stopped = false
+  const first = connect()
+  for (const stream of streams) await until('the group of the oracle', () => makeGroup(first, stream))
+  first.disconnect()
   const loops = streams.map(stream => readStream(stream))
 
   return {
-    seen,
+    taken,
     caughtUp: async () => {
       idle.clear()
       await until('the consumer having read all', async () => idle.size === streams.length, PATIENCE_MS)
@@ -44,7 +57,7 @@ export function startReader(streams: readonly string[], connect: () => RedisClie
         from = '0'
         const message = error instanceof Error ? error.message : ''
         if (message.startsWith('NOGROUP')) {
-          await client.xgroup('CREATE', stream, GROUP, '0', 'MKSTREAM').catch(() => {})
+          await makeGroup(client, stream)
         } else {
           client.disconnect()
           await sleep(50)
@@ -62,7 +75,7 @@ export function startReader(streams: readonly string[], connect: () => RedisClie
       GROUP,
       'reader',
       'COUNT',
-      200,
+      pageEntries,
       'BLOCK',
       BLOCK_MS,
       'STREAMS',
@@ -75,14 +88,22 @@ export function startReader(streams: readonly string[], connect: () => RedisClie
       return '>'
     }
     idle.delete(stream)
-    for (const [, fields] of entries) {
-      const event = JSON.parse(fields?.[fields.indexOf('event') + 1] ?? '{}') as Record<string, unknown>
-      seen.add(String(event['id']))
+    for (const [id, fields] of entries) {
+      // What is pending and gone from the stream has no fields.
+      if (fields === null || fields.length === 0) continue
+      taken.set(`${stream} ${id}`, { ...judged(stream, id, fields), takenAtMs: performance.now() })
     }
     await client.xack(stream, GROUP, ...entries.map(([id]) => id))
     return from
   }
 }
+
+/** @returns whether it is there */
+const makeGroup = (client: RedisClient, stream: string): Promise<boolean> =>
+  client.xgroup('CREATE', stream, GROUP, '0', 'MKSTREAM').then(
+    () => true,
+    (error: unknown) => error instanceof Error && error.message.startsWith('BUSYGROUP')
+  )
 
 type Entries = readonly (readonly [string, readonly string[] | null])[]
 

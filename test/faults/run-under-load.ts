@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis'
 import type { RedisClient } from '../../src/redis/connect.ts'
 import { until } from '../helpers/server.ts'
-import { judge, type LogEntryText, readStreams, type Verdict, type VoidSpan } from './judge.ts'
+import { type JudgedEntry, judge, readStreams, type Verdict, type VoidSpan } from './judge.ts'
 import { count, createLedger, type Ledger } from './ledger.ts'
 import type { Random } from './random.ts'
 import { startReader } from './reader.ts'
@@ -32,6 +32,9 @@ export interface LoadOptions {
   readonly gapMs?: number
   readonly replayShare?: number
   readonly replayDepth?: number
+  readonly padding?: () => string
+  /** How many entries the consumer reads at once. */
+  readonly readerPageEntries?: number
 }
 
 /** Passed to what brings the faults. */
@@ -68,13 +71,13 @@ export async function runUnderLoad(
   options: LoadOptions,
   act: (load: Load) => Promise<void>
 ): Promise<Observed> {
-  const { random, senders = 6, gapMs = 6, ...replays } = options
+  const { random, senders = 6, gapMs = 6, readerPageEntries, ...forSenders } = options
   const startedMs = performance.now()
   const ledger = createLedger()
   const faults = new Map<string, number>()
   const voids: VoidSpan[] = []
   const streams = Array.from({ length: target.partitions }, (_, partition) => `cio:events:{${partition}}`)
-  const reader = startReader(streams, target.connect)
+  const reader = await startReader(streams, target.connect, readerPageEntries)
   const start = (name: string, number: number, events?: number): Sender =>
     startSender({
       name: `${name}${number}`,
@@ -83,7 +86,7 @@ export async function runUnderLoad(
       random,
       gapMs,
       ...(events === undefined ? {} : { events }),
-      ...replays
+      ...forSenders
     })
   const running = Array.from({ length: senders }, (_, number) => start('s', number))
 
@@ -98,7 +101,7 @@ export async function runUnderLoad(
   }
   let fresh: Sender[] = []
   let broke: string | undefined
-  let entries: LogEntryText[] = []
+  let entries: JudgedEntry[] = []
   try {
     await load.acknowledged(senders)
     await act(load)
@@ -106,30 +109,31 @@ export async function runUnderLoad(
     fresh = running.map((_, number) => start('fresh', number, FRESH_EVENTS))
     await within('new events', Promise.all(fresh.map(({ finished }) => finished)))
     await reader.caughtUp()
-    entries = await readAll(target, streams)
+    entries = await readAll()
   } catch (error) {
     broke = error instanceof Error ? error.message : String(error)
     for (const sender of [...running, ...fresh]) sender.abandon()
     // What can be read is judged all the same.
-    entries = await readAll(target, streams).catch(() => [])
+    entries = await readAll().catch(() => [])
   }
   await reader.stop()
+  const seen = new Set([...reader.taken.values()].map(({ eventId }) => eventId))
   return {
     ledger,
-    verdict: judge(ledger, entries, reader.seen, voids),
+    verdict: judge(ledger, entries, seen, voids),
     faults,
     misdeeds: target.replicas.flatMap(({ misdeeds }) => misdeeds),
     seconds: Math.round((performance.now() - startedMs) / 100) / 10,
     broke
   }
-}
 
-async function readAll(target: Target, streams: readonly string[]): Promise<LogEntryText[]> {
-  const client = target.connect()
-  try {
-    return await readStreams(client, streams)
-  } finally {
-    client.disconnect()
+  async function readAll(): Promise<JudgedEntry[]> {
+    const client = target.connect()
+    try {
+      return await readStreams(client, streams, reader.taken.values(), voids)
+    } finally {
+      client.disconnect()
+    }
   }
 }
 

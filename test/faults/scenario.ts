@@ -68,7 +68,7 @@ export function checksOf({ observed, demands, extra = [] }: Outcome): readonly C
       passed: broke === undefined,
       detail: broke
     },
-    none('every acknowledged event is in the log', 'lostUnexcused'),
+    none('every acknowledged event is in the log, or was read before it was trimmed', 'lostUnexcused'),
     none('no event is there twice', 'doubled'),
     none('each has the right content', 'wrongContent'),
     none('nothing foreign is there', 'foreign'),

@@ -28,6 +28,8 @@ export interface SenderOptions {
   readonly replayShare?: number
   /** How many events back a replay may reach. */
   readonly replayDepth?: number
+  /** Makes each event larger. */
+  readonly padding?: () => string
 }
 
 /** What Customer.io waits for an answer (documented, read 2026-11-24). */
@@ -74,7 +76,7 @@ export function startSender(options: SenderOptions): Sender {
   }
 
   async function deliverNext(): Promise<void> {
-    const event = newEvent(name, sequence++, random)
+    const event = newEvent(name, sequence++, random, options.padding?.())
     ledger.events.set(event.id, event)
     await untilAcknowledged(event)
     recent.push(event)
@@ -94,7 +96,7 @@ export function startSender(options: SenderOptions): Sender {
       ledger.deliveries++
       if (attempt > 1) ledger.retried++
       const startedMs = performance.now()
-      const answer = await deliver(event.body)
+      const answer = await deliver(event.body())
       const nowMs = performance.now()
       count(ledger.answers, String(answer.status))
       if (typeof answer.status === 'number') {

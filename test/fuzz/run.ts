@@ -22,7 +22,6 @@ const shares: Readonly<Record<TargetName | 'sockets', number>> = {
   signature: 1,
   event: 4,
   planted: 4,
-  text: 4,
   scale: 3,
   sockets: 4
 }

@@ -1,8 +1,8 @@
-import { command, docker, type Inspection, inspect } from './docker.ts'
+import { type CommandOptions, command, docker, type Inspection, inspect } from './docker.ts'
 
 /** `docker-compose.yml` of a checkout, run as a project of its own. */
 export interface Project {
-  compose(args: readonly string[], options?: { env?: NodeJS.ProcessEnv; timeoutMs?: number }): Promise<string>
+  compose(args: readonly string[], options?: Omit<CommandOptions, 'cwd'>): Promise<string>
   /** A service's container. */
   container(service: string): Promise<Inspection>
   /** What the project has made and not removed, by kind. */
@@ -18,9 +18,9 @@ export async function composeProject(name: string, folder: string, env: NodeJS.P
   const compose: Project['compose'] = async (args, options = {}) => {
     const [file = '', ...before] = program
     const { stdout } = await command(file, [...before, ...args], {
+      ...options,
       cwd: folder,
-      env: { ...base, ...options.env },
-      ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs })
+      env: { ...base, ...options.env }
     })
     return stdout.trim()
   }

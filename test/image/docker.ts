@@ -12,21 +12,25 @@ export interface CommandOptions {
   readonly cwd?: string
   readonly env?: NodeJS.ProcessEnv
   readonly timeoutMs?: number
+  /** What it reads on standard input. */
+  readonly input?: string
 }
 
 /** @returns what the program printed, both streams apart. @throws with both when it ends with another code than 0 */
 export async function command(
   program: string,
   args: readonly string[],
-  { cwd, env, timeoutMs = COMMAND_TIMEOUT_MS }: CommandOptions = {}
+  { cwd, env, timeoutMs = COMMAND_TIMEOUT_MS, input = '' }: CommandOptions = {}
 ): Promise<{ readonly stdout: string; readonly stderr: string }> {
-  return run(program, args, {
+  const running = run(program, args, {
     ...(cwd === undefined ? {} : { cwd }),
     env: env ?? process.env,
     timeout: timeoutMs,
     killSignal: 'SIGKILL',
     maxBuffer: 64 * 1024 * 1024
   })
+  running.child.stdin?.on('error', () => {}).end(input)
+  return running
 }
 
 export async function docker(...args: readonly string[]): Promise<string> {

@@ -75,6 +75,29 @@ t.test('what comes at one moment goes in one call, in its order, each id once', 
   }
 })
 
+t.test('an id is looked up without anything being kept, also beside appends of the same moment', async t => {
+  const { log, prefix } = newLog()
+  const { digest, partitionKey } = entry('a')
+  t.equal(await log.isKnown(digest, partitionKey), false, 'before the first event of all')
+  const answers = await Promise.all([
+    log.isKnown(digest, partitionKey),
+    log.append(entry('a')),
+    log.isKnown(digest, partitionKey),
+    log.append(entry('b')),
+    log.isKnown(entry('c').digest, partitionKey)
+  ])
+  t.same(answers, [false, 'appended', true, 'appended', false])
+  t.equal(await log.append(entry('c')), 'appended', 'asking is not remembering')
+  t.same(await idsIn(redis.client, `${prefix}events:{0}`), ['a', 'b', 'c'])
+})
+
+t.test('a full stream still tells what it knows', async t => {
+  const { log } = newLog({ maxLength: 1 })
+  await log.append(entry('a'))
+  t.equal(await log.isKnown(entry('a').digest, 'customer-1'), true)
+  t.equal(await log.isKnown(entry('b').digest, 'customer-1'), false)
+})
+
 t.test('many writers with their own connections append each id once', async t => {
   const { log: first, prefix } = newLog()
   const others = Array.from({ length: 4 }, () => connectRedis(redis.address))
@@ -189,7 +212,7 @@ t.test('what Redis refuses is told by its kind, never by its text', async t => {
     () => undefined,
     (error: unknown) => error
   )
-  t.match(error, { name: 'UnavailableError', reason: 'redis_error', message: 'event not kept: redis_error' })
+  t.match(error, { name: 'UnavailableError', reason: 'redis_full', message: 'event not kept: redis_full' })
   await redis.client.config('SET', 'maxmemory', '0')
   t.equal(await log.append(entry('a')), 'appended', 'and nothing of it was done')
 })

@@ -306,7 +306,7 @@ t.test(
     })
     await until('the others', async () => seen.length === 2)
     t.same(seen, ['b', 'c'])
-    t.match(errors, [{ name: 'EntriesGoneError', count: 1 }])
+    t.match(errors, [{ name: 'EntriesDeletedError', count: 1 }])
     await allAcknowledged()
   }
 )

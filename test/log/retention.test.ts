@@ -26,6 +26,8 @@ function newLog(change: Partial<RetentionOptions> = {}) {
     windowMs: 60_000,
     retentionMs: 60_000,
     maxLength: 1000,
+    limits: { enforce: async () => {} },
+    onTrimmed: () => {},
     onError: (error: unknown) => t.fail(String(error)),
     ...change
   }
@@ -97,7 +99,7 @@ t.test('where memory is full, what is old still goes, and deliveries are taken a
   await addAged(stream, [90_000, 80_000, 10])
   await client.config('SET', 'maxmemory', '1mb')
   t.teardown(() => client.config('SET', 'maxmemory', '0'))
-  await t.rejects(log.append(entry('a')), new UnavailableError('redis_error'), 'memory is full')
+  await t.rejects(log.append(entry('a')), new UnavailableError('redis_full'), 'memory is full')
   await retention.run()
   t.equal(await client.xlen(stream), 1)
   await client.config('SET', 'maxmemory', '0')
@@ -166,6 +168,8 @@ t.test('two processes that sweep at once remove nothing that lives', async t => 
     windowMs,
     retentionMs: 60_000,
     maxLength: 1000,
+    limits: { enforce: async () => {} },
+    onTrimmed: () => {},
     onError: error => t.fail(String(error))
   })
   const sent = new Map<string, number>()

@@ -63,7 +63,7 @@ t.test('forms that Customer.io has used before or beside have their types too', 
     ['flat, customer', { event_type: 'customer_unsubscribed' }, 'io.customer.customer.unsubscribed'],
     ['flat, unknown', { event_type: 'fax_smudged' }, 'io.customer.unknown'],
     ['flat, no metric', { event_type: 'email_' }, 'io.customer.unknown'],
-    ['an unlisted metric', { object_type: 'email', metric: 'deferred' }, 'io.customer.email.deferred'],
+    ['an unlisted metric', { object_type: 'email', metric: 'snoozed' }, 'io.customer.email.snoozed'],
     ['an unknown object type', { object_type: 'fax', metric: 'sent' }, 'io.customer.fax.sent'],
     ['no metric', { object_type: 'email' }, 'io.customer.unknown'],
     ['no type at all', { hello: 'world' }, 'io.customer.unknown'],
@@ -88,15 +88,75 @@ t.test('subject and time are there where the payload has them, and only then', a
     ['a time', { timestamp: 0 }, { time: '1970-01-01T00:00:00.000Z' }],
     ['a fractional time', { timestamp: 1.5 }, { time: '1970-01-01T00:00:01.500Z' }],
     ['no time', {}, { time: undefined }],
-    ['a time that is a string', { timestamp: '5' }, { time: undefined }],
+    ['a time as text', { timestamp: '5' }, { time: '1970-01-01T00:00:05.000Z' }],
+    ['milliseconds', { timestamp: 1795510800123 }, { time: '2026-11-24T09:00:00.123Z' }],
+    ['RFC 3339', { timestamp: '2026-11-26T11:00:00.000+01:00' }, { time: '2026-11-26T10:00:00.000Z' }],
+    ['a time that is a word', { timestamp: 'soon' }, { time: undefined }],
     ['a time before all times', { timestamp: -1 }, { time: undefined }],
-    ['a time after all times', { timestamp: 1e15 }, { time: undefined }]
+    ['a time after all times', { timestamp: 1e20 }, { time: undefined }],
+    ['a blank id', { data: { customer_id: ' ', identifiers: { id: '4713' } } }, { subject: '4713' }],
+    ['a user id, from another source than Data Pipelines', { userId: '4714' }, { subject: undefined }],
+    [
+      'an id of 300 characters',
+      { data: { customer_id: 'x'.repeat(300) } },
+      { subject: sha256('x'.repeat(300)) }
+    ]
   ]
   for (const [index, [name, payload, expected]] of rows.entries()) {
     await service.post(JSON.stringify({ event_id: `attribute-${index}`, ...payload }))
     const event = await lastEvent()
     for (const [attribute, value] of Object.entries(expected)) t.equal(event[attribute], value, name)
   }
+})
+
+t.test('the age of an event is counted from its time, however that is written', async t => {
+  const agoMs = Date.now() - 3_600_000
+  for (const timestamp of [agoMs, String(agoMs), new Date(agoMs).toISOString(), agoMs / 1000]) {
+    await service.post(JSON.stringify({ event_id: `age-${typeof timestamp}-${timestamp}`, timestamp }))
+    const age = service.logLines().at(-1)?.['ageSeconds']
+    t.ok(typeof age === 'number' && age >= 3600 && age < 3660, `${timestamp}: ${age} s`)
+  }
+})
+
+t.test(
+  'numbers keep the digits they came with, in the event, its subject and what it is kept in',
+  async t => {
+    const lastText = async (): Promise<string> => {
+      const [entry] = await redis.client.xrevrange('cio:events:{0}', '+', '-', 'COUNT', 1)
+      return entry?.[1][3] ?? ''
+    }
+    const rows: readonly (readonly [string, string, string])[] = [
+      ['a 64-bit id', '{"customer_id":8202522731445525542}', '"subject":"8202522731445525542"'],
+      ['another person', '{"customer_id":8202522731445525777}', '"subject":"8202522731445525777"'],
+      ['identifiers', '{"identifiers":{"id":8202522731445525542}}', '"subject":"8202522731445525542"'],
+      ['a power of two', '{"order":4611686018427387904}', '"order":4611686018427387904'],
+      ['a price', '{"price":19.90}', '"price":19.90'],
+      ['more than a double holds', '{"x":1e400}', '"x":1e400'],
+      ['minus zero', '{"x":[-0,0]}', '"x":[-0,0]'],
+      ['in an array of arrays', '{"x":[[9007199254740993]]}', '"x":[[9007199254740993]]'],
+      ['beside text that looks like it', '{"x":1.50,"y":": 1.50"}', '"x":1.50,"y":": 1.50"'],
+      ['the last of two', '{"x":1.50,"x":2.50}', '"x":2.50']
+    ]
+    for (const [index, [name, data, expected]] of rows.entries()) {
+      const answer = await service.post(`{"event_id":"exact-${index}","data":${data}}`)
+      t.equal(answer.body['status'], 'accepted', name)
+      const event = await lastText()
+      t.ok(event.includes(expected), `${name}: ${event}`)
+      const sent = name === 'the last of two' ? '{"x":2.50}' : data
+      t.ok(event.endsWith(`"data":{"event_id":"exact-${index}","data":${sent}}}`), `${name}: ${event}`)
+    }
+  }
+)
+
+t.test('the choice of topics is kept, the content of a message is not', async t => {
+  const content = '{"topics":{"topic_7":false,"topic_8":true}}'
+  const data = { customer_id: '42', content }
+  const metric = 'cio_subscription_preferences_changed'
+  await service.post(JSON.stringify({ event_id: 'p1', metric, object_type_type: 'email', data }))
+  const kept = (await lastEvent())['data'] as { data: { content: string } }
+  t.same(JSON.parse(kept.data.content), { topics: { topic_7: false, topic_8: true } })
+  await service.post(JSON.stringify({ event_id: 'p2', metric: 'sent', object_type: 'email', data }))
+  t.match(await lastEvent(), { data: { data: { content: '[REDACTED]' } } })
 })
 
 t.test('an event id that is personal is remembered, and shown as a digest', async t => {

@@ -5,6 +5,8 @@ import { freePort, freeze, until } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
 
 const BODY = '{"event_id":"durable","object_type":"email","metric":"sent"}'
+/** Large enough that its id is looked up first. */
+const LARGE = JSON.stringify({ event_id: 'durable-large', pad: 'x'.repeat(100_000) })
 
 t.test('the start refuses a Redis that can’t write to disk before it answers', async t => {
   const redis = await startRedis({ appendonly: 'yes', appendfsync: 'everysec' })
@@ -36,6 +38,7 @@ t.test(
     t.equal(alone.status, 503, 'without a replica')
     t.ok(performance.now() - started < 3500)
     t.ok(service.logLines().some(line => line['reason'] === 'durability_not_reached'))
+    for (const time of ['first', 'again']) t.equal((await service.post(LARGE)).status, 503, `large, ${time}`)
 
     const replica = await startRedis({ replicaof: `127.0.0.1 ${master.port}` }, { port: await freePort() })
     t.teardown(() => replica.stop())
@@ -44,11 +47,14 @@ t.test(
     )
     const retry = await service.post(BODY)
     t.same([retry.status, retry.body], [200, { status: 'duplicate', id: 'durable' }])
-    t.equal(await replica.client.xlen('cio:events:{0}'), 1, 'the replica has it')
+    const large = await service.post(LARGE)
+    t.same([large.status, large.body], [200, { status: 'duplicate', id: 'durable-large' }])
+    t.equal(await replica.client.xlen('cio:events:{0}'), 2, 'the replica has them')
 
     await freeze(replica)
     t.teardown(() => replica.process.kill('SIGCONT'))
     t.equal((await service.post(BODY)).status, 503, 'a duplicate is durable or it is nothing')
+    t.equal((await service.post(LARGE)).status, 503, 'a large one too')
     replica.process.kill('SIGCONT')
     await until('the replica again', async () => (await service.post(BODY)).status === 200)
   }

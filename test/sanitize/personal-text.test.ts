@@ -1,9 +1,5 @@
-import fc from 'fast-check'
 import t from 'tap'
-import { isCardNumber } from '../../src/sanitize/card.ts'
-import { maskEmails } from '../../src/sanitize/email-text.ts'
-import { maskNumbers } from '../../src/sanitize/number-text.ts'
-import { isAddress, textMask } from '../../src/sanitize/personal-text.ts'
+import { addressOf, isAddress, textMask } from '../../src/sanitize/personal-text.ts'
 import { allTextKinds } from '../../src/sanitize/policy.ts'
 
 const mask = textMask(allTextKinds)
@@ -24,12 +20,62 @@ const masked: [name: string, input: string, output: string][] = [
   ['an at sign escaped for JSON', 'ada\\u0040example.com', '[EMAIL]'],
   ['an at sign escaped for HTML', 'ada&#64;example.com', '[EMAIL]'],
   ['an address in a path', 'https://x.example/u/ada@example.com/edit', 'https://x.example/u/[EMAIL]/edit'],
-  ['a login in a URL', 'https://ada:pw@example.com/', 'https://ada:[EMAIL]/'],
+  ['a login in a URL', 'see https://ada:s3cret@example.org/x', 'see https://example.org/x'],
+  ['a login in an encoded URL', 'u=https%3A%2F%2Fada%3Apw%40x.example%2F', 'u=https%3A%2F%2Fx.example%2F'],
+  [
+    'a login in a URL in a URL',
+    'https://a.example/http://ada@b.example/',
+    'https://a.example/http://b.example/'
+  ],
+  [
+    'a token in a path',
+    'https://app.example/auth/reset/3f9cA7d1e0b24a5f9d3f9cA7d1e0.',
+    'https://app.example/auth/reset/[REDACTED].'
+  ],
+  ['an at sign as a numeric reference', 'ada&#064;example.com', '[EMAIL]'],
+  ['an at sign in quoted-printable', 'rfc822;ada=40example.com', 'rfc822;[EMAIL]'],
+  ['an address cut by a soft line break', 'to ada@exam=\r\nple.com.', 'to [EMAIL].'],
+  [
+    'an address in a page in quoted-printable',
+    '<a href=3D"mailto:ada@example.com">=20',
+    '<a href=3D"mailto:[EMAIL]">=20'
+  ],
+  ['an address in a form', 'email=ada%40example.com&x=1', 'email=[EMAIL]&x=1'],
+  ['an address in the words of a form', 'q=sent+to+ada%40example.com+failed', 'q=sent+to+[EMAIL]+failed'],
+  ['an address between references', '&lt;ada@example.com&gt;', '&lt;[EMAIL]&gt;'],
+  ['an address in JSON in a string', '{\\"to\\":\\"ada@example.com\\"}', '{\\"to\\":\\"[EMAIL]\\"}'],
+  ['an address that starts a file name', 'ada@example.com.png', '[EMAIL].png'],
+  ['an address at a host with digits', '4711@163.com', '[EMAIL]'],
   ['two addresses', 'a@b.example,c@d.example', '[EMAIL],[EMAIL]'],
   ['a number with spaces', 'call +1 415 555 0100 now', 'call [PHONE] now'],
   ['a number with everything', '+49 (0) 30 - 123.456', '[PHONE]'],
   ['a number with no-break spaces', '+44\u00a020\u00a07946\u00a00958', '[PHONE]'],
   ['a plus encoded for a URL', 'tel=%2B14155550100', 'tel=[PHONE]'],
+  [
+    'a number after an escaped line break',
+    '{"error":"no route\\n+14155550123"}',
+    '{"error":"no route\\n[PHONE]"}'
+  ],
+  [
+    'a number encoded for a URL',
+    'Failed%20to%20send%20to%20%2B14155550123',
+    'Failed%20to%20send%20to%20[PHONE]'
+  ],
+  ['a number with encoded spaces', 'tel=%2B1%20415%20555%200123', 'tel=[PHONE]'],
+  [
+    'a number in a URL in a URL',
+    'https://x.example/r?to=https%3A%2F%2Fy.example%2F%3Fphone%3D%2B14155550123',
+    'https://x.example/r?to=https%3A%2F%2Fy.example%2F%3Fphone%3D[PHONE]'
+  ],
+  ['a number with references', '+1&nbsp;415&nbsp;555&nbsp;0123', '[PHONE]'],
+  ['a number in a form', 'q=call+%2B1+415+555+0123+now', 'q=call+[PHONE]+now'],
+  ['a number in Arabic digits', '+٩٦٦٥٠١٢٣٤٥٦٧', '[PHONE]'],
+  ['a number between marks of direction', '\u202a+1 415 555 0100\u202c', '\u202a[PHONE]\u202c'],
+  ['a number as registries write it', '+49.3012345678', '[PHONE]'],
+  ['a dialled number in groups', '0049 151 12345678', '[PHONE]'],
+  ['a dialled number with a trunk zero', '0044 (0)20 7946 0958', '[PHONE]'],
+  ['a dialled number after its prefix', '00 49-151-12345678', '[PHONE]'],
+  ['a dialled number before a date', '0049 151 12345678 2026-11-24', '[PHONE] 2026-11-24'],
   ['a dialled number', 'call 0049301234567.', 'call [PHONE].'],
   ['a number after a Chinese word', '电话+8613800138000已', '电话[PHONE]已'],
   ['two numbers without a space', '+14155550100+14155550101', '[PHONE][PHONE]'],
@@ -40,6 +86,15 @@ const masked: [name: string, input: string, output: string][] = [
   ['a card in groups after a number', '12 4111 1111 1111 1111', '12 [CARD]'],
   ['two cards that share groups', '4008 4111 1111 1111 1111', '[CARD]'],
   ['an address in a quoted local part', '"id":"ada@example.com"@b.example', '"id":"[EMAIL]"@b.example'],
+  ['a card with dots', '4111.1111.1111.1111', '[CARD]'],
+  ['a card with tabs', '4111\t1111\t1111\t1111', '[CARD]'],
+  ['a card with slashes', '4111/1111/1111/1111', '[CARD]'],
+  ['a card with two spaces', '4111  1111  1111  1111', '[CARD]'],
+  ['a card in a form', 'card=4111+1111+1111+1111', 'card=[CARD]'],
+  ['a card that looks encoded', 'card=4111111111111111', 'card=[CARD]'],
+  ['a card after a percent sign', '20%4111111111111111', '20%[CARD]'],
+  ['a card in full width', '４１１１ １１１１ １１１１ １１１１', '[CARD]'],
+  ['a card after a comma', '17,4111111111111111', '17,[CARD]'],
   ['a card with dashes', '5555-5555-5555-4444', '[CARD]'],
   ['a Mastercard of the second range', '2223003122003222', '[CARD]'],
   ['an American Express card', '3782 822463 10005', '[CARD]'],
@@ -52,7 +107,10 @@ const masked: [name: string, input: string, output: string][] = [
   ['a card after an underscore', 'card_4111111111111111', 'card_[CARD]'],
   ['a card after a plus', '+4111111111111111', '+[CARD]'],
   ['a social security number', 'ssn 123-45-6789.', 'ssn [SSN].'],
-  ['a social security number with spaces', '123 45 6789', '[SSN]']
+  ['a social security number with spaces', '123 45 6789', '[SSN]'],
+  ['a social security number with slashes', '123/45/6789', '[SSN]'],
+  ['a social security number with dots', 'ssn 123.45.6789.', 'ssn [SSN].'],
+  ['a social security number in a form', 'ssn=123+45+6789', 'ssn=[SSN]']
 ]
 
 for (const [name, input, output] of masked) {
@@ -96,7 +154,39 @@ export const decoys = [
   'ada@localhost',
   'https://medium.example/@ada.lovelace',
   '{"to":"@ada.example"}',
-  'a + b & c % d \\ e'
+  'a + b & c % d \\ e',
+  '0.4532015112830366',
+  '0,4532015112830366',
+  '12.4532015112830366',
+  'https://cdn.example/img/hero@2x.png',
+  'icon@3x-dark.min.jpg',
+  'lodash@4.17.21',
+  '@scope/pkg@1.2.3-beta.1',
+  'actions/checkout@v4.1.0',
+  'https://cdn.example/npm/vue@3.4.0/dist/vue.js',
+  'git@github.com:org/repository.git',
+  'ssh://git@github.com/org/repository.git',
+  '+37.7749295,-122.4194155',
+  '-122.4194155, +37.7749295',
+  '+37.7749295 -122.4194155',
+  '550 5.1.1 421 45 1234',
+  'Order 00123456789 shipped',
+  'Order 000123456789012 shipped',
+  '1,004915112345678',
+  '00-16-17-12-34-56',
+  '09:00:00 +1000 2026-11-24',
+  '09:00 +10 2026-11-24',
+  'C++ 11 14 17 20 23',
+  'C++11/14/17/20/23',
+  '1.0.0+20130313144700',
+  '1000000 + 2000000 = 3000000',
+  '+1 234 567.89 EUR',
+  '10.123.45.6789',
+  '978-3-16-148410-0',
+  '12-123-45-6789',
+  'id=200012345678901',
+  'https://x.example/orders/8e03978e-40d5-43e8-bc93-6894a57f9324',
+  'https://cdn.example/static/app-3f9cA7d1e0b24a5f9d3f9cA7.js'
 ]
 
 for (const decoy of decoys) {
@@ -115,49 +205,51 @@ t.test('only the kinds a policy names are masked', async t => {
   t.equal(textMask(['ssn'])(text), 'ada@example.com +14155550100 4111111111111111 [SSN]')
 })
 
-const addresses: [text: string, is: boolean][] = [
-  ['ada@example.com', true],
-  ['  Ada@Example.com\n', true],
-  ['+1 415 555 0100', true],
-  ['004915112345678', true],
-  ['4711', false],
-  ['ada', false],
-  ['ada@example.com or not', false],
-  ['[EMAIL]', false],
-  ['', false]
+const addresses: [text: string, is: boolean, address: string | undefined][] = [
+  ['ada@example.com', true, 'ada@example.com'],
+  ['  Ada@Example.com\n', true, 'ada@example.com'],
+  ['ada+news@example.com', true, 'ada+news@example.com'],
+  ['ada%2Bnews%40example.com', true, 'ada+news@example.com'],
+  ['ada&#064;example.com', true, 'ada@example.com'],
+  ['ada＠example．com', true, 'ada@example.com'],
+  ['Ada <ada@Example.com>', false, 'ada@example.com'],
+  ['"Lovelace, Ada" < ada@example.com >', false, 'ada@example.com'],
+  ['mailto:ada@example.com', false, 'ada@example.com'],
+  ['+1 415 555 0100', true, '14155550100'],
+  ['%2B1%20415%20555%200100', true, '14155550100'],
+  ['+٩٦٦٥٠١٢٣٤٥٦٧', true, '966501234567'],
+  ['+44 (0)20 7946 0958', true, '442079460958'],
+  ['Ada <+1 (415) 555-0100>', false, '14155550100'],
+  ['whatsapp:+14155550100', false, '14155550100'],
+  ['004915112345678', false, '4915112345678'],
+  ['0049 151 12345678', false, '4915112345678'],
+  ['0012345678901', false, '12345678901'],
+  ['5551234567', false, '5551234567'],
+  ['020 7946 0958', false, '02079460958'],
+  ['123456', false, undefined],
+  ['1234567890123456', false, undefined],
+  ['4711', false, undefined],
+  ['ada', false, undefined],
+  ['dK3x:APA91bMadeUp', false, undefined],
+  ['ada@example.com or not', false, undefined],
+  ['a@b.example, c@d.example', false, undefined],
+  ['lodash@4.17.21', false, undefined],
+  ['[EMAIL]', false, undefined],
+  ['<>', false, undefined],
+  ['', false, undefined]
 ]
 
-for (const [text, is] of addresses) {
-  t.test(`${JSON.stringify(text)} is ${is ? 'an' : 'no'} address`, async t => {
+for (const [text, is, address] of addresses) {
+  t.test(`${JSON.stringify(text)} is ${is ? 'an' : 'not an'} address, and ${address} is hashed`, async t => {
     t.equal(isAddress(text), is)
-  })
-}
-
-const numbers: [value: number, is: boolean][] = [
-  [4111111111111111, true],
-  [-4111111111111111, true],
-  [4111111111111111.5, true],
-  [4111111111111112, false],
-  [4222222222222, true],
-  [4e18, true],
-  [1795510800000, false],
-  [1795510800000000, false],
-  [1.7955108e18, false],
-  [Number.NaN, false],
-  [Number.POSITIVE_INFINITY, false],
-  [0, false]
-]
-
-for (const [value, is] of numbers) {
-  t.test(`the number ${value} is ${is ? 'a' : 'no'} card`, async t => {
-    t.equal(isCardNumber(value), is)
+    t.equal(addressOf(text), address)
   })
 }
 
 /** Enough for a pattern that goes over the text again and again to need minutes. 5120 is the largest body. */
 const KIB = Number(process.env['HOSTILE_KIB'] ?? 96)
 const pieces =
-  'a|1|+|+1 |1-|12 |@|@a.|"|"@|"@a.b|%40|%|\\u0040|&#64;|&|a@|a.|.|@@|+1+|0049|4111 1111 1111 |411-11-1111 |https://|/|{|é|。|٣| '
+  'a|1|+|+1 |1-|4-|4+|12 |@|@a.|"|"@|"@a.b|%40|%|%25|%2525|%C3%A9|\\\\|\\n|\\u0040|&#64;|&amp;|&|;|=40|=3D|=\n|a@|a.|.|@@|+1+|0049|0049 |00 |4111 1111 1111 |4008 4111 1111 1111 1111 |4111.1111.|411-11-1111 |411-11-1111-|https://|://|a://b@|a://x/a|a://x/3f9cA7d1e0b24a5f9d3f9cA7d1e0/|+37.7749295,|x@1.1.|x@a.png.png|/|{|é|。|٣|𝟗|\u200b| '
 for (const piece of pieces.split('|')) {
   t.test(`${KIB} KiB of ${JSON.stringify(piece)} take no longer than their length asks for`, async t => {
     const text = piece.repeat(Math.ceil((KIB * 1024) / piece.length))
@@ -167,37 +259,3 @@ for (const piece of pieces.split('|')) {
     t.ok(ms < KIB * 16, `${ms} ms`)
   })
 }
-
-t.test('the cheap test lets nothing through that the masks would change', async () => {
-  const pieces = fc.constantFrom(
-    ...['4', '41', '4111', '1111', '123', '45', '6789', '0049', '4111111111111111', '378282246310005'],
-    ...[
-      'a',
-      'f',
-      'z',
-      'é',
-      '电',
-      '_',
-      '.',
-      ' ',
-      '-',
-      '/',
-      '(',
-      ':',
-      '+',
-      '%2B',
-      '@',
-      '%40',
-      '＠',
-      '＋',
-      '\\',
-      '&#64;'
-    ]
-  )
-  const text = fc.array(pieces, { maxLength: 14 }).map(parts => parts.join(''))
-  const kinds = new Set(allTextKinds)
-  fc.assert(
-    fc.property(text, text => mask(text) === maskNumbers(maskEmails(text), kinds)),
-    { numRuns: Number(process.env['PROPERTY_RUNS'] ?? 5000) }
-  )
-})

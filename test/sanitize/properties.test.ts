@@ -116,30 +116,12 @@ t.test('any value at all: nothing throws, the output can be written', async t =>
 })
 
 t.test('any text: a second pass changes nothing', async t => {
-  const cutJson = fc.tuple(json, fc.nat(), text).map(([value, at, junk]) => {
-    const written = JSON.stringify(value)
-    return written.slice(0, at % (written.length + 1)) + junk
-  })
-  const body = fc.oneof(
-    text,
-    json.map(value => JSON.stringify(value)),
-    cutJson
-  )
   check(
     fc.property(text, input => {
       if (mask(mask(input)) !== mask(input))
         throw new Error(`not idempotent:\n${mask(input)}\n${mask(mask(input))}`)
     })
   )
-  for (const sanitizer of sanitizers) {
-    check(
-      fc.property(body, input => {
-        const once = sanitizer.text(input)
-        const twice = sanitizer.text(once)
-        if (once !== twice) throw new Error(`not idempotent:\n${input}\n${once}\n${twice}`)
-      })
-    )
-  }
   t.pass()
 })
 
@@ -196,46 +178,6 @@ t.test('no canary leaves in a value, and what only looks like one does', async t
       if (leak(written) !== undefined) throw new Error(`${leak(written)} in ${written}`)
       const gone = decoys.find(decoy => !written.includes(decoy))
       if (gone !== undefined) throw new Error(`${gone} is gone from ${written}`)
-    })
-  )
-  t.pass()
-})
-
-t.test('no canary leaves in a body that is broken anywhere, alone or as a JSON string', async t => {
-  const sanitizer = compileSanitizer(customerio)
-  check(
-    fc.property(payload, fc.boolean(), fc.boolean(), fc.nat(), (input, unicode, nested, cut) => {
-      const json = unicode ? escaped(JSON.stringify(input)) : JSON.stringify(input)
-      const raw = nested ? JSON.stringify(json) : json
-      for (const body of [raw, raw.slice(0, cut % raw.length), `x${raw}`]) {
-        const written = sanitizer.text(body)
-        if (leak(written) !== undefined) throw new Error(`${leak(written)}\n${body}\n${written}`)
-      }
-    })
-  )
-  t.pass()
-})
-
-const whole = JSON.stringify({
-  note: `to ${email} or (+14155550199)`,
-  list: [1, { password: 'hunter2', ssn: ['hunter2'] }],
-  subject: 'hunter2 is, "ok": yes',
-  to: email,
-  content: { a: ['hunter2', 'b'], c: 'd' },
-  n: 5555555555554444,
-  headers: { 'X-A': ['hunter2'] },
-  z: 1
-})
-/** Where JSON's own characters stand: a changed letter of a name or a secret makes another name or secret. */
-const structural = [...whole].flatMap((character, at) => ('{}[]",: '.includes(character) ? [at] : []))
-
-t.test('no canary leaves in a body that lost or gained one character of its structure', async t => {
-  const sanitizer = compileSanitizer(customerio)
-  check(
-    fc.property(fc.constantFrom(...structural), fc.constantFrom('', ...'"{}[],:\\ '), (at, gained) => {
-      const body = whole.slice(0, at) + gained + whole.slice(gained === '' ? at + 1 : at)
-      const written = sanitizer.text(body)
-      if (leak(written) !== undefined) throw new Error(`${leak(written)}\n${body}\n${written}`)
     })
   )
   t.pass()

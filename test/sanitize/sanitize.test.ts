@@ -162,7 +162,7 @@ const rows: Row[] = [
   [
     'a card as a number',
     { a: [4111111111111111, 62e17, 1795510800000] },
-    { a: ['[CARD]', '[CARD]', 1795510800000] }
+    { a: ['[CARD]', '[CARD]', 1795510800000] } // a JSON number whose digits are not exact is a LosslessNumber
   ],
   [
     'a number dialled with separators',

@@ -2,8 +2,8 @@ import t from 'tap'
 import { eventType } from '../../src/receive/event-type.ts'
 import { sampleEvent, sampleTypes } from '../../src/send/samples.ts'
 
-t.test('there is a sample of every pair in Customer.io’s documentation', async t => {
-  t.equal(sampleTypes.length, 69)
+t.test('there is a sample of every pair that Customer.io documents or lists by name', async t => {
+  t.equal(sampleTypes.length, 73)
   for (const type of sampleTypes) {
     const event = sampleEvent(type, 'an-id', 7, 1_795_510_800)
     t.equal(eventType({ ...event }), `io.customer.${type}`)
@@ -32,6 +32,10 @@ t.test('fields come where Customer.io has them', async t => {
   t.match(data('push.delivered'), { recipients: [{ device_id: String, device_platform: 'android' }] })
   t.match(data('sms.replied'), { inbound_event_id: String, to: String, recipient: String })
   t.match(data('in_app.clicked'), { tracked_response: String, href: String, link_id: Number })
+  t.match(data('email.deferred'), { failure_message: String, subject: String, recipient: String })
+  t.match(data('sms.dropped'), { failure_message: String, recipient: '+15550100' })
+  t.match(data('slack.converted'), { delivery_id: String, recipient: '#sample' })
+  t.match(data('webhook.converted'), { delivery_id: String, recipient: String })
   t.match(data('customer.unsubscribed'), { email_address: 'sample-7@example.com' })
   const changed = sampleEvent('customer.cio_subscription_preferences_changed', 'an-id', 7, 0)
   t.match(changed, { object_type_type: 'customer', data: { content: String } })

@@ -1,4 +1,5 @@
 import type { StoredSecret } from '../places/stored-secret.ts'
+import { strayCharacters } from '../stray-characters.ts'
 import { type RotationReport, RotationStopped, reportSteps } from './report.ts'
 import { type Sightings, watchSightings } from './sightings.ts'
 import type { RotationRecord } from './state.ts'
@@ -43,6 +44,13 @@ export function rotateWebhookKey(
       if (key === undefined) {
         throw new RotationStopped('impossible', `nothing at ${options.newKey?.place ?? 'any place known'}`, [
           'Put the signing key of the new webhook there and run this again.',
+          NOTHING_CHANGED
+        ])
+      }
+      const problem = strayCharacters(key.reveal())
+      if (problem !== undefined) {
+        throw new RotationStopped('failed', `the new key can't be right: ${problem}`, [
+          'Put the signing key there as Customer.io shows it, and run this again.',
           NOTHING_CHANGED
         ])
       }

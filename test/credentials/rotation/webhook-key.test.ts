@@ -60,6 +60,15 @@ const saw = async (key: Secret, secondsAgo: number): Promise<void> => {
   await redis.client.hincrby(keys.count, `default:${key.id}`, 1)
 }
 
+t.test('a new key with stray characters is not put into use', async t => {
+  const { path, rotate, held } = await operator(t)
+  writeFileSync(`${path}-v2`, '"new-key"')
+  const { outcome, steps } = await rotate()
+  t.equal(outcome, 'failed')
+  t.match(steps.at(-1), { detail: /the new key can't be right: it begins with a quotation mark/ })
+  t.same(await held(), ['old-key', undefined])
+})
+
 t.test('a new key is put beside the old one, and waits for every living replica', async t => {
   const { rotate, held } = await operator(t)
   t.match(await rotate(true), { outcome: 'would_do' })

@@ -3,6 +3,7 @@ import { clocks } from './clocks.ts'
 import { crowds } from './crowds.ts'
 import { deploys } from './deploys.ts'
 import { kills } from './kills.ts'
+import { memory } from './memory.ts'
 import { network } from './network.ts'
 import { power } from './power.ts'
 import { processes } from './processes.ts'
@@ -16,6 +17,7 @@ export const scenarios: readonly Scenario[] = [
   ...processes,
   ...power,
   ...states,
+  ...memory,
   ...clocks,
   ...network,
   ...topologies,

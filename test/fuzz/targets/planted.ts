@@ -59,7 +59,6 @@ function fuzz(data: Buffer): void {
   const whole = JSON.stringify(payload)
   const cut = choose.next() * 256 + choose.next()
   const body = cut === 0 ? whole : choose.next() % 2 === 0 ? whole.slice(0, cut % whole.length) : `x${whole}`
-  // A body nobody can read is masked whatever the policy says.
   const text = shown(judgeEntry(reading, Buffer.from(body)))
   const left = traces.exec(text)
   if (left !== null) throw new Error(`${left[0]} came out of\n${body}\nas\n${text}`)

@@ -5,8 +5,8 @@ import type { Target } from '../target.ts'
 /** Far more than an event has, so that time that grows with the square shows; little enough to be tried often. */
 const BYTES = 64 * 1024
 /**
- * Scrubbing text nobody can parse takes up to 1.3 s a MiB on a plain machine, and twenty times that where every
- * branch is counted and others work beside it. With the square it takes minutes.
+ * Every branch is counted, and others work beside it: far more than it takes on a plain machine. With the square it
+ * takes minutes.
  */
 const MAX_CPU_SECONDS = 4
 

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
-import { type Scheme, type Source, signingKeys } from '../../../src/config/sources.ts'
+import { type Scheme, type SourceSettings, signingKeys } from '../../../src/config/sources.ts'
 import { verifySignature } from '../../../src/receive/signature.ts'
 import type { Target } from '../target.ts'
 
@@ -12,12 +12,8 @@ const NOW_SECONDS = 1_795_510_800
 const TOLERANCE_SECONDS = 3600
 
 const schemeSets: readonly (readonly Scheme[])[] = [['v0', 'body'], ['v0', 'body', 'cdp'], ['v0'], ['cdp']]
-const sources: readonly Source[] = schemeSets.map(schemes => ({
-  name: 'default',
-  keys: signingKeys(...KEYS),
-  schemes,
-  idPointer: undefined
-}))
+type SignedSource = Pick<SourceSettings, 'keys' | 'schemes'>
+const sources: readonly SignedSource[] = schemeSets.map(schemes => ({ keys: signingKeys(...KEYS), schemes }))
 
 /** Bits of the first byte: which source, which of the headers hold the right MAC, and which stand twice. */
 const SIGN = 0b0100
@@ -54,7 +50,7 @@ export const target: Target = {
  */
 function fuzz(data: Buffer): void {
   const bits = data[0] ?? 0
-  const source = sources[bits & 3] as Source
+  const source = sources[bits & 3] as SignedSource
   const [signature = '', timestamp = '', cdp = ''] = data.subarray(1).toString('latin1').split('\n', 3)
   const body = data.subarray(Math.min(data.length, 4 + signature.length + timestamp.length + cdp.length))
   const headers: IncomingHttpHeaders = {}
@@ -90,7 +86,7 @@ function sign(headers: IncomingHttpHeaders, bits: number, body: Buffer): void {
 }
 
 /** CONTRACT, section 3, written once more as plainly as can be. */
-function expectedKey(source: Source, headers: IncomingHttpHeaders, body: Buffer): string | undefined {
+function expectedKey(source: SignedSource, headers: IncomingHttpHeaders, body: Buffer): string | undefined {
   const timestamp = headers['x-cio-timestamp']
   const claimed = headers['x-cio-signature']
   const right = (algorithm: string, head: string, given: unknown): string | undefined => {

@@ -1,0 +1,129 @@
+// Packs the consumer library as an npm package of its own, from the same sources.
+// Usage: node scripts/pack-consumer.mjs [folder]     writes <folder>/cio-webhook-consumer-<version>.tgz (default: build)
+//
+// The package contains what its entry reaches and nothing else. If that needs any package but ioredis, packing fails.
+import { execFileSync } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import ts from 'typescript'
+
+const NAME = 'cio-webhook-consumer'
+/** Its own: the service may need a newer Node. */
+const ENGINES = { node: '^20.20 || >=22' }
+const DEPENDENCY = 'ioredis'
+
+const main = JSON.parse(readFileSync('package.json', 'utf8'))
+/** The alias in the main package names the entry; the new package's README lies beside the entry's source. */
+const entry = main.exports['./consumer']
+const entrySource = join('src', relative('dist', entry.default)).replace(/\.js$/, '.ts')
+
+const target = resolve(process.argv[2] ?? 'build')
+const folder = join(target, NAME)
+rmSync(folder, { recursive: true, force: true })
+for (const [path, text] of reachedFrom([entry.default, entry.types], compile())) put(path, text)
+put('package.json', `${JSON.stringify(manifest(), null, 2)}\n`)
+cpSync('LICENSE', join(folder, 'LICENSE'))
+cpSync(join(dirname(entrySource), 'README.md'), join(folder, 'README.md'))
+const arguments_ = ['pack', '--silent', '--pack-destination', target, folder]
+console.log(join(target, execFileSync('npm', arguments_, { encoding: 'utf8' }).trim()))
+
+/** @returns by path inside the package: the text of each JavaScript and declaration file */
+function compile() {
+  const host = { ...ts.sys, onUnRecoverableConfigFileDiagnostic: problem => fail(describe([problem])) }
+  const changed = { outDir: join(folder, 'dist'), sourceMap: false }
+  const { options } = ts.getParsedCommandLineOfConfigFile('tsconfig.build.json', changed, host)
+  const program = ts.createProgram([entrySource], options)
+  const files = new Map()
+  const { diagnostics } = program.emit(undefined, (path, text) => files.set(relative(folder, path), text))
+  const problems = [...ts.getPreEmitDiagnostics(program), ...diagnostics]
+  if (problems.length > 0) fail(describe(problems))
+  return files
+}
+
+/** @returns the files that `entries` need, with their text: imports of any kind, and what a module reads beside itself */
+function reachedFrom(entries, compiled) {
+  const reached = new Map()
+  const open = entries.map(path => join(path))
+  for (const path of open) {
+    if (reached.has(path)) continue
+    const text = compiled.get(path)
+    if (text === undefined) fail(`${path} is imported, but it is not compiled`)
+    const isDeclaration = path.endsWith('.d.ts')
+    const { importedFiles, typeReferenceDirectives } = ts.preProcessFile(text)
+    const names = [...importedFiles, ...typeReferenceDirectives].map(({ fileName }) => fileName)
+    for (const name of names) {
+      if (name.startsWith('.')) open.push(join(dirname(path), isDeclaration ? asDeclaration(name) : name))
+      else if (name !== DEPENDENCY && (isDeclaration || !name.startsWith('node:')))
+        fail(`${path} imports ${name}: the package must not need anything but ${DEPENDENCY}`)
+    }
+    reached.set(path, isDeclaration ? withJsNames(text, names) : text)
+    if (!isDeclaration) for (const asset of assetsOf(path, text)) reached.set(...asset)
+  }
+  return reached
+}
+
+function asDeclaration(name) {
+  return name.replace(/\.[jt]s$/, '.d.ts')
+}
+
+/** The compiler leaves `./file.ts` in declarations, which older ones do not accept. */
+function withJsNames(text, names) {
+  const own = names.filter(name => /^\..*\.ts$/.test(name))
+  return own.reduce(
+    (changed, name) => changed.replaceAll(`'${name}'`, `'${name.replace(/ts$/, 'js')}'`),
+    text
+  )
+}
+
+/** @returns path and text of the files that a module reads from its own folder */
+function assetsOf(path, text) {
+  const urls = [...text.matchAll(/new URL\((['"])(.+?)\1, import\.meta\.url\)/g)]
+  if (urls.length < text.split('import.meta').length - 1) {
+    fail(
+      `${path} must use import.meta as \`new URL('file', import.meta.url)\` only: else a file would be missed`
+    )
+  }
+  return urls.map(([, , name]) => {
+    const asset = join(dirname(path), name)
+    const source = join('src', relative('dist', asset))
+    if (!existsSync(source)) fail(`${path} reads ${name}, but there is no ${source}`)
+    return [asset, readFileSync(source)]
+  })
+}
+
+function manifest() {
+  const { version, license, repository, bugs, homepage, dependencies } = main
+  return {
+    name: NAME,
+    version,
+    description: 'Reads the events that cio-webhook keeps in Redis, as a member of a consumer group.',
+    license,
+    repository,
+    bugs,
+    homepage,
+    type: 'module',
+    engines: ENGINES,
+    exports: { '.': entry, './package.json': './package.json' },
+    files: ['dist'],
+    dependencies: { [DEPENDENCY]: dependencies[DEPENDENCY] }
+  }
+}
+
+function put(path, text) {
+  mkdirSync(join(folder, dirname(path)), { recursive: true })
+  writeFileSync(join(folder, path), text)
+}
+
+function describe(diagnostics) {
+  const host = {
+    getCanonicalFileName: name => name,
+    getCurrentDirectory: () => process.cwd(),
+    getNewLine: () => '\n'
+  }
+  return ts.formatDiagnostics(diagnostics, host)
+}
+
+function fail(message) {
+  console.error(`pack:consumer: ${message}`)
+  process.exit(1)
+}

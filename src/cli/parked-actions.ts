@@ -1,0 +1,98 @@
+import { type SigningKey, signingKeyName, signingKeys } from '../config/sources.ts'
+import { connectProvider, locateSecrets } from '../credentials/open-secrets.ts'
+import { createEventLog } from '../log/event-log.ts'
+import { announcedPartitions } from '../log/partition-count.ts'
+import { openParked } from '../receive/parked.ts'
+import { durabilityWaits } from '../redis/durability.ts'
+import { inspectServers } from '../redis/server-facts.ts'
+import { type ParkedEntry, parkedDeliveries, replayParked } from '../republish/parked.ts'
+import { UsageError } from './command.ts'
+import type { OpenLog } from './open-log.ts'
+import { type ParkedSummary, parkedSummary, type ReplayedDeliveries } from './parked-report.ts'
+
+type Chosen = readonly string[] | 'all'
+
+const POSITION = /^\d+-\d+-\d+$/
+
+/** What `consumers parked`, `replay-parked` and `drop-parked` do. */
+export function parkedActions({ config, redis }: OpenLog) {
+  const { keyPrefix, maxLength, durability } = config.log
+  const parked = parkedDeliveries(redis, keyPrefix)
+
+  return {
+    list: async (count: number): Promise<readonly ParkedSummary[]> => {
+      const found: ParkedSummary[] = []
+      for await (const entry of parked.list()) {
+        found.push(parkedSummary(entry))
+        if (found.length === count) break
+      }
+      return found
+    },
+    show: async (position: string): Promise<ParkedEntry> => {
+      const entry = await parked.get(checked(position))
+      if (entry === undefined) throw new UsageError(`there is no parked delivery ${position}`)
+      return entry
+    },
+    /** @returns the body as it came, or why it cannot be had */
+    reveal: async ({ delivery }: ParkedEntry): Promise<Buffer | string> =>
+      delivery === undefined
+        ? 'it is not a parked delivery of this service'
+        : openParked(delivery, await keysOf(delivery.source)),
+    replay: async (chosen: Chosen): Promise<ReplayedDeliveries> => {
+      const facts = await inspectServers(redis)
+      const waits = durabilityWaits(redis, durability, () => facts)
+      const eventLog = createEventLog({
+        redis,
+        keyPrefix,
+        partitions: await announcedPartitions(redis, keyPrefix),
+        maxLength,
+        durabilityWait: waits?.of,
+        makeRoom: async () => 0,
+        isRedisUp: () => true
+      })
+      let replayed = 0
+      const left: { delivery: string; why: string }[] = []
+      try {
+        for (const delivery of await positions(chosen)) {
+          const options = { parked, eventLog, sources: config.sources, keysOf }
+          const why = await replayParked(options, delivery)
+          if (why === undefined) replayed++
+          else left.push({ delivery, why })
+        }
+      } finally {
+        waits?.close()
+      }
+      return { replayed, left }
+    },
+    drop: async (chosen: Chosen): Promise<number> => {
+      let count = 0
+      for (const position of await positions(chosen)) if (await parked.drop(position)) count++
+      return count
+    }
+  }
+
+  async function positions(chosen: Chosen): Promise<readonly string[]> {
+    if (chosen !== 'all') return chosen.map(checked)
+    const all: string[] = []
+    for await (const { position } of parked.list()) all.push(position)
+    return all
+  }
+
+  /** Those of the configuration, and those that lie where the service looks for them. */
+  async function keysOf(source: string): Promise<readonly SigningKey[]> {
+    const configured = config.sources.get(source)?.keys ?? []
+    const provider = await connectProvider(config.secrets)
+    try {
+      const stored = locateSecrets(config.secrets.places, provider).find(signingKeyName(source))
+      const versions = await stored?.versions()
+      return [...configured, ...signingKeys(versions?.current?.reveal(), versions?.previous?.reveal())]
+    } finally {
+      provider.close()
+    }
+  }
+}
+
+function checked(position: string): string {
+  if (POSITION.test(position)) return position
+  throw new UsageError(`not a parked delivery: ${JSON.stringify(position)}`)
+}

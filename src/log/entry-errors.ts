@@ -1,0 +1,30 @@
+/** Attempts at an entry began and none of them finished: its handler may be what ends the process. */
+export class InterruptedError extends Error {
+  override readonly name = 'InterruptedError'
+  readonly attempts: number
+
+  constructor(attempts: number) {
+    super(`${attempts} attempts began and none of them finished`)
+    this.attempts = attempts
+  }
+}
+
+/** An entry of the stream is not an event that this service wrote. */
+export class MalformedEntryError extends Error {
+  override readonly name = 'MalformedEntryError'
+
+  constructor() {
+    super('not an event of this log')
+  }
+}
+
+/** Entries were deleted from the stream, or trimmed by other means, before this group had acknowledged them. */
+export class EntriesDeletedError extends Error {
+  override readonly name = 'EntriesDeletedError'
+  readonly count: number
+
+  constructor(count: number) {
+    super(`${count} entries were deleted from the log before they were acknowledged`)
+    this.count = count
+  }
+}

@@ -1,0 +1,78 @@
+import type { Config } from './config/config.ts'
+import type { EventLogOptions } from './log/event-log.ts'
+import { readLogHold } from './log/log-hold.ts'
+import { createMemoryRelief } from './log/memory-relief.ts'
+import { createRetention } from './log/retention.ts'
+import { createStreamLimits } from './log/stream-limits.ts'
+import { createDropReport } from './ops/drop-report.ts'
+import type { Logger } from './ops/logger.ts'
+import { watchMemory } from './ops/memory-watch.ts'
+import type { Metrics } from './ops/metrics.ts'
+import type { RedisClient } from './redis/connect.ts'
+import { memoryUsage } from './redis/memory.ts'
+
+export interface MaintenanceOptions {
+  readonly config: Config['log']
+  readonly redis: RedisClient
+  readonly metrics: Metrics
+  readonly log: Logger
+}
+
+/** What keeps the log within its limits. Any number of processes may do so at once. */
+export interface Maintenance {
+  /** What an append does about a log that is full: also in processes that are not started. */
+  readonly room: Required<Pick<EventLogOptions, 'makeRoom' | 'memory' | 'onParked'>>
+  start(): void
+  stop(): Promise<void>
+}
+
+export function createMaintenance({ config, redis, metrics, log }: MaintenanceOptions): Maintenance {
+  const { keyPrefix, partitions } = config
+  const drops = createDropReport(metrics, log)
+  const limits = createStreamLimits({
+    ...config,
+    redis,
+    onDropped: drops.report,
+    onError: error => log.warn({ err: error }, 'the limits of parked deliveries were not enforced')
+  })
+  const relief = createMemoryRelief({
+    redis,
+    keyPrefix,
+    partitions,
+    onTrimmed: events => metrics.trimmed('memory', events)
+  })
+  const retention = createRetention({
+    ...config,
+    redis,
+    limits,
+    onTrimmed: metrics.trimmed,
+    onError: error => log.warn({ err: error }, 'retention did not finish')
+  })
+  const memoryWatch = watchMemory({
+    usage: () => memoryUsage(redis),
+    relieve: async () => {
+      const isFinished = await relief.relieve()
+      await limits.enforce()
+      return isFinished
+    },
+    readHold: () => readLogHold(redis, keyPrefix),
+    onUsedRatio: metrics.redisMemory,
+    log,
+    now: () => performance.now()
+  })
+  return {
+    room: {
+      makeRoom: retention.makeRoom,
+      memory: relief,
+      onParked: limits.enforceParked
+    },
+    start: () => {
+      retention.start()
+      memoryWatch.start()
+    },
+    stop: async () => {
+      await Promise.all([memoryWatch.stop(), relief.stop(), retention.stop()])
+      drops.stop()
+    }
+  }
+}

@@ -1,0 +1,120 @@
+import { createHash, hash } from 'node:crypto'
+import type { Source } from '../config/sources.ts'
+import { isLosslessNumber } from '../exact-json.ts'
+import type { Sanitizer } from '../sanitize/sanitize.ts'
+import { pathOf, valueAt } from './json-pointer.ts'
+import type { JsonObject } from './payload.ts'
+
+/**
+ * What an id was taken from, best first:
+ * - `pointer`: the value at the source's JSON pointer;
+ * - `header`: the header that the source names, together with the body, since headers are not signed;
+ * - `event_id` of the payload;
+ * - `delivery`: timestamp header and body. An exact replay has the same one, two like messages do not.
+ */
+export type IdKind = 'pointer' | 'header' | 'event_id' | 'delivery'
+
+export interface EventId {
+  readonly kind: IdKind
+  /** The event id as it may be shown: in the answer, the log line and the CloudEvent. */
+  readonly id: string
+  /** What the event is remembered by: SHA-256 of the source, the kind and the id as received, in base64. */
+  readonly digest: string
+}
+
+/** What an id can be taken from besides the body. */
+export interface IdContext {
+  readonly source: Pick<Source, 'name' | 'idPointer' | 'idHeader'>
+  /** `x-cio-timestamp`, as received. */
+  readonly timestamp: string
+  /** The value of the header that the source names. */
+  readonly idHeader: string | undefined
+  /** The id under which the delivery was parked, where that is what is read: its headers are not kept. */
+  readonly parkedAs: Pick<EventId, 'kind' | 'id'> | undefined
+}
+
+const MAX_ID_LENGTH = 256
+/** What templates print where a value is missing. */
+const NOTHING = /^(?:null|undefined)?$/i
+
+export function eventId(
+  payload: JsonObject,
+  body: Buffer,
+  context: IdContext,
+  sanitizer: Sanitizer
+): EventId {
+  const { name, idPointer } = context.source
+  const pointed = idPointer === undefined ? undefined : asPointedId(valueAt(payload, pathOf(idPointer)))
+  if (pointed !== undefined) {
+    const digest = digestOf('pointer', name, pointed)
+    return { kind: 'pointer', digest, id: shownId(pointed, digest, sanitizer) }
+  }
+  const ofHeader = headerId(body, context)
+  if (ofHeader !== undefined) return ofHeader
+  const named = asId(payload['event_id'])
+  if (named === undefined) return deliveryId(body, context)
+  const digest = digestOf('event_id', name, named)
+  // As text it could be the same as another event's id that was found by the pointer.
+  const id = idPointer === undefined ? shownId(named, digest, sanitizer) : hexOf(digest)
+  return { kind: 'event_id', digest, id }
+}
+
+/** The id of a delivery that cannot be read. It is remembered apart from events: replayed, it can become one. */
+export function parkedId(body: Buffer, context: IdContext): EventId {
+  const { kind, id } = headerId(body, context) ?? deliveryId(body, context)
+  return { kind, id, digest: digestOf('parked', context.source.name, id) }
+}
+
+function headerId(body: Buffer, { source, idHeader, parkedAs }: IdContext): EventId | undefined {
+  if (parkedAs !== undefined)
+    return parkedAs.kind === 'header' ? ofHex('header', source.name, parkedAs.id) : undefined
+  const value = source.idHeader === undefined ? undefined : asId(idHeader)
+  if (value === undefined) return undefined
+  return ofHex('header', source.name, sha256(`${source.name}\0header\0${value}\0`, body))
+}
+
+function deliveryId(body: Buffer, { source, timestamp, parkedAs }: IdContext): EventId {
+  return ofHex('delivery', source.name, parkedAs?.id ?? sha256(`${source.name}\0${timestamp}\0`, body))
+}
+
+const ofHex = (kind: IdKind, source: string, id: string): EventId => ({
+  kind,
+  id,
+  digest: digestOf(kind, source, id)
+})
+
+const sha256 = (head: string, body: Buffer): string =>
+  createHash('sha256').update(head).update(body).digest('hex')
+
+/**
+ * Ids of different sources or kinds never have the same digest: no source's name starts with a NUL character. That of
+ * an `event_id` is as in version 0.1, so that an upgrade forgets none.
+ */
+function digestOf(kind: IdKind | 'parked', source: string, id: string): string {
+  return hash('sha256', kind === 'event_id' ? `${source}\0${id}` : `\0${kind}\0${source}\0${id}`, 'base64')
+}
+
+/**
+ * An id that is itself personal, such as an address, is remembered as it is and shown as a hash. Under `PII_HASH_KEY`
+ * its token is keyed, so that nobody can find the id by guessing.
+ */
+function shownId(id: string, digest: string, sanitizer: Sanitizer): string {
+  const token = sanitizer.token(id)
+  return token === id ? id : hash('sha256', `${digest}${token}`)
+}
+
+const hexOf = (digest: string): string => Buffer.from(digest, 'base64').toString('hex')
+
+function asPointedId(value: unknown): string | undefined {
+  if (typeof value === 'number') return asId(String(value))
+  return asId(isLosslessNumber(value) ? value.value : value)
+}
+
+/** Half a surrogate pair has no UTF-8: ids that differ in it alone would have one digest. */
+const asId = (value: unknown): string | undefined =>
+  typeof value === 'string' &&
+  value.length <= MAX_ID_LENGTH &&
+  !NOTHING.test(value.trim()) &&
+  value.isWellFormed()
+    ? value
+    : undefined

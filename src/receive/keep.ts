@@ -1,0 +1,35 @@
+import type { AppendOutcome, EventLog } from '../log/event-log.ts'
+import { type ParsedDelivery, partitionKeyOf, toLogEntry } from './event.ts'
+
+export interface Kept {
+  readonly outcome: AppendOutcome
+  /** Time spent in the log. */
+  readonly logMs: number
+}
+
+/** From this size on, sanitizing costs more than asking Redis first whether the id is known. */
+const LOOKUP_FIRST_BYTES = 64 * 1024
+
+/**
+ * Keeps a delivery, once. A large one whose id is known is not sanitized again: if sanitizing took longer than the
+ * deadline, the retry is answered all the same.
+ *
+ * @throws UnavailableError when it was not kept, or nobody can know
+ */
+export async function keepDelivery(delivery: ParsedDelivery, eventLog: EventLog): Promise<Kept> {
+  let logMs = 0
+  const { digest, body } = delivery
+  if (body.length >= LOOKUP_FIRST_BYTES) {
+    const isKnown = await timed(eventLog.isKnown(digest, partitionKeyOf(delivery)))
+    if (isKnown) return { outcome: 'duplicate', logMs }
+  }
+  const outcome = await timed(eventLog.append(toLogEntry(delivery)))
+  return { outcome, logMs }
+
+  async function timed<T>(call: Promise<T>): Promise<T> {
+    const startedMs = performance.now()
+    const result = await call
+    logMs += performance.now() - startedMs
+    return result
+  }
+}

@@ -1,0 +1,66 @@
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
+import { z } from 'zod'
+import type { SigningKey } from '../config/sources.ts'
+import type { Secret } from '../credentials/secret.ts'
+
+/**
+ * An encrypted body, in base64. The key is HKDF-SHA256 of a signing key of the source, with `salt`; it is used once.
+ * Whoever has the signing key can read the body, nobody else can.
+ */
+export const sealedBodySchema = z.object({
+  algorithm: z.literal('A256GCM'),
+  /** Which signing key: see `Secret.id`. */
+  keyId: z.string(),
+  salt: z.string(),
+  nonce: z.string(),
+  /** Ciphertext, and behind it the authentication tag. */
+  sealed: z.string()
+})
+export type SealedBody = z.infer<typeof sealedBodySchema>
+
+const CIPHER = 'aes-256-gcm'
+const KEY_BYTES = 32
+const SALT_BYTES = 32
+const NONCE_BYTES = 12
+const TAG_BYTES = 16
+/** Sets the derived key apart from any other use of the signing key. */
+const PURPOSE = 'cio-webhook parked delivery v1'
+
+/** @param boundTo what the body must not be separated from; needed again to open it */
+export function sealBody(body: Buffer, key: SigningKey, boundTo: string): SealedBody {
+  const salt = randomBytes(SALT_BYTES)
+  const nonce = randomBytes(NONCE_BYTES)
+  const cipher = createCipheriv(CIPHER, derivedKey(key.secret, salt), nonce).setAAD(Buffer.from(boundTo))
+  const ciphertext = cipher.update(body)
+  cipher.final()
+  return {
+    algorithm: 'A256GCM',
+    keyId: key.id,
+    salt: salt.toString('base64'),
+    nonce: nonce.toString('base64'),
+    sealed: Buffer.concat([ciphertext, cipher.getAuthTag()]).toString('base64')
+  }
+}
+
+/** @returns `undefined` where anything was changed, or the key is another one */
+export function openBody(
+  { salt, nonce, sealed }: SealedBody,
+  secret: Secret,
+  boundTo: string
+): Buffer | undefined {
+  const bytes = Buffer.from(sealed, 'base64')
+  if (bytes.length < TAG_BYTES) return undefined
+  try {
+    const key = derivedKey(secret, Buffer.from(salt, 'base64'))
+    const decipher = createDecipheriv(CIPHER, key, Buffer.from(nonce, 'base64'), { authTagLength: TAG_BYTES })
+    decipher.setAAD(Buffer.from(boundTo)).setAuthTag(bytes.subarray(-TAG_BYTES))
+    const body = decipher.update(bytes.subarray(0, -TAG_BYTES))
+    decipher.final()
+    return body
+  } catch {
+    return undefined
+  }
+}
+
+const derivedKey = (secret: Secret, salt: Buffer): Buffer =>
+  Buffer.from(hkdfSync('sha256', secret.reveal(), salt, PURPOSE, KEY_BYTES))

@@ -1,0 +1,29 @@
+import type { TestRedis } from './redis.ts'
+import { type RunningServer, startServer } from './server.ts'
+
+export interface ConsumerProgram {
+  readonly folder: string
+  readonly file: string
+  readonly redis: TestRedis
+  /** The Node that runs it; by default the one that runs the test. */
+  readonly node?: string
+}
+
+const LEASE = 'cio:lease:{0}:crm'
+
+/** Runs a program of a user that consumes as group `crm`. Resolves once the program may read the log. */
+export function startConsumerProgram(program: ConsumerProgram): Promise<RunningServer> {
+  const { folder, file, redis, node = process.execPath } = program
+  return startServer({
+    command: node,
+    args: [file],
+    folder,
+    env: { REDIS_URL: redis.url },
+    ready: () => holdsLease(redis)
+  })
+}
+
+/** Does a member of the group `crm` have the first partition? A member that ended cleanly has given it back. */
+export async function holdsLease(redis: TestRedis): Promise<boolean> {
+  return (await redis.client.exists(LEASE)) === 1
+}

@@ -1,0 +1,18 @@
+import { DEFAULT_SCHEMES, type Source, signingKeys } from '../../src/config/sources.ts'
+import { customerio } from '../../src/sanitize/policy.ts'
+import { compileSanitizer } from '../../src/sanitize/sanitize.ts'
+import { KEY } from './sign.ts'
+
+const sanitizer = compileSanitizer(customerio)
+
+/** A source with the tests' key and the default policy, changed by `settings`. */
+export const testSource = (settings: Partial<Source> = {}): Source => ({
+  name: 'default',
+  keys: signingKeys(KEY, undefined),
+  schemes: DEFAULT_SCHEMES,
+  idPointer: undefined,
+  idHeader: undefined,
+  policy: undefined,
+  sanitizer,
+  ...settings
+})

@@ -1,0 +1,277 @@
+import { hash } from 'node:crypto'
+import t, { type Test } from 'tap'
+import { UnavailableError } from '../../src/errors.ts'
+import { createEventLog } from '../../src/log/event-log.ts'
+import { createMemoryRelief } from '../../src/log/memory-relief.ts'
+import type { LogEntry } from '../../src/receive/event.ts'
+import { connectRedis } from '../../src/redis/connect.ts'
+import { startCluster } from '../helpers/cluster.ts'
+import { consume, fill, setUsedRatio, usedRatio } from '../helpers/memory.ts'
+import { startRedis } from '../helpers/redis.ts'
+import { until } from '../helpers/server.ts'
+
+const redis = await startRedis()
+t.teardown(() => redis.stop())
+const connection = connectRedis(redis.address)
+t.teardown(() => connection.disconnect())
+await until('a connection', async () => connection.status === 'ready')
+const { client } = redis
+
+const ENTRIES = 8000
+const BYTES = 2000
+
+const STREAM = 'cio:events:{0}'
+
+t.beforeEach(async () => {
+  await client.config('SET', 'maxmemory', '0')
+  await client.flushall()
+})
+
+function newRelief(partitions = 1) {
+  const counted = { trimmed: 0 }
+  const relief = createMemoryRelief({
+    redis: connection,
+    keyPrefix: 'cio:',
+    partitions,
+    onTrimmed: entries => {
+      counted.trimmed += entries
+    }
+  })
+  return { ...relief, counted }
+}
+
+const idsIn = async (stream: string) => (await client.xrange(stream, '-', '+')).map(([id]) => id)
+
+/** Events that a group has read and acknowledged. */
+async function readLog(stream = STREAM, entries = ENTRIES): Promise<string[]> {
+  await client.xgroup('CREATE', stream, 'reader', '0', 'MKSTREAM')
+  const ids = await fill(client, stream, entries, BYTES)
+  await consume(client, stream, 'reader', entries)
+  return ids
+}
+
+const within = (t: Test, value: number, from: number, to: number, what: string) =>
+  t.ok(value >= from && value <= to, `${what}: ${value} is between ${from} and ${to}`)
+
+t.test('above 80 % of maxmemory acknowledged entries are removed, oldest first, down to 70 %', async t => {
+  const { relieve, counted } = newRelief()
+  const ids = await readLog()
+  await setUsedRatio(client, 0.81)
+  t.equal(await relieve(), true)
+  within(t, await usedRatio(client), 0.68, 0.7, 'usage')
+  const left = await idsIn(STREAM)
+  t.same(left, ids.slice(-left.length), 'the newest are left')
+  t.equal(counted.trimmed, ids.length - left.length)
+})
+
+t.test('below 80 %, and without maxmemory, nothing is removed', async t => {
+  const { relieve } = newRelief()
+  await readLog()
+  t.equal(await relieve(), true)
+  await setUsedRatio(client, 0.78)
+  t.equal(await relieve(), true)
+  t.equal(await client.xlen(STREAM), ENTRIES)
+})
+
+t.test('of small events with large ones among them, not many more are removed than it takes', async t => {
+  const { relieve } = newRelief()
+  await client.xgroup('CREATE', STREAM, 'reader', '0', 'MKSTREAM')
+  for (let round = 0; round < 60; round++) {
+    await fill(client, STREAM, 100, 500)
+    await fill(client, STREAM, 1, 300_000)
+  }
+  await consume(client, STREAM, 'reader', 60 * 101)
+  await setUsedRatio(client, 0.9)
+  await relieve()
+  within(t, await usedRatio(client), 0.66, 0.7, 'usage')
+})
+
+t.test('without a consumer group nothing is removed, however full Redis is', async t => {
+  const { relieve } = newRelief()
+  await fill(client, STREAM, ENTRIES, BYTES)
+  await setUsedRatio(client, 1)
+  t.equal(await relieve(), true)
+  t.equal(await client.xlen(STREAM), ENTRIES)
+})
+
+t.test('a group that never reads keeps everything; once it is gone, the rest can go', async t => {
+  const { relieve } = newRelief()
+  await readLog()
+  await client.xgroup('CREATE', STREAM, 'stopped', '0')
+  await setUsedRatio(client, 0.95)
+  t.equal(await relieve(), true)
+  t.equal(await client.xlen(STREAM), ENTRIES)
+  await client.xgroup('DESTROY', STREAM, 'stopped')
+  await relieve()
+  within(t, await usedRatio(client), 0.68, 0.7, 'usage')
+})
+
+t.test('entries behind one that is never acknowledged are removed, and the lag stays known', async t => {
+  const { relieve, counted } = newRelief()
+  await client.xgroup('CREATE', STREAM, 'reader', '0', 'MKSTREAM')
+  await client.xgroup('CREATE', STREAM, 'other', '0')
+  const ids = await fill(client, STREAM, ENTRIES, BYTES)
+  const stuck = [ids[0] ?? '', ids[700] ?? '', ids[701] ?? '']
+  await consume(client, STREAM, 'reader', ENTRIES, stuck)
+  await consume(client, STREAM, 'other', ENTRIES - 3000, [ids[1500] ?? ''])
+  await setUsedRatio(client, 0.85)
+  await until('relief', relieve)
+  within(t, await usedRatio(client), 0.65, 0.7, 'usage')
+  const left = new Set(await idsIn(STREAM))
+  const needed = [...stuck, ids[1500] ?? '', ...ids.slice(-3000)]
+  t.same(
+    needed.filter(id => !left.has(id)),
+    [],
+    'nothing unacknowledged is gone'
+  )
+  t.equal(counted.trimmed, ENTRIES - left.size)
+  const groups = (await client.xinfo('GROUPS', STREAM)) as unknown[][]
+  t.same(
+    groups.map(group => [group[1], group[group.indexOf('lag') + 1]]),
+    [
+      ['other', 3000],
+      ['reader', 0]
+    ]
+  )
+})
+
+t.test('a group that holds many unacknowledged entries costs little when nothing can go', async t => {
+  const { relieve } = newRelief()
+  await client.xgroup('CREATE', STREAM, 'slow', '0', 'MKSTREAM')
+  await fill(client, STREAM, ENTRIES, BYTES)
+  await client.xreadgroup('GROUP', 'slow', 'm', 'COUNT', ENTRIES / 2, 'STREAMS', STREAM, '>')
+  await setUsedRatio(client, 0.95)
+  await client.config('RESETSTAT')
+  t.equal(await relieve(), true)
+  t.equal(await client.xlen(STREAM), ENTRIES)
+  const calls = Number(/cmdstat_evalsha:calls=(\d+)/.exec(await client.info('commandstats'))?.[1] ?? 0)
+  t.ok(calls <= 3, `${calls} calls: one look, one to trim, one for the gaps`)
+})
+
+t.test('of several partitions the oldest entries go first, whichever they are in', async t => {
+  const { relieve } = newRelief(2)
+  for (const number of [0, 1]) {
+    await client.xgroup('CREATE', `cio:events:{${number}}`, 'reader', '0', 'MKSTREAM')
+  }
+  const ids: string[] = []
+  for (let round = 0; round < 16; round++) {
+    const stream = `cio:events:{${round % 2}}`
+    ids.push(...(await fill(client, stream, ENTRIES / 16, BYTES)).map(id => `${id} ${stream}`))
+    await consume(client, stream, 'reader', ENTRIES / 16)
+  }
+  await setUsedRatio(client, 0.9)
+  await until('relief', relieve)
+  within(t, await usedRatio(client), 0.66, 0.7, 'usage')
+  const left = (await Promise.all([0, 1].map(number => idsIn(`cio:events:{${number}}`)))).map(([first]) =>
+    Number(first?.split('-')[0])
+  )
+  const [a = 0, b = 0] = left
+  t.ok(Math.abs(a - b) < 200, `both begin at about the same time: ${a}, ${b}`)
+})
+
+t.test('of a Cluster each master counts by itself', async t => {
+  const { nodes, stop } = await startCluster()
+  t.teardown(stop)
+  const cluster = connectRedis({
+    kind: 'cluster',
+    nodes: nodes.map(({ port }) => ({ host: '127.0.0.1', port })),
+    login: { username: undefined, password: undefined, tls: false }
+  })
+  t.teardown(() => cluster.disconnect())
+  await until('the cluster', async () => cluster.set('cio:partitions', 4).catch(() => false))
+  const streams = [0, 1, 2, 3].map(number => `cio:events:{${number}}`)
+  for (const stream of streams) {
+    await cluster.xgroup('CREATE', stream, 'reader', '0', 'MKSTREAM')
+    for (let n = 0; n < 2000; n++) await cluster.xadd(stream, '*', 'type', 't', 'event', 'x'.repeat(BYTES))
+    const reply = (await cluster.xreadgroup(
+      'GROUP',
+      'reader',
+      'm',
+      'COUNT',
+      2000,
+      'STREAMS',
+      stream,
+      '>'
+    )) as [string, [string, string[]][]][]
+    await cluster.xack(stream, 'reader', ...(reply[0]?.[1] ?? []).map(([id]) => id))
+  }
+  const holders = await Promise.all(
+    nodes.map(async ({ client }) => (await client.keys('cio:events:*')).sort())
+  )
+  const full = holders.findIndex(keys => keys.length > 0)
+  for (const [index, { client }] of nodes.entries()) await setUsedRatio(client, index === full ? 0.9 : 0.7)
+  const relief = createMemoryRelief({ redis: cluster, keyPrefix: 'cio:', partitions: 1, onTrimmed: () => {} })
+  await until('relief', relief.relieve)
+  for (const [index, stream] of streams.entries()) {
+    const isOnFull = holders[full]?.includes(stream) === true
+    const length = await cluster.xlen(stream)
+    t.equal(length < 2000, isOnFull, `partition ${index}: ${length} left`)
+  }
+})
+
+const entry = (id: string, bytes: number): LogEntry => ({
+  stream: 'events',
+  id,
+  type: 'io.customer.email.opened',
+  digest: hash('sha256', id, 'base64'),
+  partitionKey: '',
+  event: 'x'.repeat(bytes),
+  parked: undefined,
+  happenedAtMs: undefined
+})
+
+function newLog(relief: ReturnType<typeof newRelief>) {
+  return createEventLog({
+    redis: connection,
+    keyPrefix: 'cio:',
+    partitions: 1,
+    maxLength: 1_000_000,
+    durabilityWait: undefined,
+    makeRoom: async () => 0,
+    memory: relief,
+    isRedisUp: () => true
+  })
+}
+
+t.test('an append that a full Redis refuses is made again once there is room', async t => {
+  const relief = newRelief()
+  const log = newLog(relief)
+  await log.append(entry('first', 10))
+  await readLog()
+  await setUsedRatio(client, 1.05)
+  await t.rejects(client.set('key', 'value'), /OOM/, 'Redis takes nothing')
+  const outcomes = await Promise.all([1, 2, 3].map(n => log.append(entry(`id-${n}`, BYTES))))
+  t.same(outcomes, ['appended', 'appended', 'appended'])
+  t.ok(relief.counted.trimmed > 0)
+})
+
+t.test('where everything is unread an append fails, and Redis is not asked for room each time', async t => {
+  const relief = newRelief()
+  const log = newLog(relief)
+  await log.append(entry('first', 10))
+  await client.xgroup('CREATE', STREAM, 'stopped', '0')
+  await client.xgroup('CREATE', STREAM, 'reader', '0')
+  await fill(client, STREAM, ENTRIES, BYTES)
+  await consume(client, STREAM, 'reader', ENTRIES + 1)
+  await setUsedRatio(client, 1.05)
+  await client.config('RESETSTAT')
+  const startedMs = performance.now()
+  let refused = 0
+  for (; performance.now() - startedMs < 250; refused++) {
+    await t.rejects(log.append(entry(`id-${refused}`, 10)), new UnavailableError('redis_full'))
+  }
+  t.equal(await client.xlen(STREAM), ENTRIES + 1, 'nothing is removed')
+  const info = await client.info('commandstats')
+  const looks = Number(/cmdstat_xinfo\|groups:calls=(\d+)/.exec(info)?.[1] ?? 0)
+  const fewest = Math.ceil((performance.now() - startedMs) / 100)
+  t.ok(refused > 3 * looks && looks <= 4 * (fewest + 1), `${looks} looks for ${refused} refusals`)
+  await setUsedRatio(client, 0.98)
+  t.equal(await client.set('what a consumer needs', 'x'), 'OK', 'there is a little room')
+  await t.rejects(
+    log.append(entry('too early', 10)),
+    new UnavailableError('redis_full'),
+    'for consumers alone'
+  )
+  await client.xgroup('DESTROY', STREAM, 'stopped')
+  await until('room', () => log.append(entry('last', 10)).catch(() => false))
+})
