@@ -3,6 +3,8 @@ import { DIGIT, LETTER } from './characters.ts'
 import { addressOf } from './personal-text.ts'
 
 export type Digest = {
+  /** Of a plain e-mail address, as `ofValue`. */
+  ofEmail(address: string): string
   /** Of a value in a hashed field: addresses and phone numbers have one digest in all their spellings. */
   ofValue(text: string): string
   /** Of every character: different texts have different digests. */
@@ -36,8 +38,8 @@ export function compileDigest(key: string | undefined): Digest {
   const ofExactText = compileHash(key)
   return {
     ofExactText,
-    ofValue: text =>
-      ofExactText(isPlainEmail(text) ? text.toLowerCase() : (addressOf(text) ?? text.trim().toLowerCase()))
+    ofEmail: address => ofExactText(address.toLowerCase()),
+    ofValue: text => ofExactText(addressOf(text) ?? text.trim().toLowerCase())
   }
 }
 

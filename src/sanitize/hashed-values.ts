@@ -19,10 +19,10 @@ export class HashedValues {
   }
 
   /** `hash`: '' if there is no need for it. */
-  add(value: string, hash: string): void {
+  add(value: string, hash: string, isEmail = isPlainEmail(value)): void {
     const isKnown = this.hashOf(value) !== undefined
     if (isKnown && hash === '') return
-    if (!isKnown) (isPlainEmail(value) ? this.emails : this.others).push(value)
+    if (!isKnown) (isEmail ? this.emails : this.others).push(value)
     const at = isKnown ? this.#firstValues.indexOf(value) : this.#firstValues.length
     if (at !== -1 && at < FEW) {
       this.#firstValues[at] = value

@@ -1,6 +1,6 @@
 import { isLosslessNumber, stringifyExactly, withExactNumbers } from '../exact-json.ts'
 import { isCardNumber } from './card.ts'
-import type { Digest } from './digest.ts'
+import { type Digest, isPlainEmail } from './digest.ts'
 import { type Field, type FieldRule, type Fields, isFixed, type Parent } from './field-rules.ts'
 import type { GrowthBudget } from './growth-budget.ts'
 import type { HashedValues } from './hashed-values.ts'
@@ -199,8 +199,9 @@ export function compileWalker({ fields, maskText, masksCards, digest }: WalkerOp
     const known = pass.hashed.hashOf(value)
     if (known) return pass.budget.take(growth) ? known : TOO_LARGE
     const fits = !pass.collectsOnly && pass.budget.takeForHash(growth)
-    const hash = fits ? digest.ofValue(value) : ''
-    pass.hashed.add(value, hash)
+    const isEmail = isPlainEmail(value)
+    const hash = !fits ? '' : isEmail ? digest.ofEmail(value) : digest.ofValue(value)
+    pass.hashed.add(value, hash, isEmail)
     return fits ? hash : pass.collectsOnly ? null : TOO_LARGE
   }
 

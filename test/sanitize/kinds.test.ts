@@ -27,7 +27,6 @@ function sanitized({ value }: Sanitizer, body: string): string {
 const digits = (min: number, max: number) =>
   fc.stringMatching(new RegExp(`^[1-9]\\d{${min - 1},${max - 1}}$`))
 const word = fc.stringMatching(/^[a-z]{1,8}$/)
-const upperOrLower = (text: string) => fc.boolean().map(upper => (upper ? text.toUpperCase() : text))
 const email = fc.tuple(word, word).map(([local, host]) => `${local}@${host}.example`)
 const phone = digits(9, 13)
 /** Texts that are alike but for a few characters. One person has one `is`: other texts are ids of their own. */
