@@ -1,5 +1,6 @@
 import { UnavailableError, type UnavailableReason } from '../errors.ts'
 import type { LogEntry } from '../receive/event.ts'
+import { TIMED_OUT } from '../redis/command.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { DurabilityWait } from '../redis/durability.ts'
 import { loadScript, runScript } from '../redis/script.ts'
@@ -44,6 +45,8 @@ export interface EventLogOptions {
   readonly makeRoom: (stream: string) => Promise<number>
   /** Does Redis answer at all? While it does not, an append fails at once instead of after a timeout. */
   readonly isRedisUp: () => boolean
+  /** Called when Redis did not answer a call in time. */
+  readonly onTimeout?: () => void
   /** Called with the duration of each call, in seconds. */
   readonly onCall?: (seconds: number) => void
 }
@@ -82,7 +85,7 @@ export function createEventLog(options: EventLogOptions): EventLog {
 
 /** One partition's way into Redis: a queue and at most one call under way. */
 function createLane(keys: PartitionKeys, options: EventLogOptions) {
-  const { redis, maxLength, makeRoom, onCall } = options
+  const { redis, maxLength, makeRoom, onTimeout, onCall } = options
   const durable = options.durabilityWait?.(keys)
   const waiting: Pending[] = []
   let generations: Generations = []
@@ -135,6 +138,7 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
       }
     } catch (error) {
       const unavailable = error instanceof UnavailableError ? error : asUnavailable(error)
+      if (unavailable.reason === 'redis_timeout') onTimeout?.()
       for (const pending of batch) pending.reject(unavailable)
     } finally {
       onCall?.((performance.now() - startedMs) / 1000)
@@ -192,6 +196,6 @@ function asUnavailable(cause: unknown): UnavailableError {
 }
 
 function reasonOf(message: string): UnavailableReason {
-  if (message === 'Command timed out') return 'redis_timeout'
+  if (message === TIMED_OUT) return 'redis_timeout'
   return /^[A-Z]+ /.test(message) ? 'redis_error' : 'redis_down'
 }

@@ -1,28 +1,34 @@
+import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyReply } from 'fastify'
 import { type RefusalCode, refusals } from '../errors.ts'
+
+const CONTENT_TYPE = 'application/json; charset=utf-8'
 
 /** Answers with an entry of the catalogue. */
 export function refuse(reply: FastifyReply, code: RefusalCode, retryAfterSeconds?: number): FastifyReply {
   const { status, body } = refusals[code]
   if (retryAfterSeconds !== undefined) reply.header('retry-after', Math.max(1, retryAfterSeconds))
-  return reply.code(status).header('content-type', 'application/json; charset=utf-8').send(body)
+  return reply.code(status).header('content-type', CONTENT_TYPE).send(body)
 }
 
-const connectionFailures: Readonly<Record<string, RefusalCode>> = {
-  HPE_HEADER_OVERFLOW: 'CIO_HEADERS_TOO_LARGE',
-  ERR_HTTP_REQUEST_TIMEOUT: 'CIO_REQUEST_TIMEOUT'
+/** The same for a request that does not reach Fastify; closes the connection. */
+export function refuseRaw(response: ServerResponse, code: RefusalCode): void {
+  const { status, body } = refusals[code]
+  response.writeHead(status, {
+    'content-type': CONTENT_TYPE,
+    'content-length': body.length,
+    connection: 'close'
+  })
+  response.end(body)
 }
 
-/** Answers what is no HTTP request, or none in time, and hangs up. */
-export function refuseConnection(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (socket.writable && error.code !== 'ECONNRESET') {
-    const { status, body } = refusals[connectionFailures[error.code ?? ''] ?? 'CIO_BAD_REQUEST']
-    const reason = { 400: 'Bad Request', 408: 'Request Timeout', 431: 'Request Header Fields Too Large' }[
-      status
-    ]
+/** The same for what is not an HTTP request, or not one in time. */
+export function refuseConnection(socket: Socket, code: RefusalCode): void {
+  if (socket.writable) {
+    const { status, body } = refusals[code]
     socket.write(
-      `HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: ${CONTENT_TYPE}\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`
     )
   }
   socket.destroySoon()
