@@ -1,10 +1,8 @@
-import type { Server } from 'node:http'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify'
 import type { Config } from './config/config.ts'
-import { createHttpServer } from './http-server.ts'
+import { createHttpServer, type HttpServerOptions } from './http-server.ts'
 import { refuse } from './ops/answers.ts'
 import { type Health, healthRoutes, type MetricsRoute, metricsRoute } from './ops/health.ts'
-import { limitConnections } from './receive/connection-limit.ts'
 import { type ReceiverDependencies, receiver, WEBHOOK_PATH } from './receive/route.ts'
 import { type AddressList, compileAddressList } from './receive/source-ip.ts'
 
@@ -16,16 +14,12 @@ export interface AppDependencies extends ReceiverDependencies {
   readonly metricsRoute: MetricsRoute | undefined
 }
 
-/** From peers that are neither on a list nor a trusted proxy: at about 40 kB each, 40 MB. */
-const MAX_UNKNOWN_CONNECTIONS = 1000
-
 /** The whole HTTP side. Reads no environment, listens to nothing, decides nothing. */
 export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
   const { config, admission } = dependencies
   const isTrusted = compileAddressList(config.admission.trustedProxies)
-  const app = createHttp(config.http.keepAliveMs, isTrusted, server =>
-    limitConnections(server, peer => admission.listed(peer) || isTrusted(peer), MAX_UNKNOWN_CONNECTIONS)
-  )
+  const isKnownPeer = (peer: string): boolean => admission.listed(peer) || isTrusted(peer)
+  const app = createHttp({ keepAliveMs: config.http.keepAliveMs, isKnownPeer }, isTrusted)
   app.addHook('onRequest', (_request, reply, done) => {
     // A load balancer must not keep a connection that we are about to end.
     if (dependencies.isDraining()) reply.header('connection', 'close')
@@ -39,29 +33,17 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
 
 /** `/metrics` alone, for a port of its own. */
 export function buildMetricsApp(route: MetricsRoute, keepAliveMs: number): FastifyInstance {
-  const app = createHttp(
-    keepAliveMs,
-    () => false,
-    () => {}
-  )
+  const nobody = (): boolean => false
+  const app = createHttp({ keepAliveMs, isKnownPeer: nobody }, nobody)
   metricsRoute(app, route)
   return app
 }
 
-/** @param onServer called for each server: there are two where the host has two addresses, as `localhost` has */
-function createHttp(
-  keepAliveMs: number,
-  isTrusted: AddressList,
-  onServer: (server: Server) => void
-): FastifyInstance {
+function createHttp(options: HttpServerOptions, isTrustedProxy: AddressList): FastifyInstance {
   const app = fastify({
     logController: new LogController({ disableRequestLogging: true }),
-    trustProxy: isTrusted,
-    serverFactory: handler => {
-      const server = createHttpServer(handler, { keepAliveMs })
-      onServer(server)
-      return server
-    },
+    trustProxy: isTrustedProxy,
+    serverFactory: handler => createHttpServer(handler, options),
     clientErrorHandler: () => {}, // our server has its own
     // `POST http://host/path`: a server has to accept it (RFC 9112, 3.2.2).
     rewriteUrl: ({ url = '/' }) => (url.startsWith('/') ? url : url.replace(/^https?:\/\/[^/?#]*/i, '')),

@@ -12,7 +12,30 @@ export function refuse(reply: FastifyReply, code: RefusalCode, retryAfterSeconds
   return reply.code(status).header('content-type', CONTENT_TYPE).send(body)
 }
 
-/** The same for a request that does not reach Fastify; closes the connection. */
+/** How long input is discarded before a connection is closed, and on how many connections at once. */
+const LINGER_MS = 500
+const MAX_LINGERING = 8
+let lingering = 0
+
+/**
+ * Closes the connection behind the answer. To close it while input is unread resets it, and a client that is still
+ * sending loses the answer: behind nginx it gets a 502. So input is discarded for a moment, unless many ask for that.
+ */
+export function closeAfterAnswer(reply: FastifyReply): FastifyReply {
+  reply.header('connection', 'close')
+  if (lingering >= MAX_LINGERING) return reply
+  lingering++
+  const { socket } = reply.request.raw
+  socket.once('close', () => lingering--)
+  // Called by Node behind the last answer of a connection.
+  socket.destroySoon = () => {
+    socket.end()
+    setTimeout(() => socket.destroy(), LINGER_MS).unref()
+  }
+  return reply
+}
+
+/** As `refuse`, for a request that does not reach Fastify; closes the connection. */
 export function refuseRaw(response: ServerResponse, code: RefusalCode): void {
   const { status, body } = refusals[code]
   response.writeHead(status, {
@@ -23,7 +46,7 @@ export function refuseRaw(response: ServerResponse, code: RefusalCode): void {
   response.end(body)
 }
 
-/** The same for what is not an HTTP request, or not one in time. */
+/** As `refuse`, for what is not an HTTP request, or not one in time; closes the connection. */
 export function refuseConnection(socket: Socket, code: RefusalCode): void {
   if (socket.writable) {
     const { status, body } = refusals[code]

@@ -2,8 +2,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { parseAddress } from '../address.ts'
 import type { Config } from '../config/config.ts'
 import { DEFAULT_SOURCE, type Source } from '../config/sources.ts'
-import { refuse } from '../ops/answers.ts'
-import { admitBody } from './body.ts'
+import { closeAfterAnswer, refuse } from '../ops/answers.ts'
+import { admitBody, BODY_LIMIT_BYTES } from './body.ts'
 import type { Deadline } from './deadline.ts'
 import type { Delivery } from './delivery.ts'
 import type { FailedAttempts } from './failed-attempts.ts'
@@ -15,12 +15,11 @@ import type { Admission } from './source-ip.ts'
 export const BYTES = 'application/octet-stream'
 
 const MIB = 1024 * 1024
-const BODY_LIMIT_BYTES = 5 * MIB
 /** Of an address that may not deliver: its body is only read to count whether it was authentic. */
 const BARRED_BODY_LIMIT_BYTES = 128 * 1024
 /** All bodies in flight: with the events made of them, and what Node itself needs, they fit into 512 MiB. */
-const BODIES_BYTES = 128 * MIB
-const BARRED_BODIES_BYTES = 8 * MIB
+const BODIES = { totalBytes: 128 * MIB, evictableBytes: 64 * MIB }
+const BARRED_BODIES = { totalBytes: 8 * MIB, evictableBytes: 0 }
 
 export interface Gate {
   readonly config: Pick<Config, 'sources' | 'admission'>
@@ -38,8 +37,8 @@ type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error)
  */
 export function createAdmit({ config, admission, failures, deadline, isOverloaded }: Gate): Hook {
   const { policy } = config.admission
-  const bodies = createMemoryBudget(BODIES_BYTES)
-  const barredBodies = createMemoryBudget(BARRED_BODIES_BYTES)
+  const bodies = createMemoryBudget(BODIES)
+  const barredBodies = createMemoryBudget(BARRED_BODIES)
   return admit
 
   function admit(request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void {
@@ -47,7 +46,7 @@ export function createAdmit({ config, admission, failures, deadline, isOverloade
     const delivery = startDelivery(request)
     if (delivery === undefined) refuse(reply, 'CIO_NOT_FOUND')
     else if (isDisconnected(request)) refuseDelivery(reply, 'CIO_BAD_REQUEST')
-    else if (isOverloaded()) void refuseUnread(reply, delivery, 'overloaded', failures)
+    else if (isOverloaded()) refuseUnread(reply, delivery, 'overloaded', failures).catch(done)
     else {
       deadline.start(reply)
       if (delivery.barred && !delivery.listed) checkFailures(reply, delivery, done).catch(done)
@@ -80,17 +79,21 @@ export function createAdmit({ config, admission, failures, deadline, isOverloade
   async function checkFailures(reply: FastifyReply, delivery: Delivery, done: () => void): Promise<void> {
     const waitSeconds = await failures.look(reply.request)
     if (waitSeconds === undefined) reserveBody(reply, delivery, done)
-    else refuseDelivery(reply.header('connection', 'close'), 'CIO_RATE_LIMITED', waitSeconds)
+    else refuseDelivery(closeAfterAnswer(reply), 'CIO_RATE_LIMITED', waitSeconds)
   }
 
-  function reserveBody(reply: FastifyReply, delivery: Delivery, done: () => void): void {
+  function reserveBody(reply: FastifyReply, delivery: Delivery, done: (error?: Error) => void): void {
     const { headers } = reply.request
     const { barred, listed } = delivery
     const body = barred
-      ? admitBody(barredBodies, headers, { limitBytes: BARRED_BODY_LIMIT_BYTES, trusted: true })
-      : admitBody(bodies, headers, { limitBytes: BODY_LIMIT_BYTES, trusted: listed })
+      ? admitBody(barredBodies, headers, {
+          limitBytes: BARRED_BODY_LIMIT_BYTES,
+          evictable: false,
+          inPieces: false
+        })
+      : admitBody(bodies, headers, { limitBytes: BODY_LIMIT_BYTES, evictable: !listed, inPieces: listed })
     if (typeof body === 'string') {
-      void refuseUnread(reply, delivery, body, failures)
+      refuseUnread(reply, delivery, body, failures).catch(done)
       return
     }
     delivery.body = body

@@ -35,13 +35,21 @@ type BodyCallback = (error: UnreadBodyError | null, body?: Buffer) => void
 export interface BodyTerms {
   readonly limitBytes: number
   /**
-   * Is the declared length believed? Then memory for all of it is set aside before it is read, and kept. Otherwise
-   * memory is set aside as the bytes arrive, and can be lost again to other bodies until the last one is there.
+   * May other bodies take its memory away until the last byte is there? Then memory is set aside as bytes arrive.
+   * Otherwise all that is declared is set aside before the first one.
    */
-  readonly trusted: boolean
+  readonly evictable: boolean
+  /** Is it read, whatever the number of its pieces? */
+  readonly inPieces: boolean
 }
 
+/** A piece costs Node microseconds, however small it is: a body of one-byte chunks, seconds. */
+const SMALL_PIECE_BYTES = 64
+const MAX_SMALL_PIECES = 4096
+
 const NOTHING = Buffer.alloc(0)
+
+export const BODY_LIMIT_BYTES = 5 * 1024 * 1024
 
 /** Charged for each request besides its body: its headers, and the objects that Node makes for it. */
 const REQUEST_BYTES = 16 * 1024
@@ -58,20 +66,21 @@ export function declaredBytes(headers: IncomingHttpHeaders): number | undefined 
 export function admitBody(
   budget: MemoryBudget,
   headers: IncomingHttpHeaders,
-  { limitBytes, trusted }: BodyTerms
+  terms: BodyTerms
 ): AdmittedBody | 'too_large' | 'no_memory' {
+  const { limitBytes, evictable } = terms
   const declared = declaredBytes(headers)
   if (declared !== undefined && declared > limitBytes) return 'too_large'
-  const first = trusted ? (declared ?? FIRST_BYTES) : Math.min(declared ?? FIRST_BYTES, FIRST_BYTES)
+  const first = evictable ? Math.min(declared ?? FIRST_BYTES, FIRST_BYTES) : (declared ?? FIRST_BYTES)
   let fail: (reason: UnreadReason) => boolean = () => false
   const reservation = budget.reserve(
     REQUEST_BYTES + first,
-    trusted ? undefined : () => void fail('no_memory')
+    evictable ? () => void fail('no_memory') : undefined
   )
   if (reservation === undefined) return 'no_memory'
   return {
     read: (payload, done) => {
-      fail = collect(payload, first, declared ?? limitBytes, limitBytes, reservation, done)
+      fail = collect(payload, first, declared ?? limitBytes, terms, reservation, done)
     },
     cancel: () => fail('unfinished'),
     release: () => reservation.release()
@@ -88,13 +97,14 @@ function collect(
   payload: IncomingMessage,
   firstBytes: number,
   expectedBytes: number,
-  limitBytes: number,
+  { limitBytes, inPieces }: BodyTerms,
   reservation: Reservation,
   done: BodyCallback
 ): (reason: UnreadReason) => boolean {
   let settled = false
   let buffer = Buffer.allocUnsafe(firstBytes)
   let length = 0
+  let pieces = 0
   payload.on('data', append)
   payload.on('end', end)
   payload.on('error', lose)
@@ -103,7 +113,9 @@ function collect(
 
   function append(chunk: Buffer): void {
     const needed = length + chunk.length
+    pieces++
     if (needed > limitBytes) fail('too_large')
+    else if (!inPieces && pieces > MAX_SMALL_PIECES && needed < pieces * SMALL_PIECE_BYTES) payload.destroy()
     else if (needed > buffer.length && !enlarge(needed)) fail('no_memory')
     else length += chunk.copy(buffer, length)
   }
@@ -113,6 +125,7 @@ function collect(
     if (!reservation.grow(bytes - buffer.length)) return false
     const larger = Buffer.allocUnsafe(bytes)
     buffer.copy(larger, 0, 0, length)
+    free(buffer)
     buffer = larger
     return true
   }
@@ -129,6 +142,7 @@ function collect(
 
   function fail(reason: UnreadReason, cause?: Error): boolean {
     if (!settle()) return false
+    free(buffer)
     buffer = NOTHING
     reservation.release()
     payload.resume()
@@ -145,4 +159,10 @@ function collect(
     payload.off('close', lose)
     return true
   }
+}
+
+/** Gives memory back now and not at the next garbage collection, which comes too late in a flood. From Node 22 on. */
+function free({ buffer, byteLength }: Buffer<ArrayBuffer>): void {
+  // A small one is a part of Node's pool.
+  if (buffer.byteLength === byteLength && 'transfer' in buffer) buffer.transfer(0)
 }

@@ -3,7 +3,7 @@ export interface MemoryBudget {
   /**
    * Sets memory aside.
    *
-   * @param onEvicted given for a body that may lose its memory again: it has to be dropped when this is called
+   * @param onEvicted given for memory that may be taken away again: then it is called, and the body has to be dropped
    * @returns `undefined` when there is not enough
    */
   reserve(bytes: number, onEvicted?: () => void): Reservation | undefined
@@ -26,20 +26,29 @@ interface Holder {
   readonly onEvicted: () => void
 }
 
+export interface MemoryLimits {
+  readonly totalBytes: number
+  /** Of these, what may be taken away again can have so much. */
+  readonly evictableBytes: number
+}
+
 /**
  * When the budget is used up, the body that has held most memory for longest is dropped, of those that may be: bytes
  * times seconds. A small or quick body is never that one, so unfinished large ones cannot keep it out.
  *
  * @param now monotonic milliseconds
  */
-export function createMemoryBudget(limitBytes: number, now = () => performance.now()): MemoryBudget {
+export function createMemoryBudget(
+  limits: MemoryLimits,
+  now: () => number = () => performance.now()
+): MemoryBudget {
   const evictable = new Set<Holder>()
   let usedBytes = 0
   let evictableBytes = 0
 
   return {
     reserve: (bytes, onEvicted) => {
-      if (!makeRoom(bytes)) return undefined
+      if (!makeRoom(bytes, onEvicted !== undefined)) return undefined
       usedBytes += bytes
       const holder = { bytes, sinceMs: now(), onEvicted: onEvicted ?? nothing }
       if (onEvicted !== undefined) {
@@ -58,16 +67,17 @@ export function createMemoryBudget(limitBytes: number, now = () => performance.n
   }
 
   function grow(holder: Holder, byBytes: number): boolean {
-    if (!makeRoom(byBytes) || holder.bytes === 0) return false
+    if (!makeRoom(byBytes, evictable.has(holder)) || holder.bytes === 0) return false
     usedBytes += byBytes
     holder.bytes += byBytes
     if (evictable.has(holder)) evictableBytes += byBytes
     return true
   }
 
-  function makeRoom(bytes: number): boolean {
-    if (usedBytes - evictableBytes + bytes > limitBytes) return false
-    while (usedBytes + bytes > limitBytes) {
+  function makeRoom(bytes: number, isEvictable: boolean): boolean {
+    const evictableLimit = isEvictable ? limits.evictableBytes - bytes : Number.POSITIVE_INFINITY
+    if (usedBytes - evictableBytes + bytes > limits.totalBytes || evictableLimit < 0) return false
+    while (usedBytes + bytes > limits.totalBytes || evictableBytes > evictableLimit) {
       const worst = heaviest()
       if (worst === undefined) return false
       release(worst)

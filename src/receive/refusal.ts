@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type RefusalCode, UnavailableError } from '../errors.ts'
-import { refuse } from '../ops/answers.ts'
+import { closeAfterAnswer, refuse } from '../ops/answers.ts'
 import type { Outcome } from '../ops/metrics.ts'
-import { UnreadBodyError, type UnreadReason } from './body.ts'
+import { BODY_LIMIT_BYTES, declaredBytes, UnreadBodyError, type UnreadReason } from './body.ts'
 import type { Delivery } from './delivery.ts'
 import type { FailedAttempts } from './failed-attempts.ts'
 
@@ -67,18 +67,12 @@ export async function refuseUnread(
     reply.removeHeader('connection')
     return refuseDelivery(reply, reason === 'too_large' ? 'CIO_BODY_TOO_LARGE' : 'CIO_UNAVAILABLE')
   }
-  reply.header('connection', 'close')
+  closeAfterAnswer(reply)
   if (waitSeconds !== undefined) return refuseDelivery(reply, 'CIO_RATE_LIMITED', waitSeconds)
-  return refuseDelivery(reply, barredCodes[reason])
+  if (reason === 'unfinished') return refuseDelivery(reply, 'CIO_REQUEST_TIMEOUT')
+  const isTooLargeForAll = (declaredBytes(reply.request.headers) ?? 0) > BODY_LIMIT_BYTES
+  return refuseDelivery(reply, isTooLargeForAll ? 'CIO_BODY_TOO_LARGE' : 'CIO_SOURCE_FORBIDDEN')
 }
-
-const barredCodes = {
-  too_large: 'CIO_BODY_TOO_LARGE',
-  unfinished: 'CIO_REQUEST_TIMEOUT',
-  // The reason that will not go away.
-  no_memory: 'CIO_SOURCE_FORBIDDEN',
-  overloaded: 'CIO_SOURCE_FORBIDDEN'
-} as const satisfies Record<UnreadReason | 'overloaded', RefusalCode>
 
 /** What an error below the route means for the sender. An authentic delivery is never answered worse than 503. */
 export async function refuseError(
