@@ -37,21 +37,34 @@ export function limitUnknownPeers(
     const pipelined = before.response?.writableEnded === false ? before.pipelined + 1 : 0
     unknown.delete(socket)
     unknown.set(socket, { response, pipelined })
-    if (socket.destroyed || pipelined > MAX_PIPELINED) {
-      // All that one read has brought is parsed, and each request would be handled.
-      socket.destroy()
+    if (socket.destroyed) return false
+    if (pipelined > MAX_PIPELINED) {
+      cutOff(socket)
       return false
     }
-    if (headers['transfer-encoding'] !== undefined) closeAtOnce(socket, response)
+    if (headers['transfer-encoding'] !== undefined) closeWithAnswer(socket, response)
     return true
   }
 }
 
 /**
- * Ends the connection with the answer. Chunks can be one byte each, and Node takes microseconds for each of them, also
- * where nobody reads the body: up to a second a turn of the event loop.
+ * Chunks can be one byte each, and Node takes microseconds for each of them, also where nobody reads the body any more:
+ * up to a second a turn of the event loop.
  */
-function closeAtOnce(socket: Socket, response: ServerResponse): void {
+function closeWithAnswer(socket: Socket, response: ServerResponse): void {
   response.shouldKeepAlive = false
-  socket.destroySoon = () => socket.destroy()
+  response.once('prefinish', () => cutOff(socket)) // all of it is with the kernel by then
 }
+
+/**
+ * Closes a connection, and parses no more of what it has brought. Node reads 64 KiB at once and would make objects of
+ * all of it: hundreds of requests, or thousands of chunks.
+ */
+export function cutOff(socket: Socket): void {
+  // Not documented; Node's own server uses it. Where it is missing, the rest is parsed, and that is all.
+  if ('parser' in socket && canPause(socket.parser)) socket.parser.pause()
+  socket.destroy()
+}
+
+const canPause = (parser: unknown): parser is { readonly pause: () => void } =>
+  typeof parser === 'object' && parser !== null && 'pause' in parser && typeof parser.pause === 'function'

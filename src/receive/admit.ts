@@ -7,8 +7,9 @@ import { admitBody, BODY_LIMIT_BYTES } from './body.ts'
 import type { Deadline } from './deadline.ts'
 import type { Delivery } from './delivery.ts'
 import type { FailedAttempts } from './failed-attempts.ts'
+import type { LoadWatch } from './load.ts'
 import { createMemoryBudget } from './memory-budget.ts'
-import { refuseDelivery, refuseUnread } from './refusal.ts'
+import type { Refusals } from './refusal.ts'
 import type { Admission } from './source-ip.ts'
 
 /** Every body is read as this, whatever the sender calls it: it is bytes until it is verified. */
@@ -25,8 +26,9 @@ export interface Gate {
   readonly config: Pick<Config, 'sources' | 'admission'>
   readonly admission: Admission
   readonly failures: FailedAttempts
+  readonly refusals: Refusals
   readonly deadline: Deadline
-  readonly isOverloaded: () => boolean
+  readonly load: LoadWatch
 }
 
 type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void
@@ -35,7 +37,7 @@ type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error)
  * What the head of a request decides, before a byte of its body is read: is the source known, may the address deliver,
  * has it failed too often, is there memory for the body?
  */
-export function createAdmit({ config, admission, failures, deadline, isOverloaded }: Gate): Hook {
+export function createAdmit({ config, admission, failures, refusals, deadline, load }: Gate): Hook {
   const { policy } = config.admission
   const bodies = createMemoryBudget(BODIES)
   const barredBodies = createMemoryBudget(BARRED_BODIES)
@@ -45,8 +47,8 @@ export function createAdmit({ config, admission, failures, deadline, isOverloade
     request.raw.headers['content-type'] = BYTES
     const delivery = startDelivery(request)
     if (delivery === undefined) refuse(reply, 'CIO_NOT_FOUND')
-    else if (isDisconnected(request)) refuseDelivery(reply, 'CIO_BAD_REQUEST')
-    else if (isOverloaded()) refuseUnread(reply, delivery, 'overloaded', failures).catch(done)
+    else if (isDisconnected(request)) refusals.refuse(reply, delivery, 'CIO_BAD_REQUEST')
+    else if (load.isOverloaded()) refusals.refuseUnread(reply, delivery, 'overloaded').catch(done)
     else {
       deadline.start(reply)
       if (delivery.barred && !delivery.listed) checkFailures(reply, delivery, done).catch(done)
@@ -79,7 +81,7 @@ export function createAdmit({ config, admission, failures, deadline, isOverloade
   async function checkFailures(reply: FastifyReply, delivery: Delivery, done: () => void): Promise<void> {
     const waitSeconds = await failures.look(reply.request)
     if (waitSeconds === undefined) reserveBody(reply, delivery, done)
-    else refuseDelivery(closeAfterAnswer(reply), 'CIO_RATE_LIMITED', waitSeconds)
+    else refusals.refuse(closeAfterAnswer(reply), delivery, 'CIO_RATE_LIMITED', waitSeconds)
   }
 
   function reserveBody(reply: FastifyReply, delivery: Delivery, done: (error?: Error) => void): void {
@@ -93,7 +95,7 @@ export function createAdmit({ config, admission, failures, deadline, isOverloade
         })
       : admitBody(bodies, headers, { limitBytes: BODY_LIMIT_BYTES, evictable: !listed, inPieces: listed })
     if (typeof body === 'string') {
-      refuseUnread(reply, delivery, body, failures).catch(done)
+      refusals.refuseUnread(reply, delivery, body).catch(done)
       return
     }
     delivery.body = body

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { cutOff } from '../unknown-peers.ts'
 import type { MemoryBudget, Reservation } from './memory-budget.ts'
 
 /** Why a body was not read to its end. */
@@ -45,7 +46,7 @@ export interface BodyTerms {
 
 /** A piece costs Node microseconds, however small it is: a body of one-byte chunks, seconds. */
 const SMALL_PIECE_BYTES = 64
-const MAX_SMALL_PIECES = 4096
+const MAX_SMALL_PIECES = 1024
 
 const NOTHING = Buffer.alloc(0)
 
@@ -115,7 +116,8 @@ function collect(
     const needed = length + chunk.length
     pieces++
     if (needed > limitBytes) fail('too_large')
-    else if (!inPieces && pieces > MAX_SMALL_PIECES && needed < pieces * SMALL_PIECE_BYTES) payload.destroy()
+    else if (!inPieces && pieces > MAX_SMALL_PIECES && needed < pieces * SMALL_PIECE_BYTES)
+      cutOff(payload.socket)
     else if (needed > buffer.length && !enlarge(needed)) fail('no_memory')
     else length += chunk.copy(buffer, length)
   }

@@ -1,20 +1,31 @@
-import underPressure from '@fastify/under-pressure'
-import type { FastifyInstance } from 'fastify'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 
-/** A sample's mean delay of the event loop from which new deliveries are turned away, so that old ones are in time. */
-const OVERLOADED_LOOP_DELAY_MS = 2000
+export interface LoadWatch {
+  /** Is the event loop too far behind to answer new deliveries in time? */
+  isOverloaded(): boolean
+  stop(): void
+}
 
-/**
- * The plugin's own hook looks up the route of each request, which costs more than all the rest of it. So it is
- * registered in a context without routes, and called directly.
- *
- * @returns is the event loop too far behind to answer new deliveries in time?
- */
-export async function watchLoad(app: FastifyInstance): Promise<() => boolean> {
-  let isOverloaded = () => false
-  await app.register(async encapsulated => {
-    await encapsulated.register(underPressure, { maxEventLoopDelay: OVERLOADED_LOOP_DELAY_MS })
-    isOverloaded = () => encapsulated.isUnderPressure()
-  })
-  return () => isOverloaded()
+const SAMPLE_MS = 1000
+/** A sample's mean delay from which new deliveries are turned away, so that old ones are in time. */
+const OVERLOADED_DELAY_MS = 2000
+/** One long turn is over when the next delivery comes; only if they go on is it of use to turn one away. */
+const OVERLOADED_SAMPLES = 2
+
+export function watchLoad(): LoadWatch {
+  const delays = monitorEventLoopDelay()
+  delays.enable()
+  let overloadedSamples = 0
+  const timer = setInterval(() => {
+    overloadedSamples = delays.mean / 1e6 > OVERLOADED_DELAY_MS ? overloadedSamples + 1 : 0
+    delays.reset()
+  }, SAMPLE_MS)
+  timer.unref()
+  return {
+    isOverloaded: () => overloadedSamples >= OVERLOADED_SAMPLES,
+    stop: () => {
+      clearInterval(timer)
+      delays.disable()
+    }
+  }
 }

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type RefusalCode, UnavailableError } from '../errors.ts'
+import { type RefusalCode, refusals, UnavailableError } from '../errors.ts'
 import { closeAfterAnswer, refuse } from '../ops/answers.ts'
 import type { Outcome } from '../ops/metrics.ts'
 import { BODY_LIMIT_BYTES, declaredBytes, UnreadBodyError, type UnreadReason } from './body.ts'
@@ -16,15 +16,89 @@ const outcomes: Partial<Record<RefusalCode, Outcome>> = {
   CIO_UNAVAILABLE: 'unavailable'
 }
 
-/** Refuses, and notes the outcome on the delivery. */
-export function refuseDelivery(
-  reply: FastifyReply,
-  code: RefusalCode,
-  retryAfterSeconds = code === 'CIO_UNAVAILABLE' ? RETRY_AFTER_SECONDS : undefined
-): FastifyReply {
-  const { delivery } = reply.request
-  if (delivery !== undefined) delivery.outcome = outcomeOf(delivery, code)
-  return refuse(reply, code, retryAfterSeconds)
+/** The ways to refuse a delivery. */
+export interface Refusals {
+  refuse(reply: FastifyReply, delivery: Delivery, code: RefusalCode, waitSeconds?: number): FastifyReply
+  /** Refuses one whose signature is not right. */
+  refuseUnauthentic(reply: FastifyReply, delivery: Delivery): Promise<FastifyReply>
+  /** Refuses one whose body was not read to its end. */
+  refuseUnread(
+    reply: FastifyReply,
+    delivery: Delivery,
+    reason: UnreadReason | 'overloaded'
+  ): Promise<FastifyReply>
+  /** Fastify's error handler. An authentic delivery is never answered worse than 503. */
+  refuseError(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>
+}
+
+/** @param record called with each delivery that is refused, before it is answered */
+export function createRefusals(
+  failures: FailedAttempts,
+  record: (reply: FastifyReply, delivery: Delivery, status: number) => void
+): Refusals {
+  return { refuse: refuseDelivery, refuseUnauthentic, refuseUnread, refuseError }
+
+  function refuseDelivery(
+    reply: FastifyReply,
+    delivery: Delivery,
+    code: RefusalCode,
+    waitSeconds = code === 'CIO_UNAVAILABLE' ? RETRY_AFTER_SECONDS : undefined
+  ): FastifyReply {
+    if (reply.sent) return reply
+    delivery.outcome = outcomeOf(delivery, code)
+    record(reply, delivery, refusals[code].status)
+    return refuse(reply, code, waitSeconds)
+  }
+
+  /** Failures of a listed address do not count: Customer.io shares its addresses among its tenants. */
+  async function countFailure({ request }: FastifyReply, { listed }: Delivery): Promise<number | undefined> {
+    return listed ? undefined : failures.count(request)
+  }
+
+  async function refuseUnauthentic(reply: FastifyReply, delivery: Delivery): Promise<FastifyReply> {
+    const waitSeconds = await countFailure(reply, delivery)
+    if (waitSeconds !== undefined) return refuseDelivery(reply, delivery, 'CIO_RATE_LIMITED', waitSeconds)
+    return refuseDelivery(reply, delivery, delivery.barred ? 'CIO_SOURCE_FORBIDDEN' : 'CIO_SIGNATURE_INVALID')
+  }
+
+  /**
+   * The rest of the body is discarded as it comes, so that a sender that may deliver gets the answer and not a reset.
+   * On any other address the connection is closed.
+   */
+  async function refuseUnread(
+    reply: FastifyReply,
+    delivery: Delivery,
+    reason: UnreadReason | 'overloaded'
+  ): Promise<FastifyReply> {
+    delivery.reason ??= reason
+    const waitSeconds = await countFailure(reply, delivery)
+    if (!delivery.barred) {
+      reply.removeHeader('connection')
+      return refuseDelivery(
+        reply,
+        delivery,
+        reason === 'too_large' ? 'CIO_BODY_TOO_LARGE' : 'CIO_UNAVAILABLE'
+      )
+    }
+    closeAfterAnswer(reply)
+    if (waitSeconds !== undefined) return refuseDelivery(reply, delivery, 'CIO_RATE_LIMITED', waitSeconds)
+    if (reason === 'unfinished') return refuseDelivery(reply, delivery, 'CIO_REQUEST_TIMEOUT')
+    const isTooLargeForAll = (declaredBytes(reply.request.headers) ?? 0) > BODY_LIMIT_BYTES
+    return refuseDelivery(reply, delivery, isTooLargeForAll ? 'CIO_BODY_TOO_LARGE' : 'CIO_SOURCE_FORBIDDEN')
+  }
+
+  async function refuseError(
+    error: unknown,
+    request: FastifyRequest,
+    reply: FastifyReply
+  ): Promise<FastifyReply> {
+    const { delivery } = request
+    if (delivery === undefined) return refuse(reply, 'CIO_UNAVAILABLE', RETRY_AFTER_SECONDS)
+    if (error instanceof UnreadBodyError) return refuseUnread(reply, delivery, error.reason)
+    if (error instanceof UnavailableError) delivery.reason = error.reason
+    delivery.cause = error
+    return refuseDelivery(reply, delivery, 'CIO_UNAVAILABLE')
+  }
 }
 
 /**
@@ -35,56 +109,4 @@ function outcomeOf(delivery: Delivery, code: RefusalCode): Outcome {
   const isUnread = delivery.bytes === undefined
   const isAborted = isUnread && (!delivery.listed || delivery.reason === 'unfinished')
   return isAborted && code !== 'CIO_RATE_LIMITED' ? 'aborted' : (outcomes[code] ?? 'aborted')
-}
-
-/**
- * Refuses a delivery that is not authentic. Failures are counted, but never those of an address that Customer.io
- * shares among its tenants.
- */
-export async function refuseUnauthentic(
-  reply: FastifyReply,
-  delivery: Delivery,
-  failures: FailedAttempts
-): Promise<FastifyReply> {
-  const waitSeconds = delivery.listed ? undefined : await failures.count(reply.request)
-  if (waitSeconds !== undefined) return refuseDelivery(reply, 'CIO_RATE_LIMITED', waitSeconds)
-  return refuseDelivery(reply, delivery.barred ? 'CIO_SOURCE_FORBIDDEN' : 'CIO_SIGNATURE_INVALID')
-}
-
-/**
- * Refuses a delivery whose body was not read to its end. The rest of it is discarded as it comes, so that a sender
- * that may deliver gets the answer and not a reset. On any other address the connection is closed.
- */
-export async function refuseUnread(
-  reply: FastifyReply,
-  delivery: Delivery,
-  reason: UnreadReason | 'overloaded',
-  failures: FailedAttempts
-): Promise<FastifyReply> {
-  delivery.reason ??= reason
-  const waitSeconds = delivery.listed ? undefined : await failures.count(reply.request)
-  if (!delivery.barred) {
-    reply.removeHeader('connection')
-    return refuseDelivery(reply, reason === 'too_large' ? 'CIO_BODY_TOO_LARGE' : 'CIO_UNAVAILABLE')
-  }
-  closeAfterAnswer(reply)
-  if (waitSeconds !== undefined) return refuseDelivery(reply, 'CIO_RATE_LIMITED', waitSeconds)
-  if (reason === 'unfinished') return refuseDelivery(reply, 'CIO_REQUEST_TIMEOUT')
-  const isTooLargeForAll = (declaredBytes(reply.request.headers) ?? 0) > BODY_LIMIT_BYTES
-  return refuseDelivery(reply, isTooLargeForAll ? 'CIO_BODY_TOO_LARGE' : 'CIO_SOURCE_FORBIDDEN')
-}
-
-/** What an error below the route means for the sender. An authentic delivery is never answered worse than 503. */
-export async function refuseError(
-  error: unknown,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  failures: FailedAttempts
-): Promise<FastifyReply> {
-  const { delivery } = request
-  if (delivery === undefined) return refuse(reply, 'CIO_UNAVAILABLE', RETRY_AFTER_SECONDS)
-  if (error instanceof UnreadBodyError) return refuseUnread(reply, delivery, error.reason, failures)
-  if (error instanceof UnavailableError) delivery.reason = error.reason
-  delivery.cause = error
-  return refuseDelivery(reply, 'CIO_UNAVAILABLE')
 }

@@ -15,7 +15,7 @@ import { type LogEntry, readEvent } from './event.ts'
 import { countFailedAttempts } from './failed-attempts.ts'
 import { watchLoad } from './load.ts'
 import { recordDelivery } from './record.ts'
-import { refuseDelivery, refuseError, refuseUnauthentic } from './refusal.ts'
+import { createRefusals } from './refusal.ts'
 import { verifySignature } from './signature.ts'
 import type { Admission } from './source-ip.ts'
 import { createTurns } from './turns.ts'
@@ -57,22 +57,27 @@ const NO_BODY = Buffer.alloc(0)
 export async function receiver(app: FastifyInstance, dependencies: ReceiverDependencies): Promise<void> {
   const { config, sanitizer, eventLog, metrics, keyUsage, admission, log, now } = dependencies
 
-  const isOverloaded = await watchLoad(app)
+  const load = watchLoad()
   const failures = await countFailedAttempts(app, config.admission)
   const nextTurn = createTurns()
   const adviseOnAddress = createAddressAdvice(log)
+  const refusals = createRefusals(failures, record)
   const deadline = createDeadline(DEADLINE_MS, reply => {
     const { delivery } = reply.request
-    if (delivery !== undefined) delivery.reason = 'deadline'
-    if (delivery?.body?.cancel() !== true) refuseDelivery(reply, 'CIO_UNAVAILABLE')
+    if (delivery === undefined) return
+    delivery.reason = 'deadline'
+    const isReading = delivery.body?.cancel() === true
+    if (!isReading) refusals.refuse(reply, delivery, 'CIO_UNAVAILABLE')
   })
 
   app.decorateRequest('delivery', undefined)
-  app.addHook('onRequest', createAdmit({ config, admission, failures, deadline, isOverloaded }))
+  app.addHook('onRequest', createAdmit({ config, admission, failures, refusals, deadline, load }))
   app.addContentTypeParser(BYTES, (request, payload, done) => request.delivery?.body?.read(payload, done))
-  app.setErrorHandler((error, request, reply) => refuseError(error, request, reply, failures))
-  app.addHook('onResponse', record)
-  app.addHook('onClose', async () => deadline.close())
+  app.setErrorHandler(refusals.refuseError)
+  app.addHook('onClose', async () => {
+    deadline.close()
+    load.stop()
+  })
   app.post(WEBHOOK_PATH, receive)
   app.post(`${WEBHOOK_PATH}/:source`, receive)
 
@@ -88,6 +93,7 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
       const status =
         appended === 'duplicate' ? 'duplicate' : entry.parked === undefined ? 'accepted' : 'parked'
       delivery.outcome = status
+      record(reply, delivery, 200)
       return reply
         .header('content-type', 'application/json; charset=utf-8')
         .send(`{"status":"${status}","id":${JSON.stringify(entry.id)}}`)
@@ -118,7 +124,7 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
     if (!verdict.authentic) {
       delivery.reason = verdict.reason
       metrics.signatureFailure(source, verdict.reason)
-      await refuseUnauthentic(reply, delivery, failures)
+      await refusals.refuseUnauthentic(reply, delivery)
       return undefined
     }
     delivery.key = verdict.key
@@ -154,14 +160,11 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
     const peer = parseAddress(raw.socket.remoteAddress ?? '') ?? 'unknown'
     const isForwarded = headers['x-forwarded-for'] !== undefined
     adviseOnAddress({ address: delivery.address, peer, isForwarded })
-    refuseDelivery(reply, 'CIO_SOURCE_FORBIDDEN')
+    refusals.refuse(reply, delivery, 'CIO_SOURCE_FORBIDDEN')
   }
 
-  function record(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
-    if (request.delivery !== undefined) {
-      deadline.done(reply)
-      recordDelivery(request.delivery, reply.statusCode, performance.now(), metrics, log)
-    }
-    done()
+  function record(reply: FastifyReply, delivery: Delivery, status: number): void {
+    deadline.done(reply)
+    recordDelivery(delivery, status, performance.now(), metrics, log)
   }
 }
