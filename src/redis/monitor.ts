@@ -1,3 +1,4 @@
+import { sendCommand } from './command.ts'
 import type { RedisClient } from './connect.ts'
 
 /** Knows whether Redis answers, so that nobody has to find out by waiting. */
@@ -79,7 +80,7 @@ export function monitorRedis({ redis, accept, onChange }: RedisMonitorOptions): 
     if (probing) return
     probing = true
     try {
-      await answered(redis.ping())
+      await answered(sendCommand(redis, 'ping', []))
       if (!up) await accept()
       change(true)
     } catch (error) {

@@ -15,7 +15,7 @@ t.test(
     const body = JSON.stringify({ event_id: 'busy', object_type: 'email', metric: 'sent' })
     t.equal((await service.post(body)).status, 200)
 
-    for (let turn = 0; turn < 3; turn++) {
+    for (let turn = 0; turn < 5; turn++) {
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2500)
       await nextTurn()
     }
