@@ -1,31 +1,27 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks'
-
 export interface LoadWatch {
   /** Is the event loop too far behind to answer new deliveries in time? */
   isOverloaded(): boolean
   stop(): void
 }
 
-const SAMPLE_MS = 1000
-/** A sample's mean delay from which new deliveries are turned away, so that old ones are in time. */
+const CHECK_INTERVAL_MS = 250
+/** How late a check is when new deliveries would not be answered in time. */
 const OVERLOADED_DELAY_MS = 2000
-/** One long turn is over when the next delivery comes; only if they go on is it of use to turn one away. */
-const OVERLOADED_SAMPLES = 2
+/** One long turn is over when the next delivery comes: to turn that away helps only where they follow each other. */
+const OVERLOADED_CHECKS = 2
 
 export function watchLoad(): LoadWatch {
-  const delays = monitorEventLoopDelay()
-  delays.enable()
-  let overloadedSamples = 0
+  let checkedMs = performance.now()
+  let overloadedChecks = 0
   const timer = setInterval(() => {
-    overloadedSamples = delays.mean / 1e6 > OVERLOADED_DELAY_MS ? overloadedSamples + 1 : 0
-    delays.reset()
-  }, SAMPLE_MS)
+    const nowMs = performance.now()
+    const delayMs = nowMs - checkedMs - CHECK_INTERVAL_MS
+    checkedMs = nowMs
+    overloadedChecks = delayMs > OVERLOADED_DELAY_MS ? overloadedChecks + 1 : 0
+  }, CHECK_INTERVAL_MS)
   timer.unref()
   return {
-    isOverloaded: () => overloadedSamples >= OVERLOADED_SAMPLES,
-    stop: () => {
-      clearInterval(timer)
-      delays.disable()
-    }
+    isOverloaded: () => overloadedChecks >= OVERLOADED_CHECKS,
+    stop: () => clearInterval(timer)
   }
 }
