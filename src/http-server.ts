@@ -16,7 +16,7 @@ const HEADERS_TIMEOUT_MS = 3000
 const REQUEST_TIMEOUT_MS = 10_000
 const CHECK_INTERVAL_MS = 500
 /** Each name and value is an object for V8, so that 16 KiB of headers can cost a megabyte. */
-const MAX_HEADERS = 200
+const MAX_HEADERS = 1000
 /** From unknown peers: at about 60 kB each, 60 MB. */
 const MAX_UNKNOWN_CONNECTIONS = 1000
 

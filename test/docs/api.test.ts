@@ -91,6 +91,20 @@ t.test('the receiver answers as the OpenAPI document says, in each of its exampl
       403,
       said('SourceForbidden', 'forbidden')
     ],
+    [
+      'headers',
+      async () => {
+        const headers = new Headers({ 'x-large': 'x'.repeat(15_000), 'x-larger': 'x'.repeat(15_000) })
+        const response = await fetch(`${service.url}/api/cio/webhook/`, { method: 'POST', headers })
+        return {
+          status: response.status,
+          headers: response.headers,
+          body: (await response.json()) as Answer['body']
+        }
+      },
+      431,
+      said('HeadersTooLarge', 'headers')
+    ],
     ['large', () => service.post('x'.repeat(6 * 1024 * 1024)), 413, said('TooLarge', 'large')],
     [
       'unknown source',
