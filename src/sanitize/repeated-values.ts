@@ -1,6 +1,6 @@
 import { canonicalAddress } from './digest.ts'
 import { PhoneSearch } from './phone-search.ts'
-import { REDACTED } from './policy.ts'
+import { REDACTED } from './redacted.ts'
 import { type Match, type Pieces, readPieces, WordSearch } from './word-search.ts'
 
 /** Masks what an event says again in other fields: error texts repeat the address they are about. */
