@@ -20,7 +20,7 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
-COPY scripts/copy-assets.mjs scripts/
+COPY scripts/build.mjs scripts/copy-assets.mjs scripts/
 COPY src src
 RUN npm run --silent build \
  && find dist -type f \( -name '*.map' -o -name '*.d.ts' \) -delete \

@@ -20,7 +20,6 @@ import { connectRedis, disconnectRedis, type RedisAddress } from './redis/connec
 import { durabilityWaits } from './redis/durability.ts'
 import { monitorRedis } from './redis/monitor.ts'
 import { inspectServers, type ServerFacts, unfit } from './redis/server-facts.ts'
-import { createDispatch } from './republish/dispatch.ts'
 import { createDispatchMetrics } from './republish/dispatch-metrics.ts'
 import { consumerReader } from './republish/read-consumers.ts'
 
@@ -96,9 +95,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     dispatches ? consumers.map(({ name }) => name) : [],
     consumerReader({ redis, keyPrefix, consumers, now: Date.now })
   )
+  // Loaded only where it is used: the clients of all brokers take a quarter of a start.
   const dispatch =
     dispatches && options.maintains
-      ? createDispatch({
+      ? (await import('./republish/dispatch.ts')).createDispatch({
           consumers,
           redis,
           connect: manner => connectRedis(redisAddress, manner),
@@ -139,7 +139,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     redis,
     keyPrefix,
     isRedisUp: () => monitor.isUp(),
-    ask: config.customerIo.appApiKey && askCustomerIo(config.customerIo, appApiKey),
+    ask: config.customerIo.appApiKey && (await askCustomerIo(config.customerIo, appApiKey)),
     onList: admission.publish,
     metrics,
     log

@@ -122,7 +122,7 @@ export function createConsumer(options: ConsumerOptions, handler: Handler): Cons
   const maxAttempts = positive('maxAttempts', options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS)
   if (options.partitions !== undefined) positive('partitions', options.partitions)
   if (!GROUP.test(group)) throw new TypeError('group: 1 to 64 letters, digits, - and _')
-  const connect = connector(options)
+  const { connect, database } = connector(options)
   const isWanted = wanted(options)
   const slots = createSlots(concurrency)
   let stopped: Promise<void> | undefined
@@ -158,12 +158,12 @@ export function createConsumer(options: ConsumerOptions, handler: Handler): Cons
     start: async () => {
       if (signals) ignoreSignals = endOnSignals(stop)
       try {
-        await checkDatabase(connect)
+        if (database !== 0) await checkDatabase(connect)
       } catch (error) {
         ignoreSignals()
         throw error
       }
-      await holder.start()
+      if (stopped === undefined) await holder.start()
     },
     stop
   }
@@ -175,13 +175,21 @@ export function createConsumer(options: ConsumerOptions, handler: Handler): Cons
 }
 
 /** @throws TypeError unless exactly one of `redisUrl` and `redis` is given, and usable; a URL is not repeated */
-function connector({ redisUrl, redis }: ConsumerOptions): () => RedisClient {
+function connector({ redisUrl, redis }: ConsumerOptions): {
+  readonly connect: () => RedisClient
+  readonly database: number
+} {
   if ((redisUrl === undefined) === (redis === undefined)) throw new TypeError('give either redisUrl or redis')
-  if (redis !== undefined) return () => reconnectRedis(redis)
+  if (redis !== undefined) {
+    return {
+      connect: () => reconnectRedis(redis),
+      database: ('db' in redis.options && redis.options.db) || 0
+    }
+  }
   const parsed = parseRedisUrl(redisUrl)
   if ('problem' in parsed) throw new TypeError(`redisUrl: ${parsed.problem}; give ${REDIS_URL_FORM}`)
   const url = new Secret(redisUrl)
-  return () => connectRedis({ kind: 'standalone', url })
+  return { connect: () => connectRedis({ kind: 'standalone', url }), database: parsed.database }
 }
 
 /**

@@ -1,4 +1,3 @@
-import { APIClient, RegionEU, RegionUS } from 'customerio-node'
 import type { CustomerIo } from '../config/customer-io.ts'
 import { cidr } from '../config/parse.ts'
 import type { Logger } from '../ops/logger.ts'
@@ -151,11 +150,12 @@ function parseKept(text: string | null): Kept | undefined {
   return { at: typeof at === 'number' ? at : 0, addresses: checkAddresses(addresses) }
 }
 
-/** Asks the App API. */
-export function askCustomerIo(
+/** What asks the App API. Its client is loaded here, since it is needed only where a key is configured. */
+export async function askCustomerIo(
   { region, appUrl }: Pick<CustomerIo, 'region' | 'appUrl'>,
   appApiKey: () => Promise<string | undefined>
-): () => Promise<readonly string[]> {
+): Promise<() => Promise<readonly string[]>> {
+  const { APIClient, RegionEU, RegionUS } = await import('customerio-node')
   return async () => {
     const key = await appApiKey()
     if (key === undefined) throw new Error('the App API key is gone')

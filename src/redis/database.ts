@@ -64,7 +64,6 @@ export async function firstDatabaseProblem(
   redis: Redis | Cluster,
   atMostMs: number
 ): Promise<string | undefined> {
-  if (isCluster(redis) || !redis.options.db) return undefined
   await new Promise<void>(resolve => {
     const timer = setTimeout(resolve, atMostMs)
     const done = (): void => {

@@ -3,25 +3,12 @@ import { DIGIT, LETTER } from './characters.ts'
 import { addressOf } from './personal-text.ts'
 
 export type Digest = {
+  /** Of a plain e-mail address, as `ofValue`. */
+  ofEmail(address: string): string
   /** Of a value in a hashed field: addresses and phone numbers have one digest in all their spellings. */
   ofValue(text: string): string
-  /** Of a plain e-mail address. */
-  ofEmail(address: string): string
   /** Of every character: different texts have different digests. */
   ofExactText(text: string): string
-}
-
-/** A national number in any grouping. It has as many digits as an international one, or as a short code. */
-const phoneCharacters = /^[\d\s().+/-]+$/
-const MIN_PHONE_DIGITS = 6
-const MAX_PHONE_DIGITS = 15
-
-/** One form of all spellings of an address or a phone number: in lower case, or its digits. */
-export function canonicalAddress(text: string): string | undefined {
-  const address = addressOf(text)
-  if (address !== undefined || !phoneCharacters.test(text)) return address
-  const digits = text.replace(/\D+/g, '')
-  return digits.length >= MIN_PHONE_DIGITS && digits.length <= MAX_PHONE_DIGITS ? digits : undefined
 }
 
 const [PLUS, HYPHEN, DOT, UNDERSCORE] = [0x2b, 0x2d, 0x2e, 0x5f]
@@ -52,7 +39,7 @@ export function compileDigest(key: string | undefined): Digest {
   return {
     ofExactText,
     ofEmail: address => ofExactText(address.toLowerCase()),
-    ofValue: text => ofExactText(canonicalAddress(text) ?? text.trim().toLowerCase())
+    ofValue: text => ofExactText(addressOf(text) ?? text.trim().toLowerCase())
   }
 }
 

@@ -42,6 +42,10 @@ export class GrowthBudget {
     return budget
   }
 
+  get left(): number {
+    return this.#left
+  }
+
   /** Something did not fit. */
   get isExceeded(): boolean {
     return this.#isExceeded
@@ -66,23 +70,21 @@ export class GrowthBudget {
     return true
   }
 
-  /** To be called before the entries of a container. */
-  enter(entries: number): BudgetMark {
-    const mark = { left: this.#left, reserve: this.#reserve }
+  /** To be called before the entries of a container. Returns what `leave` and `undo` need. */
+  enter(entries: number): number {
+    const reserve = this.#reserve
     if (entries > LONG_LIST) this.#reserve = LIST_RESERVE_BYTES
-    return mark
+    return reserve
   }
 
   /** To be called after its entries. */
-  leave(mark: BudgetMark): void {
-    this.#reserve = mark.reserve
+  leave(reserve: number): void {
+    this.#reserve = reserve
   }
 
   /** The container is redacted: what its entries took is free again. */
-  undo(mark: BudgetMark): void {
-    this.#left = mark.left
-    this.#reserve = mark.reserve
+  undo(left: number, reserve: number): void {
+    this.#left = left
+    this.#reserve = reserve
   }
 }
-
-export type BudgetMark = { readonly left: number; readonly reserve: number }

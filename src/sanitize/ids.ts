@@ -1,9 +1,11 @@
 import { DIGIT, LETTER } from './characters.ts'
 import type { Digest } from './digest.ts'
-import { addressOf, textMask } from './personal-text.ts'
+import { addressOf, isAddress, textMask } from './personal-text.ts'
 
 /** An address needs an `@` or a `+`, as they are or in one of the encodings that begin with these. */
 const signs = new Set([...'@+%&\\='].map(sign => sign.charCodeAt(0)))
+/** `Ada <ada@example.com>` */
+const withName = /^[^<>]*<[^<>]+>\s*$/
 const maskAddresses = textMask(['email', 'phone'])
 
 /**
@@ -13,7 +15,9 @@ const maskAddresses = textMask(['email', 'phone'])
  */
 export function shownId(id: string, digest: Digest): string {
   if (!mayHoldAddress(id) || maskAddresses(id) === id) return id
-  return addressOf(id) === undefined ? digest.ofExactText(id) : digest.ofValue(id)
+  // Not `user:ada@example.com`, which is another id than `ada@example.com`.
+  const isOneAddress = isAddress(id) || (withName.test(id) && addressOf(id) !== undefined)
+  return isOneAddress ? digest.ofValue(id) : digest.ofExactText(id)
 }
 
 /** A loop over the codes of an id takes a fifth of a regular expression's time. */

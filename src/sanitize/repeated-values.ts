@@ -1,4 +1,5 @@
-import { canonicalAddress } from './digest.ts'
+import type { HashedValues } from './hashed-values.ts'
+import { addressOf } from './personal-text.ts'
 import { PhoneSearch } from './phone-search.ts'
 import { REDACTED } from './redacted.ts'
 import { type Match, type Pieces, readPieces, WordSearch } from './word-search.ts'
@@ -11,30 +12,32 @@ export type RepeatedValues = {
   maskNumber(digits: string): string | undefined
 }
 
-/** What a walk found in one event. */
-type Found = {
-  /** Values of hashed fields that are plain e-mail addresses. */
-  readonly emails: readonly string[]
-  /** Other values of hashed fields. */
-  readonly otherValues: readonly string[]
-  /** With the text masks applied. */
-  readonly errorTexts: readonly string[]
+type Options = {
+  readonly maskText: (text: string) => string
+  /** The text masks take every e-mail address anyway. */
+  readonly masksEmail: boolean
 }
 
 /** Shorter values stand for too many other things. */
 const MIN_LENGTH = 6
 /** Far beyond any address or token. Nobody repeats whole texts, and to look for them takes time. */
 const MAX_LENGTH = 4096
+/** Too short for an address, but what an SMS may be sent from. */
+const shortCode = /^\d{6}$/
 const MIN_LOCAL_PART_LENGTH = 5
 
-/** `undefined` if nothing of it can stand in a string that the text masks leave. */
+/**
+ * `undefined` if no hashed value can stand in a string that the text masks leave.
+ *
+ * @param errorTexts with the text masks applied
+ */
 export function repeatedValues(
-  { emails, otherValues, errorTexts }: Found,
-  maskText: (text: string) => string,
-  masksEmail: boolean
+  { emails, others }: HashedValues,
+  errorTexts: readonly string[],
+  { maskText, masksEmail }: Options
 ): RepeatedValues | undefined {
   const soughtEmails = masksEmail && !mayQuote(errorTexts, emails) ? [] : emails
-  const sought = otherValues
+  const sought = others
     .map(value => value.trim())
     .filter(({ length }) => length >= MIN_LENGTH && length <= MAX_LENGTH)
   if (soughtEmails.length === 0 && sought.length === 0) return undefined
@@ -48,7 +51,7 @@ export function repeatedValues(
   }
   for (const address of soughtEmails) addEmail(address)
   for (const value of sought) {
-    const address = canonicalAddress(value)
+    const address = addressOf(value) ?? shortCode.exec(value)?.[0]
     if (address === undefined) words.add(value, REDACTED)
     else if (/^\d+$/.test(address)) phones.add(address)
     else {

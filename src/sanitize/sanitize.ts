@@ -1,6 +1,7 @@
 import { compileDigest } from './digest.ts'
 import { compileFields } from './field-rules.ts'
 import { GrowthBudget } from './growth-budget.ts'
+import { HashedValues } from './hashed-values.ts'
 import { shownId } from './ids.ts'
 import { textMask } from './personal-text.ts'
 import type { Policy } from './policy.ts'
@@ -52,9 +53,7 @@ export function compileSanitizer(policy: Policy, options: SanitizerOptions = {})
       event: event ?? eventOf(json),
       budget: new GrowthBudget(bodyBytes),
       collectsOnly: false,
-      digests: new Map(),
-      emails: [],
-      otherValues: [],
+      hashed: new HashedValues(),
       errorTexts: [],
       repeated: undefined
     }
@@ -63,7 +62,7 @@ export function compileSanitizer(policy: Policy, options: SanitizerOptions = {})
     if (first.budget.isExceeded)
       walk(json, { ...first, budget: GrowthBudget.unlimited(), collectsOnly: true })
     // Only now all hashed values are known. Few events have any that could stand elsewhere.
-    const repeated = repeatedValues(first, maskText, masksEmail)
+    const repeated = repeatedValues(first.hashed, first.errorTexts, { maskText, masksEmail })
     return repeated === undefined
       ? clean
       : walk(json, { ...first, budget: new GrowthBudget(bodyBytes), repeated })

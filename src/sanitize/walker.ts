@@ -3,6 +3,7 @@ import { isCardNumber } from './card.ts'
 import { type Digest, isPlainEmail } from './digest.ts'
 import { type Field, type FieldRule, type Fields, isFixed, type Parent } from './field-rules.ts'
 import type { GrowthBudget } from './growth-budget.ts'
+import type { HashedValues } from './hashed-values.ts'
 import { shownId } from './ids.ts'
 import { isPlain, type Json, leastBytes, put, scalarText } from './json-value.ts'
 import { REDACTED } from './redacted.ts'
@@ -27,11 +28,7 @@ export type Pass = {
   readonly budget: GrowthBudget
   /** Only collects the values of hashed fields: hashes nothing, and what comes out is of no use. */
   readonly collectsOnly: boolean
-  /** Values of hashed fields with their digest, or '' where none was needed. */
-  readonly digests: Map<string, string>
-  /** Those of them that are plain e-mail addresses, and the others. */
-  readonly emails: string[]
-  readonly otherValues: string[]
+  readonly hashed: HashedValues
   /** Error texts, masked. */
   readonly errorTexts: string[]
   /** Masks hashed values in other strings; known only after a first walk. */
@@ -98,24 +95,26 @@ export function compileWalker({ fields, maskText, masksCards, digest }: WalkerOp
   }
 
   function elements(array: readonly unknown[], sanitized: (element: unknown) => unknown): unknown {
-    const mark = pass.budget.enter(array.length)
+    const { left } = pass.budget
+    const reserve = pass.budget.enter(array.length)
     const result: unknown[] = []
     for (let index = 0; index < array.length && valuesLeft-- > 0; index++) {
       let clean = sanitized(array[index])
       if (clean === TOO_LARGE) clean = redacted(array[index])
       if (clean === TOO_LARGE) {
-        pass.budget.undo(mark)
+        pass.budget.undo(left, reserve)
         return TOO_LARGE
       }
       result.push(clean ?? null)
     }
-    pass.budget.leave(mark)
+    pass.budget.leave(reserve)
     return result
   }
 
   function object(input: Json, parent: Parent | undefined, depth: number): unknown {
     const keys = Object.keys(input)
-    const mark = pass.budget.enter(keys.length)
+    const { left } = pass.budget
+    const reserve = pass.budget.enter(keys.length)
     const preserve = Object.hasOwn(input, '_preserveEmail') && input['_preserveEmail'] === true
     const output: Json = {}
     const hashKeys: string[] = [] // they win over keys of that name in the input
@@ -152,12 +151,12 @@ export function compileWalker({ fields, maskText, masksCards, digest }: WalkerOp
 
       if (clean === TOO_LARGE) clean = redacted(value)
       if (clean === TOO_LARGE || !pass.budget.take(name.length - key.length)) {
-        pass.budget.undo(mark)
+        pass.budget.undo(left, reserve)
         return TOO_LARGE
       }
       put(output, name, clean)
     }
-    pass.budget.leave(mark)
+    pass.budget.leave(reserve)
     return output
   }
 
@@ -196,30 +195,20 @@ export function compileWalker({ fields, maskText, masksCards, digest }: WalkerOp
   }
 
   function hashOf(value: string, bytes: number): unknown {
-    const known = pass.digests.get(value)
     const growth = HASH_BYTES - bytes
+    const known = pass.hashed.hashOf(value)
     if (known) return pass.budget.take(growth) ? known : TOO_LARGE
-    const isEmail = remember(value)
-    if (pass.collectsOnly) return null
-    if (!pass.budget.takeForHash(growth)) return TOO_LARGE
-    const hash = isEmail ? digest.ofEmail(value) : digest.ofValue(value)
-    pass.digests.set(value, hash)
-    return hash
-  }
-
-  /** A value that may stand elsewhere in the event. Is it a plain e-mail address? */
-  function remember(value: string): boolean {
+    const fits = !pass.collectsOnly && pass.budget.takeForHash(growth)
     const isEmail = isPlainEmail(value)
-    if (pass.digests.has(value)) return isEmail
-    pass.digests.set(value, '')
-    if (isEmail) pass.emails.push(value)
-    else pass.otherValues.push(value)
-    return isEmail
+    const hash = !fits ? '' : isEmail ? digest.ofEmail(value) : digest.ofValue(value)
+    pass.hashed.add(value, hash, isEmail)
+    return fits ? hash : pass.collectsOnly ? null : TOO_LARGE
   }
 
+  /** Values that are not shown, but may stand elsewhere in the event. */
   function rememberAll(value: unknown, depth: number): void {
     const scalar = scalarText(value)
-    if (scalar !== undefined) remember(scalar)
+    if (scalar !== undefined) pass.hashed.add(scalar, '')
     if (!Array.isArray(value) || depth > MAX_DEPTH) return
     for (let index = 0; index < value.length && valuesLeft-- > 0; index++)
       rememberAll(value[index], depth + 1)
@@ -232,7 +221,7 @@ export function compileWalker({ fields, maskText, masksCards, digest }: WalkerOp
     if (typeof value !== 'string') return walk(value, 'fixed', parent, depth)
     const shown = shownId(value, digest)
     if (shown === value) return value
-    remember(value)
+    pass.hashed.add(value, '')
     return pass.budget.takeForHash(shown.length - value.length) ? shown : TOO_LARGE
   }
 
@@ -251,11 +240,12 @@ export function compileWalker({ fields, maskText, masksCards, digest }: WalkerOp
       return redacted(text) // not JSON, or nested deeper than the stack
     }
     if (typeof json !== 'object' || json === null) return redacted(text)
-    const mark = pass.budget.enter(0)
+    const { left } = pass.budget
+    const reserve = pass.budget.enter(0)
     const clean = walk(json, 'other', parent, depth + 1)
     if (clean === TOO_LARGE) return redacted(text)
     const written = stringifyExactly(clean)
-    pass.budget.undo(mark) // it is counted as it is written: with its quotes escaped
+    pass.budget.undo(left, reserve) // it is counted as it is written: with its quotes escaped
     return pass.budget.take(JSON.stringify(written).length - JSON.stringify(text).length)
       ? written
       : redacted(text)

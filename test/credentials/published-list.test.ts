@@ -43,7 +43,7 @@ async function customerIo(t: Test, addresses: unknown = [...publishedAddresses, 
   const cio = await startCustomerIo(t)
   cio.appKeys.add(APP_KEY)
   cio.addresses = addresses
-  return { cio, ask: askCustomerIo({ region: 'us', appUrl: cio.appUrl }, async () => APP_KEY) }
+  return { cio, ask: await askCustomerIo({ region: 'us', appUrl: cio.appUrl }, async () => APP_KEY) }
 }
 
 t.test(

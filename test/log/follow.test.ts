@@ -155,6 +155,14 @@ t.test('a stop waits for the handler, acknowledges what it did, and gives the le
   t.same(await redis.client.keys('cio:members:*'), [])
 })
 
+t.test('a stop right after the start ends, and leaves no lease behind', async t => {
+  for (let round = 0; round < 10; round++) {
+    const follower = await follow(t, async () => {})
+    await follower.stop()
+    t.equal(await redis.client.exists(`cio:lease:{0}:${GROUP}`), 0)
+  }
+})
+
 t.test('a stop abandons a handler that hangs: its entries are the next member’s, at once', async t => {
   await append(['a', 'b'])
   let aborted = false

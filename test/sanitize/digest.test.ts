@@ -1,6 +1,6 @@
 import { createHash, createHmac } from 'node:crypto'
 import t from 'tap'
-import { canonicalAddress, compileDigest, isPlainEmail } from '../../src/sanitize/digest.ts'
+import { compileDigest, isPlainEmail } from '../../src/sanitize/digest.ts'
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
@@ -26,21 +26,11 @@ t.test('plain addresses are told from all others', async t => {
   for (const text of others) t.notOk(isPlainEmail(text), text)
 })
 
-t.test('all spellings of an address or a phone number have one form', async t => {
-  const rows = [
-    ['ada@example.com', ['ada@example.com', ' Ada@Example.COM ', 'Ada Lovelace <ada@example.com>']],
-    ['14155550123', ['+14155550123', '+1 (415) 555-0123', '14155550123', '+1.415.555.0123']],
-    ['02079460958', ['020 7946 0958', '(020) 7946-0958']],
-    [undefined, ['ada', '', '12', '1234567890123456', 'a-1234567']]
-  ] as const
-  for (const [form, texts] of rows) for (const text of texts) t.equal(canonicalAddress(text), form, text)
-})
-
 t.test('a digest is SHA-256 of the one form, or HMAC under a key', async t => {
-  const { ofValue, ofEmail, ofExactText } = compileDigest(undefined)
+  const { ofEmail, ofValue, ofExactText } = compileDigest(undefined)
   t.equal(ofValue(' Ada '), sha256('ada'))
   t.equal(ofValue('+1 415 555 0123'), sha256('14155550123'))
-  t.equal(ofEmail('Ada@example.com'), sha256('ada@example.com'))
+  for (const of of [ofValue, ofEmail]) t.equal(of('Ada@example.com'), sha256('ada@example.com'))
   t.equal(ofExactText(' Ada '), sha256(' Ada '))
   t.equal(compileDigest('k').ofValue('Ada'), createHmac('sha256', 'k').update('ada').digest('hex'))
 })

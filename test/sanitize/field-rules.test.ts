@@ -23,7 +23,7 @@ t.test('keys beyond what is remembered are read just the same', async t => {
 t.test('a rule is found by the names around the field and by the event', async t => {
   const policy = definePolicy({ fields: { 'a.b.c': 'hash', c: { 'email.*': 'redact' } } })
   const { of, ruleFor } = compileFields(policy, [], [['x', '0', 'c']], text => text)
-  const inside = (...names: string[]) =>
+  const inside = (...names: string[]): Parent | undefined =>
     names.reduce<Parent | undefined>((parent, name) => ({ name, parent }), undefined)
   t.equal(ruleFor(of('C'), inside('z', 'a', 'b'), '')?.action, 'hash')
   t.equal(ruleFor(of('c'), inside('b'), ''), undefined)

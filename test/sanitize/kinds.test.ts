@@ -27,40 +27,46 @@ function sanitized({ value }: Sanitizer, body: string): string {
 const digits = (min: number, max: number) =>
   fc.stringMatching(new RegExp(`^[1-9]\\d{${min - 1},${max - 1}}$`))
 const word = fc.stringMatching(/^[a-z]{1,8}$/)
-const upperOrLower = (text: string) => fc.boolean().map(upper => (upper ? text.toUpperCase() : text))
 const email = fc.tuple(word, word).map(([local, host]) => `${local}@${host}.example`)
 const phone = digits(9, 13)
-/** One person has one `is`: spellings of one address are one id, all other texts are ids of their own. */
-const id: fc.Arbitrary<{ text: string; is: string }> = fc.oneof(
-  email.chain(is => upperOrLower(is).map(text => ({ text, is }))),
-  email.map(is => ({ text: ` ${is}`, is })),
-  fc.tuple(word, email).map(([name, is]) => ({ text: `${name} <${is}>`, is })),
-  phone.map(number => ({ text: `+${number}`, is: `+${number}` })),
-  phone.map(number => ({
-    text: `+${number.slice(0, 2)} ${number.slice(2, 5)}-${number.slice(5)}`,
-    is: `+${number}`
-  })),
-  ...[
-    fc.tuple(word, email).map(([kind, address]) => `${kind}:${address}`),
-    fc.tuple(word, phone).map(([kind, number]) => `${kind}/+${number}`),
-    digits(13, 19),
-    digits(10, 13).map(number => `00${number}`),
-    fc.constantFrom(
+/** Texts that are alike but for a few characters. One person has one `is`: other texts are ids of their own. */
+const alike: fc.Arbitrary<readonly { text: string; is: string }[]> = fc
+  .record({ word, email, phone, digits: digits(13, 19), any: fc.string() })
+  .map(({ word, email, phone, digits, any }) => [
+    { text: email, is: email },
+    { text: ` ${email.toUpperCase()}`, is: email },
+    { text: `${word} <${email}>`, is: email },
+    { text: `+${phone}`, is: `+${phone}` },
+    { text: `+${phone.slice(0, 2)} ${phone.slice(2, 5)}-${phone.slice(5)}`, is: `+${phone}` },
+    ...[
+      `user:${email}`,
+      `USER:${email}`,
+      `mailto:${email}`,
+      `${email}/1`,
+      `${email} `.repeat(2),
+      `sms:+${phone}`,
+      phone,
+      `00${phone}`,
+      `0${phone}`,
+      `${phone}0`,
+      digits,
+      `00${digits}`,
+      `${digits} `,
+      any,
+      `${any}+${phone}`,
       '4111111111111111',
       '4111 1111 1111 1111',
       '219-09-9999',
-      '01J8ZK6T9QW3E5R7Y1U2I3O4P5',
-      'null'
-    ),
-    fc.string()
-  ].map(texts => texts.map(text => ({ text, is: text })))
-)
+      '219099999'
+    ].map(text => ({ text, is: text }))
+  ])
+const twoIds = alike.chain(ids => fc.tuple(fc.constantFrom(...ids), fc.constantFrom(...ids)))
 const idFields = ['customer_id', 'userId', 'anonymous_id', 'event_id', 'Customer-Id']
 
 t.test('two ids stay two, whatever they look like, and none becomes a mask word', async t => {
   for (const sanitizer of sanitizers.slice(0, 2)) {
     check(
-      fc.property(id, id, fc.constantFrom(...idFields), (one, other, field) => {
+      fc.property(twoIds, fc.constantFrom(...idFields), ([one, other], field) => {
         const [first, second] = [one, other].map(({ text }) =>
           JSON.stringify(sanitizer.value({ data: { [field]: text } }))
         )
