@@ -1,24 +1,25 @@
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify'
-import { refuse, refuseConnection } from './ops/answers.ts'
+import type { Config } from './config/config.ts'
+import { createHttpServer, type HttpServerOptions } from './http-server.ts'
+import { refuse } from './ops/answers.ts'
 import { type Health, healthRoutes, type MetricsRoute, metricsRoute } from './ops/health.ts'
-import { type ReceiverDependencies, receiver, refuseError, WEBHOOK_PATH } from './receive/route.ts'
+import { type ReceiverDependencies, receiver, WEBHOOK_PATH } from './receive/route.ts'
+import { type AddressList, compileAddressList } from './receive/source-ip.ts'
 
 export interface AppDependencies extends ReceiverDependencies {
+  readonly config: ReceiverDependencies['config'] & Pick<Config, 'http'>
   readonly health: () => Health
   readonly isDraining: () => boolean
   /** `undefined` where `/metrics` has a port of its own. */
   readonly metricsRoute: MetricsRoute | undefined
 }
 
-/** Headers take longer than this only from somebody who means harm. */
-const HEADERS_TIMEOUT_MS = 3000
-/** When an answered request whose body never ends is cut off. */
-const REQUEST_TIMEOUT_MS = 10_000
-const CHECK_INTERVAL_MS = 500
-
 /** The whole HTTP side. Reads no environment, listens to nothing, decides nothing. */
 export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
-  const app = createHttp(dependencies.config.admission.trustedProxies)
+  const { config, admission } = dependencies
+  const isTrusted = compileAddressList(config.admission.trustedProxies)
+  const isKnownPeer = (peer: string): boolean => admission.listed(peer) || isTrusted(peer)
+  const app = createHttp({ keepAliveMs: config.http.keepAliveMs, isKnownPeer }, isTrusted)
   app.addHook('onRequest', (_request, reply, done) => {
     // A load balancer must not keep a connection that we are about to end.
     if (dependencies.isDraining()) reply.header('connection', 'close')
@@ -31,29 +32,32 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
 }
 
 /** `/metrics` alone, for a port of its own. */
-export function buildMetricsApp(route: MetricsRoute): FastifyInstance {
-  const app = createHttp([])
+export function buildMetricsApp(route: MetricsRoute, keepAliveMs: number): FastifyInstance {
+  const nobody = (): boolean => false
+  const app = createHttp({ keepAliveMs, isKnownPeer: nobody }, nobody)
   metricsRoute(app, route)
   return app
 }
 
-function createHttp(trustedProxies: readonly string[]): FastifyInstance {
+function createHttp(options: HttpServerOptions, isTrustedProxy: AddressList): FastifyInstance {
   const app = fastify({
     logController: new LogController({ disableRequestLogging: true }),
-    trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: CHECK_INTERVAL_MS },
+    trustProxy: isTrustedProxy,
+    serverFactory: handler => createHttpServer(handler, options),
+    clientErrorHandler: () => {}, // our server has its own
+    // `POST http://host/path`: a server has to accept it (RFC 9112, 3.2.2).
+    rewriteUrl: ({ url = '/' }) => (url.startsWith('/') ? url : url.replace(/^https?:\/\/[^/?#]*/i, '')),
+    routerOptions: { ignoreTrailingSlash: true },
     // A delivery that comes on a kept connection while we close is still answered, with `connection: close`.
     return503OnClosing: false,
     forceCloseConnections: 'idle',
-    clientErrorHandler: refuseConnection,
     frameworkErrors: (_error, _request, reply) => refuse(reply, 'CIO_NOT_FOUND')
   })
   // Nothing but the receiver reads bodies, and it takes them as bytes.
   app.removeAllContentTypeParsers()
-  app.setErrorHandler((error, request, reply) =>
-    // A request for nothing we have can fail before anybody notices: on its content type, for one.
-    request.is404 ? refuseUnknown(request, reply) : refuseError(error, request, reply)
+  app.setErrorHandler((_error, request, reply) =>
+    // A request for an unknown path can fail before it is known to be one: on its content type, for example.
+    request.is404 ? refuseUnknown(request, reply) : refuse(reply, 'CIO_UNAVAILABLE')
   )
   app.setNotFoundHandler(refuseUnknown)
   return app
@@ -62,8 +66,9 @@ function createHttp(trustedProxies: readonly string[]): FastifyInstance {
 /** No route: is it the method that is wrong, or the path? */
 function refuseUnknown(request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const [path = ''] = request.url.split('?', 1)
-  const isWebhook = path === WEBHOOK_PATH || /^\/[a-z0-9_-]+$/.test(path.slice(WEBHOOK_PATH.length))
-  return isWebhook && path.startsWith(WEBHOOK_PATH) && request.method !== 'POST'
+  const isWebhook =
+    path.startsWith(WEBHOOK_PATH) && /^(\/[a-z0-9_-]+)?\/?$/.test(path.slice(WEBHOOK_PATH.length))
+  return isWebhook && request.method !== 'POST'
     ? refuse(reply.header('allow', 'POST'), 'CIO_METHOD_NOT_ALLOWED')
     : refuse(reply, 'CIO_NOT_FOUND')
 }

@@ -9,7 +9,7 @@ const catalogue = {
   CIO_METRICS_FORBIDDEN: { status: 403, error: 'Metrics are not open to this address' },
   CIO_NOT_FOUND: { status: 404, error: 'Not found' },
   CIO_METHOD_NOT_ALLOWED: { status: 405, error: 'Method not allowed' },
-  CIO_REQUEST_TIMEOUT: { status: 408, error: 'Request headers took too long' },
+  CIO_REQUEST_TIMEOUT: { status: 408, error: 'Request took too long' },
   CIO_BODY_TOO_LARGE: { status: 413, error: 'Request body too large' },
   CIO_RATE_LIMITED: { status: 429, error: 'Too many failed attempts' },
   CIO_HEADERS_TOO_LARGE: { status: 431, error: 'Request headers too large' },

@@ -22,6 +22,7 @@ import { monitorRedis } from './redis/monitor.ts'
 import { inspectServers, type ServerFacts, unfit } from './redis/server-facts.ts'
 import { createDispatchMetrics } from './republish/dispatch-metrics.ts'
 import { consumerReader } from './republish/read-consumers.ts'
+import { version } from './version.ts'
 
 export interface Service {
   readonly port: number
@@ -88,7 +89,18 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     )
   }
 
-  const metrics = createMetrics([...config.sources.keys()], () => readLog(redis, keyPrefix, partitions))
+  if (config.production && config.admission.trustedProxies.length === 0 && options.maintains) {
+    log.warn(
+      'TRUSTED_PROXIES is not set: x-forwarded-for is ignored, and behind a load balancer every delivery comes from its address; set it to the addresses of your proxies'
+    )
+  }
+
+  const metrics = createMetrics({
+    sources: [...config.sources.keys()],
+    readLog: () => readLog(redis, keyPrefix, partitions),
+    isRedisUp: () => monitor.isUp(),
+    version
+  })
   const { consumers, isOn: dispatches } = config.dispatch
   const dispatchMetrics = createDispatchMetrics(
     metrics.register,
@@ -118,6 +130,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     durabilityWait: waits?.of,
     ...maintenance.room,
     isRedisUp: () => monitor.isUp(),
+    onTimeout: () => monitor.check(),
     onCall: seconds => metrics.redisCall(seconds)
   })
 
@@ -174,7 +187,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     isDraining: () => draining,
     metricsRoute: config.metrics.port === undefined ? metricsRoute : undefined
   })
-  const metricsApp = config.metrics.port === undefined ? undefined : buildMetricsApp(metricsRoute)
+  const metricsApp =
+    config.metrics.port === undefined ? undefined : buildMetricsApp(metricsRoute, config.http.keepAliveMs)
 
   // Whoever takes deliveries has said with which keys: a rotation waits for those it knows of.
   await keyUsage.report()

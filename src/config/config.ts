@@ -81,6 +81,7 @@ export function loadConfig(
     http: {
       port: values.PORT,
       host: values.HOST,
+      keepAliveMs: values.KEEP_ALIVE_SECONDS * 1000,
       shutdownDelayMs: (values.SHUTDOWN_DELAY_SECONDS ?? (production ? 5 : 0)) * 1000
     },
     workers: values.WORKERS,

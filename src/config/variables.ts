@@ -97,6 +97,11 @@ export const variables = {
     wholeNumber(0, 60, 'seconds'),
     'How long after SIGTERM `/readyz` says 503 while deliveries are still taken, so that a load balancer turns away first; default 5 in production, else 0'
   ),
+  KEEP_ALIVE_SECONDS: setting(
+    wholeNumber(1, 86_400, 'seconds'),
+    '620',
+    'How long an idle connection is kept open; longer than your load balancer keeps it, or that answers 502 now and then'
+  ),
   DATA_DIR: setting(text('a folder'), './data', 'Where the development key and the private Redis live'),
 
   CIO_WEBHOOK_SECRET: secret(signingKeyText, 'Signing key of the default source'),

@@ -1,5 +1,6 @@
 import { UnavailableError, type UnavailableReason } from '../errors.ts'
 import type { LogEntry } from '../receive/event.ts'
+import { TIMED_OUT } from '../redis/command.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { DurabilityWait } from '../redis/durability.ts'
 import { loadScript, runScript } from '../redis/script.ts'
@@ -56,6 +57,8 @@ export interface EventLogOptions {
   readonly onParked?: (stream: string) => Promise<void>
   /** Does Redis answer at all? While it does not, an append fails at once instead of after a timeout. */
   readonly isRedisUp: () => boolean
+  /** Called when Redis did not answer a call in time. */
+  readonly onTimeout?: () => void
   /** Called with the duration of each call, in seconds. */
   readonly onCall?: (seconds: number) => void
 }
@@ -108,7 +111,7 @@ export function createEventLog(options: EventLogOptions): EventLog {
 
 /** One partition's way into Redis: a queue and at most one call under way. */
 function createLane(keys: PartitionKeys, options: EventLogOptions) {
-  const { redis, maxLength, makeRoom, memory, onCall } = options
+  const { redis, maxLength, makeRoom, memory, onTimeout, onCall } = options
   const durable = options.durabilityWait?.(keys)
   const waiting: Pending[] = []
   let generations: Generations = []
@@ -162,6 +165,7 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
       if (batch.some(({ entry }) => entry.stream === 'parked')) void options.onParked?.(keys.parked)
     } catch (error) {
       const unavailable = error instanceof UnavailableError ? error : asUnavailable(error)
+      if (unavailable.reason === 'redis_timeout') onTimeout?.()
       for (const pending of batch) pending.reject(unavailable)
     } finally {
       onCall?.((performance.now() - startedMs) / 1000)
@@ -244,7 +248,7 @@ const isOutOfMemory = (error: unknown): boolean =>
   error instanceof Error && error.message.startsWith(OUT_OF_MEMORY)
 
 function reasonOf(message: string): UnavailableReason {
-  if (message === 'Command timed out') return 'redis_timeout'
+  if (message === TIMED_OUT) return 'redis_timeout'
   if (message.startsWith(OUT_OF_MEMORY)) return 'redis_full'
   return /^[A-Z]+ /.test(message) ? 'redis_error' : 'redis_down'
 }

@@ -1,28 +1,57 @@
+import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyReply } from 'fastify'
 import { type RefusalCode, refusals } from '../errors.ts'
+
+const CONTENT_TYPE = 'application/json; charset=utf-8'
 
 /** Answers with an entry of the catalogue. */
 export function refuse(reply: FastifyReply, code: RefusalCode, retryAfterSeconds?: number): FastifyReply {
   const { status, body } = refusals[code]
   if (retryAfterSeconds !== undefined) reply.header('retry-after', Math.max(1, retryAfterSeconds))
-  return reply.code(status).header('content-type', 'application/json; charset=utf-8').send(body)
+  return reply.code(status).header('content-type', CONTENT_TYPE).send(body)
 }
 
-const connectionFailures: Readonly<Record<string, RefusalCode>> = {
-  HPE_HEADER_OVERFLOW: 'CIO_HEADERS_TOO_LARGE',
-  ERR_HTTP_REQUEST_TIMEOUT: 'CIO_REQUEST_TIMEOUT'
+/** How long input is discarded before a connection is closed, and on how many connections at once. */
+const LINGER_MS = 500
+const MAX_LINGERING = 8
+let lingering = 0
+
+/**
+ * Closes the connection behind the answer. To close it while input is unread resets it, and a client that is still
+ * sending loses the answer: behind nginx it gets a 502. So input is discarded for a moment, unless many ask for that.
+ */
+export function closeAfterAnswer(reply: FastifyReply): FastifyReply {
+  reply.header('connection', 'close')
+  if (lingering >= MAX_LINGERING) return reply
+  lingering++
+  const { socket } = reply.request.raw
+  socket.once('close', () => lingering--)
+  // Called by Node behind the last answer of a connection.
+  socket.destroySoon = () => {
+    socket.end()
+    setTimeout(() => socket.destroy(), LINGER_MS).unref()
+  }
+  return reply
 }
 
-/** Answers what is no HTTP request, or none in time, and hangs up. */
-export function refuseConnection(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (socket.writable && error.code !== 'ECONNRESET') {
-    const { status, body } = refusals[connectionFailures[error.code ?? ''] ?? 'CIO_BAD_REQUEST']
-    const reason = { 400: 'Bad Request', 408: 'Request Timeout', 431: 'Request Header Fields Too Large' }[
-      status
-    ]
+/** As `refuse`, for a request that does not reach Fastify; closes the connection. */
+export function refuseRaw(response: ServerResponse, code: RefusalCode): void {
+  const { status, body } = refusals[code]
+  response.writeHead(status, {
+    'content-type': CONTENT_TYPE,
+    'content-length': body.length,
+    connection: 'close'
+  })
+  response.end(body)
+}
+
+/** As `refuse`, for what is not an HTTP request, or not one in time; closes the connection. */
+export function refuseConnection(socket: Socket, code: RefusalCode): void {
+  if (socket.writable) {
+    const { status, body } = refusals[code]
     socket.write(
-      `HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: ${CONTENT_TYPE}\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`
     )
   }
   socket.destroySoon()

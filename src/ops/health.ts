@@ -1,5 +1,5 @@
-import { isIP } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { parseAddress } from '../address.ts'
 import { compileAddressList } from '../receive/source-ip.ts'
 import { refuse } from './answers.ts'
 
@@ -51,11 +51,10 @@ export function metricsRoute(app: FastifyInstance, { allowed, read, contentType 
   })
 }
 
-/**
- * A private address that forwards for others is a load balancer nobody told us of: whoever is behind it may be
- * anybody.
- */
+/** A private address that forwards for others is a load balancer that is not configured: anybody can be behind it. */
 function cameThroughUnknownProxy({ headers, ip, socket }: FastifyRequest): boolean {
   const forwarded = headers['x-forwarded-for'] ?? headers['forwarded'] ?? headers['x-real-ip']
-  return forwarded !== undefined && (ip === socket.remoteAddress || isIP(ip) === 0)
+  const address = parseAddress(ip)
+  const peer = parseAddress(socket.remoteAddress ?? '')
+  return forwarded !== undefined && (address === undefined || address === peer)
 }

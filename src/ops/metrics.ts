@@ -16,6 +16,8 @@ export type Outcome =
   | 'rate_limited'
   | 'too_large'
   | 'unavailable'
+  /** Ended before its body was read; or too large, from an address on no list. */
+  | 'aborted'
 
 const outcomes: readonly Outcome[] = [
   'accepted',
@@ -25,19 +27,27 @@ const outcomes: readonly Outcome[] = [
   'source_forbidden',
   'rate_limited',
   'too_large',
-  'unavailable'
+  'unavailable',
+  'aborted'
 ]
 
 export type Metrics = ReturnType<typeof createMetrics>
 
+export interface MetricsOptions {
+  /** Names of the configured sources. */
+  readonly sources: readonly string[]
+  /** What is in the log, read at each scrape; rejects when Redis does not answer. */
+  readonly readLog: () => Promise<readonly LogReading[]>
+  /** Read at each scrape. */
+  readonly isRedisUp: () => boolean
+  readonly version: string
+}
+
 /**
  * The metrics of CONTRACT section 8. Every label value comes from the configuration or from a closed set, so
  * that no payload can reach one or make their number grow.
- *
- * @param sources names of the configured sources
- * @param readLog what is in the log, asked at each scrape; rejects when Redis does not answer
  */
-export function createMetrics(sources: readonly string[], readLog: () => Promise<readonly LogReading[]>) {
+export function createMetrics({ sources, readLog, isRedisUp, version }: MetricsOptions) {
   const register = new Registry()
   const registers = [register]
   collectDefaultMetrics({ register })
@@ -84,6 +94,22 @@ export function createMetrics(sources: readonly string[], readLog: () => Promise
     labelNames: ['source', 'reason'],
     registers
   })
+  new Gauge({
+    name: 'cio_redis_up',
+    help: '1 while Redis answers and is fit for use, else 0: then deliveries get 503',
+    aggregator: 'min',
+    registers,
+    collect() {
+      this.set(isRedisUp() ? 1 : 0)
+    }
+  })
+  new Gauge({
+    name: 'cio_build_info',
+    help: 'Always 1; the label is the version that runs',
+    labelNames: ['version'],
+    aggregator: 'first',
+    registers
+  }).set({ version }, 1)
   const redisMemory = new Gauge({
     name: 'cio_redis_memory_used_ratio',
     help: 'Used share of maxmemory, of the fullest server; 0 without a limit. At 1 deliveries get 503',

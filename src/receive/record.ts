@@ -3,7 +3,13 @@ import type { Metrics, Outcome } from '../ops/metrics.ts'
 import type { Delivery } from './delivery.ts'
 
 /** What the operator should see without looking for it; everything else is a matter of course. */
-const warned: ReadonlySet<Outcome> = new Set(['parked', 'source_forbidden', 'too_large', 'unavailable'])
+const warned: ReadonlySet<Outcome> = new Set([
+  'parked',
+  'source_forbidden',
+  'too_large',
+  'unavailable',
+  'aborted'
+])
 
 /** Tells what became of a delivery: in the metrics, and in the one log line it gets. */
 export function recordDelivery(
@@ -15,7 +21,7 @@ export function recordDelivery(
 ): void {
   const {
     source,
-    outcome,
+    outcome = 'aborted',
     reason,
     parked,
     address,
@@ -29,12 +35,12 @@ export function recordDelivery(
     cause
   } = delivery
   const durationMs = nowMs - startedMs
-  if (outcome !== undefined) metrics.delivery(source.name, outcome, durationMs / 1000)
+  metrics.delivery(source.name, outcome, durationMs / 1000)
   if (outcome === 'parked' && parked !== undefined) metrics.parked(source, parked)
   if (ageSeconds !== undefined && outcome === 'accepted') metrics.eventAge(ageSeconds)
 
   const line = {
-    outcome: outcome ?? 'aborted',
+    outcome,
     status,
     source: source.name,
     id,
@@ -48,7 +54,7 @@ export function recordDelivery(
     logMs: logMs === undefined ? undefined : round(logMs),
     err: cause
   }
-  if (outcome === undefined || warned.has(outcome)) log.warn(line, 'delivery')
+  if (warned.has(outcome)) log.warn(line, 'delivery')
   else log.info(line, 'delivery')
 }
 

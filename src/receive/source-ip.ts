@@ -1,7 +1,8 @@
 import { BlockList, isIP } from 'node:net'
+import { parseAddress } from '../address.ts'
 import { publishedAddresses } from './published-addresses.ts'
 
-/** Is this address on the list? Text that is no address is on none. */
+/** Is this address on the list, in whatever notation? Text that is not an address is on none. */
 export type AddressList = (address: string) => boolean
 
 /** Verdicts kept in memory: Customer.io uses some dozens of addresses, a flood of others must not grow it. */
@@ -15,24 +16,25 @@ export function compileAddressList(entries: readonly string[]): AddressList {
   const list = new BlockList()
   for (const entry of entries) {
     const [address = '', prefix] = entry.split('/')
-    const family = isIP(address) === 4 ? 'ipv4' : 'ipv6'
-    if (prefix === undefined) list.addAddress(address, family)
-    else list.addSubnet(address, Number(prefix), family)
+    if (prefix === undefined) list.addAddress(address, familyOf(address))
+    else list.addSubnet(address, Number(prefix), familyOf(address))
   }
 
   // BlockList.check builds native objects at every call; the few addresses that matter are asked about always.
   const verdicts = new Map<string, boolean>()
-  return address => {
+  return text => {
+    const address = parseAddress(text)
+    if (address === undefined) return false
     const known = verdicts.get(address)
     if (known !== undefined) return known
-    const [plain = ''] = address.split('%', 1) // a link-local address comes with the name of its interface
-    const family = isIP(plain)
-    const verdict = family !== 0 && list.check(plain, family === 4 ? 'ipv4' : 'ipv6')
+    const verdict = list.check(address, familyOf(address))
     if (verdicts.size >= REMEMBERED_VERDICTS) verdicts.clear()
     verdicts.set(address, verdict)
     return verdict
   }
 }
+
+const familyOf = (address: string): 'ipv4' | 'ipv6' => (isIP(address) === 4 ? 'ipv4' : 'ipv6')
 
 export interface Admission {
   /** May this address deliver? */

@@ -3,6 +3,7 @@ import { type Cluster, Redis } from 'ioredis'
 import type { Durability } from '../config/parse.ts'
 import { UnavailableError } from '../errors.ts'
 import type { PartitionKeys } from '../log/keys.ts'
+import { sendCommand } from './command.ts'
 import { mastersOf, type RedisClient, retryDelayMs } from './connect.ts'
 import type { ServerFacts } from './server-facts.ts'
 
@@ -60,13 +61,13 @@ export function durabilityWaits(
   }
 
   async function waitForDisk(connection: Redis): Promise<boolean> {
-    const [local] = (await connection.call('WAITAOF', 1, 0, WAIT_MS)) as [number, number]
+    const [local] = (await sendCommand(connection, 'waitaof', [1, 0, WAIT_MS])) as [number, number]
     return local >= 1
   }
 
   async function waitForReplicas(connection: Redis): Promise<boolean> {
     const wanted = durability.level === 'replicated' ? durability.replicas : 0
-    return (await connection.wait(wanted, WAIT_MS)) >= wanted
+    return Number(await sendCommand(connection, 'wait', [wanted, WAIT_MS])) >= wanted
   }
 }
 

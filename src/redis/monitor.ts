@@ -1,4 +1,5 @@
 import { ConfigError } from '../errors.ts'
+import { sendCommand } from './command.ts'
 import type { RedisClient } from './connect.ts'
 import { databaseProblem } from './database.ts'
 
@@ -8,23 +9,31 @@ export interface RedisMonitor {
   isUp(): boolean
   /** Resolves once it is up; rejects with what made Redis unfit, or when `timeoutMs` have passed. */
   firstUp(timeoutMs: number): Promise<void>
+  /** Probes now: something else has met a Redis that does not answer. */
+  check(): void
   stop(): void
 }
 
 export interface RedisMonitorOptions {
   readonly redis: RedisClient
-  /** Asked whenever Redis comes back, since it may be another server: rejects to keep it from counting as up. */
+  /** Called whenever Redis comes back, since it may be another server: rejects to keep it from counting as up. */
   readonly accept: () => Promise<void>
-  /** Told of each change; `error` is what a probe or `accept` ended with. */
+  /** Called at each change; `error` is what a probe or `accept` ended with. */
   readonly onChange: (up: boolean, error?: unknown) => void
 }
 
-/** How long a Redis that came back, or that hangs, can go unnoticed (a hanging one: plus the command timeout). */
+/** With the next one: how long a Redis that came back, or that hangs, can go unnoticed. */
 const PROBE_INTERVAL_MS = 500
+/**
+ * A Redis that is only busy (a slow command, a fork) answers within this; one that does not fails deliveries soon
+ * anyway. Below the 2 s of a command, so that `/readyz` says so before deliveries do.
+ */
+const PROBE_TIMEOUT_MS = 1500
 
 export function monitorRedis({ redis, accept, onChange }: RedisMonitorOptions): RedisMonitor {
   let up = false
   let stopped = false
+  let probing = false
   let timer: NodeJS.Timeout | undefined
   let lastError: unknown
   const waiting = new Set<() => void>()
@@ -32,8 +41,8 @@ export function monitorRedis({ redis, accept, onChange }: RedisMonitorOptions): 
   const lost = (): void => change(false)
   redis.on('close', lost)
   redis.on('end', lost)
-  redis.on('ready', probeSoon)
-  probeSoon()
+  redis.on('ready', check)
+  check()
 
   return {
     isUp: () => up,
@@ -49,33 +58,40 @@ export function monitorRedis({ redis, accept, onChange }: RedisMonitorOptions): 
         const timeout = setTimeout(settle, timeoutMs)
         waiting.add(settle)
       }),
+    check,
     stop: () => {
       stopped = true
       clearTimeout(timer)
       redis.off('close', lost)
       redis.off('end', lost)
-      redis.off('ready', probeSoon)
+      redis.off('ready', check)
     }
   }
 
-  function probeSoon(): void {
+  function check(): void {
+    schedule(0)
+  }
+
+  function schedule(afterMs: number): void {
     clearTimeout(timer)
-    timer = setTimeout(() => void probe(), 0)
+    if (!stopped) timer = setTimeout(() => void probe(), afterMs)
   }
 
   async function probe(): Promise<void> {
+    // Its outcome is worth as much as another one's, and comes sooner.
+    if (probing) return
+    probing = true
     try {
-      await redis.ping()
+      await answered(sendCommand(redis, 'ping', []))
       if (!up) await accept()
       change(true)
     } catch (error) {
       const problem = await databaseProblem(redis)
       change(false, problem === undefined ? error : new ConfigError(`REDIS_URL: ${problem}`))
     }
-    if (stopped) return
-    clearTimeout(timer)
-    timer = setTimeout(() => void probe(), PROBE_INTERVAL_MS)
-    timer.unref()
+    probing = false
+    schedule(PROBE_INTERVAL_MS)
+    timer?.unref()
   }
 
   function change(next: boolean, error?: unknown): void {
@@ -87,4 +103,15 @@ export function monitorRedis({ redis, accept, onChange }: RedisMonitorOptions): 
     onChange(up, error)
     if (up) for (const settle of waiting) settle()
   }
+}
+
+/** Rejects when no answer has come in time; one that lies in the socket by then has. */
+function answered(ping: Promise<unknown>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(
+      () => setImmediate(() => reject(new Error('no answer to PING in time'))),
+      PROBE_TIMEOUT_MS
+    )
+    ping.then(() => resolve(), reject).finally(() => clearTimeout(timer))
+  })
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { sendCommand } from './command.ts'
 import type { RedisClient } from './connect.ts'
 
 /** A Lua script as Redis knows it. */
@@ -25,9 +26,9 @@ export async function runScript(
   args: readonly (string | number)[]
 ): Promise<unknown> {
   try {
-    return await redis.evalsha(script.sha1, keys.length, ...keys, ...args)
+    return await sendCommand(redis, 'evalsha', [script.sha1, keys.length, ...keys, ...args])
   } catch (error) {
     if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
-    return redis.eval(script.text, keys.length, ...keys, ...args)
+    return sendCommand(redis, 'eval', [script.text, keys.length, ...keys, ...args])
   }
 }

@@ -6,6 +6,7 @@ import { createLedger } from '../faults/ledger.ts'
 import { checksOf } from '../faults/scenario.ts'
 import { scenarios } from '../faults/scenarios/all.ts'
 import { FRESHNESS } from '../faults/scenarios/clocks.ts'
+import { BOUNDED, NO_ALERT } from '../faults/scenarios/floods.ts'
 import { NOTHING_MISSED } from '../faults/scenarios/memory.ts'
 
 const page = readFileSync(new URL('../../../docs/guarantees.md', import.meta.url), 'utf8')
@@ -25,12 +26,14 @@ t.test('a law broken on purpose is looked for by a scenario there is, in a check
     broke: undefined
   }
   const checks = checksOf({ observed, demands: { acknowledged: 0, faults: 0, retried: 0 } })
-  // Checks of some scenarios alone: on the wire, with clocks, with a small Redis.
+  // Checks of some scenarios alone: on the wire, with clocks, with a small Redis, of the floods.
   const names = [
     ...checks.map(({ name }) => name),
     'the service sent nothing to Redis again of its own accord',
     FRESHNESS,
-    NOTHING_MISSED
+    NOTHING_MISSED,
+    BOUNDED,
+    NO_ALERT
   ]
   for (const { name, scenario, caughtBy } of breaches) {
     t.ok(

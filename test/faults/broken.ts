@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Report } from './report.ts'
 import { FRESHNESS } from './scenarios/clocks.ts'
+import { BOUNDED, NO_ALERT } from './scenarios/floods.ts'
 import { NOTHING_MISSED } from './scenarios/memory.ts'
 
 /** A law broken on purpose in a copy of the compiled service, and who has to catch it. */
@@ -124,7 +125,7 @@ export const breaches: readonly Breach[] = [
     name: 'never-gives-up',
     about: 'law 7: a delivery waits for Redis as long as it takes',
     patches: [
-      { file: 'receive/route.js', from: 'const DEADLINE_MS = 3400;', to: 'const DEADLINE_MS = 60_000;' },
+      { file: 'receive/route.js', from: 'const DEADLINE_MS = 3350;', to: 'const DEADLINE_MS = 60_000;' },
       {
         file: 'redis/connect.js',
         from: 'const COMMAND_TIMEOUT_MS = 2000;',
@@ -133,6 +134,33 @@ export const breaches: readonly Breach[] = [
     ],
     scenario: 'redis-stopped',
     caughtBy: 'the sender saw only 200, 503, and never silence'
+  },
+  {
+    name: 'bodies-without-budget',
+    about: 'law 9: every body is read, however much memory others hold',
+    patches: [
+      {
+        file: 'receive/admit.js',
+        from: 'const BARRED_BODY_LIMIT_BYTES = 128 * 1024;',
+        to: 'const BARRED_BODY_LIMIT_BYTES = BODY_LIMIT_BYTES;'
+      },
+      { file: 'receive/admit.js', from: 'totalBytes: 8 * MIB', to: 'totalBytes: 8000 * MIB' }
+    ],
+    scenario: 'flood-unfinished',
+    caughtBy: BOUNDED
+  },
+  {
+    name: 'alert-by-anybody',
+    about: 'law 9: a body that nobody has signed counts as our outage',
+    patches: [
+      {
+        file: 'receive/refusal.js',
+        from: "return isAborted && code !== 'CIO_RATE_LIMITED' ? 'aborted'",
+        to: "return isAborted && code !== 'CIO_RATE_LIMITED' ? 'unavailable'"
+      }
+    ],
+    scenario: 'flood-unfinished',
+    caughtBy: NO_ALERT
   }
 ]
 

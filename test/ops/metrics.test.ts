@@ -1,9 +1,12 @@
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { sendRaw } from '../helpers/raw-http.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { startTestService } from '../helpers/service.ts'
 import { KEY } from '../helpers/sign.ts'
+
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
 
 const redis = await startRedis()
 t.teardown(() => redis.stop())
@@ -36,6 +39,9 @@ t.test('the metrics are what the contract names, and promtool has nothing agains
     'cio_deliveries_total{source="default",outcome="rate_limited"} 0',
     'cio_deliveries_total{source="default",outcome="too_large"} 0',
     'cio_deliveries_total{source="default",outcome="unavailable"} 0',
+    'cio_deliveries_total{source="default",outcome="aborted"} 0',
+    'cio_redis_up 1',
+    `cio_build_info{version="${version}"} 1`,
     'cio_signature_failures_total{source="default",reason="missing"} 1',
     'cio_forbidden_but_authentic_total{source="default"} 0',
     'cio_delivery_duration_seconds_count 4',

@@ -10,7 +10,7 @@ t.teardown(() => redis.stop())
 t.test(
   'while turns of the event loop take seconds, new deliveries are turned away, and then taken',
   async t => {
-    const service = await startTestService({ REDIS_URL: redis.url })
+    const service = await startTestService({ REDIS_URL: redis.url, CIO_ALLOWED_IPS: '127.0.0.1' })
     t.teardown(() => service.close())
     const body = JSON.stringify({ event_id: 'busy', object_type: 'email', metric: 'sent' })
     t.equal((await service.post(body)).status, 200)

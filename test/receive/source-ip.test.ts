@@ -21,7 +21,9 @@ t.test('an address is matched whatever its notation', async t => {
     ['', false],
     ['unknown', false],
     ['192.0.2.7, 10.0.0.1', false],
-    ['192.0.2.7:443', false],
+    ['192.0.2.7:443', true],
+    ['[2001:db8::1]:443', true],
+    ['"[2001:db9::1]"', false],
     ['0192.0.2.7', false],
     ['__proto__', false]
   ]

@@ -55,6 +55,30 @@ t.test('a Redis that hangs costs no delivery more than 3.5 s, soon nothing, and 
   t.equal(new Set(kept).size, kept.length, 'nothing is there twice')
 })
 
+t.test('readiness ends within 3 s of Redis hanging, whether deliveries come or not', async t => {
+  const redis = await startRedis()
+  t.teardown(() => redis.stop('SIGKILL'))
+  const service = await startTestService({ REDIS_URL: redis.url })
+  t.teardown(() => service.close())
+  const readiness = async (): Promise<number> => (await getJson(`${service.url}/readyz`)).status
+  const isUp = async (): Promise<string | undefined> =>
+    /^cio_redis_up (\d)$/m.exec(await (await fetch(`${service.url}/metrics`)).text())?.[1]
+  t.same([await readiness(), await isUp()], [200, '1'])
+
+  await freeze(redis)
+  const silent = await timed(() => until('readiness to end', async () => (await readiness()) === 503))
+  t.ok(silent.ms < 3000, `after ${Math.round(silent.ms)} ms`)
+  t.equal(await isUp(), '0')
+  redis.process.kill('SIGCONT')
+  await until('recovery', async () => (await readiness()) === 200)
+
+  await redis.client.client('PAUSE', 1000, 'ALL')
+  const endMs = performance.now() + 1500
+  const seen = new Set<number>()
+  while (performance.now() < endMs) seen.add(await readiness())
+  t.same([...seen], [200], 'a Redis that is busy for a second is no reason')
+})
+
 t.test('a Redis that is gone is a 503 at once, and the same data comes back with it', async t => {
   const port = await freePort()
   const folder = temporaryFolder()

@@ -2,6 +2,7 @@ import type { Scenario } from '../scenario.ts'
 import { clocks } from './clocks.ts'
 import { crowds } from './crowds.ts'
 import { deploys } from './deploys.ts'
+import { floods } from './floods.ts'
 import { kills } from './kills.ts'
 import { memory } from './memory.ts'
 import { network } from './network.ts'
@@ -23,5 +24,6 @@ export const scenarios: readonly Scenario[] = [
   ...topologies,
   ...deploys,
   ...crowds,
+  ...floods,
   ...storms
 ]

@@ -1,0 +1,108 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { parseAddress } from '../address.ts'
+import type { Config } from '../config/config.ts'
+import { DEFAULT_SOURCE, type Source } from '../config/sources.ts'
+import { closeAfterAnswer, refuse } from '../ops/answers.ts'
+import { admitBody, BODY_LIMIT_BYTES } from './body.ts'
+import type { Deadline } from './deadline.ts'
+import type { Delivery } from './delivery.ts'
+import type { FailedAttempts } from './failed-attempts.ts'
+import type { LoadWatch } from './load.ts'
+import { createMemoryBudget } from './memory-budget.ts'
+import type { Refusals } from './refusal.ts'
+import type { Admission } from './source-ip.ts'
+
+/** Every body is read as this, whatever the sender calls it: it is bytes until it is verified. */
+export const BYTES = 'application/octet-stream'
+
+const MIB = 1024 * 1024
+/** Of an address that may not deliver: its body is only read to count whether it was authentic. */
+const BARRED_BODY_LIMIT_BYTES = 128 * 1024
+/** All bodies in flight: with the events made of them, and what Node itself needs, they fit into 512 MiB. */
+const BODIES = { totalBytes: 128 * MIB, evictableBytes: 64 * MIB }
+const BARRED_BODIES = { totalBytes: 8 * MIB, evictableBytes: 0 }
+
+export interface Gate {
+  readonly config: Pick<Config, 'sources' | 'admission'>
+  readonly admission: Admission
+  readonly failures: FailedAttempts
+  readonly refusals: Refusals
+  readonly deadline: Deadline
+  readonly load: LoadWatch
+}
+
+type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void
+
+/**
+ * What the head of a request decides, before a byte of its body is read: is the source known, may the address deliver,
+ * has it failed too often, is there memory for the body?
+ */
+export function createAdmit({ config, admission, failures, refusals, deadline, load }: Gate): Hook {
+  const { policy } = config.admission
+  const bodies = createMemoryBudget(BODIES)
+  const barredBodies = createMemoryBudget(BARRED_BODIES)
+  return admit
+
+  function admit(request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void {
+    request.raw.headers['content-type'] = BYTES
+    const delivery = startDelivery(request)
+    if (delivery === undefined) refuse(reply, 'CIO_NOT_FOUND')
+    else if (isDisconnected(request)) refusals.refuse(reply, delivery, 'CIO_BAD_REQUEST')
+    else if (load.isOverloaded()) refusals.refuseUnread(reply, delivery, 'overloaded').catch(done)
+    else {
+      deadline.start(reply)
+      if (delivery.barred && !delivery.listed) checkFailures(reply, delivery, done).catch(done)
+      else reserveBody(reply, delivery, done)
+    }
+  }
+
+  function startDelivery(request: FastifyRequest): Delivery | undefined {
+    const source = sourceOf(request)
+    if (source === undefined) return undefined
+    // A proxy can pass anything on, and a connection that was reset has no address.
+    const address = parseAddress(request.ip ?? '') ?? 'unknown'
+    const forbidden = !admission.allowed(address)
+    request.delivery = {
+      source,
+      address,
+      startedMs: performance.now(),
+      listed: admission.listed(address),
+      forbidden,
+      barred: forbidden && policy === 'enforce'
+    }
+    return request.delivery
+  }
+
+  function sourceOf(request: FastifyRequest): Source | undefined {
+    const { source = DEFAULT_SOURCE } = request.params as { source?: string }
+    return config.sources.get(source)
+  }
+
+  async function checkFailures(reply: FastifyReply, delivery: Delivery, done: () => void): Promise<void> {
+    const waitSeconds = await failures.look(reply.request)
+    if (waitSeconds === undefined) reserveBody(reply, delivery, done)
+    else refusals.refuse(closeAfterAnswer(reply), delivery, 'CIO_RATE_LIMITED', waitSeconds)
+  }
+
+  function reserveBody(reply: FastifyReply, delivery: Delivery, done: (error?: Error) => void): void {
+    const { headers } = reply.request
+    const { barred, listed } = delivery
+    const body = barred
+      ? admitBody(barredBodies, headers, {
+          limitBytes: BARRED_BODY_LIMIT_BYTES,
+          evictable: false,
+          inPieces: false
+        })
+      : admitBody(bodies, headers, { limitBytes: BODY_LIMIT_BYTES, evictable: !listed, inPieces: listed })
+    if (typeof body === 'string') {
+      refusals.refuseUnread(reply, delivery, body).catch(done)
+      return
+    }
+    delivery.body = body
+    if (/^100-continue$/i.test(headers.expect ?? '')) reply.raw.writeContinue()
+    done()
+  }
+}
+
+/** A connection that was reset has no address, and nobody reads an answer. */
+const isDisconnected = (request: FastifyRequest): boolean => request.raw.socket.remoteAddress === undefined

@@ -1,0 +1,170 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { cutOff } from '../unknown-peers.ts'
+import type { MemoryBudget, Reservation } from './memory-budget.ts'
+
+/** Why a body was not read to its end. */
+export type UnreadReason =
+  /** Larger than the limit. */
+  | 'too_large'
+  /** The connection ended first, or the answer was due. */
+  | 'unfinished'
+  /** The budget for bodies in flight is used up. */
+  | 'no_memory'
+
+export class UnreadBodyError extends Error {
+  readonly reason: UnreadReason
+
+  constructor(reason: UnreadReason, options?: ErrorOptions) {
+    super(`body not read: ${reason}`, options)
+    this.name = 'UnreadBodyError'
+    this.reason = reason
+  }
+}
+
+/** One body to be read, with memory set aside for it. */
+export interface AdmittedBody {
+  /** `done` is called once, with the body or with why there is none. */
+  read(payload: IncomingMessage, done: BodyCallback): void
+  /** Stops reading, as `unfinished`; what still comes is discarded. @returns was it being read? */
+  cancel(): boolean
+  /** Gives the memory back, once nobody needs the body. Calling it again does nothing. */
+  release(): void
+}
+
+type BodyCallback = (error: UnreadBodyError | null, body?: Buffer) => void
+
+export interface BodyTerms {
+  readonly limitBytes: number
+  /**
+   * May other bodies take its memory away until the last byte is there? Then memory is set aside as bytes arrive.
+   * Otherwise all that is declared is set aside before the first one.
+   */
+  readonly evictable: boolean
+  /** Is it read, whatever the number of its pieces? */
+  readonly inPieces: boolean
+}
+
+/** A piece costs Node microseconds, however small it is: a body of one-byte chunks, seconds. */
+const SMALL_PIECE_BYTES = 64
+const MAX_SMALL_PIECES = 1024
+
+const NOTHING = Buffer.alloc(0)
+
+export const BODY_LIMIT_BYTES = 5 * 1024 * 1024
+
+/** Charged for each request besides its body: its headers, and the objects that Node makes for it. */
+const REQUEST_BYTES = 16 * 1024
+/** Where the length is not known or not believed, this much is set aside first, and twice as much each time after. */
+const FIRST_BYTES = 4 * 1024
+
+/** @returns `undefined` for a chunked body */
+export function declaredBytes(headers: IncomingHttpHeaders): number | undefined {
+  if (headers['transfer-encoding'] !== undefined) return undefined
+  return Number(headers['content-length'] ?? 0)
+}
+
+/** Sets memory aside for a body before a byte of it is read. @returns why it can't be read, if so */
+export function admitBody(
+  budget: MemoryBudget,
+  headers: IncomingHttpHeaders,
+  terms: BodyTerms
+): AdmittedBody | 'too_large' | 'no_memory' {
+  const { limitBytes, evictable } = terms
+  const declared = declaredBytes(headers)
+  if (declared !== undefined && declared > limitBytes) return 'too_large'
+  const first = evictable ? Math.min(declared ?? FIRST_BYTES, FIRST_BYTES) : (declared ?? FIRST_BYTES)
+  let fail: (reason: UnreadReason) => boolean = () => false
+  const reservation = budget.reserve(
+    REQUEST_BYTES + first,
+    evictable ? () => void fail('no_memory') : undefined
+  )
+  if (reservation === undefined) return 'no_memory'
+  return {
+    read: (payload, done) => {
+      fail = collect(payload, first, declared ?? limitBytes, terms, reservation, done)
+    },
+    cancel: () => fail('unfinished'),
+    release: () => reservation.release()
+  }
+}
+
+/**
+ * Copies the chunks into one buffer that grows. A list of chunks would cost far more than their bytes: they can be
+ * one byte each.
+ *
+ * @returns ends the reading
+ */
+function collect(
+  payload: IncomingMessage,
+  firstBytes: number,
+  expectedBytes: number,
+  { limitBytes, inPieces }: BodyTerms,
+  reservation: Reservation,
+  done: BodyCallback
+): (reason: UnreadReason) => boolean {
+  let settled = false
+  let buffer = Buffer.allocUnsafe(firstBytes)
+  let length = 0
+  let pieces = 0
+  payload.on('data', append)
+  payload.on('end', end)
+  payload.on('error', lose)
+  payload.on('close', lose)
+  return fail
+
+  function append(chunk: Buffer): void {
+    const needed = length + chunk.length
+    pieces++
+    if (needed > limitBytes) fail('too_large')
+    else if (!inPieces && pieces > MAX_SMALL_PIECES && needed < pieces * SMALL_PIECE_BYTES)
+      cutOff(payload.socket)
+    else if (needed > buffer.length && !enlarge(needed)) fail('no_memory')
+    else length += chunk.copy(buffer, length)
+  }
+
+  function enlarge(neededBytes: number): boolean {
+    const bytes = Math.max(neededBytes, Math.min(2 * buffer.length, expectedBytes))
+    if (!reservation.grow(bytes - buffer.length)) return false
+    const larger = Buffer.allocUnsafe(bytes)
+    buffer.copy(larger, 0, 0, length)
+    free(buffer)
+    buffer = larger
+    return true
+  }
+
+  function end(): void {
+    if (!settle()) return
+    reservation.keep()
+    done(null, buffer.subarray(0, length))
+  }
+
+  function lose(cause?: Error): void {
+    fail('unfinished', cause)
+  }
+
+  function fail(reason: UnreadReason, cause?: Error): boolean {
+    if (!settle()) return false
+    free(buffer)
+    buffer = NOTHING
+    reservation.release()
+    payload.resume()
+    done(new UnreadBodyError(reason, { cause }))
+    return true
+  }
+
+  /** The listener for errors stays: a connection can still break after that. */
+  function settle(): boolean {
+    if (settled) return false
+    settled = true
+    payload.off('data', append)
+    payload.off('end', end)
+    payload.off('close', lose)
+    return true
+  }
+}
+
+/** Gives memory back now and not at the next garbage collection, which comes too late in a flood. From Node 22 on. */
+function free({ buffer, byteLength }: Buffer<ArrayBuffer>): void {
+  // A small one is a part of Node's pool.
+  if (buffer.byteLength === byteLength && 'transfer' in buffer) buffer.transfer(0)
+}

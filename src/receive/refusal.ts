@@ -1,0 +1,112 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { type RefusalCode, refusals, UnavailableError } from '../errors.ts'
+import { closeAfterAnswer, refuse } from '../ops/answers.ts'
+import type { Outcome } from '../ops/metrics.ts'
+import { BODY_LIMIT_BYTES, declaredBytes, UnreadBodyError, type UnreadReason } from './body.ts'
+import type { Delivery } from './delivery.ts'
+import type { FailedAttempts } from './failed-attempts.ts'
+
+const RETRY_AFTER_SECONDS = 5
+
+const outcomes: Partial<Record<RefusalCode, Outcome>> = {
+  CIO_SIGNATURE_INVALID: 'signature_invalid',
+  CIO_SOURCE_FORBIDDEN: 'source_forbidden',
+  CIO_RATE_LIMITED: 'rate_limited',
+  CIO_BODY_TOO_LARGE: 'too_large',
+  CIO_UNAVAILABLE: 'unavailable'
+}
+
+/** The ways to refuse a delivery. */
+export interface Refusals {
+  refuse(reply: FastifyReply, delivery: Delivery, code: RefusalCode, waitSeconds?: number): FastifyReply
+  /** Refuses one whose signature is not right. */
+  refuseUnauthentic(reply: FastifyReply, delivery: Delivery): Promise<FastifyReply>
+  /** Refuses one whose body was not read to its end. */
+  refuseUnread(
+    reply: FastifyReply,
+    delivery: Delivery,
+    reason: UnreadReason | 'overloaded'
+  ): Promise<FastifyReply>
+  /** Fastify's error handler. An authentic delivery is never answered worse than 503. */
+  refuseError(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>
+}
+
+/** @param record called with each delivery that is refused, before it is answered */
+export function createRefusals(
+  failures: FailedAttempts,
+  record: (reply: FastifyReply, delivery: Delivery, status: number) => void
+): Refusals {
+  return { refuse: refuseDelivery, refuseUnauthentic, refuseUnread, refuseError }
+
+  function refuseDelivery(
+    reply: FastifyReply,
+    delivery: Delivery,
+    code: RefusalCode,
+    waitSeconds = code === 'CIO_UNAVAILABLE' ? RETRY_AFTER_SECONDS : undefined
+  ): FastifyReply {
+    if (reply.sent) return reply
+    delivery.outcome = outcomeOf(delivery, code)
+    record(reply, delivery, refusals[code].status)
+    return refuse(reply, code, waitSeconds)
+  }
+
+  /** Failures of a listed address do not count: Customer.io shares its addresses among its tenants. */
+  async function countFailure({ request }: FastifyReply, { listed }: Delivery): Promise<number | undefined> {
+    return listed ? undefined : failures.count(request)
+  }
+
+  async function refuseUnauthentic(reply: FastifyReply, delivery: Delivery): Promise<FastifyReply> {
+    const waitSeconds = await countFailure(reply, delivery)
+    if (waitSeconds !== undefined) return refuseDelivery(reply, delivery, 'CIO_RATE_LIMITED', waitSeconds)
+    return refuseDelivery(reply, delivery, delivery.barred ? 'CIO_SOURCE_FORBIDDEN' : 'CIO_SIGNATURE_INVALID')
+  }
+
+  /**
+   * The rest of the body is discarded as it comes, so that a sender that may deliver gets the answer and not a reset.
+   * On any other address the connection is closed.
+   */
+  async function refuseUnread(
+    reply: FastifyReply,
+    delivery: Delivery,
+    reason: UnreadReason | 'overloaded'
+  ): Promise<FastifyReply> {
+    delivery.reason ??= reason
+    const waitSeconds = await countFailure(reply, delivery)
+    if (!delivery.barred) {
+      reply.removeHeader('connection')
+      return refuseDelivery(
+        reply,
+        delivery,
+        reason === 'too_large' ? 'CIO_BODY_TOO_LARGE' : 'CIO_UNAVAILABLE'
+      )
+    }
+    closeAfterAnswer(reply)
+    if (waitSeconds !== undefined) return refuseDelivery(reply, delivery, 'CIO_RATE_LIMITED', waitSeconds)
+    if (reason === 'unfinished') return refuseDelivery(reply, delivery, 'CIO_REQUEST_TIMEOUT')
+    const isTooLargeForAll = (declaredBytes(reply.request.headers) ?? 0) > BODY_LIMIT_BYTES
+    return refuseDelivery(reply, delivery, isTooLargeForAll ? 'CIO_BODY_TOO_LARGE' : 'CIO_SOURCE_FORBIDDEN')
+  }
+
+  async function refuseError(
+    error: unknown,
+    request: FastifyRequest,
+    reply: FastifyReply
+  ): Promise<FastifyReply> {
+    const { delivery } = request
+    if (delivery === undefined) return refuse(reply, 'CIO_UNAVAILABLE', RETRY_AFTER_SECONDS)
+    if (error instanceof UnreadBodyError) return refuseUnread(reply, delivery, error.reason)
+    if (error instanceof UnavailableError) delivery.reason = error.reason
+    delivery.cause = error
+    return refuseDelivery(reply, delivery, 'CIO_UNAVAILABLE')
+  }
+}
+
+/**
+ * Only the holder of a key, or an address on a list, can raise `unavailable`, the alert for an outage. Of all others
+ * nothing is known before the body is read but that the request ended early.
+ */
+function outcomeOf(delivery: Delivery, code: RefusalCode): Outcome {
+  const isUnread = delivery.bytes === undefined
+  const isAborted = isUnread && (!delivery.listed || delivery.reason === 'unfinished')
+  return isAborted && code !== 'CIO_RATE_LIMITED' ? 'aborted' : (outcomes[code] ?? 'aborted')
+}

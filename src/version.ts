@@ -1,0 +1,13 @@
+import { createRequire } from 'node:module'
+
+/** By its own name, so that it is the same file wherever this one is compiled to. */
+const manifest: unknown = createRequire(import.meta.url)('cio-webhook/package.json')
+
+/** The version in package.json. */
+export const version =
+  typeof manifest === 'object' &&
+  manifest !== null &&
+  'version' in manifest &&
+  typeof manifest.version === 'string'
+    ? manifest.version
+    : 'unknown'

@@ -1,0 +1,35 @@
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+
+/** Resident memory of a process, in MB; 0 for one that is gone. */
+export function residentMb(pid: number): number {
+  try {
+    return Math.round(
+      Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
+    )
+  } catch {
+    return 0
+  }
+}
+
+export interface MemoryLimit {
+  /** Did the kernel take the limit? Otherwise memory is only measured. */
+  readonly enforced: boolean
+  /** Once the process is gone. */
+  remove(): void
+}
+
+/** Has the kernel kill a process that needs more, as it does in a container: with a cgroup of its own, as root. */
+export function limitMemory(pid: number, bytes: number): MemoryLimit {
+  const [parent, file] = existsSync('/sys/fs/cgroup/memory')
+    ? ['/sys/fs/cgroup/memory', 'memory.limit_in_bytes']
+    : ['/sys/fs/cgroup', 'memory.max']
+  const folder = `${parent}/cio-webhook-${pid}`
+  try {
+    mkdirSync(folder)
+    writeFileSync(`${folder}/${file}`, String(bytes))
+    writeFileSync(`${folder}/cgroup.procs`, String(pid))
+    return { enforced: true, remove: () => rmdirSync(folder) }
+  } catch {
+    return { enforced: false, remove: () => {} }
+  }
+}
