@@ -43,18 +43,21 @@ function compile() {
 /** @returns the files that `entries` need, with their text: imports of any kind, and what a module reads beside itself */
 function reachedFrom(entries, compiled) {
   const reached = new Map()
-  const open = entries.map(path => join(path))
-  for (const path of open) {
+  const open = entries.map(path => ({ path: join(path), chain: [join(path)] }))
+  for (const { path, chain } of open) {
     if (reached.has(path)) continue
     const text = compiled.get(path)
-    if (text === undefined) fail(`${path} is imported, but it is not compiled`)
+    if (text === undefined) fail(`${chain.join(' → ')}: imported, but not compiled`)
     const isDeclaration = path.endsWith('.d.ts')
     const { importedFiles, typeReferenceDirectives } = ts.preProcessFile(text)
     const names = [...importedFiles, ...typeReferenceDirectives].map(({ fileName }) => fileName)
     for (const name of names) {
-      if (name.startsWith('.')) open.push(join(dirname(path), isDeclaration ? asDeclaration(name) : name))
-      else if (name !== DEPENDENCY && (isDeclaration || !name.startsWith('node:')))
-        fail(`${path} imports ${name}: the package must not need anything but ${DEPENDENCY}`)
+      if (name.startsWith('.')) {
+        const next = join(dirname(path), isDeclaration ? asDeclaration(name) : name)
+        open.push({ path: next, chain: [...chain, next] })
+      } else if (name !== DEPENDENCY && (isDeclaration || !name.startsWith('node:'))) {
+        fail(`${[...chain, name].join(' → ')}: the package must not need anything but ${DEPENDENCY}`)
+      }
     }
     reached.set(path, isDeclaration ? withJsNames(text, names) : text)
     if (!isDeclaration) for (const asset of assetsOf(path, text)) reached.set(...asset)

@@ -14,6 +14,7 @@ import { endOnSignals } from './signals.ts'
 import { createSlots } from './slots.ts'
 import { compileTypeGlobs, type TypeMatcher } from './type-globs.ts'
 
+export { ConfigError } from '../errors.ts'
 export type { Backoff } from '../log/backoff.ts'
 export { EntriesDeletedError, InterruptedError, MalformedEntryError } from '../log/entry-errors.ts'
 export type {
@@ -67,6 +68,7 @@ interface CommonOptions {
    *
    * Without `about`, it concerns Redis or the log, and what failed is tried again:
    * - `EntriesDeletedError`: somebody deleted entries that this group had still to get;
+   * - `ConfigError`: Redis refuses the database that was asked for;
    * - the errors of ioredis, as they are: its `ReplyError` (an error reply of Redis), a command that timed out, a
    *   connection that is down. Log their `name` and `message` only: a `ReplyError` has the arguments of its
    *   `command`, which can be whole events.
@@ -86,8 +88,8 @@ export type ConsumerOptions = CommonOptions &
 
 export interface Consumer {
   /**
-   * Resolves once the group exists and this member is known to it; while Redis is away, it waits. Rejects when Redis
-   * refuses the database that was asked for: nothing is read or written in another one.
+   * Resolves once the group exists and this member is known to it; while Redis is away, it waits. Rejects with a
+   * `ConfigError` when Redis refuses the database that was asked for: nothing is read or written in another one.
    */
   start(): Promise<void>
   /** Waits for the handlers that are running, and closes what was opened. Never rejects. */

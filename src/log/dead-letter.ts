@@ -1,7 +1,7 @@
 import type { RedisClient } from '../redis/connect.ts'
 import { loadScript, runScript } from '../redis/script.ts'
 import { textMask } from '../sanitize/personal-text.ts'
-import { allTextKinds } from '../sanitize/policy.ts'
+import { allTextKinds } from '../sanitize/text-kinds.ts'
 import type { TakenEntry } from './take.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import type { Source } from '../config/sources.ts'
 import { isLosslessNumber, stringifyExactly } from '../exact-json.ts'
-import { REDACTED } from '../sanitize/policy.ts'
+import { REDACTED } from '../sanitize/redacted.ts'
 import { cloudEvent } from './cloud-event.ts'
 import { type EventId, eventId, type IdContext, parkedId } from './event-id.ts'
 import { eventTimeMs } from './event-time.ts'

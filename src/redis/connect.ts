@@ -1,12 +1,10 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import type { RedisLogin, RedisTarget } from '../config/config.ts'
 import { keepDatabase } from './database.ts'
+import { isCluster } from './is-cluster.ts'
 import { parseRedisUrl } from './url.ts'
 
 export type RedisClient = Redis | Cluster
-
-/** Not by `instanceof`: a user of the consumer library may bring a client from another copy of ioredis. */
-const isCluster = (redis: RedisClient): redis is Cluster => redis.isCluster
 
 /** The servers that hold the data: one, or a Cluster's masters as far as they are known. */
 export const mastersOf = (redis: RedisClient): readonly Redis[] =>

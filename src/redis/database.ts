@@ -1,4 +1,5 @@
-import { type Cluster, Redis, type RedisOptions } from 'ioredis'
+import type { Cluster, Redis, RedisOptions } from 'ioredis'
+import { isCluster } from './is-cluster.ts'
 
 /** Why Redis refused to select the database, by connection; forgotten once the connection is ready. */
 const refusals = new WeakMap<Redis | Cluster, Error>()
@@ -46,7 +47,7 @@ function commandOf(error: Error): unknown {
  */
 export async function databaseProblem(redis: Redis | Cluster): Promise<string | undefined> {
   const refusal = refusals.get(redis)
-  if (refusal === undefined || !(redis instanceof Redis)) return undefined
+  if (refusal === undefined || isCluster(redis)) return undefined
   const { db = 0 } = redis.options
   const code = refusal.message.split(' ', 1)[0] ?? ''
   if (code === 'NOPERM') {

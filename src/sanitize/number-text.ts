@@ -18,7 +18,7 @@ import {
 } from './digit-run.ts'
 import type { Find } from './finds.ts'
 import { dialledEnd, phoneEnd, plusBefore } from './phone-text.ts'
-import type { TextKind } from './policy.ts'
+import type { TextKind } from './text-kinds.ts'
 
 /** What is looked for in a run of digits, and where: its usable groups end before `stop`. */
 type Search = { run: Run; cards: CardFinder | undefined; ssns: boolean; phones: boolean; stop: number }

@@ -4,8 +4,8 @@ import { isSeparator } from './digit-run.ts'
 import { findEmails } from './email-text.ts'
 import { addSeparate, type Find, inSource, replaceFinds, unite } from './finds.ts'
 import { findNumbers } from './number-text.ts'
-import type { TextKind } from './policy.ts'
 import { mayBePersonal } from './prefilter.ts'
+import type { TextKind } from './text-kinds.ts'
 import { findInUrls } from './url.ts'
 
 /**

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import { allTextKinds } from './text-kinds.ts'
 
 /**
  * What happens to the value of a field.
@@ -14,9 +15,6 @@ import { z } from 'zod'
  * - `keep-json`: a string that holds JSON is parsed, sanitized and written again, any other text is redacted.
  */
 const actionSchema = z.enum(['redact', 'hash', 'hash-in-place-if-address', 'cut-query', 'keep', 'keep-json'])
-
-/** The kinds of personal text that are masked in every string no field rule took; `url`: user info and tokens in URLs. */
-const textKindSchema = z.enum(['email', 'phone', 'card', 'ssn', 'url'])
 
 /**
  * A field is a name (`email`: at any depth) or a path of names (`identifiers.id`: an `id` directly inside
@@ -42,22 +40,18 @@ const ruleSchema = z.union([actionSchema, z.record(eventSchema, actionSchema)], 
 
 const policySchema = z.strictObject({
   fields: z.record(fieldSchema, ruleSchema),
-  text: z.array(textKindSchema)
+  text: z.array(z.enum(allTextKinds))
 })
 
 const policyFileSchema = z.strictObject({
   extends: z.enum(['basic', 'customerio', 'pipelines']).optional(),
   fields: z.record(fieldSchema, ruleSchema).default({}),
-  text: z.array(textKindSchema).optional()
+  text: z.array(z.enum(allTextKinds)).optional()
 })
 
 export type Action = z.infer<typeof actionSchema>
 export type Rule = z.infer<typeof ruleSchema>
-export type TextKind = z.infer<typeof textKindSchema>
 export type Policy = z.infer<typeof policySchema>
-
-/** Every kind there is. */
-export const allTextKinds: readonly TextKind[] = textKindSchema.options
 
 /** Field rules only: what no policy for a person's data could leave out. */
 export const basic: Policy = {
@@ -178,9 +172,6 @@ export const pipelines: Policy = {
   },
   text: [...allTextKinds]
 }
-
-/** What stands where something was taken out. */
-export const REDACTED = '[REDACTED]'
 
 const builtIn = { basic, customerio, pipelines }
 

@@ -1,7 +1,7 @@
 import type { HashedValues } from './hashed-values.ts'
 import { addressOf } from './personal-text.ts'
 import { PhoneSearch } from './phone-search.ts'
-import { REDACTED } from './policy.ts'
+import { REDACTED } from './redacted.ts'
 import { type Match, type Pieces, readPieces, WordSearch } from './word-search.ts'
 
 /** Masks what an event says again in other fields: error texts repeat the address they are about. */

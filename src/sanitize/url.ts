@@ -1,7 +1,7 @@
 import { isAlphanumeric } from './characters.ts'
 import { decode, type Reading } from './decoded-text.ts'
 import { type Find, inSource, replaceFinds } from './finds.ts'
-import { REDACTED } from './policy.ts'
+import { REDACTED } from './redacted.ts'
 import { announcesToken, isToken } from './url-token.ts'
 
 /** In text, a URL ends at a space, quote or bracket. */

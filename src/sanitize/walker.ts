@@ -6,7 +6,7 @@ import type { GrowthBudget } from './growth-budget.ts'
 import type { HashedValues } from './hashed-values.ts'
 import { shownId } from './ids.ts'
 import { isPlain, type Json, leastBytes, put, scalarText } from './json-value.ts'
-import { REDACTED } from './policy.ts'
+import { REDACTED } from './redacted.ts'
 import type { RepeatedValues } from './repeated-values.ts'
 import { cleanUrl } from './url.ts'
 

@@ -286,6 +286,15 @@ for (const [whose, Client] of [
       )
     )
   })
+
+  t.test(`a client from ${whose} in a database that Redis refuses makes the start reject`, async t => {
+    const own = new Client(redis.port, { db: 99 })
+    own.on('error', () => {})
+    t.teardown(() => own.disconnect())
+    const consumer = createConsumer({ redis: own, group: GROUP, onError: () => {} }, async () => {})
+    t.teardown(() => consumer.stop())
+    await t.rejects(consumer.start(), { name: 'ConfigError', message: /refuses database 99/ })
+  })
 }
 
 t.test('a consumer that is started while Redis is away gets there when it comes', async t => {

@@ -1,6 +1,7 @@
 import { ReplyError } from 'ioredis'
 import t, { type Test } from 'tap'
 import {
+  ConfigError,
   createConsumer,
   EntriesDeletedError,
   type ErrorContext,
@@ -102,4 +103,11 @@ t.test('an error reply of Redis is reported as ioredis has it, and tried again',
   t.ok(errors[0]?.error instanceof ReplyError)
   await appendEvent(redis.client, { id: 'b' })
   await until('the next event', async () => events.length === 2)
+})
+
+t.test('a database that Redis refuses makes the start reject with a ConfigError', async t => {
+  const consumer = createConsumer({ redisUrl: `${redis.url}/99`, group: GROUP }, async () => {})
+  t.teardown(() => consumer.stop())
+  const error = await consumer.start().catch(thrown => thrown)
+  t.ok(error instanceof ConfigError && /refuses database 99/.test(error.message), String(error))
 })

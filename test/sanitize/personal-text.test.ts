@@ -1,6 +1,6 @@
 import t from 'tap'
 import { addressOf, isAddress, textMask } from '../../src/sanitize/personal-text.ts'
-import { allTextKinds } from '../../src/sanitize/policy.ts'
+import { allTextKinds } from '../../src/sanitize/text-kinds.ts'
 
 const mask = textMask(allTextKinds)
 

@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import t from 'tap'
 import { isCard } from '../../src/sanitize/card.ts'
 import { isAddress, maskText, textMask } from '../../src/sanitize/personal-text.ts'
-import { allTextKinds } from '../../src/sanitize/policy.ts'
 import { mayBePersonal } from '../../src/sanitize/prefilter.ts'
+import { allTextKinds } from '../../src/sanitize/text-kinds.ts'
 
 const numRuns = Number(process.env['PROPERTY_RUNS'] ?? 3000)
 const check = <T>(arbitrary: fc.Arbitrary<T>, judge: (value: T) => void) =>
