@@ -21,8 +21,8 @@ const OUTPUT_MS = 1000
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    // More than there are cores: many tests wait for a timeout or a server.
-    jobs: { type: 'string', default: String(availableParallelism() + 2) },
+    // One more than there are cores: many tests wait for a timeout or a server.
+    jobs: { type: 'string', default: String(availableParallelism() + 1) },
     timeout: { type: 'string', default: '240' }
   }
 })

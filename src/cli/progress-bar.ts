@@ -12,14 +12,15 @@ const ERASE_LINE = '\r\u001b[2K'
 
 /** @param output standard error, so that standard output stays the report alone */
 export function createProgressBar(
-  output: Pick<NodeJS.WriteStream, 'isTTY' | 'columns' | 'write'>
+  output: Pick<NodeJS.WriteStream, 'isTTY' | 'columns' | 'write'>,
+  now: () => number = () => performance.now()
 ): ProgressBar {
   let shownAtMs = Number.NEGATIVE_INFINITY
   let shown = false
   return {
     show: (step, share) => {
       if (!output.isTTY) return
-      const nowMs = performance.now()
+      const nowMs = now()
       if (nowMs - shownAtMs < INTERVAL_MS) return
       shownAtMs = nowMs
       shown = true

@@ -9,11 +9,16 @@ function terminal(isTTY: boolean, columns: number) {
 
 t.test('on a terminal the bar says how far which step is, and goes without a trace', async t => {
   const { stream, written } = terminal(true, 80)
-  const bar = createProgressBar(stream)
+  let nowMs = 0
+  const bar = createProgressBar(stream, () => nowMs)
   bar.show('history', 0.5)
   t.equal(written(), `\r\u001b[2K${'█'.repeat(15)}${'░'.repeat(15)}  50 % history`)
+  nowMs = 99
   bar.show('history', 0.6)
   t.equal(written(), '', 'not more often than an eye can follow')
+  nowMs = 100
+  bar.show('history', 0.7)
+  t.match(written(), '70 % history')
   bar.clear()
   t.equal(written(), '\r\u001b[2K')
   bar.clear()

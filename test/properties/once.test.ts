@@ -3,7 +3,7 @@ import { startServiceProcess } from '../helpers/process.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { deliverTo } from '../helpers/service.ts'
 
-const IDS = Number(process.env['PROPERTY_RUNS'] ?? 300)
+const IDS = Number(process.env['PROPERTY_RUNS'] ?? 150)
 const COPIES = 5
 const WEBHOOK = '/api/cio/webhook'
 

@@ -99,7 +99,8 @@ t.test('a consumer that hangs delays no other, and the log keeps what it has not
   const service = await startDispatching(
     t,
     redis,
-    httpConsumer('slow', slow.url, { concurrency: 2, backlog: 10 }),
+    // Longer than this test takes on a busy machine: a request that is over would be repeated.
+    httpConsumer('slow', slow.url, { concurrency: 2, backlog: 10, timeoutMs: 120_000 }),
     httpConsumer('fast', fast.url)
   )
   for (let index = 0; index < 300; index++) await service.post(body(`e${index}`))
