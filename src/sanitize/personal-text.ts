@@ -1,5 +1,5 @@
 import { DIGIT } from './characters.ts'
-import { decode, isEncoded, plainReading, type Reading, readingsOf } from './decoded-text.ts'
+import { decode, plainReading, type Reading, readingsOf } from './decoded-text.ts'
 import { isSeparator } from './digit-run.ts'
 import { findEmails } from './email-text.ts'
 import { addSeparate, type Find, inSource, replaceFinds, unite } from './finds.ts'
@@ -18,7 +18,7 @@ export function textMask(kinds: Iterable<TextKind>): (text: string) => string {
   return wanted.size === 0 ? text => text : text => (mayBePersonal(text) ? maskText(text, wanted) : text)
 }
 
-/** Where a mask parts what two readings of a text disagree about, another pass can see more. */
+/** A mask may part what a first pass took for one thing: then another pass sees more. */
 const MAX_PASSES = 4
 
 /** As {@link textMask}, without the cheap test before. */
@@ -27,7 +27,7 @@ export function maskText(text: string, kinds: ReadonlySet<TextKind>): string {
   for (let pass = 0; pass < MAX_PASSES; pass++) {
     const before = masked
     masked = maskOnce(masked, kinds)
-    if (masked === before || !isEncoded(masked)) break
+    if (masked === before) break
   }
   return masked
 }
@@ -136,7 +136,8 @@ function digitsOfPhone(number: string): string | undefined {
   const written = hasPlus ? number.slice(1) : number
   for (let index = 0; index < written.length; index++) {
     const code = written.charCodeAt(index)
-    if (DIGIT[code] !== 1 && !isSeparator(code)) return undefined
+    // A plus may stand for a space, as in a form.
+    if (DIGIT[code] !== 1 && !isSeparator(code) && !(hasPlus && code === 0x2b)) return undefined
   }
   const all = written.replace(/\D/g, '')
   const isDialled = !hasPlus && all.startsWith('00') && all.length >= MIN_DIALLED_DIGITS

@@ -23,6 +23,7 @@ const shares: Readonly<Record<TargetName | 'sockets', number>> = {
   event: 4,
   planted: 4,
   text: 4,
+  masks: 4,
   scale: 3,
   sockets: 4
 }
