@@ -86,21 +86,17 @@ const trunkZero = /\(\s*0\s*\)/
  */
 export function isAddress(text: string): boolean {
   if (!mayBePersonal(text)) return false
-  return readingsOf(text).some(reading => {
-    const { from, to } = trimmed(reading.text)
-    if (from === to) return false
-    const isWhole = (finds: readonly Find[]) =>
-      finds.length === 1 && finds[0]?.from === from && finds[0].to === to
-    return (
-      isWhole(findEmails(reading)) ||
-      (plus.test(reading.text.slice(from, from + 1)) && isWhole(findNumbers(reading, phoneOnly)))
-    )
-  })
+  return readingsOf(text).some(
+    reading =>
+      isWhole(reading, findEmails(reading)) ||
+      (plus.test(reading.text.trimStart()) && isWhole(reading, findNumbers(reading, phoneOnly)))
+  )
 }
 
-function trimmed(text: string): { from: number; to: number } {
+/** The one find is all of the text, but for blanks around it. */
+function isWhole({ text }: Reading, finds: readonly Find[]): boolean {
   const from = text.length - text.trimStart().length
-  return { from, to: Math.max(from, text.trimEnd().length) }
+  return finds.length === 1 && finds[0]?.from === from && finds[0].to === text.trimEnd().length
 }
 
 /**
@@ -110,12 +106,20 @@ function trimmed(text: string): { from: number; to: number } {
  */
 export function addressOf(text: string): string | undefined {
   for (const reading of readingsOf(text)) {
+    if (isWhole(reading, findEmails(reading))) return canonicalEmail(reading.text)
     const address = bare(reading.text)
-    const found = address.includes('@') ? emailOf(address) : digitsOfPhone(address)
-    if (found !== undefined) return found
+    if (address.includes('@')) {
+      const inner = plainReading(address)
+      if (isWhole(inner, findEmails(inner))) return canonicalEmail(address)
+    } else {
+      const digits = digitsOfPhone(address)
+      if (digits !== undefined) return digits
+    }
   }
   return undefined
 }
+
+const canonicalEmail = (address: string): string => address.trim().replaceAll('\uff0b', '+').toLowerCase()
 
 /** Without a name before it, brackets around it, or a scheme. */
 function bare(text: string): string {
@@ -123,12 +127,6 @@ function bare(text: string): string {
   const bracket = trimmed.endsWith('>') ? trimmed.lastIndexOf('<') : -1
   const address = bracket === -1 ? trimmed : trimmed.slice(bracket + 1, -1).trim()
   return address.replace(scheme, '').trim()
-}
-
-function emailOf(address: string): string | undefined {
-  const [find, ...others] = findEmails(plainReading(address))
-  if (find?.from !== 0 || find.to !== address.length || others.length > 0) return undefined
-  return address.replaceAll('\uff0b', '+').toLowerCase()
 }
 
 function digitsOfPhone(number: string): string | undefined {
