@@ -68,7 +68,7 @@ export function decode(source: string, encodings: 'none' | 'web' | 'web and mail
   const quotedPrintable = encodings === 'web and mail'
   const isLiteral = encodings === 'none'
   const plain = source.search(firstSign) // nothing before it is encoded
-  if (plain === -1 || !(isLiteral ? !isAscii(source) : isEncodedIn(source, quotedPrintable)))
+  if (plain === -1 || !(isLiteral ? !isAscii(source) : isEncoded(source, quotedPrintable)))
     return plainReading(source)
   const codes = new Uint16Array(source.length - plain)
   const starts = new Uint32Array(source.length - plain)
@@ -217,11 +217,8 @@ export function decode(source: string, encodings: 'none' | 'web' | 'web and mail
 const completes = HEX.slice()
 for (const character of ';\n}') completes[character.charCodeAt(0)] = 1
 
-const isEncodedIn = (text: string, mail: boolean): boolean =>
+const isEncoded = (text: string, mail: boolean): boolean =>
   encoded.test(text) || (mail && quotedPrintableSign.test(text))
-
-/** Something may be encoded in it. */
-export const isEncoded = (text: string): boolean => firstSign.test(text) && isEncodedIn(text, true)
 
 /**
  * The ways to read a text, the likeliest first. There can be more than one: `=41` may be quoted-printable for an A, or

@@ -1,5 +1,5 @@
 import { DIGIT } from './characters.ts'
-import { decode, isEncoded, plainReading, type Reading, readingsOf } from './decoded-text.ts'
+import { decode, plainReading, type Reading, readingsOf } from './decoded-text.ts'
 import { isSeparator } from './digit-run.ts'
 import { findEmails } from './email-text.ts'
 import { addSeparate, type Find, inSource, replaceFinds, unite } from './finds.ts'
@@ -18,7 +18,7 @@ export function textMask(kinds: Iterable<TextKind>): (text: string) => string {
   return wanted.size === 0 ? text => text : text => (mayBePersonal(text) ? maskText(text, wanted) : text)
 }
 
-/** Where a mask parts what two readings of a text disagree about, another pass can see more. */
+/** A mask may part what a first pass took for one thing: then another pass sees more. */
 const MAX_PASSES = 4
 
 /** As {@link textMask}, without the cheap test before. */
@@ -27,7 +27,7 @@ export function maskText(text: string, kinds: ReadonlySet<TextKind>): string {
   for (let pass = 0; pass < MAX_PASSES; pass++) {
     const before = masked
     masked = maskOnce(masked, kinds)
-    if (masked === before || !isEncoded(masked)) break
+    if (masked === before) break
   }
   return masked
 }
@@ -86,21 +86,17 @@ const trunkZero = /\(\s*0\s*\)/
  */
 export function isAddress(text: string): boolean {
   if (!mayBePersonal(text)) return false
-  return readingsOf(text).some(reading => {
-    const { from, to } = trimmed(reading.text)
-    if (from === to) return false
-    const isWhole = (finds: readonly Find[]) =>
-      finds.length === 1 && finds[0]?.from === from && finds[0].to === to
-    return (
-      isWhole(findEmails(reading)) ||
-      (plus.test(reading.text.slice(from, from + 1)) && isWhole(findNumbers(reading, phoneOnly)))
-    )
-  })
+  return readingsOf(text).some(
+    reading =>
+      isWhole(reading, findEmails(reading)) ||
+      (plus.test(reading.text.trimStart()) && isWhole(reading, findNumbers(reading, phoneOnly)))
+  )
 }
 
-function trimmed(text: string): { from: number; to: number } {
+/** The one find is all of the text, but for blanks around it. */
+function isWhole({ text }: Reading, finds: readonly Find[]): boolean {
   const from = text.length - text.trimStart().length
-  return { from, to: Math.max(from, text.trimEnd().length) }
+  return finds.length === 1 && finds[0]?.from === from && finds[0].to === text.trimEnd().length
 }
 
 /**
@@ -110,12 +106,20 @@ function trimmed(text: string): { from: number; to: number } {
  */
 export function addressOf(text: string): string | undefined {
   for (const reading of readingsOf(text)) {
+    if (isWhole(reading, findEmails(reading))) return canonicalEmail(reading.text)
     const address = bare(reading.text)
-    const found = address.includes('@') ? emailOf(address) : digitsOfPhone(address)
-    if (found !== undefined) return found
+    if (address.includes('@')) {
+      const inner = plainReading(address)
+      if (isWhole(inner, findEmails(inner))) return canonicalEmail(address)
+    } else {
+      const digits = digitsOfPhone(address)
+      if (digits !== undefined) return digits
+    }
   }
   return undefined
 }
+
+const canonicalEmail = (address: string): string => address.trim().replaceAll('\uff0b', '+').toLowerCase()
 
 /** Without a name before it, brackets around it, or a scheme. */
 function bare(text: string): string {
@@ -125,18 +129,13 @@ function bare(text: string): string {
   return address.replace(scheme, '').trim()
 }
 
-function emailOf(address: string): string | undefined {
-  const [find, ...others] = findEmails(plainReading(address))
-  if (find?.from !== 0 || find.to !== address.length || others.length > 0) return undefined
-  return address.replaceAll('\uff0b', '+').toLowerCase()
-}
-
 function digitsOfPhone(number: string): string | undefined {
   const hasPlus = plus.test(number)
   const written = hasPlus ? number.slice(1) : number
   for (let index = 0; index < written.length; index++) {
     const code = written.charCodeAt(index)
-    if (DIGIT[code] !== 1 && !isSeparator(code)) return undefined
+    // A plus may stand for a space, as in a form.
+    if (DIGIT[code] !== 1 && !isSeparator(code) && !(hasPlus && code === 0x2b)) return undefined
   }
   const all = written.replace(/\D/g, '')
   const isDialled = !hasPlus && all.startsWith('00') && all.length >= MIN_DIALLED_DIGITS

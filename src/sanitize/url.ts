@@ -4,12 +4,12 @@ import { type Find, inSource, replaceFinds } from './finds.ts'
 import { REDACTED } from './redacted.ts'
 import { announcesToken, isToken } from './url-token.ts'
 
-/** In text, a URL ends at a space, quote or bracket. */
-const delimiterInText = /[/?#\s"'<>\\^`{|}]/g
+/** In text, a URL ends at a space, quote or angle bracket. */
+const delimiterInText = /[/?#\s"<>\\]/g
 const delimiterInUrl = /[/?#]/g
 const scheme = /^\s*(?:[a-z][a-z0-9+.-]*:)?/i
 /** What follows a URL in a sentence. */
-const sentenceMark = '.,;:!?)]'
+const sentenceMark = ".,;:!?)]}|'`"
 
 function indexOfDelimiter(delimiter: RegExp, text: string, from: number): number {
   delimiter.lastIndex = from

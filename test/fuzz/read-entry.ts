@@ -36,8 +36,9 @@ export const readings: readonly Reading[] = [
 
 const RECEIVED_AT_MS = 1_795_510_800_123
 const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
-/** The plainest of all addresses: where one is left, it was overlooked. */
-const ADDRESS = /(?<![\w.%+@"\\-])[a-z0-9]{2,}@[a-z0-9]{2,}\.[a-z]{2,}(?![\w.@-])/i
+/** The plainest of all addresses: if one is left, it was overlooked. A file is not one, nor is a repository. */
+const ADDRESS =
+  /(?<![\w.%+@"\\-])(?!git@)[a-z0-9]{2,}@[a-z0-9]{2,}\.(?!(?:png|jpe?g|gif|webp|svg|pdf|css|[cm]?js|json|html?|xml|csv|txt|log|gz|zip)\b)[a-z]{2,}(?![\w.@-])/i
 const TYPE = /^io\.customer\.(?:unknown|parked|doctor|[a-z]\w{0,63}\.[a-z]\w{0,63})$/i
 
 /** Reads a body as the service does. Fuzzing stands in for the signature. */

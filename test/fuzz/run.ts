@@ -22,6 +22,7 @@ const shares: Readonly<Record<TargetName | 'sockets', number>> = {
   signature: 1,
   event: 4,
   planted: 4,
+  masks: 4,
   scale: 3,
   sockets: 4
 }

@@ -10,7 +10,7 @@ export interface Target {
 }
 
 /** Each is a file under targets/. */
-export const targetNames = ['signature', 'event', 'planted', 'scale'] as const
+export const targetNames = ['signature', 'event', 'planted', 'masks', 'scale'] as const
 export type TargetName = (typeof targetNames)[number]
 
 export const isTargetName = (name: string): name is TargetName =>
