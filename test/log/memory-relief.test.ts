@@ -50,6 +50,9 @@ async function readLog(stream = STREAM, entries = ENTRIES): Promise<string[]> {
   return ids
 }
 
+/** Down to 70 %, and what else Redis has allocated by the time it is asked. */
+const RELIEVED = 0.705
+
 const within = (t: Test, value: number, from: number, to: number, what: string) =>
   t.ok(value >= from && value <= to, `${what}: ${value} is between ${from} and ${to}`)
 
@@ -58,7 +61,7 @@ t.test('above 80 % of maxmemory acknowledged entries are removed, oldest first, 
   const ids = await readLog()
   await setUsedRatio(client, 0.81)
   t.equal(await relieve(), true)
-  within(t, await usedRatio(client), 0.68, 0.7, 'usage')
+  within(t, await usedRatio(client), 0.68, RELIEVED, 'usage')
   const left = await idsIn(STREAM)
   t.same(left, ids.slice(-left.length), 'the newest are left')
   t.equal(counted.trimmed, ids.length - left.length)
@@ -83,7 +86,7 @@ t.test('of small events with large ones among them, not many more are removed th
   await consume(client, STREAM, 'reader', 60 * 101)
   await setUsedRatio(client, 0.9)
   await relieve()
-  within(t, await usedRatio(client), 0.66, 0.7, 'usage')
+  within(t, await usedRatio(client), 0.66, RELIEVED, 'usage')
 })
 
 t.test('without a consumer group nothing is removed, however full Redis is', async t => {
@@ -103,7 +106,7 @@ t.test('a group that never reads keeps everything; once it is gone, the rest can
   t.equal(await client.xlen(STREAM), ENTRIES)
   await client.xgroup('DESTROY', STREAM, 'stopped')
   await relieve()
-  within(t, await usedRatio(client), 0.68, 0.7, 'usage')
+  within(t, await usedRatio(client), 0.68, RELIEVED, 'usage')
 })
 
 t.test('entries behind one that is never acknowledged are removed, and the lag stays known', async t => {
@@ -116,7 +119,7 @@ t.test('entries behind one that is never acknowledged are removed, and the lag s
   await consume(client, STREAM, 'other', ENTRIES - 3000, [ids[1500] ?? ''])
   await setUsedRatio(client, 0.85)
   await until('relief', relieve)
-  within(t, await usedRatio(client), 0.65, 0.7, 'usage')
+  within(t, await usedRatio(client), 0.65, RELIEVED, 'usage')
   const left = new Set(await idsIn(STREAM))
   const needed = [...stuck, ids[1500] ?? '', ...ids.slice(-3000)]
   t.same(
@@ -161,7 +164,7 @@ t.test('of several partitions the oldest entries go first, whichever they are in
   }
   await setUsedRatio(client, 0.9)
   await until('relief', relieve)
-  within(t, await usedRatio(client), 0.66, 0.7, 'usage')
+  within(t, await usedRatio(client), 0.66, RELIEVED, 'usage')
   const left = (await Promise.all([0, 1].map(number => idsIn(`cio:events:{${number}}`)))).map(([first]) =>
     Number(first?.split('-')[0])
   )

@@ -1,6 +1,6 @@
 import { addressOf, isAddress, maskText, textMask } from '../../../src/sanitize/personal-text.ts'
-import { allTextKinds } from '../../../src/sanitize/policy.ts'
 import { mayBePersonal } from '../../../src/sanitize/prefilter.ts'
+import { allTextKinds } from '../../../src/sanitize/text-kinds.ts'
 import { cleanUrl } from '../../../src/sanitize/url.ts'
 import { texts } from '../seeds.ts'
 import type { Target } from '../target.ts'
