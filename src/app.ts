@@ -42,7 +42,8 @@ export function buildMetricsApp(route: MetricsRoute, keepAliveMs: number): Fasti
 function createHttp(options: HttpServerOptions, isTrustedProxy: AddressList): FastifyInstance {
   const app = fastify({
     logController: new LogController({ disableRequestLogging: true }),
-    trustProxy: isTrustedProxy,
+    // A connection that was reset has no address.
+    trustProxy: (address: string | undefined) => isTrustedProxy(address ?? ''),
     serverFactory: handler => createHttpServer(handler, options),
     clientErrorHandler: () => {}, // our server has its own
     // `POST http://host/path`: a server has to accept it (RFC 9112, 3.2.2).

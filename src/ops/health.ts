@@ -45,7 +45,7 @@ export interface MetricsRoute {
 export function metricsRoute(app: FastifyInstance, { allowed, read, contentType }: MetricsRoute): void {
   const mayRead = compileAddressList(allowed)
   app.get('/metrics', async (request, reply) => {
-    if (!mayRead(request.ip) || cameThroughUnknownProxy(request))
+    if (!mayRead(request.ip ?? '') || cameThroughUnknownProxy(request))
       return refuse(reply, 'CIO_METRICS_FORBIDDEN')
     return reply.header('content-type', contentType).send(await read())
   })
@@ -54,7 +54,7 @@ export function metricsRoute(app: FastifyInstance, { allowed, read, contentType 
 /** A private address that forwards for others is a load balancer that is not configured: anybody can be behind it. */
 function cameThroughUnknownProxy({ headers, ip, socket }: FastifyRequest): boolean {
   const forwarded = headers['x-forwarded-for'] ?? headers['forwarded'] ?? headers['x-real-ip']
-  const address = parseAddress(ip)
+  const address = parseAddress(ip ?? '')
   const peer = parseAddress(socket.remoteAddress ?? '')
   return forwarded !== undefined && (address === undefined || address === peer)
 }

@@ -13,7 +13,8 @@ t.teardown(() => redis.stop())
 
 for (const [signed, headers] of [
   ['an authentic', signV0('{}')],
-  ['a forged', {}]
+  ['a forged', {}],
+  ['a forwarded', { ...signV0('{}'), 'x-forwarded-for': '127.0.0.1' }]
 ] as const) {
   t.test(`who resets the connection behind ${signed} delivery is no failure of ours`, async t => {
     const service = await startTestService({ REDIS_URL: redis.url, CIO_ALLOWED_IPS: '127.0.0.1' })
