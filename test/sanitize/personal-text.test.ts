@@ -110,6 +110,7 @@ const masked: [name: string, input: string, output: string][] = [
   ['a social security number with spaces', '123 45 6789', '[SSN]'],
   ['a social security number with slashes', '123/45/6789', '[SSN]'],
   ['a social security number with dots', 'ssn 123.45.6789.', 'ssn [SSN].'],
+  ['two numbers that only a mask parts', '001-01-0001=D9=A0=D9=A0=D9=A1-01-0001', '[SSN][SSN]'],
   ['a social security number in a form', 'ssn=123+45+6789', 'ssn=[SSN]']
 ]
 
@@ -168,6 +169,7 @@ export const decoys = [
   'ssh://git@github.com/org/repository.git',
   '+37.7749295,-122.4194155',
   '-122.4194155, +37.7749295',
+  '-0.1277583, +51.50745612',
   '+37.7749295 -122.4194155',
   '550 5.1.1 421 45 1234',
   'Order 00123456789 shipped',
@@ -176,6 +178,7 @@ export const decoys = [
   '00-16-17-12-34-56',
   '09:00:00 +1000 2026-11-24',
   '09:00 +10 2026-11-24',
+  'Tue Nov 24 +1000 2026-11-24',
   'C++ 11 14 17 20 23',
   'C++11/14/17/20/23',
   '1.0.0+20130313144700',
