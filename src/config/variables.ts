@@ -219,7 +219,7 @@ export const variables = {
 
   PII_POLICY: optional(
     text('customerio, pipelines, basic, or the path of a JSON file'),
-    'What counts as personal data: `customerio`, `pipelines`, `basic`, or a JSON file; default `pipelines` for sources with the scheme `cdp`, else `customerio` (docs/privacy.md). A `policy` in `CIO_SOURCES_FILE` counts more'
+    'What counts as personal data: `customerio`, `pipelines`, `basic`, or a JSON file; default `pipelines` for sources with the scheme `cdp`, else `customerio` (docs/pii.md). A `policy` in `CIO_SOURCES_FILE` counts more'
   ),
   PII_REDACT_FIELDS: optional(
     listOf(text('a field name', /^[^\s,]{1,128}$/)),

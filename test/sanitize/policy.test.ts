@@ -89,6 +89,6 @@ t.test('the longest path counts, then redaction; fields to redact come before al
 })
 
 t.test('the example in the documentation is a policy', async t => {
-  const text = readFileSync('docs/privacy.md', 'utf8')
+  const text = readFileSync('docs/pii.md', 'utf8')
   t.ok(definePolicy(JSON.parse(/```json\n([^`]+)```/.exec(text)?.[1] ?? '')))
 })
