@@ -24,6 +24,8 @@ export class PhoneSearch {
   readonly #numbers = new Set<number>()
   /** Of the given numbers, without the country code they may begin with. */
   readonly #endings = new Set<number>()
+  /** The last six digits of all of them: most digits in a text are told from them by these alone. */
+  readonly #lastSix = new Set<number>()
 
   get isEmpty(): boolean {
     return this.#numbers.size === 0
@@ -32,6 +34,7 @@ export class PhoneSearch {
   /** `digits`: at most 15 ASCII digits, country code first if it is known. */
   add(digits: string): void {
     this.#numbers.add(Number(digits))
+    this.#lastSix.add(Number(digits.slice(-MIN_DIGITS)))
     for (let prefix = 1; prefix <= MAX_PREFIX_DIGITS; prefix++) {
       const ending = Number(digits.slice(prefix))
       if (ending >= MIN_ENDING) this.#endings.add(ending)
@@ -40,7 +43,7 @@ export class PhoneSearch {
 
   /** A number of so many digits, leading zeros counted. */
   has(number: number, digits: number): boolean {
-    if (digits < MIN_DIGITS) return false
+    if (digits < MIN_DIGITS || !this.#lastSix.has(number % 10 ** MIN_DIGITS)) return false
     if (this.#numbers.has(number) || (number >= MIN_ENDING && this.#endings.has(number))) return true
     for (let kept = digits - 1; kept >= MIN_NATIONAL_DIGITS && kept > digits - MAX_PREFIX_DIGITS; kept--) {
       if (this.#numbers.has(number % 10 ** kept)) return true
