@@ -81,7 +81,7 @@ const MAX_BATCH_ENTRIES = 128
 const MAX_BATCH_CHARACTERS = 4 * 1024 * 1024
 /** Entries that may wait in this process; more are an overload, told at once. */
 const MAX_WAITING = 10_000
-/** With the command's own 2 s timeout this stays below the 3.4 s in which every delivery is answered. */
+/** With the command's own timeout of 2 s this stays below the deadline of a delivery (3.35 s). */
 const MAX_WAIT_MS = 1300
 /** A list of generations that changes more often during one call is a fault, not a race. */
 const MAX_STALE = 5

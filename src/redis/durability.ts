@@ -21,10 +21,10 @@ export interface DurabilityWaits {
   readonly close: () => void
 }
 
-/** Longest wait for disks and replicas: with the call before it, below the 3.4 s of a delivery. */
+/** Longest wait for disks and replicas. If the call before it was slow, the delivery's deadline (3.35 s) comes first. */
 const WAIT_MS = 1500
 
-/** Longest wait for a connection of one's own: one more round trip is left in the 3.4 s, and no more. */
+/** Longest wait for the partition's own connection, so that a call still fits into the delivery's deadline (3.35 s). */
 const CONNECT_MS = 500
 
 /**
