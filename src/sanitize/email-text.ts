@@ -128,12 +128,6 @@ function isRepository(text: string, at: number, end: number): boolean {
   return isGit && (text.charAt(end) === ':' || text.charAt(end) === '/')
 }
 
-/** The string in quotes that ends before `end` is the local part of an address that goes on there. */
-export function isQuotedLocalPart(content: string, text: string, end: number): boolean {
-  const at = /^@+/.exec(text.slice(end, end + 12))
-  return at !== null && somethingToRead.test(content) && domainEnd(text, end + at[0].length) !== -1
-}
-
 /** E-mail addresses, in the order in which they stand. Time grows linearly with the text. */
 export function findEmails(reading: Reading): Find[] {
   const { text } = reading
