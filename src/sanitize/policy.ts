@@ -168,7 +168,10 @@ export const pipelines: Policy = {
     'device.token': 'hash',
     website: 'cut-query',
     'page.path': 'cut-query',
-    'page.search': 'redact'
+    'page.search': 'redact',
+    // A page call says them again in its properties. Elsewhere, `search` is a word that somebody looked for.
+    'properties.path': 'cut-query',
+    'properties.search': 'cut-query'
   },
   text: [...allTextKinds]
 }

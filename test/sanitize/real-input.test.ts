@@ -197,3 +197,13 @@ t.test('an event of Data Pipelines leaves without anything personal, at any dept
     properties: { plan: 'pro', note: 'call [PHONE], [REDACTED]' }
   })
 })
+
+t.test('a page call says the query of its URL again in its properties', async t => {
+  const properties = { url: 'https://x.example/p?token=abc', path: '/p?token=abc', search: '?token=abc' }
+  t.strictSame(JSON.parse(sanitize(JSON.stringify({ type: 'page', properties }), ofPipelines)), {
+    type: 'page',
+    properties: { url: 'https://x.example/p', path: '/p', search: '' }
+  })
+  const search = { type: 'track', properties: { search: 'red shoes' } }
+  t.strictSame(JSON.parse(sanitize(JSON.stringify(search), ofPipelines)), search)
+})
