@@ -22,6 +22,7 @@ for serve; consumers of the library are shown too.
   replay-parked DELIVERY... | --all
                                   read them again: what is an event by now enters the log
   drop-parked DELIVERY... | --all forget them
+                                  DELIVERY: as listed, or the id in the answer and the log
 
   --count N     show at most so many (default 50)
   --reveal      needs the signing key that the delivery was sealed with, current or previous

@@ -13,6 +13,8 @@ import { type ParkedSummary, parkedSummary, type ReplayedDeliveries } from './pa
 type Chosen = readonly string[] | 'all'
 
 const POSITION = /^\d+-\d+-\d+$/
+/** What the sender was told: SHA-256 of the delivery, in hex. */
+const ANSWERED_ID = /^[0-9a-f]{64}$/
 
 /** What `consumers parked`, `replay-parked` and `drop-parked` do. */
 export function parkedActions({ config, redis }: OpenLog) {
@@ -28,9 +30,10 @@ export function parkedActions({ config, redis }: OpenLog) {
       }
       return found
     },
-    show: async (position: string): Promise<ParkedEntry> => {
-      const entry = await parked.get(checked(position))
-      if (entry === undefined) throw new UsageError(`there is no parked delivery ${position}`)
+    show: async (delivery: string): Promise<ParkedEntry> => {
+      const [position = delivery] = await positions([delivery])
+      const entry = await parked.get(position)
+      if (entry === undefined) throw missing(delivery)
       return entry
     },
     /** @returns the body as it came, or why it cannot be had */
@@ -72,10 +75,19 @@ export function parkedActions({ config, redis }: OpenLog) {
   }
 
   async function positions(chosen: Chosen): Promise<readonly string[]> {
-    if (chosen !== 'all') return chosen.map(checked)
+    if (chosen !== 'all' && chosen.every(isPosition)) return chosen
     const all: string[] = []
-    for await (const { position } of parked.list()) all.push(position)
-    return all
+    const byId = new Map<string, string>()
+    for await (const { position, delivery } of parked.list()) {
+      all.push(position)
+      if (delivery !== undefined) byId.set(delivery.id, position)
+    }
+    if (chosen === 'all') return all
+    return chosen.map(delivery => {
+      const position = isPosition(delivery) ? delivery : byId.get(delivery)
+      if (position === undefined) throw missing(delivery)
+      return position
+    })
   }
 
   /** Those of the configuration, and those that lie where the service looks for them. */
@@ -92,7 +104,11 @@ export function parkedActions({ config, redis }: OpenLog) {
   }
 }
 
-function checked(position: string): string {
-  if (POSITION.test(position)) return position
-  throw new UsageError(`not a parked delivery: ${JSON.stringify(position)}`)
+/** A delivery is named by its position or by the id in its answer. */
+function isPosition(delivery: string): boolean {
+  if (POSITION.test(delivery)) return true
+  if (ANSWERED_ID.test(delivery)) return false
+  throw new UsageError(`not a parked delivery: ${JSON.stringify(delivery)}`)
 }
+
+const missing = (delivery: string): UsageError => new UsageError(`there is no parked delivery ${delivery}`)

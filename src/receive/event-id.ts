@@ -35,7 +35,7 @@ export interface IdContext {
 
 const MAX_ID_LENGTH = 256
 /** What templates print where a value is missing. */
-const NOTHING = /^(?:null|undefined)?$/i
+const NOTHING = /^(?:null|undefined|[\s\p{Cf}]*)$/iu
 
 export function eventId(
   payload: JsonObject,

@@ -87,11 +87,18 @@ export function isCard(digits: string): boolean {
   )
 }
 
-const cardAsNumber = /^-?(\d{14,19})(?:\.0+)?$/
+const jsonNumber = /^-?(\d+)(?:\.(\d+))?(?:e([+-]?\d{1,3}))?$/i
+/** Far more than a card number has, with zeros before it. */
+const MAX_INTEGER_DIGITS = 64
 
-/** The digits of a JSON number, as they were sent, are a card number. */
-export function isCardNumber(digits: string): boolean {
-  if (digits.length < MIN_CARD_DIGITS) return false
-  const card = cardAsNumber.exec(digits)?.[1]
-  return card !== undefined && isCard(card)
+/** A JSON number, as it was sent, is a card number: `4111111111111111`, also with `.0` or as `4.111111111111111e15`. */
+export function isCardNumber(spelling: string): boolean {
+  if (spelling.length < MIN_CARD_DIGITS) return false
+  const [, integer = '', fraction = '', exponent = '0'] = jsonNumber.exec(spelling) ?? []
+  const digits = integer + fraction
+  const length = integer.length + Number(exponent)
+  if (length < MIN_CARD_DIGITS || length > MAX_INTEGER_DIGITS) return false
+  if (!/^0*$/.test(digits.slice(length))) return false
+  const card = digits.slice(0, length).padEnd(length, '0').replace(/^0+/, '')
+  return card.length >= MIN_CARD_DIGITS && isCard(card)
 }

@@ -79,11 +79,11 @@ export function readRun(reading: Reading, firstDigit: number): Run {
 /** The joint that starts at `index`, if a digit follows it. */
 function jointAt(text: string, index: number): Joint {
   const first = text.charCodeAt(index)
-  if (first === PLUS) return DIGIT[text.charCodeAt(index + 1)] === 1 ? PLUS : NONE
+  if (first === PLUS && DIGIT[text.charCodeAt(index + 1)] === 1) return PLUS
   let kinds = 0
   let next = index
   for (; next - index < MAX_SEPARATORS; next++) {
-    const kind = separators[text.charCodeAt(next)] ?? 0
+    const kind = isSpaceByParenthesis(text, next) ? BLANK : (separators[text.charCodeAt(next)] ?? 0)
     if (kind === 0) break
     kinds |= kind
   }
@@ -92,3 +92,11 @@ function jointAt(text: string, index: number): Joint {
   if (next - index === 1 && first !== TAB) return first
   return kinds === MARK ? MARKS : kinds === BLANK ? BLANKS : MIXED
 }
+
+/** `+1+(415)+555+0123`: in a form, a plus beside a parenthesis is a space too. */
+const isSpaceByParenthesis = (text: string, index: number): boolean =>
+  text.charCodeAt(index) === PLUS && (text.charAt(index + 1) === '(' || text.charAt(index - 1) === ')')
+
+/** The group may be the next number: the plus before it is not certain to be a space. */
+export const followsPlus = (run: Run, group: number): boolean =>
+  run.text.charCodeAt(start(run, group) - 1) === PLUS

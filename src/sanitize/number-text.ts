@@ -4,13 +4,13 @@ import { DIGIT, isAlphanumeric, LETTER } from './characters.ts'
 import type { Reading } from './decoded-text.ts'
 import {
   end,
+  followsPlus,
   groupText,
   isBlank,
   isTight,
   jointBefore,
   NONE,
   PARENTHESIS,
-  PLUS,
   type Run,
   readRun,
   size,
@@ -85,7 +85,7 @@ function searchRun(search: Search, firstGroup: number, masked: number, finds: Fi
   }
   for (let group = 0; group < run.starts.length; group++) {
     const next = () => nextFind(search, group)
-    const mayFollowPlus = phones && (group === 0 || run.joints[group - 1] === PLUS)
+    const mayFollowPlus = phones && (group === 0 || followsPlus(run, group))
     const plus = mayFollowPlus ? plusBefore(run, group, floor) : -1
     const phone = plus === -1 ? -1 : phoneEnd(run, group, next)
     if (phone !== -1) {

@@ -105,6 +105,7 @@ function isWhole({ text }: Reading, finds: readonly Find[]): boolean {
  * numbers count too, since this is for fields that hold an address. `undefined`: the text is not one address.
  */
 export function addressOf(text: string): string | undefined {
+  if (plainNumber.test(text)) return digitsOfPhone(text)
   for (const reading of readingsOf(text)) {
     if (isWhole(reading, findEmails(reading))) return canonicalEmail(reading.text)
     const address = bare(reading.text)
@@ -119,6 +120,8 @@ export function addressOf(text: string): string | undefined {
   return undefined
 }
 
+/** Nothing to decode: as the rest of `addressOf` would find in many times the time. */
+const plainNumber = /^\+?\d+$/
 const canonicalEmail = (address: string): string => address.trim().replaceAll('\uff0b', '+').toLowerCase()
 
 /** Without a name before it, brackets around it, or a scheme. */

@@ -3,6 +3,7 @@ import {
   DASH,
   DOT,
   end,
+  followsPlus,
   groupText,
   isBlank,
   isTight,
@@ -110,7 +111,7 @@ function lastGroup(run: Run, from: number, stop: number, min: number, max: numbe
   let to = from - 1
   let beforePlus = -1 // form encoding has a plus for a space, but it may be the next number's
   while (to + 1 < stop && digits + size(run, to + 1) <= max) {
-    if (run.joints[to] === PLUS && digits >= min) beforePlus = to
+    if (digits >= min && followsPlus(run, to + 1)) beforePlus = to
     to++
     digits += size(run, to)
   }

@@ -1,3 +1,4 @@
+import { plainReading, readingsOf } from './decoded-text.ts'
 import type { HashedValues } from './hashed-values.ts'
 import { addressOf } from './personal-text.ts'
 import { PhoneSearch } from './phone-search.ts'
@@ -72,7 +73,7 @@ export function repeatedValues(
     maskNumber(digits) {
       if (digits.length < MIN_LENGTH) return undefined
       if (phones.has(Number(digits), digits.length)) return '[PHONE]'
-      return words.isEmpty || words.find(readPieces(digits)).length === 0 ? undefined : REDACTED
+      return words.isEmpty || words.find(readPieces(plainReading(digits))).length === 0 ? undefined : REDACTED
     }
   }
 }
@@ -100,8 +101,10 @@ type Search = { readonly isEmpty: boolean; find(pieces: Pieces): readonly Match[
 
 function replaceMatches(text: string, searches: readonly Search[]): string {
   if (text.length < MIN_LOCAL_PART_LENGTH || searches.every(({ isEmpty }) => isEmpty)) return text
-  const pieces = readPieces(text)
-  const found = searches.flatMap(search => (search.isEmpty ? [] : search.find(pieces)))
+  const found = readingsOf(text).flatMap(reading => {
+    const pieces = readPieces(reading)
+    return searches.flatMap(search => (search.isEmpty ? [] : search.find(pieces)))
+  })
   if (found.length === 0) return text
   let result = ''
   let done = 0

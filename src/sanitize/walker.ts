@@ -4,7 +4,7 @@ import { type Digest, isPlainEmail } from './digest.ts'
 import { type Field, type FieldRule, type Fields, isFixed, type Parent } from './field-rules.ts'
 import type { GrowthBudget } from './growth-budget.ts'
 import type { HashedValues } from './hashed-values.ts'
-import { shownId } from './ids.ts'
+import { mayHoldAddress, shownId } from './ids.ts'
 import { isPlain, type Json, leastBytes, put, scalarText } from './json-value.ts'
 import { REDACTED } from './redacted.ts'
 import type { RepeatedValues } from './repeated-values.ts'
@@ -219,7 +219,9 @@ export function compileWalker({ fields, maskText, masksCards, digest }: WalkerOp
     if (typeof value === 'bigint') return String(value)
     if (isLosslessNumber(value)) return value
     if (typeof value !== 'string') return walk(value, 'fixed', parent, depth)
-    const shown = shownId(value, digest)
+    if (!mayHoldAddress(value)) return value
+    const shown = pass.hashed.shownIds.get(value) ?? shownId(value, digest)
+    pass.hashed.shownIds.set(value, shown)
     if (shown === value) return value
     pass.hashed.add(value, '')
     return pass.budget.takeForHash(shown.length - value.length) ? shown : TOO_LARGE

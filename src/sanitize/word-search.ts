@@ -1,54 +1,47 @@
-import { DIGIT, isBeyondAsciiWord, LETTER } from './characters.ts'
+import { DIGIT, isBeyondAsciiWord, LETTER, SURE_PLUS } from './characters.ts'
+import { decode, type Reading } from './decoded-text.ts'
 
 /**
- * A text in pieces: words (letters and digits of any script) and the single characters between them, in lower case and
- * decoded. Piece `n` is `texts[n]`, and stands from `starts[n]` to `starts[n + 1]`.
+ * A text in pieces, as a reader sees it: words (letters and digits of any script) and the single characters between
+ * them, decoded and in lower case. Piece `n` is `texts[n]`, and stands from `starts[n]` to `starts[n + 1]` in the source.
  */
 export type Pieces = { readonly texts: readonly string[]; readonly starts: readonly number[] }
-/** `text.slice(start, end)` is to be replaced by `label`. */
 export type Match = { readonly start: number; readonly end: number; readonly label: string }
 
-/** An escape of one character, in a URL, in JSON or a string literal, in HTML. */
-const escaped =
-  /%(?:25){0,8}([0-9a-f]{2})|\\{1,8}(?:u([0-9a-f]{4})|([nrtbf]))|&(?:#x([0-9a-f]{1,6})|#(\d{1,7})|[a-z]{1,8});/iy
+/** These scripts have no spaces: a number or a word in Latin letters may stand right beside them. */
+const unspaced =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u
 
-const isWordCharacter = (text: string, index: number): boolean => {
+const BETWEEN_WORDS = 0
+const IN_WORD = 1
+const IN_UNSPACED_WORD = 2
+
+function kindAt(text: string, index: number): number {
   const code = text.charCodeAt(index)
-  return code < 0x80 ? DIGIT[code] === 1 || LETTER[code] === 1 : isBeyondAsciiWord(text, index)
+  if (code < 0x80) return DIGIT[code] === 1 || LETTER[code] === 1 ? IN_WORD : BETWEEN_WORDS
+  if (!isBeyondAsciiWord(text, index)) return BETWEEN_WORDS
+  return unspaced.test(text.charAt(index)) ? IN_UNSPACED_WORD : IN_WORD
 }
 
-/** Splits a text into pieces. An escape is one piece, so it neither hides a word nor is torn apart. */
-export function readPieces(text: string): Pieces {
+/** Splits a text into pieces. Encoded characters are read as what they stand for, and never torn apart. */
+export function readPieces(reading: Reading): Pieces {
   // The one letter whose lower case is longer than itself would move all that follows.
-  const lower = text.replaceAll('\u0130', 'i').toLowerCase()
+  const text = reading.text
+    .replaceAll('\u0130', 'i')
+    .toLowerCase()
+    .replaceAll(String.fromCharCode(SURE_PLUS), '+')
   const texts: string[] = []
   const starts: number[] = []
-  for (let start = 0; start < lower.length; ) {
-    let end = start
-    while (end < lower.length && isWordCharacter(lower, end)) end++
-    starts.push(start)
-    if (end > start) texts.push(lower.slice(start, end))
-    else {
-      const character = lower.charAt(start)
-      const found =
-        character === '%' || character === '\\' || character === '&' ? escapeAt(lower, start) : undefined
-      end = found?.end ?? start + 1
-      texts.push(found?.text ?? character)
-    }
+  for (let start = 0; start < text.length; ) {
+    const kind = kindAt(text, start)
+    let end = start + 1
+    if (kind !== BETWEEN_WORDS) while (end < text.length && kindAt(text, end) === kind) end++
+    starts.push(reading.start(start))
+    texts.push(text.slice(start, end))
     start = end
   }
-  starts.push(lower.length)
+  starts.push(reading.source.length)
   return { texts, starts }
-}
-
-function escapeAt(text: string, index: number): { text: string; end: number } | undefined {
-  escaped.lastIndex = index
-  const found = escaped.exec(text)
-  if (found === null) return undefined
-  const [, percent, unicode, , hex, decimal] = found
-  const code =
-    decimal === undefined ? Number.parseInt(percent ?? unicode ?? hex ?? '20', 16) : Number(decimal)
-  return { text: code <= 0x10ffff ? String.fromCodePoint(code) : ' ', end: escaped.lastIndex }
 }
 
 /** Which beginning of a pattern was read: 0 is none. */
@@ -85,7 +78,7 @@ export class WordSearch {
 
   add(pattern: string, label: string): void {
     let state: State = 0
-    for (const text of readPieces(pattern).texts) {
+    for (const text of readPieces(decode(pattern, 'web')).texts) {
       const piece = this.#pieces.get(text) ?? this.#pieces.size + 1
       this.#pieces.set(text, piece)
       state = this.#after(state, piece) ?? this.#addState(state, piece)

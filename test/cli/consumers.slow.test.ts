@@ -173,9 +173,11 @@ t.test('consumers: who got what, what nobody took, and what can be done about it
   await t.test(
     'a body is revealed as it came where its key is, and nothing of it where it is not',
     async t => {
-      const [{ delivery }] = (await json('consumers', 'parked')).value
-      const revealed = await run('consumers', 'parked', 'show', delivery, '--reveal')
-      t.same(revealed, { code: 0, output: '{not json' })
+      const [{ delivery, id }] = (await json('consumers', 'parked')).value
+      for (const name of [delivery, id]) {
+        const revealed = await run('consumers', 'parked', 'show', name, '--reveal')
+        t.same(revealed, { code: 0, output: '{not json' })
+      }
 
       const large = Buffer.concat([Buffer.alloc(5 * 1024 * 1024 - 1, 'x'), Buffer.of(0xff)])
       await service.post(large)
@@ -234,6 +236,7 @@ t.test('consumers: who got what, what nobody took, and what can be done about it
     ['consumers', 'parked', 'x'],
     ['consumers', 'parked', 'show'],
     ['consumers', 'parked', 'show', '0-1-1'],
+    ['consumers', 'parked', 'show', '0'.repeat(64)],
     ['consumers', 'parked', 'show', '0-1-1', '--reveal'],
     ['consumers', 'replay-parked', 'x'],
     ['consumers', 'replay-parked', '0-1-1', '--all'],

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { isCard } from '../../src/sanitize/card.ts'
+import { isCard, isCardNumber } from '../../src/sanitize/card.ts'
 
 const numbers: [digits: string, is: boolean][] = [
   ['4111111111111111', true],
@@ -39,3 +39,34 @@ t.test('of ten numbers that differ in their last digit, at most one is a card nu
   )
   t.pass()
 })
+
+for (const spelling of [
+  '4111111111111111',
+  '-4111111111111111',
+  '4111111111111111.000',
+  `4111111111111111.${'0'.repeat(500)}`,
+  '4.111111111111111e15',
+  '4.111111111111111E+15',
+  '41111111111111110e-1',
+  '0.4111111111111111e16',
+  '411111111111111.1e1'
+]) {
+  t.test(`the JSON number ${spelling.slice(0, 24)} is a card number`, async t => {
+    t.ok(isCardNumber(spelling))
+  })
+}
+
+for (const spelling of [
+  '4111111111111112',
+  '0.4111111111111111',
+  '4111111111111111.5',
+  '4.111111111111111e14',
+  '4.111111111111111e16',
+  '1e400',
+  '4111111111111111e99',
+  '1e15'
+]) {
+  t.test(`the JSON number ${spelling} is not`, async t => {
+    t.notOk(isCardNumber(spelling))
+  })
+}

@@ -68,6 +68,13 @@ const masked: [name: string, input: string, output: string][] = [
     'https://x.example/r?to=https%3A%2F%2Fy.example%2F%3Fphone%3D[PHONE]'
   ],
   ['a number with references', '+1&nbsp;415&nbsp;555&nbsp;0123', '[PHONE]'],
+  [
+    'a number with parentheses in a form',
+    'to=%2B1+%28415%29+555-0123&from=%2B49+(0)151+1234+5678',
+    'to=[PHONE]&from=[PHONE]'
+  ],
+  ['a number after one in parentheses', 'line (1)+14155550123', 'line (1)[PHONE]'],
+  ['two numbers with a plus between', '+1+(415)+5550123+14155550199', '[PHONE][PHONE]'],
   ['a number in a form', 'q=call+%2B1+415+555+0123+now', 'q=call+[PHONE]+now'],
   ['a number in Arabic digits', '+٩٦٦٥٠١٢٣٤٥٦٧', '[PHONE]'],
   ['a number between marks of direction', '\u202a+1 415 555 0100\u202c', '\u202a[PHONE]\u202c'],

@@ -1,11 +1,12 @@
 import t from 'tap'
+import { decode } from '../../src/sanitize/decoded-text.ts'
 import { PhoneSearch } from '../../src/sanitize/phone-search.ts'
 import { readPieces } from '../../src/sanitize/word-search.ts'
 
 const found = (numbers: readonly string[], text: string): string[] => {
   const search = new PhoneSearch()
   for (const number of numbers) search.add(number)
-  return search.find(readPieces(text)).map(({ start, end }) => text.slice(start, end))
+  return search.find(readPieces(decode(text, 'web'))).map(({ start, end }) => text.slice(start, end))
 }
 
 const international = ['14155550123', '442079460958', '33612345678']

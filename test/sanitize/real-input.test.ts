@@ -197,3 +197,23 @@ t.test('an event of Data Pipelines leaves without anything personal, at any dept
     properties: { plan: 'pro', note: 'call [PHONE], [REDACTED]' }
   })
 })
+
+t.test('Data Pipelines: common names of what identifies a person or says where they are', async t => {
+  const names =
+    'address1 addressLine2 address_line_1 street2 cell cellPhone home_phone workPhone fax lat lng lon ' +
+    'registrationToken fcm_token apnsToken android_id gaid imei'
+  for (const name of names.split(' ')) {
+    for (const event of [{ traits: { [name]: 'made-up-1' } }, { properties: { [name]: 'made-up-1' } }])
+      t.notMatch(sanitize(JSON.stringify(event), ofPipelines), 'made-up-1', name)
+  }
+})
+
+t.test('a page call says the query of its URL again in its properties', async t => {
+  const properties = { url: 'https://x.example/p?token=abc', path: '/p?token=abc', search: '?token=abc' }
+  t.strictSame(JSON.parse(sanitize(JSON.stringify({ type: 'page', properties }), ofPipelines)), {
+    type: 'page',
+    properties: { url: 'https://x.example/p', path: '/p', search: '' }
+  })
+  const search = { type: 'track', properties: { search: 'red shoes' } }
+  t.strictSame(JSON.parse(sanitize(JSON.stringify(search), ofPipelines)), search)
+})

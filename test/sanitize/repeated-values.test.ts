@@ -22,14 +22,43 @@ const rows: Row[] = [
   ['a short code', { to: '123456' }, 'sent to 123456, 1234567', 'sent to [PHONE], 1234567'],
   ['a number behind an escape', { to: '4155550123' }, 'no route\\n4155550123', 'no route\\n[PHONE]'],
   ['a number in a URL', { to: '4155550123' }, 'x?to=%204155550123&y', 'x?to=%20[PHONE]&y'],
+  [
+    'a number in digits of other scripts',
+    { to: '02079460958' },
+    'to ٠٢٠٧٩٤٦٠٩٥٨, ０２０７９４６０９５８',
+    'to [PHONE], [PHONE]'
+  ],
+  ['a number that was given in other digits', { to: '٠٢٠٧٩٤٦٠٩٥٨' }, 'to 020 7946 0958', 'to [PHONE]'],
+  ['a number in a script without spaces', { to: '4155550123' }, '电话4155550123。', '电话[PHONE]。'],
+  [
+    'a number in an encoding inside another',
+    { to: '4155550123' },
+    'to 415%2520555%25200123, 415&amp;nbsp;555&amp;nbsp;0123, 415=20555=200123',
+    'to [PHONE], [PHONE], [PHONE]'
+  ],
+  ['a number behind an encoded plus', { to: '4155550123' }, 'to %2B14155550123', 'to [PHONE]'],
   ['a number as a number', { to: '4155550123' }, [4155550123, 41555501234], ['[PHONE]', 41555501234]],
   ['a number that was sent as a number', { to: 4155550123 }, 'to 4155550123', 'to [PHONE]'],
   ['digits of a longer number', { to: '5551234567' }, '55512345678 x5551234567 0.5551234567', undefined],
   [
     'a device token',
     { recipients: [{ device_id: 'dK3x:APA91bMadeUp' }] },
-    ['not registered: dK3x:APA91bMadeUp', '(DK3X:apa91bmadeup)', 'dK3x%3AAPA91bMadeUp'],
-    ['not registered: [REDACTED]', '([REDACTED])', '[REDACTED]']
+    [
+      'not registered: dK3x:APA91bMadeUp',
+      '(DK3X:apa91bmadeup)',
+      'dK3x%3AAPA91bMadeUp',
+      'dK3x=3AAPA91bMadeUp',
+      '&amp;quot;dK3x&amp;#58;APA91bMadeUp&amp;quot;',
+      'トークンdK3x：APA91bMadeUpは無効'
+    ],
+    [
+      'not registered: [REDACTED]',
+      '([REDACTED])',
+      '[REDACTED]',
+      '[REDACTED]',
+      '&amp;quot;[REDACTED]&amp;quot;',
+      'トークン[REDACTED]は無効'
+    ]
   ],
   ['a part of a device token', { recipients: [{ device_id: 'abcdef' }] }, 'abcdefg xabcdef abcde', undefined],
   [
