@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import {
   findNodeAtLocation,
   getNodeValue,
+  type Node,
   type ParseError,
   parseTree,
   printParseErrorCode
@@ -18,14 +19,8 @@ import { ConfigError } from '../errors.ts'
  */
 export function readJsonFile<T>(variable: string, path: string, schema: z.ZodType<T>): T {
   const text = readTextFile(variable, path)
-  const errors: ParseError[] = []
-  const tree = parseTree(text, errors, { disallowComments: true })
-  const [error] = errors
-  if (tree === undefined || error !== undefined) {
-    const at = lineOf(text, error?.offset ?? 0)
-    const what = error === undefined ? 'no value' : printParseErrorCode(error.error)
-    throw new ConfigError(`${variable}=${path}: line ${at}: not JSON (${what})`)
-  }
+  const tree = parseJsonTree(text)
+  if ('problem' in tree) throw new ConfigError(`${variable}=${path}: ${tree.problem}`)
   const parsed = schema.safeParse(getNodeValue(tree))
   if (parsed.success) return parsed.data
 
@@ -49,6 +44,16 @@ export function readJsonFile<T>(variable: string, path: string, schema: z.ZodTyp
     }
     return tree as NonNullable<typeof tree>
   }
+}
+
+/** @returns the tree of a JSON text without comments, or the line that is not JSON and why */
+export function parseJsonTree(text: string): Node | { readonly problem: string } {
+  const errors: ParseError[] = []
+  const tree = parseTree(text, errors, { disallowComments: true })
+  const [error] = errors
+  if (tree !== undefined && error === undefined) return tree
+  const what = error === undefined ? 'no value' : printParseErrorCode(error.error)
+  return { problem: `line ${lineOf(text, error?.offset ?? 0)}: not JSON (${what})` }
 }
 
 /** @throws ConfigError when the file can't be read */
