@@ -19,8 +19,9 @@ import { ConfigError } from '../errors.ts'
  */
 export function readJsonFile<T>(variable: string, path: string, schema: z.ZodType<T>): T {
   const text = readTextFile(variable, path)
-  const tree = parseJsonTree(text)
-  if ('problem' in tree) throw new ConfigError(`${variable}=${path}: ${tree.problem}`)
+  const read = parseJsonTree(text)
+  if ('problem' in read) throw new ConfigError(`${variable}=${path}: ${read.problem}`)
+  const tree: Node = read
   const parsed = schema.safeParse(getNodeValue(tree))
   if (parsed.success) return parsed.data
 
@@ -39,10 +40,10 @@ export function readJsonFile<T>(variable: string, path: string, schema: z.ZodTyp
   /** A missing key has no place of its own; what should hold it has. */
   function nearest(missing: readonly (string | number)[]) {
     for (let length = missing.length - 1; length > 0; length--) {
-      const node = tree && findNodeAtLocation(tree, missing.slice(0, length))
+      const node = findNodeAtLocation(tree, missing.slice(0, length))
       if (node !== undefined) return node
     }
-    return tree as NonNullable<typeof tree>
+    return tree
   }
 }
 
