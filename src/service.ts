@@ -192,9 +192,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 
   // Whoever takes deliveries has said with which keys: a rotation waits for those it knows of.
   await keyUsage.report()
-  await listen(app, 'PORT', config.http.port, config.http.host)
-  if (metricsApp !== undefined) {
-    await listen(metricsApp, 'METRICS_PORT', config.metrics.port ?? 0, config.http.host)
+  try {
+    await listen(app, 'PORT', config.http.port, config.http.host)
+    if (metricsApp !== undefined) {
+      await listen(metricsApp, 'METRICS_PORT', config.metrics.port ?? 0, config.http.host)
+    }
+  } catch (error) {
+    await close()
+    throw error
   }
   if (options.maintains) maintenance.start()
   dispatch?.start()
@@ -208,20 +213,22 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     drain: () => {
       draining = true
     },
-    close: async () => {
-      // What was in flight becomes idle once it is answered, and would be kept alive.
-      const hangUp = setInterval(() => app.server.closeIdleConnections(), HANG_UP_INTERVAL_MS)
-      await Promise.all([app.close(), dispatch?.stop()])
-      clearInterval(hangUp)
-      await metricsApp?.close()
-      publishedList.stop()
-      keys.stop()
-      await keyUsage.stop()
-      await maintenance.stop()
-      monitor.stop()
-      waits?.close()
-      disconnectRedis(redis)
-    }
+    close
+  }
+
+  async function close(): Promise<void> {
+    // What was in flight becomes idle once it is answered, and would be kept alive.
+    const hangUp = setInterval(() => app.server.closeIdleConnections(), HANG_UP_INTERVAL_MS)
+    await Promise.all([app.close(), dispatch?.stop()])
+    clearInterval(hangUp)
+    await metricsApp?.close()
+    publishedList.stop()
+    keys.stop()
+    await keyUsage.stop()
+    await maintenance.stop()
+    monitor.stop()
+    waits?.close()
+    disconnectRedis(redis)
   }
 }
 
