@@ -65,6 +65,8 @@ t.test('a start that can’t be meant ends with 2 and one line', async t => {
     [['serve'], { NODE_ENV: 'production' }, /^cio-webhook serve: CIO_WEBHOOK_SECRET is missing: [^\n]+\n$/],
     [['serve'], { PORT: 'http' }, /^cio-webhook serve: PORT=http is not allowed: [^\n]+\n$/],
     [['sreve'], {}, /^cio-webhook: unknown command "sreve"\n\nusage: cio-webhook <command>/],
+    [['events', '--nope'], {}, /^cio-webhook events: unknown option --nope: --help lists them\n$/],
+    [['send', '-x'], {}, /^cio-webhook send: unknown option -x: --help lists them\n$/],
     [[], {}, /^usage: cio-webhook <command>/]
   ]
   for (const [args, env, expected] of rows) {
