@@ -18,6 +18,7 @@ import { createMetrics } from './ops/metrics.ts'
 import { compileAdmission } from './receive/source-ip.ts'
 import { connectRedis, disconnectRedis, type RedisAddress } from './redis/connect.ts'
 import { durabilityWaits } from './redis/durability.ts'
+import { followFailures } from './redis/failure.ts'
 import { monitorRedis } from './redis/monitor.ts'
 import { inspectServers, type ServerFacts, unfit } from './redis/server-facts.ts'
 import { createDispatchMetrics } from './republish/dispatch-metrics.ts'
@@ -59,6 +60,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 
   const redis = connectRedis(redisAddress)
   redis.on('error', error => log.debug({ err: error }, 'redis connection'))
+  const failure = followFailures(redis)
   const monitor = monitorRedis({
     redis,
     accept: async () => {
@@ -69,7 +71,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     },
     onChange: (up, error) => {
       if (up) log.info({ redis: facts, durability: durability.level }, 'redis is up')
-      else log.error({ err: error }, 'redis is down: deliveries get 503 until it is back')
+      else log.error({ err: error }, `redis is down${failure()}: deliveries get 503 until it is back`)
     }
   })
   try {
@@ -80,7 +82,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       disconnectRedis(redis)
       throw error
     }
-    log.error({ err: error }, 'redis does not answer: starting without it, deliveries get 503 until it does')
+    log.error(
+      { err: error },
+      `redis does not answer${failure()}: starting without it, deliveries get 503 until it does`
+    )
   }
   if (config.production && facts !== undefined && !facts.persistence.startsWith('aof')) {
     log.warn(
@@ -192,9 +197,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 
   // Whoever takes deliveries has said with which keys: a rotation waits for those it knows of.
   await keyUsage.report()
-  await listen(app, 'PORT', config.http.port, config.http.host)
-  if (metricsApp !== undefined) {
-    await listen(metricsApp, 'METRICS_PORT', config.metrics.port ?? 0, config.http.host)
+  try {
+    await listen(app, 'PORT', config.http.port, config.http.host)
+    if (metricsApp !== undefined) {
+      await listen(metricsApp, 'METRICS_PORT', config.metrics.port ?? 0, config.http.host)
+    }
+  } catch (error) {
+    await close()
+    throw error
   }
   if (options.maintains) maintenance.start()
   dispatch?.start()
@@ -208,20 +218,22 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     drain: () => {
       draining = true
     },
-    close: async () => {
-      // What was in flight becomes idle once it is answered, and would be kept alive.
-      const hangUp = setInterval(() => app.server.closeIdleConnections(), HANG_UP_INTERVAL_MS)
-      await Promise.all([app.close(), dispatch?.stop()])
-      clearInterval(hangUp)
-      await metricsApp?.close()
-      publishedList.stop()
-      keys.stop()
-      await keyUsage.stop()
-      await maintenance.stop()
-      monitor.stop()
-      waits?.close()
-      disconnectRedis(redis)
-    }
+    close
+  }
+
+  async function close(): Promise<void> {
+    // What was in flight becomes idle once it is answered, and would be kept alive.
+    const hangUp = setInterval(() => app.server.closeIdleConnections(), HANG_UP_INTERVAL_MS)
+    await Promise.all([app.close(), dispatch?.stop()])
+    clearInterval(hangUp)
+    await metricsApp?.close()
+    publishedList.stop()
+    keys.stop()
+    await keyUsage.stop()
+    await maintenance.stop()
+    monitor.stop()
+    waits?.close()
+    disconnectRedis(redis)
   }
 }
 

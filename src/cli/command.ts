@@ -33,6 +33,9 @@ export function parseCommandLine<const T extends ParseArgsConfig>(
   try {
     return parseArgs(config)
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error))
+    const message = error instanceof Error ? error.message : String(error)
+    // Node.js goes on about positional arguments that begin with a dash.
+    const [, option] = /^Unknown option '(.+?)'\. /.exec(message) ?? []
+    throw new UsageError(option === undefined ? message : `unknown option ${option}: --help lists them`)
   }
 }

@@ -73,7 +73,7 @@ export function consumerActions({ config, redis, patient }: OpenLog, now: () => 
       const { members, queued } = await known(consumer)
       if (members > 0 && !force) {
         throw new UsageError(
-          `${members} work for ${consumer} at the moment and would make the group again: stop them first, or take it out of CONSUMERS_FILE (--force removes it all the same)`
+          `${consumer} has running members (${members}) that would create the group again: stop them first, or take ${consumer} out of CONSUMERS_FILE (--force removes it anyway)`
         )
       }
       await removeGroup(redis, keyPrefix, consumer)

@@ -31,6 +31,9 @@ async function run([name, ...args]: readonly string[]): Promise<ExitCode | undef
   const load = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined
   if (load === undefined) {
     const asked = name === '--help' || name === 'help'
+    if (name !== undefined && !asked) {
+      process.stderr.write(`cio-webhook: unknown command ${JSON.stringify(name)}\n\n`)
+    }
     process[asked ? 'stdout' : 'stderr'].write(await overview())
     return asked ? EXIT.good : EXIT.couldNotRun
   }

@@ -4,6 +4,7 @@ import { type Config, loadConfig } from '../config/config.ts'
 import { Secret } from '../credentials/secret.ts'
 import { ConfigError } from '../errors.ts'
 import { connectRedis, disconnectRedis, type RedisAddress, type RedisClient } from '../redis/connect.ts'
+import { followFailures } from '../redis/failure.ts'
 import { monitorRedis } from '../redis/monitor.ts'
 
 /** The event log of the environment, for a command. */
@@ -29,6 +30,7 @@ export async function openLog(env: Readonly<Record<string, string | undefined>>)
     return redis
   }
   const redis = open('prompt')
+  const failure = followFailures(redis)
   const close = (): void => {
     for (const client of opened) disconnectRedis(client)
   }
@@ -38,7 +40,10 @@ export async function openLog(env: Readonly<Record<string, string | undefined>>)
   } catch (cause) {
     close()
     if (cause instanceof ConfigError) throw cause
-    throw new ConfigError('Redis does not answer: is REDIS_URL (or what else names it) right?', { cause })
+    throw new ConfigError(
+      `Redis does not answer${failure()}: check REDIS_URL (or REDIS_SENTINELS, REDIS_CLUSTER_NODES)`,
+      { cause }
+    )
   } finally {
     monitor.stop()
   }

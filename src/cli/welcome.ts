@@ -1,11 +1,30 @@
 import { createHmac, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import type { Config } from '../config/config.ts'
+import type { Config, RedisTarget } from '../config/config.ts'
 import { DEFAULT_SOURCE } from '../config/sources.ts'
 import { DEVELOPMENT_KEY_FILE } from '../credentials/development-key.ts'
 import { partitionKeys } from '../log/keys.ts'
 import { WEBHOOK_PATH } from '../receive/route.ts'
 import type { PrivateRedis } from '../redis/private-server.ts'
+import { parseRedisUrl } from '../redis/url.ts'
+
+/**
+ * How redis-cli reaches a single Redis. It asks for the password, which must not be in a process list.
+ *
+ * @returns `undefined` for Sentinel and Cluster, where redis-cli first has to find the right server
+ */
+function redisCli(redis: RedisTarget): string | undefined {
+  const server = redis.kind === 'standalone' ? parseRedisUrl(redis.url.reveal()) : undefined
+  if (server === undefined || 'problem' in server) return undefined
+  const { host, port, database, tls, username, password } = server
+  return [
+    `redis-cli -h ${host} -p ${port}`,
+    ...(database === 0 ? [] : [`-n ${database}`]),
+    ...(tls ? ['--tls'] : []),
+    ...(username ? [`--user '${username.replaceAll("'", "'\\''")}'`] : []),
+    ...(password ? ['--askpass'] : [])
+  ].join(' ')
+}
 
 /**
  * What a development start shows: a delivery to paste that is accepted, one that is refused, and where the
@@ -25,7 +44,8 @@ export function welcome(config: Config, port: number, privateRedis: PrivateRedis
   const signature = createHmac('sha256', key).update(`v0:${timestamp}:${body}`).digest('hex')
   const curl = `curl -X POST ${url} -H 'content-type: application/json'`
   const events = partitionKeys(config.log.keyPrefix, 0).events
-  const look = `${privateRedis?.cli ?? 'redis-cli'} XREVRANGE '${events}' + - COUNT 1`
+  const cli = privateRedis?.cli ?? redisCli(config.redis)
+  const look = cli ? `${cli} XREVRANGE '${events}' + - COUNT 1` : 'cio-webhook events --count 1 --json'
   return `
 cio-webhook receives on ${url}
 ${config.newKey === undefined ? '' : `\nA signing key was made for development, in ${join(config.dataDir, DEVELOPMENT_KEY_FILE)}:\n  ${key}\n`}

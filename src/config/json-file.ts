@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import {
   findNodeAtLocation,
   getNodeValue,
+  type Node,
   type ParseError,
   parseTree,
   printParseErrorCode
@@ -18,14 +19,9 @@ import { ConfigError } from '../errors.ts'
  */
 export function readJsonFile<T>(variable: string, path: string, schema: z.ZodType<T>): T {
   const text = readTextFile(variable, path)
-  const errors: ParseError[] = []
-  const tree = parseTree(text, errors, { disallowComments: true })
-  const [error] = errors
-  if (tree === undefined || error !== undefined) {
-    const at = lineOf(text, error?.offset ?? 0)
-    const what = error === undefined ? 'no value' : printParseErrorCode(error.error)
-    throw new ConfigError(`${variable}=${path}: line ${at}: not JSON (${what})`)
-  }
+  const read = parseJsonTree(text)
+  if ('problem' in read) throw new ConfigError(`${variable}=${path}: ${read.problem}`)
+  const tree: Node = read
   const parsed = schema.safeParse(getNodeValue(tree))
   if (parsed.success) return parsed.data
 
@@ -44,11 +40,21 @@ export function readJsonFile<T>(variable: string, path: string, schema: z.ZodTyp
   /** A missing key has no place of its own; what should hold it has. */
   function nearest(missing: readonly (string | number)[]) {
     for (let length = missing.length - 1; length > 0; length--) {
-      const node = tree && findNodeAtLocation(tree, missing.slice(0, length))
+      const node = findNodeAtLocation(tree, missing.slice(0, length))
       if (node !== undefined) return node
     }
-    return tree as NonNullable<typeof tree>
+    return tree
   }
+}
+
+/** @returns the tree of a JSON text without comments, or the line that is not JSON and why */
+export function parseJsonTree(text: string): Node | { readonly problem: string } {
+  const errors: ParseError[] = []
+  const tree = parseTree(text, errors, { disallowComments: true })
+  const [error] = errors
+  if (tree !== undefined && error === undefined) return tree
+  const what = error === undefined ? 'no value' : printParseErrorCode(error.error)
+  return { problem: `line ${lineOf(text, error?.offset ?? 0)}: not JSON (${what})` }
 }
 
 /** @throws ConfigError when the file can't be read */

@@ -68,6 +68,7 @@ export function holdPartitions(
   const stopped = new AbortController()
   let partitions = options.partitions ?? 0
   let leaving = false
+  let stopping: Promise<void> | undefined
   let running: { redis: RedisClient; membership: Membership; turns: Promise<void> } | undefined
 
   return {
@@ -80,7 +81,10 @@ export function holdPartitions(
         const membership = createMembership(redis, keys.members, token, leaseMs)
         running = { redis, membership, turns: turnUntilStopped(redis, membership, resolve) }
       }),
-    stop
+    stop: () => {
+      stopping ??= stop()
+      return stopping
+    }
   }
 
   async function turnUntilStopped(

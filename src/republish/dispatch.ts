@@ -114,7 +114,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     void follower.start()
     return async () => {
       // A bridge finishes its batch first; a queue can be offered an event twice, and gives requests time to end.
-      if (!isBridge) await Promise.all([sink.close(), follower.stop()])
+      if (!isBridge) return void (await Promise.all([sink.close(), follower.stop()]))
       await follower.stop()
       await sink.close()
     }

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
+import { getNodeValue } from 'jsonc-parser'
 import { z } from 'zod'
+import { parseJsonTree } from '../config/json-file.ts'
 import { allTextKinds } from './text-kinds.ts'
 
 /**
@@ -254,14 +256,20 @@ const isBuiltIn = (name: string): name is keyof typeof builtIn => Object.hasOwn(
 /** A built-in policy by its name, or the one in a JSON file (read once, at the start). Throws if it is neither. */
 export function loadPolicy(nameOrFile: string): Policy {
   if (isBuiltIn(nameOrFile)) return builtIn[nameOrFile]
-  let file: unknown
+  const tree = parseJsonTree(readPolicyFile(nameOrFile))
+  if ('problem' in tree) throw new Error(`not a PII policy: ${tree.problem}`)
+  return definePolicy(getNodeValue(tree))
+}
+
+function readPolicyFile(path: string): string {
   try {
-    file = JSON.parse(readFileSync(nameOrFile, 'utf8'))
+    return readFileSync(path, 'utf8')
   } catch (cause) {
     const names = Object.keys(builtIn).join(', ')
-    throw new Error(`not a PII policy: ${nameOrFile} is neither one of ${names} nor a readable JSON file`, {
-      cause
-    })
+    const code = cause instanceof Error && 'code' in cause ? cause.code : 'unreadable'
+    throw new Error(
+      `not a PII policy: ${path} is neither one of ${names} nor a file that can be read (${code})`,
+      { cause }
+    )
   }
-  return definePolicy(file)
 }

@@ -42,6 +42,10 @@ function clockHint(offsetSeconds: number | undefined): string {
 }
 
 const statusHints: Readonly<Record<string, string>> = {
+  ECONNREFUSED:
+    'nothing listens at this address: is the service running, and is the port right (PORT, or the URL)?',
+  ENOTFOUND: 'this host name is unknown: check the URL',
+  ETIMEDOUT: 'no answer within 4 s, after which Customer.io gives up too: look at the log of the receiver',
   '403':
     "this machine's address is not allowed to deliver: add it to CIO_ALLOWED_IPS, or behind a proxy set TRUSTED_PROXIES",
   '404': 'no receiver is at this path: is it /api/cio/webhook, and does the source of --source exist there?',

@@ -37,11 +37,36 @@ t.test('without a Redis a development start brings its own, and what it prints w
   t.notOk(existsSync(socket), 'its Redis went with it')
 })
 
+t.test('with a Redis of yours, the printed command looks into that one, without its password', async t => {
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  await redis.client.acl('SETUSER', 'bob', 'on', '>hunter2', '~*', '&*', '+@all')
+  for (const [login, options] of [
+    ['', ''],
+    ['bob:hunter2@', ` --user 'bob' --askpass`]
+  ]) {
+    const service = await startServiceProcess({ REDIS_URL: `redis://${login}127.0.0.1:${redis.port}/3` })
+    t.teardown(() => service.process.kill('SIGKILL'))
+    const output = await until(
+      'the welcome',
+      async () => /COUNT 1/.test(service.output()) && service.output()
+    )
+    const command = `redis-cli -h 127.0.0.1 -p ${redis.port} -n 3${options} XREVRANGE 'cio:events:{0}' + - COUNT 1`
+    t.match(output, `Where the event landed:\n  ${command}\n`)
+    t.notMatch(output, 'hunter2')
+    if (login !== '') continue
+    sh(`${/Accepted:\n(.+)/.exec(output)?.[1]} -s`)
+    t.match(sh(command), /io\.customer\.email\.opened/)
+  }
+})
+
 t.test('a start that can’t be meant ends with 2 and one line', async t => {
   const rows: readonly (readonly [readonly string[], Record<string, string>, RegExp])[] = [
     [['serve'], { NODE_ENV: 'production' }, /^cio-webhook serve: CIO_WEBHOOK_SECRET is missing: [^\n]+\n$/],
     [['serve'], { PORT: 'http' }, /^cio-webhook serve: PORT=http is not allowed: [^\n]+\n$/],
-    [['sreve'], {}, /^usage: cio-webhook <command>/],
+    [['sreve'], {}, /^cio-webhook: unknown command "sreve"\n\nusage: cio-webhook <command>/],
+    [['events', '--nope'], {}, /^cio-webhook events: unknown option --nope: --help lists them\n$/],
+    [['send', '-x'], {}, /^cio-webhook send: unknown option -x: --help lists them\n$/],
     [[], {}, /^usage: cio-webhook <command>/]
   ]
   for (const [args, env, expected] of rows) {

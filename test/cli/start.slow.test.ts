@@ -43,6 +43,25 @@ for (const workers of ['1', '2']) {
 }
 
 t.test(
+  'a port that is taken is not followed by an alarm about the Redis that ends with the start',
+  async t => {
+    const other = createServer()
+    t.teardown(() => other.close())
+    await new Promise<void>(resolve => other.listen(0, '127.0.0.1', resolve))
+    const address = other.address()
+    const port = typeof address === 'object' && address !== null ? address.port : 0
+    const { ended, output } = runCommand(['serve'], {
+      HOST: '127.0.0.1',
+      PORT: String(port),
+      CIO_WEBHOOK_SECRET: KEY
+    })
+    t.equal(await ended, 2)
+    t.match(output(), 'EADDRINUSE')
+    t.notMatch(output(), '"level":"error"')
+  }
+)
+
+t.test(
   'a Redis URL that can not be used ends each command with 2 and one line, without the password',
   async t => {
     const redis = await startRedis()

@@ -93,6 +93,21 @@ t.test('each consumer gets every event it asked for, once, and none it did not',
   t.notMatch(service.logText(), 'whsec_')
 })
 
+t.test('a clean stop is not reported as trouble with a consumer', async t => {
+  const [redis, nats, receiver] = await Promise.all([startRedis(), startNats(), startReceiver()])
+  t.teardown(() => Promise.all([redis.stop(), nats.stop(), receiver.stop()]))
+  const service = await startDispatching(
+    t,
+    redis,
+    httpConsumer('pushed', receiver.url),
+    natsConsumer('bus', nats.url)
+  )
+  await service.post(body('e1'))
+  await until('the event', async () => receiver.requests.length === 1 && (await subjectsAt(nats)) === 1)
+  await service.close()
+  t.notMatch(service.logText(), /"level":"(?:warn|error)"/)
+})
+
 t.test('a consumer that hangs delays no other, and the log keeps what it has not got', async t => {
   const [redis, slow, fast] = await Promise.all([startRedis(), startReceiver(() => {}), startReceiver()])
   t.teardown(() => Promise.all([redis.stop(), slow.stop(), fast.stop()]))

@@ -42,8 +42,23 @@ for (const [name, file, message] of refused) {
 
 t.test('a name that is no file is refused', async t => {
   t.throws(() => loadPolicy('customer-io'), {
-    message: /customer-io is neither one of basic, customerio, pipelines nor/
+    message:
+      /customer-io is neither one of basic, customerio, pipelines nor a file that can be read \(ENOENT\)/
   })
+})
+
+t.test('a policy file that is not JSON is refused with the line and the cause', async t => {
+  const file = join(t.testdir(), 'policy.json')
+  for (const [text, message] of [
+    [
+      '{\n  "fields": {\n    "a": "redact",\n  }\n}',
+      /not a PII policy: line 4: not JSON \(PropertyNameExpected\)$/
+    ],
+    ['', /not a PII policy: line 1: not JSON \(ValueExpected\)$/]
+  ] as const) {
+    writeFileSync(file, text)
+    t.throws(() => loadPolicy(file), { message })
+  }
 })
 
 const byEvent = definePolicy({

@@ -24,6 +24,11 @@ t.test('each failure comes with what to look at next, and success with nothing',
     /^429: .*RATE_LIMIT_WINDOW_SECONDS/,
     /^503: .*--retry/
   ])
+  t.match(hintsFor(summary({ statuses: { ECONNREFUSED: 1, ENOTFOUND: 1, ETIMEDOUT: 1 } }), sentWith), [
+    /^ECONNREFUSED: .*is the service running/,
+    /^ENOTFOUND: .*check the URL/,
+    /^ETIMEDOUT: .*the log of the receiver/
+  ])
 })
 
 t.test('a 401 names the key by its id, the scheme, and how far the clocks are apart', async t => {
