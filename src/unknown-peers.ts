@@ -13,7 +13,8 @@ const MAX_PIPELINED = 32
  * One turn of the event loop reads 64 KiB from every connection that has sent as much. Beyond this time, what unknown
  * peers send in the same turn is refused, so that deliveries of known peers are not delayed.
  */
-const MAX_TURN_MS = 100
+const MAX_TURN_MS = 50
+const SLICE_BYTES = 2048
 /** Node takes microseconds for each chunk of a body, however small it is: seconds for a body of one-byte chunks. */
 const SMALL_CHUNK_BYTES = 64
 const MAX_SMALL_CHUNKS = 1024
@@ -32,6 +33,7 @@ export function limitUnknownPeers(
   const unknown = new Map<Socket, { readonly response?: ServerResponse; readonly pipelined: number }>()
   server.on('connection', (socket: Socket) => {
     if (isKnown(socket.remoteAddress ?? '')) return
+    parseInSlices(socket)
     unknown.set(socket, { pipelined: 0 })
     socket.once('close', () => unknown.delete(socket))
     if (unknown.size <= maxConnections) return
@@ -52,7 +54,7 @@ export function limitUnknownPeers(
     if (socket.destroyed) return false
     const isTurnOver = turnMs() > MAX_TURN_MS
     if (pipelined > MAX_PIPELINED || (isTurnOver && isPipelined)) {
-      cutOff(socket)
+      socket.destroy()
       return false
     }
     if (isTurnOver || headers['transfer-encoding'] !== undefined) closeWithAnswer(socket, response)
@@ -90,7 +92,7 @@ export function limitChunks(request: IncomingMessage): void {
     bytes += chunk?.length ?? 0
     const areSmall = chunks > MAX_SMALL_CHUNKS && bytes < chunks * SMALL_CHUNK_BYTES
     if (chunk === null || !(areSmall || turnMs() > MAX_TURN_MS)) return push(chunk, encoding)
-    cutOff(request.socket)
+    request.socket.destroy()
     return false
   }
 }
@@ -98,18 +100,23 @@ export function limitChunks(request: IncomingMessage): void {
 /** Node would parse the rest of a chunked body even if nobody reads it. */
 function closeWithAnswer(socket: Socket, response: ServerResponse): void {
   response.shouldKeepAlive = false
-  response.once('prefinish', () => cutOff(socket)) // by then the kernel has all of it
+  response.once('prefinish', () => socket.destroy()) // by then the kernel has all of it
 }
 
 /**
- * Closes a connection, and parses no more of what it has brought. Node reads 64 KiB at once and would make objects of
- * all of it: hundreds of requests, or thousands of chunks.
+ * Parses what a connection brings in slices, and nothing once the connection is closed. Node reads 64 KiB at once and
+ * parses all of it, also when the first request has closed the connection: thousands of chunks, or of requests.
  */
-export function cutOff(socket: Socket): void {
-  // Not documented; Node's own server uses it. Where it is missing, the rest is parsed, and that is all.
-  if ('parser' in socket && canPause(socket.parser)) socket.parser.pause()
-  socket.destroy()
+function parseInSlices(socket: Socket): void {
+  const [parse] = socket.listeners('data')
+  if (parse === undefined) return
+  socket.removeListener('data', parse as (bytes: Buffer) => void)
+  socket.on('data', (bytes: Buffer) => {
+    for (let start = 0; start < bytes.length; start += SLICE_BYTES) {
+      if (socket.destroyed || socket.writableEnded) return
+      // Node pauses a connection whose answers are not read, and must not be given more then.
+      if (socket.isPaused()) return socket.unshift(bytes.subarray(start))
+      parse.call(socket, bytes.subarray(start, start + SLICE_BYTES))
+    }
+  })
 }
-
-const canPause = (parser: unknown): parser is { readonly pause: () => void } =>
-  typeof parser === 'object' && parser !== null && 'pause' in parser && typeof parser.pause === 'function'
