@@ -3,6 +3,7 @@ import { parseAddress } from '../address.ts'
 import type { Config } from '../config/config.ts'
 import { DEFAULT_SOURCE, type Source } from '../config/sources.ts'
 import { closeAfterAnswer, refuse } from '../ops/answers.ts'
+import { limitChunks } from '../unknown-peers.ts'
 import { admitBody, BODY_LIMIT_BYTES } from './body.ts'
 import type { Deadline } from './deadline.ts'
 import type { Delivery } from './delivery.ts'
@@ -46,6 +47,7 @@ export function createAdmit({ config, admission, failures, refusals, deadline, l
   function admit(request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void {
     request.raw.headers['content-type'] = BYTES
     const delivery = startDelivery(request)
+    if (delivery?.listed === false) limitChunks(request.raw)
     if (delivery === undefined) refuse(reply, 'CIO_NOT_FOUND')
     else if (isDisconnected(request)) refusals.refuse(reply, delivery, 'CIO_BAD_REQUEST')
     else if (load.isOverloaded()) refusals.refuseUnread(reply, delivery, 'overloaded').catch(done)
@@ -90,10 +92,9 @@ export function createAdmit({ config, admission, failures, refusals, deadline, l
     const body = barred
       ? admitBody(barredBodies, headers, {
           limitBytes: BARRED_BODY_LIMIT_BYTES,
-          evictable: false,
-          inPieces: false
+          evictable: false
         })
-      : admitBody(bodies, headers, { limitBytes: BODY_LIMIT_BYTES, evictable: !listed, inPieces: listed })
+      : admitBody(bodies, headers, { limitBytes: BODY_LIMIT_BYTES, evictable: !listed })
     if (typeof body === 'string') {
       refusals.refuseUnread(reply, delivery, body).catch(done)
       return

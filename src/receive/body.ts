@@ -1,5 +1,4 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import { cutOff } from '../unknown-peers.ts'
 import type { MemoryBudget, Reservation } from './memory-budget.ts'
 
 /** Why a body was not read to its end. */
@@ -40,13 +39,7 @@ export interface BodyTerms {
    * Otherwise all that is declared is set aside before the first one.
    */
   readonly evictable: boolean
-  /** Is it read, whatever the number of its pieces? */
-  readonly inPieces: boolean
 }
-
-/** A piece costs Node microseconds, however small it is: a body of one-byte chunks, seconds. */
-const SMALL_PIECE_BYTES = 64
-const MAX_SMALL_PIECES = 1024
 
 const NOTHING = Buffer.alloc(0)
 
@@ -98,14 +91,13 @@ function collect(
   payload: IncomingMessage,
   firstBytes: number,
   expectedBytes: number,
-  { limitBytes, inPieces }: BodyTerms,
+  { limitBytes }: BodyTerms,
   reservation: Reservation,
   done: BodyCallback
 ): (reason: UnreadReason) => boolean {
   let settled = false
   let buffer = Buffer.allocUnsafe(firstBytes)
   let length = 0
-  let pieces = 0
   payload.on('data', append)
   payload.on('end', end)
   payload.on('error', lose)
@@ -114,10 +106,7 @@ function collect(
 
   function append(chunk: Buffer): void {
     const needed = length + chunk.length
-    pieces++
     if (needed > limitBytes) fail('too_large')
-    else if (!inPieces && pieces > MAX_SMALL_PIECES && needed < pieces * SMALL_PIECE_BYTES)
-      cutOff(payload.socket)
     else if (needed > buffer.length && !enlarge(needed)) fail('no_memory')
     else length += chunk.copy(buffer, length)
   }
