@@ -10,10 +10,11 @@ export interface UnknownPeers {
 const MAX_PIPELINED = 32
 /**
  * One turn of the event loop reads 64 KiB from every connection that has sent as much. What unknown peers send beyond
- * this time waits for the next turn, so that deliveries of known peers are not delayed.
+ * this time waits for the next turn, so that deliveries of known peers are not delayed. Node accepts one connection a
+ * turn, so longer turns would keep known peers waiting behind many new connections.
  */
-// Node accepts one connection a turn: longer turns would keep known peers waiting behind many new connections.
 const MAX_TURN_MS = 10
+/** Parsed at once: the time limit is checked, and a closed connection noticed, before the next slice. */
 const SLICE_BYTES = 2048
 /** Node takes microseconds for each chunk of a body, however small it is: seconds for a body of one-byte chunks. */
 const SMALL_CHUNK_BYTES = 64
