@@ -9,7 +9,7 @@ const delimiterInText = /[/?#\s"<>\\]/g
 const delimiterInUrl = /[/?#]/g
 const scheme = /^\s*(?:[a-z][a-z0-9+.-]*:)?/i
 /** Browsers read an address after these schemes with any number of slashes, also with backslashes. */
-const looseAuthority = /^\s*(?:https?|wss?|ftp):(?!\/\/[^/\\])[/\\]*/i
+const looseAuthority = /^\s*(?:https?|wss?|ftp):(?!\/\/)[/\\]*/i
 /** What follows a URL in a sentence. */
 const sentenceMark = ".,;:!?)]}|'`"
 
@@ -81,7 +81,8 @@ export function cleanUrl(url: string): string {
   const loose = looseAuthority.exec(path)?.[0].length
   if (loose !== undefined) {
     from = indexOfDelimiter(delimiterInUrl, path, loose)
-    findUserInfo(path, loose, from, finds)
+    // With no host after it, what follows would be read as an authority the next time.
+    if (/@[^@/\\]+$/.test(path.slice(loose, from))) findUserInfo(path, loose, from, finds)
   }
   readUrl(path, from, delimiterInUrl, finds)
   const end = query === -1 ? url.length : reading.start(query)
