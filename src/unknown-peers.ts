@@ -1,6 +1,5 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { refuseRaw } from './ops/answers.ts'
 
 export interface UnknownPeers {
   /** Called for each request before it is handled. @returns false if the request must not be handled */
@@ -10,10 +9,12 @@ export interface UnknownPeers {
 /** Requests that a client may send on one connection before the first of them is answered. Few clients send two. */
 const MAX_PIPELINED = 32
 /**
- * One turn of the event loop reads 64 KiB from every connection that has sent as much. Beyond this time, what unknown
- * peers send in the same turn is refused, so that deliveries of known peers are not delayed.
+ * One turn of the event loop reads 64 KiB from every connection that has sent as much. What unknown peers send beyond
+ * this time waits for the next turn, so that deliveries of known peers are not delayed. Node accepts one connection a
+ * turn, so longer turns would keep known peers waiting behind many new connections.
  */
-const MAX_TURN_MS = 50
+const MAX_TURN_MS = 10
+/** Parsed at once: the time limit is checked, and a closed connection noticed, before the next slice. */
 const SLICE_BYTES = 2048
 /** Node takes microseconds for each chunk of a body, however small it is: seconds for a body of one-byte chunks. */
 const SMALL_CHUNK_BYTES = 64
@@ -52,15 +53,13 @@ export function limitUnknownPeers(
     unknown.delete(socket)
     unknown.set(socket, { response, pipelined })
     if (socket.destroyed) return false
-    const isTurnOver = turnMs() > MAX_TURN_MS
-    if (pipelined > MAX_PIPELINED || (isTurnOver && isPipelined)) {
+    if (pipelined > MAX_PIPELINED) {
       socket.destroy()
       return false
     }
-    if (isTurnOver || headers['transfer-encoding'] !== undefined) closeWithAnswer(socket, response)
+    if (headers['transfer-encoding'] !== undefined) closeWithAnswer(socket, response)
     limitChunks(request)
-    if (isTurnOver) refuseRaw(response, 'CIO_UNAVAILABLE')
-    return !isTurnOver
+    return true
   }
 }
 
@@ -91,7 +90,7 @@ export function limitChunks(request: IncomingMessage): void {
     chunks++
     bytes += chunk?.length ?? 0
     const areSmall = chunks > MAX_SMALL_CHUNKS && bytes < chunks * SMALL_CHUNK_BYTES
-    if (chunk === null || !(areSmall || turnMs() > MAX_TURN_MS)) return push(chunk, encoding)
+    if (chunk === null || !areSmall) return push(chunk, encoding)
     request.socket.destroy()
     return false
   }
@@ -116,6 +115,12 @@ function parseInSlices(socket: Socket): void {
       if (socket.destroyed || socket.writableEnded) return
       // Node pauses a connection whose answers are not read, and must not be given more then.
       if (socket.isPaused()) return socket.unshift(bytes.subarray(start))
+      if (turnMs() > MAX_TURN_MS) {
+        socket.pause()
+        socket.unshift(bytes.subarray(start))
+        setImmediate(() => socket.resume())
+        return
+      }
       parse.call(socket, bytes.subarray(start, start + SLICE_BYTES))
     }
   })

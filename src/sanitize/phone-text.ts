@@ -30,8 +30,8 @@ const offset = /^1(?:0[03]0|1[03]0|2(?:00|45)|300|400)$/
 const timeBefore = /\d:\d\d(?:[.,]\d{1,9})? ?$/
 const offsetAfterTime = /^(?:0\d|1[0-4])(?:[0-5]\d)?$/
 /** A latitude or longitude beside the one in question, with its sign or many digits. */
-const coordinateAfter = /[,;/ \t]{0,3}[-+\uff0b](?:180|1[0-7]\d|\d\d?)\.\d{3}/y
-const longCoordinateAfter = /[,;/ \t]{1,3}(?:180|1[0-7]\d|\d\d?)\.\d{4}/y
+const coordinateAfter = /[,;/ \t]{0,3}[-+\uff0b](?:180|1[0-7]\d|0?\d\d?)\.\d{3}/y
+const longCoordinateAfter = /[,;/ \t]{1,3}(?:180|1[0-7]\d|0?\d\d?)\.\d{4}/y
 const coordinateBefore = /\d\.\d{3,17}[,;/ \t]{0,3}$/
 /** `+1 234 567.89`, `+12.345.678 EUR` */
 const amount = /\d{1,3}(?:[ .]\d{3})+(?:[.,]\d\d?(?![.\d])| ?(?:\p{Sc}|%|(?:EUR|USD|GBP|CHF|JPY)\b))/uy

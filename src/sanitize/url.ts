@@ -8,6 +8,8 @@ import { announcesToken, isToken } from './url-token.ts'
 const delimiterInText = /[/?#\s"<>\\]/g
 const delimiterInUrl = /[/?#]/g
 const scheme = /^\s*(?:[a-z][a-z0-9+.-]*:)?/i
+/** Browsers read an address after these schemes with any number of slashes, also with backslashes. */
+const looseAuthority = /^\s*(?:https?|wss?|ftp):(?!\/\/)[/\\]*/i
 /** What follows a URL in a sentence. */
 const sentenceMark = ".,;:!?)]}|'`"
 
@@ -75,7 +77,14 @@ export function cleanUrl(url: string): string {
   const query = reading.text.search(/[?#]/)
   const path = query === -1 ? reading.text : reading.text.slice(0, query)
   const finds: Find[] = []
-  readUrl(path, scheme.exec(path)?.[0].length ?? 0, delimiterInUrl, finds)
+  let from = scheme.exec(path)?.[0].length ?? 0
+  const loose = looseAuthority.exec(path)?.[0].length
+  if (loose !== undefined) {
+    from = indexOfDelimiter(delimiterInUrl, path, loose)
+    // With no host after it, what follows would be read as an authority the next time.
+    if (/@[^@/\\]+$/.test(path.slice(loose, from))) findUserInfo(path, loose, from, finds)
+  }
+  readUrl(path, from, delimiterInUrl, finds)
   const end = query === -1 ? url.length : reading.start(query)
   return replaceFinds(url.slice(0, end), inSource(reading, finds))
 }

@@ -175,6 +175,7 @@ export const decoys = [
   'git@github.com:org/repository.git',
   'ssh://git@github.com/org/repository.git',
   '+37.7749295,-122.4194155',
+  '+40.20361-075.00417CRSWGS_84/',
   '-122.4194155, +37.7749295',
   '-0.1277583, +51.50745612',
   '+37.7749295 -122.4194155',

@@ -14,6 +14,8 @@ const cleaned: [url: string, clean: string][] = [
   ['https://ada:s3cret@example.org/x', 'https://example.org/x'],
   ['https://ada%3As3cret%40example.org@example.org/x', 'https://example.org/x'],
   ['//ada@x.example/a?b', '//x.example/a'],
+  ['https:/ada:s3cret@x.example/a?b', 'https:/x.example/a'],
+  ['HTTPS:ada:s3cret@x.example', 'HTTPS:x.example'],
   ['/orders/42?token=abc', '/orders/42'],
   ['orders/42?token=abc', 'orders/42'],
   ['?token=abc', ''],
