@@ -25,6 +25,10 @@ async function scrape(url: string): Promise<ReadonlyMap<string, string>> {
   return samplesOf(await (await fetch(`${url}/metrics`)).text())
 }
 
+/** A gauge without a value is exported as `Nan`, for which promtool has no notation. */
+const repeated = (value: string | undefined, times: number): string =>
+  `${value === undefined || value.toLowerCase() === 'nan' ? '_' : value}x${times}`
+
 /** The samples of two scrapes as series: a minute of the first, then hours of the second. */
 function seriesOf(
   before: ReadonlyMap<string, string>,
@@ -32,10 +36,7 @@ function seriesOf(
 ): readonly Series[] {
   return [...after]
     .filter(([metric]) => metric.startsWith('cio_'))
-    .map(([metric, value]) => [
-      metric,
-      `${before.has(metric) ? `${before.get(metric)}x2` : '_x2'} ${value}x400`
-    ])
+    .map(([metric, value]) => [metric, `${repeated(before.get(metric), 2)} ${repeated(value, 400)}`])
 }
 
 async function examined(t: Test, env: Record<string, string>, selection: Selection) {
