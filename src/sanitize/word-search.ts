@@ -47,9 +47,6 @@ export function readPieces(reading: Reading): Pieces {
 /** Which beginning of a pattern was read: 0 is none. */
 type State = number
 
-/** More than there are different pieces in a body of 5 MiB. */
-const MAX_PIECES = 2 ** 23
-
 /**
  * Finds any number of texts in another one, as whole words, in one pass (Aho and Corasick 1975, with pieces as
  * letters): the time does not depend on how many there are.
@@ -61,10 +58,10 @@ export class WordSearch {
   readonly #depth = [0]
   readonly #before: State[] = [0]
   readonly #piece = [0]
-  // … the state after one more piece. Nearly all states have one such, the others are in the map …
+  // … the state after one more piece. Nearly all states have one such, the others are in maps …
   readonly #nextPiece = [0]
   readonly #next: State[] = [0]
-  readonly #furtherNext = new Map<number, State>()
+  readonly #furtherNext = new Map<State, Map<number, State>>()
   // … the state of the longest proper ending of what was read, and the pieces and the label of the longest pattern
   // that ends here.
   readonly #fallback: State[] = [0]
@@ -123,13 +120,16 @@ export class WordSearch {
     if (this.#nextPiece[before] === 0) {
       this.#nextPiece[before] = piece
       this.#next[before] = state
-    } else this.#furtherNext.set(before * MAX_PIECES + piece, state)
+    } else {
+      const further = this.#furtherNext.get(before) ?? new Map<number, State>()
+      this.#furtherNext.set(before, further.set(piece, state))
+    }
     return state
   }
 
   #after(state: State, piece: number): State | undefined {
     if (this.#nextPiece[state] === piece) return this.#next[state]
-    return this.#furtherNext.get(state * MAX_PIECES + piece)
+    return this.#furtherNext.get(state)?.get(piece)
   }
 
   #step(from: State, piece: number): State {
