@@ -2,8 +2,11 @@
 const RUNS = 3
 /** If the growth seems too fast, it is measured anew, more often: on a busy machine one run may mislead. */
 const RETRIES = 3
-/** Twice the input, and a tenth for memory that no longer fits into caches; for four times the input, squared. */
-export const MAX_GROWTH_OF_DOUBLE = 2.3
+/**
+ * Twice the input, and the rest for memory that no longer fits into caches, and for noise: of many inputs the search
+ * picks the one that seemed to grow fastest. n·√n would be 2.83, n² would be 4. For four times the input, squared.
+ */
+export const MAX_GROWTH_OF_DOUBLE = 2.6
 /** Whatever takes less is lost in the noise, and harmless: with the square of it, 5 MiB take 0.1 s. */
 const NEGLIGIBLE_MS = 4
 

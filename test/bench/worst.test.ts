@@ -18,6 +18,6 @@ t.test('spellings of a hashed name, and as many other keys, take time that grows
   const target = targets.find(({ name }) => name === 'sanitizer, customerio')
   const prepared = (bytes: number) =>
     target?.prepare(bodyOf({ shape: 'spelled keys and others', unit: 'email' }, bytes)) ?? t.fail
-  const { isLinear, ofDouble } = measureGrowth(prepared(256 * KIB), prepared(1024 * KIB))
-  t.ok(isLinear, `${ofDouble}`)
+  const { ofDouble } = measureGrowth(prepared(256 * KIB), prepared(1024 * KIB))
+  t.ok(ofDouble <= 2.3, `${ofDouble}`)
 })
