@@ -1,6 +1,6 @@
 import type { CustomerEvent } from './events.ts'
 
-/** What a handler is told besides the event. */
+/** What a handler gets besides the event. */
 export interface HandlerContext {
   /** Aborted when this member may no longer be the one that works on the event: what is not done yet is done again. */
   readonly signal: AbortSignal

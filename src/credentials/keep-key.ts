@@ -35,7 +35,7 @@ try {
 function keepKey(file: string, given: string): string {
   const problem = given === '' ? undefined : strayCharacters(given)
   if (problem !== undefined) throw new Error(`the key on standard input: ${problem}`)
-  // Whoever may write to the folder could have put a link there, to read the key or to have it written elsewhere.
+  // A link could have been put there to read the key, or to have it written elsewhere.
   if (!lstatSync(dirname(file)).isDirectory()) throw new Error(`${dirname(file)} is not a directory`)
 
   const kept = read(file)

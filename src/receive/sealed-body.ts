@@ -5,7 +5,7 @@ import type { Secret } from '../credentials/secret.ts'
 
 /**
  * An encrypted body, in base64. The key is HKDF-SHA256 of a signing key of the source, with `salt`; it is used once.
- * Whoever has the signing key can read the body, nobody else can.
+ * The body can only be read with the signing key.
  */
 export const sealedBodySchema = z.object({
   algorithm: z.literal('A256GCM'),
