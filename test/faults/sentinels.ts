@@ -55,6 +55,15 @@ export async function startSentinelSet(): Promise<SentinelSet> {
       throw new Error(`the sentinels did not agree: ${JSON.stringify({ wanted, views })}`, { cause })
     }
   }
+  const followed = (masterPort: number) =>
+    until(
+      'the sentinels following the failover',
+      async () => {
+        const views = await Promise.all(sentinels.map(({ client }) => viewOf(client, ['port'])))
+        return views.every(({ port }) => port === String(masterPort))
+      },
+      PATIENCE_MS
+    )
   await agree(master.port)
 
   return {
@@ -65,6 +74,8 @@ export async function startSentinelSet(): Promise<SentinelSet> {
       if (by === 'SIGKILL') await old.stop(by)
       else old.process.kill(by)
       await promoted(replica)
+      // If the old master came back before all sentinels know of the new one, they could keep the old one.
+      await followed(replica.port)
       master = replica
       if (by === 'SIGSTOP') old.process.kill('SIGCONT')
       replica =
