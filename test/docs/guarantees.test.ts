@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { breaches } from '../faults/broken.ts'
+import { breaches, lostPatches } from '../faults/broken.ts'
 import { judge } from '../faults/judge.ts'
 import { createLedger } from '../faults/ledger.ts'
 import { checksOf } from '../faults/scenario.ts'
@@ -35,11 +35,13 @@ t.test('a law broken on purpose is looked for by a scenario there is, in a check
     BOUNDED,
     NO_ALERT
   ]
-  for (const { name, scenario, caughtBy } of breaches) {
+  for (const breach of breaches) {
+    const { name, scenario, caughtBy } = breach
     t.ok(
       scenarios.some(one => one.name === scenario),
       `${name}: ${scenario}`
     )
     t.ok(names.includes(caughtBy), `${name}: ${caughtBy}`)
+    t.same(lostPatches(breach), [], `${name}: the code still says what is broken`)
   }
 })

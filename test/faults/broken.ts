@@ -27,9 +27,9 @@ export const breaches: readonly Breach[] = [
     about: 'law 2: 200 is sent while the event is still on its way to Redis',
     patches: [
       {
-        file: 'receive/route.js',
-        from: 'const appended = await eventLog.append(entry);',
-        to: "eventLog.append(entry).catch(() => {}); const appended = 'appended';"
+        file: 'receive/keep.js',
+        from: 'const outcome = await timed(eventLog.append(toLogEntry(delivery)));',
+        to: "eventLog.append(toLogEntry(delivery)).catch(() => {}); const outcome = 'appended';"
       }
     ],
     scenario: 'redis-killed',
@@ -98,8 +98,8 @@ export const breaches: readonly Breach[] = [
     patches: [
       {
         file: 'receive/event.js',
-        from: 'const clean = sanitizer.value(payload);',
-        to: 'const clean = payload;'
+        from: 'const clean = source.sanitizer.value(payload.value, { event: eventName(type), bodyBytes: body.length });',
+        to: 'const clean = payload.value;'
       }
     ],
     scenario: 'scripts-flushed',
@@ -165,6 +165,10 @@ export const breaches: readonly Breach[] = [
 ]
 
 const COMPILED = fileURLToPath(new URL('../../src', import.meta.url))
+
+/** The patches whose text does not stand exactly once in the compiled service. */
+export const lostPatches = ({ patches }: Breach): Breach['patches'] =>
+  patches.filter(({ file, from }) => readFileSync(join(COMPILED, file), 'utf8').split(from).length !== 2)
 
 /** @returns the entry of a copy of the compiled service in which this law is broken, and how to be rid of it */
 export function breakLaw({ name, patches }: Breach): { readonly main: string; remove(): void } {
