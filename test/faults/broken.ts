@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Report } from './report.ts'
 import { FRESHNESS } from './scenarios/clocks.ts'
-import { BOUNDED, NO_ALERT } from './scenarios/floods.ts'
+import { NO_ALERT } from './scenarios/floods.ts'
 import { NOTHING_MISSED } from './scenarios/memory.ts'
 
 /** A law broken on purpose in a copy of the compiled service, and who has to catch it. */
@@ -144,10 +144,13 @@ export const breaches: readonly Breach[] = [
         from: 'const BARRED_BODY_LIMIT_BYTES = 128 * 1024;',
         to: 'const BARRED_BODY_LIMIT_BYTES = BODY_LIMIT_BYTES;'
       },
-      { file: 'receive/admit.js', from: 'totalBytes: 8 * MIB', to: 'totalBytes: 8000 * MIB' }
+      { file: 'receive/admit.js', from: 'totalBytes: 8 * MIB', to: 'totalBytes: 8000 * MIB' },
+      // Else too little of it is read before the deadline.
+      { file: 'unknown-peers.js', from: 'const MAX_TURN_MS = 10;', to: 'const MAX_TURN_MS = 10_000;' }
     ],
     scenario: 'flood-unfinished',
-    caughtBy: BOUNDED
+    // The kernel kills it at 512 MiB, before anybody has asked for its memory.
+    caughtBy: 'no process ended by itself or left an error uncaught'
   },
   {
     name: 'alert-by-anybody',
