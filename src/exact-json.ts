@@ -29,7 +29,7 @@ export function stringifyExactly(value: unknown): string {
   return stringify(value) ?? 'null'
 }
 
-export const isExact = (digits: string): boolean => String(Number(digits)) === digits
+const isExact = (digits: string): boolean => String(Number(digits)) === digits
 
 const QUOTE = 0x22
 const MINUS = 0x2d

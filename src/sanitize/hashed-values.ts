@@ -20,7 +20,7 @@ export class HashedValues {
     return at === -1 ? this.#furtherHashes?.get(value) : this.#firstHashes[at]
   }
 
-  /** `hash`: '' if there is no need for it. */
+  /** `hash`: '' if it is not needed. */
   add(value: string, hash: string, isEmail = isPlainEmail(value)): void {
     const isKnown = this.hashOf(value) !== undefined
     if (isKnown && hash === '') return

@@ -5,7 +5,7 @@ const MIN_DIGITS = 6
 const MAX_DIGITS = 15
 /** A country code has up to three digits, and national numbers may begin with one more `0`. */
 const MAX_PREFIX_DIGITS = 4
-/** Without its country code, a number is told from other digits only if it is long enough. */
+/** Without its country code, only a long enough number can be distinguished from other digits. */
 const MIN_ENDING = 1e6
 const MIN_NATIONAL_DIGITS = 10
 /** `+33 6 12 34 56 78` has six. */
