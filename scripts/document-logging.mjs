@@ -13,11 +13,11 @@ const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace']
 /** Stands for a part of a message that is known only when it is logged. */
 const GAP = '…'
 
-const files = listFiles('src').map(path =>
-  ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest, true)
-)
-
-const declarations = indexDeclarations()
+const sources = ts.sys
+  .readDirectory('src', ['.ts'])
+  .sort()
+  .map(path => ({ path, text: readFileSync(path, 'utf8') }))
+const trees = new Map()
 
 const page = readFileSync(PAGE, 'utf8')
 const [before, afterStart] = page.split(START)
@@ -34,15 +34,22 @@ else if (wanted !== page || /\| TODO \|/.test(wanted)) {
   process.exitCode = 1
 }
 
-function listFiles(folder) {
-  const entries = ts.sys.readDirectory(folder, ['.ts'])
-  return entries.filter(path => !path.endsWith('.d.ts')).sort()
+/** The syntax trees of the files that contain `word`: parsing all of src/ takes seconds. */
+function treesWith(word) {
+  return sources
+    .filter(({ text }) => text.includes(word))
+    .map(({ path, text }) => {
+      if (!trees.has(path)) trees.set(path, ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true))
+      return trees.get(path)
+    })
 }
 
 /** One row per message, the severest level first. */
 function messages() {
   const rows = new Map()
-  for (const file of files) visit(file, node => ts.isCallExpression(node) && addCall(node))
+  for (const file of new Set([...treesWith('log.'), ...treesWith('log[')])) {
+    visit(file, node => ts.isCallExpression(node) && addCall(node))
+  }
   return [...rows.values()].sort((a, b) => rank(a) - rank(b) || (a.message < b.message ? -1 : 1))
 
   function addCall(call) {
@@ -128,28 +135,25 @@ function fieldsOf(node) {
 
 /** The nearest declaration of a name before its use in the same file, else the one that another file exports. */
 function declarationOf(identifier) {
+  const own = declarationsIn(identifier.getSourceFile(), identifier.text)
+  const nearest = own.findLast(node => node.getStart() < identifier.getStart())
+  if (nearest !== undefined) return nearest
   const all = declarationsOf(identifier.text)
-  const own = all.filter(
-    node => node.getSourceFile() === identifier.getSourceFile() && node.getStart() < identifier.getStart()
-  )
-  return own.at(-1) ?? (all.length === 1 ? all[0] : undefined)
+  return all.length === 1 ? all[0] : undefined
 }
 
 function declarationsOf(name) {
-  return declarations.get(name) ?? []
+  return treesWith(name).flatMap(file => declarationsIn(file, name))
 }
 
-function indexDeclarations() {
-  const index = new Map()
-  for (const file of files) {
-    visit(file, node => {
-      const declares =
-        ts.isVariableDeclaration(node) || ts.isBindingElement(node) || ts.isFunctionDeclaration(node)
-      const name = declares ? node.name?.getText() : undefined
-      if (name !== undefined) index.set(name, [...(index.get(name) ?? []), node])
-    })
-  }
-  return index
+function declarationsIn(file, name) {
+  const found = []
+  visit(file, node => {
+    const declares =
+      ts.isVariableDeclaration(node) || ts.isBindingElement(node) || ts.isFunctionDeclaration(node)
+    if (declares && node.name?.getText() === name) found.push(node)
+  })
+  return found
 }
 
 function visit(node, act) {
