@@ -16,7 +16,7 @@ const table = ['| check | what must hold | what is sent | read-only |', '|---|--
 )
 const [before, rest = ''] = readFileSync(PAGE, 'utf8').split(START)
 const [, after] = rest.split(END)
-if (after === undefined) throw new Error(`${PAGE} has no place for the table of checks`)
+if (after === undefined) throw new Error(`${PAGE} has no markers for the table of checks`)
 writeFileSync(PAGE, `${before}${START}\n\n${table}\n\n${END}${after}`)
 
 function escapeTags(text) {

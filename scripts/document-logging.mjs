@@ -1,5 +1,5 @@
 // Writes the table of log messages in docs/logging.md, from the calls of the logger in src/.
-// Usage: document-logging.mjs [--check]      --check writes nothing and fails where the page differs.
+// Usage: document-logging.mjs [--check]      --check writes nothing and fails if the page differs.
 //
 // Level, message and fields come from the source. The last two columns are written by hand and kept: by the message,
 // or, when its words have changed, by its level and fields. A row without them has TODO, which --check refuses.
@@ -22,14 +22,14 @@ const trees = new Map()
 const page = readFileSync(PAGE, 'utf8')
 const [before, afterStart] = page.split(START)
 const [oldTable, after] = (afterStart ?? '').split(END)
-if (after === undefined) throw new Error(`${PAGE} has no place for the table of messages`)
+if (after === undefined) throw new Error(`${PAGE} has no markers for the table of messages`)
 const wanted = `${before}${START}\n\n${tableOf(withNotes(messages(), readRows(oldTable)))}\n\n${END}${after}`
 
 if (!process.argv.includes('--check')) writeFileSync(PAGE, wanted)
 else if (wanted !== page || /\| TODO \|/.test(wanted)) {
   const lines = new Set(page.split('\n'))
   const differing = wanted.split('\n').filter(line => !lines.has(line) || line.includes('| TODO |'))
-  console.error(`${PAGE} does not list the messages of src/: npm run docs:logging`)
+  console.error(`${PAGE} is out of date: run npm run docs:logging`)
   for (const line of differing) console.error(line)
   process.exitCode = 1
 }
@@ -47,7 +47,7 @@ function treesWith(word) {
 /** One row per message, the severest level first. */
 function messages() {
   const rows = new Map()
-  for (const file of new Set([...treesWith('log.'), ...treesWith('log[')])) {
+  for (const file of new Set(['log.', 'log[', 'logger.', 'logger['].flatMap(treesWith))) {
     visit(file, node => ts.isCallExpression(node) && addCall(node))
   }
   return [...rows.values()].sort((a, b) => rank(a) - rank(b) || (a.message < b.message ? -1 : 1))
@@ -71,14 +71,21 @@ function rank({ levels }) {
   return Math.min(...[...levels].map(level => LEVELS.indexOf(level)))
 }
 
-/** Of `log.warn` and `log[isFull ? 'error' : 'warn']`, on a variable or property called `log`. */
+/**
+ * Of `log.warn` and `log[isFull ? 'error' : 'warn']`, on a variable or property called `log` or `logger`.
+ *
+ * @throws Error if a level is known only when the line is logged
+ */
 function levelsOf(callee) {
   const isElement = ts.isElementAccessExpression(callee)
   if (!isElement && !ts.isPropertyAccessExpression(callee)) return []
   const { expression: target } = callee
   const name = ts.isPropertyAccessExpression(target) ? target.name.text : target.getText()
-  if (name !== 'log') return []
-  const levels = isElement ? (textsOf(callee.argumentExpression) ?? []) : [callee.name.text]
+  if (!/^log(ger)?$/.test(name)) return []
+  const levels = isElement ? textsOf(callee.argumentExpression) : [callee.name.text]
+  if (levels === undefined) {
+    throw new Error(`${callee.getSourceFile().fileName}: the level of ${callee.getText()} is not static`)
+  }
   return levels.filter(level => LEVELS.includes(level))
 }
 
