@@ -2,13 +2,12 @@ import { hostname } from 'node:os'
 import { ReportedError } from '../errors.ts'
 import { compileTypeGlobs } from '../event-types.ts'
 import { consumeInBatches } from '../group/batch-consumer.ts'
-import { addDeadLetter } from '../group/dead-letter.ts'
 import { deadLetters } from '../group/dead-letters.ts'
 import { MalformedEntryError } from '../group/entry-errors.ts'
 import type { ReadEntry } from '../group/fenced-read.ts'
 import type { OutgoingEvent } from '../group/outgoing-event.ts'
-import { outgoingEvent } from '../group/outgoing-event.ts'
-import { groupKeys } from '../log/keys.ts'
+import { toOutgoingEvent } from '../group/outgoing-event.ts'
+import { formatPosition } from '../log/position.ts'
 import type { Logger } from '../ops/logger.ts'
 import { disconnectRedis, type RedisClient } from '../redis/connect.ts'
 import type { ConsumerSettings } from '../settings/consumers-file.ts'
@@ -123,7 +122,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     async function handle(entries: readonly ReadEntry[], signal: AbortSignal): Promise<void> {
       const wanted: OutgoingEvent[] = []
       for (const entry of entries) {
-        const event = outgoingEvent(`${entry.partition}-${entry.id}`, entry.event)
+        const event = toOutgoingEvent({
+          position: formatPosition(entry.partition, entry.id),
+          event: entry.event
+        })
         if (event === undefined) await setAside(name, entry)
         else if (event.type !== DOCTOR_TYPE && matches(event.type)) wanted.push(event)
       }
@@ -148,13 +150,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   async function setAside(consumer: string, entry: ReadEntry): Promise<void> {
     const error = new MalformedEntryError()
     const why = { reason: 'malformed', error, attempts: 1 } as const
-    await addDeadLetter(redis, groupKeys(keyPrefix, consumer).dead, entry, why)
+    await letters.add(consumer, { ...entry, position: formatPosition(entry.partition, entry.id) }, why)
     metrics.dead(consumer)
     log.warn({ consumer, partition: entry.partition, entry: entry.id }, 'not an event of ours: set aside')
   }
 
   async function giveUp(consumer: string, event: OutgoingEvent, reason: string): Promise<void> {
-    await letters.keep(consumer, event, new RefusedError(reason), 1)
+    await letters.add(consumer, event, { reason: 'failed', error: new RefusedError(reason), attempts: 1 })
     metrics.dead(consumer)
     log.warn(
       { consumer, position: event.position, reason },

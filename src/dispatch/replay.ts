@@ -1,8 +1,9 @@
-import { type DeadLetter, deadLetters, revive } from '../group/dead-letters.ts'
-import type { OutgoingEvent } from '../group/outgoing-event.ts'
+import { type DeadLetter, deadLetters } from '../group/dead-letters.ts'
+import { type OutgoingEvent, toOutgoingEvent } from '../group/outgoing-event.ts'
 import { redeliver } from '../group/redeliver.ts'
 import { partitionKeys } from '../log/keys.ts'
-import { readPartitionCount } from '../log/partition-count.ts'
+import { readPartitionCount } from '../log/partition.ts'
+import { parsePosition } from '../log/position.ts'
 import { readEntries, type StreamEntry } from '../log/read-range.ts'
 import type { RedisClient } from '../redis/connect.ts'
 
@@ -52,9 +53,9 @@ export async function replayLetters(
 /** @returns why not; `undefined` when it was */
 async function replayLetter(options: ReplayOptions, letter: DeadLetter): Promise<string | undefined> {
   const { redis, keyPrefix, consumer, handOn } = options
-  const event = revive(letter)
+  const event = toOutgoingEvent(letter)
   if (event === undefined) return 'it never was an event'
-  const { partition, id } = placeOf(letter.position)
+  const { partition, id } = parsePosition(letter.position)
   if ((await redeliver(redis, keyPrefix, consumer, partition, [id])).length > 0) return undefined
   // It was not acknowledged yet, and comes again by itself.
   if (await isInLog(redis, keyPrefix, partition, id)) return undefined
@@ -97,10 +98,4 @@ export async function replayRange(
     }
   }
   return count
-}
-
-/** @param position `<partition>-<entry id>` */
-export function placeOf(position: string): { readonly partition: number; readonly id: string } {
-  const at = position.indexOf('-')
-  return { partition: Number(position.slice(0, at)), id: position.slice(at + 1) }
 }

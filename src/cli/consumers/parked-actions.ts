@@ -1,6 +1,7 @@
 import { type ParkedEntry, parkedDeliveries, replayParked } from '../../dispatch/parked.ts'
 import { createEventLog } from '../../log/append.ts'
-import { readPartitionCount } from '../../log/partition-count.ts'
+import { readPartitionCount } from '../../log/partition.ts'
+import { isPosition, type LogPosition } from '../../log/position.ts'
 import { openParked } from '../../receive/parked.ts'
 import { durabilityWaits } from '../../redis/durability.ts'
 import { inspectServers } from '../../redis/server-facts.ts'
@@ -12,7 +13,6 @@ import { type ParkedSummary, parkedSummary, type ReplayedDeliveries } from './pa
 
 type Chosen = readonly string[] | 'all'
 
-const POSITION = /^\d+-\d+-\d+$/
 /** What the sender was told: SHA-256 of the delivery, in hex. */
 const ANSWERED_ID = /^[0-9a-f]{64}$/
 
@@ -31,8 +31,8 @@ export function parkedActions({ config, redis }: OpenLog) {
       return found
     },
     show: async (delivery: string): Promise<ParkedEntry> => {
-      const [position = delivery] = await positions([delivery])
-      const entry = await parked.get(position)
+      const [position] = await positions([delivery])
+      const entry = position && (await parked.get(position))
       if (entry === undefined) throw missing(delivery)
       return entry
     },
@@ -50,7 +50,6 @@ export function parkedActions({ config, redis }: OpenLog) {
         partitions: await readPartitionCount(redis, keyPrefix),
         maxLength,
         durabilityWait: waits?.of,
-        makeRoom: async () => 0,
         isRedisUp: () => true
       })
       let replayed = 0
@@ -74,17 +73,17 @@ export function parkedActions({ config, redis }: OpenLog) {
     }
   }
 
-  async function positions(chosen: Chosen): Promise<readonly string[]> {
-    if (chosen !== 'all' && chosen.every(isPosition)) return chosen
-    const all: string[] = []
-    const byId = new Map<string, string>()
+  async function positions(chosen: Chosen): Promise<readonly LogPosition[]> {
+    if (chosen !== 'all' && chosen.every(isNamedByPosition)) return chosen
+    const all: LogPosition[] = []
+    const byId = new Map<string, LogPosition>()
     for await (const { position, delivery } of parked.list()) {
       all.push(position)
       if (delivery !== undefined) byId.set(delivery.id, position)
     }
     if (chosen === 'all') return all
     return chosen.map(delivery => {
-      const position = isPosition(delivery) ? delivery : byId.get(delivery)
+      const position = isNamedByPosition(delivery) ? delivery : byId.get(delivery)
       if (position === undefined) throw missing(delivery)
       return position
     })
@@ -105,8 +104,8 @@ export function parkedActions({ config, redis }: OpenLog) {
 }
 
 /** A delivery is named by its position or by the id in its answer. */
-function isPosition(delivery: string): boolean {
-  if (POSITION.test(delivery)) return true
+function isNamedByPosition(delivery: string): delivery is LogPosition {
+  if (isPosition(delivery)) return true
   if (ANSWERED_ID.test(delivery)) return false
   throw new UsageError(`not a parked delivery: ${JSON.stringify(delivery)}`)
 }

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { replayRange } from '../../dispatch/replay.ts'
 import { compileTypeGlobs, type TypeMatcher } from '../../event-types.ts'
-import { newestEntries } from '../../log/newest-entries.ts'
-import { readPartitionCount } from '../../log/partition-count.ts'
-import { readEntries, type StreamEntry } from '../../log/read-range.ts'
+
+import { readPartitionCount } from '../../log/partition.ts'
+import { newestEntries, readEntries, type StreamEntry } from '../../log/read-range.ts'
 import { type Command, EXIT, type ExitCode, parseCommandLine, UsageError } from '../command.ts'
 import { idOf, timeOf } from '../consumers/report.ts'
 import { type OpenLog, openLog } from '../open-log.ts'
@@ -93,7 +93,12 @@ async function tail({ range, count, isMeant, follow, json }: Options, log: OpenL
   const { redis, config } = log
   const { keyPrefix } = config.log
   const partitions = await readPartitionCount(redis, keyPrefix)
-  const { entries, ends } = await newestEntries(redis, keyPrefix, { partitions, count, isMeant, ...range })
+  const { entries, ends } = await newestEntries(redis, keyPrefix, {
+    partitions,
+    count,
+    matches: isMeant,
+    ...range
+  })
   for (const entry of entries) show(entry, json)
   if (!follow) return entries.length > 0 ? EXIT.good : EXIT.foundSomething
 

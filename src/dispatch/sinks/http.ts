@@ -154,7 +154,8 @@ export function createHttpSink(options: HttpSinkOptions): Sink {
     const attempts = job.attemptsMade + 1
     if (attempts < (job.opts.attempts ?? maxAttempts)) return 'failed'
     // Kept first, and only then out of the queue: a death in between costs a second copy, not the event.
-    await deadLetters.keep(consumer, job.data, new AttemptFailed(outcome.reason, undefined), attempts)
+    const error = new AttemptFailed(outcome.reason, undefined)
+    await deadLetters.add(consumer, job.data, { reason: 'failed', error, attempts })
     return 'dead'
   }
 }
