@@ -1,5 +1,5 @@
-// Writes what the schema of the environment says into .env.example and the README's table.
-// Usage: document-variables.mjs [--check]      --check writes nothing and fails where something differs.
+// Writes the environment variables, with help and defaults, to .env.example and to the table in the README.
+// Usage: document-variables.mjs [--check]      --check writes nothing and fails if one of them is out of date.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { variables } from '../build/src/config/variables.js'
 
