@@ -1,8 +1,8 @@
 // Draws docs/first-minute.svg, the terminal picture of the README, from a real run of the service on port 3000.
 // Usage: node scripts/first-minute.mjs
 //
-// Shortened are: the lines that npm prints, log lines to one row, and keys and hashes to a few digits, so that the
-// picture holds no usable key.
+// The output is real but shortened: without npm's own lines, log lines cut to one row, keys and hashes cut to 12
+// digits. The picture therefore holds no usable key.
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -24,9 +24,10 @@ try {
 
 /** @returns for each terminal: its title, and its commands with what they printed */
 async function record() {
-  // A process group of its own: npm does not pass signals on to the service.
+  // A separate process group, so that the signal at the end reaches the service and not only npm.
   const service = spawn('npm', ['start'], { env, detached: true, stdio: ['ignore', 'pipe', 'inherit'] })
-  const ended = new Promise(resolve => service.once('exit', resolve))
+  // Not `exit`: npm can end before the service does, which still writes to the folder.
+  const ended = new Promise(resolve => service.once('close', resolve))
   let output = ''
   service.stdout.on('data', chunk => {
     output += chunk
