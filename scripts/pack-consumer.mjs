@@ -57,7 +57,7 @@ function reachedFrom(entries, compiled) {
         const next = join(dirname(path), isDeclaration ? asDeclaration(name) : name)
         open.push({ path: next, chain: [...chain, next] })
       } else if (name !== DEPENDENCY && (isDeclaration || !name.startsWith('node:'))) {
-        fail(`${[...chain, name].join(' → ')}: the package may only depend on ${DEPENDENCY}`)
+        fail(`${[...chain, name].join(' → ')}: the package must not depend on anything but ${DEPENDENCY}`)
       }
     }
     reached.set(path, isDeclaration ? withJsNames(text, names) : text)
@@ -84,7 +84,7 @@ function assetsOf(path, text) {
   const urls = [...text.matchAll(/new URL\((['"])(.+?)\1, import\.meta\.url\)/g)]
   if (urls.length < text.split('import.meta').length - 1) {
     fail(
-      `${path} may use import.meta only as \`new URL('file', import.meta.url)\`: packing finds files that way`
+      `${path} must use import.meta only as \`new URL('file', import.meta.url)\`: packing finds files that way`
     )
   }
   return urls.map(([, , name]) => {
