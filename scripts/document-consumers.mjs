@@ -1,8 +1,8 @@
-// Writes the JSON Schema of CONSUMERS_FILE, generated from the schema that the service validates it with.
-// Usage: document-consumers.mjs [--check]      --check writes nothing and fails if the file is out of date.
+// Writes the JSON Schema of CONSUMERS_FILE from the schema that the service uses.
+// Usage: document-consumers.mjs [--check]      --check writes nothing and fails if something differs.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
-import { consumersJsonSchema } from '../build/src/republish/consumers-file.js'
+import { consumersJsonSchema } from '../build/src/settings/consumers-file.js'
 
 const path = 'docs/consumers.schema.json'
 const wanted = consumersJsonSchema()

@@ -1,7 +1,7 @@
 import { mastersOf, type RedisClient } from '../redis/connect.ts'
 import { groupKeys } from './keys.ts'
-import { announcedPartitions } from './partition-count.ts'
-import { readLog } from './read.ts'
+import { logStats } from './log-stats.ts'
+import { readPartitionCount } from './partition-count.ts'
 
 /** Finds the consumers that can have dead letters. */
 export interface DeadLetterSearch {
@@ -20,7 +20,7 @@ export function createDeadLetterSearch(redis: RedisClient, keyPrefix: string): D
 
   return {
     consumers: async () => {
-      const partitions = await readLog(redis, keyPrefix, await announcedPartitions(redis, keyPrefix))
+      const partitions = await logStats(redis, keyPrefix, await readPartitionCount(redis, keyPrefix))
       if (performance.now() - searchedAtMs > SEARCH_INTERVAL_MS) {
         left = await search()
         searchedAtMs = performance.now()

@@ -1,8 +1,8 @@
 import { createHash, hash } from 'node:crypto'
-import type { Source } from '../config/sources.ts'
 import { isLosslessNumber } from '../exact-json.ts'
+import { pathOf, valueAt } from '../json-pointer.ts'
 import type { Sanitizer } from '../sanitize/sanitize.ts'
-import { pathOf, valueAt } from './json-pointer.ts'
+import type { Source } from '../settings/sources.ts'
 import type { JsonObject } from './payload.ts'
 
 /**
@@ -99,7 +99,7 @@ function digestOf(kind: IdKind | 'parked', source: string, id: string): string {
  * its token is keyed, so that nobody can find the id by guessing.
  */
 function shownId(id: string, digest: string, sanitizer: Sanitizer): string {
-  const token = sanitizer.token(id)
+  const token = sanitizer.maskId(id)
   return token === id ? id : hash('sha256', `${digest}${token}`)
 }
 

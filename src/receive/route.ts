@@ -1,25 +1,25 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { parseAddress } from '../address.ts'
-import type { Config } from '../config/config.ts'
-import type { KeyUsage } from '../credentials/key-usage.ts'
+import { createTurns } from '../async/turns.ts'
 import { UnavailableError } from '../errors.ts'
-import type { EventLog } from '../log/event-log.ts'
+import type { EventLog } from '../log/append.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { Metrics } from '../ops/metrics.ts'
+import type { Config } from '../settings/config.ts'
 import { createAddressAdvice } from './address-advice.ts'
 import { BYTES, createAdmit } from './admit.ts'
 import { createDeadline } from './deadline.ts'
 import type { Delivery } from './delivery.ts'
 import { isFromDoctor } from './doctor-delivery.ts'
-import { type ParsedDelivery, parseDelivery } from './event.ts'
 import { countFailedAttempts } from './failed-attempts.ts'
+import type { IpAllowlist } from './ip-allowlist.ts'
 import { keepDelivery } from './keep.ts'
+import type { KeyUsageReporter } from './key-usage-reporter.ts'
 import { watchLoad } from './load.ts'
+import { type ParsedDelivery, parseDelivery } from './log-entry.ts'
 import { recordDelivery } from './record.ts'
 import { createRefusals } from './refusal.ts'
 import { verifySignature } from './signature.ts'
-import type { Admission } from './source-ip.ts'
-import { createTurns } from './turns.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -32,8 +32,8 @@ export interface ReceiverDependencies {
   readonly config: Pick<Config, 'sources' | 'admission' | 'signature'>
   readonly eventLog: EventLog
   readonly metrics: Metrics
-  readonly keyUsage: Pick<KeyUsage, 'seen'>
-  readonly admission: Admission
+  readonly keyUsage: Pick<KeyUsageReporter, 'seen'>
+  readonly admission: IpAllowlist
   readonly log: Logger
   /** Unix milliseconds. */
   readonly now: () => number

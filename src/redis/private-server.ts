@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { connect } from 'node:net'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError } from '../errors.ts'
+import { PRIVATE_SOCKET } from '../settings/redis-address.ts'
 
 /** A Redis of our own, for development. */
-export interface PrivateRedis {
+export interface DevRedis {
   readonly socket: string
   /** What a person types to look inside. */
   readonly cli: string
@@ -15,8 +16,6 @@ export interface PrivateRedis {
 
 /** The longest path a unix socket may have on Linux, its final zero included, is 108 bytes. */
 const MAX_SOCKET_PATH = 107
-/** Where the socket lies inside `DATA_DIR`. */
-export const PRIVATE_SOCKET = join('redis', 'redis.sock')
 const START_TIMEOUT_MS = 10_000
 const POLL_MS = 25
 /** One of ours that was killed a moment ago takes its Redis with it, which first writes down what it has. */
@@ -34,7 +33,7 @@ const SUPERVISOR = 'redis-server "$@" & pid=$!; cat; kill "$pid"; wait "$pid"'
  *
  * @throws ConfigError when it is not installed, does not come up, or the folder is in use by another one
  */
-export async function startPrivateRedis(dataDir: string): Promise<PrivateRedis> {
+export async function startDevRedis(dataDir: string): Promise<DevRedis> {
   const socket = resolve(dataDir, PRIVATE_SOCKET)
   const folder = dirname(socket)
   if (Buffer.byteLength(socket) > MAX_SOCKET_PATH) {

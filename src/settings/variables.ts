@@ -1,0 +1,236 @@
+import {
+  cidr,
+  durability,
+  hostPort,
+  httpUrl,
+  integer,
+  listOf,
+  oneOf,
+  type Parser,
+  redisUrl,
+  signingKeyText,
+  text
+} from './parse.ts'
+
+/** One environment variable: how it is read, what it defaults to, and the sentence the documents repeat. */
+export interface Variable<T> extends Parser<T> {
+  /** The text that is parsed when the variable is unset; `undefined`: there is no value then. */
+  readonly fallback: string | undefined
+  readonly help: string
+  /** A secret is never shown, and can also be given as `<NAME>_FILE`, the path of a mounted file. */
+  readonly secret: boolean
+}
+
+type Mandatory<T> = Variable<T> & { readonly fallback: string }
+type Optional<T> = Variable<T> & { readonly fallback: undefined }
+
+const setting = <T>(parser: Parser<T>, fallback: string, help: string): Mandatory<T> => ({
+  ...parser,
+  fallback,
+  help,
+  secret: false
+})
+const optional = <T>(parser: Parser<T>, help: string): Optional<T> => ({
+  ...parser,
+  fallback: undefined,
+  help,
+  secret: false
+})
+const secret = <T>(parser: Parser<T>, help: string): Optional<T> => ({
+  ...parser,
+  fallback: undefined,
+  help,
+  secret: true
+})
+
+/** What each variable is once it is read. */
+export type Values = {
+  readonly [Name in VariableName]: (typeof variables)[Name] extends Mandatory<infer T>
+    ? T
+    : (typeof variables)[Name] extends Optional<infer T>
+      ? T | undefined
+      : never
+}
+
+const filePath = text('the path of a file')
+const addresses = listOf(cidr)
+/** Who trusts everybody lets anybody claim any address; and the HTTP library refuses such a range at the start. */
+const proxies = listOf({
+  allowed: `${cidr.allowed} narrower than /0`,
+  parse: value => (/\/0+$/.test(value) ? undefined : cidr.parse(value))
+})
+const anyOr = <T>(parser: Parser<T>): Parser<'*' | T> => ({
+  allowed: `* or ${parser.allowed}`,
+  parse: value => (value === '*' ? '*' : parser.parse(value))
+})
+
+/** 8 days: Customer.io retries a delivery for 7, and a day is left for clocks and backlogs. */
+const DEDUPE_WINDOW_SECONDS = 8 * 24 * 60 * 60
+const YEAR_SECONDS = 366 * 24 * 60 * 60
+/** 30 days. */
+const MONTH_SECONDS = '2592000'
+/** 1 TiB. */
+const MAX_BYTES = 2 ** 40
+
+/** Loopback and the private ranges of RFC 1918 and RFC 4193. */
+const PRIVATE_RANGES = '127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7'
+
+/**
+ * Every environment variable the service reads, in the order in which the documents list them.
+ * `.env.example` and the README's table are held to this by a test.
+ */
+export const variables = {
+  NODE_ENV: setting(
+    oneOf('production', 'development', 'test'),
+    'development',
+    'In `production` no key is made, loopback is not an allowed source, and no Redis is started'
+  ),
+  PORT: setting(integer(0, 65535), '3000', 'TCP port of the receiver; 0 takes a free one'),
+  HOST: setting(text('an address or host name', /^[\w.:-]+$/), '0.0.0.0', 'Address the receiver listens on'),
+  LOG_LEVEL: setting(
+    oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
+    'info',
+    'Least severe log line that is written'
+  ),
+  WORKERS: setting(integer(1, 64), '1', 'Processes that share the port'),
+  SHUTDOWN_DELAY_SECONDS: optional(
+    integer(0, 60, 'seconds'),
+    'How long after SIGTERM `/readyz` says 503 while deliveries are still taken, so that a load balancer turns away first; default 5 in production, else 0'
+  ),
+  KEEP_ALIVE_SECONDS: setting(
+    integer(1, 86_400, 'seconds'),
+    '620',
+    'How long an idle connection is kept open; longer than your load balancer keeps it, or that answers 502 now and then'
+  ),
+  DATA_DIR: setting(text('a folder'), './data', 'Where the development key and the private Redis live'),
+
+  CIO_WEBHOOK_SECRET: secret(signingKeyText, 'Signing key of the default source'),
+  CIO_WEBHOOK_SECRET_PREVIOUS: secret(signingKeyText, 'Signing key that still counts during a rotation'),
+  CIO_SOURCES_FILE: optional(
+    filePath,
+    'JSON file with further sources: names, keys, schemes, id pointer, id header, policy'
+  ),
+  CIO_SIGNATURE_TOLERANCE_SECONDS: optional(
+    integer(1, YEAR_SECONDS, 'seconds'),
+    'How old a signed timestamp may be; default the dedupe window less one hour'
+  ),
+  CIO_ALLOWED_IPS: optional(
+    anyOr(addresses),
+    'Source addresses that may deliver, `*` for any; default the list Customer.io publishes'
+  ),
+  CIO_IP_POLICY: setting(
+    oneOf('enforce', 'report'),
+    'enforce',
+    '`report` only counts a delivery from an unlisted address, `enforce` refuses it'
+  ),
+  CIO_SITE_ID: secret(
+    text('a site id'),
+    'Site id of the Track API key; `cio-webhook rotate` proves keys with it'
+  ),
+  CIO_API_KEY: secret(text('a Track API key'), 'Track API key that `cio-webhook rotate` looks after'),
+  CIO_APP_API_KEY: secret(
+    text('an App API key'),
+    'App API key; with it the list of source addresses is read from Customer.io every hour'
+  ),
+  CIO_REGION: setting(oneOf('us', 'eu'), 'us', 'Region of the account at Customer.io'),
+  CIO_TRACK_URL: optional(
+    httpUrl,
+    'Base address of the Track API where a proxy stands in between; default by region'
+  ),
+  CIO_APP_URL: optional(
+    httpUrl,
+    'Base address of the App API where a proxy stands in between; default by region'
+  ),
+  SECRETS_PROVIDER: setting(
+    oneOf('environment', 'aws'),
+    'environment',
+    'Where secrets lie that are given neither as `NAME` nor as `NAME_FILE`: nowhere (`environment`), or in AWS Secrets Manager (`aws`)'
+  ),
+  SECRETS_PREFIX: optional(
+    text('up to 200 letters, digits and /_+=.@-', /^[\w/+=.@-]{1,200}$/),
+    'What the names of secrets in the provider begin with, `prod/` for one: then `CIO_API_KEY` is `prod/cio-api-key`'
+  ),
+  SECRETS_REFRESH_SECONDS: setting(
+    integer(1, 3600, 'seconds'),
+    '60',
+    'How often the provider is asked whether a signing key has changed; files are read every second'
+  ),
+  TRUSTED_PROXIES: optional(proxies, 'Proxies whose `x-forwarded-for` is believed; default none'),
+  RATE_LIMIT_MAX: setting(integer(1, 1_000_000), '60', 'Failed attempts an unlisted address has a window'),
+  RATE_LIMIT_WINDOW_SECONDS: setting(integer(1, 86_400, 'seconds'), '60', 'Length of that window'),
+
+  REDIS_URL: secret(redisUrl, 'A single Redis, `redis://user:password@host:port/db` or `rediss://…`'),
+  REDIS_SENTINELS: optional(listOf(hostPort), 'Redis behind Sentinel: the sentinels'),
+  REDIS_SENTINEL_MASTER: setting(text('a name'), 'mymaster', 'The name the sentinels know the master by'),
+  REDIS_CLUSTER_NODES: optional(listOf(hostPort), 'Redis Cluster: some of its nodes'),
+  REDIS_USERNAME: optional(text('a user name'), 'Redis user, for Sentinel and Cluster'),
+  REDIS_PASSWORD: secret(text('a password'), 'Redis password, for Sentinel and Cluster'),
+  REDIS_TLS: setting(oneOf('on', 'off'), 'off', 'TLS to Redis, for Sentinel and Cluster'),
+  CIO_KEY_PREFIX: setting(
+    text('up to 64 letters, digits, and _ . : -', /^[\w.:-]{1,64}$/),
+    'cio:',
+    'What every key in Redis begins with'
+  ),
+  DEDUPE_WINDOW_SECONDS: setting(
+    integer(1, YEAR_SECONDS, 'seconds'),
+    String(DEDUPE_WINDOW_SECONDS),
+    'How long an event id is remembered at least'
+  ),
+  DURABILITY: setting(
+    durability,
+    'server',
+    'What a 200 promises: `server` (what this Redis is configured to keep), `fsync` (on disk), `replicated:<n>` (on n replicas too)'
+  ),
+  EVENT_RETENTION_SECONDS: setting(
+    integer(1, 10 * YEAR_SECONDS, 'seconds'),
+    '86400',
+    'Age from which an event that every consumer group has acknowledged is trimmed; earlier when Redis uses over 80 % of its `maxmemory`'
+  ),
+  EVENT_MAX_LENGTH: setting(
+    integer(1, 1_000_000_000, 'events'),
+    '5000000',
+    'Hard cap a partition; unread events are never trimmed, the service answers 503 instead'
+  ),
+  PARKED_RETENTION_SECONDS: setting(
+    integer(1, 10 * YEAR_SECONDS, 'seconds'),
+    MONTH_SECONDS,
+    'Age from which a parked delivery is dropped'
+  ),
+  PARKED_MAX_BYTES: setting(
+    integer(1, MAX_BYTES, 'bytes'),
+    '67108864',
+    'Redis memory that parked deliveries may take, at most a tenth of `maxmemory`; beyond it the oldest are dropped'
+  ),
+  DEAD_LETTER_RETENTION_SECONDS: setting(
+    integer(1, 10 * YEAR_SECONDS, 'seconds'),
+    MONTH_SECONDS,
+    'Age from which a dead letter is dropped'
+  ),
+  DEAD_LETTER_MAX_BYTES: setting(
+    integer(1, MAX_BYTES, 'bytes'),
+    '67108864',
+    'Redis memory that the dead letters of one consumer may take, at most a tenth of `maxmemory`; beyond it the oldest are dropped'
+  ),
+  PARTITIONS: setting(integer(1, 1024), '1', 'Streams the log is spread over, by customer id'),
+
+  PII_POLICY: optional(
+    text('customerio, pipelines, basic, or the path of a JSON file'),
+    'What counts as personal data: `customerio`, `pipelines`, `basic`, or a JSON file; default `pipelines` for sources with the scheme `cdp`, else `customerio` (docs/pii.md). A `policy` in `CIO_SOURCES_FILE` counts more'
+  ),
+  PII_REDACT_FIELDS: optional(
+    listOf(text('a field name', /^[^\s,]{1,128}$/)),
+    'Further field names whose values are redacted'
+  ),
+  PII_HASH_KEY: secret(text('a key'), 'Key of the hashes that stand for addresses (HMAC-SHA256)'),
+
+  CONSUMERS_FILE: optional(filePath, 'JSON file of who is told of events, and how: see docs/consumers.md'),
+  DISPATCH: optional(
+    oneOf('on', 'off'),
+    'Does this replica work for the consumers of `CONSUMERS_FILE`? Default `on` where it is set'
+  ),
+
+  METRICS_PORT: optional(integer(0, 65535), 'Port of `/metrics`, if it is to have its own'),
+  METRICS_ALLOWED_IPS: setting(addresses, PRIVATE_RANGES, 'Addresses that may read `/metrics`')
+} as const satisfies Record<string, Variable<unknown>>
+
+export type VariableName = keyof typeof variables
