@@ -2,8 +2,8 @@ import { createHash, randomBytes } from 'node:crypto'
 import { Webhook } from 'standardwebhooks'
 import { Agent, type Dispatcher, request } from 'undici'
 import { withAnySignal } from '../../async/any-signal.ts'
-import { parseRetryAfter } from '../../async/retry-delay.ts'
 import type { OutgoingEvent } from '../../group/outgoing-event.ts'
+import { parseRetryAfter } from '../../http/retry-after.ts'
 import type { HttpSettings } from '../../settings/consumers-file.ts'
 
 /** What became of one request. `reason` is ours: no text of the answer is in it. */
