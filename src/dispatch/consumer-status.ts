@@ -6,10 +6,10 @@ import { consumerStates } from './consumer-state.ts'
 import { lookIntoQueue, type OpenQueue } from './sinks/push-queue.ts'
 
 /**
- * `disabled`: answered 410, and is told nothing until it is enabled. `unserved`: nobody works for it, while the
+ * `disabled`: answered 410, and is told nothing until it is enabled. `no_members`: nobody works for it, while the
  * log keeps for it whatever it has not read. `failing`: its last attempt failed, and it has something to get.
  */
-export type ConsumerStateName = 'ok' | 'failing' | 'disabled' | 'unserved'
+export type ConsumerStateName = 'ok' | 'failing' | 'disabled' | 'no_members'
 
 /** Everything that is known of a consumer. */
 export interface ConsumerStatus extends GroupStats {
@@ -97,6 +97,12 @@ async function readConsumer(
     lastFailure,
     lastFailureAtMs,
     state:
-      disabledAtMs !== undefined ? 'disabled' : group.members === 0 ? 'unserved' : failing ? 'failing' : 'ok'
+      disabledAtMs !== undefined
+        ? 'disabled'
+        : group.members === 0
+          ? 'no_members'
+          : failing
+            ? 'failing'
+            : 'ok'
   }
 }

@@ -1,10 +1,11 @@
 import type { DeadLetters } from '../group/dead-letters.ts'
+import type { AttemptOutcome } from '../ops/outcomes.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { ConsumerSettings } from '../settings/consumers-file.ts'
 import type { ConsumerStates } from './consumer-state.ts'
 import type { Sink } from './sink.ts'
 import { createAmqpSink } from './sinks/amqp.ts'
-import { type AttemptOutcome, createHttpSink } from './sinks/http.ts'
+import { createHttpSink } from './sinks/http.ts'
 import { createNatsSink } from './sinks/nats.ts'
 
 export interface SinkContext {

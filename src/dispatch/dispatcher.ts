@@ -135,10 +135,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     async function publish(events: readonly OutgoingEvent[], signal: AbortSignal) {
       try {
         const refused = await sink.publish(events, signal)
-        if (isBridge) metrics.published(name, events.length - refused.length)
+        if (isBridge) metrics.attempt(name, 'delivered', events.length - refused.length)
         return refused
       } catch (error) {
-        if (isBridge) metrics.publishFailed(name)
+        if (isBridge) metrics.attempt(name, 'failed')
         if (isBridge && !signal.aborted) await states.failed(name, reasonOf(error)).catch(() => {})
         throw error
       }
@@ -149,13 +149,13 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const error = new MalformedEntryError()
     const why = { reason: 'malformed', error, attempts: 1 } as const
     await addDeadLetter(redis, groupKeys(keyPrefix, consumer).dead, entry, why)
-    metrics.dead(consumer)
+    metrics.attempt(consumer, 'dead')
     log.warn({ consumer, partition: entry.partition, entry: entry.id }, 'not an event of ours: set aside')
   }
 
   async function giveUp(consumer: string, event: OutgoingEvent, reason: string): Promise<void> {
     await letters.keep(consumer, event, new RefusedError(reason), 1)
-    metrics.dead(consumer)
+    metrics.attempt(consumer, 'dead')
     log.warn(
       { consumer, position: event.position, reason },
       'the consumer can never take this: a dead letter'

@@ -17,7 +17,7 @@ export function consumersText({ consumers, parked }: ConsumerList): string {
     { heading: 'LAST FAILURE', value: ({ lastFailure }) => lastFailure },
     { heading: 'MEMBERS', value: ({ members }) => members }
   ])
-  const unserved = consumers.filter(({ state }) => state === 'unserved').map(({ name }) => name)
+  const unserved = consumers.filter(({ state }) => state === 'no_members').map(({ name }) => name)
   const hint =
     unserved.length === 0
       ? ''

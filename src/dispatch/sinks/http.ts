@@ -5,15 +5,13 @@ import { rejectOnAbort } from '../../async/reject-on-abort.ts'
 import { retryDelayMs } from '../../async/retry-delay.ts'
 import type { DeadLetters } from '../../group/dead-letters.ts'
 import type { OutgoingEvent } from '../../group/outgoing-event.ts'
+import type { AttemptOutcome } from '../../ops/outcomes.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import type { HttpSettings } from '../../settings/consumers-file.ts'
 import type { ConsumerStates } from '../consumer-state.ts'
 import type { Sink } from '../sink.ts'
 import { createPusher, type PushOutcome } from './http-request.ts'
 import { asConnection, openPushQueue, QUEUE_NAME, queuePrefix } from './push-queue.ts'
-
-/** What became of one attempt, as metrics count it. */
-export type AttemptOutcome = 'delivered' | 'failed' | 'dead' | 'gone'
 
 export interface HttpSinkOptions {
   readonly settings: HttpSettings
