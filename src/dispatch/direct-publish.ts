@@ -1,4 +1,4 @@
-import { rejectOnAbort } from '../async/reject-on-abort.ts'
+import { rejectOnAbort } from '../async/abort.ts'
 import type { OutgoingEvent } from '../group/outgoing-event.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { ConsumerSettings } from '../settings/consumers-file.ts'

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { Webhook } from 'standardwebhooks'
 import { Agent, type Dispatcher, request } from 'undici'
-import { withAnySignal } from '../../async/any-signal.ts'
+import { withAnySignal } from '../../async/abort.ts'
 import { parseRetryAfter } from '../../async/retry-delay.ts'
 import type { OutgoingEvent } from '../../group/outgoing-event.ts'
 import type { HttpSettings } from '../../settings/consumers-file.ts'

@@ -1,7 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { DelayedError, type Job, Worker } from 'bullmq'
-import { withAnySignal } from '../../async/any-signal.ts'
-import { rejectOnAbort } from '../../async/reject-on-abort.ts'
+import { rejectOnAbort, withAnySignal, withTimeout } from '../../async/abort.ts'
 import { retryDelayMs } from '../../async/retry-delay.ts'
 import type { DeadLetters } from '../../group/dead-letters.ts'
 import type { OutgoingEvent } from '../../group/outgoing-event.ts'
@@ -103,7 +102,7 @@ export function createHttpSink(options: HttpSinkOptions): Sink {
     close: async () => {
       closed.abort()
       const grace = setTimeout(() => closing.abort(), CLOSE_GRACE_MS)
-      await within(CLOSE_LIMIT_MS, Promise.all([worker.close(), pushQueue.queue.close()]))
+      await withTimeout(CLOSE_LIMIT_MS, Promise.allSettled([worker.close(), pushQueue.queue.close()]))
       clearTimeout(grace)
       closing.abort()
       await pusher.close()
@@ -162,13 +161,4 @@ export function createHttpSink(options: HttpSinkOptions): Sink {
 async function putBack(job: Job<OutgoingEvent>, token: string | undefined, delayMs = 0): Promise<never> {
   await job.moveToDelayed(Date.now() + delayMs, token)
   throw new DelayedError()
-}
-
-async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const limit = new Promise<void>(resolve => {
-    timer = setTimeout(resolve, limitMs)
-  })
-  await Promise.race([work.catch(() => {}), limit])
-  clearTimeout(timer)
 }
