@@ -69,24 +69,16 @@ function openSink(
   client.on('error', () => {})
   const states = consumerStates(client, 'cio:', Date.now)
   const dead = deadLetters(client, 'cio:')
-  const sink = createHttpSink({
-    settings: http,
-    redis: patient,
+  const sink = createHttpSink(http, {
+    queueRedis: patient,
     keyPrefix: 'cio:',
-    states: failed === undefined ? states : { ...states, failed },
+    states: failed === undefined ? states : { ...states, recordFailure: failed },
     deadLetters: { ...dead, keep: keep(dead.keep) },
     now: Date.now,
-    onAttempt: outcome => outcomes.push(outcome),
+    onAttempt: (_, outcome) => outcomes.push(outcome),
     onError: () => {}
   })
-  const queue = openPushQueue({
-    redis: patient,
-    keyPrefix: 'cio:',
-    consumer: http.name,
-    attempts: http.maxAttempts,
-    backlog: http.backlog,
-    backlogBytes: http.backlogBytes
-  })
+  const queue = openPushQueue(patient, 'cio:', http)
   const close = async (): Promise<void> => {
     await sink.close()
     await Promise.race([queue.queue.close(), new Promise(resolve => setTimeout(resolve, 500))])
