@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import { ReportedError } from '../errors.ts'
+import { errorCode, ReportedError } from '../errors.ts'
 import { compileTypeGlobs, DOCTOR_TYPE } from '../event-types.ts'
 import { consumeInBatches } from '../group/batch-consumer.ts'
 import { addDeadLetter } from '../group/dead-letter.ts'

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { DelayedError, type Job, Worker } from 'bullmq'
 import { rejectOnAbort, withAnySignal, withTimeout } from '../../async/abort.ts'
-import { retryDelayMs } from '../../async/retry-delay.ts'
+import { backoffMs } from '../../async/backoff.ts'
 import type { OutgoingEvent } from '../../group/outgoing-event.ts'
 import type { AttemptOutcome } from '../../ops/outcomes.ts'
 import type { HttpSettings } from '../../settings/consumers-file.ts'
@@ -25,6 +25,11 @@ const DOWN_FAILURES = 5
 const PROMOTE_BATCH = 200
 /** Delay of the next attempt if the outcome of one could not be recorded. */
 const UNSETTLED_DELAY_MS = 1000
+/**
+ * With the defaults (10 s, at most 6 h, 12 attempts) the delays are 10 s, 30 s, 90 s, 4.5 min, 13.5 min, 40 min, 2 h,
+ * and four times 6 h: 27 hours in total.
+ */
+const BACKOFF_FACTOR = 3
 /** How long the worker of an empty queue blocks before it asks again. */
 const DRAIN_DELAY_SECONDS = 5
 
@@ -67,7 +72,10 @@ export function createHttpSink(settings: HttpSettings, context: SinkContext): Si
     maxStalledCount: MAX_STALLED,
     settings: {
       backoffStrategy: (attempts, _type, error) =>
-        retryDelayMs(settings, attempts, error instanceof AttemptFailed ? error.retryAfterMs : undefined)
+        backoffMs({ firstMs: settings.retryDelayMs, maxMs: settings.maxRetryDelayMs }, attempts, {
+          factor: BACKOFF_FACTOR,
+          retryAfterMs: error instanceof AttemptFailed ? error.retryAfterMs : undefined
+        })
     }
   })
   worker.on('error', onError)
