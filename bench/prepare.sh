@@ -1,9 +1,8 @@
 #!/bin/sh
-# Sees to what the benchmark runs besides this service. Usage: prepare.sh (from the root of the repository)
-# Root only, Debian only: installs redis-server, and for the peer "nginx with Lua" nginx,
-# libnginx-mod-http-lua, lua-luaossl, lua-cjson and lua-nginx-redis. Nothing of it is started.
-# Go (1.24 or newer) builds the load generator and the peer "Redpanda Connect"; its modules come from the Go
-# module proxy.
+# Prepares the benchmark. Usage: prepare.sh (from the root of the repository)
+# As root on Debian, installs redis-server and, for the peer "nginx with Lua", nginx, libnginx-mod-http-lua,
+# lua-luaossl, lua-cjson and lua-nginx-redis. Starts none of them.
+# Builds the load generator with Go 1.24 or newer, which must be installed.
 set -eu
 
 sh scripts/debian-packages.sh redis-server nginx
@@ -19,15 +18,14 @@ if [ -n "$missing" ]; then
   fi
   echo "installing Debian's packages$missing, for the peer nginx with Lua" >&2
   apt-get update -qq >&2
-  # RUNLEVEL=1 keeps invoke-rc.d from starting the services.
+  # With RUNLEVEL=1 invoke-rc.d does not start the services.
   RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
 fi
 
 command -v go >/dev/null 2>&1 || {
-  echo 'missing: Go 1.24 or newer, which builds the load generator and a peer (https://go.dev)' >&2
+  echo 'missing: Go 1.24 or newer, which builds the load generator (https://go.dev)' >&2
   exit 1
 }
 bin=$(pwd)/build/bench/bin
 mkdir -p "$bin"
 (cd bench/load && go build -o "$bin/load" .)
-(cd bench/peers/redpanda-connect && go build -o "$bin/redpanda-connect" .)

@@ -17,10 +17,10 @@ type plan struct {
 	seed              uint64
 }
 
-// An answer that takes longer than this ends the run: Customer.io would have hung up long ago.
+// A response that takes longer than this ends the run: Customer.io gives up much earlier.
 const stalledAfter = 10 * time.Second
 
-// Ids that are repeated are at least this far back, as a sender's retries are.
+// Minimum distance to the repeated id, as with a sender's retries.
 const repeatDistance = 200
 
 const timerSlot = -1
@@ -98,7 +98,7 @@ func (g *generator) allSent(now time.Time) bool {
 	return now.Sub(g.started).Seconds() >= g.seconds
 }
 
-// sendDue sends what is due as far as connections are free, and sets the timer for what is not due yet.
+// sendDue sends due deliveries while connections are free, and sets the timer for the next one.
 func (g *generator) sendDue(now time.Time) error {
 	for len(g.idle) > 0 && !g.allSent(now) {
 		due := now
@@ -181,12 +181,12 @@ func (g *generator) open() error {
 	if g.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK); err != nil {
 		return err
 	}
-	// Edge-triggered: the timer is set anew and never read.
+	// Edge-triggered: the timer is set again without being read.
 	watch := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: timerSlot}
 	if err = unix.EpollCtl(g.epoll, unix.EPOLL_CTL_ADD, g.timer, &watch); err != nil {
 		return err
 	}
-	// Timers are late by up to 50 µs otherwise.
+	// Otherwise timers are up to 50 µs late.
 	if err = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0); err != nil {
 		return err
 	}

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RedisClient } from '../../src/redis/connect.ts'
 import { until } from '../helpers/server.ts'
-import { judged, type TakenEntry } from './judge.ts'
+import { judged, type TakenEntry } from './oracle.ts'
 
 /** A consumer group of one: reads every stream, notes what it gets, and only then acknowledges it. */
 export interface Reader {

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
-import { type Breach, breaches, breakLaw, caught } from './broken.ts'
+import { type Breach, breaches, breakLaw, caught } from './mutations.ts'
 import { seededRandom } from './random.ts'
 import { COMPILED_MAIN } from './replica.ts'
 import { type Report, reportOf, say, summary, table, tapLines } from './report.ts'

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { until } from '../../helpers/server.ts'
-import type { VoidSpan } from '../judge.ts'
+import type { VoidSpan } from '../oracle.ts'
 import { type Fate, startProxy } from '../proxy.ts'
 import { createReplica, type Replica } from '../replica.ts'
 import { alone, connectTo, type Load, runUnderLoad } from '../run-under-load.ts'

@@ -6,8 +6,8 @@ import { type ServiceProcess, startServiceProcess } from '../../helpers/process.
 import { startRedis } from '../../helpers/redis.ts'
 import type { Attack } from './attack.ts'
 import { makers } from './attacks.ts'
+import { judgeSockets } from './checks.ts'
 import { type Conversation, converse } from './converse.ts'
-import { judgeSockets } from './judge.ts'
 import { type Claim, WEBHOOK } from './requests.ts'
 import { deliverSteadily, type Steady } from './steady.ts'
 

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import { type Contestant, contestants } from '../../bench/contestants.ts'
-import { judge } from '../../bench/judge.ts'
+import { verifyLog } from '../../bench/verify-log.ts'
 import { startRedis } from '../helpers/redis.ts'
 
 const named = (name: string): Contestant => {
   const found = contestants.find(contestant => contestant.name === name)
-  if (found === undefined) throw new Error(`no contestant ${name}`)
+  if (found === undefined) throw new Error(`unknown contestant: ${name}`)
   return found
 }
 
@@ -23,15 +23,15 @@ const event = (index: number, more: object = {}, run?: string) => ({
   data: { identifiers: { email_hash: hashOf(index) }, ...more }
 })
 
-/** What is in the log after deliveries 0 to 2 of one run were sent, and what the judge says. */
-const verdicts: readonly {
+/** The log after deliveries 0 to 2 of one run were sent, and the error expected for it. */
+const logs: readonly {
   readonly title: string
   readonly contestant: string
   readonly log: readonly object[]
   readonly finds: RegExp | undefined
 }[] = [
   {
-    title: 'each event once, in any order, is right',
+    title: 'each event once, in any order, passes',
     contestant: 'nginx-lua',
     log: [event(1), event(0), event(2)],
     finds: undefined
@@ -40,19 +40,19 @@ const verdicts: readonly {
     title: 'a lost event is found',
     contestant: 'nginx-lua',
     log: [event(0), event(1)],
-    finds: /2 events where 3/
+    finds: /2 events, but 3/
   },
   {
-    title: 'a doubled event is found',
+    title: 'a duplicate event is found',
     contestant: 'nginx-lua',
     log: [event(0), event(1), event(1), event(2)],
     finds: /twice/
   },
   {
-    title: 'an event that nobody sent is found',
+    title: 'an event that was not sent is found',
     contestant: 'nginx-lua',
     log: [event(0), event(1), event(2, {}, 'zz')],
-    finds: /foreign/
+    finds: /unknown id/
   },
   {
     title: 'an address that was not hashed is found',
@@ -67,34 +67,34 @@ const verdicts: readonly {
     finds: /personal data/
   },
   {
-    title: "another event's hash is found",
+    title: 'the hash of another address is found',
     contestant: 'nginx-lua',
     log: [event(0), event(1), { ...event(2), data: { identifiers: { email_hash: hashOf(1) } } }],
-    finds: /hash/
+    finds: /wrong hash/
   },
   {
-    title: 'an address under another name passes under basic',
+    title: 'an address in another field passes under basic',
     contestant: 'nginx-lua',
     log: [event(0), event(1), event(2, { recipient: 'ada@example.org' })],
     finds: undefined
   },
   {
-    title: 'an address under another name is found under customerio',
+    title: 'an address in another field is found under customerio',
     contestant: 'service',
     log: [event(0), event(1), event(2, { recipient: 'ada@example.org' })].map(data => ({ data })),
     finds: /an address/
   }
 ]
 
-for (const { title, contestant, log, finds } of verdicts) {
-  t.test(`the judge of the benchmark: ${title}`, async t => {
+for (const { title, contestant, log, finds } of logs) {
+  t.test(`verifyLog: ${title}`, async t => {
     await redis.client.flushall()
     const stream = contestant === 'service' ? 'cio:events:{0}' : 'events'
     for (const entry of log) {
       await redis.client.xadd(stream, '*', 'type', 'io.customer.email.opened', 'event', JSON.stringify(entry))
     }
-    const judged = judge(named(contestant), redis.client, [{ run: '00', unique: 3 }])
-    if (finds === undefined) await t.resolves(judged)
-    else await t.rejects(judged, { message: finds })
+    const verified = verifyLog(named(contestant), redis.client, [{ run: '00', unique: 3 }])
+    if (finds === undefined) await t.resolves(verified)
+    else await t.rejects(verified, { message: finds })
   })
 }

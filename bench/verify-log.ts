@@ -8,7 +8,7 @@ export interface SentRun {
   readonly unique: number
 }
 
-interface Kept {
+interface LoggedEvent {
   readonly text: string
   readonly payload: EmailEvent
 }
@@ -19,17 +19,21 @@ interface EmailEvent {
 }
 
 const BATCH = 2000
-/** Each sender's body carries these: a hashed address in mixed case, and what a careless campaign left in. */
+/** In the bodies that the load generator sends: an address in mixed case, and a card number in free text. */
 const CANARY = /canary|4111 1111/i
-/** Addresses under other names than `email`: the policy `customerio` covers them too. */
+/** Also addresses in fields other than `email`, which only the policy `customerio` removes. */
 const ANY_ADDRESS = /@example\.(com|org)/i
 
 /**
- * Does the log hold exactly the events that were sent, each once, with what identifies a person hashed?
+ * Checks that the log holds exactly the events that were sent, each once, with personal data hashed.
  *
- * @throws an error that names the first thing that is wrong
+ * @throws an error that names the first difference
  */
-export async function judge(contestant: Contestant, redis: Redis, runs: readonly SentRun[]): Promise<void> {
+export async function verifyLog(
+  contestant: Contestant,
+  redis: Redis,
+  runs: readonly SentRun[]
+): Promise<void> {
   if (contestant.log === 'nothing') return
   const seen = new Map(runs.map(({ run, unique }) => [run, new Uint8Array(unique)]))
   let count = 0
@@ -37,7 +41,7 @@ export async function judge(contestant: Contestant, redis: Redis, runs: readonly
     count++
     const [run, index] = [payload.event_id.slice(3, 5), Number(payload.event_id.slice(5))]
     const marks = seen.get(run)
-    if (marks === undefined || marks[index] === undefined) fail(`a foreign id ${payload.event_id}`)
+    if (marks === undefined || marks[index] === undefined) fail(`an unknown id ${payload.event_id}`)
     else if (marks[index] !== 0) fail(`${payload.event_id} twice`)
     else marks[index] = 1
     if (CANARY.test(text)) fail(`personal data in ${payload.event_id}: ${CANARY}`)
@@ -45,10 +49,10 @@ export async function judge(contestant: Contestant, redis: Redis, runs: readonly
       fail(`an address in ${payload.event_id}`)
     const address = `canary.${String(index).padStart(8, '0')}@example.com`
     if (payload.data.identifiers['email_hash'] !== sha256(address))
-      fail(`no right hash in ${payload.event_id}`)
+      fail(`a wrong hash in ${payload.event_id}`)
   }
   const expected = runs.reduce((sum, { unique }) => sum + unique, 0)
-  if (count !== expected) fail(`${count} events where ${expected} ids were sent`)
+  if (count !== expected) fail(`${count} events, but ${expected} ids were sent`)
 
   function fail(what: string): never {
     throw new Error(`${contestant.name}: its log holds ${what}`)
@@ -57,7 +61,7 @@ export async function judge(contestant: Contestant, redis: Redis, runs: readonly
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
 
-async function* readLog(log: 'service' | 'stream' | 'bullmq', redis: Redis): AsyncGenerator<Kept> {
+async function* readLog(log: 'service' | 'stream' | 'bullmq', redis: Redis): AsyncGenerator<LoggedEvent> {
   if (log === 'bullmq') return yield* readJobs(redis)
   const stream = log === 'service' ? 'cio:events:{0}' : 'events'
   let from = '-'
@@ -73,7 +77,7 @@ async function* readLog(log: 'service' | 'stream' | 'bullmq', redis: Redis): Asy
   }
 }
 
-async function* readJobs(redis: Redis): AsyncGenerator<Kept> {
+async function* readJobs(redis: Redis): AsyncGenerator<LoggedEvent> {
   const waiting = 'bull:webhooks:wait'
   const length = await redis.llen(waiting)
   for (let start = 0; start < length; start += BATCH) {
