@@ -40,8 +40,8 @@ STOPSIGNAL SIGTERM
 # The script gives up after 2 s; the rest of the timeout is for starting it on a busy machine.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
   CMD ["node", "/app/dist/ops/healthcheck.js"]
-# Node is PID 1: first-process.js makes it hear SIGTERM from the start on, not only once the service is loaded.
-ENTRYPOINT ["node", "--import", "/app/dist/cli/first-process.js", "/app/dist/cli/main.js"]
+# Node is PID 1: pid1-signals.js makes it hear SIGTERM from the start on, not only once the service is loaded.
+ENTRYPOINT ["node", "--import", "/app/dist/cli/serve/pid1-signals.js", "/app/dist/cli/main.js"]
 CMD ["serve"]
 # Last, since they differ at each build.
 ARG VERSION=0.1.0

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { createEventLog } from '../src/log/event-log.ts'
+import { createEventLog } from '../src/log/append.ts'
 import { partitionKeys } from '../src/log/keys.ts'
 import { connectRedis, type RedisAddress } from '../src/redis/connect.ts'
 import { until } from '../test/helpers/server.ts'

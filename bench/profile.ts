@@ -37,7 +37,7 @@ const layers: readonly (readonly [title: string, isFor: (name: string, url: stri
   ['removing personal data', (_, url) => url.includes('dist/sanitize/')],
   ['digest, envelope, writing JSON', (_, url) => /dist\/receive\/(event|cloud|json)/.test(url)],
   ['the call to Redis', (_, url) => /dist\/(log|redis)\/|\/ioredis\//.test(url)],
-  ['metrics, key usage', (_, url) => /dist\/(ops|credentials)\/|receive\/record|\/prom-client\//.test(url)],
+  ['metrics, key usage', (_, url) => /dist\/ops\/|dist\/receive\/(key-|record)|\/prom-client\//.test(url)],
   ['HTTP: Node and Fastify', (_, url) => /node_modules\/(fastify|@fastify|find-my-way)\//.test(url)],
   ['the route itself', (_, url) => url.includes('/dist/')]
 ]

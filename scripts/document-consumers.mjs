@@ -2,7 +2,7 @@
 // Usage: document-consumers.mjs [--check]      --check writes nothing and fails where something differs.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
-import { consumersJsonSchema } from '../build/src/republish/consumers-file.js'
+import { consumersJsonSchema } from '../build/src/settings/consumers-file.js'
 
 const path = 'docs/consumers.schema.json'
 const wanted = consumersJsonSchema()

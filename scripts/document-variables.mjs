@@ -1,7 +1,7 @@
 // Writes what the schema of the environment says into .env.example and the README's table.
 // Usage: document-variables.mjs [--check]      --check writes nothing and fails where something differs.
 import { readFileSync, writeFileSync } from 'node:fs'
-import { variables } from '../build/src/config/variables.js'
+import { variables } from '../build/src/settings/variables.js'
 
 const START = '<!-- variables: written by npm run docs:variables -->'
 const END = '<!-- /variables -->'
@@ -38,7 +38,7 @@ const wanted = { '.env.example': envExample(), 'README.md': withTable(readme) }
 for (const [file, text] of Object.entries(wanted)) {
   if (!process.argv.includes('--check')) writeFileSync(file, text)
   else if (readFileSync(file, 'utf8') !== text) {
-    console.error(`${file} does not say what src/config/variables.ts says: npm run docs:variables`)
+    console.error(`${file} does not say what src/settings/variables.ts says: npm run docs:variables`)
     process.exitCode = 1
   }
 }

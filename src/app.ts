@@ -1,10 +1,10 @@
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify'
-import type { Config } from './config/config.ts'
-import { createHttpServer, type HttpServerOptions } from './http-server.ts'
-import { refuse } from './ops/answers.ts'
+import { createHttpServer, type HttpServerOptions } from './http/server.ts'
+import { refuse } from './ops/error-responses.ts'
 import { type Health, healthRoutes, type MetricsRoute, metricsRoute } from './ops/health.ts'
+import { type AddressList, compileAddressList } from './receive/ip-allowlist.ts'
 import { type ReceiverDependencies, receiver, WEBHOOK_PATH } from './receive/route.ts'
-import { type AddressList, compileAddressList } from './receive/source-ip.ts'
+import type { Config } from './settings/config.ts'
 
 export interface AppDependencies extends ReceiverDependencies {
   readonly config: ReceiverDependencies['config'] & Pick<Config, 'http'>

@@ -1,5 +1,4 @@
-import type { Config } from './config/config.ts'
-import type { EventLogOptions } from './log/event-log.ts'
+import type { EventLogOptions } from './log/append.ts'
 import { readLogHold } from './log/log-hold.ts'
 import { createMemoryRelief } from './log/memory-relief.ts'
 import { createRetention } from './log/retention.ts'
@@ -10,6 +9,7 @@ import { watchMemory } from './ops/memory-watch.ts'
 import type { Metrics } from './ops/metrics.ts'
 import type { RedisClient } from './redis/connect.ts'
 import { memoryUsage } from './redis/memory.ts'
+import type { Config } from './settings/config.ts'
 
 export interface MaintenanceOptions {
   readonly config: Config['log']

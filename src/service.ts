@@ -2,27 +2,27 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { Registry } from 'prom-client'
 import { buildApp, buildMetricsApp } from './app.ts'
-import type { Config } from './config/config.ts'
-import { createKeyUsage } from './credentials/key-usage.ts'
-import { createLiveKeys } from './credentials/live-keys.ts'
-import type { Secrets } from './credentials/places/stored-secret.ts'
-import { askCustomerIo, createPublishedList } from './credentials/published-list.ts'
+import { consumerReader } from './dispatch/consumer-status.ts'
+import { createDispatchMetrics } from './dispatch/metrics.ts'
 import { ConfigError } from './errors.ts'
-import { createEventLog } from './log/event-log.ts'
+import { createEventLog } from './log/append.ts'
+import { readLog } from './log/log-stats.ts'
 import { announcePartitions } from './log/partition-count.ts'
-import { readLog } from './log/read.ts'
 import { createMaintenance } from './maintenance.ts'
 import type { Health, MetricsRoute } from './ops/health.ts'
 import type { Logger } from './ops/logger.ts'
 import { createMetrics } from './ops/metrics.ts'
-import { compileAdmission } from './receive/source-ip.ts'
+import { compileAdmission } from './receive/ip-allowlist.ts'
+import { createKeyUsage } from './receive/key-usage-reporter.ts'
+import { askCustomerIo, createPublishedList } from './receive/published-ips.ts'
+import { createLiveKeys } from './receive/signing-keys.ts'
 import { connectRedis, disconnectRedis, type RedisAddress } from './redis/connect.ts'
 import { durabilityWaits } from './redis/durability.ts'
 import { followFailures } from './redis/failure.ts'
 import { monitorRedis } from './redis/monitor.ts'
 import { inspectServers, type ServerFacts, unfit } from './redis/server-facts.ts'
-import { createDispatchMetrics } from './republish/dispatch-metrics.ts'
-import { consumerReader } from './republish/read-consumers.ts'
+import type { Config } from './settings/config.ts'
+import type { Secrets } from './settings/secrets/secret-handle.ts'
 import { version } from './version.ts'
 
 export interface Service {
@@ -115,7 +115,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   // Loaded only where it is used: the clients of all brokers take a quarter of a start.
   const dispatch =
     dispatches && options.maintains
-      ? (await import('./republish/dispatch.ts')).createDispatch({
+      ? (await import('./dispatch/dispatcher.ts')).createDispatch({
           consumers,
           redis,
           connect: manner => connectRedis(redisAddress, manner),

@@ -1,6 +1,6 @@
 import { connect as connectNats } from '@nats-io/transport-node'
 import { connect as connectAmqp } from 'amqplib'
-import { createConsumer } from '../../src/consumer/consumer.ts'
+import { createConsumer } from '../../src/consume/consumer.ts'
 import { startReceiver } from '../../test/helpers/receiver.ts'
 
 /*

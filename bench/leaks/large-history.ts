@@ -9,7 +9,7 @@ import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Finding } from '../../src/leaks/finding.ts'
+import type { Finding } from '../../src/tools/leaks/finding.ts'
 import { generateRepository } from '../../test/fixtures/generated-repository.ts'
 import { plantDecoys, plantLeaks } from '../../test/fixtures/planted-leaks.ts'
 

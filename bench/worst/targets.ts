@@ -1,5 +1,5 @@
 import { withExactNumbers } from '../../src/exact-json.ts'
-import { addressOf, textMask } from '../../src/sanitize/personal-text.ts'
+import { addressOf, textMask } from '../../src/sanitize/mask-text.ts'
 import { basic, customerio, pipelines } from '../../src/sanitize/policy.ts'
 import { compileSanitizer, type Sanitizer } from '../../src/sanitize/sanitize.ts'
 import { allTextKinds } from '../../src/sanitize/text-kinds.ts'

@@ -1,22 +1,22 @@
 #!/usr/bin/env node
 // Before all else: libraries read DEBUG when they are loaded.
-import './debug-variables.ts'
+import './serve/debug-variables.ts'
 
 import { ConfigError } from '../errors.ts'
 import { describeError } from '../ops/logger.ts'
 import { handleBrokenOutput } from './broken-output.ts'
 import { type Command, EXIT, type ExitCode, UsageError } from './command.ts'
-import { IGNORED_DEBUG, ignoredVariables, refusedDebug } from './debug-variables.ts'
+import { IGNORED_DEBUG, ignoredVariables, refusedDebug } from './serve/debug-variables.ts'
 
 /** Each is loaded when it is called for: the service must not carry what only the others need. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
-  serve: async () => (await import('./serve.ts')).serveCommand,
-  send: async () => (await import('./send.ts')).sendCommand,
-  doctor: async () => (await import('./doctor.ts')).doctorCommand,
-  leaks: async () => (await import('./leaks.ts')).leaksCommand,
-  rotate: async () => (await import('./rotate.ts')).rotateCommand,
-  events: async () => (await import('./events.ts')).eventsCommand,
-  consumers: async () => (await import('./consumers.ts')).consumersCommand
+  serve: async () => (await import('./serve/command.ts')).serveCommand,
+  send: async () => (await import('./send/command.ts')).sendCommand,
+  doctor: async () => (await import('./doctor/command.ts')).doctorCommand,
+  leaks: async () => (await import('./leaks/command.ts')).leaksCommand,
+  rotate: async () => (await import('./rotate/command.ts')).rotateCommand,
+  events: async () => (await import('./events/command.ts')).eventsCommand,
+  consumers: async () => (await import('./consumers/command.ts')).consumersCommand
 }
 
 const exitCode = await run(process.argv.slice(2))

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { checkSigningKey, DEFAULT_SOURCE, readSecretFile, readSourcesFile } from '../config/sources.ts'
-import { DEVELOPMENT_KEY_FILE } from '../credentials/development-key.ts'
-import { Secret } from '../credentials/secret.ts'
 import { ConfigError } from '../errors.ts'
+import { Secret } from '../secret.ts'
+import { DEVELOPMENT_KEY_FILE } from '../settings/secrets/development-key.ts'
+import { checkSigningKey, DEFAULT_SOURCE, readSecretFile, readSourcesFile } from '../settings/sources.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 

@@ -1,7 +1,7 @@
+import { readGroups } from '../group/group-stats.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import { partitionKeys } from './keys.ts'
 import { announcedPartitions } from './partition-count.ts'
-import { readGroups } from './read-groups.ts'
 
 /** What keeps the log from being trimmed. */
 export interface LogHold {

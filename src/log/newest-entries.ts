@@ -1,6 +1,6 @@
 import type { RedisClient } from '../redis/connect.ts'
-import { type StreamEntry, toEntry } from './entries.ts'
 import { partitionKeys } from './keys.ts'
+import { type StreamEntry, toEntry } from './read-range.ts'
 
 export interface NewestOptions {
   readonly partitions: number

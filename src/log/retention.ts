@@ -1,5 +1,5 @@
 import type { RedisClient } from '../redis/connect.ts'
-import { sweepGenerations } from './generations.ts'
+import { sweepGenerations } from './dedupe-index.ts'
 import { partitionKeys } from './keys.ts'
 import { announcedPartitions, announcePartitions } from './partition-count.ts'
 import type { StreamLimits } from './stream-limits.ts'

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { parseAddress } from '../address.ts'
-import { compileAddressList } from '../receive/source-ip.ts'
-import { refuse } from './answers.ts'
+import { compileAddressList } from '../receive/ip-allowlist.ts'
+import { refuse } from './error-responses.ts'
 
 /** What the service knows of itself, asked at each request. */
 export interface Health {

@@ -1,6 +1,6 @@
 // The container's health check: asks the service beside it for /healthz, and ends with 0 or 1.
 import { get } from 'node:http'
-import { variables } from '../config/variables.ts'
+import { variables } from '../settings/variables.ts'
 
 /** Below the health check's own timeout (Dockerfile), so that we say what is wrong instead of being killed. */
 const TIMEOUT_MS = 2000

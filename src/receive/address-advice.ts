@@ -1,5 +1,5 @@
 import type { Logger } from '../ops/logger.ts'
-import { compileAddressList } from './source-ip.ts'
+import { compileAddressList } from './ip-allowlist.ts'
 
 /** What an authentic delivery that was refused because of its address tells about the settings. */
 export interface RefusedDelivery {

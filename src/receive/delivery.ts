@@ -1,6 +1,6 @@
-import type { Source } from '../config/sources.ts'
 import type { UnavailableReason } from '../errors.ts'
 import type { Outcome } from '../ops/metrics.ts'
+import type { Source } from '../settings/sources.ts'
 import type { AdmittedBody, UnreadReason } from './body.ts'
 import type { ParkedReason } from './payload.ts'
 import type { SignatureFailure } from './signature.ts'

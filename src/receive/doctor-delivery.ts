@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { DOCTOR_USER_AGENT } from './event-type.ts'
+import { DOCTOR_USER_AGENT } from '../event-types.ts'
 
 /**
  * Is this delivery from `cio-webhook doctor`? Ask only about an authentic one: anybody can send the header. Customer.io

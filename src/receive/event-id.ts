@@ -1,7 +1,7 @@
 import { createHash, hash } from 'node:crypto'
-import type { Source } from '../config/sources.ts'
 import { isLosslessNumber } from '../exact-json.ts'
 import type { Sanitizer } from '../sanitize/sanitize.ts'
+import type { Source } from '../settings/sources.ts'
 import { pathOf, valueAt } from './json-pointer.ts'
 import type { JsonObject } from './payload.ts'
 

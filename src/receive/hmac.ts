@@ -1,5 +1,5 @@
 import { hash, timingSafeEqual } from 'node:crypto'
-import type { Secret } from '../credentials/secret.ts'
+import type { Secret } from '../secret.ts'
 
 export type HmacAlgorithm = 'sha256' | 'sha1'
 

@@ -1,5 +1,5 @@
-import type { AppendOutcome, EventLog } from '../log/event-log.ts'
-import { type ParsedDelivery, partitionKeyOf, toLogEntry } from './event.ts'
+import type { AppendOutcome, EventLog } from '../log/append.ts'
+import { type ParsedDelivery, partitionKeyOf, toLogEntry } from './log-entry.ts'
 
 export interface Kept {
   readonly outcome: AppendOutcome

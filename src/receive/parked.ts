@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { z } from 'zod'
-import type { SigningKey, Source } from '../config/sources.ts'
+import type { SigningKey, Source } from '../settings/sources.ts'
 import type { EventId } from './event-id.ts'
 import { parkedReasons, type Unreadable } from './payload.ts'
 import { openBody, sealBody, sealedBodySchema } from './sealed-body.ts'

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type RefusalCode, refusals, UnavailableError } from '../errors.ts'
-import { closeAfterAnswer, refuse } from '../ops/answers.ts'
+import { closeAfterAnswer, refuse } from '../ops/error-responses.ts'
 import type { Outcome } from '../ops/metrics.ts'
 import { BODY_LIMIT_BYTES, declaredBytes, UnreadBodyError, type UnreadReason } from './body.ts'
 import type { Delivery } from './delivery.ts'

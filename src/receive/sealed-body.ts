@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
 import { z } from 'zod'
-import type { SigningKey } from '../config/sources.ts'
-import type { Secret } from '../credentials/secret.ts'
+import type { Secret } from '../secret.ts'
+import type { SigningKey } from '../settings/sources.ts'
 
 /**
  * An encrypted body, in base64. The key is HKDF-SHA256 of a signing key of the source, with `salt`; it is used once.

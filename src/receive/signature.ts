@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Scheme, SigningKey, SourceSettings } from '../config/sources.ts'
+import type { Scheme, SigningKey, SourceSettings } from '../settings/sources.ts'
 import { type HmacAlgorithm, isHmac } from './hmac.ts'
 
 declare const verified: unique symbol

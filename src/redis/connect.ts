@@ -1,5 +1,5 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
-import type { RedisLogin, RedisTarget } from '../config/config.ts'
+import type { RedisLogin, RedisTarget } from '../settings/config.ts'
 import { keepDatabase } from './database.ts'
 import { isCluster } from './is-cluster.ts'
 import { parseRedisUrl } from './url.ts'

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
-import type { Durability } from '../config/parse.ts'
 import { UnavailableError } from '../errors.ts'
+import type { Durability } from '../settings/parse.ts'
 import { mastersOf, type RedisClient } from './connect.ts'
 
 /**

@@ -1,5 +1,5 @@
 import { doubled, ISSUER_DIGITS, issuedLengths, MAX_CARD_DIGITS, MIN_CARD_DIGITS } from './card.ts'
-import { DIGIT } from './characters.ts'
+import { DIGIT } from './char-class.ts'
 import { DASH, DOT, end, type Joint, NONE, PARENTHESIS, type Run, SPACE, size, start } from './digit-run.ts'
 
 /** On a card, groups have four digits or more, the middle ones at least three. */

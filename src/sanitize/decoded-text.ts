@@ -1,4 +1,4 @@
-import { CANONICAL, HEX, INVISIBLE, LETTER, PUNCTUATION, pairedDigit, SURE_PLUS } from './characters.ts'
+import { CANONICAL, HEX, INVISIBLE, LETTER, PUNCTUATION, pairedDigit, SURE_PLUS } from './char-class.ts'
 import { entityCodePoint } from './entities.ts'
 
 /** A text as a reader sees it: decoded, digits and signs of any script as ASCII. */

@@ -1,6 +1,6 @@
 import { createHmac, createSecretKey, hash } from 'node:crypto'
-import { DIGIT, LETTER } from './characters.ts'
-import { addressOf } from './personal-text.ts'
+import { DIGIT, LETTER } from './char-class.ts'
+import { addressOf } from './mask-text.ts'
 
 export type Digest = {
   /** Of a plain e-mail address, as `ofValue`. */

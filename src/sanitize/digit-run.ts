@@ -1,4 +1,4 @@
-import { DIGIT } from './characters.ts'
+import { DIGIT } from './char-class.ts'
 import type { Reading } from './decoded-text.ts'
 
 /** What stands between two groups of digits: as a character code if it is one character, else one of these. */

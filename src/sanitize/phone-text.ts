@@ -1,4 +1,4 @@
-import { DIGIT, isAlphanumeric, SURE_PLUS } from './characters.ts'
+import { DIGIT, isAlphanumeric, SURE_PLUS } from './char-class.ts'
 import {
   DASH,
   DOT,

@@ -1,4 +1,4 @@
-import { CANONICAL, DIGIT, HEX, LETTER, PUNCTUATION, pairedDigit, SURE_PLUS } from './characters.ts'
+import { CANONICAL, DIGIT, HEX, LETTER, PUNCTUATION, pairedDigit, SURE_PLUS } from './char-class.ts'
 
 /** A social security number has nine digits in three groups; telephone numbers of fewer have a plus. */
 const GROUPED_DIGITS = 9

@@ -1,6 +1,6 @@
 import { plainReading, readingsOf } from './decoded-text.ts'
 import type { HashedValues } from './hashed-values.ts'
-import { addressOf } from './personal-text.ts'
+import { addressOf } from './mask-text.ts'
 import { PhoneSearch } from './phone-search.ts'
 import { REDACTED } from './redacted.ts'
 import { type Match, type Pieces, readPieces, WordSearch } from './word-search.ts'

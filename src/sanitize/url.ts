@@ -1,4 +1,4 @@
-import { isAlphanumeric } from './characters.ts'
+import { isAlphanumeric } from './char-class.ts'
 import { decode, type Reading } from './decoded-text.ts'
 import { type Find, inSource, replaceFinds } from './finds.ts'
 import { REDACTED } from './redacted.ts'

@@ -1,4 +1,4 @@
-import { DIGIT, isBeyondAsciiWord, LETTER, SURE_PLUS } from './characters.ts'
+import { DIGIT, isBeyondAsciiWord, LETTER, SURE_PLUS } from './char-class.ts'
 import { decode, type Reading } from './decoded-text.ts'
 
 /**

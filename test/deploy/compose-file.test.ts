@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { variables } from '../../src/config/variables.ts'
+import { variables } from '../../src/settings/variables.ts'
 
 /** What the file decides by itself, and why an operator can't. */
 const decided: Readonly<Record<string, string>> = {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { allChecks } from '../../src/doctor/examine.ts'
+import { allChecks } from '../../src/tools/doctor/run-checks.ts'
 
 const page = readFileSync(fileURLToPath(new URL('../../../docs/doctor.md', import.meta.url)), 'utf8')
 

@@ -52,7 +52,7 @@ export const breaches: readonly Breach[] = [
         to: ''
       },
       {
-        file: 'log/event-log.js',
+        file: 'log/append.js',
         from: 'return (await runScript(connection, appendScript, scriptKeys, args));',
         to: `const replies = await runScript(connection, appendScript, scriptKeys, args);
         if (replies[0] === 'done')
@@ -84,7 +84,7 @@ export const breaches: readonly Breach[] = [
     about: 'law 3: an id is looked for in the newest generation alone',
     patches: [
       {
-        file: 'log/generations.js',
+        file: 'log/dedupe-index.js',
         from: 'return generations.map(({ number, buckets }) => bucketKey(',
         to: 'return generations.slice(0, 1).map(({ number, buckets }) => bucketKey('
       }
@@ -97,7 +97,7 @@ export const breaches: readonly Breach[] = [
     about: 'law 5: the payload is appended as it came',
     patches: [
       {
-        file: 'receive/event.js',
+        file: 'receive/log-entry.js',
         from: 'const clean = source.sanitizer.value(payload.value, { event: eventName(type), bodyBytes: body.length });',
         to: 'const clean = payload.value;'
       }
@@ -146,7 +146,7 @@ export const breaches: readonly Breach[] = [
       },
       { file: 'receive/admit.js', from: 'totalBytes: 8 * MIB', to: 'totalBytes: 8000 * MIB' },
       // Else too little of it is read before the deadline.
-      { file: 'unknown-peers.js', from: 'const MAX_TURN_MS = 10;', to: 'const MAX_TURN_MS = 10_000;' }
+      { file: 'http/unknown-peers.js', from: 'const MAX_TURN_MS = 10;', to: 'const MAX_TURN_MS = 10_000;' }
     ],
     scenario: 'flood-unfinished',
     // The kernel kills it at 512 MiB, before anybody has asked for its memory.

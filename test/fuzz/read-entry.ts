@@ -1,9 +1,9 @@
-import { type Source, signingKeys } from '../../src/config/sources.ts'
-import { type LogEntry, parseDelivery, toLogEntry } from '../../src/receive/event.ts'
+import { type LogEntry, parseDelivery, toLogEntry } from '../../src/receive/log-entry.ts'
 import { openParked, readParked } from '../../src/receive/parked.ts'
 import type { VerifiedBody } from '../../src/receive/signature.ts'
 import { basic, customerio } from '../../src/sanitize/policy.ts'
 import { compileSanitizer, type Sanitizer } from '../../src/sanitize/sanitize.ts'
+import { type Source, signingKeys } from '../../src/settings/sources.ts'
 
 /** A way to read bodies: under a policy, for a source. */
 export interface Reading {

@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { until } from './server.ts'
 
-/** A consumer in a process of its own: see test/consumer/fixtures/member.ts. */
+/** A consumer in a process of its own: see test/consume/fixtures/member.ts. */
 export interface MemberProcess {
   readonly pid: number
   /** The lines it has printed so far. */
@@ -13,7 +13,7 @@ export interface MemberProcess {
   readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
 }
 
-const program = fileURLToPath(new URL('../consumer/fixtures/member.js', import.meta.url))
+const program = fileURLToPath(new URL('../consume/fixtures/member.js', import.meta.url))
 
 /** Resolves once it has started. */
 export async function startMember(orders: Record<string, unknown>): Promise<MemberProcess> {

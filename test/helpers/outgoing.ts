@@ -1,5 +1,5 @@
-import { outgoingEvent } from '../../src/republish/outgoing.ts'
-import type { OutgoingEvent } from '../../src/republish/sink.ts'
+import type { OutgoingEvent } from '../../src/dispatch/sink.ts'
+import { outgoingEvent } from '../../src/group/outgoing-event.ts'
 
 /** A CloudEvent as the receiver writes it. */
 export function cloudEventText(id: string, type = 'io.customer.email.opened', source = 'default'): string {

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
-import { Secret } from '../../src/credentials/secret.ts'
 import type { RedisAddress } from '../../src/redis/connect.ts'
+import { Secret } from '../../src/secret.ts'
 import { freePort, type RunningServer, startServer } from './server.ts'
 
 export interface TestRedis extends RunningServer {

@@ -1,7 +1,7 @@
-import { type Config, loadConfig } from '../../src/config/config.ts'
-import { connectProvider, locateSecrets } from '../../src/credentials/open-secrets.ts'
 import { createLogger } from '../../src/ops/logger.ts'
 import { type Service, startService } from '../../src/service.ts'
+import { type Config, loadConfig } from '../../src/settings/config.ts'
+import { connectProvider, locateSecrets } from '../../src/settings/secrets/open-secrets.ts'
 import { until } from './server.ts'
 import { type Headers, KEY, signV0, WEBHOOK_PATH } from './sign.ts'
 

@@ -1,6 +1,6 @@
-import { DEFAULT_SCHEMES, type Source, signingKeys } from '../../src/config/sources.ts'
 import { customerio } from '../../src/sanitize/policy.ts'
 import { compileSanitizer } from '../../src/sanitize/sanitize.ts'
+import { DEFAULT_SCHEMES, type Source, signingKeys } from '../../src/settings/sources.ts'
 import { KEY } from './sign.ts'
 
 const sanitizer = compileSanitizer(customerio)

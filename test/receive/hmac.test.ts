@@ -1,8 +1,8 @@
 import { createHmac } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { Secret } from '../../src/credentials/secret.ts'
 import { type HmacAlgorithm, isHmac } from '../../src/receive/hmac.ts'
+import { Secret } from '../../src/secret.ts'
 
 const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 500)
 

@@ -1,14 +1,19 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { Config } from '../../src/config/config.ts'
-import type { Source } from '../../src/config/sources.ts'
-import { connectProvider, locateSecrets } from '../../src/credentials/open-secrets.ts'
 import { createLogger } from '../../src/ops/logger.ts'
-import { type DeliveryContext, parseDelivery, partitionKeyOf, toLogEntry } from '../../src/receive/event.ts'
+import {
+  type DeliveryContext,
+  parseDelivery,
+  partitionKeyOf,
+  toLogEntry
+} from '../../src/receive/log-entry.ts'
 import type { VerifiedBody } from '../../src/receive/signature.ts'
 import { basic, customerio, definePolicy, pipelines } from '../../src/sanitize/policy.ts'
 import { compileSanitizer, type Sanitizer } from '../../src/sanitize/sanitize.ts'
 import { startService } from '../../src/service.ts'
+import type { Config } from '../../src/settings/config.ts'
+import { connectProvider, locateSecrets } from '../../src/settings/secrets/open-secrets.ts'
+import type { Source } from '../../src/settings/sources.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { deliverTo, postTo, testConfig } from '../helpers/service.ts'
 import { KEY, signV0, unixNow } from '../helpers/sign.ts'

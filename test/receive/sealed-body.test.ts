@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { signingKey } from '../../src/config/sources.ts'
-import { Secret } from '../../src/credentials/secret.ts'
 import { openBody, type SealedBody, sealBody } from '../../src/receive/sealed-body.ts'
+import { Secret } from '../../src/secret.ts'
+import { signingKey } from '../../src/settings/sources.ts'
 
 const KEY = signingKey('current', new Secret('a-key-for-tests'))
 const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 300)

@@ -2,9 +2,9 @@ import { createHmac } from 'node:crypto'
 import { verifyRequestSignature } from 'customerio-node'
 import fc from 'fast-check'
 import t from 'tap'
-import type { Scheme, SourceSettings } from '../../src/config/sources.ts'
-import { signingKeys } from '../../src/config/sources.ts'
 import { verifySignature } from '../../src/receive/signature.ts'
+import type { Scheme, SourceSettings } from '../../src/settings/sources.ts'
+import { signingKeys } from '../../src/settings/sources.ts'
 import { type Headers, KEY, signBody, signCdp, signV0 } from '../helpers/sign.ts'
 
 const NOW = 1_795_510_800

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { isLosslessNumber, LosslessNumber, stringifyExactly } from '../../src/exact-json.ts'
-import { textMask } from '../../src/sanitize/personal-text.ts'
+import { textMask } from '../../src/sanitize/mask-text.ts'
 import { basic, customerio, pipelines } from '../../src/sanitize/policy.ts'
 import { compileSanitizer } from '../../src/sanitize/sanitize.ts'
 import { allTextKinds } from '../../src/sanitize/text-kinds.ts'

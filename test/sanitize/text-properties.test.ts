@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { isCard } from '../../src/sanitize/card.ts'
-import { isAddress, maskText, textMask } from '../../src/sanitize/personal-text.ts'
+import { isAddress, maskText, textMask } from '../../src/sanitize/mask-text.ts'
 import { mayBePersonal } from '../../src/sanitize/prefilter.ts'
 import { allTextKinds } from '../../src/sanitize/text-kinds.ts'
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { textMask } from '../../src/sanitize/personal-text.ts'
+import { textMask } from '../../src/sanitize/mask-text.ts'
 import { cleanUrl } from '../../src/sanitize/url.ts'
 
 const TOKEN = '3f9cA7d1e0b24a5f9d3f9cA7d1e0'

@@ -1,4 +1,4 @@
-import { sweepGenerations } from '../../../src/log/generations.ts'
+import { sweepGenerations } from '../../../src/log/dedupe-index.ts'
 import { partitionKeys } from '../../../src/log/keys.ts'
 import { until } from '../../helpers/server.ts'
 import { createClock } from '../clock.ts'

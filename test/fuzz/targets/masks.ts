@@ -1,4 +1,4 @@
-import { addressOf, isAddress, maskText, textMask } from '../../../src/sanitize/personal-text.ts'
+import { addressOf, isAddress, maskText, textMask } from '../../../src/sanitize/mask-text.ts'
 import { mayBePersonal } from '../../../src/sanitize/prefilter.ts'
 import { allTextKinds } from '../../../src/sanitize/text-kinds.ts'
 import { cleanUrl } from '../../../src/sanitize/url.ts'

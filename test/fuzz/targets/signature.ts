@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
-import { type Scheme, type SourceSettings, signingKeys } from '../../../src/config/sources.ts'
 import { verifySignature } from '../../../src/receive/signature.ts'
+import { type Scheme, type SourceSettings, signingKeys } from '../../../src/settings/sources.ts'
 import type { Target } from '../target.ts'
 
 const KEYS = [

@@ -1,0 +1,56 @@
+import type { ParkedEntry } from '../../dispatch/parked.ts'
+import { duration, table } from '../table.ts'
+
+/** What may be told of a parked delivery: all but its body. */
+export interface ParkedSummary {
+  /** Its position, `<partition>-<entry id>`: what it is called by. */
+  readonly delivery: string
+  readonly parked: string
+  readonly id?: string
+  readonly source?: string
+  readonly received?: string
+  readonly reason?: string
+  readonly offset?: number | undefined
+  readonly bytes?: number
+  readonly sha256?: string
+  readonly keyId?: string
+  readonly body?: 'sealed' | 'scrubbed by version 0.1'
+}
+
+export interface ReplayedDeliveries {
+  readonly replayed: number
+  readonly left: readonly { readonly delivery: string; readonly why: string }[]
+}
+
+export function parkedSummary({ position, parkedAtMs, delivery }: ParkedEntry): ParkedSummary {
+  const place = { delivery: position, parked: new Date(parkedAtMs).toISOString() }
+  if (delivery === undefined) return place
+  const { id, source, receivedAtMs, data } = delivery
+  const { reason, bytes } = data
+  const about = { ...place, id, source, received: new Date(receivedAtMs).toISOString(), reason, bytes }
+  if (!('sealed' in data)) return { ...about, body: 'scrubbed by version 0.1' }
+  const { offset, sha256, keyId } = data
+  return { ...about, offset, sha256, keyId, body: 'sealed' }
+}
+
+export function parkedListText(entries: readonly ParkedSummary[], nowMs: number): string {
+  if (entries.length === 0) return 'no parked deliveries\n'
+  return table(entries, [
+    { heading: 'DELIVERY', value: ({ delivery }) => delivery },
+    { heading: 'AGE', value: ({ parked }) => duration(nowMs - Date.parse(parked)) },
+    { heading: 'SOURCE', value: ({ source }) => source },
+    { heading: 'REASON', value: ({ reason }) => reason },
+    { heading: 'OFFSET', value: ({ offset }) => offset },
+    { heading: 'BYTES', value: ({ bytes }) => bytes }
+  ])
+}
+
+export function parkedEntryText(summary: ParkedSummary): string {
+  return table(Object.entries(summary), [
+    { heading: 'FIELD', value: ([name]) => name },
+    { heading: 'VALUE', value: ([, value]) => (value === undefined ? undefined : String(value)) }
+  ])
+}
+
+export const replayedParkedText = ({ replayed, left }: ReplayedDeliveries): string =>
+  `${replayed} replayed\n${left.map(({ delivery, why }) => `${delivery}: ${why}\n`).join('')}`

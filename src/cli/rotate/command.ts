@@ -1,0 +1,144 @@
+import type { Parser } from '../../settings/parse.ts'
+import { duration } from '../../settings/parse.ts'
+import { loadRotationConfig } from '../../settings/rotation.ts'
+import type { RotationReport } from '../../tools/rotate/report.ts'
+import { trackKeyStatus, webhookKeyStatus } from '../../tools/rotate/status.ts'
+import { finishTrackKey, rotateTrackKey } from '../../tools/rotate/track-key.ts'
+import { finishWebhookKey, rotateWebhookKey } from '../../tools/rotate/webhook-key.ts'
+import { type Command, EXIT, type ExitCode, parseCommandLine, UsageError } from '../command.ts'
+import { openRotation, type Rotation } from './context.ts'
+import { printReport, printStatus } from './report.ts'
+
+const DAY = '24h'
+
+export const rotateCommand: Command = {
+  summary: 'put a new Track API key or signing key into use, without a refused delivery',
+  usage: `usage: cio-webhook rotate [track-key] [options]   prove and switch the Track API key
+       cio-webhook rotate webhook-key [options]   put a new signing key beside the old one
+       cio-webhook rotate status                  what is under way, and what is due
+       cio-webhook rotate finish [track-key|webhook-key] [options]
+                                                  let the old key go, once it is proven to be out of use
+
+The new key is read from where the old one lies: the file cio-api-key-v2 (cio-webhook-secret-v2) in the same
+folder or the secret of that name in the provider, or from CIO_API_KEY_V2 (CIO_WEBHOOK_SECRET_V2), also as
+…_FILE; else from the old secret's pending version. A Track API key that was made anew has a site id of its own:
+cio-site-id-v2.
+
+  --new NAME         name of the new secret, instead of cio-api-key-v2 or cio-webhook-secret-v2
+  --new-site NAME    name of the new site id, instead of cio-site-id-v2
+  --probe identify   also write the person rotation-test with the new key, and delete it
+  --drain TIME       how long the old Track API key stays valid (24h)
+  --old-revoked      the old Track API key is revoked already: do not compare the workspaces
+  --source NAME      whose signing key (default)
+  --quiet TIME       how long the old signing key must not have been seen before it may go (24h)
+  --wait TIME        how long to wait for the replicas (120s)
+  --now              let the old signing key go without looking at the deliveries
+  --dry-run          ask and compare, change nothing
+  --json             the report as JSON
+
+Exit code 0: done, or nothing to do. 1: a key was refused, or it is not time yet. 2: could not be tried.`,
+  run: async args => {
+    const { values, positionals } = parseCommandLine({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        new: { type: 'string' },
+        'new-site': { type: 'string', default: 'cio-site-id-v2' },
+        probe: { type: 'string' },
+        drain: { type: 'string', default: DAY },
+        quiet: { type: 'string' },
+        wait: { type: 'string', default: '120s' },
+        source: { type: 'string', default: 'default' },
+        'old-revoked': { type: 'boolean', default: false },
+        now: { type: 'boolean', default: false },
+        'dry-run': { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false }
+      }
+    })
+    const act = positionals.join(' ') || 'track-key'
+    const known = ['track-key', 'webhook-key', 'status', 'finish', 'finish track-key', 'finish webhook-key']
+    if (!known.includes(act))
+      throw new UsageError(`no such rotation: ${act}: give one of ${known.join(', ')}`)
+    if (values.probe !== undefined && values.probe !== 'identify') {
+      throw new UsageError('--probe takes identify')
+    }
+    const drainSeconds = read('--drain', duration, values.drain)
+    const waitMs = read('--wait', duration, values.wait) * 1000
+    const quietGiven = values.quiet === undefined ? undefined : read('--quiet', duration, values.quiet)
+    const dryRun = values['dry-run']
+
+    const config = loadRotationConfig(process.env)
+    if (!config.sources.includes(values.source)) {
+      throw new UsageError(`--source ${values.source}: no such source in CIO_SOURCES_FILE`)
+    }
+    const rotation = await openRotation(config)
+    try {
+      if (act === 'status') return await status(rotation, quietGiven, values.json)
+      return finished(await report(), values.json)
+    } finally {
+      rotation.close()
+    }
+
+    async function report(): Promise<RotationReport> {
+      if (act === 'webhook-key' || act === 'finish webhook-key') {
+        const webhookKey = rotation.webhookKey(values.source)
+        const quietSeconds = quietGiven ?? (await rotation.quietSeconds(values.source))
+        return act === 'webhook-key'
+          ? rotateWebhookKey(webhookKey, {
+              newKey: rotation.newSecret(webhookKey.secretName, values.new ?? `${webhookKey.secretName}-v2`),
+              quietSeconds,
+              waitMs,
+              dryRun
+            })
+          : finishWebhookKey(webhookKey, { quietSeconds, waitMs, atOnce: values.now, dryRun })
+      }
+      const trackKey = rotation.trackKey()
+      if (act !== 'track-key') return finishTrackKey(trackKey, dryRun)
+      return rotateTrackKey(trackKey, {
+        newKey: rotation.newSecret('cio-api-key', values.new ?? 'cio-api-key-v2'),
+        newSiteId: rotation.newSecret('cio-site-id', values['new-site']),
+        drainSeconds,
+        identify: values.probe === 'identify',
+        oldRevoked: values['old-revoked'],
+        dryRun
+      })
+    }
+  }
+}
+
+function read<T>(option: string, { parse, allowed }: Parser<T>, text: string): T {
+  const value = parse(text)
+  if (value === undefined) throw new UsageError(`${option} ${text}: give ${allowed}`)
+  return value
+}
+
+const exitCodes: Readonly<Record<RotationReport['outcome'], ExitCode>> = {
+  done: EXIT.good,
+  nothing_to_do: EXIT.good,
+  would_do: EXIT.good,
+  failed: EXIT.foundSomething,
+  impossible: EXIT.couldNotRun
+}
+
+function finished(report: RotationReport, json: boolean): ExitCode {
+  process.stdout.write(json ? `${JSON.stringify(report)}\n` : printReport(report))
+  return exitCodes[report.outcome]
+}
+
+/** Exit code 1 where something is due, so that a scheduler can tell. */
+async function status(rotation: Rotation, quiet: number | undefined, json: boolean): Promise<ExitCode> {
+  const webhookKeys = await Promise.all(
+    rotation.sources.map(async source => {
+      const parts = rotation.findWebhookKey(source)
+      return parts && webhookKeyStatus(parts, quiet ?? (await rotation.quietSeconds(source)))
+    })
+  )
+  const trackKey = rotation.findTrackKey()
+  const all = {
+    trackKey: trackKey && (await trackKeyStatus(trackKey)),
+    webhookKeys: webhookKeys.filter(one => one !== undefined)
+  }
+  process.stdout.write(json ? `${JSON.stringify(all)}\n` : printStatus(all))
+  const due = all.trackKey?.due === true || all.webhookKeys.some(one => one.due)
+  return due ? EXIT.foundSomething : EXIT.good
+}

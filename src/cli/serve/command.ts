@@ -1,0 +1,144 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import closeWithGrace from 'close-with-grace'
+import { createLogger, type Logger } from '../../ops/logger.ts'
+import type { RedisAddress } from '../../redis/connect.ts'
+import { type PrivateRedis, startPrivateRedis } from '../../redis/private-server.ts'
+import { Secret } from '../../secret.ts'
+import { startService } from '../../service.ts'
+import { type Config, loadConfig, readValues } from '../../settings/config.ts'
+import { secretSettings } from '../../settings/secret-locations.ts'
+import { developmentKey } from '../../settings/secrets/development-key.ts'
+import { connectProvider, locateSecrets, type SecretProvider } from '../../settings/secrets/open-secrets.ts'
+import { providedValues } from '../../settings/secrets/provided-values.ts'
+import { sharedKeys, unknownVariables } from '../../settings/warnings.ts'
+import { shareMetrics, startWorkers, type WorkerOrders, workerOrders } from '../../workers.ts'
+import type { Command } from '../command.ts'
+import { IGNORED_DEBUG, ignoredVariables } from './debug-variables.ts'
+import { welcome } from './dev-banner.ts'
+
+/** Time for what is in flight once the listener is closed: a delivery has 3.4 s, the log the rest. */
+const CLOSE_MS = 4500
+
+/** What was opened, newest last. */
+type Closers = (() => Promise<void>)[]
+
+export const serveCommand: Command = {
+  summary: 'receive webhooks',
+  usage: `usage: cio-webhook serve
+
+Receives webhooks until SIGTERM or SIGINT. Configured by the environment: see .env.example.`,
+  run: async () => {
+    await serve()
+    return undefined
+  }
+}
+
+/** The process, from the configuration to the port, and all of it back on a signal. */
+async function serve(): Promise<void> {
+  const configured = await configure(process.env)
+  const { config, provider } = configured
+  const { log, flush } = createLogger(config.logLevel)
+  const orders = workerOrders(process.argv)
+  if (orders === undefined) warnAboutSettings(config, log)
+  const closers: Closers = [async () => provider.close()]
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse()) await close()
+    await flush()
+  }
+
+  closeWithGrace(
+    {
+      delay: config.http.shutdownDelayMs + CLOSE_MS,
+      logger: false,
+      // A terminal's Ctrl-C reaches workers too: they end when the primary tells them.
+      skip: orders === undefined ? ['beforeExit'] : ['beforeExit', 'SIGINT']
+    },
+    async ({ signal, err }) => {
+      if (err === undefined) log.info({ signal }, 'ending: what is in flight is answered first')
+      else log.fatal({ err }, 'ending: an error that nobody caught')
+      await closeAll()
+    }
+  )
+  if (orders !== undefined) process.on('SIGINT', () => {})
+
+  try {
+    if (orders === undefined) await servePrimary(configured, log, closers)
+    else await serveAlone(configured, log, closers, orders)
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+function warnAboutSettings({ sources }: Config, log: Logger): void {
+  for (const variable of ignoredVariables) log.warn({ variable }, IGNORED_DEBUG)
+  for (const { message, ...details } of [...unknownVariables(process.env), ...sharedKeys(sources)]) {
+    log.warn(details, message)
+  }
+}
+
+interface Configured {
+  readonly config: Config
+  readonly provider: SecretProvider
+}
+
+/** The configuration, with those secrets that lie in the provider. */
+async function configure(env: NodeJS.ProcessEnv): Promise<Configured> {
+  const settings = secretSettings(readValues(env), env)
+  const provider = await connectProvider(settings)
+  try {
+    const config = loadConfig(env, { developmentKey }, await providedValues(settings, provider))
+    return { config, provider }
+  } catch (error) {
+    provider.close()
+    throw error
+  }
+}
+
+async function servePrimary(configured: Configured, log: Logger, closers: Closers): Promise<void> {
+  const { config } = configured
+  let privateRedis: PrivateRedis | undefined
+  if (config.redis.kind === 'private') {
+    privateRedis = await startPrivateRedis(config.dataDir)
+    closers.push(privateRedis.stop)
+  }
+  const socket = privateRedis?.socket
+  let port: number
+  if (config.workers === 1) {
+    port = await serveAlone(configured, log, closers, { maintains: true, redisSocket: socket })
+  } else {
+    const workers = startWorkers(config.workers, socket, log)
+    closers.push(workers.close)
+    port = await workers.listening
+  }
+  log.info({ port, workers: config.workers }, 'receiving')
+  if (!config.production) process.stdout.write(welcome(config, port, privateRedis))
+}
+
+async function serveAlone(
+  { config, provider }: Configured,
+  log: Logger,
+  closers: Closers,
+  orders: WorkerOrders
+): Promise<number> {
+  const service = await startService({
+    config,
+    log,
+    redisAddress: redisAddress(config, orders),
+    secrets: locateSecrets(config.secrets.places, provider),
+    maintains: orders.maintains,
+    ...(config.workers === 1 ? {} : { shareMetrics })
+  })
+  closers.push(async () => {
+    service.drain()
+    await sleep(config.http.shutdownDelayMs)
+    await service.close()
+  })
+  return service.port
+}
+
+function redisAddress({ redis }: Config, { redisSocket }: WorkerOrders): RedisAddress {
+  if (redis.kind !== 'private') return redis
+  if (redisSocket === undefined) throw new Error('no private Redis was started')
+  return { kind: 'standalone', url: new Secret(redisSocket) }
+}

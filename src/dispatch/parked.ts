@@ -1,0 +1,116 @@
+import { UnavailableError } from '../errors.ts'
+import type { EventLog } from '../log/append.ts'
+import { partitionKeys } from '../log/keys.ts'
+import { announcedPartitions } from '../log/partition-count.ts'
+import { readEntries } from '../log/read-range.ts'
+import { parseDelivery, toLogEntry } from '../receive/log-entry.ts'
+import { openParked, type ParkedDelivery, readParked } from '../receive/parked.ts'
+import type { RedisClient } from '../redis/connect.ts'
+import type { SigningKey, Source } from '../settings/sources.ts'
+import { placeOf } from './replay.ts'
+
+/** A parked delivery, or an entry that is not one (`delivery` is `undefined` then). */
+export interface ParkedEntry {
+  /** Where it stands, `<partition>-<entry id>`: what it is called by. */
+  readonly position: string
+  /** Redis' clock when it was parked, unix milliseconds. */
+  readonly parkedAtMs: number
+  readonly delivery: ParkedDelivery | undefined
+}
+
+/** The parked deliveries of the log, in all partitions: kept until somebody replays or drops them. */
+export interface ParkedDeliveries {
+  count(): Promise<number>
+  /** Oldest first, partition by partition. Read bit by bit: a delivery can have 7 MiB. */
+  list(): AsyncGenerator<ParkedEntry>
+  get(position: string): Promise<ParkedEntry | undefined>
+  /** @returns whether there was one */
+  drop(position: string): Promise<boolean>
+}
+
+export function parkedDeliveries(redis: RedisClient, keyPrefix: string): ParkedDeliveries {
+  return {
+    count: async () => {
+      let count = 0
+      const partitions = await announcedPartitions(redis, keyPrefix)
+      for (let partition = 0; partition < partitions; partition++) {
+        count += await redis.xlen(partitionKeys(keyPrefix, partition).parked)
+      }
+      return count
+    },
+    list: async function* () {
+      const partitions = await announcedPartitions(redis, keyPrefix)
+      for (let partition = 0; partition < partitions; partition++) {
+        const range = { stream: 'parked', partition, from: '-', to: '+' } as const
+        for await (const page of readEntries(redis, keyPrefix, range)) {
+          for (const { id, event } of page) yield toParkedEntry(`${partition}-${id}`, event)
+        }
+      }
+    },
+    get: async position => {
+      const { partition, id } = placeOf(position)
+      const [entry] = await redis.xrange(partitionKeys(keyPrefix, partition).parked, id, id)
+      return entry && toParkedEntry(position, entry[1][entry[1].indexOf('event') + 1] ?? '')
+    },
+    drop: async position => {
+      const { partition, id } = placeOf(position)
+      return (await redis.xdel(partitionKeys(keyPrefix, partition).parked, id)) === 1
+    }
+  }
+}
+
+const toParkedEntry = (position: string, event: string): ParkedEntry => ({
+  position,
+  parkedAtMs: Number.parseInt(placeOf(position).id, 10),
+  delivery: readParked(event)
+})
+
+export interface ReplayParkedOptions {
+  readonly parked: ParkedDeliveries
+  readonly eventLog: EventLog
+  readonly sources: ReadonlyMap<string, Source>
+  /** The signing keys of a source, as far as they are known here. */
+  readonly keysOf: (source: string) => Promise<readonly SigningKey[]>
+}
+
+/**
+ * Reads a parked delivery again. If it is an event by today's rules, it enters the log as if it had just been
+ * delivered, once, and is no longer parked.
+ *
+ * @returns why not; `undefined` when it was
+ * @throws what Redis answers
+ */
+export async function replayParked(
+  { parked, eventLog, sources, keysOf }: ReplayParkedOptions,
+  position: string
+): Promise<string | undefined> {
+  const entry = await parked.get(position)
+  if (entry === undefined) return 'there is no such parked delivery'
+  const { delivery } = entry
+  if (delivery === undefined) return 'it is not a parked delivery of this service'
+  const source = sources.get(delivery.source)
+  if (source === undefined) return `its source ${delivery.source} is not configured here`
+  const body = openParked(delivery, await keysOf(source.name))
+  if (typeof body === 'string') return body
+
+  const { id, receivedAtMs, data } = delivery
+  const kind = 'sealed' in data ? data.idKind : 'delivery'
+  const parsed = parseDelivery(body, {
+    source,
+    receivedAtMs,
+    timestamp: '',
+    idHeader: undefined,
+    parkedAs: { kind, id },
+    fromDoctor: false
+  })
+  if (parsed.parked !== undefined) return `it still is not an event: ${parsed.parked}`
+  try {
+    // A duplicate is in the log already: it was delivered again meanwhile, or replayed and then not removed.
+    await eventLog.append(toLogEntry(parsed))
+  } catch (error) {
+    if (error instanceof UnavailableError) return error.message
+    throw error
+  }
+  await parked.drop(position)
+  return undefined
+}

@@ -1,0 +1,127 @@
+import { type ChannelModel, type ConfirmChannel, connect, type SocketOptions } from 'amqplib'
+import { unlessAborted } from '../../async/reject-on-abort.ts'
+import { routingKey } from '../../routing-key.ts'
+import type { AmqpSettings } from '../../settings/consumers-file.ts'
+import type { OutgoingEvent, Sink } from '../sink.ts'
+
+/** How long the broker may take to greet, or to confirm what it was given. */
+const ANSWER_TIMEOUT_MS = 10_000
+/** A broker that vanished without a goodbye is noticed after two of these. */
+const HEARTBEAT_SECONDS = 5
+
+/** How long a goodbye may take. */
+const CLOSE_LIMIT_MS = 1500
+
+interface Connected {
+  readonly connection: ChannelModel
+  readonly channel: ConfirmChannel
+}
+
+/**
+ * A bridge to RabbitMQ: a durable topic exchange, routing key `<object_type>.<metric>`, persistent messages,
+ * `messageId` = event id. Resolves once the broker has confirmed each message, which for a durable queue means
+ * that it is on disk. What no queue is bound to the broker drops, confirmed: bind queues first.
+ *
+ * As with NATS, a lost connection rejects what waits, and the next call opens another.
+ */
+export function createAmqpSink(settings: AmqpSettings): Sink {
+  let current: { readonly opening: Promise<Connected>; readonly cut: AbortController } | undefined
+  let closed = false
+
+  return {
+    publish: async (events, signal) => {
+      const { channel } = await unlessAborted(signal, connected())
+      await unlessAborted(signal, publishAll(channel, events))
+      return []
+    },
+    close: async () => {
+      closed = true
+      if (current === undefined) return
+      const { opening, cut } = current
+      const limit = setTimeout(() => cut.abort(), CLOSE_LIMIT_MS)
+      const opened = await opening.catch(() => undefined)
+      // A broker that says nothing any more gets no proper goodbye.
+      await unlessAborted(cut.signal, opened?.connection.close() ?? Promise.resolve()).catch(() => {})
+      clearTimeout(limit)
+    }
+  }
+
+  function connected(): Promise<Connected> {
+    if (closed) return Promise.reject(new Error('the sink is closed'))
+    if (current === undefined) {
+      const forget = (): void => {
+        if (current?.opening === opening) current = undefined
+      }
+      const cut = new AbortController()
+      const opening = open(settings, cut.signal, forget)
+      current = { opening, cut }
+      opening.catch(forget)
+    }
+    return current.opening
+  }
+
+  async function publishAll(channel: ConfirmChannel, events: readonly OutgoingEvent[]): Promise<void> {
+    const confirmed = events.map(
+      ({ id, type, event }) =>
+        new Promise<void>((resolve, reject) => {
+          const content = Buffer.from(event)
+          const properties = {
+            messageId: id,
+            persistent: true,
+            contentType: 'application/cloudevents+json',
+            type
+          }
+          channel.publish(settings.exchange, routingKey(type), content, properties, error => {
+            if (error === null || error === undefined) resolve()
+            else reject(new Error('RabbitMQ did not take the event'))
+          })
+        })
+    )
+    const timeout = AbortSignal.timeout(ANSWER_TIMEOUT_MS)
+    await unlessAborted(timeout, Promise.all(confirmed))
+  }
+}
+
+async function open(settings: AmqpSettings, cut: AbortSignal, onLost: () => void): Promise<Connected> {
+  const { hostname, port, protocol, pathname } = new URL(settings.url)
+  const connection = await connect(
+    {
+      protocol: protocol.slice(0, -1),
+      hostname: hostname.replace(/^\[|\]$/g, ''),
+      ...(port === '' ? {} : { port: Number(port) }),
+      vhost: pathname.length <= 1 ? '/' : decodeURIComponent(pathname.slice(1)),
+      ...(settings.username === undefined || settings.password === undefined
+        ? {}
+        : { username: settings.username, password: settings.password.reveal() }),
+      heartbeat: HEARTBEAT_SECONDS
+    },
+    socketOptions(cut)
+  )
+  // The reason reaches whoever publishes; without a listener it would end the process.
+  connection.on('error', onLost)
+  connection.on('close', onLost)
+  try {
+    const channel = await connection.createConfirmChannel()
+    const lost = (): void => {
+      onLost()
+      connection.close().catch(() => {})
+    }
+    channel.on('error', lost)
+    channel.on('close', lost)
+    await channel.assertExchange(settings.exchange, 'topic', { durable: true })
+    return { connection, channel }
+  } catch (error) {
+    await connection.close().catch(() => {})
+    throw error
+  }
+}
+
+/** `signal` is an option of the sockets of node:net that amqplib hands on and does not declare. */
+function socketOptions(cut: AbortSignal): SocketOptions & { readonly signal: AbortSignal } {
+  return {
+    signal: cut,
+    timeout: ANSWER_TIMEOUT_MS,
+    noDelay: true,
+    clientProperties: { connection_name: 'cio-webhook' }
+  }
+}

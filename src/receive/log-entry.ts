@@ -1,0 +1,153 @@
+import { hash } from 'node:crypto'
+import { DOCTOR_TYPE, eventType } from '../event-types.ts'
+import { isLosslessNumber, stringifyExactly } from '../exact-json.ts'
+import { REDACTED } from '../sanitize/redacted.ts'
+import type { Source } from '../settings/sources.ts'
+import { cloudEvent } from './cloud-event.ts'
+import { type EventId, eventId, type IdContext, parkedId } from './event-id.ts'
+import { eventTimeMs } from './event-time.ts'
+import { pathOf, valueAt } from './json-pointer.ts'
+import { PARKED_TYPE, parkedData } from './parked.ts'
+import { type ParkedReason, type Payload, readPayload, type Unreadable } from './payload.ts'
+import type { VerifiedBody } from './signature.ts'
+
+/** What is appended to the log: sanitized, serialized, and all there is to know about it without reading it. */
+export interface LogEntry {
+  readonly stream: 'events' | 'parked'
+  /** The event id as it may be shown: in the answer, the log line and the CloudEvent. */
+  readonly id: string
+  /** CloudEvents type. */
+  readonly type: string
+  /** What the event is remembered by: SHA-256 of the source and the event id as received, in base64. */
+  readonly digest: string
+  /** Entries with the same one stay in order. */
+  readonly partitionKey: string
+  /** The CloudEvent, as JSON text. */
+  readonly event: string
+  readonly parked: ParkedReason | undefined
+  /** When it happened, by the payload: unix milliseconds. */
+  readonly happenedAtMs: number | undefined
+}
+
+/** What is known of a delivery besides its body. */
+export interface DeliveryContext extends IdContext {
+  readonly source: Source
+  readonly receivedAtMs: number
+  /**
+   * Sent by `cio-webhook doctor`: see doctor-delivery.ts. What it sends on purpose that is not an event would be parked,
+   * and parked deliveries raise an alert. It is logged as an event of the doctor instead, without its body.
+   */
+  readonly fromDoctor: boolean
+}
+
+/** A delivery that is parsed and has its id. The expensive part, sanitizing, is still to be done. */
+export interface ParsedDelivery extends EventId {
+  readonly type: string
+  readonly parked: ParkedReason | undefined
+  readonly happenedAtMs: number | undefined
+  readonly payload: Payload | Unreadable
+  readonly body: VerifiedBody
+  readonly context: DeliveryContext
+}
+
+const CUSTOMER_ID = pathOf('/data/customer_id')
+const IDENTIFIED_BY = pathOf('/data/identifiers/id')
+const USER_ID = pathOf('/userId')
+
+/** Ids of Customer.io have at most 150 characters. A longer one is an id all the same, shown as its hash. */
+const MAX_SUBJECT_LENGTH = 256
+
+/** Never throws. */
+export function parseDelivery(body: VerifiedBody, context: DeliveryContext): ParsedDelivery {
+  const payload = readPayload(body)
+  if ('reason' in payload) {
+    return {
+      ...parkedId(body, context),
+      type: context.fromDoctor ? DOCTOR_TYPE : PARKED_TYPE,
+      parked: context.fromDoctor ? undefined : payload.reason,
+      happenedAtMs: undefined,
+      payload,
+      body,
+      context
+    }
+  }
+  const { value } = payload
+  return {
+    ...eventId(value, body, context, context.source.sanitizer),
+    type: eventType(value),
+    parked: undefined,
+    happenedAtMs: eventTimeMs(value['timestamp']),
+    payload,
+    body,
+    context
+  }
+}
+
+/** Makes of a delivery what the log keeps: a sanitized event, or a sealed body where it cannot be read. Never throws. */
+export function toLogEntry(delivery: ParsedDelivery): LogEntry {
+  const { id, digest, type, parked, happenedAtMs, payload, body, context } = delivery
+  const { source, receivedAtMs } = context
+  let subject: string | undefined
+  let data: string
+  if ('reason' in payload) {
+    const { reason } = payload
+    data = JSON.stringify(parked === undefined ? { reason } : parkedData(delivery, payload, body, source))
+  } else {
+    const clean = source.sanitizer.value(payload.value, { event: eventName(type), bodyBytes: body.length })
+    subject = subjectOf(clean, source)
+    data = payload.isLossless ? stringifyExactly(clean) : JSON.stringify(clean)
+  }
+  return {
+    stream: parked === undefined ? 'events' : 'parked',
+    id,
+    digest,
+    type,
+    parked,
+    partitionKey: subject ?? id,
+    happenedAtMs,
+    event: cloudEvent({ id, type, source: source.name, subject, happenedAtMs, receivedAtMs }, data)
+  }
+}
+
+/**
+ * The partition key of the delivery's entry, without sanitizing all of it: only what the subject is read from.
+ * It can differ from that of the entry only where a policy file makes one field depend on another.
+ */
+export function partitionKeyOf({ id, type, payload, body, context }: ParsedDelivery): string {
+  if ('reason' in payload) return id
+  const { source } = context
+  const { value } = payload
+  const customerId = scalar(valueAt(value, CUSTOMER_ID))
+  const identifiedBy = scalar(valueAt(value, IDENTIFIED_BY))
+  const about = { event: eventName(type), bodyBytes: body.length }
+  const clean = source.sanitizer.value(
+    {
+      data: { customer_id: customerId, identifiers: { id: identifiedBy } },
+      userId: scalar(valueAt(value, USER_ID))
+    },
+    about
+  )
+  return subjectOf(clean, source) ?? id
+}
+
+const scalar = (value: unknown): unknown =>
+  typeof value === 'object' && !isLosslessNumber(value) ? undefined : value
+
+/** `<object_type>.<metric>` */
+const eventName = (type: string): string => type.slice('io.customer.'.length)
+
+/** Whom a sanitized payload is about. Data Pipelines calls the person `userId`. */
+function subjectOf(clean: unknown, { schemes }: Source): string | undefined {
+  return (
+    asSubject(valueAt(clean, CUSTOMER_ID)) ??
+    asSubject(valueAt(clean, IDENTIFIED_BY)) ??
+    (schemes.includes('cdp') ? asSubject(valueAt(clean, USER_ID)) : undefined)
+  )
+}
+
+function asSubject(id: unknown): string | undefined {
+  if (typeof id === 'number') return String(id)
+  const text = isLosslessNumber(id) ? id.value : id
+  if (typeof text !== 'string' || text.trim() === '' || text === REDACTED) return undefined
+  return text.length > MAX_SUBJECT_LENGTH ? hash('sha256', text) : text
+}

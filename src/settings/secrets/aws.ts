@@ -1,0 +1,99 @@
+import type { SecretsManager } from '@aws-sdk/client-secrets-manager'
+import { Secret } from '../../secret.ts'
+import { NO_VERSIONS, type SecretVersions, type StoredSecret, sameSecret } from './secret-handle.ts'
+
+/** Staging labels (AWS Secrets Manager User Guide, "Version IDs and staging labels", read 2026-11-24). */
+const LABELS = { current: 'AWSCURRENT', previous: 'AWSPREVIOUS', pending: 'AWSPENDING' } as const
+type Label = keyof typeof LABELS
+
+const CONNECT_TIMEOUT_MS = 2000
+const REQUEST_TIMEOUT_MS = 5000
+
+/**
+ * The client of AWS Secrets Manager, loaded here and nowhere else. Region, credentials and endpoint come from
+ * where the SDK always looks for them: `AWS_REGION`, the role of the pod or machine, and so on.
+ */
+export async function connectSecretsManager(): Promise<SecretsManager> {
+  const { SecretsManager } = await import('@aws-sdk/client-secrets-manager')
+  return new SecretsManager({
+    maxAttempts: 3,
+    requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS }
+  })
+}
+
+/** A secret in AWS Secrets Manager, kept as plain text (`SecretString`). */
+export function awsSecret(client: SecretsManager, id: string, refreshMs: number): StoredSecret {
+  /** What a version holds never changes, so each is fetched once. */
+  const values = new Map<string, Secret>()
+  return {
+    place: `${id} in AWS Secrets Manager`,
+    refreshMs,
+    versions: async () => (await read()).versions,
+    async setActive(value) {
+      const { ids, versions } = await read()
+      if (sameSecret(versions.current, value)) return
+      if (ids.pending !== undefined && sameSecret(versions.pending, value)) {
+        await move('current', ids.pending, ids.current)
+        await move('pending', undefined, ids.pending)
+      } else {
+        // Moves AWSCURRENT to the new version, and AWSPREVIOUS to the one that had it.
+        await client.putSecretValue({ SecretId: id, SecretString: value.reveal() })
+      }
+    },
+    async forgetPrevious() {
+      const { ids } = await read()
+      if (ids.previous !== undefined) await move('previous', undefined, ids.previous)
+    },
+    // The label AWSPREVIOUS is put there by AWS itself whenever the current version changes.
+    keepPrevious: async () => true
+  }
+
+  async function read(): Promise<{ ids: Partial<Record<Label, string>>; versions: SecretVersions }> {
+    let stages: Record<string, string[]>
+    try {
+      stages = (await client.describeSecret({ SecretId: id })).VersionIdsToStages ?? {}
+    } catch (error) {
+      if (isNotFound(error)) return { ids: {}, versions: NO_VERSIONS }
+      throw error
+    }
+    const ids: Partial<Record<Label, string>> = {}
+    for (const label of ['current', 'previous', 'pending'] as const) {
+      const version = Object.keys(stages).find(version => stages[version]?.includes(LABELS[label]))
+      if (version !== undefined) ids[label] = version
+    }
+    const [current, previous, pending] = await Promise.all(
+      [ids.current, ids.previous, ids.pending].map(fetchValue)
+    )
+    return { ids, versions: { current, previous, pending } }
+  }
+
+  async function fetchValue(version: string | undefined): Promise<Secret | undefined> {
+    if (version === undefined) return undefined
+    const known = values.get(version)
+    if (known !== undefined) return known
+    try {
+      const { SecretString, SecretBinary } = await client.getSecretValue({ SecretId: id, VersionId: version })
+      const text = (SecretString ?? Buffer.from(SecretBinary ?? []).toString('utf8')).replace(/\r?\n$/, '')
+      if (text === '') return undefined
+      const value = new Secret(text)
+      values.set(version, value)
+      return value
+    } catch (error) {
+      // A version can carry a label before it has a value: a rotation that was begun elsewhere.
+      if (isNotFound(error)) return undefined
+      throw error
+    }
+  }
+
+  async function move(label: Label, to: string | undefined, from: string | undefined): Promise<void> {
+    await client.updateSecretVersionStage({
+      SecretId: id,
+      VersionStage: LABELS[label],
+      ...(to === undefined ? {} : { MoveToVersionId: to }),
+      ...(from === undefined ? {} : { RemoveFromVersionId: from })
+    })
+  }
+}
+
+const isNotFound = (error: unknown): boolean =>
+  error instanceof Error && error.name === 'ResourceNotFoundException'

@@ -1,0 +1,183 @@
+import { existsSync, statSync } from 'node:fs'
+import { z } from 'zod'
+import { ConfigError } from '../errors.ts'
+import type { Sanitizer } from '../sanitize/sanitize.ts'
+import { Secret } from '../secret.ts'
+import { readJsonFile, readTextFile } from './json-file.ts'
+import { signingKeyText } from './parse.ts'
+import type { SecretFile } from './secrets/file.ts'
+import { strayCharacters, wrongEncoding } from './secrets/stray-characters.ts'
+
+/** How a delivery is signed: see receive/signature.ts. */
+export type Scheme = 'v0' | 'body' | 'cdp'
+
+export interface SigningKey {
+  readonly label: 'current' | 'previous'
+  /** Names the key without telling it: see Secret. */
+  readonly id: string
+  readonly secret: Secret
+}
+
+/** A webhook of Customer.io, with keys of its own, as it is configured. */
+export interface SourceSettings {
+  readonly name: string
+  /** Current first; never empty. */
+  readonly keys: readonly SigningKey[]
+  readonly schemes: readonly Scheme[]
+  /** JSON pointer (RFC 6901) to what identifies an event. */
+  readonly idPointer: string | undefined
+  /** The header, in lower case, that identifies a delivery where the pointer leads to nothing. */
+  readonly idHeader: string | undefined
+  /** Its own PII policy. */
+  readonly policy: string | undefined
+}
+
+export interface Source extends SourceSettings {
+  readonly sanitizer: Sanitizer
+}
+
+export const DEFAULT_SOURCE = 'default'
+export const DEFAULT_SCHEMES: readonly Scheme[] = ['v0', 'body']
+
+const text = z.string().min(1)
+const keyText = text.superRefine((key, context) => {
+  const problem = strayCharacters(key)
+  if (problem !== undefined) context.addIssue({ code: 'custom', message: problem })
+})
+
+const sourceSchema = z
+  .strictObject({
+    name: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, 'must be 1 to 64 lower-case letters, digits, _ or -')
+      .refine(
+        name => name !== DEFAULT_SOURCE,
+        `must not be "${DEFAULT_SOURCE}": CIO_WEBHOOK_SECRET is its key`
+      ),
+    secret: keyText.optional(),
+    secretFile: text.optional(),
+    secretPrevious: keyText.optional(),
+    secretPreviousFile: text.optional(),
+    schemes: z
+      .array(z.enum(['v0', 'body', 'cdp']))
+      .min(1)
+      .optional(),
+    idPointer: z
+      .string()
+      .regex(/^(\/([^~/]|~[01])*)+$/, 'must be a JSON pointer such as /message/id')
+      .optional(),
+    idHeader: z
+      .string()
+      .regex(/^[\w!#$%&'*+.^`|~-]{1,128}$/, 'must be the name of a header such as x-cio-idempotency-key')
+      .optional(),
+    policy: text.optional()
+  })
+  .refine(source => (source.secret === undefined) !== (source.secretFile === undefined), {
+    message: 'needs one of secret and secretFile'
+  })
+  .refine(source => source.secretPrevious === undefined || source.secretPreviousFile === undefined, {
+    message: 'takes one of secretPrevious and secretPreviousFile'
+  })
+
+const fileSchema = z.strictObject({
+  sources: z
+    .array(sourceSchema)
+    .min(1)
+    .refine(sources => new Set(sources.map(source => source.name)).size === sources.length, {
+      message: 'names must differ'
+    })
+})
+
+/** A source's keys change while the service runs where they lie in a file or a provider, under this name. */
+export const signingKeyName = (source: string): string =>
+  source === DEFAULT_SOURCE ? 'cio-webhook-secret' : `cio-webhook-secret-${source}`
+
+export interface FurtherSources {
+  readonly sources: readonly SourceSettings[]
+  /** Where the keys lie that are given as files, by the name of `signingKeyName`. */
+  readonly keyFiles: ReadonlyMap<string, SecretFile>
+}
+
+/**
+ * The further sources of `CIO_SOURCES_FILE`:
+ * `{ "sources": [{ "name", "secret" | "secretFile", "secretPrevious" | "secretPreviousFile", "schemes", "idPointer",
+ * "idHeader", "policy" }] }`
+ *
+ * @throws ConfigError naming the line and the key
+ */
+export function readSourcesFile(variable: string, path: string): FurtherSources {
+  const keyFiles = new Map<string, SecretFile>()
+  const sources = readJsonFile(variable, path, fileSchema).sources.map(source => {
+    if (source.secretFile !== undefined) {
+      const file = { path: source.secretFile, previousPath: source.secretPreviousFile }
+      keyFiles.set(signingKeyName(source.name), file)
+    }
+    const where = `${variable}=${path}: ${source.name}`
+    const current = source.secret ?? readSecretFile(`${where}: secretFile`, source.secretFile)
+    checkSigningKey(`${where}: secretFile=${source.secretFile}`, current)
+    const previous =
+      source.secretPrevious ?? readPreviousFile(`${where}: secretPreviousFile`, source.secretPreviousFile)
+    checkSigningKey(`${where}: secretPreviousFile=${source.secretPreviousFile}`, previous)
+    return {
+      name: source.name,
+      keys: signingKeys(current, previous),
+      schemes: source.schemes ?? DEFAULT_SCHEMES,
+      idPointer: source.idPointer,
+      idHeader: source.idHeader?.toLowerCase(),
+      policy: source.policy
+    }
+  })
+  return { sources, keyFiles }
+}
+
+export function signingKeys(
+  current: string | undefined,
+  previous: string | undefined
+): readonly SigningKey[] {
+  const keys: SigningKey[] = []
+  if (current !== undefined) keys.push(signingKey('current', new Secret(current)))
+  if (previous !== undefined) keys.push(signingKey('previous', new Secret(previous)))
+  return keys
+}
+
+export const signingKey = (label: SigningKey['label'], secret: Secret): SigningKey => ({
+  label,
+  id: secret.id,
+  secret
+})
+
+/**
+ * The text of a mounted secret, less the line break that editors and `echo` leave at its end.
+ *
+ * @throws ConfigError when the file can't be read or holds nothing
+ */
+export function readSecretFile(variable: string, path: string): string
+export function readSecretFile(variable: string, path: string | undefined): string | undefined
+export function readSecretFile(variable: string, path: string | undefined): string | undefined {
+  if (path === undefined) return undefined
+  const value = readTextFile(variable, path).replace(/\r?\n$/, '')
+  if (value === '') throw new ConfigError(`${variable}=${path}: the file is empty`)
+  const problem = wrongEncoding(value)
+  if (problem !== undefined) throw new ConfigError(`${variable}=${path} is not allowed: ${problem}`)
+  return value
+}
+
+/**
+ * The same for the key before the present one, which may be gone: `cio-webhook rotate finish` removes its file,
+ * and the next start must not fail over that.
+ */
+export function readPreviousFile(variable: string, path: string | undefined): string | undefined {
+  if (path === undefined || !existsSync(path) || statSync(path).size === 0) return undefined
+  return readSecretFile(variable, path)
+}
+
+/**
+ * @param where the key was read from, for the message
+ * @throws ConfigError when it has stray characters around it: nothing would be verified with it
+ */
+export function checkSigningKey(where: string, key: string | undefined): void {
+  const problem = key === undefined ? undefined : strayCharacters(key)
+  if (problem !== undefined) {
+    throw new ConfigError(`${where} is not allowed: ${problem}; give ${signingKeyText.allowed}`)
+  }
+}

@@ -1,0 +1,137 @@
+import type { DocumentedEvents, ObjectType as DocumentedType } from '../../consume/events.ts'
+
+/** An event in Customer.io's shape. */
+export interface SampleEvent {
+  readonly event_id: string
+  readonly object_type?: string
+  readonly object_type_type?: string
+  readonly metric: string
+  /** Unix seconds. */
+  readonly timestamp: number
+  readonly data: Readonly<Record<string, unknown>>
+}
+
+type Data = Readonly<Record<string, unknown>>
+
+/** The metrics of each object type, from Customer.io's API description (read 2026-11-26). */
+const metrics = {
+  customer: ['subscribed', 'unsubscribed', 'cio_subscription_preferences_changed'],
+  email: [
+    ...['drafted', 'attempted', 'sent', 'delivered', 'opened', 'clicked', 'converted', 'unsubscribed'],
+    ...['bounced', 'deferred', 'dropped', 'spammed', 'failed', 'undeliverable']
+  ],
+  push: [
+    ...['drafted', 'attempted', 'sent', 'delivered', 'opened', 'clicked', 'converted', 'bounced', 'dropped'],
+    ...['failed', 'undeliverable']
+  ],
+  in_app: ['drafted', 'attempted', 'sent', 'opened', 'clicked', 'converted', 'failed', 'undeliverable'],
+  sms: [
+    ...['drafted', 'attempted', 'sent', 'delivered', 'clicked', 'converted', 'bounced', 'dropped'],
+    ...['failed', 'undeliverable', 'replied']
+  ],
+  whatsapp: [
+    ...['drafted', 'attempted', 'sent', 'delivered', 'opened', 'clicked', 'converted', 'bounced', 'dropped'],
+    ...['failed', 'undeliverable', 'replied']
+  ],
+  slack: ['drafted', 'attempted', 'sent', 'clicked', 'converted', 'failed', 'undeliverable'],
+  webhook: ['drafted', 'attempted', 'sent', 'clicked', 'converted', 'failed', 'undeliverable']
+} as const satisfies { readonly [O in DocumentedType]: readonly (keyof DocumentedEvents[O])[] }
+
+type ObjectType = keyof typeof metrics
+
+/** Every `<object_type>.<metric>` there is a sample of. */
+export const sampleTypes: readonly string[] = Object.entries(metrics).flatMap(([objectType, names]) =>
+  names.map(metric => `${objectType}.${metric}`)
+)
+
+/** Metrics that come with a `failure_message`. */
+const failing = new Set(['attempted', 'bounced', 'deferred', 'dropped', 'failed', 'undeliverable'])
+
+/** Phone numbers and domains that nobody has: 555-01xx (North American plan), example.com (RFC 2606). */
+const PHONE = '+15550100'
+const EMAIL_HOST = 'example.com'
+
+/**
+ * An event of nobody: names, addresses and ids are made up and look it.
+ *
+ * @param type one of `sampleTypes`
+ * @param id the event id
+ * @param person a number: the same one is the same person
+ */
+export function sampleEvent(type: string, id: string, person: number, nowSeconds: number): SampleEvent {
+  const [objectType, metric = ''] = type.split('.')
+  if (!sampleTypes.includes(type)) throw new RangeError(`no sample of ${type}`)
+  const head = { event_id: id, metric, timestamp: nowSeconds }
+  const data = dataOf(objectType as ObjectType, metric, person)
+  return metric === 'cio_subscription_preferences_changed'
+    ? { ...head, object_type_type: 'customer', data }
+    : { ...head, object_type: objectType as ObjectType, data }
+}
+
+function dataOf(objectType: ObjectType, metric: string, person: number): Data {
+  const who = {
+    customer_id: `sample-${person}`,
+    identifiers: {
+      id: `sample-${person}`,
+      email: `sample-${person}@${EMAIL_HOST}`,
+      cio_id: person.toString(16).padStart(12, '0')
+    }
+  }
+  if (objectType === 'customer') {
+    return {
+      ...who,
+      email_address: `sample-${person}@${EMAIL_HOST}`,
+      ...(metric === 'cio_subscription_preferences_changed'
+        ? { content: JSON.stringify({ topics: { topic_1: true, topic_2: false } }) }
+        : {})
+    }
+  }
+  const message = { ...who, delivery_id: `sample_delivery_${person}==`, ...campaign }
+  return {
+    ...message,
+    ...channelData(objectType, metric, person),
+    ...(failing.has(metric) ? { failure_message: 'a sample failure' } : {}),
+    ...(metric === 'clicked' ? { href: `https://${EMAIL_HOST}/sample?person=${person}`, link_id: 1 } : {})
+  }
+}
+
+const campaign: Data = {
+  campaign_id: 1,
+  action_id: 2,
+  parent_action_id: 1,
+  journey_id: 'sample_journey',
+  trigger_event_id: 'sample_trigger'
+}
+
+function channelData(objectType: Exclude<ObjectType, 'customer'>, metric: string, person: number): Data {
+  const content = metric === 'sent' ? { content: `A sample message to number ${person}.` } : {}
+  switch (objectType) {
+    case 'email':
+      return {
+        ...content,
+        ...(metric === 'attempted' ? {} : { subject: `A sample to number ${person}` }),
+        recipient: `sample-${person}@${EMAIL_HOST}`,
+        ...(metric === 'sent' ? { headers: { 'X-Sample': ['one', 'two'] } } : {}),
+        ...(metric === 'opened' ? { proxied: false, prefetched: false, synthetic: false } : {}),
+        ...(metric === 'clicked' ? { machine: false } : {})
+      }
+    case 'push':
+      return {
+        ...content,
+        recipients: [{ device_id: `sample-device-${person}`, device_platform: 'android' }]
+      }
+    case 'in_app':
+      return { ...content, ...(metric === 'clicked' ? { tracked_response: 'sample' } : {}) }
+    case 'sms':
+    case 'whatsapp':
+      return {
+        ...content,
+        recipient: PHONE,
+        ...(metric === 'replied' ? { inbound_event_id: 'sample_inbound', to: PHONE } : {})
+      }
+    case 'slack':
+      return { ...content, recipient: '#sample' }
+    case 'webhook':
+      return { ...content, recipient: `https://${EMAIL_HOST}/sample` }
+  }
+}

@@ -1,0 +1,39 @@
+import { createHmac } from 'node:crypto'
+import type { Scheme } from '../../settings/sources.ts'
+
+/** A header as it is written on the wire. Repeated names stay repeated. */
+export type Header = readonly [name: string, value: string]
+
+export const SCHEMES = ['v0', 'body', 'cdp'] as const satisfies readonly Scheme[]
+
+/**
+ * Signs as Customer.io signs reporting webhooks (`v0`) or Data Pipelines (`cdp`), or over the body alone (`body`).
+ *
+ * @param timestamp unix seconds, as text for oddities; only signed and sent by `v0`
+ */
+export function signatureHeaders(
+  scheme: Scheme,
+  key: string,
+  body: Buffer,
+  timestamp: number | string
+): readonly Header[] {
+  switch (scheme) {
+    case 'v0':
+      return [
+        ['x-cio-timestamp', String(timestamp)],
+        ['x-cio-signature', macV0(key, body, timestamp)]
+      ]
+    case 'body':
+      return [['x-cio-signature', macBody(key, body)]]
+    case 'cdp':
+      return [['x-signature', createHmac('sha1', key).update(body).digest('hex')]]
+  }
+}
+
+/** Lower-case hex HMAC-SHA256 of `v0:<timestamp>:<body>`. */
+export const macV0 = (key: string, body: Buffer, timestamp: number | string): string =>
+  createHmac('sha256', key).update(`v0:${timestamp}:`).update(body).digest('hex')
+
+/** Lower-case hex HMAC-SHA256 of the body alone. */
+export const macBody = (key: string, body: Buffer): string =>
+  createHmac('sha256', key).update(body).digest('hex')

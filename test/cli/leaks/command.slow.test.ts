@@ -1,0 +1,108 @@
+import { execFileSync } from 'node:child_process'
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { partitionKeys } from '../../../src/log/keys.ts'
+import { KEY, leaks, MAIN, PASSWORD, repository, SECRETS } from '../../fixtures/leaks-command.ts'
+import { startRedis } from '../../helpers/redis.ts'
+import { temporaryFolder } from '../../helpers/server.ts'
+
+t.test(
+  'a clean repository ends with 0, one with a leak with 1, and the value is nowhere to be seen',
+  async t => {
+    t.match(await leaks([], { folder: repository({ 'a.txt': 'nothing' }).folder }), {
+      code: 0,
+      out: /^no leak in/m
+    })
+
+    const { folder, git } = repository({
+      'a.txt': `first\n${KEY}\n`,
+      'b.txt': Buffer.from(PASSWORD).toString('base64')
+    })
+    git('tag', '-a', '-m', `key ${KEY}`, KEY)
+    writeFileSync(join(folder, `${KEY}.txt`), KEY)
+    for (const format of ['human', 'json', 'sarif']) {
+      const { code, out, err } = await leaks(['.', '--format', format], { folder })
+      t.equal(code, 1, err)
+      t.match(out, /a\.txt/)
+      t.match(out, `${KEY.slice(0, 2)}****${KEY.slice(-2)}(64)`)
+      for (const secret of [KEY, PASSWORD]) t.notOk((out + err).includes(secret), `${format} shows no secret`)
+      if (format !== 'human') JSON.parse(out)
+    }
+  }
+)
+
+t.test('the secrets reach no process: neither arguments nor environment of git hold them', async t => {
+  const { folder } = repository({ 'a.txt': KEY })
+  const bin = temporaryFolder()
+  const real = execFileSync('sh', ['-c', 'command -v git'], { encoding: 'utf8' }).trim()
+  writeFileSync(
+    join(bin, 'git'),
+    `#!/bin/sh\n{ printf '%s\\n' "$@"; env; } >> ${join(bin, 'seen')}\nexec ${real} "$@"\n`
+  )
+  chmodSync(join(bin, 'git'), 0o755)
+  t.equal((await leaks([], { folder, path: `${bin}:${process.env['PATH']}` })).code, 1)
+  const seen = readFileSync(join(bin, 'seen'), 'utf8')
+  t.match(seen, /cat-file/)
+  for (const secret of [KEY, PASSWORD]) t.notOk(seen.includes(secret))
+})
+
+t.test('what was found before a problem is still told', async t => {
+  const folder = temporaryFolder()
+  writeFileSync(join(folder, 'a.log'), KEY)
+  const { code, out } = await leaks(['--file', 'a.log', '--file', 'b.log', '--json'], { folder })
+  t.equal(code, 2)
+  t.match(JSON.parse(out), { findings: [{ file: 'a.log' }], problems: [/b\.log/] })
+})
+
+t.test('a baseline is written, accepted, and told of when it says more than is true', async t => {
+  const { folder, git } = repository({ 'a.txt': KEY })
+  const args = ['--baseline', '.leaks-baseline.json']
+  t.match(await leaks([...args, '--write-baseline'], { folder }), { code: 0 })
+  t.notOk(readFileSync(join(folder, '.leaks-baseline.json'), 'utf8').includes(KEY))
+  t.match(await leaks(args, { folder }), { code: 0, out: /no leak, 1 accepted by the baseline/ })
+  writeFileSync(join(folder, 'b.txt'), KEY)
+  t.match(await leaks(args, { folder }), { code: 1, out: /^b\.txt:1$/m })
+  git('checkout', '-q', '--orphan', 'anew')
+  const bare = repository({ 'clean.txt': 'nothing' }).folder
+  writeFileSync(join(bare, 'baseline.json'), readFileSync(join(folder, '.leaks-baseline.json')))
+  t.match(await leaks(['--baseline', 'baseline.json'], { folder: bare }), {
+    code: 0,
+    out: /accepts what is not there/
+  })
+})
+
+t.test('as a pre-commit hook it keeps a key from being committed, also with a part of the index', async t => {
+  const { folder, git } = repository({ 'a.txt': 'one', 'b.txt': 'one' })
+  mkdirSync(join(folder, '.git/hooks'), { recursive: true })
+  const hook = `#!/bin/sh\nCIO_WEBHOOK_SECRET=${KEY} exec ${process.execPath} ${MAIN} leaks --staged\n`
+  writeFileSync(join(folder, '.git/hooks/pre-commit'), hook, { mode: 0o755 })
+  const commit = (...args: readonly string[]): boolean => {
+    try {
+      git('commit', '-q', '-m', 'second', ...args)
+      return true
+    } catch {
+      return false
+    }
+  }
+  writeFileSync(join(folder, 'a.txt'), 'two')
+  writeFileSync(join(folder, 'b.txt'), KEY)
+  t.notOk(commit('-a'))
+  t.ok(commit('a.txt'), 'b.txt is not a part of it')
+  t.notOk(commit('b.txt'))
+})
+
+t.test('standard input and the event log are looked through as they come', async t => {
+  t.match(await leaks(['--file', '-'], { input: `one\ntwo ${KEY}\n` }), {
+    code: 1,
+    out: /^standard input:2$/m
+  })
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  const env = { ...SECRETS, REDIS_URL: redis.url }
+  const { events } = partitionKeys('cio:', 0)
+  await redis.client.xadd(events, '1-0', 'type', 'a', 'event', '{}')
+  t.match(await leaks(['--stream'], { env }), { code: 0, out: /1 entry of cio:events:\{0\}/ })
+  await redis.client.xadd(events, '2-0', 'type', 'a', 'event', JSON.stringify({ key: KEY }))
+  t.match(await leaks(['--stream'], { env }), { code: 1, out: /first in entry 2-0/ })
+})

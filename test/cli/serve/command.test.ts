@@ -1,0 +1,116 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import t from 'tap'
+import { runCommand, startServiceProcess } from '../../helpers/process.ts'
+import { postText } from '../../helpers/raw-http.ts'
+import { startRedis } from '../../helpers/redis.ts'
+import { until } from '../../helpers/server.ts'
+import { postTo } from '../../helpers/service.ts'
+import { KEY, signV0 } from '../../helpers/sign.ts'
+
+const PATH = '/api/cio/webhook'
+let ids = 0
+const newBody = (): string =>
+  JSON.stringify({ event_id: `id-${++ids}`, object_type: 'email', metric: 'sent' })
+const sh = (command: string) => spawnSync('sh', ['-c', command], { encoding: 'utf8' }).stdout
+
+t.test('without a Redis a development start brings its own, and what it prints works as pasted', async t => {
+  const service = await startServiceProcess({ CIO_WEBHOOK_SECRET: KEY })
+  t.teardown(() => service.process.kill('SIGKILL'))
+  const lines = (
+    await until('the welcome', async () => /XREVRANGE/.test(service.output()) && service.output())
+  ).split('\n')
+  const after = (heading: string): string => lines[lines.indexOf(heading) + 1]?.trim() ?? ''
+
+  t.match(sh(`${after('Accepted:')} -s`), /"status":"accepted"/)
+  t.match(sh(`${after('Refused:')} -s -w '%{http_code}'`), /CIO_SIGNATURE_INVALID.*401$/)
+  const landed = sh(after('Where the event landed:'))
+  t.match(landed, /io\.customer\.email\.opened/)
+  t.notMatch(landed, /ada@example\.com/)
+  t.ok(existsSync(join(service.folder, 'data/redis/appendonlydir')), 'in an append-only file')
+
+  service.process.kill('SIGTERM')
+  t.equal(await service.ended, 0)
+  const socket = join(service.folder, 'data/redis/redis.sock')
+  t.notOk(existsSync(socket), 'its Redis went with it')
+})
+
+t.test('with a Redis of yours, the printed command looks into that one, without its password', async t => {
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  await redis.client.acl('SETUSER', 'bob', 'on', '>hunter2', '~*', '&*', '+@all')
+  for (const [login, options] of [
+    ['', ''],
+    ['bob:hunter2@', ` --user 'bob' --askpass`]
+  ]) {
+    const service = await startServiceProcess({ REDIS_URL: `redis://${login}127.0.0.1:${redis.port}/3` })
+    t.teardown(() => service.process.kill('SIGKILL'))
+    const output = await until(
+      'the welcome',
+      async () => /COUNT 1/.test(service.output()) && service.output()
+    )
+    const command = `redis-cli -h 127.0.0.1 -p ${redis.port} -n 3${options} XREVRANGE 'cio:events:{0}' + - COUNT 1`
+    t.match(output, `Where the event landed:\n  ${command}\n`)
+    t.notMatch(output, 'hunter2')
+    if (login !== '') continue
+    sh(`${/Accepted:\n(.+)/.exec(output)?.[1]} -s`)
+    t.match(sh(command), /io\.customer\.email\.opened/)
+  }
+})
+
+t.test('a start that can’t be meant ends with 2 and one line', async t => {
+  const rows: readonly (readonly [readonly string[], Record<string, string>, RegExp])[] = [
+    [['serve'], { NODE_ENV: 'production' }, /^cio-webhook serve: CIO_WEBHOOK_SECRET is missing: [^\n]+\n$/],
+    [['serve'], { PORT: 'http' }, /^cio-webhook serve: PORT=http is not allowed: [^\n]+\n$/],
+    [['sreve'], {}, /^cio-webhook: unknown command "sreve"\n\nusage: cio-webhook <command>/],
+    [['events', '--nope'], {}, /^cio-webhook events: unknown option --nope: --help lists them\n$/],
+    [['send', '-x'], {}, /^cio-webhook send: unknown option -x: --help lists them\n$/],
+    [[], {}, /^usage: cio-webhook <command>/]
+  ]
+  for (const [args, env, expected] of rows) {
+    const command = runCommand(args, env)
+    t.equal(await command.ended, 2, args.join(' '))
+    t.match(command.output(), expected)
+  }
+  const help = runCommand(['serve', '--help'], {})
+  t.equal(await help.ended, 0)
+  t.match(help.output(), /^usage: cio-webhook serve/)
+})
+
+t.test(
+  'on SIGTERM what is in flight is answered, later connections are turned away, and it ends with 0',
+  async t => {
+    const redis = await startRedis()
+    t.teardown(() => redis.stop())
+    const service = await startServiceProcess({ REDIS_URL: redis.url, SHUTDOWN_DELAY_SECONDS: '1' })
+    t.teardown(() => service.process.kill('SIGKILL'))
+
+    const body = newBody()
+    const text = postText(body, signV0(body))
+    const slow = connect(service.port, '127.0.0.1')
+    let answer = ''
+    slow.on('data', chunk => {
+      answer += chunk
+    })
+    slow.write(text.subarray(0, text.length - 3))
+    await until('the request being there', async () => (await fetch(`${service.url}/healthz`)).ok)
+
+    service.process.kill('SIGTERM')
+    await until('the drain', async () => (await fetch(`${service.url}/readyz`)).status === 503)
+    t.equal((await fetch(`${service.url}/healthz`)).status, 200, 'alive while it drains')
+    t.equal((await postTo(service.url + PATH, newBody())).status, 200, 'and deliveries are still taken')
+    await until('the listener closing', () =>
+      fetch(`${service.url}/readyz`).then(
+        () => false,
+        () => true
+      )
+    )
+    slow.write(text.subarray(text.length - 3))
+    await until('the answer', async () => answer.includes('"status":"accepted"'))
+    t.match(answer, /^HTTP\/1\.1 200/)
+    t.equal(await service.ended, 0)
+    t.match(service.output(), /"outcome":"accepted"/, 'the last log lines were written')
+  }
+)

@@ -1,0 +1,116 @@
+import { setImmediate } from 'node:timers/promises'
+import { connect } from 'amqplib'
+import t from 'tap'
+import { createAmqpSink } from '../../../src/dispatch/sinks/amqp.ts'
+import { Secret } from '../../../src/secret.ts'
+import type { AmqpSettings } from '../../../src/settings/consumers-file.ts'
+import { outgoing } from '../../helpers/outgoing.ts'
+import { startRabbit, type TestRabbit } from '../../helpers/rabbitmq.ts'
+import { freePort, freeze, temporaryFolder } from '../../helpers/server.ts'
+import { type Arrival, type SinkUnderTest, sinkConformance } from './sink-conformance.ts'
+
+const never = new AbortController().signal
+
+const settings = (rabbit: { url: string }, changes: Partial<AmqpSettings> = {}): AmqpSettings => ({
+  name: 'work',
+  type: 'amqp',
+  from: 'start',
+  url: rabbit.url,
+  exchange: 'cio',
+  username: 'guest',
+  password: new Secret('guest'),
+  ...changes
+})
+
+/** A queue of somebody who wants everything, bound before the first event; read without taking anything out. */
+async function bindQueue(rabbit: TestRabbit, queue: string, exchange = 'cio'): Promise<void> {
+  const connection = await connect(rabbit.url)
+  const channel = await connection.createChannel()
+  await channel.assertExchange(exchange, 'topic', { durable: true })
+  await channel.assertQueue(queue, { durable: true })
+  await channel.bindQueue(queue, exchange, '#')
+  await connection.close()
+}
+
+interface QueuedMessage extends Arrival {
+  readonly routingKey: string
+  readonly persistent: boolean
+}
+
+async function queued(rabbit: TestRabbit, queue: string): Promise<QueuedMessage[]> {
+  const connection = await connect(rabbit.url)
+  const channel = await connection.createChannel()
+  const messages: QueuedMessage[] = []
+  for (;;) {
+    const message = await channel.get(queue)
+    if (message === false) break
+    messages.push({
+      id: String(message.properties.messageId),
+      event: message.content.toString(),
+      routingKey: message.fields.routingKey,
+      persistent: message.properties.deliveryMode === 2
+    })
+  }
+  // What was not acknowledged goes back to where it was.
+  await connection.close()
+  return messages
+}
+
+t.setTimeout(300_000)
+
+t.test('the bridge to RabbitMQ keeps what a sink promises', async t => {
+  const folder = temporaryFolder()
+  let rabbit = await startRabbit({ folder })
+  const { port } = rabbit
+  let round = 0
+  t.teardown(() => rabbit.stop())
+
+  sinkConformance(t, async (): Promise<SinkUnderTest> => {
+    const exchange = `cio-${++round}`
+    await bindQueue(rabbit, exchange, exchange)
+    return {
+      sink: createAmqpSink(settings(rabbit, { exchange })),
+      unwelcome: createAmqpSink(settings(rabbit, { exchange, password: new Secret('wrong-password') })),
+      keepsOrder: true,
+      secrets: ['wrong-password'],
+      arrivals: async () => (await queued(rabbit, exchange)).map(({ id, event }) => ({ id, event })),
+      stop: () => rabbit.stop('SIGKILL'),
+      start: async () => {
+        rabbit = await startRabbit({ folder, port })
+      },
+      freeze: () => freeze(rabbit),
+      thaw: () => void rabbit.process.kill('SIGCONT'),
+      close: async () => {}
+    }
+  })
+})
+
+t.test('messages are persistent and routed by object type and metric', async t => {
+  const rabbit = await startRabbit()
+  await bindQueue(rabbit, 'all')
+  const sink = createAmqpSink(settings(rabbit))
+  t.teardown(async () => {
+    await sink.close()
+    await rabbit.stop()
+  })
+  await sink.publish([outgoing('1', 'io.customer.email.opened'), outgoing('2', 'io.customer.unknown')], never)
+  t.same(
+    (await queued(rabbit, 'all')).map(({ id, routingKey, persistent }) => ({ id, routingKey, persistent })),
+    [
+      { id: '1', routingKey: 'email.opened', persistent: true },
+      { id: '2', routingKey: 'unknown', persistent: true }
+    ]
+  )
+})
+
+t.test('however often it finds nobody, nothing piles up', async t => {
+  const warnings: Error[] = []
+  const note = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', note)
+  t.teardown(() => process.off('warning', note))
+  const sink = createAmqpSink(settings({ url: `amqp://127.0.0.1:${await freePort()}` }))
+  for (let n = 0; n < 20; n++) await t.rejects(sink.publish([outgoing('1')], never))
+  await sink.close()
+  await setImmediate()
+  t.same(warnings, [])
+})

@@ -1,0 +1,129 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { jetstream, jetstreamManager } from '@nats-io/jetstream'
+import { connect } from '@nats-io/transport-node'
+import t, { type Test } from 'tap'
+import { createNatsSink } from '../../../src/dispatch/sinks/nats.ts'
+import { describeError } from '../../../src/ops/logger.ts'
+import { Secret } from '../../../src/secret.ts'
+import type { NatsSettings } from '../../../src/settings/consumers-file.ts'
+import { startNats } from '../../helpers/nats.ts'
+import { outgoing } from '../../helpers/outgoing.ts'
+import { temporaryFolder } from '../../helpers/server.ts'
+
+const INBOX = 'subscribe: ["_INBOX.>"]'
+/** Users of one account with JetStream, each with fewer rights, and one of an account without it. */
+const CONFIG = `
+accounts {
+  EVENTS {
+    jetstream: enabled
+    users: [
+      { user: owner, password: pw }
+      { user: outsider, password: pw, permissions: { publish: ["cio.>"], ${INBOX} } }
+      { user: looker, password: pw, permissions: { publish: ["$JS.API.INFO", "$JS.API.STREAM.INFO.>"], ${INBOX} } }
+    ]
+  }
+  PLAIN { users: [{ user: plain, password: pw }] }
+}`
+
+const folder = temporaryFolder()
+const configFile = join(folder, 'nats.conf')
+writeFileSync(configFile, CONFIG)
+const nats = await startNats({ folder, args: ['-c', configFile] })
+t.teardown(() => nats.stop())
+
+const owner = await connect({ servers: nats.url, user: 'owner', pass: 'pw' })
+const manager = await jetstreamManager(owner)
+t.teardown(() => owner.close())
+
+/** What the log shows of the error that a first publish ends with. */
+async function reported(t: Test, changes: Partial<NatsSettings>, type = 'io.customer.email.sent') {
+  const sink = createNatsSink({
+    name: 'bus',
+    type: 'nats',
+    from: 'start',
+    servers: [nats.url],
+    stream: 'CIO',
+    subjectPrefix: 'cio',
+    user: 'owner',
+    password: new Secret('pw'),
+    token: undefined,
+    ...changes
+  })
+  t.teardown(() => sink.close())
+  const publish = () =>
+    sink.publish([outgoing('id-1', type)], AbortSignal.timeout(8000)).then(
+      () => 'published',
+      (error: unknown) => describeError(error)['message']
+    )
+  return { publish, message: await publish() }
+}
+
+t.test('a stream whose subjects overlap with another one is reported with the code', async t => {
+  await manager.streams.add({ name: 'THEIRS', subjects: ['taken.>'] })
+  const { message } = await reported(t, { stream: 'OURS', subjectPrefix: 'taken' })
+  t.equal(
+    message,
+    'the stream OURS can not be created for the subjects taken.>: subjects overlap with an existing stream (10065)'
+  )
+})
+
+t.test('a stream that does not take the subject is not called a missing JetStream', async t => {
+  await manager.streams.add({ name: 'PARTLY', subjects: ['partly.sms.*', 'other.>'] })
+  const { message } = await reported(t, { stream: 'PARTLY', subjectPrefix: 'partly' })
+  t.equal(
+    message,
+    'NATS did not take every event: the stream PARTLY does not take the subject partly.email.sent, only partly.sms.*, other.>'
+  )
+})
+
+t.test('a subject that another stream takes is reported with the code', async t => {
+  await manager.streams.add({ name: 'EMPTY', subjects: ['elsewhere'] })
+  const { message } = await reported(t, { stream: 'EMPTY', subjectPrefix: 'taken' })
+  t.equal(message, 'NATS did not take every event: expected stream does not match (10060)')
+})
+
+t.test('a stream that is full is reported with the code', async t => {
+  await manager.streams.add({ name: 'FULL', subjects: ['full.>'], max_msgs: 1, discard: 'new' })
+  await jetstream(owner).publish('full.first', '')
+  const { message } = await reported(t, { stream: 'FULL', subjectPrefix: 'full' })
+  t.equal(message, 'NATS did not take every event: maximum messages exceeded (10077)')
+})
+
+t.test('a stream that is deleted meanwhile is reported, and made again by the next call', async t => {
+  const { publish, message } = await reported(t, { stream: 'BRIEF', subjectPrefix: 'brief' })
+  t.equal(message, 'published')
+  await manager.streams.delete('BRIEF')
+  t.equal(await publish(), 'NATS did not take every event: the stream BRIEF: stream not found (10059)')
+  t.equal(await publish(), 'published')
+})
+
+t.test('an account without JetStream is said to have none', async t => {
+  const { message } = await reported(t, { user: 'plain' })
+  t.equal(
+    message,
+    'JetStream can not be used: JetStream is not enabled on this server, or not for this account'
+  )
+})
+
+t.test('missing permissions are reported with what is not permitted', async t => {
+  t.equal(
+    (await reported(t, { user: 'outsider' })).message,
+    'JetStream can not be used: Permissions Violation for Publish to "$JS.API.INFO"'
+  )
+  t.equal(
+    (await reported(t, { user: 'looker', stream: 'NEW', subjectPrefix: 'new' })).message,
+    'the stream NEW can not be created for the subjects new.>: Permissions Violation for Publish to "$JS.API.STREAM.CREATE.NEW"'
+  )
+  await manager.streams.add({ name: 'SEEN', subjects: ['seen.>'] })
+  t.equal(
+    (await reported(t, { user: 'looker', stream: 'SEEN', subjectPrefix: 'seen' })).message,
+    'NATS did not take every event: Permissions Violation for Publish to "seen.email.sent"'
+  )
+})
+
+t.test('a wrong password is reported, and not shown', async t => {
+  const { message } = await reported(t, { password: new Secret('hunter2') })
+  t.match(message, /^NATS refuses the connection: .*authorization violation/i)
+  t.notMatch(message, /hunter2/)
+})

@@ -1,0 +1,166 @@
+import { inspect } from 'node:util'
+import type { Test } from 'tap'
+import type { OutgoingEvent, Sink } from '../../../src/dispatch/sink.ts'
+import { outgoingMany } from '../../helpers/outgoing.ts'
+import { until } from '../../helpers/server.ts'
+
+export interface Arrival {
+  readonly id: string
+  readonly event: string
+}
+
+/** A sink, and the other side of it: what the suite may do there. */
+export interface SinkUnderTest {
+  readonly sink: Sink
+  /** What has arrived at the other side so far, in order, duplicates included. */
+  arrivals(): Promise<readonly Arrival[]>
+  /** Takes the other side away, for good as far as the sink can see. */
+  stop(): Promise<void>
+  /** Brings it back, with what it had. */
+  start(): Promise<void>
+  /** It keeps its connections and answers nothing any more. */
+  freeze(): Promise<void>
+  thaw(): void
+  /** Does the order hold when the other side was away? It does not where each event is retried by itself. */
+  readonly keepsOrder: boolean
+  /** Values that nobody may see. */
+  readonly secrets: readonly string[]
+  /** A sink that knows a wrong credential; `undefined` where the other side asks for none. */
+  readonly unwelcome?: Sink
+  close(): Promise<void>
+}
+
+const never = new AbortController().signal
+
+/** What every sink promises: see src/dispatch/sink.ts. */
+export function sinkConformance(t: Test, open: () => Promise<SinkUnderTest>): void {
+  const withSink = (name: string, run: (t: Test, under: SinkUnderTest) => Promise<void>): void => {
+    t.test(name, async t => {
+      const under = await open()
+      try {
+        await run(t, under)
+      } finally {
+        under.thaw()
+        await under.sink.close()
+        await under.unwelcome?.close()
+        await under.close()
+      }
+    })
+  }
+
+  withSink('events arrive unchanged, each once, in order, over several calls', async (t, under) => {
+    const batches = [outgoingMany('first', 50), outgoingMany('second', 1), outgoingMany('third', 100)]
+    for (const batch of batches) t.same(await under.sink.publish(batch, never), [])
+    const sent = batches.flat()
+    await until('all have arrived', async () => (await under.arrivals()).length >= sent.length)
+    t.same(await under.arrivals(), asArrivals(sent))
+  })
+
+  withSink('nothing is no work', async (t, under) => {
+    t.same(await under.sink.publish([], never), [])
+    t.same(await under.arrivals(), [])
+  })
+
+  withSink('a publication resolves only once the other side has the events', async (t, under) => {
+    const [first, second] = [outgoingMany('before', 5), outgoingMany('frozen', 5)]
+    await under.sink.publish(first, never)
+    await under.freeze()
+    let resolved = false
+    const publication = untilPublished(under.sink, second).then(() => {
+      resolved = true
+    })
+    await new Promise(resolve => setTimeout(resolve, 300))
+    t.equal(resolved, false)
+    under.thaw()
+    await publication
+    await until('all have arrived', async () => hasAll(await under.arrivals(), [...first, ...second]))
+  })
+
+  withSink('an other side that is away is waited out, and nothing is missing', async (t, under) => {
+    const [before, during, after] = ['before', 'during', 'after'].map(name => outgoingMany(name, 20)) as [
+      OutgoingEvent[],
+      OutgoingEvent[],
+      OutgoingEvent[]
+    ]
+    await under.sink.publish(before, never)
+    await until('the first have arrived', async () => hasAll(await under.arrivals(), before))
+    await under.stop()
+    const publication = untilPublished(under.sink, during)
+    await new Promise(resolve => setTimeout(resolve, 200))
+    await under.start()
+    await publication
+    await untilPublished(under.sink, after)
+    const sent = [...before, ...during, ...after]
+    await until('all have arrived', async () => hasAll(await under.arrivals(), sent), 30_000)
+    const firsts = [...new Map((await under.arrivals()).map(arrival => [arrival.id, arrival])).values()]
+    if (under.keepsOrder) t.same(firsts, asArrivals(sent))
+    else t.same(new Set(firsts.map(({ id }) => id)), new Set(sent.map(({ id }) => id)))
+  })
+
+  withSink('a publication that is given up rejects soon, though nobody answers', async (t, under) => {
+    await under.sink.publish(outgoingMany('before', 1), never)
+    await under.freeze()
+    const giveUp = new AbortController()
+    const startedMs = performance.now()
+    const publication = under.sink.publish(outgoingMany('given-up', 3), giveUp.signal)
+    giveUp.abort()
+    await t.rejects(publication)
+    t.ok(performance.now() - startedMs < 1000)
+  })
+
+  withSink('a sink that is closed takes nothing more, and closes though nobody answers', async (t, under) => {
+    await under.sink.publish(outgoingMany('before', 1), never)
+    await under.freeze()
+    const startedMs = performance.now()
+    await under.sink.close()
+    t.ok(performance.now() - startedMs < 4000)
+    under.thaw()
+    await t.rejects(under.sink.publish(outgoingMany('late', 1), AbortSignal.timeout(3000)))
+  })
+
+  withSink('a sink that is closed while it connects to what does not answer ends soon', async (t, under) => {
+    await under.freeze()
+    const rejected = t.rejects(under.sink.publish(outgoingMany('early', 1), never))
+    const startedMs = performance.now()
+    await under.sink.close()
+    t.ok(performance.now() - startedMs < 4000)
+    await rejected
+  })
+
+  withSink('no error shows a secret or an event', async (t, under) => {
+    const [event] = outgoingMany('canary', 1) as [OutgoingEvent]
+    const errors: unknown[] = []
+    const note = (error: unknown): void => void errors.push(error)
+    if (under.unwelcome !== undefined) {
+      await under.unwelcome.publish([event], never).catch(note)
+      t.equal(errors.length, 1, 'a wrong credential is refused')
+    }
+    await under.sink.publish([event], never)
+    await under.stop()
+    await under.sink.publish([event], AbortSignal.timeout(1000)).catch(note)
+    await under.start()
+    const shown = inspect(errors, { depth: 10, showHidden: true })
+    for (const hidden of [...under.secrets, 'canary']) t.notMatch(shown, hidden)
+  })
+}
+
+/** As the dispatcher does it: the same events again until they are taken. */
+async function untilPublished(sink: Sink, events: readonly OutgoingEvent[]): Promise<void> {
+  await until(
+    'published',
+    () =>
+      sink.publish(events, never).then(
+        () => true,
+        () => false
+      ),
+    40_000
+  )
+}
+
+const asArrivals = (events: readonly OutgoingEvent[]): Arrival[] =>
+  events.map(({ id, event }) => ({ id, event }))
+
+function hasAll(arrivals: readonly Arrival[], events: readonly OutgoingEvent[]): boolean {
+  const ids = new Set(arrivals.map(({ id }) => id))
+  return events.every(({ id }) => ids.has(id))
+}

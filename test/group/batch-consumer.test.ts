@@ -1,0 +1,320 @@
+import type { Redis } from 'ioredis'
+import t, { type Test } from 'tap'
+import { type FollowOptions, followLog, type HandleEntries } from '../../src/group/batch-consumer.ts'
+import { take } from '../../src/group/fenced-read.ts'
+import { announcedPartitions, announcePartitions } from '../../src/log/partition-count.ts'
+import { connectRedis } from '../../src/redis/connect.ts'
+import { appendEvent } from '../helpers/log.ts'
+import { startRedis, type TestRedis } from '../helpers/redis.ts'
+import { until } from '../helpers/server.ts'
+
+const GROUP = 'crm'
+const STREAM = 'cio:events:{0}'
+
+let redis: TestRedis
+t.before(async () => {
+  redis = await startRedis()
+})
+t.beforeEach(() => redis.client.flushall())
+t.teardown(() => redis.stop())
+
+/** A plain connection that ends with the test. */
+function connectionOf(test: Test): Redis {
+  const client = redis.client.duplicate()
+  test.teardown(() => client.disconnect())
+  return client
+}
+
+const ids = (entries: readonly { event: string }[]): string[] =>
+  entries.map(entry => JSON.parse(entry.event).id)
+
+/** Follows with what is usual in these tests, and stops with the test. */
+async function follow(test: Test, handle: HandleEntries, options: Partial<FollowOptions> = {}) {
+  const follower = followLog(
+    {
+      connect: () => connectRedis(redis.address),
+      keyPrefix: 'cio:',
+      group: GROUP,
+      member: 'm1',
+      backoff: { firstMs: 5, maxMs: 20 },
+      leaseMs: 1000,
+      ...options
+    },
+    handle
+  )
+  test.teardown(() => follower.stop())
+  await follower.start()
+  return follower
+}
+
+const append = async (names: readonly string[], partitions = 1): Promise<void> => {
+  for (const id of names) await appendEvent(redis.client, { id }, { partitions })
+}
+const pending = async (): Promise<number> => Number((await redis.client.xpending(STREAM, GROUP))[0])
+const allAcknowledged = () => until('everything is acknowledged', async () => (await pending()) === 0)
+
+t.test('a new group reads from the oldest event on, in order, and acknowledges what was handled', async t => {
+  await append(['a', 'b', 'c'])
+  const seen: string[] = []
+  await follow(t, async entries => void seen.push(...ids(entries)))
+  await until('the old events', async () => seen.length === 3)
+  await append(['d', 'e'])
+  await until('the new events', async () => seen.length === 5)
+  t.same(seen, ['a', 'b', 'c', 'd', 'e'])
+  await allAcknowledged()
+})
+
+t.test('a new group from now on gets only what comes after its start', async t => {
+  await append(['a', 'b'])
+  const seen: string[] = []
+  await follow(t, async entries => void seen.push(...ids(entries)), { from: 'now' })
+  await append(['c'])
+  await until('the event after the start', async () => seen.length > 0)
+  t.same(seen, ['c'])
+})
+
+t.test('an event is handed over within a fraction of a second, not at the next look', async t => {
+  const seen: string[] = []
+  await follow(t, async entries => void seen.push(...ids(entries)))
+  await append(['first'])
+  await until('the first', async () => seen.length === 1)
+  const startedMs = performance.now()
+  for (const id of ['a', 'b', 'c', 'd']) {
+    await append([id])
+    await until(id, async () => seen.includes(id))
+  }
+  t.ok(performance.now() - startedMs < 800, 'four waits, each far below the second a lost wake-up costs')
+})
+
+t.test('what others left unacknowledged comes first, in order, with how often they had it', async t => {
+  await append(['a', 'b', 'c', 'd', 'e'])
+  await redis.client.xgroup('CREATE', STREAM, GROUP, '0')
+  await redis.client.xreadgroup('GROUP', GROUP, 'dead-1', 'COUNT', 2, 'STREAMS', STREAM, '>')
+  await redis.client.xreadgroup('GROUP', GROUP, 'dead-2', 'COUNT', 1, 'STREAMS', STREAM, '>')
+  await redis.client.xreadgroup('GROUP', GROUP, 'dead-1', 'COUNT', 1, 'STREAMS', STREAM, '0')
+  const seen: [string, number][] = []
+  await follow(
+    t,
+    async entries => {
+      for (const entry of entries) seen.push([ids([entry]).join(), entry.earlierDeliveries])
+    },
+    { batchSize: 2 }
+  )
+  await until('all of them', async () => seen.length === 5)
+  t.same(seen, [
+    ['a', 2],
+    ['b', 1],
+    ['c', 1],
+    ['d', 0],
+    ['e', 0]
+  ])
+  await allAcknowledged()
+})
+
+t.test(
+  'after a rejection the same entries come again, later ones wait, and nothing is acknowledged',
+  async t => {
+    await append(['a', 'b', 'c'])
+    const calls: string[] = []
+    const errors: unknown[] = []
+    let pendingWhileFailing = -1
+    await follow(
+      t,
+      async entries => {
+        calls.push(ids(entries).join())
+        if (calls.length === 3) pendingWhileFailing = await pending()
+        if (calls.length <= 3) throw new Error('not now')
+      },
+      { batchSize: 2, onError: error => errors.push(error) }
+    )
+    await until('the last entry', async () => calls.includes('c'))
+    t.same(calls, ['a,b', 'a,b', 'a,b', 'a,b', 'c'])
+    t.equal(pendingWhileFailing, 2)
+    t.equal(errors.length, 3)
+  }
+)
+
+t.test('a stop waits for the handler, acknowledges what it did, and gives the lease back', async t => {
+  await append(['a'])
+  let finish = (): void => {}
+  const handled = new Promise<void>(resolve => {
+    finish = resolve
+  })
+  let began = false
+  const follower = await follow(t, () => {
+    began = true
+    return handled
+  })
+  await until('the handler began', async () => began)
+  const stopped = follower.stop()
+  t.equal(await redis.client.exists('cio:lease:{0}:crm'), 1, 'held as long as something is under way')
+  finish()
+  await stopped
+  t.equal(await pending(), 0)
+  t.same(await redis.client.keys('cio:lease:*'), [])
+  t.same(await redis.client.keys('cio:members:*'), [])
+})
+
+t.test('a stop right after the start ends, and leaves no lease behind', async t => {
+  for (let round = 0; round < 10; round++) {
+    const follower = await follow(t, async () => {})
+    await follower.stop()
+    t.equal(await redis.client.exists(`cio:lease:{0}:${GROUP}`), 0)
+  }
+})
+
+t.test('a stop abandons a handler that hangs: its entries are the next member’s, at once', async t => {
+  await append(['a', 'b'])
+  let aborted = false
+  let began = false
+  const follower = await follow(
+    t,
+    (_, signal) => {
+      began = true
+      signal.addEventListener('abort', () => {
+        aborted = true
+      })
+      return new Promise(() => {})
+    },
+    { stopTimeoutMs: 50 }
+  )
+  await until('the handler began', async () => began)
+  await follower.stop()
+  t.ok(aborted, 'the handler was told')
+  t.equal(await pending(), 2)
+  const seen: string[] = []
+  await follow(t, async entries => void seen.push(...ids(entries)), { leaseMs: 60_000 })
+  await until('the next member has them', async () => seen.length === 2, 1000)
+  t.same(seen, ['a', 'b'])
+})
+
+t.test('a member whose lease has passed on takes nothing more, and its handler is told', async t => {
+  await append(['a'])
+  let signal: AbortSignal | undefined
+  await follow(t, (_, given) => {
+    signal = given
+    return new Promise(() => {})
+  })
+  await until('the handler has it', async () => signal !== undefined)
+  await redis.client.set('cio:lease:{0}:crm', 'somebody else')
+  await append(['b'])
+  await until('it is told', async () => signal?.aborted)
+  const [group] = (await redis.client.xinfo('GROUPS', STREAM)) as unknown[][]
+  t.equal(group?.[group.indexOf('entries-read') + 1], 1, 'b was handed out to nobody')
+})
+
+t.test('entries are handed out under the lease only, new ones and those left: in the same call', async t => {
+  await append(['left', 'new'])
+  await redis.client.xgroup('CREATE', STREAM, GROUP, '0')
+  await redis.client.xreadgroup('GROUP', GROUP, 'dead', 'COUNT', 1, 'STREAMS', STREAM, '>')
+  const lease = { key: 'cio:lease:{0}:crm', token: 'me' }
+  const putBackKey = 'cio:put-back:{0}:crm'
+  const options = { redis: connectionOf(t), lease, stream: STREAM, putBackKey, partition: 0, group: GROUP }
+  for (const holder of ['somebody else', undefined]) {
+    if (holder === undefined) await redis.client.del(lease.key)
+    else await redis.client.set(lease.key, holder)
+    t.same(await take(options, 10, undefined), { state: 'lost' })
+    t.same(await take(options, 10, '0-0'), { state: 'lost' })
+  }
+  const left = (await redis.client.xpending(STREAM, GROUP, '-', '+', 10)) as unknown[][]
+  t.match(left, [[String, 'dead', Number, 1]], 'nothing was handed out, nothing taken over')
+  await redis.client.set(lease.key, lease.token)
+  t.match(await take(options, 10, '0-0'), { state: 'left', entries: [{ earlierDeliveries: 1 }] })
+  t.match(await take(options, 10, undefined), { state: 'new', entries: [{ earlierDeliveries: 0 }] })
+})
+
+t.test('members share the partitions, and a partition is with one of them at a time', async t => {
+  const handedTo: string[][] = [[], [], [], []]
+  const working = new Set<number>()
+  let overlaps = 0
+  const member = (name: string): Promise<{ stop(): Promise<void> }> =>
+    follow(
+      t,
+      async entries => {
+        const partition = entries[0]?.partition ?? -1
+        if (working.has(partition)) overlaps++
+        working.add(partition)
+        await new Promise(resolve => setImmediate(resolve))
+        handedTo[partition]?.push(name)
+        working.delete(partition)
+      },
+      { member: name, partitions: 4, batchSize: 1 }
+    )
+  const holders = async (): Promise<string[]> => {
+    const values = await redis.client.mget([0, 1, 2, 3].map(partition => `cio:lease:{${partition}}:crm`))
+    return values.map(value => value?.split(':')[0] ?? '-').sort()
+  }
+  const holdersAre = (names: string): Promise<unknown> =>
+    until(names, async () => (await holders()).join('') === names)
+
+  const events = Array.from({ length: 200 }, (_, index) => `e${index}`)
+  const appending = (async () => {
+    for (const id of events) {
+      await append([id], 4)
+      await new Promise(resolve => setTimeout(resolve, 5))
+    }
+  })()
+  const one = await member('1')
+  await holdersAre('1111')
+  const two = await member('2')
+  await holdersAre('1122')
+  const three = await member('3')
+  await until('nobody has more than two', async () => new Set(await holders()).size === 3)
+  await one.stop()
+  await holdersAre('2233')
+  await three.stop()
+  await holdersAre('2222')
+  await appending
+  await until('every event', async () => handedTo.flat().length >= events.length)
+  t.equal(handedTo.flat().length, events.length, 'each once, since every member ended in an orderly way')
+  t.equal(overlaps, 0)
+  await two.stop()
+})
+
+t.test('a member learns how many partitions there are, also when there are more later', async t => {
+  const seen: string[] = []
+  await follow(t, async entries => void seen.push(...ids(entries)), { from: 'now' })
+  await announcePartitions(connectionOf(t), 'cio:', 4)
+  await append(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'], 4)
+  await until('those of all partitions, whether they came before we knew of them or after', async () => {
+    return seen.length === 8
+  })
+  t.same(seen.toSorted(), ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'])
+})
+
+t.test('the announced number of partitions never falls', async t => {
+  const client = connectionOf(t)
+  await announcePartitions(client, 'cio:', 4)
+  await announcePartitions(client, 'cio:', 2)
+  t.equal(await announcedPartitions(client, 'cio:'), 4)
+})
+
+t.test('an entry that is not one of ours is handed over as it is', async t => {
+  await redis.client.xadd(STREAM, '*', 'hello', 'world')
+  const seen: unknown[] = []
+  await follow(t, async entries => {
+    seen.push(...entries.map(({ type, event, fields }) => ({ type, event, fields })))
+  })
+  await until('it', async () => seen.length === 1)
+  t.same(seen, [{ type: '', event: '', fields: ['hello', 'world'] }])
+})
+
+t.test(
+  'entries that were deleted before they were acknowledged are told of, and hold nothing up',
+  async t => {
+    await append(['a', 'b', 'c'])
+    await redis.client.xgroup('CREATE', STREAM, GROUP, '0')
+    await redis.client.xreadgroup('GROUP', GROUP, 'dead', 'COUNT', 2, 'STREAMS', STREAM, '>')
+    const [first] = await redis.client.xrange(STREAM, '-', '+', 'COUNT', 1)
+    await redis.client.xdel(STREAM, first?.[0] ?? '')
+    const seen: string[] = []
+    const errors: unknown[] = []
+    await follow(t, async entries => void seen.push(...ids(entries)), {
+      onError: error => errors.push(error)
+    })
+    await until('the others', async () => seen.length === 2)
+    t.same(seen, ['b', 'c'])
+    t.match(errors, [{ name: 'EntriesDeletedError', count: 1 }])
+    await allAcknowledged()
+  }
+)

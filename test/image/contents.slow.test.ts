@@ -1,0 +1,106 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import t from 'tap'
+import { temporaryFolder } from '../helpers/server.ts'
+import { BUILD_TIMEOUT_MS, buildImage, docker, freshClone, inspect, occurrences } from './docker.ts'
+
+t.setTimeout(BUILD_TIMEOUT_MS + 120_000)
+
+const IMAGE = `cio-webhook-proof:contents-${process.pid}`
+const BASE = 'node:24-bookworm-slim'
+/** Stands for whatever lies about in a working copy and must stay there. */
+const CANARY = 'canary-that-must-not-be-shipped'
+
+const folder = temporaryFolder()
+const clone = join(folder, 'clone')
+t.teardown(async () => {
+  await docker('rmi', '--force', IMAGE).catch(() => {})
+  rmSync(folder, { recursive: true })
+})
+
+t.before(async () => {
+  await freshClone(clone)
+  for (const path of [
+    '.env',
+    '.npmrc',
+    'secrets/webhook_secret',
+    'data/webhook_secret',
+    'node_modules/fastify/fastify.js'
+  ]) {
+    mkdirSync(dirname(join(clone, path)), { recursive: true })
+    writeFileSync(join(clone, path), `# ${CANARY}\n`, { flag: 'a' })
+  }
+  const startedMs = performance.now()
+  await buildImage(IMAGE, clone)
+  t.comment(`built in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`)
+})
+
+t.test('the image says how it is run, stopped and asked', async t => {
+  const { Config, Size } = await inspect(IMAGE)
+  t.equal(Config.User, 'node')
+  t.same(Config.Entrypoint, [
+    'node',
+    '--import',
+    '/app/dist/cli/serve/pid1-signals.js',
+    '/app/dist/cli/main.js'
+  ])
+  t.same(Config.Cmd, ['serve'])
+  t.equal(Config.StopSignal, 'SIGTERM')
+  t.ok(Config.Env.includes('NODE_ENV=production'))
+  t.same(Object.keys(Config.ExposedPorts), ['3000/tcp'])
+
+  const { version, license } = JSON.parse(readFileSync('package.json', 'utf8'))
+  t.equal(Config.Labels['org.opencontainers.image.version'], version)
+  t.equal(Config.Labels['org.opencontainers.image.licenses'], license)
+
+  const base = (await inspect(BASE)).Size
+  const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(1)
+  t.comment(`${mib(Size)} MiB, of which the base image ${mib(base)} and ours ${mib(Size - base)}`)
+  // The clients of AWS, NATS, RabbitMQ and BullMQ are most of it.
+  t.ok(Size - base < 24 * 2 ** 20, 'ours is less than 24 MiB')
+})
+
+t.test('the image holds the production dependencies and the compiled service, and nothing else', async t => {
+  const files = (await runInside("find /app -type f -printf '%P\\n'")).split('\n')
+  const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
+    readonly packages: Record<string, { readonly dev?: boolean; readonly optional?: boolean }>
+  }
+  const shipped = (path: string): boolean => files.includes(`${path}/package.json`)
+  const locked = Object.entries(packages).filter(([path]) => path !== '')
+  t.same(
+    locked.filter(([path, { dev }]) => dev === true && shipped(path)),
+    [],
+    'no dev dependency'
+  )
+  t.same(
+    locked.filter(([path, { dev, optional }]) => !dev && !optional && !shipped(path)),
+    [],
+    'every other one'
+  )
+  t.same(
+    files.filter(file => /\.(map|[cm]?ts|tsbuildinfo|test\.js)$|^dist\/test\//.test(file)),
+    [],
+    'no source, type, map or test'
+  )
+  t.same(
+    files.filter(file => !/^(node_modules|dist)\//.test(file)),
+    ['package.json'],
+    'and beside them only what Node reads'
+  )
+})
+
+t.test('what the image runs as can read all of the service and change none of it', async t => {
+  t.equal(await runInside('id -u; find /app -writable ! -type l'), '1000')
+  t.equal(await runInside('find /app ! -readable'), '')
+})
+
+t.test('a working copy’s secrets are in no layer, setting or line of the history', async t => {
+  const found = await occurrences(IMAGE, join(folder, 'image.tar'), [CANARY, 'healthcheck'])
+  t.equal(found[CANARY], 0)
+  t.ok(found['healthcheck'], 'a text that is in there was found')
+  t.notMatch(await docker('history', '--no-trunc', '--format', '{{.CreatedBy}}', IMAGE), CANARY)
+})
+
+function runInside(script: string): Promise<string> {
+  return docker('run', '--rm', '--network', 'none', '--entrypoint', 'sh', IMAGE, '-c', script)
+}

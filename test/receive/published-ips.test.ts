@@ -1,0 +1,147 @@
+import t, { type Test } from 'tap'
+import { createLogger } from '../../src/ops/logger.ts'
+import { publishedAddresses } from '../../src/receive/published-addresses.ts'
+import { askCustomerIo, checkAddresses, createPublishedList } from '../../src/receive/published-ips.ts'
+import { startCustomerIo } from '../helpers/customer-io.ts'
+import { startRedis } from '../helpers/redis.ts'
+import { until } from '../helpers/server.ts'
+import { startTestService } from '../helpers/service.ts'
+import { signV0 } from '../helpers/sign.ts'
+
+const redis = await startRedis()
+t.teardown(() => redis.stop())
+t.beforeEach(() => redis.client.flushall().then(() => {}))
+
+const APP_KEY = 'app-key'
+const NEW_ADDRESS = '203.0.113.7'
+
+/** One replica, whose clock for asking a test can set to zero. */
+function replica(t: Test, ask: (() => Promise<readonly string[]>) | undefined, maxAgeMs?: number) {
+  const told: (readonly string[])[] = []
+  const asked: string[] = []
+  const figures: number[][] = []
+  const written: string[] = []
+  const { log } = createLogger('info', { write: line => void written.push(line) })
+  const list = createPublishedList({
+    redis: redis.client,
+    keyPrefix: 'cio:',
+    isRedisUp: () => true,
+    ask,
+    onList: addresses => told.push(addresses),
+    metrics: {
+      publishedList: (added, withdrawn) => figures.push([added, withdrawn]),
+      publishedListAsked: outcome => asked.push(outcome)
+    },
+    log,
+    ...(maxAgeMs === undefined ? {} : { maxAgeMs })
+  })
+  t.teardown(() => list.stop())
+  return { ...list, told, asked, figures, written }
+}
+
+async function customerIo(t: Test, addresses: unknown = [...publishedAddresses, NEW_ADDRESS]) {
+  const cio = await startCustomerIo(t)
+  cio.appKeys.add(APP_KEY)
+  cio.addresses = addresses
+  return { cio, ask: await askCustomerIo({ region: 'us', appUrl: cio.appUrl }, async () => APP_KEY) }
+}
+
+t.test(
+  'what Customer.io publishes anew is added, kept in Redis, and taken up by the other replicas',
+  async t => {
+    const { cio, ask } = await customerIo(t, [...publishedAddresses.slice(1), NEW_ADDRESS])
+    const [one, other, without] = [replica(t, ask), replica(t, ask), replica(t, undefined)]
+    await Promise.all([one.look(), other.look()])
+    t.equal(cio.requests.length, 1, 'one replica asks')
+    for (const each of [one, other, without]) {
+      await each.look()
+      t.same(each.told, [[NEW_ADDRESS]], 'told once')
+      t.same(each.figures.at(-1), [1, 1], 'one added, one withdrawn')
+      t.match(each.written.join(''), new RegExp(`"added":\\["${NEW_ADDRESS}"\\]`))
+    }
+    t.equal(cio.requests.length, 1, 'and not again within the hour')
+  }
+)
+
+t.test('an answer that is an hour old is asked for again, by one replica', async t => {
+  const { cio, ask } = await customerIo(t)
+  const [one, other] = [replica(t, ask, 0), replica(t, ask, 0)]
+  await one.look()
+  cio.addresses = publishedAddresses
+  await Promise.all([one.look(), other.look()])
+  t.ok(cio.requests.length <= 3)
+  await one.look()
+  t.same(one.told, [[NEW_ADDRESS], []], 'a good answer without it takes it away again')
+})
+
+t.test('the list never narrows on an error or an answer that is no list', async t => {
+  const answers: readonly [name: string, answer: { status: number; body: string }][] = [
+    ['an error', { status: 500, body: '{}' }],
+    ['a refusal', { status: 401, body: '{}' }],
+    ['no JSON', { status: 200, body: '<html>' }],
+    ['nothing', { status: 200, body: '' }],
+    ['no list', { status: 200, body: '{"ip_addresses":null}' }],
+    ['an empty list', { status: 200, body: '{"ip_addresses":[]}' }],
+    ['garbage', { status: 200, body: '{"ip_addresses":["1.2.3.4","nonsense"]}' }],
+    ['numbers', { status: 200, body: '{"ip_addresses":[16909060]}' }],
+    ['the whole internet', { status: 200, body: '{"ip_addresses":["0.0.0.0/0"]}' }],
+    ['an endless list', { status: 200, body: JSON.stringify({ ip_addresses: Array(1000).fill('1.2.3.4') }) }]
+  ]
+  for (const [name, answer] of answers) {
+    await t.test(name, async t => {
+      const { cio, ask } = await customerIo(t)
+      const one = replica(t, ask, 0)
+      await one.look()
+      cio.answer = answer
+      await one.look()
+      t.same(one.told, [[NEW_ADDRESS]])
+      t.same(one.asked, ['ok', 'failed'])
+      const restarted = replica(t, undefined)
+      await restarted.look()
+      t.same(restarted.told, [[NEW_ADDRESS]], 'the last good answer is there for the next start')
+      await redis.client.flushall()
+    })
+  }
+})
+
+t.test('what somebody else wrote into Redis is not believed', async t => {
+  for (const text of ['nonsense', '{}', '{"at":1,"addresses":["0.0.0.0/0"]}', '[]', 'null']) {
+    await redis.client.set('cio:addresses', text)
+    const one = replica(t, undefined)
+    await one.look()
+    t.same(one.told, [], text)
+  }
+  const { ask } = await customerIo(t)
+  const asking = replica(t, ask)
+  await asking.look()
+  t.same(asking.told, [[NEW_ADDRESS]], 'asking Customer.io mends it')
+})
+
+t.test('ranges are taken when they are narrow', async t => {
+  t.same(checkAddresses(['192.0.2.0/24', '2001:db8::/64', '2001:db8::1']).length, 3)
+  for (const wide of ['10.0.0.0/8', '2001:db8::/32', '127.0.0.1', '::1', '0.0.0.0']) {
+    t.throws(() => checkAddresses([wide]), wide)
+  }
+})
+
+t.test(
+  'an address that Customer.io has begun to publish is let in without a change to the settings',
+  async t => {
+    const { cio } = await customerIo(t)
+    const env = { REDIS_URL: redis.url, CIO_APP_URL: cio.appUrl, TRUSTED_PROXIES: '127.0.0.1' }
+    const service = await startTestService({ ...env, CIO_APP_API_KEY: APP_KEY })
+    t.teardown(() => service.close())
+    const from = async (address: string, to = service): Promise<number> => {
+      const body = JSON.stringify({ event_id: Math.random().toString() })
+      return (await to.post(body, { ...signV0(body), 'x-forwarded-for': address })).status
+    }
+    await until('it is let in', async () => (await from(NEW_ADDRESS)) === 200)
+    t.equal(await from('203.0.113.8'), 403)
+    const metrics = await (await fetch(`${service.url}/metrics`)).text()
+    t.match(metrics, /cio_published_addresses_added 1/)
+
+    const restarted = await startTestService(env)
+    t.teardown(() => restarted.close())
+    t.equal(await from(NEW_ADDRESS, restarted), 200, 'and at the first delivery after a restart')
+  }
+)

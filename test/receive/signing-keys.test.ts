@@ -1,0 +1,194 @@
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync
+} from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { createLogger } from '../../src/ops/logger.ts'
+import { createLiveKeys } from '../../src/receive/signing-keys.ts'
+import { basic } from '../../src/sanitize/policy.ts'
+import { compileSanitizer } from '../../src/sanitize/sanitize.ts'
+import { Secret } from '../../src/secret.ts'
+import type { SecretVersions } from '../../src/settings/secrets/secret-handle.ts'
+import { DEFAULT_SCHEMES, type Source, signingKeys } from '../../src/settings/sources.ts'
+import { startRedis } from '../helpers/redis.ts'
+import { temporaryFolder, until } from '../helpers/server.ts'
+import { startTestService } from '../helpers/service.ts'
+import { signV0 } from '../helpers/sign.ts'
+
+const redis = await startRedis()
+t.teardown(() => redis.stop())
+
+function folderFor(t: Test): string {
+  const folder = temporaryFolder()
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** The service with the given variables, and what it says to a delivery signed with a key. */
+async function serving(t: Test, env: Record<string, string>) {
+  const service = await startTestService({ REDIS_URL: redis.url, ...env })
+  t.teardown(() => service.close())
+  return {
+    ...service,
+    signedBy: async (key: string, path?: string): Promise<number> => {
+      const body = JSON.stringify({ event_id: Math.random().toString() })
+      return (await service.post(body, signV0(body, key), path)).status
+    }
+  }
+}
+
+t.test('a key file that is written anew is taken up, and the old key stays until its file goes', async t => {
+  const path = join(folderFor(t), 'key')
+  writeFileSync(path, 'one\n')
+  const service = await serving(t, { CIO_WEBHOOK_SECRET_FILE: path })
+  t.same([await service.signedBy('one'), await service.signedBy('two')], [200, 401])
+
+  writeFileSync(path, 'two\n')
+  await until('the new key', async () => (await service.signedBy('two')) === 200)
+  t.equal(await service.signedBy('one'), 200)
+  await until('the old key is kept', async () => existsSync(`${path}.previous`))
+  const metrics = await (await fetch(`${service.url}/metrics`)).text()
+  t.match(metrics, /cio_signature_key_total\{source="default",key="previous"\} 1\n/)
+
+  const restarted = await serving(t, { CIO_WEBHOOK_SECRET_FILE: path })
+  t.same([await restarted.signedBy('one'), await restarted.signedBy('two')], [200, 200], 'a restart knows it')
+
+  rmSync(`${path}.previous`)
+  await until('the old key is refused', async () => (await service.signedBy('one')) === 401)
+  t.equal(await service.signedBy('two'), 200)
+  t.notMatch(service.logText(), /"(one|two)"/)
+  t.match(service.logText(), /the signing keys of a source have changed/)
+})
+
+t.test(
+  'a mount of Kubernetes that is swapped is taken up; its old key is kept in memory, and said so',
+  async t => {
+    const folder = folderFor(t)
+    const mount = (name: string, value: string): void => {
+      mkdirSync(join(folder, name))
+      writeFileSync(join(folder, name, 'key'), value)
+      symlinkSync(name, join(folder, '..data_tmp'))
+      renameSync(join(folder, '..data_tmp'), join(folder, '..data'))
+    }
+    mount('..a', 'one')
+    symlinkSync(join('..data', 'key'), join(folder, 'key'))
+    const service = await serving(t, { CIO_WEBHOOK_SECRET_FILE: join(folder, 'key') })
+    mount('..b', 'two')
+    await until('the new key', async () => (await service.signedBy('two')) === 200)
+    t.equal(await service.signedBy('one'), 200)
+    await until('it is said', async () => service.logText().includes('kept in memory only'))
+  }
+)
+
+t.test('a key file that is emptied or removed leaves the last key in use, and is told once', async t => {
+  const path = join(folderFor(t), 'key')
+  writeFileSync(path, 'one')
+  const service = await serving(t, { CIO_WEBHOOK_SECRET_FILE: path })
+  const told = () => service.logText().split('can not be read again').length - 1
+  truncateSync(path)
+  await until('it is told', async () => told() === 1)
+  rmSync(path)
+  t.equal(await service.signedBy('one'), 200)
+  writeFileSync(path, 'two')
+  await until('the new key', async () => (await service.signedBy('two')) === 200)
+  t.equal(await service.signedBy('one'), 200)
+  t.equal(told(), 1)
+})
+
+t.test('a key file that gets stray characters does not replace a good key, and the log says why', async t => {
+  const path = join(folderFor(t), 'key')
+  writeFileSync(path, 'one')
+  const service = await serving(t, { CIO_WEBHOOK_SECRET_FILE: path, RATE_LIMIT_MAX: '100000' })
+  for (const [text, reason] of [
+    ['"two"', 'begins with a quotation mark'],
+    [Buffer.from('\ufefftwo', 'utf16le'), 'UTF-16']
+  ] as const) {
+    writeFileSync(path, text)
+    await until('it is told', async () => service.logText().includes(reason))
+    t.same([await service.signedBy('one'), await service.signedBy('two')], [200, 401])
+    t.equal(await service.signedBy('"two"'), 401)
+  }
+  writeFileSync(`${path}.previous`, 'zero')
+  writeFileSync(path, 'one')
+  await until('a good previous key', async () => (await service.signedBy('zero')) === 200)
+  writeFileSync(`${path}.previous`, ' zero ')
+  await until('the previous key is told', async () =>
+    service.logText().includes('the previous key: it begins')
+  )
+  writeFileSync(path, 'three')
+  await until('a good key beside it', async () => (await service.signedBy('three')) === 200)
+  t.same(
+    [await service.signedBy('zero'), await service.signedBy(' zero ')],
+    [200, 401],
+    'the previous one stays'
+  )
+})
+
+t.test('the key file of a further source is followed too', async t => {
+  const folder = folderFor(t)
+  const [path, sources] = [join(folder, 'key'), join(folder, 'sources.json')]
+  writeFileSync(path, 'one')
+  writeFileSync(sources, JSON.stringify({ sources: [{ name: 'crm', secretFile: path }] }))
+  const service = await serving(t, { CIO_SOURCES_FILE: sources, CIO_WEBHOOK_SECRET: 'main' })
+  writeFileSync(path, 'two')
+  const signedBy = (key: string) => service.signedBy(key, '/api/cio/webhook/crm')
+  await until('the new key', async () => (await signedBy('two')) === 200)
+  t.same([await signedBy('one'), await signedBy('main')], [200, 401])
+})
+
+t.test('a key that is half written is not taken up', async t => {
+  const source: Source = {
+    name: 'default',
+    keys: signingKeys('one', undefined),
+    schemes: DEFAULT_SCHEMES,
+    idPointer: undefined,
+    idHeader: undefined,
+    policy: undefined,
+    sanitizer: compileSanitizer(basic)
+  }
+  const readings = ['one', 'two-is-lon', 'two-is-longer', 'two-is-longer', 'two-is-longer']
+  const kept: string[] = []
+  const live = createLiveKeys({
+    sources: new Map([['default', source]]),
+    secrets: {
+      find: () => ({
+        place: 'a file',
+        refreshMs: 1000,
+        versions: async (): Promise<SecretVersions> => {
+          const current = readings.length > 1 ? readings.shift() : readings[0]
+          return { current: new Secret(current ?? ''), previous: undefined, pending: undefined }
+        },
+        setActive: async () => {},
+        forgetPrevious: async () => {},
+        keepPrevious: async value => kept.push(value.reveal()) > 0
+      })
+    },
+    log: createLogger('silent').log,
+    onChange: () => {}
+  })
+  const held = () => live.sources.get('default')?.keys.map(key => key.secret.reveal())
+  await live.refresh()
+  await live.refresh()
+  t.same(held(), ['one'], 'two readings that differ')
+  await live.refresh()
+  t.same(held(), ['two-is-longer', 'one'])
+  t.same(kept, ['one'])
+})
+
+t.test('a previous key file that is gone does not stop the start', async t => {
+  const path = join(folderFor(t), 'key')
+  writeFileSync(path, 'one')
+  const service = await serving(t, {
+    CIO_WEBHOOK_SECRET_FILE: path,
+    CIO_WEBHOOK_SECRET_PREVIOUS_FILE: `${path}.old`
+  })
+  t.equal(await service.signedBy('one'), 200)
+  t.equal(readFileSync(path, 'utf8'), 'one')
+})

@@ -1,0 +1,175 @@
+/**
+ * AWS Secrets Manager, as moto's server plays it. Run by `npm run test:aws`, which finds or installs the server.
+ */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { SecretsManager } from '@aws-sdk/client-secrets-manager'
+import t from 'tap'
+import { connectProvider } from '../../../src/settings/secrets/open-secrets.ts'
+import { awsSecret } from '../../../src/settings/secrets/aws.ts'
+import type { SecretVersions } from '../../../src/settings/secrets/secret-handle.ts'
+import { Secret } from '../../../src/secret.ts'
+import { runCli } from '../../helpers/cli.ts'
+import { startCustomerIo } from '../../helpers/customer-io.ts'
+import { startRedis } from '../../helpers/redis.ts'
+import { freePort, startServer, temporaryFolder, until } from '../../helpers/server.ts'
+import { postTo } from '../../helpers/service.ts'
+import { signV0 } from '../../helpers/sign.ts'
+
+t.setTimeout(300_000)
+
+const command = process.env['MOTO_SERVER']
+if (command === undefined) throw new Error('MOTO_SERVER names no server: npm run test:aws does')
+
+const port = await freePort()
+const endpoint = `http://127.0.0.1:${port}`
+const aws = {
+  AWS_REGION: 'eu-central-1',
+  AWS_ACCESS_KEY_ID: 'test',
+  AWS_SECRET_ACCESS_KEY: 'test',
+  AWS_ENDPOINT_URL_SECRETS_MANAGER: endpoint,
+  AWS_EC2_METADATA_DISABLED: 'true'
+}
+Object.assign(process.env, aws)
+const server = await startServer({
+  command,
+  args: ['-H', '127.0.0.1', '-p', String(port)],
+  ready: () =>
+    fetch(`${endpoint}/moto-api/`).then(
+      answer => answer.ok,
+      () => false
+    )
+})
+t.teardown(() => server.stop())
+const client = new SecretsManager({})
+t.teardown(() => client.destroy())
+t.beforeEach(async () => {
+  await fetch(`${endpoint}/moto-api/reset`, { method: 'POST' })
+})
+
+const shown = ({ current, previous, pending }: SecretVersions) =>
+  [current, previous, pending].map(version => version?.reveal())
+
+t.test('a secret that is not there has no versions', async t => {
+  t.same(shown(await awsSecret(client, 'cio-api-key', 1000).versions()), [undefined, undefined, undefined])
+})
+
+t.test('a new value becomes AWSCURRENT, the old one AWSPREVIOUS, until it is forgotten', async t => {
+  await client.createSecret({ Name: 'cio-api-key', SecretString: 'one\n' })
+  const secret = awsSecret(client, 'cio-api-key', 1000)
+  t.same(shown(await secret.versions()), ['one', undefined, undefined])
+  await secret.setActive(new Secret('two'))
+  t.same(shown(await secret.versions()), ['two', 'one', undefined])
+  await secret.setActive(new Secret('two'))
+  t.same(shown(await secret.versions()), ['two', 'one', undefined], 'run twice')
+  await secret.forgetPrevious()
+  await secret.forgetPrevious()
+  t.same(shown(await secret.versions()), ['two', undefined, undefined])
+  t.same(shown(await awsSecret(client, 'cio-api-key', 1000).versions()), ['two', undefined, undefined])
+})
+
+t.test('a value that waits as AWSPENDING is moved, not copied', async t => {
+  await client.createSecret({ Name: 'cio-api-key', SecretString: 'one' })
+  await client.putSecretValue({
+    SecretId: 'cio-api-key',
+    SecretString: 'two',
+    VersionStages: ['AWSPENDING'],
+    ClientRequestToken: '11111111-1111-1111-1111-111111111111'
+  })
+  const secret = awsSecret(client, 'cio-api-key', 1000)
+  t.same(shown(await secret.versions()), ['one', undefined, 'two'])
+  await secret.setActive(new Secret('two'))
+  t.same(shown(await secret.versions()), ['two', 'one', undefined])
+  const { VersionIdsToStages } = await client.describeSecret({ SecretId: 'cio-api-key' })
+  t.same(VersionIdsToStages?.['11111111-1111-1111-1111-111111111111'], ['AWSCURRENT'])
+})
+
+t.test('a region that nothing names stops the start', async t => {
+  const { AWS_REGION: region } = process.env
+  delete process.env['AWS_REGION']
+  t.teardown(() => Object.assign(process.env, { AWS_REGION: region }))
+  await t.rejects(connectProvider({ provider: 'aws', prefix: '', refreshMs: 1000 }), {
+    name: 'ConfigError',
+    message: /AWS_REGION is missing/
+  })
+})
+
+t.test('the service starts with keys from AWS, and both rotations reach it without a restart', async t => {
+  const [redis, cio] = await Promise.all([startRedis(), startCustomerIo(t)])
+  t.teardown(() => redis.stop())
+  const create = (name: string, value: string) =>
+    client.createSecret({ Name: `prod/${name}`, SecretString: value })
+  const env = {
+    ...aws,
+    SECRETS_PROVIDER: 'aws',
+    SECRETS_PREFIX: 'prod/',
+    SECRETS_REFRESH_SECONDS: '1',
+    REDIS_URL: redis.url,
+    CIO_TRACK_URL: cio.trackUrl,
+    DATA_DIR: temporaryFolder()
+  }
+  const listenPort = await freePort()
+  const serveEnv = {
+    ...env,
+    NODE_ENV: 'production',
+    HOST: '127.0.0.1',
+    PORT: String(listenPort),
+    CIO_ALLOWED_IPS: '127.0.0.1'
+  }
+  t.match(await runCli(['serve'], serveEnv), { code: 2, stderr: /CIO_WEBHOOK_SECRET is missing/ })
+
+  await create('cio-webhook-secret', 'signing-old')
+  await create('cio-api-key', 'track-old')
+  await create('cio-site-id', 'site')
+  cio.trackKeys.set('site:track-old', 1).set('site:track-new', 1)
+  const url = `http://127.0.0.1:${listenPort}`
+  const service = await startServer({
+    command: process.execPath,
+    args: [new URL('../../../src/cli/main.js', import.meta.url).pathname, 'serve'],
+    env: serveEnv,
+    ready: () =>
+      fetch(`${url}/readyz`).then(
+        answer => answer.ok,
+        () => false
+      )
+  })
+  t.teardown(() => service.stop())
+  const signedBy = async (key: string): Promise<number> => {
+    const body = JSON.stringify({ event_id: Math.random().toString() })
+    return (await postTo(`${url}/api/cio/webhook`, body, signV0(body, key))).status
+  }
+  t.same([await signedBy('signing-old'), await signedBy('signing-new')], [200, 401])
+
+  await create('cio-webhook-secret-v2', 'signing-new')
+  const rotated = await runCli(['rotate', 'webhook-key'], env)
+  t.match(rotated, { code: 0, stdout: /1 of 1 take both keys/ })
+  t.comment(rotated.stdout)
+  t.same([await signedBy('signing-old'), await signedBy('signing-new')], [200, 200])
+  t.match(await runCli(['rotate', 'finish', 'webhook-key', '--now'], env), { code: 0 })
+  await until('the old key is refused', async () => (await signedBy('signing-old')) === 401)
+  t.equal(await signedBy('signing-new'), 200)
+
+  await create('cio-api-key-v2', 'track-new')
+  t.match(await runCli(['rotate'], env), { code: 0, stdout: /prod\/cio-api-key-v2 in AWS Secrets Manager/ })
+  t.match(await runCli(['rotate', 'finish'], env), { code: 1 })
+  cio.trackKeys.delete('site:track-old')
+  t.match(await runCli(['rotate', 'finish'], env), { code: 0, stdout: /is gone/ })
+  t.same(shown(await awsSecret(client, 'prod/cio-api-key', 1000).versions()), [
+    'track-new',
+    undefined,
+    undefined
+  ])
+})
+
+t.test('`leaks` looks for the keys that lie there, and can not run without their provider', async t => {
+  const key = 'a-key-that-lies-in-the-provider'
+  await client.createSecret({ Name: 'cio-webhook-secret', SecretString: key })
+  const path = join(temporaryFolder(), 'app.log')
+  writeFileSync(path, `key=${key}\n`)
+  const env = { ...aws, SECRETS_PROVIDER: 'aws' }
+  const found = await runCli(['leaks', path], env)
+  t.match(found, { code: 1, stdout: /CIO_WEBHOOK_SECRET \(certain\)/ })
+  t.notMatch(found.stdout + found.stderr, key)
+  const elsewhere = { ...env, AWS_ENDPOINT_URL_SECRETS_MANAGER: `http://127.0.0.1:${await freePort()}` }
+  t.match(await runCli(['leaks', path], elsewhere), { code: 2, stderr: /[A-Z_]+: .* can't be read/ })
+})

@@ -1,0 +1,139 @@
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import t from 'tap'
+import { runCommand, startServiceProcess } from './helpers/process.ts'
+import { startRedis } from './helpers/redis.ts'
+import { until } from './helpers/server.ts'
+import { deliverTo, postTo } from './helpers/service.ts'
+import { KEY } from './helpers/sign.ts'
+
+// Several processes start one after another, each of which waits for Redis.
+t.setTimeout(300_000)
+
+const settings = { HOST: '127.0.0.1', PORT: '0', CIO_WEBHOOK_SECRET: KEY, WORKERS: '2' }
+
+const PATH = '/api/cio/webhook'
+let ids = 0
+const newBody = (): string =>
+  JSON.stringify({ event_id: `id-${++ids}`, object_type: 'email', metric: 'sent' })
+
+const childrenOf = (pid: number | undefined): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
+
+t.test('a Redis that can’t do what is asked ends the start with 2, several workers or one', async t => {
+  const redis = await startRedis({ appendonly: 'no' })
+  t.teardown(() => redis.stop())
+  const {
+    process: service,
+    ended,
+    output
+  } = runCommand(['serve'], {
+    ...settings,
+    REDIS_URL: redis.url,
+    DURABILITY: 'fsync'
+  })
+  t.teardown(() => service.kill('SIGKILL'))
+  t.equal(await ended, 2)
+  t.match(output(), 'cio-webhook serve: DURABILITY=fsync needs a Redis')
+  t.notMatch(output(), /^ +at /m, 'told in lines, not in stacks')
+})
+
+t.test('SIGTERM while the workers wait for Redis ends all with 0', async t => {
+  let connections = 0
+  const silent = createServer(() => connections++).listen(0, '127.0.0.1')
+  t.teardown(() => silent.close())
+  await until('listening', async () => silent.listening)
+  const address = silent.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  const {
+    process: service,
+    ended,
+    output
+  } = runCommand(['serve'], {
+    ...settings,
+    REDIS_URL: `redis://127.0.0.1:${port}`
+  })
+  t.teardown(() => service.kill('SIGKILL'))
+  await until('a worker asks', async () => connections > 0)
+  service.kill('SIGTERM')
+  t.equal(await ended, 0)
+  t.notMatch(output(), /fatal|before it listened/)
+})
+
+t.test('a worker that is killed before it listens is replaced, and the start goes on', async t => {
+  const silent = createServer(() => {}).listen(0, '127.0.0.1')
+  t.teardown(() => silent.close())
+  await until('listening', async () => silent.listening)
+  const address = silent.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  const command = runCommand(['serve'], { ...settings, REDIS_URL: `redis://127.0.0.1:${port}` })
+  const { process: service, ended, output } = command
+  t.teardown(() => service.kill('SIGKILL'))
+  const [victim = 0] = await until('two workers', async () => {
+    const workers = childrenOf(service.pid)
+    return workers.length === 2 && workers
+  })
+  process.kill(victim, 'SIGKILL')
+  await until('all receive', async () => output().includes('"msg":"receiving"'), 60_000)
+  t.notOk(childrenOf(service.pid).includes(victim))
+  t.match(output(), 'another worker receives in place of one that died')
+  service.kill('SIGTERM')
+  t.equal(await ended, 0)
+})
+
+t.test(
+  'a replacement that can’t start is tried again, and the service goes on',
+  { timeout: 90_000 },
+  async t => {
+    const redis = await startRedis({ appendonly: 'yes', appendfsync: 'always' })
+    t.teardown(() => redis.stop())
+    const service = await startServiceProcess({ WORKERS: '2', REDIS_URL: redis.url, DURABILITY: 'fsync' })
+    t.teardown(() => service.process.kill('SIGKILL'))
+    // One worker answers before the other is there, and a first start that fails ends it all.
+    await until('both workers', async () => service.output().includes('"msg":"receiving"'), 30_000)
+    const isUp = (pid: number): boolean => service.output().includes(`"pid":${pid},"redis":`)
+    const failures = (): number => service.output().split('DURABILITY=fsync needs').length - 1
+    await redis.client.config('SET', 'appendonly', 'no')
+    const [victim = 0, other = 0] = childrenOf(service.process.pid)
+    process.kill(victim, 'SIGKILL')
+    await until('one that could not start', async () => failures() > 0, 30_000)
+    t.ok(childrenOf(service.process.pid).includes(other))
+
+    await redis.client.config('SET', 'appendonly', 'yes')
+    await until(
+      'it is replaced',
+      async () => childrenOf(service.process.pid).some(pid => pid !== other && isUp(pid)),
+      30_000
+    )
+    service.process.kill('SIGTERM')
+    t.equal(await service.ended, 0)
+  }
+)
+
+t.test('several workers share the port, one log, and one consistent /metrics', async t => {
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  const service = await startServiceProcess({ REDIS_URL: redis.url, WORKERS: '2' })
+  t.teardown(() => service.process.kill('SIGKILL'))
+  const bodies = Array.from({ length: 60 }, newBody)
+  const twice = await Promise.all([...bodies, ...bodies].map(body => deliverTo(service.url + PATH, body)))
+  t.equal(twice.filter(answer => answer.body['status'] === 'accepted').length, 60)
+  t.equal(await redis.client.xlen('cio:events:{0}'), 60)
+
+  await until('lines of a primary and two workers', async () => {
+    return new Set(service.output().match(/"pid":\d+/g)).size === 3
+  })
+  for (let scrape = 0; scrape < 5; scrape++) {
+    const metrics = await (await fetch(`${service.url}/metrics`)).text()
+    t.match(metrics, /^cio_deliveries_total\{source="default",outcome="accepted"\} 60$/m)
+    t.match(metrics, /^cio_deliveries_total\{source="default",outcome="duplicate"\} 60$/m)
+    t.match(metrics, /^cio_stream_length\{partition="0"\} 60$/m)
+  }
+
+  const [, worker = ''] = /"pid":(\d+).*"outcome"/.exec(service.output()) ?? []
+  process.kill(Number(worker), 'SIGKILL')
+  await until('another worker', async () => /a worker died/.test(service.output()))
+  await until('service as before', async () => (await postTo(service.url + PATH, newBody())).status === 200)
+  service.process.kill('SIGTERM')
+  t.equal(await service.ended, 0)
+})
