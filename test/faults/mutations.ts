@@ -1,209 +1,174 @@
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import type { Report } from './report.ts'
+import {
+  type CodeChange,
+  callee,
+  comparison,
+  type Edit,
+  type Place,
+  property,
+  type Selector,
+  value,
+  whenTrue
+} from './mutate.ts'
+import { answersAre, CONTENT, DUPLICATED, EXITS, LOST } from './scenario.ts'
 import { FRESHNESS } from './scenarios/clocks.ts'
 import { NO_ALERT } from './scenarios/floods.ts'
 import { NOTHING_MISSED } from './scenarios/memory.ts'
+import { NOT_RESENT } from './scenarios/network.ts'
 
-/** A law broken on purpose in a copy of the compiled service, and who has to catch it. */
-export interface Breach {
-  readonly name: string
+/*
+ * Mutation testing of the oracle: each mutation breaks one law in a copy of the service, and a scenario must catch it.
+ */
+
+const place = (file: string, declaration: string, selector: Selector): Place => ({
+  file,
+  declaration,
+  selector
+})
+
+/** All paths and names of src that the mutations depend on: edit this table when one of them is renamed. */
+const places = {
+  appendOfDelivery: place('receive/keep', 'keepDelivery', callee('append')),
+  sanitizing: place('receive/log-entry', 'toLogEntry', callee('value')),
+  tooOld: place('receive/signature', 'freshness', comparison('toleranceSeconds')),
+  deadline: place('receive/route', 'DEADLINE_MS', value),
+  barredBodyLimit: place('receive/admit', 'BARRED_BODY_LIMIT_BYTES', value),
+  barredBodiesLimit: place('receive/admit', 'BARRED_BODIES', property('totalBytes')),
+  outcomeOfUnread: place('receive/refusal', 'outcomeOf', whenTrue),
+  turn: place('http/unknown-peers', 'MAX_TURN_MS', value),
+  rememberedField: place('log/append', 'runAppend', callee('fieldOf')),
+  appendScript: place('log/append', 'runAppend', callee('runScript')),
+  searchedGenerations: place('log/dedupe-index', 'bucketKeys', callee('map')),
+  earlyTrim: place('log/trim', 'trimForMemory', callee('runScript')),
+  commandTimeout: place('redis/connect', 'COMMAND_TIMEOUT_MS', value),
+  resend: place('redis/connect', 'connectionOptions', property('autoResendUnfulfilledCommands')),
+  retries: place('redis/connect', 'connectionOptions', property('maxRetriesPerRequest'))
+} as const
+
+/** A change of the service that breaks a law, and the check that must fail then. */
+export interface Mutation extends CodeChange {
   readonly about: string
-  /** In which file what text becomes what. */
-  readonly patches: readonly { readonly file: string; readonly from: string; readonly to: string }[]
-  /** The scenario that brings it to light. */
+  /** The scenario that is run. */
   readonly scenario: string
-  /** The check that has to fail. */
+  /** The check of the scenario that must fail. */
   readonly caughtBy: string
 }
 
-const LOST = 'every acknowledged event is in the log, or was read before it was trimmed'
-const DOUBLED = 'no event is there twice'
+const edit = (place: Place, replacement: string | Edit['replacement']): Edit => ({
+  place,
+  replacement: typeof replacement === 'string' ? () => replacement : replacement
+})
 
-export const breaches: readonly Breach[] = [
+export const mutations: readonly Mutation[] = [
   {
     name: 'answer-before-append',
-    about: 'law 2: 200 is sent while the event is still on its way to Redis',
-    patches: [
-      {
-        file: 'receive/keep.js',
-        from: 'const outcome = await timed(eventLog.append(toLogEntry(delivery)));',
-        to: "eventLog.append(toLogEntry(delivery)).catch(() => {}); const outcome = 'appended';"
-      }
+    about: 'law 2: sends 200 without waiting for the append',
+    edits: [
+      edit(places.appendOfDelivery, append => `(entry => (${append}(entry).catch(() => {}), 'appended'))`)
     ],
     scenario: 'redis-killed',
     caughtBy: LOST
   },
   {
     name: 'append-without-remembering',
-    about: 'law 3: an event is appended, its id is not remembered',
-    patches: [{ file: 'log/append.lua', from: "redis.call('HSET', written, digest, '')", to: '' }],
+    about: 'law 3: appends an event without remembering its id',
+    // A random field is remembered instead.
+    edits: [edit(places.rememberedField, '(() => Math.random().toString(36))')],
     scenario: 'reply-lost',
-    caughtBy: DOUBLED
+    caughtBy: DUPLICATED
   },
   {
     name: 'two-calls',
-    about: 'law 3: the id is remembered in one call, the event appended in the next; a kill falls in between',
-    patches: [
-      {
-        file: 'log/append.lua',
-        from: "redis.call('XADD', KEYS[stream], '*', 'type', ARGV[6 + entry * 4], 'event', ARGV[7 + entry * 4])",
-        to: ''
-      },
-      {
-        file: 'log/append.js',
-        from: 'return (await runScript(connection, appendScript, scriptKeys, args));',
-        to: `const replies = await runScript(connection, appendScript, scriptKeys, args);
-        if (replies[0] === 'done')
-            for (const [index, entry] of entries.entries())
-                if (replies[index + 2] === 1)
-                    await connection.xadd(keys[entry.stream], '*', 'type', entry.type, 'event', entry.event);
-        return replies;`
-      }
-    ],
+    about:
+      'law 3: remembers the id in one call and appends the event in the next; a kill can happen in between',
+    edits: [edit(places.appendScript, inTwoCalls)],
     scenario: 'chosen-points',
     caughtBy: LOST
   },
   {
     name: 'resend-after-reconnect',
-    about: 'section 6: what was not answered is sent again on the next connection, as clients do by default',
-    patches: [
-      {
-        file: 'redis/connect.js',
-        from: 'autoResendUnfulfilledCommands: false',
-        to: 'autoResendUnfulfilledCommands: true'
-      },
-      { file: 'redis/connect.js', from: 'maxRetriesPerRequest: 0', to: 'maxRetriesPerRequest: null' }
-    ],
+    about: 'section 6: sends commands again after a reconnect, as Redis clients do by default',
+    edits: [edit(places.resend, 'true'), edit(places.retries, 'null')],
     scenario: 'reply-lost',
-    caughtBy: 'the service sent nothing to Redis again of its own accord'
+    caughtBy: NOT_RESENT
   },
   {
     name: 'newest-generation-only',
-    about: 'law 3: an id is looked for in the newest generation alone',
-    patches: [
-      {
-        file: 'log/dedupe-index.js',
-        from: 'return generations.map(({ number, buckets }) => bucketKey(',
-        to: 'return generations.slice(0, 1).map(({ number, buckets }) => bucketKey('
-      }
-    ],
+    about: 'law 3: looks for an id only in the newest generation',
+    edits: [edit(places.searchedGenerations, map => `(toKey => ${map}(toKey).slice(0, 1))`)],
     scenario: 'generations',
-    caughtBy: DOUBLED
+    caughtBy: DUPLICATED
   },
   {
     name: 'unsanitized',
-    about: 'law 5: the payload is appended as it came',
-    patches: [
-      {
-        file: 'receive/log-entry.js',
-        from: 'const clean = source.sanitizer.value(payload.value, { event: eventName(type), bodyBytes: body.length });',
-        to: 'const clean = payload.value;'
-      }
-    ],
+    about: 'law 5: appends the payload without sanitizing it',
+    edits: [edit(places.sanitizing, '(payload => payload)')],
     scenario: 'scripts-flushed',
-    caughtBy: 'each has the right content'
+    caughtBy: CONTENT
   },
   {
-    name: 'takes-what-is-stale',
-    about: 'law 4: how old a signed timestamp is does not count',
-    patches: [
-      { file: 'receive/signature.js', from: 'if (age > toleranceSeconds)', to: 'if (age > Infinity)' }
-    ],
+    name: 'accepts-stale-timestamps',
+    about: 'law 4: ignores the age of a signed timestamp',
+    edits: [edit(places.tooOld, 'false')],
     scenario: 'clock-of-service',
     caughtBy: FRESHNESS
   },
   {
     name: 'trims-unread',
-    about: 'law 6: early trimming does not look at what consumer groups have acknowledged',
-    patches: [{ file: 'log/trim.lua', from: 'if less(first, unread) then', to: 'if false then' }],
+    about: 'law 6: early trimming removes entries that consumer groups have not acknowledged',
+    edits: [edit(places.earlyTrim, trimsUnread)],
     scenario: 'memory-pressure',
     caughtBy: NOTHING_MISSED
   },
   {
     name: 'never-gives-up',
-    about: 'law 7: a delivery waits for Redis as long as it takes',
-    patches: [
-      { file: 'receive/route.js', from: 'const DEADLINE_MS = 3350;', to: 'const DEADLINE_MS = 60_000;' },
-      {
-        file: 'redis/connect.js',
-        from: 'const COMMAND_TIMEOUT_MS = 2000;',
-        to: 'const COMMAND_TIMEOUT_MS = 60_000;'
-      }
-    ],
+    about: 'law 7: a delivery waits for Redis without a time limit',
+    edits: [edit(places.deadline, '60_000'), edit(places.commandTimeout, '60_000')],
     scenario: 'redis-stopped',
-    caughtBy: 'the sender saw only 200, 503, and never silence'
+    caughtBy: answersAre(['200', '503'])
   },
   {
     name: 'bodies-without-budget',
-    about: 'law 9: every body is read, however much memory others hold',
-    patches: [
-      {
-        file: 'receive/admit.js',
-        from: 'const BARRED_BODY_LIMIT_BYTES = 128 * 1024;',
-        to: 'const BARRED_BODY_LIMIT_BYTES = BODY_LIMIT_BYTES;'
-      },
-      { file: 'receive/admit.js', from: 'totalBytes: 8 * MIB', to: 'totalBytes: 8000 * MIB' },
-      // Else too little of it is read before the deadline.
-      { file: 'http/unknown-peers.js', from: 'const MAX_TURN_MS = 10;', to: 'const MAX_TURN_MS = 10_000;' }
+    about: 'law 9: reads every body, however much memory other bodies use',
+    edits: [
+      edit(places.barredBodyLimit, '5 * 1024 * 1024'),
+      edit(places.barredBodiesLimit, '8000 * 1024 * 1024'),
+      // Otherwise too little of the bodies is read before the deadline.
+      edit(places.turn, '10_000')
     ],
     scenario: 'flood-unfinished',
-    // The kernel kills it at 512 MiB, before anybody has asked for its memory.
-    caughtBy: 'no process ended by itself or left an error uncaught'
+    // The kernel kills the process at 512 MiB, before its memory is measured.
+    caughtBy: EXITS
   },
   {
-    name: 'alert-by-anybody',
-    about: 'law 9: a body that nobody has signed counts as our outage',
-    patches: [
-      {
-        file: 'receive/refusal.js',
-        from: "return isAborted && code !== 'CIO_RATE_LIMITED' ? 'aborted'",
-        to: "return isAborted && code !== 'CIO_RATE_LIMITED' ? 'unavailable'"
-      }
-    ],
+    name: 'alert-without-key',
+    about: 'law 9: counts an unauthenticated body as an outage',
+    edits: [edit(places.outcomeOfUnread, "'unavailable'")],
     scenario: 'flood-unfinished',
     caughtBy: NO_ALERT
   }
 ]
 
-const COMPILED = fileURLToPath(new URL('../../src', import.meta.url))
-
-/** The patches whose text does not stand exactly once in the compiled service. */
-export const lostPatches = ({ patches }: Breach): Breach['patches'] =>
-  patches.filter(({ file, from }) => readFileSync(join(COMPILED, file), 'utf8').split(from).length !== 2)
-
-/** @returns the entry of a copy of the compiled service in which this law is broken, and how to be rid of it */
-export function breakLaw({ name, patches }: Breach): { readonly main: string; remove(): void } {
-  // Beside the original, so that what it imports is found.
-  const folder = join(dirname(COMPILED), 'broken', name)
-  rmSync(folder, { recursive: true, force: true })
-  cpSync(COMPILED, folder, { recursive: true })
-  for (const { file, from, to } of patches) {
-    const path = join(folder, file)
-    const text = readFileSync(path, 'utf8')
-    if (text.split(from).length !== 2) throw new Error(`${file} no longer says once: ${from}`)
-    writeFileSync(
-      path,
-      text.replace(from, () => to)
-    )
-  }
-  return {
-    main: join(folder, 'cli/main.js'),
-    remove: () => rmSync(folder, { recursive: true, force: true })
-  }
+/** The script appends to streams that are not read; the real append is a command of its own. See append.lua. */
+function inTwoCalls(runScript: string): string {
+  return `(async (redis, script, keys, args) => {
+    const unreadStreams = keys.map((key, index) => (index === 1 || index === 2 ? key + ':unread' : key))
+    const replies = await ${runScript}(redis, script, unreadStreams, args)
+    if (replies[0] !== 'done') return replies
+    for (let entry = 0; entry < replies.length - 2; entry++) {
+      const [, stream, type, event] = args.slice(3 + entry * 4)
+      if (replies[2 + entry] === 1) await redis.xadd(keys[stream - 1], '*', 'type', type, 'event', event)
+    }
+    return replies
+  })`
 }
 
-/** Was it caught, and by the check that is there for it? */
-export function caught({ name, about, scenario, caughtBy }: Breach, report: Report): Report {
-  const check = report.checks.find(({ name }) => name === caughtBy)
-  const detail = { wanted: caughtBy, scenario, checks: report.checks.filter(({ passed }) => !passed) }
-  const passed = check !== undefined && !check.passed
-  return {
-    ...report,
-    name,
-    about,
-    measured: passed ? { caught: JSON.stringify(check.detail) } : {},
-    checks: [{ name: `${scenario} catches it: not so that ${caughtBy}`, passed, detail }]
-  }
+/** Only looks (see trim.lua), then removes the oldest entries, acknowledged or not. */
+function trimsUnread(runScript: string): string {
+  return `(async (redis, script, keys, [entries, age, length, share]) => {
+    const reply = await ${runScript}(redis, script, keys, [0, age, length, share])
+    const [usedBytes, maxBytes] = [reply[5], reply[7]]
+    if (entries > 0 && usedBytes > share * maxBytes)
+      reply[2] = await redis.xtrim(keys[0], 'MAXLEN', Math.max(0, (await redis.xlen(keys[0])) - entries))
+    return reply
+  })`
 }

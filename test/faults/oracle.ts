@@ -1,8 +1,8 @@
 import type { RedisClient } from '../../src/redis/connect.ts'
 import { fingerprintOf, type Ledger } from './ledger.ts'
 
-/** Delivered from here on up to there, an event may be gone: data was wiped, or a disk lost what it had not written. */
-export interface VoidSpan {
+/** Events delivered in this time may be lost: data was wiped, or a disk lost what it had not written. */
+export interface ExcusedSpan {
   readonly fromMs: number
   readonly toMs: number
 }
@@ -10,77 +10,78 @@ export interface VoidSpan {
 export interface Verdict {
   readonly obligations: number
   readonly entries: number
-  /** Acknowledged to the sender, and neither in the log nor trimmed after the consumer had it. */
+  /** Acknowledged to the sender, but neither in the log nor trimmed after the consumer had read it. */
   readonly lost: number
-  /** Of those, not excused by a void span. */
+  /** Lost and not excused by an `ExcusedSpan`. */
   readonly lostUnexcused: number
-  readonly doubled: number
+  /** In the log twice. */
+  readonly duplicated: number
   readonly wrongContent: number
-  /** In the log and never sent. */
-  readonly foreign: number
-  /** Two events of one customer in another order than they were sent in. */
+  /** In the log, but never sent. */
+  readonly neverSent: number
+  /** Events of one customer in another order than they were sent. */
   readonly outOfOrder: number
-  /** In the log and not seen by the consumer. */
+  /** In the log, but not read by the consumer. */
   readonly unread: number
-  /** The longest time between an acknowledgement that did not hold and the end of the span that excuses it. */
+  /** Of the lost and excused events: the longest time from the acknowledgement to the end of the span. */
   readonly oldestLostMs: number
-  /** Up to three ids of each kind, to look for in a log. */
+  /** Up to three ids of each kind. */
   readonly examples: Readonly<Record<string, readonly string[]>>
 }
 
-/** An entry of the log, as much of it as is judged. */
-export interface JudgedEntry {
+/** The part of a log entry that is checked. */
+export interface LoggedEntry {
   readonly stream: string
-  /** The stream's id. */
+
   readonly entryId: string
   readonly eventId: string
   readonly fingerprint: string
 }
 
-/** What the consumer took out of the log before it acknowledged it. */
-export interface TakenEntry extends JudgedEntry {
-  readonly takenAtMs: number
+/** An entry that the consumer has read, and acknowledged afterwards. */
+export interface ReadEntry extends LoggedEntry {
+  readonly readAtMs: number
 }
 
 const PAGE = 100
 
-export function judged(stream: string, entryId: string, fields: readonly string[]): JudgedEntry {
+export function loggedEntry(stream: string, entryId: string, fields: readonly string[]): LoggedEntry {
   const content = parse(fields[fields.indexOf('event') + 1] ?? '')
   return { stream, entryId, eventId: String(content['id']), fingerprint: fingerprintOf(content) }
 }
 
 /**
- * Everything that was kept, oldest first: what is in these streams, and what the consumer took before it was trimmed.
+ * All entries of these streams, oldest first, including those that were trimmed after the consumer had read them.
  *
- * An entry that the consumer had and that is gone was trimmed only if Redis says that as many were removed. Otherwise
- * it was lost, and so was whatever was taken before the end of a void span.
+ * A read entry that is missing counts as trimmed only if Redis has removed at least as many; otherwise it is lost. So
+ * is an entry that was read before the end of an excused span and is missing.
  */
 export async function readStreams(
   client: RedisClient,
   streams: readonly string[],
-  taken: Iterable<TakenEntry>,
-  voids: readonly VoidSpan[]
-): Promise<JudgedEntry[]> {
-  const valid = [...taken].filter(({ takenAtMs }) => voids.every(({ toMs }) => takenAtMs > toMs))
-  const all: JudgedEntry[] = []
+  read: Iterable<ReadEntry>,
+  excused: readonly ExcusedSpan[]
+): Promise<LoggedEntry[]> {
+  const valid = [...read].filter(({ readAtMs }) => excused.every(({ toMs }) => readAtMs > toMs))
+  const all: LoggedEntry[] = []
   for (const stream of streams) {
     const removed = await removedFrom(client, stream)
-    const entries = new Map<string, JudgedEntry>()
+    const entries = new Map<string, LoggedEntry>()
     for (let from = '-'; ; ) {
       const page = await client.xrange(stream, from, '+', 'COUNT', PAGE)
-      for (const [id, fields] of page) entries.set(id, judged(stream, id, fields))
+      for (const [id, fields] of page) entries.set(id, loggedEntry(stream, id, fields))
       const last = page.at(-1)
       if (last === undefined || page.length < PAGE) break
       from = `(${last[0]}`
     }
-    const gone = valid.filter(entry => entry.stream === stream && !entries.has(entry.entryId))
-    const trimmed = gone.length <= removed ? gone : []
+    const missing = valid.filter(entry => entry.stream === stream && !entries.has(entry.entryId))
+    const trimmed = missing.length <= removed ? missing : []
     all.push(...trimmed.sort((a, b) => compareIds(a.entryId, b.entryId)), ...entries.values())
   }
   return all
 }
 
-/** How many entries were removed from a stream since it was made. */
+/** Number of entries removed from a stream since it was created. */
 async function removedFrom(client: RedisClient, stream: string): Promise<number> {
   if ((await client.exists(stream)) === 0) return 0
   const flat = (await client.xinfo('STREAM', stream)) as unknown[]
@@ -94,12 +95,12 @@ function compareIds(a: string, b: string): number {
   return aMs - bMs || aSequence - bSequence
 }
 
-/** Holds what was kept against what the senders were promised. */
-export function judge(
+/** Compares the log with the responses that the senders got. */
+export function evaluate(
   ledger: Ledger,
-  entries: readonly JudgedEntry[],
-  seenByConsumer: ReadonlySet<string>,
-  voids: readonly VoidSpan[]
+  entries: readonly LoggedEntry[],
+  readIds: ReadonlySet<string>,
+  excused: readonly ExcusedSpan[]
 ): Verdict {
   const times = new Map<string, number>()
   const found = new Map<string, string[]>()
@@ -114,10 +115,10 @@ export function judge(
     const before = times.get(id) ?? 0
     times.set(id, before + 1)
     if (sent === undefined) {
-      note('foreign', id)
+      note('neverSent', id)
       continue
     }
-    if (before === 1) note('doubled', id)
+    if (before === 1) note('duplicated', id)
     if (fingerprint !== sent.fingerprint) note('wrongContent', id)
     if (sent.replayed || before > 0) continue
     if ((latest.get(sent.customer) ?? -1) > sent.sequence) note('outOfOrder', id)
@@ -130,12 +131,12 @@ export function judge(
     if (acknowledgedAtMs === undefined) continue
     obligations++
     if (times.has(id)) continue
-    const excuse = voids.find(({ fromMs, toMs }) => deliveredAtMs >= fromMs && deliveredAtMs <= toMs)
+    const excuse = excused.find(({ fromMs, toMs }) => deliveredAtMs >= fromMs && deliveredAtMs <= toMs)
     note('lost', id)
     if (excuse === undefined) note('lostUnexcused', id)
     else oldestLostMs = Math.max(oldestLostMs, excuse.toMs - acknowledgedAtMs)
   }
-  for (const id of times.keys()) if (!seenByConsumer.has(id)) note('unread', id)
+  for (const id of times.keys()) if (!readIds.has(id)) note('unread', id)
 
   const number = (kind: string): number => found.get(kind)?.length ?? 0
   return {
@@ -143,9 +144,9 @@ export function judge(
     entries: entries.length,
     lost: number('lost'),
     lostUnexcused: number('lostUnexcused'),
-    doubled: number('doubled'),
+    duplicated: number('duplicated'),
     wrongContent: number('wrongContent'),
-    foreign: number('foreign'),
+    neverSent: number('neverSent'),
     outOfOrder: number('outOfOrder'),
     unread: number('unread'),
     oldestLostMs: Math.round(oldestLostMs),

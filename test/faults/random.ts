@@ -1,20 +1,21 @@
 import { createHash } from 'node:crypto'
 
-/** Chances that come out the same again for the same seed and name. */
+/** Random choices, the same for the same seed and name. */
 export interface Random {
-  /** From `from` up to, but without, `to`. */
+  /** At least `from`, less than `to`. */
   between(from: number, to: number): number
+  /** An integer, at least `from`, less than `to`. */
   whole(from: number, to: number): number
   pick<T>(choices: readonly T[]): T
   chance(probability: number): boolean
-  /** Lower-case letters: what no rule of any policy takes for something personal. */
+  /** Lower-case letters, which no policy masks. */
   word(length: number): string
 }
 
-/** @param name what the chances are for: two users of one seed do not disturb each other */
+/** @param name of the user of the choices: users with different names get different choices from one seed */
 export function seededRandom(seed: number, name: string): Random {
   let state = createHash('sha256').update(`${seed}:${name}`).digest().readUInt32BE(0)
-  // mulberry32: 32 bits of state are plenty to choose faults with.
+  // mulberry32: 32 bits of state are enough to choose faults.
   const next = (): number => {
     state = (state + 0x6d2b79f5) | 0
     let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
