@@ -1,6 +1,6 @@
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify'
 import { createHttpServer, type HttpServerOptions } from './http/server.ts'
-import { refuse } from './ops/error-responses.ts'
+import { sendError } from './ops/error-responses.ts'
 import { type Health, healthRoutes, type MetricsRoute, metricsRoute } from './ops/health.ts'
 import { type AddressList, compileAddressList } from './receive/ip-allowlist.ts'
 import { type ReceiverDependencies, receiver, WEBHOOK_PATH } from './receive/route.ts'
@@ -18,7 +18,7 @@ export interface AppDependencies extends ReceiverDependencies {
 export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
   const { config, admission } = dependencies
   const isTrusted = compileAddressList(config.admission.trustedProxies)
-  const isKnownPeer = (peer: string): boolean => admission.listed(peer) || isTrusted(peer)
+  const isKnownPeer = (peer: string): boolean => admission.isKnown(peer) || isTrusted(peer)
   const app = createHttp({ keepAliveMs: config.http.keepAliveMs, isKnownPeer }, isTrusted)
   app.addHook('onRequest', (_request, reply, done) => {
     // A load balancer must not keep a connection that we are about to end.
@@ -52,13 +52,13 @@ function createHttp(options: HttpServerOptions, isTrustedProxy: AddressList): Fa
     // A delivery that comes on a kept connection while we close is still answered, with `connection: close`.
     return503OnClosing: false,
     forceCloseConnections: 'idle',
-    frameworkErrors: (_error, _request, reply) => refuse(reply, 'CIO_NOT_FOUND')
+    frameworkErrors: (_error, _request, reply) => sendError(reply, 'CIO_NOT_FOUND')
   })
   // Nothing but the receiver reads bodies, and it takes them as bytes.
   app.removeAllContentTypeParsers()
   app.setErrorHandler((_error, request, reply) =>
     // A request for an unknown path can fail before it is known to be one: on its content type, for example.
-    request.is404 ? refuseUnknown(request, reply) : refuse(reply, 'CIO_UNAVAILABLE')
+    request.is404 ? refuseUnknown(request, reply) : sendError(reply, 'CIO_UNAVAILABLE')
   )
   app.setNotFoundHandler(refuseUnknown)
   return app
@@ -70,6 +70,6 @@ function refuseUnknown(request: FastifyRequest, reply: FastifyReply): FastifyRep
   const isWebhook =
     path.startsWith(WEBHOOK_PATH) && /^(\/[a-z0-9_-]+)?\/?$/.test(path.slice(WEBHOOK_PATH.length))
   return isWebhook && request.method !== 'POST'
-    ? refuse(reply.header('allow', 'POST'), 'CIO_METHOD_NOT_ALLOWED')
-    : refuse(reply, 'CIO_NOT_FOUND')
+    ? sendError(reply.header('allow', 'POST'), 'CIO_METHOD_NOT_ALLOWED')
+    : sendError(reply, 'CIO_NOT_FOUND')
 }

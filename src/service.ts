@@ -2,25 +2,25 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { Registry } from 'prom-client'
 import { buildApp, buildMetricsApp } from './app.ts'
-import { consumerReader } from './dispatch/consumer-status.ts'
+import { consumerStatusReader } from './dispatch/consumer-status.ts'
 import { createDispatchMetrics } from './dispatch/metrics.ts'
 import { ConfigError } from './errors.ts'
 import { createEventLog } from './log/append.ts'
-import { readLog } from './log/log-stats.ts'
-import { announcePartitions } from './log/partition-count.ts'
+import { logStats } from './log/log-stats.ts'
+import { publishPartitionCount } from './log/partition-count.ts'
 import { createMaintenance } from './maintenance.ts'
 import type { Health, MetricsRoute } from './ops/health.ts'
 import type { Logger } from './ops/logger.ts'
 import { createMetrics } from './ops/metrics.ts'
-import { compileAdmission } from './receive/ip-allowlist.ts'
-import { createKeyUsage } from './receive/key-usage-reporter.ts'
-import { askCustomerIo, createPublishedList } from './receive/published-ips.ts'
-import { createLiveKeys } from './receive/signing-keys.ts'
+import { createIpAllowlist } from './receive/ip-allowlist.ts'
+import { createKeyUsageReporter } from './receive/key-usage-reporter.ts'
+import { askCustomerIo, createPublishedIps } from './receive/published-ips.ts'
+import { watchSigningKeys } from './receive/signing-keys.ts'
 import { connectRedis, disconnectRedis, type RedisAddress } from './redis/connect.ts'
 import { durabilityWaits } from './redis/durability.ts'
 import { followFailures } from './redis/failure.ts'
 import { monitorRedis } from './redis/monitor.ts'
-import { inspectServers, type ServerFacts, unfit } from './redis/server-facts.ts'
+import { inspectServers, type ServerFacts, unmetRequirement } from './redis/server-facts.ts'
 import type { Config } from './settings/config.ts'
 import type { Secrets } from './settings/secrets/secret-handle.ts'
 import { version } from './version.ts'
@@ -65,9 +65,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     redis,
     accept: async () => {
       facts = await inspectServers(redis)
-      const problem = unfit(facts, durability)
+      const problem = unmetRequirement(facts, durability)
       if (problem !== undefined) throw new ConfigError(problem)
-      await announcePartitions(redis, keyPrefix, partitions)
+      await publishPartitionCount(redis, keyPrefix, partitions)
     },
     onChange: (up, error) => {
       if (up) log.info({ redis: facts, durability: durability.level }, 'redis is up')
@@ -102,7 +102,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 
   const metrics = createMetrics({
     sources: [...config.sources.keys()],
-    readLog: () => readLog(redis, keyPrefix, partitions),
+    readLog: () => logStats(redis, keyPrefix, partitions),
     isRedisUp: () => monitor.isUp(),
     version
   })
@@ -110,12 +110,12 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const dispatchMetrics = createDispatchMetrics(
     metrics.register,
     dispatches ? consumers.map(({ name }) => name) : [],
-    consumerReader({ redis, keyPrefix, consumers, now: Date.now })
+    consumerStatusReader({ redis, keyPrefix, consumers, now: Date.now })
   )
   // Loaded only where it is used: the clients of all brokers take a quarter of a start.
   const dispatch =
     dispatches && options.maintains
-      ? (await import('./dispatch/dispatcher.ts')).createDispatch({
+      ? (await import('./dispatch/dispatcher.ts')).createDispatcher({
           consumers,
           redis,
           connect: manner => connectRedis(redisAddress, manner),
@@ -139,26 +139,26 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     onCall: seconds => metrics.redisCall(seconds)
   })
 
-  const keys = createLiveKeys({
+  const keys = watchSigningKeys({
     sources: config.sources,
     secrets: options.secrets,
     log,
     onChange: () => void keyUsage.report()
   })
-  const keyUsage = createKeyUsage({
+  const keyUsage = createKeyUsageReporter({
     redis,
     keyPrefix,
     sources: keys.sources,
     isRedisUp: () => monitor.isUp()
   })
   await keys.refresh()
-  const admission = compileAdmission(config.admission)
-  const publishedList = createPublishedList({
+  const admission = createIpAllowlist(config.admission)
+  const publishedList = createPublishedIps({
     redis,
     keyPrefix,
     isRedisUp: () => monitor.isUp(),
     ask: config.customerIo.appApiKey && (await askCustomerIo(config.customerIo, appApiKey)),
-    onList: admission.publish,
+    onList: admission.setPublished,
     metrics,
     log
   })

@@ -4,7 +4,7 @@
  * `AbortSignal.any` would leave some 50 bytes on a signal that lives as long as the process (Node 20), for each
  * event that is pushed.
  */
-export async function underAny<T>(
+export async function withAnySignal<T>(
   signals: readonly AbortSignal[],
   work: (signal: AbortSignal) => Promise<T>
 ): Promise<T> {

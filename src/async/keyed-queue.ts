@@ -1,12 +1,12 @@
 /** Jobs in lanes: those of one lane one after the other, lanes beside each other. */
-export interface Lanes<Job> {
+export interface KeyedQueue<Job> {
   add(lane: string, job: Job): void
   /** Resolves once no lane has a job. */
   idle(): Promise<void>
 }
 
 /** @param run does one job; never rejects */
-export function createLanes<Job>(run: (job: Job) => Promise<void>): Lanes<Job> {
+export function createKeyedQueue<Job>(run: (job: Job) => Promise<void>): KeyedQueue<Job> {
   const queues = new Map<string, Job[]>()
   const onIdle = new Set<() => void>()
 

@@ -1,5 +1,5 @@
 /** What the promise comes to, or `false` as soon as the signal is aborted, whatever becomes of the promise then. */
-export async function unlessOver<T>(signal: AbortSignal, promise: Promise<T>): Promise<T | false> {
+export async function raceAbort<T>(signal: AbortSignal, promise: Promise<T>): Promise<T | false> {
   let stopListening = (): void => {}
   const over = new Promise<false>(resolve => {
     if (signal.aborted) return resolve(false)

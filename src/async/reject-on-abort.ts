@@ -1,5 +1,5 @@
 /** Waits, but not past the abort: the broker's answer is nobody's business then. */
-export function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+export function rejectOnAbort<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const aborted = (): void => reject(new Error('given up: the events are somebody else’s now'))
     if (signal.aborted) aborted()

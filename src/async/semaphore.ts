@@ -1,11 +1,11 @@
 /** A number of things that may go on at once. */
-export interface Slots {
+export interface Semaphore {
   /** Waits for a free one, first come, first served. @returns false when the signal was aborted before that */
   take(signal: AbortSignal): Promise<boolean>
   give(): void
 }
 
-export function createSlots(count: number): Slots {
+export function createSemaphore(count: number): Semaphore {
   const waiting = new Set<() => void>()
   let free = count
   return {

@@ -1,18 +1,18 @@
 import { hostname } from 'node:os'
 import type { Cluster, Redis } from 'ioredis'
 import type { Backoff } from '../async/backoff.ts'
-import { createSlots } from '../async/semaphore.ts'
+import { createSemaphore } from '../async/semaphore.ts'
 import { endOnSignals } from '../async/signals.ts'
 import { ConfigError } from '../errors.ts'
-import { holdPartitions } from '../group/member.ts'
+import { joinGroup } from '../group/member.ts'
 import { groupKeys } from '../log/keys.ts'
-import { connectRedis, disconnectRedis, type RedisClient, reconnectRedis } from '../redis/connect.ts'
+import { connectRedis, disconnectRedis, duplicateConnection, type RedisClient } from '../redis/connect.ts'
 import { firstDatabaseProblem } from '../redis/database.ts'
 import { parseRedisUrl, REDIS_URL_FORM } from '../redis/url.ts'
 import { Secret } from '../secret.ts'
 import { compileTypeGlobs, type TypeMatcher } from '../type-globs.ts'
 import type { ErrorContext, Handler } from './handler.ts'
-import { workPartition } from './partition-processor.ts'
+import { processPartition } from './partition-processor.ts'
 
 export type { Backoff } from '../async/backoff.ts'
 export { ConfigError } from '../errors.ts'
@@ -124,7 +124,7 @@ export function createConsumer(options: ConsumerOptions, handler: Handler): Cons
   if (!GROUP.test(group)) throw new TypeError('group: 1 to 64 letters, digits, - and _')
   const { connect, database } = connector(options)
   const isWanted = wanted(options)
-  const slots = createSlots(concurrency)
+  const slots = createSemaphore(concurrency)
   let stopped: Promise<void> | undefined
   let ignoreSignals = (): void => {}
 
@@ -136,10 +136,10 @@ export function createConsumer(options: ConsumerOptions, handler: Handler): Cons
       // Who is told must not break what tells.
     }
   }
-  const holder = holdPartitions(
+  const holder = joinGroup(
     { ...options, connect, keyPrefix: prefix, member: name, onError: error => onError(error) },
     held =>
-      workPartition(
+      processPartition(
         {
           handler,
           isWanted,
@@ -182,7 +182,7 @@ function connector({ redisUrl, redis }: ConsumerOptions): {
   if ((redisUrl === undefined) === (redis === undefined)) throw new TypeError('give either redisUrl or redis')
   if (redis !== undefined) {
     return {
-      connect: () => reconnectRedis(redis),
+      connect: () => duplicateConnection(redis),
       database: ('db' in redis.options && redis.options.db) || 0
     }
   }

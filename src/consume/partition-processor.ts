@@ -1,23 +1,23 @@
 import { type Backoff, backoffMs, pause } from '../async/backoff.ts'
-import { createLanes } from '../async/keyed-queue.ts'
-import { unlessOver } from '../async/race-abort.ts'
-import type { Slots } from '../async/semaphore.ts'
+import { createKeyedQueue } from '../async/keyed-queue.ts'
+import { raceAbort } from '../async/race-abort.ts'
+import type { Semaphore } from '../async/semaphore.ts'
 import { addDeadLetter, type DeadReason } from '../group/dead-letter.ts'
 import { InterruptedError, MalformedEntryError } from '../group/entry-errors.ts'
-import type { TakenEntry } from '../group/fenced-read.ts'
-import type { HeldPartition } from '../group/partition-reader.ts'
+import type { ReadEntry } from '../group/fenced-read.ts'
+import type { PartitionReader } from '../group/partition-reader.ts'
 import type { TypeMatcher } from '../type-globs.ts'
 import type { CustomerEvent } from './events.ts'
 import type { ErrorContext, Handler } from './handler.ts'
 import { readEntry } from './read-entry.ts'
 
-export interface EventWorkOptions {
+export interface PartitionProcessorOptions {
   readonly handler: Handler
   readonly isWanted: TypeMatcher
   readonly maxAttempts: number
   readonly backoff: Backoff
   /** How many events may be with the handler at once, in all partitions together. */
-  readonly slots: Slots
+  readonly slots: Semaphore
   /** Entries of one partition that may be here without being acknowledged. */
   readonly maxInFlight: number
   /** The stream of the group's dead letters. */
@@ -26,7 +26,7 @@ export interface EventWorkOptions {
 }
 
 interface Job {
-  readonly entry: TakenEntry
+  readonly entry: ReadEntry
   readonly event: CustomerEvent
 }
 
@@ -39,11 +39,11 @@ const MAX_IN_FLIGHT_CHARACTERS = 8 * 1024 * 1024
  * Works a partition until it ends: one person's events one after the other, those of different people beside each
  * other, each acknowledged once its handler has resolved.
  */
-export function workPartition(options: EventWorkOptions, held: HeldPartition): Promise<void> {
+export function processPartition(options: PartitionProcessorOptions, held: PartitionReader): Promise<void> {
   const { handler, isWanted, maxAttempts, backoff, slots, maxInFlight, deadLetters, onError } = options
-  const { ending, signal } = held
-  const lanes = createLanes<Job>(settle)
-  const untried: TakenEntry[] = []
+  const { draining: ending, revoked: signal } = held
+  const lanes = createKeyedQueue<Job>(settle)
+  const untried: ReadEntry[] = []
   const inFlight = { entries: 0, characters: 0, onRoom: (): void => {} }
   return work()
 
@@ -51,21 +51,21 @@ export function workPartition(options: EventWorkOptions, held: HeldPartition): P
     ending.addEventListener('abort', () => inFlight.onRoom(), { once: true })
     for (;;) {
       while (!hasRoom() && !ending.aborted) await new Promise<void>(resolve => (inFlight.onRoom = resolve))
-      const entries = await held.take(Math.min(MAX_BATCH_ENTRIES, maxInFlight - inFlight.entries))
+      const entries = await held.read(Math.min(MAX_BATCH_ENTRIES, maxInFlight - inFlight.entries))
       if (entries.length === 0) break
       accept(entries)
     }
-    await unlessOver(signal, lanes.idle())
+    await raceAbort(signal, lanes.idle())
     // They were handed out, but nobody tried: whoever has them next begins with the first attempt.
-    if (untried.length > 0 && !signal.aborted) await held.setDeliveries(untried, 0).catch(onError)
+    if (untried.length > 0 && !signal.aborted) await held.setDeliveryCount(untried, 0).catch(onError)
   }
 
   function hasRoom(): boolean {
     return inFlight.entries < maxInFlight && inFlight.characters < MAX_IN_FLIGHT_CHARACTERS
   }
 
-  function accept(entries: readonly TakenEntry[]): void {
-    const unwanted: TakenEntry[] = []
+  function accept(entries: readonly ReadEntry[]): void {
+    const unwanted: ReadEntry[] = []
     for (const entry of entries) {
       inFlight.entries++
       inFlight.characters += entry.event.length
@@ -80,7 +80,7 @@ export function workPartition(options: EventWorkOptions, held: HeldPartition): P
     void finish(unwanted)
   }
 
-  async function finish(entries: readonly TakenEntry[]): Promise<void> {
+  async function finish(entries: readonly ReadEntry[]): Promise<void> {
     if (entries.length === 0) return
     await held.acknowledge(entries)
     for (const { event } of entries) {
@@ -92,7 +92,7 @@ export function workPartition(options: EventWorkOptions, held: HeldPartition): P
 
   /** One event, until it is handled, set aside, or left to whoever has the partition next. Never rejects. */
   async function settle({ entry, event }: Job): Promise<void> {
-    let attempt = entry.earlierDeliveries
+    let attempt = entry.deliveryCount
     // The only attempt allowed may not have begun when its member died: then there is one more.
     if (attempt >= maxAttempts && attempt > 1) {
       await die(entry, 'unfinished', new InterruptedError(attempt), attempt)
@@ -109,7 +109,7 @@ export function workPartition(options: EventWorkOptions, held: HeldPartition): P
         begun = true
         const context = { signal, attempt, partition: entry.partition, entryId: entry.id }
         const done = (async () => handler(event, context))().then(() => true)
-        if (await unlessOver(signal, done)) void finish([entry])
+        if (await raceAbort(signal, done)) void finish([entry])
         return
       } catch (thrown) {
         error = thrown
@@ -123,20 +123,20 @@ export function workPartition(options: EventWorkOptions, held: HeldPartition): P
       tell(error, entry, attempt, false)
       await pause(backoffMs(backoff, attempt), ending)
     }
-    if (!begun && entry.earlierDeliveries === 0) untried.push(entry)
+    if (!begun && entry.deliveryCount === 0) untried.push(entry)
   }
 
   /** Tells Redis that an attempt begins, so that it counts even if it is our last. @returns false when it is over */
-  function count(entry: TakenEntry, attempt: number): Promise<boolean> {
-    return persist(() => held.setDeliveries([entry], attempt))
+  function count(entry: ReadEntry, attempt: number): Promise<boolean> {
+    return persist(() => held.setDeliveryCount([entry], attempt))
   }
 
-  function setMalformedAside(entry: TakenEntry): Promise<void> {
-    return die(entry, 'malformed', new MalformedEntryError(), entry.earlierDeliveries)
+  function setMalformedAside(entry: ReadEntry): Promise<void> {
+    return die(entry, 'malformed', new MalformedEntryError(), entry.deliveryCount)
   }
 
   /** First set aside, then acknowledged: see addDeadLetter. */
-  async function die(entry: TakenEntry, reason: DeadReason, error: unknown, attempts: number): Promise<void> {
+  async function die(entry: ReadEntry, reason: DeadReason, error: unknown, attempts: number): Promise<void> {
     const done = await persist(() =>
       addDeadLetter(held.redis, deadLetters, entry, { reason, error, attempts })
     )
@@ -159,7 +159,7 @@ export function workPartition(options: EventWorkOptions, held: HeldPartition): P
     return false
   }
 
-  function tell(error: unknown, { partition, id, type }: TakenEntry, attempt: number, dead: boolean): void {
+  function tell(error: unknown, { partition, id, type }: ReadEntry, attempt: number, dead: boolean): void {
     onError(error, { partition, entryId: id, type, attempt, dead })
   }
 }

@@ -1,4 +1,4 @@
-import type { TakenEntry } from '../group/fenced-read.ts'
+import type { ReadEntry } from '../group/fenced-read.ts'
 import type { CustomerEvent } from './events.ts'
 
 /**
@@ -7,7 +7,7 @@ import type { CustomerEvent } from './events.ts'
  * Only its frame is checked. Its data are taken as they come: no description of Customer.io's is so true that an
  * event should be refused by it.
  */
-export function readEntry({ type, event }: Pick<TakenEntry, 'type' | 'event'>): CustomerEvent | undefined {
+export function readEntry({ type, event }: Pick<ReadEntry, 'type' | 'event'>): CustomerEvent | undefined {
   if (type === '' || event === '') return undefined
   let parsed: unknown
   try {

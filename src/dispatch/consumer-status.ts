@@ -1,5 +1,5 @@
 import { deadLetters } from '../group/dead-letters.ts'
-import { type GroupReading, readGroups } from '../group/group-stats.ts'
+import { type GroupStats, groupStats } from '../group/group-stats.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { ConsumerSettings } from '../settings/consumers-file.ts'
 import { consumerStates } from './consumer-state.ts'
@@ -12,7 +12,7 @@ import { lookIntoQueue, type OpenQueue } from './sinks/push-queue.ts'
 export type ConsumerStateName = 'ok' | 'failing' | 'disabled' | 'unserved'
 
 /** Everything that is known of a consumer. */
-export interface ConsumerReading extends GroupReading {
+export interface ConsumerStatus extends GroupStats {
   /** `library` where it is not in `CONSUMERS_FILE`. */
   readonly type: ConsumerSettings['type'] | 'library'
   /** Events in its push queue. */
@@ -38,7 +38,9 @@ export interface ReadConsumersOptions {
  * What reads every consumer: those of `CONSUMERS_FILE`, and every other group the log keeps events for.
  * @throws what Redis answers
  */
-export function consumerReader(options: ReadConsumersOptions): () => Promise<readonly ConsumerReading[]> {
+export function consumerStatusReader(
+  options: ReadConsumersOptions
+): () => Promise<readonly ConsumerStatus[]> {
   const { redis, keyPrefix } = options
   const queues = new Map<string, OpenQueue>()
   return () => readConsumers(options, consumer => queueOf(consumer).outstanding())
@@ -58,9 +60,9 @@ type ReadQueue = (consumer: string) => ReturnType<OpenQueue['outstanding']>
 async function readConsumers(
   options: ReadConsumersOptions,
   readQueue: ReadQueue
-): Promise<readonly ConsumerReading[]> {
+): Promise<readonly ConsumerStatus[]> {
   const { redis, keyPrefix, consumers } = options
-  const groups = await readGroups(redis, keyPrefix)
+  const groups = await groupStats(redis, keyPrefix)
   const known = new Set(groups.map(({ name }) => name))
   const notStarted = consumers
     .filter(({ name }) => !known.has(name))
@@ -70,9 +72,9 @@ async function readConsumers(
 
 async function readConsumer(
   { redis, keyPrefix, consumers, now }: ReadConsumersOptions,
-  group: GroupReading,
+  group: GroupStats,
   readQueue: ReadQueue
-): Promise<ConsumerReading> {
+): Promise<ConsumerStatus> {
   const settings = consumers.find(({ name }) => name === group.name)
   const [{ failures, lastFailure, lastFailureAtMs, disabledAtMs }, dead, queue] = await Promise.all([
     consumerStates(redis, keyPrefix, now).read(group.name),

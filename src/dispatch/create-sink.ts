@@ -7,7 +7,7 @@ import { createAmqpSink } from './sinks/amqp.ts'
 import { type AttemptOutcome, createHttpSink } from './sinks/http.ts'
 import { createNatsSink } from './sinks/nats.ts'
 
-export interface SinkSurroundings {
+export interface SinkContext {
   /** For BullMQ alone: connected in the patient manner. */
   readonly queueRedis: RedisClient
   readonly keyPrefix: string
@@ -19,7 +19,7 @@ export interface SinkSurroundings {
 }
 
 /** The other side of a consumer, as its settings say. Opens nothing before it is needed. */
-export function createSink(settings: ConsumerSettings, surroundings: SinkSurroundings): Sink {
+export function createSink(settings: ConsumerSettings, surroundings: SinkContext): Sink {
   if (settings.type === 'nats') return createNatsSink(settings)
   if (settings.type === 'amqp') return createAmqpSink(settings)
   return createHttpSink({

@@ -1,4 +1,4 @@
-import { unlessAborted } from '../async/reject-on-abort.ts'
+import { rejectOnAbort } from '../async/reject-on-abort.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { ConsumerSettings } from '../settings/consumers-file.ts'
 import type { OutgoingEvent } from './sink.ts'
@@ -6,7 +6,7 @@ import { createAmqpSink } from './sinks/amqp.ts'
 import { createNatsSink } from './sinks/nats.ts'
 import { openPushQueue } from './sinks/push-queue.ts'
 
-export interface HandOn {
+export interface DirectPublish {
   /** @throws Error that says, in words to be shown, why the consumer has not got it */
   readonly handOn: ((event: OutgoingEvent) => Promise<void>) | undefined
   readonly close: () => Promise<void>
@@ -22,7 +22,7 @@ export function handOnTo(
   settings: ConsumerSettings | undefined,
   patient: () => RedisClient,
   keyPrefix: string
-): HandOn {
+): DirectPublish {
   if (settings === undefined) return { handOn: undefined, close: async () => {} }
   if (settings.type === 'http') {
     const { name: consumer, maxAttempts: attempts, backlog, backlogBytes } = settings
@@ -30,7 +30,7 @@ export function handOnTo(
     const { add, queue } = openPushQueue({ redis, keyPrefix, consumer, attempts, backlog, backlogBytes })
     return {
       handOn: inTime(async (event, signal) => {
-        await unlessAborted(signal, add([event], signal))
+        await rejectOnAbort(signal, add([event], signal))
         return undefined
       }),
       close: () => queue.close()

@@ -1,10 +1,10 @@
 import { hostname } from 'node:os'
 import { ReportedError } from '../errors.ts'
-import { followLog } from '../group/batch-consumer.ts'
+import { consumeInBatches } from '../group/batch-consumer.ts'
 import { addDeadLetter } from '../group/dead-letter.ts'
 import { deadLetters } from '../group/dead-letters.ts'
 import { MalformedEntryError } from '../group/entry-errors.ts'
-import type { TakenEntry } from '../group/fenced-read.ts'
+import type { ReadEntry } from '../group/fenced-read.ts'
 import { outgoingEvent } from '../group/outgoing-event.ts'
 import { groupKeys } from '../log/keys.ts'
 import type { Logger } from '../ops/logger.ts'
@@ -12,11 +12,11 @@ import { disconnectRedis, type RedisClient } from '../redis/connect.ts'
 import type { ConsumerSettings } from '../settings/consumers-file.ts'
 import { compileTypeGlobs } from '../type-globs.ts'
 import { consumerStates } from './consumer-state.ts'
-import { createSink, type SinkSurroundings } from './create-sink.ts'
+import { createSink, type SinkContext } from './create-sink.ts'
 import type { DispatchMetrics } from './metrics.ts'
 import type { OutgoingEvent, Sink } from './sink.ts'
 
-export interface DispatchOptions {
+export interface DispatcherOptions {
   readonly consumers: readonly ConsumerSettings[]
   /** The service's own connection. */
   readonly redis: RedisClient
@@ -29,7 +29,7 @@ export interface DispatchOptions {
 }
 
 /** Brings the log to the consumers of `CONSUMERS_FILE`, as one of any number of replicas. */
-export interface Dispatch {
+export interface Dispatcher {
   start(): void
   /** Ends what is under way and closes what was opened. What was not acknowledged is the next replica's. */
   stop(): Promise<void>
@@ -56,7 +56,7 @@ class RefusedError extends Error {
   override readonly name = 'RefusedError'
 }
 
-export function createDispatch(options: DispatchOptions): Dispatch {
+export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { consumers, redis, connect, keyPrefix, metrics, log, now } = options
   const states = consumerStates(redis, keyPrefix, now)
   const letters = deadLetters(redis, keyPrefix)
@@ -66,7 +66,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     start: () => {
       const queueRedis = connect('patient')
       queueRedis.on('error', error => log.debug({ err: error }, 'redis connection of the push queues'))
-      const surroundings: SinkSurroundings = {
+      const surroundings: SinkContext = {
         queueRedis,
         keyPrefix,
         states,
@@ -93,7 +93,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     // A push queue counts for itself, attempt by attempt.
     const isBridge = type !== 'http'
     const trouble = troubleTeller(settings)
-    const follower = followLog(
+    const follower = consumeInBatches(
       {
         connect: () => connect('prompt'),
         keyPrefix,
@@ -119,7 +119,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
       await sink.close()
     }
 
-    async function handle(entries: readonly TakenEntry[], signal: AbortSignal): Promise<void> {
+    async function handle(entries: readonly ReadEntry[], signal: AbortSignal): Promise<void> {
       const wanted: OutgoingEvent[] = []
       for (const entry of entries) {
         const event = outgoingEvent(`${entry.partition}-${entry.id}`, entry.event)
@@ -144,7 +144,7 @@ export function createDispatch(options: DispatchOptions): Dispatch {
     }
   }
 
-  async function setAside(consumer: string, entry: TakenEntry): Promise<void> {
+  async function setAside(consumer: string, entry: ReadEntry): Promise<void> {
     const error = new MalformedEntryError()
     const why = { reason: 'malformed', error, attempts: 1 } as const
     await addDeadLetter(redis, groupKeys(keyPrefix, consumer).dead, entry, why)

@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
-import type { ConsumerReading } from './consumer-status.ts'
+import type { ConsumerStatus } from './consumer-status.ts'
 import type { AttemptOutcome } from './sinks/http.ts'
 
 export type DispatchMetrics = ReturnType<typeof createDispatchMetrics>
@@ -16,7 +16,7 @@ const outcomes = ['delivered', 'failed', 'dead', 'gone'] as const satisfies read
 export function createDispatchMetrics(
   register: Registry,
   configured: readonly string[],
-  read: () => Promise<readonly ConsumerReading[]>
+  read: () => Promise<readonly ConsumerStatus[]>
 ) {
   const registers = [register]
   const attempts = new Counter({
@@ -25,8 +25,8 @@ export function createDispatchMetrics(
     labelNames: ['consumer', 'outcome'],
     registers
   })
-  let reading: Promise<readonly ConsumerReading[]> | undefined
-  const readOnce = (): Promise<readonly ConsumerReading[]> => {
+  let reading: Promise<readonly ConsumerStatus[]> | undefined
+  const readOnce = (): Promise<readonly ConsumerStatus[]> => {
     reading ??= read()
       .catch(() => [])
       .finally(() => {
@@ -34,7 +34,7 @@ export function createDispatchMetrics(
       })
     return reading
   }
-  const gauge = (name: string, help: string, measure: (reading: ConsumerReading) => number): void => {
+  const gauge = (name: string, help: string, measure: (reading: ConsumerStatus) => number): void => {
     new Gauge({
       name,
       help,

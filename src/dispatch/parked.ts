@@ -1,7 +1,7 @@
 import { UnavailableError } from '../errors.ts'
 import type { EventLog } from '../log/append.ts'
 import { partitionKeys } from '../log/keys.ts'
-import { announcedPartitions } from '../log/partition-count.ts'
+import { readPartitionCount } from '../log/partition-count.ts'
 import { readEntries } from '../log/read-range.ts'
 import { parseDelivery, toLogEntry } from '../receive/log-entry.ts'
 import { openParked, type ParkedDelivery, readParked } from '../receive/parked.ts'
@@ -32,14 +32,14 @@ export function parkedDeliveries(redis: RedisClient, keyPrefix: string): ParkedD
   return {
     count: async () => {
       let count = 0
-      const partitions = await announcedPartitions(redis, keyPrefix)
+      const partitions = await readPartitionCount(redis, keyPrefix)
       for (let partition = 0; partition < partitions; partition++) {
         count += await redis.xlen(partitionKeys(keyPrefix, partition).parked)
       }
       return count
     },
     list: async function* () {
-      const partitions = await announcedPartitions(redis, keyPrefix)
+      const partitions = await readPartitionCount(redis, keyPrefix)
       for (let partition = 0; partition < partitions; partition++) {
         const range = { stream: 'parked', partition, from: '-', to: '+' } as const
         for await (const page of readEntries(redis, keyPrefix, range)) {

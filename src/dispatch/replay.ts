@@ -1,7 +1,7 @@
 import { type DeadLetter, deadLetters, revive } from '../group/dead-letters.ts'
-import { putBack } from '../group/redeliver.ts'
+import { redeliver } from '../group/redeliver.ts'
 import { partitionKeys } from '../log/keys.ts'
-import { announcedPartitions } from '../log/partition-count.ts'
+import { readPartitionCount } from '../log/partition-count.ts'
 import { readEntries, type StreamEntry } from '../log/read-range.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { OutgoingEvent } from './sink.ts'
@@ -55,7 +55,7 @@ async function replayLetter(options: ReplayOptions, letter: DeadLetter): Promise
   const event = revive(letter)
   if (event === undefined) return 'it never was an event'
   const { partition, id } = placeOf(letter.position)
-  if ((await putBack(redis, keyPrefix, consumer, partition, [id])).length > 0) return undefined
+  if ((await redeliver(redis, keyPrefix, consumer, partition, [id])).length > 0) return undefined
   // It was not acknowledged yet, and comes again by itself.
   if (await isInLog(redis, keyPrefix, partition, id)) return undefined
   if (handOn === undefined) return 'it is no longer in the log, and this consumer reads nothing else'
@@ -88,12 +88,12 @@ export async function replayRange(
   isMeant: (entry: StreamEntry) => boolean
 ): Promise<number> {
   const { redis, keyPrefix, consumer } = options
-  const partitions = await announcedPartitions(redis, keyPrefix)
+  const partitions = await readPartitionCount(redis, keyPrefix)
   let count = 0
   for (let partition = 0; partition < partitions; partition++) {
     for await (const page of readEntries(redis, keyPrefix, { stream: 'events', partition, ...range })) {
       const ids = page.filter(isMeant).map(({ id }) => id)
-      count += (await putBack(redis, keyPrefix, consumer, partition, ids)).length
+      count += (await redeliver(redis, keyPrefix, consumer, partition, ids)).length
     }
   }
   return count

@@ -1,6 +1,6 @@
 import { type Backoff, backoffMs, pause } from '../async/backoff.ts'
 import type { RedisClient } from '../redis/connect.ts'
-import type { TakenEntry } from './fenced-read.ts'
+import type { ReadEntry } from './fenced-read.ts'
 
 /**
  * Acknowledges entries of one partition for one group, those of one moment in one call, until Redis has heard:
@@ -8,11 +8,11 @@ import type { TakenEntry } from './fenced-read.ts'
  */
 export interface Acknowledger {
   /** Resolves once Redis knows; never rejects. */
-  acknowledge(entries: readonly TakenEntry[]): Promise<void>
+  acknowledge(entries: readonly ReadEntry[]): Promise<void>
   /** Is it done, and only Redis does not know yet? */
-  isWaiting(entry: TakenEntry): boolean
+  isUnconfirmed(entry: ReadEntry): boolean
   /** Resolves when nothing waits any more, or at `close`. */
-  settled(): Promise<void>
+  flushed(): Promise<void>
   /** Gives up what still waits: it will be handled again. */
   close(): void
 }
@@ -41,14 +41,14 @@ export function createAcknowledger({ redis, stream, group, onError }: Acknowledg
         await flushing
       }
     },
-    isWaiting,
-    settled: async () => {
+    isUnconfirmed: isWaiting,
+    flushed: async () => {
       await flushing
     },
     close: () => closed.abort()
   }
 
-  function isWaiting({ id, event }: TakenEntry): boolean {
+  function isWaiting({ id, event }: ReadEntry): boolean {
     return waiting.get(id) === event
   }
 

@@ -2,22 +2,22 @@ import { setMaxListeners } from 'node:events'
 import type { RedisClient } from '../redis/connect.ts'
 import { createAcknowledger } from './acknowledger.ts'
 import { createLease } from './lease.ts'
-import { createHeldPartition, type HeldPartition } from './partition-reader.ts'
-import { createWakeUp } from './stream-waiter.ts'
+import { createPartitionReader, type PartitionReader } from './partition-reader.ts'
+import { createStreamWaiter } from './stream-waiter.ts'
 
 /** One partition as this member sees it: held, or wanted, or left to others. */
-export interface PartitionHold {
+export interface Assignment {
   /** One look at it: keeps its lease or takes it where `wanted`, else finishes and lets it go. Never rejects. */
-  look(wanted: boolean): Promise<void>
+  renew(wanted: boolean): Promise<void>
   /** Takes nothing more. @returns when what is under way is finished and the lease given back */
-  end(): Promise<void>
+  release(): Promise<void>
   /** Finishes nothing more. */
-  abandon(): void
+  revoke(): void
   /** Gives up the acknowledgements that Redis has not heard yet. */
   close(): void
 }
 
-export interface PartitionHoldOptions {
+export interface AssignmentOptions {
   readonly redis: RedisClient
   readonly connect: () => RedisClient
   readonly leaseKey: string
@@ -28,7 +28,7 @@ export interface PartitionHoldOptions {
   readonly partition: number
   readonly group: string
   /** Runs once for each time the partition is held. */
-  readonly work: (held: HeldPartition) => Promise<void>
+  readonly work: (held: PartitionReader) => Promise<void>
   readonly onError: (error: unknown) => void
 }
 
@@ -39,7 +39,7 @@ interface Session {
   readonly done: Promise<void>
 }
 
-export function createPartitionHold(options: PartitionHoldOptions): PartitionHold {
+export function createAssignment(options: AssignmentOptions): Assignment {
   const { redis, connect, stream, work, onError } = options
   const lease = createLease(redis, options.leaseKey, options.token, options.leaseMs)
   const acknowledger = createAcknowledger({ redis, stream, group: options.group, onError })
@@ -49,7 +49,7 @@ export function createPartitionHold(options: PartitionHoldOptions): PartitionHol
   let ended = false
 
   return {
-    look: async wanted => {
+    renew: async wanted => {
       if (!wanted) session?.ending.abort()
       // While it ends, the lease is kept: what is under way is still ours.
       if (releasing || (session === undefined && (ended || !wanted))) return
@@ -58,22 +58,22 @@ export function createPartitionHold(options: PartitionHoldOptions): PartitionHol
       if (ended) await lease.release().catch(onError)
       else session = open()
     },
-    end: async () => {
+    release: async () => {
       ended = true
       session?.ending.abort()
       await session?.done
     },
-    abandon,
+    revoke: abandon,
     close: () => acknowledger.close()
   }
 
   /** @returns whether the lease is ours; where it is not, the session is over */
   async function keepLease(): Promise<boolean> {
     try {
-      if (await lease.keep()) return true
+      if (await lease.acquireOrRenew()) return true
     } catch (error) {
       onError(error)
-      if (lease.isAlive()) return session !== undefined
+      if (lease.mayStillHold()) return session !== undefined
     }
     abandon()
     return false
@@ -89,9 +89,9 @@ export function createPartitionHold(options: PartitionHoldOptions): PartitionHol
     const over = new AbortController()
     // As many listen as there are events under way.
     setMaxListeners(0, ending.signal, over.signal)
-    const wakeUp = createWakeUp(connect, stream)
+    const wakeUp = createStreamWaiter(connect, stream)
     ending.signal.addEventListener('abort', () => wakeUp.close(), { once: true })
-    const held = createHeldPartition({
+    const held = createPartitionReader({
       ...options,
       lease: { key: lease.key, token: lease.token, keep: keepLease },
       acknowledger,
@@ -108,10 +108,10 @@ export function createPartitionHold(options: PartitionHoldOptions): PartitionHol
     return { ending, over, done }
   }
 
-  async function run(held: HeldPartition): Promise<void> {
+  async function run(held: PartitionReader): Promise<void> {
     try {
       await work(held)
-      await acknowledger.settled()
+      await acknowledger.flushed()
       releasing = true
       await lease.release()
     } catch (error) {

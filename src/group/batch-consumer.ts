@@ -1,17 +1,17 @@
 import { type Backoff, backoffMs, pause } from '../async/backoff.ts'
-import { unlessOver } from '../async/race-abort.ts'
-import type { TakenEntry } from './fenced-read.ts'
-import { type HoldOptions, holdPartitions, type PartitionHolder } from './member.ts'
-import type { HeldPartition } from './partition-reader.ts'
+import { raceAbort } from '../async/race-abort.ts'
+import type { ReadEntry } from './fenced-read.ts'
+import { type GroupMember, joinGroup, type MemberOptions } from './member.ts'
+import type { PartitionReader } from './partition-reader.ts'
 
 /**
  * Handles entries of one partition, in order. Where it rejects, it gets the same ones again.
  *
  * @param signal aborted when another member may have the partition: what is done from then on is done twice
  */
-export type HandleEntries = (entries: readonly TakenEntry[], signal: AbortSignal) => Promise<void>
+export type HandleEntries = (entries: readonly ReadEntry[], signal: AbortSignal) => Promise<void>
 
-export interface FollowOptions extends HoldOptions {
+export interface BatchConsumerOptions extends MemberOptions {
   /** Entries handed over at once, at most. */
   readonly batchSize?: number | undefined
   /** The waits between tries. */
@@ -26,30 +26,30 @@ const DEFAULT_BACKOFF: Backoff = { firstMs: 100, maxMs: 30_000 }
  * order and one batch at a time, acknowledged once `handle` has resolved. What a member left when it died comes
  * first to whoever has the partition next.
  */
-export function followLog(options: FollowOptions, handle: HandleEntries): PartitionHolder {
+export function consumeInBatches(options: BatchConsumerOptions, handle: HandleEntries): GroupMember {
   const { batchSize = DEFAULT_BATCH_SIZE, backoff = DEFAULT_BACKOFF, onError = () => {} } = options
-  return holdPartitions(options, async held => {
+  return joinGroup(options, async held => {
     for (;;) {
-      const entries = await held.take(batchSize)
+      const entries = await held.read(batchSize)
       if (entries.length === 0) return
       if (!(await untilHandled(held, entries))) return
-      await unlessOver(held.signal, held.acknowledge(entries))
+      await raceAbort(held.revoked, held.acknowledge(entries))
     }
   })
 
   /** @returns false when it ends before that: then the entries are left to whoever has the partition next */
-  async function untilHandled(held: HeldPartition, entries: readonly TakenEntry[]): Promise<boolean> {
+  async function untilHandled(held: PartitionReader, entries: readonly ReadEntry[]): Promise<boolean> {
     for (let failures = 0; ; ) {
       try {
-        return await unlessOver(
-          held.signal,
-          (async () => handle(entries, held.signal))().then(() => true)
+        return await raceAbort(
+          held.revoked,
+          (async () => handle(entries, held.revoked))().then(() => true)
         )
       } catch (error) {
         onError(error)
       }
-      await pause(backoffMs(backoff, ++failures), held.ending)
-      if (held.ending.aborted) return false
+      await pause(backoffMs(backoff, ++failures), held.draining)
+      if (held.draining.aborted) return false
     }
   }
 }

@@ -1,6 +1,6 @@
 import { groupKeys } from '../log/keys.ts'
-import { readLog } from '../log/log-stats.ts'
-import { announcedPartitions } from '../log/partition-count.ts'
+import { logStats } from '../log/log-stats.ts'
+import { readPartitionCount } from '../log/partition-count.ts'
 import { mastersOf, type RedisClient } from '../redis/connect.ts'
 
 /** Finds the consumers that can have dead letters. */
@@ -20,7 +20,7 @@ export function createDeadLetterSearch(redis: RedisClient, keyPrefix: string): D
 
   return {
     consumers: async () => {
-      const partitions = await readLog(redis, keyPrefix, await announcedPartitions(redis, keyPrefix))
+      const partitions = await logStats(redis, keyPrefix, await readPartitionCount(redis, keyPrefix))
       if (performance.now() - searchedAtMs > SEARCH_INTERVAL_MS) {
         left = await search()
         searchedAtMs = performance.now()

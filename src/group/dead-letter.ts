@@ -2,7 +2,7 @@ import type { RedisClient } from '../redis/connect.ts'
 import { loadScript, runScript } from '../redis/script.ts'
 import { textMask } from '../sanitize/mask-text.ts'
 import { allTextKinds } from '../sanitize/text-kinds.ts'
-import type { TakenEntry } from './fenced-read.ts'
+import type { ReadEntry } from './fenced-read.ts'
 
 /**
  * Why an entry was set aside: every try `failed`; it was `malformed`, not one of ours; or no try came to an end,
@@ -27,7 +27,7 @@ const mask = textMask(allTextKinds)
 export async function addDeadLetter(
   redis: RedisClient,
   stream: string,
-  entry: TakenEntry,
+  entry: ReadEntry,
   { reason, error, attempts }: { reason: DeadReason; error: unknown; attempts: number }
 ): Promise<void> {
   const { partition, id, type, event } = entry

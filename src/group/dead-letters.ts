@@ -43,7 +43,7 @@ export function deadLetters(redis: RedisClient, keyPrefix: string): DeadLetters 
         type,
         event,
         fields: [],
-        earlierDeliveries: 0
+        deliveryCount: 0
       }
       return addDeadLetter(redis, keyOf(consumer), entry, { reason: 'failed', error: problem, attempts })
     },

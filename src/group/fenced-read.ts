@@ -2,7 +2,7 @@ import type { RedisClient } from '../redis/connect.ts'
 import { loadScript, runScript } from '../redis/script.ts'
 
 /** An entry of the log as a group's member got it. */
-export interface TakenEntry {
+export interface ReadEntry {
   readonly partition: number
   /** The stream's id, `<unix milliseconds>-<sequence>`. */
   readonly id: string
@@ -14,23 +14,23 @@ export interface TakenEntry {
    * 0 for a new entry. Else somebody had it before and did not acknowledge it, and this is the count Redis keeps:
    * how often it was handed out, unless a member set it to what it knew better.
    */
-  readonly earlierDeliveries: number
+  readonly deliveryCount: number
   /** All fields and values in turn, as they are in the stream. */
   readonly fields: readonly string[]
 }
 
 /** What one call brought: see take.lua. */
-export type Taken =
+export type FencedReadResult =
   | { readonly state: 'lost' }
   | { readonly state: 'again' }
   | {
       readonly state: 'left' | 'new'
       readonly mark: string
       readonly gone: number
-      readonly entries: readonly TakenEntry[]
+      readonly entries: readonly ReadEntry[]
     }
 
-export interface TakeOptions {
+export interface FencedReadOptions {
   readonly redis: RedisClient
   readonly lease: { readonly key: string; readonly token: string }
   readonly stream: string
@@ -51,7 +51,11 @@ const takeScript = loadScript(new URL('take.lua', import.meta.url))
  * @param after take what was left unacknowledged after this id; `undefined`: what is new
  * @throws what Redis answers; then entries may have been handed out that nobody got: they are among those left
  */
-export async function take(options: TakeOptions, count: number, after: string | undefined): Promise<Taken> {
+export async function fencedRead(
+  options: FencedReadOptions,
+  count: number,
+  after: string | undefined
+): Promise<FencedReadResult> {
   const { redis, lease, stream, partition, group } = options
   const reply = (await runScript(
     redis,
@@ -65,21 +69,21 @@ export async function take(options: TakeOptions, count: number, after: string | 
     state,
     mark,
     gone,
-    entries: entries.map(([id, fields, earlierDeliveries]) => ({
+    entries: entries.map(([id, fields, deliveryCount]) => ({
       partition,
       id,
       type: field(fields, 'type'),
       event: field(fields, 'event'),
-      earlierDeliveries,
+      deliveryCount,
       fields
     }))
   }
 }
 
 /** Sets the count of deliveries that Redis keeps for entries this member has. @throws what Redis answers */
-export async function setDeliveries(
-  { redis, stream, group }: TakeOptions,
-  entries: readonly TakenEntry[],
+export async function setDeliveryCount(
+  { redis, stream, group }: FencedReadOptions,
+  entries: readonly ReadEntry[],
   count: number
 ): Promise<void> {
   if (entries.length === 0) return

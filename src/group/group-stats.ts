@@ -1,10 +1,10 @@
 import { serverTimeMs } from '../log/dedupe-index.ts'
 import { groupKeys, partitionKeys } from '../log/keys.ts'
-import { announcedPartitions } from '../log/partition-count.ts'
+import { readPartitionCount } from '../log/partition-count.ts'
 import type { RedisClient } from '../redis/connect.ts'
 
 /** A consumer group over all partitions, whoever made it. */
-export interface GroupReading {
+export interface GroupStats {
   readonly name: string
   /** Entries it has not been handed yet; `undefined` where Redis can't tell, after somebody removed entries. */
   readonly lag: number | undefined
@@ -24,8 +24,8 @@ interface Place {
 }
 
 /** Every consumer group there is, by name. @throws what Redis answers */
-export async function readGroups(redis: RedisClient, keyPrefix: string): Promise<readonly GroupReading[]> {
-  const partitions = await announcedPartitions(redis, keyPrefix)
+export async function groupStats(redis: RedisClient, keyPrefix: string): Promise<readonly GroupStats[]> {
+  const partitions = await readPartitionCount(redis, keyPrefix)
   const places = await Promise.all(
     Array.from({ length: partitions }, (_, partition) => readPlaces(redis, keyPrefix, partition))
   )
@@ -99,7 +99,7 @@ async function oldestUnacknowledged(
  * from then on. @returns in how many partitions there was one
  */
 export async function removeGroup(redis: RedisClient, keyPrefix: string, group: string): Promise<number> {
-  const partitions = await announcedPartitions(redis, keyPrefix)
+  const partitions = await readPartitionCount(redis, keyPrefix)
   const removed = await Promise.all(
     Array.from({ length: partitions }, async (_, partition) => {
       const stream = partitionKeys(keyPrefix, partition).events

@@ -12,9 +12,9 @@ export interface Lease {
   readonly key: string
   readonly token: string
   /** Takes it, or keeps it for another `leaseMs`. @returns whether it is ours now. @throws what Redis answers */
-  keep(): Promise<boolean>
+  acquireOrRenew(): Promise<boolean>
   /** May it still be ours, by this process' own clock? */
-  isAlive(): boolean
+  mayStillHold(): boolean
   /** Gives it back, so that the next member need not wait for its end. */
   release(): Promise<void>
 }
@@ -26,14 +26,14 @@ export function createLease(redis: RedisClient, key: string, token: string, leas
   return {
     key,
     token,
-    keep: async () => {
+    acquireOrRenew: async () => {
       // Counted from before the call: in Redis it ends later than we think, never earlier.
       const askedAtMs = performance.now()
       const held = (await runScript(redis, leaseScript, [key], [token, leaseMs])) === 1
       endsAtMs = held ? askedAtMs + leaseMs : 0
       return held
     },
-    isAlive: () => performance.now() < endsAtMs,
+    mayStillHold: () => performance.now() < endsAtMs,
     release: async () => {
       endsAtMs = 0
       await runScript(redis, leaseScript, [key], [token, 0])

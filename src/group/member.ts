@@ -2,16 +2,16 @@ import { randomUUID } from 'node:crypto'
 import { pause } from '../async/backoff.ts'
 import { ConfigError } from '../errors.ts'
 import { groupKeys, partitionKeys } from '../log/keys.ts'
-import { announcedPartitions } from '../log/partition-count.ts'
+import { readPartitionCount } from '../log/partition-count.ts'
 import { disconnectRedis, type RedisClient } from '../redis/connect.ts'
 import { databaseProblem } from '../redis/database.ts'
-import { ready } from '../redis/ready.ts'
+import { waitUntilReady } from '../redis/ready.ts'
 import { loadScript, runScript } from '../redis/script.ts'
-import { createPartitionHold, type PartitionHold } from './assignment.ts'
-import { createMembership, type Membership, shareOf } from './membership.ts'
-import type { HeldPartition } from './partition-reader.ts'
+import { type Assignment, createAssignment } from './assignment.ts'
+import { assignedPartitions, createMembership, type Membership } from './membership.ts'
+import type { PartitionReader } from './partition-reader.ts'
 
-export interface HoldOptions {
+export interface MemberOptions {
   /** Opens a connection; each is closed by whoever asked for it. */
   readonly connect: () => RedisClient
   readonly keyPrefix: string
@@ -33,7 +33,7 @@ export interface HoldOptions {
 const makeGroupScript = loadScript(new URL('make-group.lua', import.meta.url))
 
 /** The members of a group share its partitions among them: see docs/consumers.md. */
-export interface PartitionHolder {
+export interface GroupMember {
   /** Resolves once the group exists in every partition and this member is known; until then it keeps trying. */
   start(): Promise<void>
   /** Finishes what is under way, gives the partitions back and closes the connections. Never rejects. */
@@ -55,16 +55,16 @@ const FIRST_CONTACT_MS = 2000
  * @param work runs once for each time a partition is held; resolves when it is `ending` and nothing is under way,
  *   or at once when its `signal` is aborted
  */
-export function holdPartitions(
-  options: HoldOptions,
-  work: (held: HeldPartition) => Promise<void>
-): PartitionHolder {
+export function joinGroup(
+  options: MemberOptions,
+  work: (held: PartitionReader) => Promise<void>
+): GroupMember {
   const { connect, keyPrefix, group, member } = options
   const { leaseMs = DEFAULT_LEASE_MS, stopTimeoutMs = DEFAULT_STOP_TIMEOUT_MS } = options
   const turnMs = Math.min(TURN_MS, leaseMs / 4)
   const token = `${member}:${randomUUID()}`
   const keys = groupKeys(keyPrefix, group)
-  const holds: PartitionHold[] = []
+  const holds: Assignment[] = []
   const stopped = new AbortController()
   let partitions = options.partitions ?? 0
   let leaving = false
@@ -93,18 +93,18 @@ export function holdPartitions(
     started: () => void
   ): Promise<void> {
     let share: ReadonlySet<number> = new Set()
-    await ready(redis, FIRST_CONTACT_MS)
+    await waitUntilReady(redis, FIRST_CONTACT_MS)
     while (!stopped.signal.aborted) {
       try {
         await discover(redis)
-        if (!leaving) share = shareOf(token, await membership.renew(), holds.length)
+        if (!leaving) share = assignedPartitions(token, await membership.heartbeat(), holds.length)
         started()
       } catch (error) {
         // The share stays what it was: leases are renewed all the same, each where its partition is.
         const problem = await databaseProblem(redis)
         onError(problem === undefined ? error : new ConfigError(`the database of Redis: ${problem}`))
       }
-      await Promise.all(holds.map((hold, partition) => hold.look(!leaving && share.has(partition))))
+      await Promise.all(holds.map((hold, partition) => hold.renew(!leaving && share.has(partition))))
       await pause(turnMs, stopped.signal)
     }
     started()
@@ -113,7 +113,7 @@ export function holdPartitions(
   /** Learns how many partitions there are, and makes the group in those that are new. */
   async function discover(redis: RedisClient): Promise<void> {
     if (options.partitions === undefined) {
-      partitions = Math.max(partitions, await announcedPartitions(redis, keyPrefix))
+      partitions = Math.max(partitions, await readPartitionCount(redis, keyPrefix))
     }
     // A partition that comes later is new as a whole.
     const from = holds.length === 0 && options.from === 'now' ? '$' : '0'
@@ -123,10 +123,10 @@ export function holdPartitions(
     holds.push(...missing.map(partition => holdOf(redis, partition)))
   }
 
-  function holdOf(redis: RedisClient, partition: number): PartitionHold {
+  function holdOf(redis: RedisClient, partition: number): Assignment {
     const stream = partitionKeys(keyPrefix, partition).events
     const leaseKey = keys.lease(partition)
-    return createPartitionHold({
+    return createAssignment({
       redis,
       connect,
       leaseKey,
@@ -145,11 +145,11 @@ export function holdPartitions(
     leaving = true
     if (running === undefined) return
     const { redis, membership, turns } = running
-    const ended = Promise.all(holds.map(hold => hold.end()))
+    const ended = Promise.all(holds.map(hold => hold.release()))
     // The others learn at once whose partitions they will be; the leases follow as they come free.
     await membership.leave().catch(onError)
     await within(stopTimeoutMs, ended)
-    for (const hold of holds) hold.abandon()
+    for (const hold of holds) hold.revoke()
     await within(LAST_WORDS_MS, ended)
     stopped.abort()
     for (const hold of holds) hold.close()

@@ -6,7 +6,7 @@ const membersScript = loadScript(new URL('members.lua', import.meta.url))
 /** A member's word that it works for its group. */
 export interface Membership {
   /** Says so for another `lastsMs`. @returns all members, in the same order for everybody */
-  renew(): Promise<readonly string[]>
+  heartbeat(): Promise<readonly string[]>
   leave(): Promise<void>
 }
 
@@ -17,7 +17,7 @@ export function createMembership(
   lastsMs: number
 ): Membership {
   return {
-    renew: async () => (await runScript(redis, membersScript, [key], [token, lastsMs])) as string[],
+    heartbeat: async () => (await runScript(redis, membersScript, [key], [token, lastsMs])) as string[],
     leave: async () => {
       await runScript(redis, membersScript, [key], [token, 0])
     }
@@ -28,7 +28,11 @@ export function createMembership(
  * The partitions a member works: every so-manieth, so that no two members differ by more than one. All members
  * come to the same result from the same list; while their lists differ, the leases decide.
  */
-export function shareOf(token: string, members: readonly string[], partitions: number): ReadonlySet<number> {
+export function assignedPartitions(
+  token: string,
+  members: readonly string[],
+  partitions: number
+): ReadonlySet<number> {
   const place = members.indexOf(token)
   if (place === -1) return new Set()
   const all = Array.from({ length: partitions }, (_, partition) => partition)

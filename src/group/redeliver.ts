@@ -17,7 +17,7 @@ const BATCH_IDS = 500
  * @returns those that were put back: not those that are gone from the log, nor those it has still to get
  * @throws what Redis answers; NOGROUP where there is no such group
  */
-export async function putBack(
+export async function redeliver(
   redis: RedisClient,
   keyPrefix: string,
   group: string,

@@ -1,10 +1,10 @@
 import { disconnectRedis, type RedisClient } from '../redis/connect.ts'
-import { ready } from '../redis/ready.ts'
+import { waitUntilReady } from '../redis/ready.ts'
 
 /** Tells when a stream has grown. */
-export interface WakeUp {
+export interface StreamWaiter {
   /** Resolves once there is something after `id`, or after about a second. @throws what Redis answers */
-  after(id: string): Promise<void>
+  waitForNewer(id: string): Promise<void>
   close(): void
 }
 
@@ -15,14 +15,14 @@ const BLOCK_MS = 1000
  * Waits on a connection of its own, which it blocks. It only looks (XREAD): what it sees is taken by take.lua,
  * under the lease, and not by a call that may have been waiting in Redis since before the lease was lost.
  */
-export function createWakeUp(connect: () => RedisClient, stream: string): WakeUp {
+export function createStreamWaiter(connect: () => RedisClient, stream: string): StreamWaiter {
   let redis: RedisClient | undefined
   let closed = false
   return {
-    after: async id => {
+    waitForNewer: async id => {
       if (closed) return
       redis ??= quiet(connect())
-      await ready(redis, BLOCK_MS)
+      await waitUntilReady(redis, BLOCK_MS)
       await redis.xread('COUNT', 1, 'BLOCK', BLOCK_MS, 'STREAMS', stream, id)
     },
     close: () => {

@@ -1,6 +1,6 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { refuseConnection, refuseRaw } from '../ops/error-responses.ts'
+import { refuseConnection, sendRawError } from '../ops/error-responses.ts'
 import { limitUnknownPeers } from './unknown-peers.ts'
 
 export interface HttpServerOptions {
@@ -61,8 +61,8 @@ export function createHttpServer(
     latest.set(request.socket, response)
     if (!unknownPeers.admit(request, response)) return
     const isHostMissing = request.headers.host === undefined && request.httpVersion === '1.1'
-    if (request.rawHeaders.length > 2 * MAX_HEADERS) refuseRaw(response, 'CIO_HEADERS_TOO_LARGE')
-    else if (isHostMissing) refuseRaw(response, 'CIO_BAD_REQUEST')
+    if (request.rawHeaders.length > 2 * MAX_HEADERS) sendRawError(response, 'CIO_HEADERS_TOO_LARGE')
+    else if (isHostMissing) sendRawError(response, 'CIO_BAD_REQUEST')
     else handler(request, response)
   }
 

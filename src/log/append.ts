@@ -5,12 +5,12 @@ import type { RedisClient } from '../redis/connect.ts'
 import type { DurabilityWait } from '../redis/durability.ts'
 import { loadScript, runScript } from '../redis/script.ts'
 import {
-  afterFull,
-  bucketKeys,
+  bucketKeysOf,
   FULL_BUCKET,
-  fieldOf,
   formatGenerations,
   type Generations,
+  grow,
+  memberField,
   parseGenerations,
   serverTimeMs,
   swapGenerations
@@ -217,15 +217,15 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
     const scriptKeys = [keys.generations, keys.events, keys.parked]
     const args: (string | number)[] = [formatGenerations(generations), maxLength, durable ? '1' : '0']
     for (const entry of entries) {
-      scriptKeys.push(...bucketKeys(keys, generations, entry.digest))
-      args.push(fieldOf(entry.digest), streamArgument(entry), entry.type, entry.event)
+      scriptKeys.push(...bucketKeysOf(keys, generations, entry.digest))
+      args.push(memberField(entry.digest), streamArgument(entry), entry.type, entry.event)
     }
     const connection = durable === undefined ? redis : await durable.connection()
     return (await runScript(connection, appendScript, scriptKeys, args)) as unknown[]
   }
 
   async function openLargerGeneration(): Promise<void> {
-    const next = afterFull(generations, await serverTimeMs(redis, keys))
+    const next = grow(generations, await serverTimeMs(redis, keys))
     generations = await swapGenerations(redis, keys, generations, next)
   }
 }

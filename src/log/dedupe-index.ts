@@ -71,10 +71,10 @@ export function parseGenerations(text: string): Generations {
 }
 
 /** The field by which a digest is remembered in its hash. */
-export const fieldOf = (digest: string): string => digest.slice(0, NAME_CHARACTERS)
+export const memberField = (digest: string): string => digest.slice(0, NAME_CHARACTERS)
 
 /** The hashes in which a digest is, or would be, remembered: one a generation, newest first. */
-export function bucketKeys(keys: PartitionKeys, generations: Generations, digest: string): string[] {
+export function bucketKeysOf(keys: PartitionKeys, generations: Generations, digest: string): string[] {
   const hash = bucketBits(digest)
   return generations.map(({ number, buckets }) => bucketKey(keys, number, hash % buckets))
 }
@@ -91,13 +91,13 @@ const bucketKey = (keys: PartitionKeys, generation: number, bucket: number): str
   keys.bucketPrefix(generation) + bucket.toString(36)
 
 /** A newest generation that is full is followed by a larger one at once. */
-export function afterFull(generations: Generations, nowMs: number): Generations {
+export function grow(generations: Generations, nowMs: number): Generations {
   const buckets = (generations[0]?.buckets ?? FIRST_BUCKETS / GROWTH) * GROWTH
   return opened(generations, Math.min(buckets, MAX_BUCKETS), nowMs)
 }
 
 /** A generation of half a window is followed by one for as many events as it has brought. */
-export function afterTime(generations: Generations, nowMs: number, events: number): Generations {
+export function rotate(generations: Generations, nowMs: number, events: number): Generations {
   const wanted = 2 ** Math.ceil(Math.log2(Math.max(1, events / PLANNED_FILL)))
   return opened(generations, Math.min(Math.max(FIRST_BUCKETS, wanted), MAX_BUCKETS), nowMs)
 }
@@ -107,7 +107,7 @@ function opened(generations: Generations, buckets: number, nowMs: number): Gener
 }
 
 /** The generations whose newest possible id has outlived the window. */
-export function expired(generations: Generations, nowMs: number, windowMs: number): Generations {
+export function expiredGenerations(generations: Generations, nowMs: number, windowMs: number): Generations {
   return generations.filter((_, index) => {
     const successor = generations[index - 1]
     return successor !== undefined && nowMs - successor.openedAtMs >= windowMs
@@ -130,7 +130,7 @@ export async function swapGenerations(
  * name, so that a death in between leaves nothing behind that nobody knows of. Any number of processes may do
  * this at once.
  */
-export async function sweepGenerations(
+export async function rotateAndExpire(
   redis: RedisClient,
   keys: PartitionKeys,
   windowMs: number
@@ -141,11 +141,11 @@ export async function sweepGenerations(
   if (newest === undefined) return
 
   if (nowMs - newest.openedAtMs >= windowMs / 2) {
-    const next = afterTime(generations, nowMs, await estimateEvents(redis, keys, newest))
+    const next = rotate(generations, nowMs, await estimateEvents(redis, keys, newest))
     generations = await swapGenerations(redis, keys, generations, next)
   }
 
-  const dead = expired(generations, nowMs, windowMs)
+  const dead = expiredGenerations(generations, nowMs, windowMs)
   if (dead.length === 0) return
   for (const generation of dead) await unlinkGeneration(redis, keys, generation)
   await swapGenerations(

@@ -1,7 +1,7 @@
-import { readGroups } from '../group/group-stats.ts'
+import { groupStats } from '../group/group-stats.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import { partitionKeys } from './keys.ts'
-import { announcedPartitions } from './partition-count.ts'
+import { readPartitionCount } from './partition-count.ts'
 
 /** What keeps the log from being trimmed. */
 export interface LogHold {
@@ -25,10 +25,10 @@ const SAMPLES = 20_000
 
 /** @throws what Redis answers */
 export async function readLogHold(redis: RedisClient, keyPrefix: string): Promise<LogHold> {
-  const partitions = await announcedPartitions(redis, keyPrefix)
+  const partitions = await readPartitionCount(redis, keyPrefix)
   const streams = Array.from({ length: partitions }, (_, number) => partitionKeys(keyPrefix, number).events)
   const [groups, sizes] = await Promise.all([
-    readGroups(redis, keyPrefix),
+    groupStats(redis, keyPrefix),
     Promise.all(
       streams.map(async stream => ({
         entries: await redis.xlen(stream),

@@ -3,7 +3,7 @@ import type { RedisClient } from '../redis/connect.ts'
 import { partitionKeys } from './keys.ts'
 
 /** What the log looks like from outside, one row a partition. */
-export interface LogReading {
+export interface LogStats {
   readonly partition: number
   readonly events: number
   readonly groups: readonly { readonly name: string; readonly lag: number }[]
@@ -12,11 +12,11 @@ export interface LogReading {
 /**
  * How long the log is and how far behind each consumer group. @throws what Redis answers
  */
-export async function readLog(
+export async function logStats(
   redis: RedisClient,
   keyPrefix: string,
   partitions: number
-): Promise<readonly LogReading[]> {
+): Promise<readonly LogStats[]> {
   return Promise.all(
     Array.from({ length: partitions }, async (_, partition) => {
       const { events } = partitionKeys(keyPrefix, partition)
@@ -25,7 +25,7 @@ export async function readLog(
   )
 }
 
-async function lagsOf(redis: RedisClient, stream: string): Promise<LogReading['groups']> {
+async function lagsOf(redis: RedisClient, stream: string): Promise<LogStats['groups']> {
   const groups = await infoGroups(redis, stream)
   // Redis can't tell a lag after XDEL or XGROUP SETID in the middle of a stream.
   return groups.map(fields => ({

@@ -1,6 +1,6 @@
 import type { RedisClient } from '../redis/connect.ts'
 import { partitionKeys } from './keys.ts'
-import { announcedPartitions } from './partition-count.ts'
+import { readPartitionCount } from './partition-count.ts'
 import { MAX_TRIM_ENTRIES, type TrimmedForMemory, trimForMemory, trimGaps } from './trim.ts'
 
 /** Makes room in a Redis that fills up, with what every consumer group has acknowledged. Any number of processes may. */
@@ -104,7 +104,7 @@ export function createMemoryRelief(options: MemoryReliefOptions): MemoryRelief {
 
   /** Every partition that can be reached; one server of a Cluster that is away must not keep the others full. */
   async function lookAtAll(): Promise<readonly Look[]> {
-    const announced = await announcedPartitions(redis, keyPrefix).catch(() => 0)
+    const announced = await readPartitionCount(redis, keyPrefix).catch(() => 0)
     const partitions = Math.max(options.partitions, announced)
     const looks = await Promise.allSettled(
       Array.from({ length: partitions }, async (_, number): Promise<Look> => {

@@ -10,17 +10,17 @@ const FEWEST = 1
  *
  * @throws what Redis answers
  */
-export async function announcePartitions(
+export async function publishPartitionCount(
   redis: RedisClient,
   keyPrefix: string,
   partitions: number
 ): Promise<void> {
-  if ((await announcedPartitions(redis, keyPrefix)) >= partitions) return
+  if ((await readPartitionCount(redis, keyPrefix)) >= partitions) return
   await redis.set(partitionCountKey(keyPrefix), partitions)
 }
 
 /** How many partitions the log has, as announced; 1 where nobody has said. @throws what Redis answers */
-export async function announcedPartitions(redis: RedisClient, keyPrefix: string): Promise<number> {
+export async function readPartitionCount(redis: RedisClient, keyPrefix: string): Promise<number> {
   const announced = Number(await redis.get(partitionCountKey(keyPrefix)))
   return Number.isSafeInteger(announced) && announced > FEWEST ? announced : FEWEST
 }

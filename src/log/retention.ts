@@ -1,7 +1,7 @@
 import type { RedisClient } from '../redis/connect.ts'
-import { sweepGenerations } from './dedupe-index.ts'
+import { rotateAndExpire } from './dedupe-index.ts'
 import { partitionKeys } from './keys.ts'
-import { announcedPartitions, announcePartitions } from './partition-count.ts'
+import { publishPartitionCount, readPartitionCount } from './partition-count.ts'
 import type { StreamLimits } from './stream-limits.ts'
 import { MAX_TRIM_ENTRIES, trim } from './trim.ts'
 
@@ -71,8 +71,8 @@ export function createRetention(options: RetentionOptions): Retention {
 
   async function run(): Promise<void> {
     // Again and again, since Redis may have been emptied under us.
-    await announcePartitions(redis, keyPrefix, partitions)
-    const announced = await announcedPartitions(redis, keyPrefix)
+    await publishPartitionCount(redis, keyPrefix, partitions)
+    const announced = await readPartitionCount(redis, keyPrefix)
     // One server of a Cluster that is away must not keep the others from being trimmed.
     const errors: unknown[] = []
     for (let partition = 0; partition < announced && !stopped; partition++) {
@@ -85,7 +85,7 @@ export function createRetention(options: RetentionOptions): Retention {
   async function keepWithin(partition: number): Promise<void> {
     const keys = partitionKeys(keyPrefix, partition)
     await trimStream(keys.events)
-    await sweepGenerations(redis, keys, windowMs)
+    await rotateAndExpire(redis, keys, windowMs)
   }
 
   async function trimStream(stream: string): Promise<void> {

@@ -2,7 +2,7 @@ import { createDeadLetterSearch } from '../group/dead-letter-search.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import { loadScript, runScript } from '../redis/script.ts'
 import { groupKeys, partitionKeys } from './keys.ts'
-import { announcedPartitions } from './partition-count.ts'
+import { readPartitionCount } from './partition-count.ts'
 
 export interface Limits {
   readonly maxAgeMs: number
@@ -54,7 +54,7 @@ export function createStreamLimits(options: StreamLimitsOptions): StreamLimits {
 
   return {
     enforce: async () => {
-      const announced = await announcedPartitions(redis, keyPrefix)
+      const announced = await readPartitionCount(redis, keyPrefix)
       for (let partition = 0; partition < announced; partition++) {
         await limitParked(partitionKeys(keyPrefix, partition).parked)
       }

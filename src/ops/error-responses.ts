@@ -6,7 +6,7 @@ import { type RefusalCode, refusals } from '../errors.ts'
 const CONTENT_TYPE = 'application/json; charset=utf-8'
 
 /** Answers with an entry of the catalogue. */
-export function refuse(reply: FastifyReply, code: RefusalCode, retryAfterSeconds?: number): FastifyReply {
+export function sendError(reply: FastifyReply, code: RefusalCode, retryAfterSeconds?: number): FastifyReply {
   const { status, body } = refusals[code]
   if (retryAfterSeconds !== undefined) reply.header('retry-after', Math.max(1, retryAfterSeconds))
   return reply.code(status).header('content-type', CONTENT_TYPE).send(body)
@@ -36,7 +36,7 @@ export function closeAfterAnswer(reply: FastifyReply): FastifyReply {
 }
 
 /** As `refuse`, for a request that does not reach Fastify; closes the connection. */
-export function refuseRaw(response: ServerResponse, code: RefusalCode): void {
+export function sendRawError(response: ServerResponse, code: RefusalCode): void {
   const { status, body } = refusals[code]
   response.writeHead(status, {
     'content-type': CONTENT_TYPE,

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { parseAddress } from '../address.ts'
 import { compileAddressList } from '../receive/ip-allowlist.ts'
-import { refuse } from './error-responses.ts'
+import { sendError } from './error-responses.ts'
 
 /** What the service knows of itself, asked at each request. */
 export interface Health {
@@ -46,7 +46,7 @@ export function metricsRoute(app: FastifyInstance, { allowed, read, contentType 
   const mayRead = compileAddressList(allowed)
   app.get('/metrics', async (request, reply) => {
     if (!mayRead(request.ip ?? '') || cameThroughUnknownProxy(request))
-      return refuse(reply, 'CIO_METRICS_FORBIDDEN')
+      return sendError(reply, 'CIO_METRICS_FORBIDDEN')
     return reply.header('content-type', contentType).send(await read())
   })
 }

@@ -1,5 +1,5 @@
 import type { LogHold } from '../log/log-hold.ts'
-import { type MemoryUsage, usedRatio } from '../redis/memory.ts'
+import { type MemoryUsage, memoryUsageRatio } from '../redis/memory.ts'
 
 /** A log line about a Redis that fills up: what, why, until when, and what to do. */
 export interface MemoryWarning {
@@ -16,7 +16,7 @@ export function memoryWarning(
   hold: LogHold | undefined,
   fullInMs: number | undefined
 ): MemoryWarning {
-  const ratio = usedRatio(usage)
+  const ratio = memoryUsageRatio(usage)
   const isFull = ratio >= 1
   const what = isFull
     ? 'redis is full and deliveries get 503'

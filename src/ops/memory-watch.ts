@@ -1,6 +1,6 @@
 import type { LogHold } from '../log/log-hold.ts'
 import { PRESSURE } from '../log/memory-relief.ts'
-import { type MemoryUsage, usedRatio } from '../redis/memory.ts'
+import { type MemoryUsage, memoryUsageRatio } from '../redis/memory.ts'
 import type { Logger } from './logger.ts'
 import { createMemoryForecast } from './memory-forecast.ts'
 import { memoryWarning } from './memory-warning.ts'
@@ -60,7 +60,7 @@ export function watchMemory(options: MemoryWatchOptions): MemoryWatch {
   async function look(): Promise<void> {
     let used = await read()
     let isFinished = true
-    if (used !== undefined && usedRatio(used) >= PRESSURE) {
+    if (used !== undefined && memoryUsageRatio(used) >= PRESSURE) {
       // What is wrong with it is logged by others too; usage is the news here.
       isFinished = await relieve().catch(error => {
         log.debug({ err: error }, 'memory was not freed')
@@ -69,18 +69,18 @@ export function watchMemory(options: MemoryWatchOptions): MemoryWatch {
       used = await read()
     }
     if (used === undefined || stopped) return
-    forecast.add(usedRatio(used), now())
+    forecast.add(memoryUsageRatio(used), now())
     if (isFinished) await report(used)
   }
 
   async function read(): Promise<MemoryUsage | undefined> {
     const used = await usage().catch(() => undefined)
-    onUsedRatio(used === undefined ? 0 : usedRatio(used))
+    onUsedRatio(used === undefined ? 0 : memoryUsageRatio(used))
     return used
   }
 
   async function report(used: MemoryUsage): Promise<void> {
-    const ratio = usedRatio(used)
+    const ratio = memoryUsageRatio(used)
     if (ratio < RECOVERED && warned !== undefined) {
       log.info({ usedRatio: ratio }, 'redis has room again')
       warned = undefined

@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import type { LogReading } from '../log/log-stats.ts'
+import type { LogStats } from '../log/log-stats.ts'
 import type { TrimReason } from '../log/retention.ts'
 import type { Dropped } from '../log/stream-limits.ts'
 import type { ParkedReason } from '../receive/payload.ts'
@@ -37,7 +37,7 @@ export interface MetricsOptions {
   /** Names of the configured sources. */
   readonly sources: readonly string[]
   /** What is in the log, read at each scrape; rejects when Redis does not answer. */
-  readonly readLog: () => Promise<readonly LogReading[]>
+  readonly readLog: () => Promise<readonly LogStats[]>
   /** Read at each scrape. */
   readonly isRedisUp: () => boolean
   readonly version: string
@@ -172,8 +172,8 @@ export function createMetrics({ sources, readLog, isRedisUp, version }: MetricsO
   for (const outcome of ['ok', 'failed']) publishedAsked.inc({ outcome }, 0)
   // Both gauges are collected at the same moment, from one reading. Redis being away must not take the other
   // metrics along, and the last reading would be a lie: then there is none.
-  let reading: Promise<readonly LogReading[]> | undefined
-  const readOnce = (): Promise<readonly LogReading[]> => {
+  let reading: Promise<readonly LogStats[]> | undefined
+  const readOnce = (): Promise<readonly LogStats[]> => {
     reading ??= readLog()
       .catch(() => [])
       .finally(() => {

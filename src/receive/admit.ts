@@ -1,14 +1,14 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { parseAddress } from '../address.ts'
 import { limitChunks } from '../http/unknown-peers.ts'
-import { closeAfterAnswer, refuse } from '../ops/error-responses.ts'
+import { closeAfterAnswer, sendError } from '../ops/error-responses.ts'
 import type { Config } from '../settings/config.ts'
 import { DEFAULT_SOURCE, type Source } from '../settings/sources.ts'
 import { admitBody, BODY_LIMIT_BYTES } from './body.ts'
 import type { Deadline } from './deadline.ts'
 import type { Delivery } from './delivery.ts'
 import type { FailedAttempts } from './failed-attempts.ts'
-import type { Admission } from './ip-allowlist.ts'
+import type { IpAllowlist } from './ip-allowlist.ts'
 import type { LoadWatch } from './load.ts'
 import { createMemoryBudget } from './memory-budget.ts'
 import type { Refusals } from './refusal.ts'
@@ -25,7 +25,7 @@ const BARRED_BODIES = { totalBytes: 8 * MIB, evictableBytes: 0 }
 
 export interface Gate {
   readonly config: Pick<Config, 'sources' | 'admission'>
-  readonly admission: Admission
+  readonly admission: IpAllowlist
   readonly failures: FailedAttempts
   readonly refusals: Refusals
   readonly deadline: Deadline
@@ -48,7 +48,7 @@ export function createAdmit({ config, admission, failures, refusals, deadline, l
     request.raw.headers['content-type'] = BYTES
     const delivery = startDelivery(request)
     if (delivery?.listed === false) limitChunks(request.raw)
-    if (delivery === undefined) refuse(reply, 'CIO_NOT_FOUND')
+    if (delivery === undefined) sendError(reply, 'CIO_NOT_FOUND')
     else if (isDisconnected(request)) refusals.refuse(reply, delivery, 'CIO_BAD_REQUEST')
     else if (load.isOverloaded()) refusals.refuseUnread(reply, delivery, 'overloaded').catch(done)
     else {
@@ -63,12 +63,12 @@ export function createAdmit({ config, admission, failures, refusals, deadline, l
     if (source === undefined) return undefined
     // A proxy can pass anything on, and a connection that was reset has no address.
     const address = parseAddress(request.ip ?? '') ?? 'unknown'
-    const forbidden = !admission.allowed(address)
+    const forbidden = !admission.isAllowed(address)
     request.delivery = {
       source,
       address,
       startedMs: performance.now(),
-      listed: admission.listed(address),
+      listed: admission.isKnown(address),
       forbidden,
       barred: forbidden && policy === 'enforce'
     }

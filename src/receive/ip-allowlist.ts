@@ -36,23 +36,23 @@ export function compileAddressList(entries: readonly string[]): AddressList {
 
 const familyOf = (address: string): 'ipv4' | 'ipv6' => (isIP(address) === 4 ? 'ipv4' : 'ipv6')
 
-export interface Admission {
+export interface IpAllowlist {
   /** May this address deliver? */
-  readonly allowed: AddressList
+  readonly isAllowed: AddressList
   /** Is it on a list that Customer.io or the operator wrote? Then its failures are never limited. */
-  readonly listed: AddressList
+  readonly isKnown: AddressList
   /** Adds what Customer.io has published since; replaces what was added before. The built-in list stays. */
-  publish(addresses: readonly string[]): void
+  setPublished(addresses: readonly string[]): void
 }
 
-export interface AdmissionRules {
+export interface IpAllowlistRules {
   /** `*` for any address; unset for the published list. */
   readonly allowed: '*' | readonly string[] | undefined
   readonly loopbackAllowed: boolean
 }
 
 /** The rules, and a published list that may grow while the service runs. */
-export function compileAdmission(rules: AdmissionRules): Admission {
+export function createIpAllowlist(rules: IpAllowlistRules): IpAllowlist {
   const anyAddress = rules.allowed === '*'
   const configured = rules.allowed === '*' ? [] : (rules.allowed ?? publishedAddresses)
   const loopback = rules.loopbackAllowed ? ['127.0.0.1', '::1'] : []
@@ -60,9 +60,9 @@ export function compileAdmission(rules: AdmissionRules): Admission {
   let listed: AddressList
   publish([])
   return {
-    allowed: address => anyAddress || allowed(address),
-    listed: address => listed(address),
-    publish
+    isAllowed: address => anyAddress || allowed(address),
+    isKnown: address => listed(address),
+    setPublished: publish
   }
 
   function publish(addresses: readonly string[]): void {

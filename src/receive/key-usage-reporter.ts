@@ -15,7 +15,7 @@ export const usageKeys = (prefix: string) => ({
   replicas: `${prefix}keys:replicas`
 })
 
-export interface KeyUsage {
+export interface KeyUsageReporter {
   /** An authentic delivery: only notes it, Redis is told later. */
   seen(source: string, keyId: string): void
   start(): void
@@ -41,7 +41,12 @@ const REPORT_MS = 5000
  */
 export const REPLICA_GONE_MS = 12 * REPORT_MS
 
-export function createKeyUsage({ redis, keyPrefix, sources, isRedisUp }: KeyUsageOptions): KeyUsage {
+export function createKeyUsageReporter({
+  redis,
+  keyPrefix,
+  sources,
+  isRedisUp
+}: KeyUsageOptions): KeyUsageReporter {
   const keys = usageKeys(keyPrefix)
   const replica = `${hostname()}:${process.pid}:${Math.random().toString(36).slice(2, 8)}`
   let counts = new Map<string, number>()

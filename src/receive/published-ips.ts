@@ -12,7 +12,7 @@ import { publishedAddresses } from './published-addresses.ts'
  * `<prefix>addresses`: string, the last good answer as JSON `{ at (Unix milliseconds), addresses }`
  * `<prefix>addresses:asking`: string with a time to live, held by the one replica that asks
  */
-export interface PublishedList {
+export interface PublishedIps {
   start(): void
   stop(): void
   /** Takes up the last good answer from Redis. Never rejects. */
@@ -21,7 +21,7 @@ export interface PublishedList {
   look(): Promise<void>
 }
 
-export interface PublishedListOptions {
+export interface PublishedIpsOptions {
   readonly redis: RedisClient
   readonly keyPrefix: string
   readonly isRedisUp: () => boolean
@@ -47,7 +47,7 @@ const ASK_TIMEOUT_MS = 10_000
 const MAX_ADDRESSES = 500
 const MIN_PREFIX = { v4: 20, v6: 48 }
 
-export function createPublishedList(options: PublishedListOptions): PublishedList {
+export function createPublishedIps(options: PublishedIpsOptions): PublishedIps {
   const { redis, keyPrefix, isRedisUp, ask, onList, metrics, log, maxAgeMs = HOUR_MS } = options
   const listKey = `${keyPrefix}addresses`
   const askingKey = `${keyPrefix}addresses:asking`
@@ -106,10 +106,10 @@ export function createPublishedList(options: PublishedListOptions): PublishedLis
     }
   }
 
-  async function askNow(askCustomerIo: () => Promise<readonly string[]>): Promise<void> {
+  async function askNow(fetchPublishedIps: () => Promise<readonly string[]>): Promise<void> {
     let addresses: readonly string[]
     try {
-      addresses = await askCustomerIo()
+      addresses = await fetchPublishedIps()
     } catch (error) {
       metrics.publishedListAsked('failed')
       log.warn({ err: error }, 'Customer.io gave no list of source addresses: the last one stays')

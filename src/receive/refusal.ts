@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type RefusalCode, refusals, UnavailableError } from '../errors.ts'
-import { closeAfterAnswer, refuse } from '../ops/error-responses.ts'
+import { closeAfterAnswer, sendError } from '../ops/error-responses.ts'
 import type { Outcome } from '../ops/metrics.ts'
 import { BODY_LIMIT_BYTES, declaredBytes, UnreadBodyError, type UnreadReason } from './body.ts'
 import type { Delivery } from './delivery.ts'
@@ -47,7 +47,7 @@ export function createRefusals(
     if (reply.sent) return reply
     delivery.outcome = outcomeOf(delivery, code)
     record(reply, delivery, refusals[code].status)
-    return refuse(reply, code, waitSeconds)
+    return sendError(reply, code, waitSeconds)
   }
 
   /** Failures of a listed address do not count: Customer.io shares its addresses among its tenants. */
@@ -93,7 +93,7 @@ export function createRefusals(
     reply: FastifyReply
   ): Promise<FastifyReply> {
     const { delivery } = request
-    if (delivery === undefined) return refuse(reply, 'CIO_UNAVAILABLE', RETRY_AFTER_SECONDS)
+    if (delivery === undefined) return sendError(reply, 'CIO_UNAVAILABLE', RETRY_AFTER_SECONDS)
     if (error instanceof UnreadBodyError) return refuseUnread(reply, delivery, error.reason)
     if (error instanceof UnavailableError) delivery.reason = error.reason
     delivery.cause = error

@@ -12,9 +12,9 @@ import { createDeadline } from './deadline.ts'
 import type { Delivery } from './delivery.ts'
 import { isFromDoctor } from './doctor-delivery.ts'
 import { countFailedAttempts } from './failed-attempts.ts'
-import type { Admission } from './ip-allowlist.ts'
+import type { IpAllowlist } from './ip-allowlist.ts'
 import { keepDelivery } from './keep.ts'
-import type { KeyUsage } from './key-usage-reporter.ts'
+import type { KeyUsageReporter } from './key-usage-reporter.ts'
 import { watchLoad } from './load.ts'
 import { type ParsedDelivery, parseDelivery } from './log-entry.ts'
 import { recordDelivery } from './record.ts'
@@ -32,8 +32,8 @@ export interface ReceiverDependencies {
   readonly config: Pick<Config, 'sources' | 'admission' | 'signature'>
   readonly eventLog: EventLog
   readonly metrics: Metrics
-  readonly keyUsage: Pick<KeyUsage, 'seen'>
-  readonly admission: Admission
+  readonly keyUsage: Pick<KeyUsageReporter, 'seen'>
+  readonly admission: IpAllowlist
   readonly log: Logger
   /** Unix milliseconds. */
   readonly now: () => number

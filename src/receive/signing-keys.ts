@@ -2,13 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError } from '../errors.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { Secret } from '../secret.ts'
-import { type Secrets, type StoredSecret, sameSecret } from '../settings/secrets/secret-handle.ts'
+import { type SecretHandle, type Secrets, sameSecret } from '../settings/secrets/secret-handle.ts'
 import { strayCharacters } from '../settings/secrets/stray-characters.ts'
 import { checkSigningKey, type Source, signingKeyName } from '../settings/sources.ts'
 import { createKeyRing, type KeyRing } from './key-ring.ts'
 
 /** The sources with keys that follow their places: a file, or the secrets provider. */
-export interface LiveKeys {
+export interface SigningKeys {
   /** The same sources; each one's `keys` are always those of now. */
   readonly sources: ReadonlyMap<string, Source>
   /** Looks at every place once. Never rejects. */
@@ -18,7 +18,7 @@ export interface LiveKeys {
   stop(): void
 }
 
-export interface LiveKeysOptions {
+export interface SigningKeysOptions {
   readonly sources: ReadonlyMap<string, Source>
   readonly secrets: Secrets
   readonly log: Logger
@@ -32,12 +32,12 @@ const SETTLE_MS = 50
 interface Followed {
   readonly source: Source
   readonly ring: KeyRing
-  readonly stored: StoredSecret | undefined
+  readonly stored: SecretHandle | undefined
   /** The problem with its place that is logged already. */
   reported: string | undefined
 }
 
-export function createLiveKeys({ sources, secrets, log, onChange }: LiveKeysOptions): LiveKeys {
+export function watchSigningKeys({ sources, secrets, log, onChange }: SigningKeysOptions): SigningKeys {
   const followed = [...sources.values()].map((source): Followed => {
     const ring = createKeyRing(source.keys)
     return { source, ring, stored: secrets.find(signingKeyName(source.name)), reported: undefined }

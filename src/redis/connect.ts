@@ -96,7 +96,7 @@ export function connectRedis(address: RedisAddress, manner: 'prompt' | 'patient'
  * Another connection to where `redis` goes, with the behaviour of those above and without the original's key
  * prefix: every name here has its own.
  */
-export function reconnectRedis(redis: RedisClient): RedisClient {
+export function duplicateConnection(redis: RedisClient): RedisClient {
   const own = { ...connectionOptions, keyPrefix: '', lazyConnect: false }
   if (!isCluster(redis)) return keepDatabase(redis.duplicate(own))
   const { retryStrategy, enableOfflineQueue, ...redisOptions } = own

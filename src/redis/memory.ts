@@ -18,10 +18,12 @@ export async function memoryUsage(redis: RedisClient): Promise<MemoryUsage | und
     usedBytes: numberOf(info, 'used_memory') - numberOf(info, 'mem_not_counted_for_evict'),
     maxBytes: numberOf(info, 'maxmemory')
   }))
-  return usages.filter(({ maxBytes }) => maxBytes > 0).sort((a, b) => usedRatio(b) - usedRatio(a))[0]
+  return usages
+    .filter(({ maxBytes }) => maxBytes > 0)
+    .sort((a, b) => memoryUsageRatio(b) - memoryUsageRatio(a))[0]
 }
 
-export const usedRatio = ({ usedBytes, maxBytes }: MemoryUsage): number => usedBytes / maxBytes
+export const memoryUsageRatio = ({ usedBytes, maxBytes }: MemoryUsage): number => usedBytes / maxBytes
 
 const numberOf = (info: string, field: string): number =>
   Number(new RegExp(`^${field}:(\\d+)`, 'm').exec(info)?.[1] ?? 0)

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError } from '../errors.ts'
 
 /** A Redis of our own, for development. */
-export interface PrivateRedis {
+export interface DevRedis {
   readonly socket: string
   /** What a person types to look inside. */
   readonly cli: string
@@ -34,7 +34,7 @@ const SUPERVISOR = 'redis-server "$@" & pid=$!; cat; kill "$pid"; wait "$pid"'
  *
  * @throws ConfigError when it is not installed, does not come up, or the folder is in use by another one
  */
-export async function startPrivateRedis(dataDir: string): Promise<PrivateRedis> {
+export async function startDevRedis(dataDir: string): Promise<DevRedis> {
   const socket = resolve(dataDir, PRIVATE_SOCKET)
   const folder = dirname(socket)
   if (Buffer.byteLength(socket) > MAX_SOCKET_PATH) {

@@ -4,7 +4,7 @@ import type { RedisClient } from './connect.ts'
  * Resolves once the connection takes commands (with its offline queue off, it refuses them before), or when
  * `atMostMs` have passed, or it is closed for good: then the next command says what is wrong. Never rejects.
  */
-export function ready(redis: RedisClient, atMostMs: number): Promise<void> {
+export function waitUntilReady(redis: RedisClient, atMostMs: number): Promise<void> {
   if (redis.status === 'ready' || redis.status === 'end') return Promise.resolve()
   return new Promise(resolve => {
     const done = (): void => {

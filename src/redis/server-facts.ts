@@ -103,7 +103,7 @@ async function inspectPersistence(redis: Redis): Promise<Persistence> {
 /**
  * Why these servers can't do what is asked, in one line that says what to do; `undefined` when they can.
  */
-export function unfit(facts: ServerFacts, durability: Durability): string | undefined {
+export function unmetRequirement(facts: ServerFacts, durability: Durability): string | undefined {
   if (!atLeast(facts.version, OLDEST_VERSION)) {
     return `Redis ${facts.version} is too old: 7.0 or newer is needed`
   }

@@ -25,7 +25,7 @@ export function refusalOf({ allowed, problem }: Parser<unknown>, text: string): 
   return `${what === undefined ? '' : `${what}; `}give ${allowed}`
 }
 
-export function wholeNumber(min: number, max: number, unit = ''): Parser<number> {
+export function integer(min: number, max: number, unit = ''): Parser<number> {
   return {
     allowed: `a whole number${unit && ` of ${unit}`} from ${min} to ${max}`,
     parse: text => {

@@ -11,7 +11,7 @@ import { type Values, variables } from './variables.ts'
 type Environment = Readonly<Record<string, string | undefined>>
 
 /** Where the environment says a secret is. */
-export type SecretPlace =
+export type SecretLocation =
   | { readonly kind: 'file'; readonly file: SecretFile }
   | {
       readonly kind: 'environment'
@@ -21,7 +21,7 @@ export type SecretPlace =
     }
 
 /** By the secret's name, such as `cio-api-key`. What is not here may lie in the provider. */
-export type SecretPlaces = ReadonlyMap<string, SecretPlace>
+export type SecretLocations = ReadonlyMap<string, SecretLocation>
 
 export interface SecretSettings {
   readonly provider: Values['SECRETS_PROVIDER']
@@ -29,7 +29,7 @@ export interface SecretSettings {
   readonly prefix: string
   /** How often the provider is asked for changes. */
   readonly refreshMs: number
-  readonly places: SecretPlaces
+  readonly places: SecretLocations
 }
 
 const PREVIOUS = '_PREVIOUS'
@@ -44,18 +44,18 @@ export const secretVariables: readonly string[] = Object.entries(variables)
  *
  * @throws ConfigError for a variable that is set but empty
  */
-export function secretPlaces(env: Environment): SecretPlaces {
-  const places = new Map<string, SecretPlace>()
+export function secretLocations(env: Environment): SecretLocations {
+  const places = new Map<string, SecretLocation>()
   for (const variable of secretVariables) {
     if (variable.endsWith(PREVIOUS)) continue
-    const place = placeOf(env, variable)
+    const place = locateVariable(env, variable)
     if (place !== undefined) places.set(secretNameOf(variable), place)
   }
   return places
 }
 
 /** The same for one variable, which need not be one the service knows. */
-export function placeOf(env: Environment, variable: string): SecretPlace | undefined {
+export function locateVariable(env: Environment, variable: string): SecretLocation | undefined {
   const path = given(env, `${variable}_FILE`)
   if (path !== undefined) {
     return { kind: 'file', file: { path, previousPath: given(env, `${variable}${PREVIOUS}_FILE`) } }
@@ -83,7 +83,7 @@ export function secretSettings(
   env: Environment,
   keyFiles: ReadonlyMap<string, SecretFile> = new Map()
 ): SecretSettings {
-  const places = new Map<string, SecretPlace>(secretPlaces(env))
+  const places = new Map<string, SecretLocation>(secretLocations(env))
   for (const [name, file] of keyFiles) places.set(name, { kind: 'file', file })
   const developmentKey = join(values.DATA_DIR, DEVELOPMENT_KEY_FILE)
   const signingKey = signingKeyName(DEFAULT_SOURCE)

@@ -3,13 +3,13 @@ import {
   durability,
   hostPort,
   httpUrl,
+  integer,
   listOf,
   oneOf,
   type Parser,
   redisUrl,
   signingKeyText,
-  text,
-  wholeNumber
+  text
 } from './parse.ts'
 
 /** One environment variable: how it is read, what it defaults to, and the sentence the documents repeat. */
@@ -85,20 +85,20 @@ export const variables = {
     'development',
     'In `production` no key is made, loopback is not an allowed source, and no Redis is started'
   ),
-  PORT: setting(wholeNumber(0, 65535), '3000', 'TCP port of the receiver; 0 takes a free one'),
+  PORT: setting(integer(0, 65535), '3000', 'TCP port of the receiver; 0 takes a free one'),
   HOST: setting(text('an address or host name', /^[\w.:-]+$/), '0.0.0.0', 'Address the receiver listens on'),
   LOG_LEVEL: setting(
     oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
     'info',
     'Least severe log line that is written'
   ),
-  WORKERS: setting(wholeNumber(1, 64), '1', 'Processes that share the port'),
+  WORKERS: setting(integer(1, 64), '1', 'Processes that share the port'),
   SHUTDOWN_DELAY_SECONDS: optional(
-    wholeNumber(0, 60, 'seconds'),
+    integer(0, 60, 'seconds'),
     'How long after SIGTERM `/readyz` says 503 while deliveries are still taken, so that a load balancer turns away first; default 5 in production, else 0'
   ),
   KEEP_ALIVE_SECONDS: setting(
-    wholeNumber(1, 86_400, 'seconds'),
+    integer(1, 86_400, 'seconds'),
     '620',
     'How long an idle connection is kept open; longer than your load balancer keeps it, or that answers 502 now and then'
   ),
@@ -111,7 +111,7 @@ export const variables = {
     'JSON file with further sources: names, keys, schemes, id pointer, id header, policy'
   ),
   CIO_SIGNATURE_TOLERANCE_SECONDS: optional(
-    wholeNumber(1, YEAR_SECONDS, 'seconds'),
+    integer(1, YEAR_SECONDS, 'seconds'),
     'How old a signed timestamp may be; default the dedupe window less one hour'
   ),
   CIO_ALLOWED_IPS: optional(
@@ -151,17 +151,13 @@ export const variables = {
     'What the names of secrets in the provider begin with, `prod/` for one: then `CIO_API_KEY` is `prod/cio-api-key`'
   ),
   SECRETS_REFRESH_SECONDS: setting(
-    wholeNumber(1, 3600, 'seconds'),
+    integer(1, 3600, 'seconds'),
     '60',
     'How often the provider is asked whether a signing key has changed; files are read every second'
   ),
   TRUSTED_PROXIES: optional(proxies, 'Proxies whose `x-forwarded-for` is believed; default none'),
-  RATE_LIMIT_MAX: setting(
-    wholeNumber(1, 1_000_000),
-    '60',
-    'Failed attempts an unlisted address has a window'
-  ),
-  RATE_LIMIT_WINDOW_SECONDS: setting(wholeNumber(1, 86_400, 'seconds'), '60', 'Length of that window'),
+  RATE_LIMIT_MAX: setting(integer(1, 1_000_000), '60', 'Failed attempts an unlisted address has a window'),
+  RATE_LIMIT_WINDOW_SECONDS: setting(integer(1, 86_400, 'seconds'), '60', 'Length of that window'),
 
   REDIS_URL: secret(redisUrl, 'A single Redis, `redis://user:password@host:port/db` or `rediss://…`'),
   REDIS_SENTINELS: optional(listOf(hostPort), 'Redis behind Sentinel: the sentinels'),
@@ -176,7 +172,7 @@ export const variables = {
     'What every key in Redis begins with'
   ),
   DEDUPE_WINDOW_SECONDS: setting(
-    wholeNumber(1, YEAR_SECONDS, 'seconds'),
+    integer(1, YEAR_SECONDS, 'seconds'),
     String(DEDUPE_WINDOW_SECONDS),
     'How long an event id is remembered at least'
   ),
@@ -186,36 +182,36 @@ export const variables = {
     'What a 200 promises: `server` (what this Redis is configured to keep), `fsync` (on disk), `replicated:<n>` (on n replicas too)'
   ),
   EVENT_RETENTION_SECONDS: setting(
-    wholeNumber(1, 10 * YEAR_SECONDS, 'seconds'),
+    integer(1, 10 * YEAR_SECONDS, 'seconds'),
     '86400',
     'Age from which an event that every consumer group has acknowledged is trimmed; earlier when Redis uses over 80 % of its `maxmemory`'
   ),
   EVENT_MAX_LENGTH: setting(
-    wholeNumber(1, 1_000_000_000, 'events'),
+    integer(1, 1_000_000_000, 'events'),
     '5000000',
     'Hard cap a partition; unread events are never trimmed, the service answers 503 instead'
   ),
   PARKED_RETENTION_SECONDS: setting(
-    wholeNumber(1, 10 * YEAR_SECONDS, 'seconds'),
+    integer(1, 10 * YEAR_SECONDS, 'seconds'),
     MONTH_SECONDS,
     'Age from which a parked delivery is dropped'
   ),
   PARKED_MAX_BYTES: setting(
-    wholeNumber(1, MAX_BYTES, 'bytes'),
+    integer(1, MAX_BYTES, 'bytes'),
     '67108864',
     'Redis memory that parked deliveries may take, at most a tenth of `maxmemory`; beyond it the oldest are dropped'
   ),
   DEAD_LETTER_RETENTION_SECONDS: setting(
-    wholeNumber(1, 10 * YEAR_SECONDS, 'seconds'),
+    integer(1, 10 * YEAR_SECONDS, 'seconds'),
     MONTH_SECONDS,
     'Age from which a dead letter is dropped'
   ),
   DEAD_LETTER_MAX_BYTES: setting(
-    wholeNumber(1, MAX_BYTES, 'bytes'),
+    integer(1, MAX_BYTES, 'bytes'),
     '67108864',
     'Redis memory that the dead letters of one consumer may take, at most a tenth of `maxmemory`; beyond it the oldest are dropped'
   ),
-  PARTITIONS: setting(wholeNumber(1, 1024), '1', 'Streams the log is spread over, by customer id'),
+  PARTITIONS: setting(integer(1, 1024), '1', 'Streams the log is spread over, by customer id'),
 
   PII_POLICY: optional(
     text('customerio, pipelines, basic, or the path of a JSON file'),
@@ -233,7 +229,7 @@ export const variables = {
     'Does this replica work for the consumers of `CONSUMERS_FILE`? Default `on` where it is set'
   ),
 
-  METRICS_PORT: optional(wholeNumber(0, 65535), 'Port of `/metrics`, if it is to have its own'),
+  METRICS_PORT: optional(integer(0, 65535), 'Port of `/metrics`, if it is to have its own'),
   METRICS_ALLOWED_IPS: setting(addresses, PRIVATE_RANGES, 'Addresses that may read `/metrics`')
 } as const satisfies Record<string, Variable<unknown>>
 

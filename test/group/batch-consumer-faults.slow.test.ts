@@ -1,6 +1,10 @@
 import { Cluster } from 'ioredis'
 import t, { type Test } from 'tap'
-import { type FollowOptions, followLog, type HandleEntries } from '../../src/group/batch-consumer.ts'
+import {
+  type BatchConsumerOptions,
+  consumeInBatches,
+  type HandleEntries
+} from '../../src/group/batch-consumer.ts'
 import { connectRedis, type RedisAddress } from '../../src/redis/connect.ts'
 import { promoted, startCluster, startSentinels } from '../helpers/cluster.ts'
 import { appendEvent } from '../helpers/log.ts'
@@ -18,9 +22,9 @@ async function follow(
   test: Test,
   address: RedisAddress,
   handle: HandleEntries,
-  options: Partial<FollowOptions> = {}
+  options: Partial<BatchConsumerOptions> = {}
 ) {
-  const follower = followLog(
+  const follower = consumeInBatches(
     {
       connect: () => connectRedis(address),
       keyPrefix: 'cio:',

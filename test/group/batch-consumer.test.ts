@@ -1,8 +1,12 @@
 import type { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
-import { type FollowOptions, followLog, type HandleEntries } from '../../src/group/batch-consumer.ts'
-import { take } from '../../src/group/fenced-read.ts'
-import { announcedPartitions, announcePartitions } from '../../src/log/partition-count.ts'
+import {
+  type BatchConsumerOptions,
+  consumeInBatches,
+  type HandleEntries
+} from '../../src/group/batch-consumer.ts'
+import { fencedRead } from '../../src/group/fenced-read.ts'
+import { publishPartitionCount, readPartitionCount } from '../../src/log/partition-count.ts'
 import { connectRedis } from '../../src/redis/connect.ts'
 import { appendEvent } from '../helpers/log.ts'
 import { startRedis, type TestRedis } from '../helpers/redis.ts'
@@ -29,8 +33,8 @@ const ids = (entries: readonly { event: string }[]): string[] =>
   entries.map(entry => JSON.parse(entry.event).id)
 
 /** Follows with what is usual in these tests, and stops with the test. */
-async function follow(test: Test, handle: HandleEntries, options: Partial<FollowOptions> = {}) {
-  const follower = followLog(
+async function follow(test: Test, handle: HandleEntries, options: Partial<BatchConsumerOptions> = {}) {
+  const follower = consumeInBatches(
     {
       connect: () => connectRedis(redis.address),
       keyPrefix: 'cio:',
@@ -96,7 +100,7 @@ t.test('what others left unacknowledged comes first, in order, with how often th
   await follow(
     t,
     async entries => {
-      for (const entry of entries) seen.push([ids([entry]).join(), entry.earlierDeliveries])
+      for (const entry of entries) seen.push([ids([entry]).join(), entry.deliveryCount])
     },
     { batchSize: 2 }
   )
@@ -213,14 +217,14 @@ t.test('entries are handed out under the lease only, new ones and those left: in
   for (const holder of ['somebody else', undefined]) {
     if (holder === undefined) await redis.client.del(lease.key)
     else await redis.client.set(lease.key, holder)
-    t.same(await take(options, 10, undefined), { state: 'lost' })
-    t.same(await take(options, 10, '0-0'), { state: 'lost' })
+    t.same(await fencedRead(options, 10, undefined), { state: 'lost' })
+    t.same(await fencedRead(options, 10, '0-0'), { state: 'lost' })
   }
   const left = (await redis.client.xpending(STREAM, GROUP, '-', '+', 10)) as unknown[][]
   t.match(left, [[String, 'dead', Number, 1]], 'nothing was handed out, nothing taken over')
   await redis.client.set(lease.key, lease.token)
-  t.match(await take(options, 10, '0-0'), { state: 'left', entries: [{ earlierDeliveries: 1 }] })
-  t.match(await take(options, 10, undefined), { state: 'new', entries: [{ earlierDeliveries: 0 }] })
+  t.match(await fencedRead(options, 10, '0-0'), { state: 'left', entries: [{ deliveryCount: 1 }] })
+  t.match(await fencedRead(options, 10, undefined), { state: 'new', entries: [{ deliveryCount: 0 }] })
 })
 
 t.test('members share the partitions, and a partition is with one of them at a time', async t => {
@@ -274,7 +278,7 @@ t.test('members share the partitions, and a partition is with one of them at a t
 t.test('a member learns how many partitions there are, also when there are more later', async t => {
   const seen: string[] = []
   await follow(t, async entries => void seen.push(...ids(entries)), { from: 'now' })
-  await announcePartitions(connectionOf(t), 'cio:', 4)
+  await publishPartitionCount(connectionOf(t), 'cio:', 4)
   await append(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'], 4)
   await until('those of all partitions, whether they came before we knew of them or after', async () => {
     return seen.length === 8
@@ -284,9 +288,9 @@ t.test('a member learns how many partitions there are, also when there are more 
 
 t.test('the announced number of partitions never falls', async t => {
   const client = connectionOf(t)
-  await announcePartitions(client, 'cio:', 4)
-  await announcePartitions(client, 'cio:', 2)
-  t.equal(await announcedPartitions(client, 'cio:'), 4)
+  await publishPartitionCount(client, 'cio:', 4)
+  await publishPartitionCount(client, 'cio:', 2)
+  t.equal(await readPartitionCount(client, 'cio:'), 4)
 })
 
 t.test('an entry that is not one of ours is handed over as it is', async t => {

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { followLog } from '../../src/group/batch-consumer.ts'
-import { putBack } from '../../src/group/redeliver.ts'
+import { consumeInBatches } from '../../src/group/batch-consumer.ts'
+import { redeliver } from '../../src/group/redeliver.ts'
 import { connectRedis } from '../../src/redis/connect.ts'
 import { appendEvent } from '../helpers/log.ts'
 import { startRedis } from '../helpers/redis.ts'
@@ -10,7 +10,7 @@ t.test('what is put back comes once more to its group, in order, and to nobody e
   const redis = await startRedis()
   const got: Record<'one' | 'two', string[]> = { one: [], two: [] }
   const follow = (group: 'one' | 'two') =>
-    followLog(
+    consumeInBatches(
       { connect: () => connectRedis(redis.address), keyPrefix: 'cio:', partitions: 1, group, member: 'm' },
       async entries => {
         got[group].push(...entries.map(({ id }) => id))
@@ -30,7 +30,7 @@ t.test('what is put back comes once more to its group, in order, and to nobody e
   await until('acknowledged', async () => (await redis.client.xpending('cio:events:{0}', 'one'))[0] === 0)
 
   const [first = '', , third = ''] = ids
-  t.same(await putBack(service, 'cio:', 'one', 0, [first, third]), [first, third])
+  t.same(await redeliver(service, 'cio:', 'one', 0, [first, third]), [first, third])
   await until('once more', async () => got.one.length === 8)
   t.same(got.one.slice(6), [first, third])
   t.same(got.two, ids)
@@ -43,7 +43,7 @@ t.test('what is gone, unread or unacknowledged is not put back, and a group must
   const service = connectRedis(redis.address)
   t.teardown(() => service.disconnect())
   await until('ready', async () => service.status === 'ready')
-  await t.rejects(putBack(service, 'cio:', 'nobody', 0, ['1-1']), { message: /^NOGROUP/ })
+  await t.rejects(redeliver(service, 'cio:', 'nobody', 0, ['1-1']), { message: /^NOGROUP/ })
 
   const ids: string[] = []
   for (let index = 0; index < 4; index++) ids.push(await appendEvent(redis.client, { id: `e${index}` }))
@@ -53,7 +53,7 @@ t.test('what is gone, unread or unacknowledged is not put back, and a group must
   await redis.client.xreadgroup('GROUP', 'g', 'm', 'COUNT', 3, 'STREAMS', stream, '>')
   await redis.client.xack(stream, 'g', gone, acknowledged)
   await redis.client.xdel(stream, gone)
-  t.same(await putBack(service, 'cio:', 'g', 0, ids), [acknowledged])
+  t.same(await redeliver(service, 'cio:', 'g', 0, ids), [acknowledged])
   const left = (await redis.client.xpending(stream, 'g', '-', '+', 10)) as unknown[][]
   t.same(
     left.map(([id]) => id),

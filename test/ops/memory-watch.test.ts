@@ -3,7 +3,7 @@ import t from 'tap'
 import type { LogHold } from '../../src/log/log-hold.ts'
 import { watchMemory } from '../../src/ops/memory-watch.ts'
 import { connectRedis } from '../../src/redis/connect.ts'
-import { memoryUsage, usedRatio } from '../../src/redis/memory.ts'
+import { memoryUsage, memoryUsageRatio } from '../../src/redis/memory.ts'
 import { startCluster } from '../helpers/cluster.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
@@ -15,7 +15,7 @@ t.test('what is used of maxmemory, by one server or by the fullest of several', 
   const used = Number(/^used_memory:(\d+)/m.exec(await redis.client.info('memory'))?.[1])
   await redis.client.config('SET', 'maxmemory', used * 2)
   const usage = await memoryUsage(redis.client)
-  const ratio = usage === undefined ? 0 : usedRatio(usage)
+  const ratio = usage === undefined ? 0 : memoryUsageRatio(usage)
   t.ok(ratio > 0.4 && ratio < 0.6, `${ratio} is about a half`)
 
   const { nodes, stop } = await startCluster()

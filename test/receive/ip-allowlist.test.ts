@@ -1,5 +1,5 @@
 import t from 'tap'
-import { compileAddressList, compileAdmission } from '../../src/receive/ip-allowlist.ts'
+import { compileAddressList, createIpAllowlist } from '../../src/receive/ip-allowlist.ts'
 import { publishedAddresses } from '../../src/receive/published-addresses.ts'
 
 t.test('an address is matched whatever its notation', async t => {
@@ -43,7 +43,7 @@ t.test('a flood of addresses does not make the list forget what it says', async 
 t.test('who may deliver, and whose failures are never limited', async t => {
   const [published = ''] = publishedAddresses
   const by = (allowed: '*' | readonly string[] | undefined, loopbackAllowed = false) =>
-    compileAdmission({ allowed, loopbackAllowed })
+    createIpAllowlist({ allowed, loopbackAllowed })
   const rows = [
     ['the published list by default', by(undefined), published, true, true],
     ['not others by default', by(undefined), '192.0.2.1', false, false],
@@ -59,7 +59,7 @@ t.test('who may deliver, and whose failures are never limited', async t => {
   ] as const
   for (const [name, admission, address, allowed, listed] of rows) {
     t.same(
-      { allowed: admission.allowed(address), listed: admission.listed(address) },
+      { allowed: admission.isAllowed(address), listed: admission.isKnown(address) },
       { allowed, listed },
       name
     )

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { createLogger } from '../../src/ops/logger.ts'
 import { publishedAddresses } from '../../src/receive/published-addresses.ts'
-import { askCustomerIo, checkAddresses, createPublishedList } from '../../src/receive/published-ips.ts'
+import { askCustomerIo, checkAddresses, createPublishedIps } from '../../src/receive/published-ips.ts'
 import { startCustomerIo } from '../helpers/customer-io.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
@@ -22,7 +22,7 @@ function replica(t: Test, ask: (() => Promise<readonly string[]>) | undefined, m
   const figures: number[][] = []
   const written: string[] = []
   const { log } = createLogger('info', { write: line => void written.push(line) })
-  const list = createPublishedList({
+  const list = createPublishedIps({
     redis: redis.client,
     keyPrefix: 'cio:',
     isRedisUp: () => true,

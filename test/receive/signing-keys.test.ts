@@ -11,7 +11,7 @@ import {
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { createLogger } from '../../src/ops/logger.ts'
-import { createLiveKeys } from '../../src/receive/signing-keys.ts'
+import { watchSigningKeys } from '../../src/receive/signing-keys.ts'
 import { basic } from '../../src/sanitize/policy.ts'
 import { compileSanitizer } from '../../src/sanitize/sanitize.ts'
 import { Secret } from '../../src/secret.ts'
@@ -155,7 +155,7 @@ t.test('a key that is half written is not taken up', async t => {
   }
   const readings = ['one', 'two-is-lon', 'two-is-longer', 'two-is-longer', 'two-is-longer']
   const kept: string[] = []
-  const live = createLiveKeys({
+  const live = watchSigningKeys({
     sources: new Map([['default', source]]),
     secrets: {
       find: () => ({

@@ -1,9 +1,9 @@
 import type { Redis } from 'ioredis'
 import t from 'tap'
 import { createConsumer } from '../../src/consume/consumer.ts'
-import { connectRedis, reconnectRedis } from '../../src/redis/connect.ts'
+import { connectRedis, duplicateConnection } from '../../src/redis/connect.ts'
 import { databaseProblem } from '../../src/redis/database.ts'
-import { ready } from '../../src/redis/ready.ts'
+import { waitUntilReady } from '../../src/redis/ready.ts'
 import { Secret } from '../../src/secret.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
@@ -81,13 +81,13 @@ for (const manner of ['prompt', 'patient'] as const) {
     const url = await userWithoutSelect(name)
     await redis.client.acl('SETUSER', name, '+select')
     const client = open(`${url}/7`, manner)
-    const copies = [client.duplicate({ lazyConnect: false }), reconnectRedis(client) as Redis]
+    const copies = [client.duplicate({ lazyConnect: false }), duplicateConnection(client) as Redis]
     for (const copy of copies) copy.on('error', () => {})
     const all = [client, ...copies]
     t.teardown(() => {
       for (const one of all) one.disconnect()
     })
-    await Promise.all(all.map(one => ready(one, 5000)))
+    await Promise.all(all.map(one => waitUntilReady(one, 5000)))
     await client.set('before', 'x')
 
     await redis.client.acl('SETUSER', name, '-select')

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { inspectServers, type ServerFacts, unfit } from '../../src/redis/server-facts.ts'
+import { inspectServers, type ServerFacts, unmetRequirement } from '../../src/redis/server-facts.ts'
 import { startRedis } from '../helpers/redis.ts'
 
 t.test('which servers can keep what is asked', async t => {
@@ -28,7 +28,7 @@ t.test('which servers can keep what is asked', async t => {
     ['a version with two digits', facts('10.0.1', 'none'), server, undefined]
   ] as const
   for (const [name, facts, durability, expected] of rows) {
-    const problem = unfit(facts, durability)
+    const problem = unmetRequirement(facts, durability)
     if (expected === undefined) t.equal(problem, undefined, name)
     else t.match(problem, expected, name)
   }

@@ -1,5 +1,5 @@
 import { consumerStates } from '../../dispatch/consumer-state.ts'
-import { type ConsumerReading, consumerReader } from '../../dispatch/consumer-status.ts'
+import { type ConsumerStatus, consumerStatusReader } from '../../dispatch/consumer-status.ts'
 import { handOnTo } from '../../dispatch/direct-publish.ts'
 import { parkedDeliveries } from '../../dispatch/parked.ts'
 import { type ReplayedLetters, replayLetters } from '../../dispatch/replay.ts'
@@ -13,7 +13,7 @@ import type { OpenLog } from '../open-log.ts'
 type Chosen = readonly string[] | 'all'
 
 export interface ConsumerList {
-  readonly consumers: readonly ConsumerReading[]
+  readonly consumers: readonly ConsumerStatus[]
   /** Parked deliveries, in all partitions. */
   readonly parked: number
 }
@@ -27,7 +27,7 @@ export function consumerActions({ config, redis, patient }: OpenLog, now: () => 
   const { consumers } = config.dispatch
   const letters = deadLetters(redis, keyPrefix)
   const states = consumerStates(redis, keyPrefix, now)
-  const readAll = consumerReader({ redis, keyPrefix, consumers, now })
+  const readAll = consumerStatusReader({ redis, keyPrefix, consumers, now })
 
   return {
     list: async (): Promise<ConsumerList> => {
@@ -91,7 +91,7 @@ export function consumerActions({ config, redis, patient }: OpenLog, now: () => 
     return lookIntoQueue({ redis: patient(), keyPrefix, consumer })
   }
 
-  async function known(consumer: string): Promise<ConsumerReading | { members: number; queued: number }> {
+  async function known(consumer: string): Promise<ConsumerStatus | { members: number; queued: number }> {
     const found = (await readAll()).find(({ name }) => name === consumer)
     if (found !== undefined) return found
     if ((await letters.count(consumer)) > 0) return { members: 0, queued: 0 }

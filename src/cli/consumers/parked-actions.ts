@@ -1,6 +1,6 @@
 import { type ParkedEntry, parkedDeliveries, replayParked } from '../../dispatch/parked.ts'
 import { createEventLog } from '../../log/append.ts'
-import { announcedPartitions } from '../../log/partition-count.ts'
+import { readPartitionCount } from '../../log/partition-count.ts'
 import { openParked } from '../../receive/parked.ts'
 import { durabilityWaits } from '../../redis/durability.ts'
 import { inspectServers } from '../../redis/server-facts.ts'
@@ -47,7 +47,7 @@ export function parkedActions({ config, redis }: OpenLog) {
       const eventLog = createEventLog({
         redis,
         keyPrefix,
-        partitions: await announcedPartitions(redis, keyPrefix),
+        partitions: await readPartitionCount(redis, keyPrefix),
         maxLength,
         durabilityWait: waits?.of,
         makeRoom: async () => 0,

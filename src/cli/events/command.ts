@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { replayRange } from '../../dispatch/replay.ts'
 import { newestEntries } from '../../log/newest-entries.ts'
-import { announcedPartitions } from '../../log/partition-count.ts'
+import { readPartitionCount } from '../../log/partition-count.ts'
 import { readEntries, type StreamEntry } from '../../log/read-range.ts'
 import { compileTypeGlobs, type TypeMatcher } from '../../type-globs.ts'
 import { type Command, EXIT, type ExitCode, parseCommandLine, UsageError } from '../command.ts'
@@ -92,7 +92,7 @@ function matcher(types: readonly string[] | undefined): TypeMatcher {
 async function tail({ range, count, isMeant, follow, json }: Options, log: OpenLog): Promise<ExitCode> {
   const { redis, config } = log
   const { keyPrefix } = config.log
-  const partitions = await announcedPartitions(redis, keyPrefix)
+  const partitions = await readPartitionCount(redis, keyPrefix)
   const { entries, ends } = await newestEntries(redis, keyPrefix, { partitions, count, isMeant, ...range })
   for (const entry of entries) show(entry, json)
   if (!follow) return entries.length > 0 ? EXIT.good : EXIT.foundSomething

@@ -2,9 +2,9 @@ import { ConfigError } from '../../errors.ts'
 import { connectRedis, disconnectRedis, type RedisAddress, type RedisClient } from '../../redis/connect.ts'
 import { monitorRedis } from '../../redis/monitor.ts'
 import type { loadRotationConfig } from '../../settings/rotation.ts'
-import { placeOf } from '../../settings/secret-locations.ts'
+import { locateVariable } from '../../settings/secret-locations.ts'
 import { connectProvider, locateSecrets, stored } from '../../settings/secrets/open-secrets.ts'
-import { type StoredSecret, variableOf } from '../../settings/secrets/secret-handle.ts'
+import { type SecretHandle, variableOf } from '../../settings/secrets/secret-handle.ts'
 import { signingKeyName } from '../../settings/sources.ts'
 import { readSightings } from '../../tools/rotate/replica-keys.ts'
 import { rotationRecord } from '../../tools/rotate/state.ts'
@@ -34,8 +34,8 @@ export async function openRotation(config: ReturnType<typeof loadRotationConfig>
       findTrackKey() ?? missing(secrets.find('cio-site-id') ? 'CIO_API_KEY' : 'CIO_SITE_ID'),
     webhookKey: (source: string) => findWebhookKey(source) ?? missing('CIO_WEBHOOK_SECRET'),
     /** Where a new secret waits: its own variable, or beside the one it is to replace. */
-    newSecret(name: string, newName: string): StoredSecret | undefined {
-      const place = placeOf(process.env, variableOf(newName))
+    newSecret(name: string, newName: string): SecretHandle | undefined {
+      const place = locateVariable(process.env, variableOf(newName))
       return place === undefined ? secrets.beside(name, newName) : stored(place)
     },
     /** As asked for when the rotation of this source's key began. */

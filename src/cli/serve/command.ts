@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import { createLogger, type Logger } from '../../ops/logger.ts'
 import type { RedisAddress } from '../../redis/connect.ts'
-import { type PrivateRedis, startPrivateRedis } from '../../redis/private-server.ts'
+import { type DevRedis, startDevRedis } from '../../redis/private-server.ts'
 import { Secret } from '../../secret.ts'
 import { startService } from '../../service.ts'
 import { type Config, loadConfig, readValues } from '../../settings/config.ts'
@@ -97,9 +97,9 @@ async function configure(env: NodeJS.ProcessEnv): Promise<Configured> {
 
 async function servePrimary(configured: Configured, log: Logger, closers: Closers): Promise<void> {
   const { config } = configured
-  let privateRedis: PrivateRedis | undefined
+  let privateRedis: DevRedis | undefined
   if (config.redis.kind === 'private') {
-    privateRedis = await startPrivateRedis(config.dataDir)
+    privateRedis = await startDevRedis(config.dataDir)
     closers.push(privateRedis.stop)
   }
   const socket = privateRedis?.socket

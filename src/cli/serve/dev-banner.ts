@@ -2,7 +2,7 @@ import { createHmac, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { partitionKeys } from '../../log/keys.ts'
 import { WEBHOOK_PATH } from '../../receive/route.ts'
-import type { PrivateRedis } from '../../redis/private-server.ts'
+import type { DevRedis } from '../../redis/private-server.ts'
 import { parseRedisUrl } from '../../redis/url.ts'
 import type { Config, RedisTarget } from '../../settings/config.ts'
 import { DEVELOPMENT_KEY_FILE } from '../../settings/secrets/development-key.ts'
@@ -30,7 +30,7 @@ function redisCli(redis: RedisTarget): string | undefined {
  * What a development start shows: a delivery to paste that is accepted, one that is refused, and where the
  * event lands. A key that this start has made is shown here, once.
  */
-export function welcome(config: Config, port: number, privateRedis: PrivateRedis | undefined): string {
+export function welcome(config: Config, port: number, privateRedis: DevRedis | undefined): string {
   const key = config.sources.get(DEFAULT_SOURCE)?.keys[0]?.secret.reveal() ?? ''
   const url = `http://localhost:${port}${WEBHOOK_PATH}`
   const timestamp = Math.floor(Date.now() / 1000)

@@ -1,5 +1,5 @@
 import { type ChannelModel, type ConfirmChannel, connect, type SocketOptions } from 'amqplib'
-import { unlessAborted } from '../../async/reject-on-abort.ts'
+import { rejectOnAbort } from '../../async/reject-on-abort.ts'
 import { routingKey } from '../../routing-key.ts'
 import type { AmqpSettings } from '../../settings/consumers-file.ts'
 import type { OutgoingEvent, Sink } from '../sink.ts'
@@ -30,8 +30,8 @@ export function createAmqpSink(settings: AmqpSettings): Sink {
 
   return {
     publish: async (events, signal) => {
-      const { channel } = await unlessAborted(signal, connected())
-      await unlessAborted(signal, publishAll(channel, events))
+      const { channel } = await rejectOnAbort(signal, connected())
+      await rejectOnAbort(signal, publishAll(channel, events))
       return []
     },
     close: async () => {
@@ -41,7 +41,7 @@ export function createAmqpSink(settings: AmqpSettings): Sink {
       const limit = setTimeout(() => cut.abort(), CLOSE_LIMIT_MS)
       const opened = await opening.catch(() => undefined)
       // A broker that says nothing any more gets no proper goodbye.
-      await unlessAborted(cut.signal, opened?.connection.close() ?? Promise.resolve()).catch(() => {})
+      await rejectOnAbort(cut.signal, opened?.connection.close() ?? Promise.resolve()).catch(() => {})
       clearTimeout(limit)
     }
   }
@@ -78,7 +78,7 @@ export function createAmqpSink(settings: AmqpSettings): Sink {
         })
     )
     const timeout = AbortSignal.timeout(ANSWER_TIMEOUT_MS)
-    await unlessAborted(timeout, Promise.all(confirmed))
+    await rejectOnAbort(timeout, Promise.all(confirmed))
   }
 }
 

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { Webhook } from 'standardwebhooks'
 import { Agent, type Dispatcher, request } from 'undici'
-import { underAny } from '../../async/any-signal.ts'
+import { withAnySignal } from '../../async/any-signal.ts'
 import { parseRetryAfter } from '../../async/retry-delay.ts'
 import type { HttpSettings } from '../../settings/consumers-file.ts'
 import type { OutgoingEvent } from '../sink.ts'
@@ -45,7 +45,7 @@ export function createPusher(settings: HttpSettings, now: () => number): Pusher 
       const sentAt = new Date(now())
       const timeout = AbortSignal.timeout(timeoutMs)
       try {
-        const answer = await underAny([signal, timeout], async over => {
+        const answer = await withAnySignal([signal, timeout], async over => {
           const answer = await request(url, {
             method: 'POST',
             dispatcher: agent,

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { DelayedError, type Job, Worker } from 'bullmq'
-import { underAny } from '../../async/any-signal.ts'
-import { unlessAborted } from '../../async/reject-on-abort.ts'
+import { withAnySignal } from '../../async/any-signal.ts'
+import { rejectOnAbort } from '../../async/reject-on-abort.ts'
 import { retryDelayMs } from '../../async/retry-delay.ts'
 import type { DeadLetters } from '../../group/dead-letters.ts'
 import type { RedisClient } from '../../redis/connect.ts'
@@ -98,7 +98,7 @@ export function createHttpSink(options: HttpSinkOptions): Sink {
 
   return {
     publish: async (events, signal) => {
-      await underAny([signal, closed.signal], over => unlessAborted(over, pushQueue.add(events, over)))
+      await withAnySignal([signal, closed.signal], over => rejectOnAbort(over, pushQueue.add(events, over)))
       return []
     },
     close: async () => {

@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { underAny } from '../../async/any-signal.ts'
+import { withAnySignal } from '../../async/any-signal.ts'
 
 const DEFAULT_PORT = 4222
 /** Once one server has greeted, how long the others are waited for. */
@@ -17,12 +17,12 @@ const OTHERS_MS = 200
  * @param signals when one of them aborts it is no longer waited for
  * @throws Error when none greets before that
  */
-export async function awakeServers(
+export async function reachableServers(
   servers: readonly string[],
   ...signals: readonly AbortSignal[]
 ): Promise<readonly string[]> {
   try {
-    return await underAny(signals, async enough => {
+    return await withAnySignal(signals, async enough => {
       const awake: string[] = []
       const greetings = servers.map(async server => {
         await greeting(server, enough)

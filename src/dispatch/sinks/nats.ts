@@ -7,14 +7,14 @@ import {
   jetstreamManager
 } from '@nats-io/jetstream'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
-import { unlessAborted } from '../../async/reject-on-abort.ts'
+import { rejectOnAbort } from '../../async/reject-on-abort.ts'
 import { ReportedError } from '../../errors.ts'
 import { routingKey } from '../../routing-key.ts'
 import { isTls, type NatsSettings } from '../../settings/consumers-file.ts'
 import { DEFAULT_SOURCE } from '../../settings/sources.ts'
 import type { OutgoingEvent, Refused, Sink } from '../sink.ts'
 import { hasNoResponders, natsError } from './nats-error.ts'
-import { awakeServers } from './nats-reachable.ts'
+import { reachableServers } from './nats-reachable.ts'
 
 /** How long the broker may take to say that it has an event, or to greet. */
 const ANSWER_TIMEOUT_MS = 10_000
@@ -45,9 +45,9 @@ export function createNatsSink(settings: NatsSettings): Sink {
 
   return {
     publish: async (events, signal) => {
-      const open = await unlessAborted(signal, connected())
+      const open = await rejectOnAbort(signal, connected())
       const { taken, refused } = sizeUp(events, open.maxPayloadBytes)
-      await unlessAborted(signal, publishAll(open, taken))
+      await rejectOnAbort(signal, publishAll(open, taken))
       return refused
     },
     close: async () => {
@@ -110,7 +110,7 @@ export function createNatsSink(settings: NatsSettings): Sink {
 
 async function open(settings: NatsSettings, closed: AbortSignal): Promise<Connected> {
   const { servers, user, password, token } = settings
-  const awake = await awakeServers(servers, closed, AbortSignal.timeout(ANSWER_TIMEOUT_MS))
+  const awake = await reachableServers(servers, closed, AbortSignal.timeout(ANSWER_TIMEOUT_MS))
   const connecting = connect({
     servers: [...awake],
     name: 'cio-webhook',

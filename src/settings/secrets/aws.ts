@@ -1,6 +1,6 @@
 import type { SecretsManager } from '@aws-sdk/client-secrets-manager'
 import { Secret } from '../../secret.ts'
-import { NO_VERSIONS, type SecretVersions, type StoredSecret, sameSecret } from './secret-handle.ts'
+import { NO_VERSIONS, type SecretVersions, type SecretHandle, sameSecret } from './secret-handle.ts'
 
 /** Staging labels (AWS Secrets Manager User Guide, "Version IDs and staging labels", read 2026-11-24). */
 const LABELS = { current: 'AWSCURRENT', previous: 'AWSPREVIOUS', pending: 'AWSPENDING' } as const
@@ -22,7 +22,7 @@ export async function connectSecretsManager(): Promise<SecretsManager> {
 }
 
 /** A secret in AWS Secrets Manager, kept as plain text (`SecretString`). */
-export function awsSecret(client: SecretsManager, id: string, refreshMs: number): StoredSecret {
+export function awsSecret(client: SecretsManager, id: string, refreshMs: number): SecretHandle {
   /** What a version holds never changes, so each is fetched once. */
   const values = new Map<string, Secret>()
   return {

@@ -1,12 +1,12 @@
 import type { Secret } from '../../secret.ts'
-import { ReadOnlySecretError, type StoredSecret } from './secret-handle.ts'
+import { ReadOnlySecretError, type SecretHandle } from './secret-handle.ts'
 
 /** A secret that stands in an environment variable: fixed for as long as the process lives. */
 export function environmentSecret(
   variable: string,
   current: Secret,
   previous: Secret | undefined
-): StoredSecret {
+): SecretHandle {
   const readOnly = async (): Promise<never> => {
     throw new ReadOnlySecretError(
       `${variable} stands in the environment, which no command can change: give its file as ${variable}_FILE, or set it by hand and restart one replica after the other`

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { lstat, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { Secret } from '../../secret.ts'
-import { ReadOnlySecretError, type SecretVersions, type StoredSecret, sameSecret } from './secret-handle.ts'
+import { ReadOnlySecretError, type SecretVersions, type SecretHandle, sameSecret } from './secret-handle.ts'
 
 /** Where a mounted secret lies. */
 export interface SecretFile {
@@ -18,7 +18,7 @@ const REFRESH_MS = 1000
  * operator. It is read anew each time, by its path, so that a replaced file, a swapped link and a rewritten one
  * are all seen. The previous value lies beside it as `<file>.previous`, the next one as `<file>.pending`.
  */
-export function fileSecret({ path, previousPath }: SecretFile): StoredSecret {
+export function fileSecret({ path, previousPath }: SecretFile): SecretHandle {
   const besidePath = `${path}.previous`
   const oldPath = previousPath ?? besidePath
   const read = async (): Promise<SecretVersions> => ({

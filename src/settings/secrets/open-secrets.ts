@@ -1,15 +1,15 @@
 import { dirname, join } from 'node:path'
-import type { SecretPlace, SecretPlaces, SecretSettings } from '../secret-locations.ts'
+import type { SecretLocation, SecretLocations, SecretSettings } from '../secret-locations.ts'
 import { ConfigError } from '../../errors.ts'
 import { awsSecret, connectSecretsManager } from './aws.ts'
 import { environmentSecret } from './environment.ts'
 import { fileSecret } from './file.ts'
-import type { Secrets, StoredSecret } from './secret-handle.ts'
+import type { Secrets, SecretHandle } from './secret-handle.ts'
 
 /** Where secrets lie that the environment does not name. */
 export interface SecretProvider {
   /** `undefined` where there is no provider. */
-  secret(name: string): StoredSecret | undefined
+  secret(name: string): SecretHandle | undefined
   close(): void
 }
 
@@ -34,11 +34,11 @@ export async function connectProvider(
 
 export interface LocatedSecrets extends Secrets {
   /** A secret that lies where another one does: in the same folder, or in the same provider. */
-  beside(name: string, newName: string): StoredSecret | undefined
+  beside(name: string, newName: string): SecretHandle | undefined
 }
 
 /** Where each secret is: what the environment names (`NAME`, `NAME_FILE`) comes first, the provider has the rest. */
-export function locateSecrets(places: SecretPlaces, provider: SecretProvider): LocatedSecrets {
+export function locateSecrets(places: SecretLocations, provider: SecretProvider): LocatedSecrets {
   return {
     find(name) {
       const place = places.get(name)
@@ -52,7 +52,7 @@ export function locateSecrets(places: SecretPlaces, provider: SecretProvider): L
   }
 }
 
-export const stored = (place: SecretPlace): StoredSecret =>
+export const stored = (place: SecretLocation): SecretHandle =>
   place.kind === 'file'
     ? fileSecret(place.file)
     : environmentSecret(place.variable, place.current, place.previous)

@@ -13,7 +13,7 @@ export interface SecretVersions {
 export const NO_VERSIONS: SecretVersions = { current: undefined, previous: undefined, pending: undefined }
 
 /** One secret, wherever it lies: see environment.ts, file.ts and aws.ts. */
-export interface StoredSecret {
+export interface SecretHandle {
   /** In words, for messages: `the file /run/secrets/cio-api-key`. */
   readonly place: string
   /** How often it is worth asking again, in milliseconds; `undefined`: it can't change while the process lives. */
@@ -39,7 +39,7 @@ export interface StoredSecret {
 
 /** Finds a secret by its name, such as `cio-api-key`; `undefined` where nothing says where it would be. */
 export interface Secrets {
-  find(name: string): StoredSecret | undefined
+  find(name: string): SecretHandle | undefined
 }
 
 /** The place can't be written by a program. The message says what to do by hand. */

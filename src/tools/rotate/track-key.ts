@@ -1,12 +1,12 @@
 import type { Secret } from '../../secret.ts'
-import { type StoredSecret, sameSecret } from '../../settings/secrets/secret-handle.ts'
+import { type SecretHandle, sameSecret } from '../../settings/secrets/secret-handle.ts'
 import { type RotationReport, RotationStopped, reportSteps } from './report.ts'
 import type { RotationRecord } from './state.ts'
 import { TEST_PERSON, type TrackAnswer, type TrackProbe } from './track-probe.ts'
 
 export interface TrackKeyRotation {
-  readonly apiKey: StoredSecret
-  readonly siteId: StoredSecret
+  readonly apiKey: SecretHandle
+  readonly siteId: SecretHandle
   readonly probe: TrackProbe
   readonly record: RotationRecord
   readonly now: () => Date
@@ -14,9 +14,9 @@ export interface TrackKeyRotation {
 
 export interface TrackKeyOptions {
   /** Where the new key waits; its pending version is used where this holds nothing. */
-  readonly newKey: StoredSecret | undefined
+  readonly newKey: SecretHandle | undefined
   /** A Track API key that was made anew has a site id of its own. Nothing there: the site id stays. */
-  readonly newSiteId: StoredSecret | undefined
+  readonly newSiteId: SecretHandle | undefined
   readonly drainSeconds: number
   /** Also write and delete a person. */
   readonly identify: boolean

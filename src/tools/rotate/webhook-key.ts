@@ -1,4 +1,4 @@
-import type { StoredSecret } from '../../settings/secrets/secret-handle.ts'
+import type { SecretHandle } from '../../settings/secrets/secret-handle.ts'
 import { strayCharacters } from '../../settings/secrets/stray-characters.ts'
 import { type Sightings, watchSightings } from './replica-keys.ts'
 import { type RotationReport, RotationStopped, reportSteps } from './report.ts'
@@ -6,7 +6,7 @@ import type { RotationRecord } from './state.ts'
 
 export interface WebhookKeyRotation {
   readonly source: string
-  readonly signingKey: StoredSecret
+  readonly signingKey: SecretHandle
   readonly record: RotationRecord
   /** What the replicas say; `undefined` where there is no Redis to ask. */
   readonly sightings: (() => Promise<Sightings>) | undefined
@@ -14,7 +14,7 @@ export interface WebhookKeyRotation {
 }
 
 export interface WebhookKeyOptions {
-  readonly newKey: StoredSecret | undefined
+  readonly newKey: SecretHandle | undefined
   /** How long the old key must not have been seen before it may go. */
   readonly quietSeconds: number
   /** How long to wait until every replica takes both keys. */

@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { awakeServers } from '../../../src/dispatch/sinks/nats-reachable.ts'
+import { reachableServers } from '../../../src/dispatch/sinks/nats-reachable.ts'
 import { startNats } from '../../helpers/nats.ts'
 import { freePort, until } from '../../helpers/server.ts'
 
@@ -27,14 +27,14 @@ t.test('servers that greet are taken, whatever the others do, and all are let go
   const silent = await startListener(t)
   const polite = await startListener(t, socket => socket.write('INFO {}\r\n'))
   const all = [silent.url, await nobody(), nats.url, polite.url]
-  t.same(new Set(await awakeServers(all, AbortSignal.timeout(20_000))), new Set([nats.url, polite.url]))
+  t.same(new Set(await reachableServers(all, AbortSignal.timeout(20_000))), new Set([nats.url, polite.url]))
   await until('both are let go', async () => silent.open.size + polite.open.size === 0)
 })
 
 t.test('who hangs up without a word is not waited for', async t => {
   const rude = await startListener(t, socket => socket.destroy())
   const patience = AbortSignal.timeout(20_000)
-  await t.rejects(awakeServers([rude.url, await nobody()], patience))
+  await t.rejects(reachableServers([rude.url, await nobody()], patience))
   t.notOk(patience.aborted)
 })
 
@@ -42,6 +42,6 @@ t.test('where none greets it is told in time, and no connection stays', async t 
   const silent = await startListener(t)
   const rude = await startListener(t, socket => socket.destroy())
   const told = { message: 'no NATS server answers' }
-  await t.rejects(awakeServers([silent.url, rude.url, await nobody()], AbortSignal.timeout(300)), told)
+  await t.rejects(reachableServers([silent.url, rude.url, await nobody()], AbortSignal.timeout(300)), told)
   await until('the silent one is let go', async () => silent.open.size === 0)
 })

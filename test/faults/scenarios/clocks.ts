@@ -1,4 +1,4 @@
-import { sweepGenerations } from '../../../src/log/dedupe-index.ts'
+import { rotateAndExpire } from '../../../src/log/dedupe-index.ts'
 import { partitionKeys } from '../../../src/log/keys.ts'
 import { until } from '../../helpers/server.ts'
 import { createClock } from '../clock.ts'
@@ -140,7 +140,7 @@ async function refused({ ledger }: Load, aheadSeconds: number): Promise<Freshnes
 
 async function sweep(client: ReturnType<typeof connectTo>): Promise<void> {
   for (let partition = 0; partition < PARTITIONS; partition++) {
-    await sweepGenerations(client, partitionKeys('cio:', partition), WINDOW_SECONDS * 1000)
+    await rotateAndExpire(client, partitionKeys('cio:', partition), WINDOW_SECONDS * 1000)
   }
 }
 
