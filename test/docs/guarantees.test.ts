@@ -1,14 +1,11 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
+import { BOUNDED, FRESHNESS, NO_ALERT, NOT_RESENT, NOTHING_MISSED } from '../faults/check-names.ts'
 import { createLedger } from '../faults/ledger.ts'
 import { mutations } from '../faults/mutations.ts'
 import { evaluate } from '../faults/oracle.ts'
 import { checksOf } from '../faults/scenario.ts'
 import { scenarios } from '../faults/scenarios/all.ts'
-import { FRESHNESS } from '../faults/scenarios/clocks.ts'
-import { BOUNDED, NO_ALERT } from '../faults/scenarios/floods.ts'
-import { NOTHING_MISSED } from '../faults/scenarios/memory.ts'
-import { NOT_RESENT } from '../faults/scenarios/network.ts'
 
 const page = readFileSync(new URL('../../../docs/guarantees.md', import.meta.url), 'utf8')
 

@@ -1,4 +1,15 @@
 import {
+  answersAre,
+  CONTENT,
+  DUPLICATED,
+  EXITS,
+  FRESHNESS,
+  LOST,
+  NO_ALERT,
+  NOT_RESENT,
+  NOTHING_MISSED
+} from './check-names.ts'
+import {
   type CodeChange,
   callee,
   comparison,
@@ -9,11 +20,6 @@ import {
   value,
   whenTrue
 } from './mutate.ts'
-import { answersAre, CONTENT, DUPLICATED, EXITS, LOST } from './scenario.ts'
-import { FRESHNESS } from './scenarios/clocks.ts'
-import { NO_ALERT } from './scenarios/floods.ts'
-import { NOTHING_MISSED } from './scenarios/memory.ts'
-import { NOT_RESENT } from './scenarios/network.ts'
 
 /*
  * Mutation testing of the oracle: each mutation breaks one law in a copy of the service, and a scenario must catch it.
@@ -35,9 +41,9 @@ const places = {
   barredBodiesLimit: place('receive/admit', 'BARRED_BODIES', property('totalBytes')),
   outcomeOfUnread: place('receive/refusal', 'outcomeOf', whenTrue),
   turn: place('http/unknown-peers', 'MAX_TURN_MS', value),
-  rememberedField: place('log/append', 'runAppend', callee('fieldOf')),
+  rememberedField: place('log/append', 'runAppend', callee('memberField')),
   appendScript: place('log/append', 'runAppend', callee('runScript')),
-  searchedGenerations: place('log/dedupe-index', 'bucketKeys', callee('map')),
+  searchedGenerations: place('log/dedupe-index', 'bucketKeysOf', callee('map')),
   earlyTrim: place('log/trim', 'trimForMemory', callee('runScript')),
   commandTimeout: place('redis/connect', 'COMMAND_TIMEOUT_MS', value),
   resend: place('redis/connect', 'connectionOptions', property('autoResendUnfulfilledCommands')),

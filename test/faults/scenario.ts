@@ -1,3 +1,4 @@
+import { answersAre, CONTENT, DUPLICATED, EXITS, LOST } from './check-names.ts'
 import type { Random } from './random.ts'
 import type { Observed } from './run-under-load.ts'
 
@@ -47,14 +48,6 @@ export interface Check {
   /** The complete values, for diagnosis. */
   readonly detail: unknown
 }
-
-/** Names of checks that must catch mutations. */
-export const LOST = 'every acknowledged event is in the log, or was read before it was trimmed'
-export const DUPLICATED = 'no event is in the log twice'
-export const CONTENT = 'each event has the right content'
-export const EXITS = 'no process exited unexpectedly or logged an uncaught error'
-export const answersAre = (allowed: readonly string[]): string =>
-  `the senders got only ${allowed.join(', ')}, and no timeout`
 
 /** The checks after every run. */
 export function checksOf({ observed, demands, extra = [] }: Outcome): readonly Check[] {

@@ -1,6 +1,7 @@
 import { rotateAndExpire } from '../../../src/log/dedupe-index.ts'
 import { partitionKeys } from '../../../src/log/keys.ts'
 import { until } from '../../helpers/server.ts'
+import { FRESHNESS } from '../check-names.ts'
 import { createClock } from '../clock.ts'
 import { createReplica } from '../replica.ts'
 import { alone, connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
@@ -27,8 +28,6 @@ const steps = [
   ['hours behind', -3 * HOUR_SECONDS, -400],
   ['right again', 0, 0]
 ] as const
-
-export const FRESHNESS = 'fresh deliveries, by the clock of the service, were accepted and all others refused'
 
 type Whose = 'service' | 'redis'
 

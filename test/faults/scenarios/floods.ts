@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { BOUNDED, MOST_MB, NO_ALERT } from '../check-names.ts'
 import { type Flood, flood } from '../flood.ts'
 import { limitMemory, residentMb } from '../memory.ts'
 import type { Check, Outcome, Scenario, Setting } from '../scenario.ts'
@@ -6,14 +7,9 @@ import { underAttack } from './crowds.ts'
 
 /** The memory limit that docs/deploy.md recommends. */
 const LIMIT_BYTES = 512 * 1024 * 1024
-/** Bound for a flood of bodies (law 9). */
-const MOST_MB = 300
 /** After the flood the garbage collector may keep this much more heap. */
 const MAX_GROWTH_MB = 100
 const SETTLE_MS = 5000
-
-export const BOUNDED = `resident memory stays below ${MOST_MB} MB`
-export const NO_ALERT = 'no delivery without a valid signature has the outcome unavailable'
 
 async function flooded(
   setting: Setting,

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
 import { usedRatio } from '../../helpers/memory.ts'
 import { until } from '../../helpers/server.ts'
+import { NOTHING_MISSED } from '../check-names.ts'
 import { startReader } from '../reader.ts'
 import { createReplica, type Replica } from '../replica.ts'
 import { alone, connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
@@ -17,8 +18,6 @@ const LARGE = 'x'.repeat(30_000)
 const LARGE_EVENTS = Math.ceil(MAX_BYTES / LARGE.length)
 /** Small, so that the last fifth fills slowly enough for the warning to be logged first, as in production. */
 const SMALL = 'x'.repeat(5000)
-
-export const NOTHING_MISSED = 'the stopped consumer got every event that was appended meanwhile'
 
 /** A small Redis. First every event is read. Then one consumer stops until Redis is full, and reads again. */
 async function memoryPressure(setting: Setting): Promise<Outcome> {

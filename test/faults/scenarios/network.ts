@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { until } from '../../helpers/server.ts'
+import { NOT_RESENT } from '../check-names.ts'
 import { type RedisProxy, startProxy } from '../proxy.ts'
 import { createReplica } from '../replica.ts'
 import { alone, connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
@@ -40,8 +41,6 @@ async function onWire(setting: Setting, { rounds, round, demands }: Plan): Promi
     await store.kill()
   }
 }
-
-export const NOT_RESENT = 'the service did not send a command to Redis again'
 
 /**
  * After the first calls, Redis has the script and the list of generations. From then on, an event that was sent to
