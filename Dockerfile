@@ -1,11 +1,11 @@
-# Built by any builder, the classic one too: nothing here needs BuildKit.
+# Works with every builder, also the classic one: nothing needs BuildKit.
 
-# What production needs of others. A stage of its own, so that its layer stays while only our source changes.
+# The production dependencies, in their own stage so that the layer is reused when only src/ changes.
 FROM node:24-bookworm-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
-# Types, source maps, and the documents and tests that packages bring along: a third of the size, never loaded.
-# Licences stay. The modes are set because a checkout made under a strict umask is readable by its owner only.
+# Types, source maps, documents and tests of packages are a third of the size and never loaded. Licences stay.
+# Modes are set because files of a checkout made under a strict umask are readable by their owner only.
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
  && find node_modules -type f \( -name '*.ts' -o -name '*.cts' -o -name '*.mts' -o -name '*.map' -o -name '*.test.js' -o -name '*.tsbuildinfo' -o -name '*.md' \) \
     ! -iname '*licen[cs]e*' -delete \
@@ -27,23 +27,23 @@ RUN npm run --silent build \
  && chmod -R u=rwX,go=rX dist
 
 FROM node:24-bookworm-slim
-# The folder gives a volume mounted there its owner: `docker-compose.yml` keeps the signing key in it.
+# A volume mounted here gets this owner: docker-compose.yml stores the signing key in it.
 RUN install -d -o node -g node -m 0700 /keys
 ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=dependencies /app ./
 COPY --from=build /app/dist dist
-# What the service runs as can't change what it runs: the files are root's.
+# The files belong to root, so that the service cannot change its own code.
 USER node
 EXPOSE 3000
 STOPSIGNAL SIGTERM
-# The script gives up after 2 s; the rest of the timeout is for starting it on a busy machine.
+# The script gives up after 2 s. The rest of the timeout is for its start on a busy machine.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
   CMD ["node", "/app/dist/ops/healthcheck.js"]
-# Node is PID 1: pid1-signals.js makes it hear SIGTERM from the start on, not only once the service is loaded.
+# Node is PID 1: this import makes it handle SIGTERM before the service is loaded.
 ENTRYPOINT ["node", "--import", "/app/dist/cli/serve/pid1-signals.js", "/app/dist/cli/main.js"]
 CMD ["serve"]
-# Last, since they differ at each build.
+# Last, because they differ in each build.
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="cio-webhook" \

@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto'
 import { createEventLog } from '../src/log/append.ts'
 import { partitionKeys } from '../src/log/keys.ts'
-import { connectRedis, type RedisAddress } from '../src/redis/connect.ts'
+import { connectRedis } from '../src/redis/connect.ts'
+import type { RedisAddress } from '../src/settings/redis-address.ts'
 import { until } from '../test/helpers/server.ts'
 
 const KEY_PREFIX = 'cio:'

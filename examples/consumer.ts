@@ -1,11 +1,11 @@
 /*
- * A consumer: what a bounced address and an unsubscription mean to the CRM.
+ * A consumer that updates a CRM after bounces and unsubscriptions.
  *
  *   npm install cio-webhook-consumer
  *   REDIS_URL=redis://127.0.0.1:6379 node examples/consumer.ts
  *
- * (Node 22.18 and newer run TypeScript as it is; before that, compile it or use tsx.) Start it twice and the two
- * share the events. Ctrl-C ends it cleanly.
+ * Node 22.18 and newer run TypeScript directly; for older versions, compile it or use tsx. Start it twice to share the
+ * events between two processes. Ctrl-C stops it cleanly.
  */
 import { createConsumer } from 'cio-webhook-consumer'
 
@@ -23,7 +23,7 @@ const consumer = createConsumer(
   async (event, { attempt, signal }) => {
     switch (event.type) {
       case 'io.customer.email.bounced':
-        // The type has told what the data are: a message, a failure, no address.
+        // TypeScript knows the fields of this type: a message with a failure, and no address.
         await markUndeliverable(event.subject, event.data.data.failure_message, signal)
         break
       case 'io.customer.customer.unsubscribed':
@@ -39,9 +39,13 @@ const consumer = createConsumer(
 await consumer.start()
 console.log('consuming as group crm')
 
-/** Must be safe to do twice: an event is handed over at least once. Rejects, and the event comes again. */
-async function markUndeliverable(customer: string | undefined, why: string, _: AbortSignal): Promise<void> {
-  console.log(`customer ${customer}: undeliverable (${why})`)
+/** Must be idempotent: an event can come more than once. If it rejects, the event is retried. */
+async function markUndeliverable(
+  customer: string | undefined,
+  reason: string,
+  _: AbortSignal
+): Promise<void> {
+  console.log(`customer ${customer}: undeliverable (${reason})`)
 }
 
 async function stopWriting(customer: string | undefined, _: AbortSignal): Promise<void> {

@@ -1,5 +1,5 @@
-// Writes the JSON Schema of CONSUMERS_FILE, from the schema that the service reads it with.
-// Usage: document-consumers.mjs [--check]      --check writes nothing and fails where something differs.
+// Writes the JSON Schema of CONSUMERS_FILE from the schema that the service uses.
+// Usage: document-consumers.mjs [--check]      --check writes nothing and fails if something differs.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
 import { consumersJsonSchema } from '../build/src/settings/consumers-file.js'

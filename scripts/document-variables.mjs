@@ -1,5 +1,5 @@
-// Writes what the schema of the environment says into .env.example and the README's table.
-// Usage: document-variables.mjs [--check]      --check writes nothing and fails where something differs.
+// Writes .env.example and the README's table of variables from the schema of the environment.
+// Usage: document-variables.mjs [--check]      --check writes nothing and fails if something differs.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { variables } from '../build/src/settings/variables.js'
 
@@ -11,11 +11,11 @@ function envExample() {
   const blocks = entries.map(([name, { help, allowed, fallback, secret }]) => {
     const lines = [
       `# ${help}.`,
-      `# Takes ${allowed}.${secret ? ` Or the path of a mounted file in ${name}_FILE.` : ''}`
+      `# Allowed: ${allowed}.${secret ? ` Better: the path of a mounted file, in ${name}_FILE.` : ''}`
     ]
     return [...lines, `#${name}=${fallback ?? ''}`].join('\n')
   })
-  return `# Every variable the service reads, with its default. Uncomment what you change; an empty value is refused.\n\n${blocks.join('\n\n')}\n`
+  return `# All settings, with their defaults. Uncomment those that you change. Empty values are refused.\n\n${blocks.join('\n\n')}\n`
 }
 
 function readmeTable() {
@@ -29,7 +29,7 @@ function readmeTable() {
 function withTable(readme) {
   const start = readme.indexOf(START)
   const end = readme.indexOf(END)
-  if (start === -1 || end === -1) throw new Error('README.md has no place for the table of variables')
+  if (start === -1 || end === -1) throw new Error('README.md has no markers for the table of variables')
   return readme.slice(0, start) + readmeTable() + readme.slice(end + END.length)
 }
 
@@ -38,7 +38,7 @@ const wanted = { '.env.example': envExample(), 'README.md': withTable(readme) }
 for (const [file, text] of Object.entries(wanted)) {
   if (!process.argv.includes('--check')) writeFileSync(file, text)
   else if (readFileSync(file, 'utf8') !== text) {
-    console.error(`${file} does not say what src/settings/variables.ts says: npm run docs:variables`)
+    console.error(`${file} is out of date: run npm run docs:variables`)
     process.exitCode = 1
   }
 }

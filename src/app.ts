@@ -1,8 +1,9 @@
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify'
+import type { AddressList } from './address-list.ts'
+import { compileAddressList } from './address-list.ts'
 import { createHttpServer, type HttpServerOptions } from './http/server.ts'
 import { sendError } from './ops/error-responses.ts'
 import { type Health, healthRoutes, type MetricsRoute, metricsRoute } from './ops/health.ts'
-import { type AddressList, compileAddressList } from './receive/ip-allowlist.ts'
 import { type ReceiverDependencies, receiver, WEBHOOK_PATH } from './receive/route.ts'
 import type { Config } from './settings/config.ts'
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { parseAddress } from '../src/address.ts'
-import { compileAddressList } from '../src/receive/ip-allowlist.ts'
+import { compileAddressList } from '../src/address-list.ts'
 
 t.test('an address has one spelling', async t => {
   const rows: readonly (readonly [string, string | undefined])[] = [

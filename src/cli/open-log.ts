@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { ConfigError } from '../errors.ts'
-import { connectRedis, disconnectRedis, type RedisAddress, type RedisClient } from '../redis/connect.ts'
+import { connectRedis, disconnectRedis, type RedisClient } from '../redis/connect.ts'
 import { followFailures } from '../redis/failure.ts'
 import { monitorRedis } from '../redis/monitor.ts'
 import { Secret } from '../secret.ts'
 import { type Config, loadConfig } from '../settings/config.ts'
+import type { RedisAddress } from '../settings/redis-address.ts'
 
 /** The event log of the environment, for a command. */
 export interface OpenLog {

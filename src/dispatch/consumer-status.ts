@@ -1,5 +1,5 @@
 import { deadLetters } from '../group/dead-letters.ts'
-import { type GroupStats, groupStats } from '../group/group-stats.ts'
+import { type GroupStats, groupStats } from '../log/group-stats.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { ConsumerSettings } from '../settings/consumers-file.ts'
 import { consumerStates } from './consumer-state.ts'

@@ -1,7 +1,7 @@
 import { rejectOnAbort } from '../async/reject-on-abort.ts'
+import type { OutgoingEvent } from '../group/outgoing-event.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { ConsumerSettings } from '../settings/consumers-file.ts'
-import type { OutgoingEvent } from './sink.ts'
 import { createAmqpSink } from './sinks/amqp.ts'
 import { createNatsSink } from './sinks/nats.ts'
 import { openPushQueue } from './sinks/push-queue.ts'

@@ -1,20 +1,21 @@
 import { hostname } from 'node:os'
 import { ReportedError } from '../errors.ts'
+import { compileTypeGlobs } from '../event-types.ts'
 import { consumeInBatches } from '../group/batch-consumer.ts'
 import { addDeadLetter } from '../group/dead-letter.ts'
 import { deadLetters } from '../group/dead-letters.ts'
 import { MalformedEntryError } from '../group/entry-errors.ts'
 import type { ReadEntry } from '../group/fenced-read.ts'
+import type { OutgoingEvent } from '../group/outgoing-event.ts'
 import { outgoingEvent } from '../group/outgoing-event.ts'
 import { groupKeys } from '../log/keys.ts'
 import type { Logger } from '../ops/logger.ts'
 import { disconnectRedis, type RedisClient } from '../redis/connect.ts'
 import type { ConsumerSettings } from '../settings/consumers-file.ts'
-import { compileTypeGlobs } from '../type-globs.ts'
 import { consumerStates } from './consumer-state.ts'
 import { createSink, type SinkContext } from './create-sink.ts'
 import type { DispatchMetrics } from './metrics.ts'
-import type { OutgoingEvent, Sink } from './sink.ts'
+import type { Sink } from './sink.ts'
 
 export interface DispatcherOptions {
   readonly consumers: readonly ConsumerSettings[]

@@ -1,10 +1,10 @@
 import { type DeadLetter, deadLetters, revive } from '../group/dead-letters.ts'
+import type { OutgoingEvent } from '../group/outgoing-event.ts'
 import { redeliver } from '../group/redeliver.ts'
 import { partitionKeys } from '../log/keys.ts'
 import { readPartitionCount } from '../log/partition-count.ts'
 import { readEntries, type StreamEntry } from '../log/read-range.ts'
 import type { RedisClient } from '../redis/connect.ts'
-import type { OutgoingEvent } from './sink.ts'
 
 export interface ReplayOptions {
   readonly redis: RedisClient

@@ -1,16 +1,4 @@
-/** An event on its way out of the log. */
-export interface OutgoingEvent {
-  /** Event id, as it may stand in a header: see outgoing.ts. */
-  readonly id: string
-  /** The source it came from; ids of different sources may be the same. */
-  readonly source: string
-  /** CloudEvents type, `io.customer.<object_type>.<metric>`. */
-  readonly type: string
-  /** The CloudEvent as JSON text, as it stands in the log. */
-  readonly event: string
-  /** Where it stands in the log, `<partition>-<entry id>`: no two entries have the same. */
-  readonly position: string
-}
+import type { OutgoingEvent } from '../group/outgoing-event.ts'
 
 /** An event that the other side will never take, however often it is offered. */
 export interface Refused {

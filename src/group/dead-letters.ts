@@ -1,7 +1,7 @@
-import type { OutgoingEvent } from '../dispatch/sink.ts'
 import { groupKeys } from '../log/keys.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import { addDeadLetter } from './dead-letter.ts'
+import type { OutgoingEvent } from './outgoing-event.ts'
 import { outgoingEvent } from './outgoing-event.ts'
 
 export interface DeadLetter {

@@ -45,7 +45,7 @@ export interface FencedReadOptions {
  */
 const HOLDER = 'holder'
 
-const takeScript = loadScript(new URL('take.lua', import.meta.url))
+const takeScript = loadScript(new URL('fenced-read.lua', import.meta.url))
 
 /**
  * @param after take what was left unacknowledged after this id; `undefined`: what is new

@@ -30,7 +30,7 @@ export interface MemberOptions {
   readonly onError?: ((error: unknown) => void) | undefined
 }
 
-const makeGroupScript = loadScript(new URL('make-group.lua', import.meta.url))
+const makeGroupScript = loadScript(new URL('create-group.lua', import.meta.url))
 
 /** The members of a group share its partitions among them: see docs/consumers.md. */
 export interface GroupMember {

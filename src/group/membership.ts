@@ -1,7 +1,7 @@
 import type { RedisClient } from '../redis/connect.ts'
 import { loadScript, runScript } from '../redis/script.ts'
 
-const membersScript = loadScript(new URL('members.lua', import.meta.url))
+const membersScript = loadScript(new URL('membership.lua', import.meta.url))
 
 /** A member's word that it works for its group. */
 export interface Membership {

@@ -1,6 +1,5 @@
 import { hash } from 'node:crypto'
 import { z } from 'zod'
-import type { OutgoingEvent } from '../dispatch/sink.ts'
 
 /** What we read of a CloudEvent of ours. */
 const cloudEvent = z.object({
@@ -37,4 +36,18 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined
   }
+}
+
+/** An event on its way out of the log. */
+export interface OutgoingEvent {
+  /** Event id, as it may stand in a header: see outgoing.ts. */
+  readonly id: string
+  /** The source it came from; ids of different sources may be the same. */
+  readonly source: string
+  /** CloudEvents type, `io.customer.<object_type>.<metric>`. */
+  readonly type: string
+  /** The CloudEvent as JSON text, as it stands in the log. */
+  readonly event: string
+  /** Where it stands in the log, `<partition>-<entry id>`: no two entries have the same. */
+  readonly position: string
 }

@@ -2,7 +2,7 @@ import { groupKeys, partitionKeys } from '../log/keys.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import { loadScript, runScript } from '../redis/script.ts'
 
-const putBackScript = loadScript(new URL('put-back.lua', import.meta.url))
+const putBackScript = loadScript(new URL('redeliver.lua', import.meta.url))
 
 /** Under this name entries wait that somebody put back; whoever works the partition takes them over. */
 const MEMBER = 'put-back'

@@ -1,5 +1,4 @@
 import { UnavailableError, type UnavailableReason } from '../errors.ts'
-import type { LogEntry } from '../receive/log-entry.ts'
 import { TIMED_OUT } from '../redis/command.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { DurabilityWait } from '../redis/durability.ts'
@@ -16,6 +15,7 @@ import {
   swapGenerations
 } from './dedupe-index.ts'
 import { type PartitionKeys, partitionKeys } from './keys.ts'
+import type { LogEntry } from './log-entry.ts'
 import type { MemoryRelief } from './memory-relief.ts'
 import { partitionOf } from './partition.ts'
 
@@ -48,7 +48,7 @@ export interface EventLogOptions {
   /** Entries a stream may hold. */
   readonly maxLength: number
   /** How a partition's writes are awaited; `undefined` where Redis' own answer is promise enough. */
-  readonly durabilityWait: ((keys: PartitionKeys) => DurabilityWait) | undefined
+  readonly durabilityWait: ((key: string) => DurabilityWait) | undefined
   /** Makes room in a full stream. @returns how many entries were removed */
   readonly makeRoom: (stream: string) => Promise<number>
   /** What to do about a Redis that refuses to append to a stream for want of memory. */
@@ -112,7 +112,7 @@ export function createEventLog(options: EventLogOptions): EventLog {
 /** One partition's way into Redis: a queue and at most one call under way. */
 function createLane(keys: PartitionKeys, options: EventLogOptions) {
   const { redis, maxLength, makeRoom, memory, onTimeout, onCall } = options
-  const durable = options.durabilityWait?.(keys)
+  const durable = options.durabilityWait?.(keys.events)
   const waiting: Pending[] = []
   let generations: Generations = []
   let running = false

@@ -53,8 +53,8 @@ const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/
 const BASE64_VALUES = new Uint8Array(128)
 for (const [value, character] of [...BASE64].entries()) BASE64_VALUES[character.charCodeAt(0)] = value
 
-const swapScript = loadScript(new URL('swap.lua', import.meta.url))
-const clockScript = loadScript(new URL('clock.lua', import.meta.url))
+const swapScript = loadScript(new URL('compare-and-set.lua', import.meta.url))
+const clockScript = loadScript(new URL('server-time.lua', import.meta.url))
 
 export function formatGenerations(generations: Generations): string {
   return generations.map(({ number, buckets, openedAtMs }) => `${number}:${buckets}:${openedAtMs}`).join(' ')

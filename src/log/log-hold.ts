@@ -1,5 +1,5 @@
-import { groupStats } from '../group/group-stats.ts'
 import type { RedisClient } from '../redis/connect.ts'
+import { groupStats } from './group-stats.ts'
 import { partitionKeys } from './keys.ts'
 import { readPartitionCount } from './partition-count.ts'
 

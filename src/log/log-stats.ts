@@ -1,5 +1,5 @@
-import { infoGroups } from '../group/group-stats.ts'
 import type { RedisClient } from '../redis/connect.ts'
+import { infoGroups } from './group-stats.ts'
 import { partitionKeys } from './keys.ts'
 
 /** What the log looks like from outside, one row a partition. */

@@ -1,6 +1,6 @@
-import { createDeadLetterSearch } from '../group/dead-letter-search.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import { loadScript, runScript } from '../redis/script.ts'
+import { createDeadLetterSearch } from './dead-letter-search.ts'
 import { groupKeys, partitionKeys } from './keys.ts'
 import { readPartitionCount } from './partition-count.ts'
 

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { parseAddress } from '../address.ts'
-import { compileAddressList } from '../receive/ip-allowlist.ts'
+import { compileAddressList } from '../address-list.ts'
 import { sendError } from './error-responses.ts'
 
 /** What the service knows of itself, asked at each request. */

@@ -1,10 +1,10 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { ParkedReason } from '../log/log-entry.ts'
 import type { LogStats } from '../log/log-stats.ts'
 import type { TrimReason } from '../log/retention.ts'
 import type { Dropped } from '../log/stream-limits.ts'
-import type { ParkedReason } from '../receive/payload.ts'
-import type { SignatureFailure } from '../receive/signature.ts'
 import type { SigningKey, Source } from '../settings/sources.ts'
+import type { SignatureFailure } from './outcomes.ts'
 
 /** What became of a delivery. */
 export type Outcome =

@@ -1,5 +1,5 @@
+import { compileAddressList } from '../address-list.ts'
 import type { Logger } from '../ops/logger.ts'
-import { compileAddressList } from './ip-allowlist.ts'
 
 /** What an authentic delivery that was refused because of its address tells about the settings. */
 export interface RefusedDelivery {

@@ -1,9 +1,9 @@
 import type { UnavailableReason } from '../errors.ts'
+import type { ParkedReason } from '../log/log-entry.ts'
 import type { Outcome } from '../ops/metrics.ts'
+import type { SignatureFailure } from '../ops/outcomes.ts'
 import type { Source } from '../settings/sources.ts'
 import type { AdmittedBody, UnreadReason } from './body.ts'
-import type { ParkedReason } from './payload.ts'
-import type { SignatureFailure } from './signature.ts'
 
 /** All that is told of one delivery, in one log line and the metrics. Never a body, a header's value or a secret. */
 export interface Delivery {

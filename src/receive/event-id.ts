@@ -1,8 +1,8 @@
 import { createHash, hash } from 'node:crypto'
 import { isLosslessNumber } from '../exact-json.ts'
+import { pathOf, valueAt } from '../json-pointer.ts'
 import type { Sanitizer } from '../sanitize/sanitize.ts'
 import type { Source } from '../settings/sources.ts'
-import { pathOf, valueAt } from './json-pointer.ts'
 import type { JsonObject } from './payload.ts'
 
 /**

@@ -1,33 +1,16 @@
 import { hash } from 'node:crypto'
-import { DOCTOR_TYPE, eventType } from '../event-types.ts'
+import { DOCTOR_TYPE, eventName, eventType } from '../event-types.ts'
 import { isLosslessNumber, stringifyExactly } from '../exact-json.ts'
+import { pathOf, valueAt } from '../json-pointer.ts'
+import type { LogEntry, ParkedReason } from '../log/log-entry.ts'
 import { REDACTED } from '../sanitize/redacted.ts'
 import type { Source } from '../settings/sources.ts'
 import { cloudEvent } from './cloud-event.ts'
 import { type EventId, eventId, type IdContext, parkedId } from './event-id.ts'
 import { eventTimeMs } from './event-time.ts'
-import { pathOf, valueAt } from './json-pointer.ts'
 import { PARKED_TYPE, parkedData } from './parked.ts'
-import { type ParkedReason, type Payload, readPayload, type Unreadable } from './payload.ts'
+import { type Payload, readPayload, type Unreadable } from './payload.ts'
 import type { VerifiedBody } from './signature.ts'
-
-/** What is appended to the log: sanitized, serialized, and all there is to know about it without reading it. */
-export interface LogEntry {
-  readonly stream: 'events' | 'parked'
-  /** The event id as it may be shown: in the answer, the log line and the CloudEvent. */
-  readonly id: string
-  /** CloudEvents type. */
-  readonly type: string
-  /** What the event is remembered by: SHA-256 of the source and the event id as received, in base64. */
-  readonly digest: string
-  /** Entries with the same one stay in order. */
-  readonly partitionKey: string
-  /** The CloudEvent, as JSON text. */
-  readonly event: string
-  readonly parked: ParkedReason | undefined
-  /** When it happened, by the payload: unix milliseconds. */
-  readonly happenedAtMs: number | undefined
-}
 
 /** What is known of a delivery besides its body. */
 export interface DeliveryContext extends IdContext {
@@ -132,9 +115,6 @@ export function partitionKeyOf({ id, type, payload, body, context }: ParsedDeliv
 
 const scalar = (value: unknown): unknown =>
   typeof value === 'object' && !isLosslessNumber(value) ? undefined : value
-
-/** `<object_type>.<metric>` */
-const eventName = (type: string): string => type.slice('io.customer.'.length)
 
 /** Whom a sanitized payload is about. Data Pipelines calls the person `userId`. */
 function subjectOf(clean: unknown, { schemes }: Source): string | undefined {

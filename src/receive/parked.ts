@@ -1,8 +1,9 @@
 import { hash } from 'node:crypto'
 import { z } from 'zod'
+import { parkedReasons } from '../log/log-entry.ts'
 import type { SigningKey, Source } from '../settings/sources.ts'
 import type { EventId } from './event-id.ts'
-import { parkedReasons, type Unreadable } from './payload.ts'
+import type { Unreadable } from './payload.ts'
 import { openBody, sealBody, sealedBodySchema } from './sealed-body.ts'
 import type { VerifiedBody } from './signature.ts'
 

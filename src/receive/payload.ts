@@ -2,16 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { parse as parseLossless } from 'lossless-json'
 import { parse as parseJson } from 'secure-json-parse'
 import { withExactNumbers } from '../exact-json.ts'
-
-/** Why an authentic delivery cannot be an event. It is kept all the same, in the stream of parked deliveries. */
-export const parkedReasons = [
-  'not_utf8',
-  'not_json',
-  'not_an_object',
-  'too_deep',
-  'prototype_poisoning'
-] as const
-export type ParkedReason = (typeof parkedReasons)[number]
+import type { ParkedReason } from '../log/log-entry.ts'
 
 export type JsonObject = Readonly<Record<string, unknown>>
 

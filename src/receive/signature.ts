@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import type { SignatureFailure } from '../ops/outcomes.ts'
 import type { Scheme, SigningKey, SourceSettings } from '../settings/sources.ts'
 import { type HmacAlgorithm, isHmac } from './hmac.ts'
 
@@ -6,18 +7,6 @@ declare const verified: unique symbol
 
 /** Bytes whose signature was right. Only `verifySignature` makes them, and only they can become an event. */
 export type VerifiedBody = Buffer & { readonly [verified]: true }
-
-/** Why a delivery is not authentic: for the log and the metrics, never for the sender. */
-export type SignatureFailure =
-  | 'missing'
-  | 'malformed'
-  | 'timestamp_malformed'
-  | 'timestamp_stale'
-  | 'timestamp_future'
-  | 'scheme_not_allowed'
-  | 'scheme_confusion'
-  | 'mismatch'
-
 export type Verdict =
   | {
       readonly authentic: true

@@ -1,18 +1,15 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
-import type { RedisLogin, RedisTarget } from '../settings/config.ts'
+import type { RedisLogin } from '../settings/config.ts'
+import type { RedisAddress } from '../settings/redis-address.ts'
+import { parseRedisUrl } from '../settings/redis-url.ts'
 import { keepDatabase } from './database.ts'
 import { isCluster } from './is-cluster.ts'
-import { parseRedisUrl } from './url.ts'
 
 export type RedisClient = Redis | Cluster
 
 /** The servers that hold the data: one, or a Cluster's masters as far as they are known. */
 export const mastersOf = (redis: RedisClient): readonly Redis[] =>
   isCluster(redis) ? redis.nodes('master') : [redis]
-
-/** A target that has an address: the private server's is known once it runs. */
-export type RedisAddress = Exclude<RedisTarget, { kind: 'private' }>
-
 /**
  * How long a command may take before its outcome counts as unknown. Customer.io hangs up after 4 s and we
  * answer within 3.5, so a command, plus one retry over a script the server forgot, has to fit in there.

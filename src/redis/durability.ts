@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { type Cluster, Redis } from 'ioredis'
 import { UnavailableError } from '../errors.ts'
-import type { PartitionKeys } from '../log/keys.ts'
 import type { Durability } from '../settings/parse.ts'
 import { sendCommand } from './command.ts'
 import { mastersOf, type RedisClient, retryDelayMs } from './connect.ts'
@@ -16,7 +15,7 @@ export interface DurabilityWait {
 }
 
 export interface DurabilityWaits {
-  readonly of: (keys: PartitionKeys) => DurabilityWait
+  readonly of: (key: string) => DurabilityWait
   /** Ends the connections that partitions have of their own. */
   readonly close: () => void
 }
@@ -41,8 +40,8 @@ export function durabilityWaits(
   const answerIsProof = (): boolean => durability.level === 'fsync' && facts()?.persistence === 'aof-always'
   const opened: OwnConnection[] = []
   return {
-    of: keys => {
-      const own = ownConnection(redis, keys)
+    of: key => {
+      const own = ownConnection(redis, key)
       opened.push(own)
       return {
         connection: async () => (answerIsProof() ? redis : own.open()),
@@ -80,7 +79,7 @@ interface OwnConnection {
  * A connection for one partition alone: WAIT and WAITAOF block theirs, and speak of its own writes only. On a
  * Cluster it goes to the node that holds the partition, and moves with it.
  */
-function ownConnection(redis: RedisClient, keys: PartitionKeys): OwnConnection {
+function ownConnection(redis: RedisClient, key: string): OwnConnection {
   let original: Redis | undefined
   let own: Redis | undefined
   let slot: number | undefined
@@ -99,7 +98,7 @@ function ownConnection(redis: RedisClient, keys: PartitionKeys): OwnConnection {
   }
 
   async function nodeOfPartition(cluster: Cluster): Promise<Redis> {
-    slot ??= Number(await cluster.cluster('KEYSLOT', keys.events))
+    slot ??= Number(await cluster.cluster('KEYSLOT', key))
     const address = cluster.slots[slot]?.[0]
     const node = mastersOf(cluster).find(({ options }) => `${options.host}:${options.port}` === address)
     if (node === undefined) throw new UnavailableError('redis_down')

@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { connect } from 'node:net'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError } from '../errors.ts'
+import { PRIVATE_SOCKET } from '../settings/redis-address.ts'
 
 /** A Redis of our own, for development. */
 export interface DevRedis {
@@ -15,8 +16,6 @@ export interface DevRedis {
 
 /** The longest path a unix socket may have on Linux, its final zero included, is 108 bytes. */
 const MAX_SOCKET_PATH = 107
-/** Where the socket lies inside `DATA_DIR`. */
-export const PRIVATE_SOCKET = join('redis', 'redis.sock')
 const START_TIMEOUT_MS = 10_000
 const POLL_MS = 25
 /** One of ours that was killed a moment ago takes its Redis with it, which first writes down what it has. */

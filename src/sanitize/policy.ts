@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { getNodeValue } from 'jsonc-parser'
 import { z } from 'zod'
-import { parseJsonTree } from '../settings/json-file.ts'
+import { parseJsonTree } from '../json-file.ts'
 import { allTextKinds } from './text-kinds.ts'
 
 /**

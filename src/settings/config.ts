@@ -1,5 +1,5 @@
 import { ConfigError } from '../errors.ts'
-import { pathOf } from '../receive/json-pointer.ts'
+import { pathOf } from '../json-pointer.ts'
 import { loadPolicy } from '../sanitize/policy.ts'
 import { compileSanitizer, type Sanitizer } from '../sanitize/sanitize.ts'
 import { Secret } from '../secret.ts'

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { ConfigError } from '../errors.ts'
+import { readJsonFile } from '../json-file.ts'
 import { Secret } from '../secret.ts'
-import { readJsonFile } from './json-file.ts'
 import { readSecretFile } from './sources.ts'
 
 /** Who is told of events, and how: what `CONSUMERS_FILE` says, its secrets read. */

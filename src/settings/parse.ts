@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { parseRedisUrl, REDIS_URL_FORM } from '../redis/url.ts'
+import { parseRedisUrl, REDIS_URL_FORM } from './redis-url.ts'
 import { strayCharacters } from './secrets/stray-characters.ts'
 
 /**

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import type { RedisAddress } from '../redis/connect.ts'
-import { PRIVATE_SOCKET } from '../redis/private-server.ts'
 import { Secret } from '../secret.ts'
 import { readValues, redisTarget } from './config.ts'
 import { customerIo } from './customer-io.ts'
+import type { RedisAddress } from './redis-address.ts'
+import { PRIVATE_SOCKET } from './redis-address.ts'
 import { secretSettings } from './secret-locations.ts'
 import { DEFAULT_SOURCE, readSourcesFile } from './sources.ts'
 

@@ -47,11 +47,11 @@ const rows: readonly (readonly [name: string, series: readonly Series[], alerts:
     'a consumer is in trouble',
     [
       ['cio_consumer_oldest_unacknowledged_seconds{consumer="crm"}', '900x400'],
-      ['cio_consumer_unserved{consumer="crm"}', '1x400'],
+      ['cio_consumer_no_members{consumer="crm"}', '1x400'],
       ['cio_consumer_disabled{consumer="crm"}', '1x400'],
       ['cio_consumer_dead_letters{consumer="crm"}', '1x400']
     ],
-    ['CioConsumerBehind', 'CioConsumerUnserved', 'CioConsumerDisabled', 'CioConsumerDeadLetters']
+    ['CioConsumerBehind', 'CioConsumerNoMembers', 'CioConsumerDisabled', 'CioConsumerDeadLetters']
   ]
 ]
 

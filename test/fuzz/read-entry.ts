@@ -1,4 +1,5 @@
-import { type LogEntry, parseDelivery, toLogEntry } from '../../src/receive/log-entry.ts'
+import type { LogEntry } from '../../src/log/log-entry.ts'
+import { parseDelivery, toLogEntry } from '../../src/receive/log-entry.ts'
 import { openParked, readParked } from '../../src/receive/parked.ts'
 import type { VerifiedBody } from '../../src/receive/signature.ts'
 import { basic, customerio } from '../../src/sanitize/policy.ts'

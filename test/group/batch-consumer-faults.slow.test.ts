@@ -5,7 +5,8 @@ import {
   consumeInBatches,
   type HandleEntries
 } from '../../src/group/batch-consumer.ts'
-import { connectRedis, type RedisAddress } from '../../src/redis/connect.ts'
+import { connectRedis } from '../../src/redis/connect.ts'
+import type { RedisAddress } from '../../src/settings/redis-address.ts'
 import { promoted, startCluster, startSentinels } from '../helpers/cluster.ts'
 import { appendEvent } from '../helpers/log.ts'
 import { startRedis } from '../helpers/redis.ts'

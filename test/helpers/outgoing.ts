@@ -1,4 +1,4 @@
-import type { OutgoingEvent } from '../../src/dispatch/sink.ts'
+import type { OutgoingEvent } from '../../src/group/outgoing-event.ts'
 import { outgoingEvent } from '../../src/group/outgoing-event.ts'
 
 /** A CloudEvent as the receiver writes it. */

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
-import type { RedisAddress } from '../../src/redis/connect.ts'
 import { Secret } from '../../src/secret.ts'
+import type { RedisAddress } from '../../src/settings/redis-address.ts'
 import { freePort, type RunningServer, startServer } from './server.ts'
 
 export interface TestRedis extends RunningServer {

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { compileAddressList, createIpAllowlist } from '../../src/receive/ip-allowlist.ts'
+import { compileAddressList } from '../../src/address-list.ts'
+import { createIpAllowlist } from '../../src/receive/ip-allowlist.ts'
 import { publishedAddresses } from '../../src/receive/published-addresses.ts'
 
 t.test('an address is matched whatever its notation', async t => {

@@ -1,12 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, type Redis } from 'ioredis'
 import t from 'tap'
-import {
-  connectRedis,
-  disconnectRedis,
-  type RedisAddress,
-  type RedisClient
-} from '../../src/redis/connect.ts'
+import { connectRedis, disconnectRedis, type RedisClient } from '../../src/redis/connect.ts'
+import type { RedisAddress } from '../../src/settings/redis-address.ts'
 import { startCluster, startSentinels } from '../helpers/cluster.ts'
 import { startRedis, type TestRedis } from '../helpers/redis.ts'
 import { startTestService } from '../helpers/service.ts'

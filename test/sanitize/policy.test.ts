@@ -1,7 +1,14 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { basic, customerio, definePolicy, loadPolicy, pipelines } from '../../src/sanitize/policy.ts'
+import {
+  basic,
+  customerio,
+  definePolicy,
+  loadPolicy,
+  type Policy,
+  pipelines
+} from '../../src/sanitize/policy.ts'
 import { compileSanitizer } from '../../src/sanitize/sanitize.ts'
 
 t.test('the built-in policies are known by name', async t => {
@@ -106,4 +113,29 @@ t.test('the longest path counts, then redaction; fields to redact come before al
 t.test('the example in the documentation is a policy', async t => {
   const text = readFileSync('docs/pii.md', 'utf8')
   t.ok(definePolicy(JSON.parse(/```json\n([^`]+)```/.exec(text)?.[1] ?? '')))
+})
+
+t.test('the documentation lists the fields of the built-in policies, by policy and action', async t => {
+  const text = readFileSync('docs/pii.md', 'utf8')
+  const documentedFor = (policy: string): [string, string][] => {
+    const rows = [...text.matchAll(new RegExp(`^\\| \`${policy}\` \\| \`([a-z-]+)\` \\| (.*) \\|$`, 'gm'))]
+    return rows.flatMap(([, action = '', fields = '']) =>
+      [...(fields.split(' of ')[0]?.matchAll(/`([^`]+)`/g) ?? [])].map(([, name = '']): [string, string] => [
+        name,
+        action
+      ])
+    )
+  }
+  const actionsOf = (policy: Policy): Map<string, string> =>
+    new Map(
+      Object.entries(policy.fields).map(([name, rule]) => [
+        name,
+        typeof rule === 'string' ? rule : [...new Set(Object.values(rule))].join()
+      ])
+    )
+  const documented = new Map<string, string>()
+  for (const [name, policy] of Object.entries({ basic, customerio, pipelines })) {
+    for (const [field, action] of documentedFor(name)) documented.set(field, action)
+    t.same(documented, actionsOf(policy), name)
+  }
 })

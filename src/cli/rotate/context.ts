@@ -1,6 +1,7 @@
 import { ConfigError } from '../../errors.ts'
-import { connectRedis, disconnectRedis, type RedisAddress, type RedisClient } from '../../redis/connect.ts'
+import { connectRedis, disconnectRedis, type RedisClient } from '../../redis/connect.ts'
 import { monitorRedis } from '../../redis/monitor.ts'
+import type { RedisAddress } from '../../settings/redis-address.ts'
 import type { loadRotationConfig } from '../../settings/rotation.ts'
 import { locateVariable } from '../../settings/secret-locations.ts'
 import { connectProvider, locateSecrets, stored } from '../../settings/secrets/open-secrets.ts'

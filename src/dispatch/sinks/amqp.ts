@@ -1,8 +1,9 @@
 import { type ChannelModel, type ConfirmChannel, connect, type SocketOptions } from 'amqplib'
 import { rejectOnAbort } from '../../async/reject-on-abort.ts'
-import { routingKey } from '../../routing-key.ts'
+import { routingKey } from '../../event-types.ts'
+import type { OutgoingEvent } from '../../group/outgoing-event.ts'
 import type { AmqpSettings } from '../../settings/consumers-file.ts'
-import type { OutgoingEvent, Sink } from '../sink.ts'
+import type { Sink } from '../sink.ts'
 
 /** How long the broker may take to greet, or to confirm what it was given. */
 const ANSWER_TIMEOUT_MS = 10_000

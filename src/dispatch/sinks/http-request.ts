@@ -3,8 +3,8 @@ import { Webhook } from 'standardwebhooks'
 import { Agent, type Dispatcher, request } from 'undici'
 import { withAnySignal } from '../../async/any-signal.ts'
 import { parseRetryAfter } from '../../async/retry-delay.ts'
+import type { OutgoingEvent } from '../../group/outgoing-event.ts'
 import type { HttpSettings } from '../../settings/consumers-file.ts'
-import type { OutgoingEvent } from '../sink.ts'
 
 /** What became of one request. `reason` is ours: no text of the answer is in it. */
 export type PushOutcome =

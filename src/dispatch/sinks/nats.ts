@@ -9,10 +9,11 @@ import {
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { rejectOnAbort } from '../../async/reject-on-abort.ts'
 import { ReportedError } from '../../errors.ts'
-import { routingKey } from '../../routing-key.ts'
+import { routingKey } from '../../event-types.ts'
+import type { OutgoingEvent } from '../../group/outgoing-event.ts'
 import { isTls, type NatsSettings } from '../../settings/consumers-file.ts'
 import { DEFAULT_SOURCE } from '../../settings/sources.ts'
-import type { OutgoingEvent, Refused, Sink } from '../sink.ts'
+import type { Refused, Sink } from '../sink.ts'
 import { hasNoResponders, natsError } from './nats-error.ts'
 import { reachableServers } from './nats-reachable.ts'
 

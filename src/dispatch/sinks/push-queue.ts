@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ConnectionOptions, Queue, type QueueOptions } from 'bullmq'
+import type { OutgoingEvent } from '../../group/outgoing-event.ts'
 import type { RedisClient } from '../../redis/connect.ts'
-import type { OutgoingEvent } from '../sink.ts'
 
 /** What waits in Redis to be posted to one consumer: a BullMQ queue, shared by all replicas. */
 /** A queue as whoever looks or tidies up needs it. */

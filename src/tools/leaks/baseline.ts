@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
-import { readJsonFile } from '../../settings/json-file.ts'
+import { readJsonFile } from '../../json-file.ts'
 import type { Finding } from './finding.ts'
 
 /*

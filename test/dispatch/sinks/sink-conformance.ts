@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import type { Test } from 'tap'
-import type { OutgoingEvent, Sink } from '../../../src/dispatch/sink.ts'
+import type { Sink } from '../../../src/dispatch/sink.ts'
+import type { OutgoingEvent } from '../../../src/group/outgoing-event.ts'
 import { outgoingMany } from '../../helpers/outgoing.ts'
 import { until } from '../../helpers/server.ts'
 

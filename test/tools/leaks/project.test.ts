@@ -5,7 +5,7 @@ import { judgeFindings, readBaseline } from '../../../src/tools/leaks/baseline.t
 import { searchPath } from '../../../src/tools/leaks/search.ts'
 import { startSearch } from '../../fixtures/leak-search.ts'
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '../../..')
+const root = join(dirname(fileURLToPath(import.meta.url)), '../../../..')
 
 t.test('this project has no key in it, and its baseline accepts nothing that is not there', async t => {
   const search = startSearch({})

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { parseRedisUrl, type RedisServer } from '../../src/redis/url.ts'
+import { parseRedisUrl, type RedisServer } from '../../src/settings/redis-url.ts'
 
 const server = (url: string): RedisServer | string => {
   const parsed = parseRedisUrl(url)

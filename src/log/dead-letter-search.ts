@@ -1,7 +1,7 @@
-import { groupKeys } from '../log/keys.ts'
-import { logStats } from '../log/log-stats.ts'
-import { readPartitionCount } from '../log/partition-count.ts'
 import { mastersOf, type RedisClient } from '../redis/connect.ts'
+import { groupKeys } from './keys.ts'
+import { logStats } from './log-stats.ts'
+import { readPartitionCount } from './partition-count.ts'
 
 /** Finds the consumers that can have dead letters. */
 export interface DeadLetterSearch {

@@ -8,7 +8,7 @@ import {
   printParseErrorCode
 } from 'jsonc-parser'
 import type { z } from 'zod'
-import { ConfigError } from '../errors.ts'
+import { ConfigError } from './errors.ts'
 
 /**
  * Reads a JSON file that the operator wrote. Every refusal is one line with the variable, the file, the line

@@ -1,7 +1,7 @@
-import { serverTimeMs } from '../log/dedupe-index.ts'
-import { groupKeys, partitionKeys } from '../log/keys.ts'
-import { readPartitionCount } from '../log/partition-count.ts'
 import type { RedisClient } from '../redis/connect.ts'
+import { serverTimeMs } from './dedupe-index.ts'
+import { groupKeys, partitionKeys } from './keys.ts'
+import { readPartitionCount } from './partition-count.ts'
 
 /** A consumer group over all partitions, whoever made it. */
 export interface GroupStats {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { compileTypeGlobs } from '../src/type-globs.ts'
+import { compileTypeGlobs } from '../src/event-types.ts'
 
 const cases: readonly (readonly [glob: string, type: string, matches: boolean])[] = [
   ['email.*', 'email.opened', true],

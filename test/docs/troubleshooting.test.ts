@@ -1,0 +1,21 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+
+const page = readFileSync('docs/troubleshooting.md', 'utf8')
+const source = readdirSync('src', { recursive: true, encoding: 'utf8' })
+  .filter(path => path.endsWith('.ts'))
+  .map(path => readFileSync(join('src', path), 'utf8'))
+  .join('\n')
+
+t.test('each start message that the page explains is a message of the service', async t => {
+  const section = page.split('\n## ').find(text => text.startsWith('The service does not start'))
+  const quoted = [...(section ?? '').matchAll(/^\| `([^`]+)` \|/gm)].map(([, message = '']) => message)
+  // `…`, a code in parentheses and a value are known only when the message is printed.
+  const pieces = quoted.flatMap(message => message.split(/…|\(E[A-Z]+\)|=tcp:|=/).map(piece => piece.trim()))
+  t.ok(pieces.length > 20)
+  t.same(
+    pieces.filter(piece => !source.includes(piece)),
+    []
+  )
+})
