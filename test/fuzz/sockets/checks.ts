@@ -4,16 +4,16 @@ import { KEY } from '../../helpers/sign.ts'
 import type { SocketRun } from './fuzz-sockets.ts'
 import { TOKEN } from './requests.ts'
 
-/** What the service may grow by once it is warm: the collector's freedom, not a leak, which grows on. */
+/** Allowed growth of the resident memory after the warm-up: garbage collection makes it vary. */
 const MAX_GROWTH_MB = 80
 const MAX_OPEN_FILES_MORE = 3
 const EXAMPLES = 5
 
-/** Why a delivery may be answered 503 here: its body never came. */
-const excused = new Set(['deadline', 'overloaded'])
+/** Allowed reasons for 503: the body was not finished, or the machine is too slow. */
+const allowedReasons = new Set(['deadline', 'overloaded'])
 
-/** Holds what was seen, and what is in Redis, against what is promised. */
-export async function judgeSockets(run: SocketRun, redis: Redis): Promise<readonly Check[]> {
+/** Checks the observations of a run and the content of Redis. */
+export async function checkSockets(run: SocketRun, redis: Redis): Promise<readonly Check[]> {
   const streams = ['cio:events:{0}', 'cio:parked:{0}']
   const entries = (await Promise.all(streams.map(stream => redis.xrange(stream, '-', '+')))).flat()
   const texts = entries.map(([, fields]) => fields.join('\n'))
@@ -30,40 +30,40 @@ export async function judgeSockets(run: SocketRun, redis: Redis): Promise<readon
     detail: { number: found.length, examples: found.slice(0, EXAMPLES), detail }
   })
   return [
-    check('every conversation went as it may', run.complaints),
+    check('every response to hostile bytes was allowed', run.complaints),
     check(
-      'authentic deliveries go on being answered 200',
+      'authentic deliveries were answered 200 in time',
       run.steady.flatMap(({ complaints }) => complaints)
     ),
-    check('the service answers its health check, and ends by SIGTERM with 0', [
+    check('the service is healthy, and exits with 0 after SIGTERM', [
       ...(run.healthy ? [] : ['not healthy']),
       ...(run.exit === 0 ? [] : [`exit ${run.exit}`])
     ]),
-    check('every log line is one, and none tells of an error of ours', lines.filter(isBad)),
-    check('no personal value and no secret is in the log lines, the metrics or the log in Redis', [
+    check('every log line is JSON, and none reports an internal error', lines.filter(isBad)),
+    check('no personal value and no secret is in log lines, metrics or Redis', [
       ...leaks(run.output, 'the log lines'),
       ...leaks(run.metrics, 'the metrics'),
       ...leaks(texts.join('\n'), 'Redis'),
-      ...leaks((await redis.keys('*')).join('\n'), "Redis's keys")
+      ...leaks((await redis.keys('*')).join('\n'), 'the Redis keys')
     ]),
     check(
-      'nothing is in the log that was not authentic',
+      'the log has only authentic deliveries',
       ids.filter(id => !claimed.has(id))
     ),
-    check('every authentic delivery that was sent whole is there, once', [
+    check('every complete authentic delivery is in the log, once', [
       ...claims.filter(({ id, sure }) => sure && !kept.has(id)),
       ...(kept.size === ids.length ? [] : ['twice'])
     ]),
     check(
-      'memory and open files stay as they are',
+      'memory and open files do not grow',
       [
-        ...(run.after.residentMb - run.before.residentMb > MAX_GROWTH_MB ? ['memory grew'] : []),
-        ...(run.after.openFiles - run.before.openFiles > MAX_OPEN_FILES_MORE ? ['files stay open'] : [])
+        ...(run.after.residentMb - run.before.residentMb > MAX_GROWTH_MB ? ['memory'] : []),
+        ...(run.after.openFiles - run.before.openFiles > MAX_OPEN_FILES_MORE ? ['open files'] : [])
       ],
       { before: run.before, after: run.after }
     ),
     {
-      name: `enough happened: ${attacks} hostile conversations, ${steady} authentic deliveries, ${entries.length} entries`,
+      name: `enough traffic: ${attacks} hostile conversations, ${steady} authentic deliveries, ${entries.length} entries`,
       passed: attacks >= 100 && steady >= 50 && run.attacks.size >= 8,
       detail: Object.fromEntries(run.attacks)
     }
@@ -77,12 +77,12 @@ function leaks(text: string, place: string): string[] {
   })
 }
 
-/** Not JSON, an error, or a delivery that failed for a reason nobody gave it. */
+/** Not JSON, an error, or a delivery that failed for a reason that is not allowed. */
 function isBad(line: string): boolean {
   try {
     const { level, outcome, reason, err } = JSON.parse(line)
     if (level === 'error' || level === 'fatal') return true
-    if (outcome === 'unavailable') return !excused.has(reason)
+    if (outcome === 'unavailable') return !allowedReasons.has(reason)
     return err !== undefined && outcome !== 'aborted'
   } catch {
     return true
