@@ -83,7 +83,7 @@ func (g *generator) run() (report, error) {
 			}
 		}
 		if now.Sub(progress) > stalledAfter && g.nextDue.Before(now) {
-			return report{}, fmt.Errorf("no answer for %s", stalledAfter)
+			return report{}, fmt.Errorf("no response for %s", stalledAfter)
 		}
 	}
 }
@@ -138,7 +138,7 @@ func (g *generator) send(c *connection, due, now time.Time) error {
 	g.tally.sent(c.repeats, len(g.deliveries.body), now.Sub(couldSend))
 	written, err := unix.Write(c.fd, g.out)
 	if err != nil || written != len(g.out) {
-		return fmt.Errorf("could not send: %d of %d bytes, %w", written, len(g.out), err)
+		return fmt.Errorf("cannot send: %d of %d bytes, %w", written, len(g.out), err)
 	}
 	return nil
 }
@@ -152,7 +152,7 @@ func (g *generator) receive(c *connection, now time.Time) error {
 		return nil
 	}
 	if err != nil || count == 0 {
-		return fmt.Errorf("the contestant hung up after %d deliveries (%v)", g.sent, err)
+		return fmt.Errorf("the contestant closed the connection after %d deliveries (%v)", g.sent, err)
 	}
 	c.in = c.in[:len(c.in)+count]
 	result, status := readAnswer(c.in)
@@ -160,7 +160,7 @@ func (g *generator) receive(c *connection, now time.Time) error {
 		return nil
 	}
 	if !c.busy || result == malformed {
-		return fmt.Errorf("not an answer: %q", c.in)
+		return fmt.Errorf("not an HTTP response: %q", c.in)
 	}
 	g.tally.answered(result, status, now.Sub(c.due))
 	c.busy, c.free = false, now

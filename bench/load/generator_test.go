@@ -47,7 +47,7 @@ func TestAPauseDelaysEveryDeliveryThatIsDueInIt(t *testing.T) {
 		}
 	}
 	if held < 60 {
-		t.Errorf("%d deliveries paid for the pause, want about 100: %+v", held, report.LatencyMs)
+		t.Errorf("%d deliveries were delayed by the pause, want about 100: %+v", held, report.LatencyMs)
 	}
 }
 

@@ -18,12 +18,12 @@ import (
 func main() {
 	port := flag.Int("port", 0, "port of the contestant on 127.0.0.1")
 	path := flag.String("path", "/api/cio/webhook", "path of its webhook")
-	run := flag.String("run", "00", "two characters that all ids of this run carry")
+	run := flag.String("run", "00", "two characters in every id of this run")
 	connections := flag.Int("connections", 64, "kept connections")
-	rate := flag.Float64("rate", 0, "offered deliveries a second, Poisson arrivals; 0: closed loop")
-	seconds := flag.Float64("seconds", 5, "how long deliveries are sent")
-	count := flag.Int("count", 0, "closed loop: end after so many deliveries instead")
-	repeats := flag.Float64("repeats", 0, "share of deliveries that repeat an id sent before")
+	rate := flag.Float64("rate", 0, "offered deliveries per second, Poisson arrivals; 0: closed loop")
+	seconds := flag.Float64("seconds", 5, "duration")
+	count := flag.Int("count", 0, "closed loop: number of deliveries, instead of a duration")
+	repeats := flag.Float64("repeats", 0, "share of deliveries that repeat an earlier id")
 	flag.Parse()
 
 	secret := os.Getenv("CIO_WEBHOOK_SECRET")
