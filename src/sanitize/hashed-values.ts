@@ -12,7 +12,7 @@ export class HashedValues {
   readonly #firstHashes: string[] = []
   #furtherHashes: Map<string, string> | undefined
   /** Ids that may hold an address, as they are shown: to find out takes long, and an event is walked up to three times. */
-  readonly shownIds = new Map<string, string>()
+  readonly maskedIds = new Map<string, string>()
 
   /** The hash of a value; '' if the value is known without it. */
   hashOf(value: string): string | undefined {

@@ -2,7 +2,7 @@ import { compileDigest } from './digest.ts'
 import { compileFields } from './field-rules.ts'
 import { GrowthBudget } from './growth-budget.ts'
 import { HashedValues } from './hashed-values.ts'
-import { shownId } from './mask-id.ts'
+import { maskId } from './mask-id.ts'
 import { textMask } from './mask-text.ts'
 import type { Policy } from './policy.ts'
 import { REDACTED } from './redacted.ts'
@@ -36,7 +36,7 @@ export type Sanitizer = {
    */
   value(json: unknown, about?: About): unknown
   /** An id as it may be shown: itself, or a hash of it. Different ids stay different. */
-  token(text: string): string
+  maskId(text: string): string
 }
 
 /** Throws where the policy contradicts itself: a hash whose new name is covered by another rule than redact. */
@@ -75,7 +75,7 @@ export function compileSanitizer(policy: Policy, options: SanitizerOptions = {})
         return clean === TOO_LARGE ? REDACTED : (clean ?? null)
       })
     },
-    token: text => orRedacted(() => (showsIds ? text : shownId(text, digest)))
+    maskId: text => orRedacted(() => (showsIds ? text : maskId(text, digest)))
   }
 }
 

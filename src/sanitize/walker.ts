@@ -5,7 +5,7 @@ import { type Field, type FieldRule, type Fields, isFixed, type Parent } from '.
 import type { GrowthBudget } from './growth-budget.ts'
 import type { HashedValues } from './hashed-values.ts'
 import { isPlain, type Json, leastBytes, put, scalarText } from './json-value.ts'
-import { mayHoldAddress, shownId } from './mask-id.ts'
+import { maskId, mayHoldAddress } from './mask-id.ts'
 import { REDACTED } from './redacted.ts'
 import type { RepeatedValues } from './repeated-values.ts'
 import { cleanUrl } from './url.ts'
@@ -220,8 +220,8 @@ export function compileWalker({ fields, maskText, masksCards, digest }: WalkerOp
     if (isLosslessNumber(value)) return value
     if (typeof value !== 'string') return walk(value, 'fixed', parent, depth)
     if (!mayHoldAddress(value)) return value
-    const shown = pass.hashed.shownIds.get(value) ?? shownId(value, digest)
-    pass.hashed.shownIds.set(value, shown)
+    const shown = pass.hashed.maskedIds.get(value) ?? maskId(value, digest)
+    pass.hashed.maskedIds.set(value, shown)
     if (shown === value) return value
     pass.hashed.add(value, '')
     return pass.budget.takeForHash(shown.length - value.length) ? shown : TOO_LARGE
