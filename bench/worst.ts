@@ -1,7 +1,7 @@
 // npm run bench:worst: searches, by hill climbing, for the inputs that take the longest to sanitize.
 // -- --check tries the known ones, searches briefly, and fails if the time grows faster than the input.
 import { parseArgs } from 'node:util'
-import { type Random, seededRandom } from '../test/faults/random.ts'
+import { type Random, seededRandom } from '../test/helpers/random.ts'
 import { type Growth, leastMs, MAX_GROWTH_OF_DOUBLE, measureGrowth } from './worst/growth.ts'
 import { bodyOf, type Input, pieces, seeds, shapeNames } from './worst/inputs.ts'
 import { type Target, takes, targets } from './worst/targets.ts'

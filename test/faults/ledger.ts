@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Random } from './random.ts'
+import type { Random } from '../helpers/random.ts'
 
 /** An event that a sender has sent. */
 export interface SentEvent {

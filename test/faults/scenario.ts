@@ -1,5 +1,5 @@
+import type { Random } from '../helpers/random.ts'
 import { answersAre, CONTENT, DUPLICATED, EXITS, LOST } from './check-names.ts'
-import type { Random } from './random.ts'
 import type { Observed } from './run-under-load.ts'
 
 export interface Setting {

@@ -1,8 +1,8 @@
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Random } from '../helpers/random.ts'
 import { signV0, WEBHOOK_PATH } from '../helpers/sign.ts'
 import { count, type Ledger, newEvent, type SentEvent } from './ledger.ts'
-import type { Random } from './random.ts'
 
 /** Sends like Customer.io: one event after the other, retried until it is acknowledged. */
 export interface Sender {

@@ -1,5 +1,5 @@
+import type { Random } from '../helpers/random.ts'
 import type { TestRedis } from '../helpers/redis.ts'
-import type { Random } from './random.ts'
 
 /** Keys moved at once: few, so that many deliveries arrive during a move. */
 const KEYS_PER_STEP = 5

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Random } from '../../helpers/random.ts'
 import { freePort, until } from '../../helpers/server.ts'
 import { type RedisProxy, startProxy } from '../proxy.ts'
-import type { Random } from '../random.ts'
 import { createReplica, type Replica } from '../replica.ts'
 import { connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
 import type { Outcome, Scenario, Setting } from '../scenario.ts'

@@ -1,4 +1,4 @@
-import type { Random } from '../../faults/random.ts'
+import type { Random } from '../../helpers/random.ts'
 import type { Target } from '../target.ts'
 import type { Coverage } from './coverage.ts'
 import { mutate } from './mutate.ts'

@@ -1,4 +1,4 @@
-import type { Random } from '../../faults/random.ts'
+import type { Random } from '../../helpers/random.ts'
 
 type Container = Record<string, unknown> | unknown[]
 type Place = { readonly container: Container; readonly key: string | number }

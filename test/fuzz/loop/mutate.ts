@@ -1,4 +1,4 @@
-import type { Random } from '../../faults/random.ts'
+import type { Random } from '../../helpers/random.ts'
 import { mutateJson } from './mutate-json.ts'
 
 /** Format of a target's inputs. */

@@ -1,4 +1,4 @@
-import type { Random } from '../../faults/random.ts'
+import type { Random } from '../../helpers/random.ts'
 import type { Step } from './converse.ts'
 import type { Claim } from './requests.ts'
 

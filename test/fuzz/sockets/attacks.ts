@@ -1,4 +1,4 @@
-import type { Random } from '../../faults/random.ts'
+import type { Random } from '../../helpers/random.ts'
 import { WEBHOOK_PATH } from '../../helpers/sign.ts'
 import { type Maker, REFUSALS } from './attack.ts'
 import type { Step } from './converse.ts'

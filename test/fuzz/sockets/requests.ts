@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Random } from '../../faults/random.ts'
+import type { Random } from '../../helpers/random.ts'
 import { postText } from '../../helpers/raw-http.ts'
 import { KEY, signV0, unixNow, WEBHOOK_PATH } from '../../helpers/sign.ts'
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Random } from '../../faults/random.ts'
+import type { Random } from '../../helpers/random.ts'
 import { postTo } from '../../helpers/service.ts'
 import { signV0 } from '../../helpers/sign.ts'
 import { type Claim, delivery } from './requests.ts'
