@@ -35,10 +35,13 @@ const layers: readonly (readonly [title: string, isFor: (name: string, url: stri
   ['reading JSON', (name, url) => name === 'readPayload' || url.includes('/secure-json-parse/')],
   ['signature', (_, url) => /dist\/receive\/(signature|hmac)\./.test(url)],
   ['removing personal data', (_, url) => url.includes('dist/sanitize/')],
-  ['digest, envelope, writing JSON', (_, url) => /dist\/receive\/(event|cloud|json)/.test(url)],
+  [
+    'digest, envelope, writing JSON',
+    (_, url) => /dist\/(receive\/(event|cloud|json|log-entry)|event-types)/.test(url)
+  ],
   ['the call to Redis', (_, url) => /dist\/(log|redis)\/|\/ioredis\//.test(url)],
-  ['metrics, key usage', (_, url) => /dist\/ops\/|dist\/receive\/(key-|record)|\/prom-client\//.test(url)],
-  ['HTTP: Node and Fastify', (_, url) => /node_modules\/(fastify|@fastify|find-my-way)\//.test(url)],
+  ['metrics, key usage', (_, url) => /dist\/(ops\/|receive\/(record|key-))|\/prom-client\//.test(url)],
+  ['HTTP: Node and Fastify', (_, url) => /\/(dist\/http|node_modules\/(@?fastify|find-my-way))\//.test(url)],
   ['the route itself', (_, url) => url.includes('/dist/')]
 ]
 /** For samples without a frame of this service: the event loop, sockets, the HTTP parser. */

@@ -13,7 +13,8 @@ export interface Replica {
   terminate(): Promise<number | NodeJS.Signals | null>
   /** Sends a signal and does not wait. */
   signal(signal: NodeJS.Signals): void
-  isReady(): Promise<boolean>
+  /** Resolves when it is ready to accept deliveries. */
+  ready(): Promise<void>
   /** Of the current process. */
   pid(): number
   /** Unexpected exits, and output that reports an uncaught error. */
@@ -104,7 +105,7 @@ export async function createReplica(
       expected ||= signal === 'SIGTERM'
       child?.kill(signal)
     },
-    isReady: () => ask('/readyz'),
+    ready: async () => void (await until('the replica is ready', () => ask('/readyz'), START_TIMEOUT_MS)),
     pid: () => child?.pid ?? 0,
     processErrors,
     output: () => printed

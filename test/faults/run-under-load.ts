@@ -45,6 +45,8 @@ export interface Load {
   excuse(span: ExcusedSpan): void
   /** Resolves when this many more events are acknowledged. */
   acknowledged(events: number): Promise<void>
+  /** Resolves when this many more deliveries are refused with 503. */
+  refused(deliveries: number): Promise<void>
 }
 
 export interface Observed {
@@ -100,6 +102,11 @@ export async function runUnderLoad(
         async () => ledger.acknowledged >= wanted,
         STEP_TIMEOUT_MS
       )
+    },
+    refused: async deliveries => {
+      const refusals = (): number => ledger.answers.get('503') ?? 0
+      const wanted = refusals() + deliveries
+      await until('deliveries are refused', async () => refusals() >= wanted, STEP_TIMEOUT_MS)
     }
   }
   let fresh: Sender[] = []

@@ -56,7 +56,7 @@ async function clockSteps(setting: Setting, whose: readonly Whose[]): Promise<Ou
   let generationsOpened = 0
   try {
     await replica.start()
-    await until('the replica is ready', () => replica.isReady(), 60_000)
+    await replica.ready()
     const target = alone(replica, PARTITIONS, () => connectTo(store.port))
     // Any earlier event of the run may be sent again.
     const replays = { replayShare: 0.3, replayDepth: 100_000 }

@@ -30,7 +30,7 @@ export async function underAttack(
   let checks: readonly Check[] = []
   try {
     await replica.start()
-    await until('the replica is ready', () => replica.isReady(), 60_000)
+    await replica.ready()
     const target = alone(replica, 1, () => connectTo(store.port))
     const observed = await runUnderLoad(target, { random: setting.random, gapMs: 40 }, async load => {
       checks = await act(replica, load)

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { until } from '../../helpers/server.ts'
 import { type Balancer, startBalancer } from '../balancer.ts'
 import { createReplica, type Replica } from '../replica.ts'
 import { connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
@@ -53,7 +52,7 @@ async function behindBalancer(
 
 async function startBalancerFor(replicas: readonly Replica[]): Promise<Balancer> {
   await Promise.all(replicas.map(replica => replica.start()))
-  for (const replica of replicas) await until('the replica is ready', () => replica.isReady(), 60_000)
+  for (const replica of replicas) await replica.ready()
   const balancer = await startBalancer(replicas.map(({ port }) => port))
   await Promise.all(replicas.map((_, number) => balancer.up(number)))
   return balancer

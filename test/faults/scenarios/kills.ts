@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { until } from '../../helpers/server.ts'
 import type { ExcusedSpan } from '../oracle.ts'
 import { type HeldBytes, startProxy } from '../proxy.ts'
 import { createReplica, type Replica } from '../replica.ts'
@@ -14,8 +13,6 @@ import {
   startStore,
   waitAof
 } from '../store.ts'
-
-const ready = (replica: Replica) => until('the replica is ready', () => replica.isReady(), 60_000)
 
 /** One Redis and one replica. `round` injects one fault and ends it. */
 async function killing(
@@ -35,7 +32,7 @@ async function killing(
   )
   try {
     await replica.start()
-    await ready(replica)
+    await replica.ready()
     const target = alone(replica, 2, () => connectTo(store.port))
     const observed = await runUnderLoad(target, { random: setting.random }, async load => {
       for (let n = 0; n < rounds; n++) {
@@ -112,7 +109,7 @@ async function chosenPoints(setting: Setting): Promise<Outcome> {
   )
   try {
     await replica.start()
-    await ready(replica)
+    await replica.ready()
     const target = alone(replica, 1, () => connectTo(store.port))
     const killRedis = async (): Promise<HeldBytes> => {
       await store.kill()
@@ -156,7 +153,7 @@ async function chosenPoints(setting: Setting): Promise<Outcome> {
           await proxy.atNext(moment, kill)
           load.fault(name)
           await restart()
-          await ready(replica)
+          await replica.ready()
         }
       }
     })

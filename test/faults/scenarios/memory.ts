@@ -31,7 +31,7 @@ async function memoryPressure(setting: Setting): Promise<Outcome> {
   const extra: Check[] = []
   try {
     await replica.start()
-    await until('the replica is ready', () => replica.isReady(), 60_000)
+    await replica.ready()
     const reading = { pageEntries: 20 }
     const options = { random, senders: 8, gapMs: 1, padding: () => padding, reading }
     const observed = await runUnderLoad(alone(replica, PARTITIONS, connect), options, async load => {

@@ -24,7 +24,7 @@ async function onWire(setting: Setting, { rounds, round, demands }: Plan): Promi
   )
   try {
     await replica.start()
-    await until('the replica is ready', () => replica.isReady(), 60_000)
+    await replica.ready()
     const target = alone(replica, 1, () => connectTo(store.port))
     const observed = await runUnderLoad(target, { random }, async load => {
       for (let n = 0; n < rounds; n++) {

@@ -30,7 +30,7 @@ async function onDisk(
   )
   try {
     await replica.start()
-    await until('the replica is ready', () => replica.isReady(), 60_000)
+    await replica.ready()
     const target = alone(replica, 1, () => connectTo(store.port))
     const observed = await runUnderLoad(target, { random: setting.random }, async load => {
       for (let n = 0; n < rounds; n++) {

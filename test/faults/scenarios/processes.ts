@@ -9,8 +9,6 @@ import { alone, CLIENT_OPTIONS, connectTo, runUnderLoad } from '../run-under-loa
 import type { Outcome, Scenario, Setting } from '../scenario.ts'
 import { startStore } from '../store.ts'
 
-const ready = (replica: Replica) => until('the replica is ready', () => replica.isReady(), 60_000)
-
 /** `npm start` without a Redis: the service starts a private one, which must end and start together with it. */
 async function privateRedis(setting: Setting): Promise<Outcome> {
   const rounds = setting.full ? 60 : 6
@@ -23,7 +21,7 @@ async function privateRedis(setting: Setting): Promise<Outcome> {
   }
   try {
     await replica.start()
-    await ready(replica)
+    await replica.ready()
     const target = alone(replica, 2, connect)
     const observed = await runUnderLoad(target, { random: setting.random }, async load => {
       for (let n = 0; n < rounds; n++) {
@@ -37,7 +35,7 @@ async function privateRedis(setting: Setting): Promise<Outcome> {
           replica.start(),
           sleep(setting.random.between(800, 2500)).then(() => slowly.resume())
         ])
-        await ready(replica)
+        await replica.ready()
       }
     })
     return {
@@ -89,7 +87,7 @@ async function workerKilled(setting: Setting): Promise<Outcome> {
   try {
     await replica.start()
     // The replica is ready with one worker. If that one were killed now, none would be left.
-    await ready(replica)
+    await replica.ready()
     await until(
       'both workers listen',
       async () => childrenOf(replica.pid()).filter(listensOn(replica.port)).length === 2

@@ -26,7 +26,7 @@ async function inState(
   )
   try {
     await replica.start()
-    await until('the replica is ready', () => replica.isReady(), 60_000)
+    await replica.ready()
     const target = alone(replica, 2, () => connectTo(store.port))
     const observed = await runUnderLoad(target, { random, ...more }, async load => {
       for (let n = 0; n < rounds; n++) {
@@ -43,16 +43,6 @@ async function inState(
     await replica.kill()
     await store.kill()
   }
-}
-
-/** Resolves when the service has refused deliveries because of the state. */
-async function refusals(load: Load, more = 5): Promise<void> {
-  const before = load.ledger.answers.get('503') ?? 0
-  await until(
-    'deliveries are refused',
-    async () => (load.ledger.answers.get('503') ?? 0) >= before + more,
-    60_000
-  )
 }
 
 const stopped = (setting: Setting) => {
@@ -76,7 +66,7 @@ const outOfMemory = (setting: Setting) =>
     round: async (store, load) => {
       load.fault('out of memory')
       await store.client().config('SET', 'maxmemory', '1mb')
-      await refusals(load)
+      await load.refused(5)
       await store.client().config('SET', 'maxmemory', '0')
     }
   })
@@ -87,7 +77,7 @@ const readOnly = (setting: Setting) =>
     round: async (store, load) => {
       load.fault('read-only replica')
       await store.client().replicaof('127.0.0.1', await freePort())
-      await refusals(load)
+      await load.refused(5)
       await store.client().replicaof('NO', 'ONE')
     }
   })

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Random } from '../../helpers/random.ts'
-import { freePort, until } from '../../helpers/server.ts'
+import { freePort } from '../../helpers/server.ts'
 import { type RedisProxy, startProxy } from '../proxy.ts'
 import { createReplica, type Replica } from '../replica.ts'
 import { connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
@@ -109,7 +109,7 @@ async function storm(setting: Setting): Promise<Outcome> {
   const world = { store, proxies, replicas, random }
   try {
     await Promise.all(replicas.map(replica => replica.start()))
-    for (const replica of replicas) await until('the replica is ready', () => replica.isReady(), 60_000)
+    for (const replica of replicas) await replica.ready()
     const target = {
       // Each attempt goes to a random replica, as behind a load balancer.
       port: () => random.pick(replicas).port,

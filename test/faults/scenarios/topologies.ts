@@ -20,7 +20,7 @@ async function failover(setting: Setting): Promise<Outcome> {
   )
   try {
     await replica.start()
-    await until('the replica is ready', () => replica.isReady(), 60_000)
+    await replica.ready()
     const target = {
       port: () => replica.port,
       replicas: [replica],
@@ -69,7 +69,7 @@ async function clusterFaults(setting: Setting): Promise<Outcome> {
   )
   try {
     await replica.start()
-    await until('the replica is ready', () => replica.isReady(), 60_000)
+    await replica.ready()
     const target = alone(replica, PARTITIONS, () => connectToCluster(nodes.map(({ port }) => port)))
     const observed = await runUnderLoad(target, { random: setting.random }, async load => {
       for (let n = 0; n < rounds; n++) {
@@ -128,7 +128,7 @@ async function clusterFailover(setting: Setting): Promise<Outcome> {
   )
   try {
     await replica.start()
-    await until('the replica is ready', () => replica.isReady(), 60_000)
+    await replica.ready()
     const target = alone(replica, PARTITIONS, () => connectToCluster(set.ports))
     const observed = await runUnderLoad(target, { random: setting.random }, async load => {
       for (let n = 0; n < rounds; n++) {
