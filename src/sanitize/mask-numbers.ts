@@ -1,3 +1,4 @@
+// Tested by test/sanitize/mask-text.test.ts
 import { MAX_CARD_DIGITS, MIN_CARD_DIGITS } from './card.ts'
 import { CardFinder } from './card-text.ts'
 import { DIGIT, isAlphanumeric, LETTER } from './char-class.ts'

@@ -1,3 +1,4 @@
+// Tested by test/sanitize/sanitize.test.ts
 import { isLosslessNumber, stringifyExactly, withExactNumbers } from '../exact-json.ts'
 import { isCardNumber } from './card.ts'
 import { type Digest, isPlainEmail } from './digest.ts'
