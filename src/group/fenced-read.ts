@@ -42,9 +42,11 @@ export interface FencedReadOptions {
 
 /**
  * All members use this one consumer name in the group. A name per process would leave one more name in Redis with each
- * start. The lease says which member is active. In version 0.1 the name was `holder`; its pending entries are read too.
+ * start. The lease says which member is active.
  */
 export const CONSUMER_NAME = 'cio-webhook'
+/** With the names of version 0.1, which stay in its groups. Their pending entries are read too. */
+export const runtimeConsumerNames: ReadonlySet<string> = new Set([CONSUMER_NAME, 'holder', 'put-back'])
 
 const fencedReadScript = loadScript(new URL('fenced-read.lua', import.meta.url))
 

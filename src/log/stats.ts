@@ -79,8 +79,7 @@ interface StreamGroup {
 async function groupsOf(redis: RedisClient, stream: string): Promise<readonly StreamGroup[]> {
   try {
     const groups = (await redis.xinfo('GROUPS', stream)) as unknown[][]
-    return groups.map(flat => {
-      const fields = flatToMap(flat)
+    return groups.map(flatToMap).map(fields => {
       const lag = fields.get('lag')
       return {
         name: String(fields.get('name')),
