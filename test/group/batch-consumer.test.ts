@@ -5,8 +5,7 @@ import {
   consumeInBatches,
   type HandleEntries
 } from '../../src/group/batch-consumer.ts'
-import { fencedRead } from '../../src/group/fenced-read.ts'
-import { publishPartitionCount, readPartitionCount } from '../../src/log/partition.ts'
+import { publishPartitionCount } from '../../src/log/partition.ts'
 import { connectRedis } from '../../src/redis/connect.ts'
 import { appendEvent } from '../helpers/log.ts'
 import { startRedis, type TestRedis } from '../helpers/redis.ts'
@@ -208,26 +207,6 @@ t.test('a member whose lease has passed on takes nothing more, and its handler i
   t.equal(group?.[group.indexOf('entries-read') + 1], 1, 'b was handed out to nobody')
 })
 
-t.test('entries are handed out under the lease only, new ones and those left: in the same call', async t => {
-  await append(['left', 'new'])
-  await redis.client.xgroup('CREATE', STREAM, GROUP, '0')
-  await redis.client.xreadgroup('GROUP', GROUP, 'dead', 'COUNT', 1, 'STREAMS', STREAM, '>')
-  const lease = { key: 'cio:lease:{0}:crm', token: 'me' }
-  const redeliverKey = 'cio:redeliver:{0}:crm'
-  const options = { redis: connectionOf(t), lease, stream: STREAM, redeliverKey, partition: 0, group: GROUP }
-  for (const holder of ['somebody else', undefined]) {
-    if (holder === undefined) await redis.client.del(lease.key)
-    else await redis.client.set(lease.key, holder)
-    t.same(await fencedRead(options, 10, undefined), { state: 'lease_lost' })
-    t.same(await fencedRead(options, 10, '0-0'), { state: 'lease_lost' })
-  }
-  const left = (await redis.client.xpending(STREAM, GROUP, '-', '+', 10)) as unknown[][]
-  t.match(left, [[String, 'dead', Number, 1]], 'nothing was handed out, nothing taken over')
-  await redis.client.set(lease.key, lease.token)
-  t.match(await fencedRead(options, 10, '0-0'), { state: 'pending', entries: [{ deliveryCount: 1 }] })
-  t.match(await fencedRead(options, 10, undefined), { state: 'new', entries: [{ deliveryCount: 0 }] })
-})
-
 t.test('members share the partitions, and a partition is with one of them at a time', async t => {
   const handedTo: string[][] = [[], [], [], []]
   const working = new Set<number>()
@@ -285,13 +264,6 @@ t.test('a member learns how many partitions there are, also when there are more 
     return seen.length === 8
   })
   t.same(seen.toSorted(), ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'])
-})
-
-t.test('the announced number of partitions never falls', async t => {
-  const client = connectionOf(t)
-  await publishPartitionCount(client, 'cio:', 4)
-  await publishPartitionCount(client, 'cio:', 2)
-  t.equal(await readPartitionCount(client, 'cio:'), 4)
 })
 
 t.test('an entry that is not one of ours is handed over as it is', async t => {
