@@ -93,7 +93,7 @@ t.test('entries that were deleted too early are reported as an EntriesDeletedErr
   t.ok(error instanceof EntriesDeletedError && error.count === 2, String(error))
 })
 
-t.test('an error reply of Redis is reported as ioredis has it, and tried again', async t => {
+t.test('an error reply of Redis is reported as the error of ioredis, and the call is retried', async t => {
   await appendEvent(redis.client, { id: 'a' })
   const { events, errors } = await consume(t)
   await until('the first event', async () => events.length === 1)

@@ -59,7 +59,9 @@ t.test('a replayed delivery stays parked until the event is as durable as config
   t.equal(await redis.client.xlen(PARKED), 1)
 
   const replica = await start(t, { replicaof: `127.0.0.1 ${redis.port}` })
-  await until('the replica', async () => (await replica.client.info('replication')).includes('link_status:up'))
+  await until('the replica', async () =>
+    (await replica.client.info('replication')).includes('link_status:up')
+  )
   t.match(await replay(redis, { DURABILITY: 'replicated:1' }), { code: 0, result: { replayed: 1, left: [] } })
   t.same([await redis.client.xlen(EVENTS), await redis.client.xlen(PARKED)], [1, 0], 'once')
 })
