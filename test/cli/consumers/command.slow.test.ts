@@ -207,8 +207,8 @@ t.test('consumers: who got what, what nobody took, and what can be done about it
     const [first, second] = (await json('consumers', 'parked')).value
     const { code, value } = await json('consumers', 'replay-parked', '--all')
     const left = [
-      { delivery: first.delivery, why: 'it still is not an event: not_json' },
-      { delivery: second.delivery, why: 'it still is not an event: not_an_object' }
+      { delivery: first.delivery, why: 'it is still not an event: not_json' },
+      { delivery: second.delivery, why: 'it is still not an event: not_an_object' }
     ]
     t.same([code, value], [1, { replayed: 0, left }])
 
