@@ -1,5 +1,5 @@
 /** Runs the jobs of one key one after another, and jobs of different keys concurrently. */
-export interface KeyedQueue<Job> {
+interface KeyedQueue<Job> {
   add(key: string, job: Job): void
   /** Resolves once no job is queued or running. */
   idle(): Promise<void>

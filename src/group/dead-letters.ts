@@ -27,7 +27,7 @@ export interface DeadLetter {
 }
 
 /** An entry of the log that becomes a dead letter. */
-export interface DeadEntry {
+interface DeadEntry {
   readonly position: LogPosition
   readonly type: string
   readonly event: string
@@ -35,7 +35,7 @@ export interface DeadEntry {
   readonly fields?: readonly string[]
 }
 
-export interface Failure {
+interface Failure {
   readonly reason: DeadLetterReason
   readonly error: unknown
   readonly attempts: number
