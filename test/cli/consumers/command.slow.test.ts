@@ -67,10 +67,13 @@ async function open(t: Test) {
   return { redis, receiver, service, run, json, env }
 }
 
-t.test('consumers: who got what, what nobody took, and what can be done about it', async t => {
+t.test('consumers: their state, dead letters and parked deliveries, and what can be done about them', async t => {
   const { redis, receiver, service, run, json, env } = await open(t)
   await service.post(body('good'))
   await until('delivered', async () => receiver.requests.length === 1)
+
+  const statusOf = async (consumer: string) =>
+    (await json('consumers')).value.consumers.find(({ name }: { name: string }) => name === consumer)
 
   await t.test('a consumer that has everything is ok, and the exit code says so', async t => {
     const { code, value } = await until('ok', async () => {
@@ -94,7 +97,13 @@ t.test('consumers: who got what, what nobody took, and what can be done about it
       const dead = await json('consumers', 'dead', 'crm')
       return dead.value.length === 2 && dead
     })
-    t.match(letters[0], { reason: 'failed', error: 'AttemptFailed: status 500', attempts: 2 })
+    t.match(letters[0], {
+      id: /^\d+-\d+$/,
+      reason: 'failed',
+      error: 'AttemptFailed: status 500',
+      attempts: 2,
+      event: { id: 'bad-1', type: 'io.customer.email.opened', data: { event_id: 'bad-1' } }
+    })
     const list = await run('consumers')
     t.equal(list.code, 1)
     t.match(
@@ -105,13 +114,13 @@ t.test('consumers: who got what, what nobody took, and what can be done about it
 
     receiver.behave(answers(200))
     const before = receiver.requests.length
-    t.same((await json('consumers', 'replay', 'crm', letters[0].letter)).value, { replayed: 1, left: [] })
+    t.same((await json('consumers', 'replay', 'crm', letters[0].id)).value, { replayed: 1, left: [] })
     await until('replayed', async () => receiver.requests.length === before + 1)
     t.same((await json('consumers', 'drop', 'crm', '--all')).value, { dropped: 1 })
     t.match((await run('consumers', 'dead', 'crm')).output, 'no dead letters')
   })
 
-  await t.test('a dead letter whose event was trimmed meanwhile is handed on from the letter', async t => {
+  await t.test('a dead letter whose event was trimmed meanwhile is sent from the dead letter', async t => {
     receiver.behave(answers(500))
     await service.post(body('trimmed'))
     await until('a dead letter', async () => (await redis.client.xlen('cio:dead:crm')) === 1)
@@ -138,19 +147,31 @@ t.test('consumers: who got what, what nobody took, and what can be done about it
     }
   )
 
-  await t.test('a group that nobody serves is shown, keeps its place, and can be removed', async t => {
+  await t.test('a group without members is shown, keeps its place, and can be removed', async t => {
     await redis.client.xgroup('CREATE', 'cio:events:{0}', 'forgotten', '0')
     await service.post(body('unread'))
-    const { value } = await json('consumers')
-    t.match(
-      value.consumers.find(({ name }: { name: string }) => name === 'forgotten'),
-      { state: 'no_members', type: 'library', members: 0 }
-    )
-    t.match((await run('consumers')).output, 'nobody works for forgotten')
-    t.equal((await run('consumers', 'remove', 'crm')).code, 2, 'not one that is served')
+    t.match(await statusOf('forgotten'), { state: 'no_members', type: 'library', members: 0 })
+    t.match((await run('consumers')).output, 'no active members: forgotten.')
+    t.equal((await run('consumers', 'remove', 'crm')).code, 2, 'not one with members')
     t.equal((await run('consumers', 'remove', 'forgotten')).code, 0)
     const groups = (await redis.client.xinfo('GROUPS', 'cio:events:{0}')) as unknown[]
     t.equal(groups.length, 1)
+  })
+
+  await t.test('a plain Redis Streams group is of type redis, and ok while its consumers are active', async t => {
+    await redis.client.xgroup('CREATE', 'cio:events:{0}', 'plain', '0')
+    for (const consumer of ['python-1', 'python-2']) {
+      await redis.client.xreadgroup('GROUP', 'plain', consumer, 'COUNT', 1, 'STREAMS', 'cio:events:{0}', '>')
+    }
+    t.match(await statusOf('plain'), { type: 'redis', state: 'ok', members: 2, pending: 2 })
+    t.match((await run('consumers')).output, /^plain +redis +ok +\d+ +2 .* 2$/m)
+    const refused = await run('consumers', 'remove', 'plain')
+    t.same([refused.code, /active members \(2\)/.test(refused.output)], [2, true])
+    for (const consumer of ['python-1', 'python-2']) {
+      await redis.client.xgroup('DELCONSUMER', 'cio:events:{0}', 'plain', consumer)
+    }
+    t.match(await statusOf('plain'), { state: 'no_members', members: 0 })
+    t.equal((await run('consumers', 'remove', 'plain')).code, 0)
   })
 
   await t.test('parked deliveries are listed with all but their bodies', async t => {
@@ -161,7 +182,12 @@ t.test('consumers: who got what, what nobody took, and what can be done about it
       { source: 'default', reason: 'not_json', offset: 1, bytes: 9, keyId: /^\w{8}$/, body: 'sealed' },
       { source: 'default', reason: 'not_an_object', bytes: 6, sha256: /^\w{64}$/ }
     ])
+    const monitor = await redis.client.monitor()
+    const commands: string[] = []
+    monitor.on('monitor', (_, [name, key]) => key?.includes('parked') && commands.push(`${name} ${key}`))
     t.match((await run('consumers')).output, 'parked deliveries: 2')
+    t.same(commands, ['xlen cio:parked:{0}'], 'counted without their bodies')
+    monitor.disconnect()
     const list = (await run('consumers', 'parked')).output
     t.match(list, /^DELIVERY +AGE +SOURCE +REASON +OFFSET +BYTES\n/)
     t.match(list, /^0-\d+-\d+ +\d+ s +default +not_json +1 +9\n/m)
@@ -203,12 +229,12 @@ t.test('consumers: who got what, what nobody took, and what can be done about it
     }
   )
 
-  await t.test('replayed, what is an event enters the log, what is not stays and is told', async t => {
+  await t.test('replayed, an event enters the log; the others stay, with a reason', async t => {
     const [first, second] = (await json('consumers', 'parked')).value
     const { code, value } = await json('consumers', 'replay-parked', '--all')
     const left = [
-      { delivery: first.delivery, why: 'it still is not an event: not_json' },
-      { delivery: second.delivery, why: 'it still is not an event: not_an_object' }
+      { delivery: first.delivery, why: 'it is still not an event: not_json' },
+      { delivery: second.delivery, why: 'it is still not an event: not_an_object' }
     ]
     t.same([code, value], [1, { replayed: 0, left }])
 
@@ -242,12 +268,16 @@ t.test('consumers: who got what, what nobody took, and what can be done about it
     ['consumers', 'replay-parked', '0-1-1', '--all'],
     ['consumers', 'explode'],
     ['consumers', '--count', '0'],
+    ['consumers', 'x', 'y'],
+    ['events', 'x'],
+    ['events', 'replay'],
     ['events', 'replay', 'crm'],
+    ['events', 'replay', 'crm', '--from', '1h', '--follow'],
     ['events', 'replay', 'nobody', '--from', '1h'],
     ['events', '--from', 'yesterday'],
     ['events', '--type', 'a b']
   ]) {
-    await t.test(`${args.join(' ')}: can’t be meant, is told in one line, exit 2`, async t => {
+    await t.test(`${args.join(' ')}: is refused in one line, exit 2`, async t => {
       const { code, output } = await run(...args)
       t.equal(code, 2)
       t.match(output, /^cio-webhook (consumers|events): [^\n]+\n$/)
@@ -256,7 +286,7 @@ t.test('consumers: who got what, what nobody took, and what can be done about it
 })
 
 t.test(
-  'events: the newest, filtered, followed, and a stretch of them once more for one consumer',
+  'events: the newest, filtered, followed, and a range of them again for one consumer',
   async t => {
     const { redis, receiver, service, run, json } = await open(t)
     for (let index = 0; index < 20; index++)
@@ -308,7 +338,7 @@ t.test(
   }
 )
 
-t.test('letters whose consumer can’t be reached stay, and none is waited for after the first', async t => {
+t.test('dead letters of an unreachable consumer stay, and none is waited for after the first', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   const silent = createServer(() => {})
@@ -331,7 +361,7 @@ t.test('letters whose consumer can’t be reached stay, and none is waited for a
   const started = performance.now()
   const command = runCommand(['consumers', 'replay', 'bridge', '--all', '--json'], env)
   t.equal(await command.ended, 1)
-  const why = 'it is no longer in the log, and could not be handed on'
+  const why = 'it is no longer in the log, and could not be sent to the consumer'
   t.match(JSON.parse(command.output()), { replayed: 0, left: [{ why }, { why }, { why }] })
   t.ok(performance.now() - started < 25_000, 'waited for once')
   t.equal(await letters.count('bridge'), 3)
