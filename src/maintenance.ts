@@ -21,7 +21,7 @@ export interface MaintenanceOptions {
 /** What keeps the log within its limits. Any number of processes may do so at once. */
 export interface Maintenance {
   /** What an append does about a log that is full: also in processes that are not started. */
-  readonly room: Required<Pick<EventLogOptions, 'makeRoom' | 'memory' | 'onParked'>>
+  readonly room: Required<Pick<EventLogOptions, 'trimForSpace' | 'memory' | 'onParked'>>
   start(): void
   stop(): Promise<void>
 }
@@ -62,7 +62,7 @@ export function createMaintenance({ config, redis, metrics, log }: MaintenanceOp
   })
   return {
     room: {
-      makeRoom: retention.makeRoom,
+      trimForSpace: retention.trimForSpace,
       memory: relief,
       onParked: limits.enforceParked
     },

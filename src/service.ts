@@ -6,8 +6,8 @@ import { consumerStatusReader } from './dispatch/consumer-status.ts'
 import { createDispatchMetrics } from './dispatch/metrics.ts'
 import { ConfigError, errorCode } from './errors.ts'
 import { createEventLog } from './log/append.ts'
-import { logStats } from './log/log-stats.ts'
-import { publishPartitionCount } from './log/partition-count.ts'
+import { publishPartitionCount } from './log/partition.ts'
+import { logStats } from './log/stats.ts'
 import { createMaintenance } from './maintenance.ts'
 import type { Health, MetricsRoute } from './ops/health.ts'
 import type { Logger } from './ops/logger.ts'
@@ -137,7 +137,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     ...maintenance.room,
     isRedisUp: () => monitor.isUp(),
     onTimeout: () => monitor.check(),
-    onCall: seconds => metrics.redisCall(seconds)
+    onCallDuration: seconds => metrics.redisCall(seconds)
   })
 
   const keys = watchSigningKeys({

@@ -1,7 +1,8 @@
-/** A number of things that may go on at once. */
+/** Limits how many tasks run at once. */
 export interface Semaphore {
-  /** Waits for a free one, first come, first served. @returns false when the signal was aborted before that */
+  /** Waits for a free permit, in order of arrival. @returns false if the signal was aborted before that */
   take(signal: AbortSignal): Promise<boolean>
+  /** Returns a permit. */
   give(): void
 }
 

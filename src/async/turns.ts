@@ -1,4 +1,4 @@
-/** Resolves for one caller after the other, with a turn of the event loop in between: what else is ready goes first. */
+/** Resolves for one caller after another, with a turn of the event loop in between, so that ready events run first. */
 export function createTurns(): () => Promise<void> {
   let last = Promise.resolve()
   return () => {

@@ -1,9 +1,10 @@
 // Tested by test/cli/consumers/command.slow.test.ts.
-import { type DeadLetter, deadLetters, revive } from '../group/dead-letters.ts'
-import type { OutgoingEvent } from '../group/outgoing-event.ts'
+import { type DeadLetter, deadLetters } from '../group/dead-letters.ts'
+import { type OutgoingEvent, toOutgoingEvent } from '../group/outgoing-event.ts'
 import { redeliver } from '../group/redeliver.ts'
 import { partitionKeys } from '../log/keys.ts'
-import { readPartitionCount } from '../log/partition-count.ts'
+import { readPartitionCount } from '../log/partition.ts'
+import { parsePosition } from '../log/position.ts'
 import { readEntries, type StreamEntry } from '../log/read-range.ts'
 import type { RedisClient } from '../redis/connect.ts'
 
@@ -53,9 +54,9 @@ export async function replayLetters(
 /** @returns why it was not replayed; `undefined` if it was */
 async function replayLetter(options: ReplayOptions, letter: DeadLetter): Promise<string | undefined> {
   const { redis, keyPrefix, consumer, publish } = options
-  const event = revive(letter)
+  const event = toOutgoingEvent(letter)
   if (event === undefined) return 'it is not an event'
-  const { partition, id } = placeOf(letter.position)
+  const { partition, id } = parsePosition(letter.position)
   if ((await redeliver(redis, keyPrefix, consumer, partition, [id])).length > 0) return undefined
   // The consumer has not acknowledged it yet, and gets it again anyway.
   if (await isInLog(redis, keyPrefix, partition, id)) return undefined
@@ -98,10 +99,4 @@ export async function replayRange(
     }
   }
   return count
-}
-
-/** @param position `<partition>-<entry id>` */
-export function placeOf(position: string): { readonly partition: number; readonly id: string } {
-  const at = position.indexOf('-')
-  return { partition: Number(position.slice(0, at)), id: position.slice(at + 1) }
 }

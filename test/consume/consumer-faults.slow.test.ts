@@ -80,7 +80,7 @@ t.test('an event that kills its members is a dead letter in the end, and the oth
   t.same(did('began', members), ['poison', 'poison'])
   const [letter] = await redis.client.xrange(DEAD, '-', '+')
   const fields = letter?.[1] ?? []
-  t.equal(fields[fields.indexOf('reason') + 1], 'unfinished')
+  t.equal(fields[fields.indexOf('reason') + 1], 'interrupted')
   t.equal(fields[fields.indexOf('attempts') + 1], '2')
   t.match(fields[fields.indexOf('event') + 1], /"id":"poison"/)
 })

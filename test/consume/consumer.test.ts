@@ -212,7 +212,10 @@ t.test('what the doctor sends is dropped, unless it is asked for', async t => {
   const seen: string[] = []
   await append({ id: 'probe', type: 'io.customer.doctor' }, { id: 'real' })
   await consume(t, async event => void seen.push(event.id))
-  await consume(t, async event => void seen.push(`asked: ${event.id}`), { group: 'all', doctorEvents: true })
+  await consume(t, async event => void seen.push(`asked: ${event.id}`), {
+    group: 'all',
+    includeDoctorEvents: true
+  })
   await until('both groups', async () => seen.length >= 3)
   t.same(seen.toSorted(), ['asked: probe', 'asked: real', 'real'])
 })

@@ -31,6 +31,7 @@ async function follow(
       keyPrefix: 'cio:',
       group: GROUP,
       member: 'm1',
+      batchSize: 100,
       backoff: { firstMs: 5, maxMs: 20 },
       leaseMs: 1000,
       ...options

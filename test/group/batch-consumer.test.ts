@@ -6,7 +6,7 @@ import {
   type HandleEntries
 } from '../../src/group/batch-consumer.ts'
 import { fencedRead } from '../../src/group/fenced-read.ts'
-import { publishPartitionCount, readPartitionCount } from '../../src/log/partition-count.ts'
+import { publishPartitionCount, readPartitionCount } from '../../src/log/partition.ts'
 import { connectRedis } from '../../src/redis/connect.ts'
 import { appendEvent } from '../helpers/log.ts'
 import { startRedis, type TestRedis } from '../helpers/redis.ts'
@@ -40,6 +40,7 @@ async function follow(test: Test, handle: HandleEntries, options: Partial<BatchC
       keyPrefix: 'cio:',
       group: GROUP,
       member: 'm1',
+      batchSize: 100,
       backoff: { firstMs: 5, maxMs: 20 },
       leaseMs: 1000,
       ...options
@@ -212,18 +213,18 @@ t.test('entries are handed out under the lease only, new ones and those left: in
   await redis.client.xgroup('CREATE', STREAM, GROUP, '0')
   await redis.client.xreadgroup('GROUP', GROUP, 'dead', 'COUNT', 1, 'STREAMS', STREAM, '>')
   const lease = { key: 'cio:lease:{0}:crm', token: 'me' }
-  const putBackKey = 'cio:put-back:{0}:crm'
-  const options = { redis: connectionOf(t), lease, stream: STREAM, putBackKey, partition: 0, group: GROUP }
+  const redeliverKey = 'cio:redeliver:{0}:crm'
+  const options = { redis: connectionOf(t), lease, stream: STREAM, redeliverKey, partition: 0, group: GROUP }
   for (const holder of ['somebody else', undefined]) {
     if (holder === undefined) await redis.client.del(lease.key)
     else await redis.client.set(lease.key, holder)
-    t.same(await fencedRead(options, 10, undefined), { state: 'lost' })
-    t.same(await fencedRead(options, 10, '0-0'), { state: 'lost' })
+    t.same(await fencedRead(options, 10, undefined), { state: 'lease_lost' })
+    t.same(await fencedRead(options, 10, '0-0'), { state: 'lease_lost' })
   }
   const left = (await redis.client.xpending(STREAM, GROUP, '-', '+', 10)) as unknown[][]
   t.match(left, [[String, 'dead', Number, 1]], 'nothing was handed out, nothing taken over')
   await redis.client.set(lease.key, lease.token)
-  t.match(await fencedRead(options, 10, '0-0'), { state: 'left', entries: [{ deliveryCount: 1 }] })
+  t.match(await fencedRead(options, 10, '0-0'), { state: 'pending', entries: [{ deliveryCount: 1 }] })
   t.match(await fencedRead(options, 10, undefined), { state: 'new', entries: [{ deliveryCount: 0 }] })
 })
 

@@ -11,7 +11,15 @@ t.test('what is put back comes once more to its group, in order, and to nobody e
   const got: Record<'one' | 'two', string[]> = { one: [], two: [] }
   const follow = (group: 'one' | 'two') =>
     consumeInBatches(
-      { connect: () => connectRedis(redis.address), keyPrefix: 'cio:', partitions: 1, group, member: 'm' },
+      {
+        connect: () => connectRedis(redis.address),
+        keyPrefix: 'cio:',
+        partitions: 1,
+        group,
+        member: 'm',
+        batchSize: 100,
+        backoff: { firstMs: 5, maxMs: 20 }
+      },
       async entries => {
         got[group].push(...entries.map(({ id }) => id))
       }

@@ -37,7 +37,6 @@ function newLog(change: Partial<EventLogOptions> = {}): { log: EventLog; prefix:
     partitions: 1,
     maxLength: 1000,
     durabilityWait: undefined,
-    makeRoom: async () => 0,
     isRedisUp: () => true,
     ...change
   })
@@ -112,7 +111,6 @@ t.test('many writers with their own connections append each id once', async t =>
         partitions: 1,
         maxLength: 10_000,
         durabilityWait: undefined,
-        makeRoom: async () => 0,
         isRedisUp: () => true
       })
     )
@@ -153,7 +151,7 @@ t.test('a full stream takes nothing, remembers nothing, and still knows its dupl
 t.test('room that was made in a full stream is used at once', async t => {
   const { log, prefix } = newLog({
     maxLength: 2,
-    makeRoom: stream => redis.client.xtrim(stream, 'MAXLEN', 1)
+    trimForSpace: stream => redis.client.xtrim(stream, 'MAXLEN', 1)
   })
   for (const id of ['a', 'b', 'c']) t.equal(await log.append(entry(id)), 'appended')
   t.same(await idsIn(redis.client, `${prefix}events:{0}`), ['b', 'c'])

@@ -230,7 +230,6 @@ function newLog(relief: ReturnType<typeof newRelief>) {
     partitions: 1,
     maxLength: 1_000_000,
     durabilityWait: undefined,
-    makeRoom: async () => 0,
     memory: relief,
     isRedisUp: () => true
   })

@@ -35,7 +35,7 @@ function newLog(change: Partial<RetentionOptions> = {}) {
   const log = createEventLog({
     ...options,
     durabilityWait: undefined,
-    makeRoom: stream => retention.makeRoom(stream),
+    trimForSpace: stream => retention.trimForSpace(stream),
     isRedisUp: () => true
   })
   return { retention, log, stream: `${keyPrefix}events:{0}`, dedupe: `${keyPrefix}dedupe:{0}:` }

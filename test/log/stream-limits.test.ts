@@ -131,7 +131,6 @@ t.test(
       partitions: 1,
       maxLength: 1_000_000,
       durabilityWait: undefined,
-      makeRoom: async () => 0,
       onParked: limits.enforceParked,
       isRedisUp: () => true
     })

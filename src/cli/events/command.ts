@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { replayRange } from '../../dispatch/replay.ts'
 import { compileTypeGlobs, eventName, type TypeMatcher } from '../../event-types.ts'
-import { newestEntries } from '../../log/newest-entries.ts'
-import { readPartitionCount } from '../../log/partition-count.ts'
-import { readEntries, type StreamEntry } from '../../log/read-range.ts'
+import { readPartitionCount } from '../../log/partition.ts'
+import { newestEntries, readEntries, type StreamEntry } from '../../log/read-range.ts'
 import { type Command, EXIT, type ExitCode, parseCommandLine, UsageError } from '../command.ts'
 import { ofExistingGroup } from '../consumers/actions.ts'
 import { parseCount } from '../consumers/command.ts'
@@ -96,7 +95,12 @@ async function tail({ range, count, isMeant, follow, json }: Options, log: OpenL
   const { redis, config } = log
   const { keyPrefix } = config.log
   const partitions = await readPartitionCount(redis, keyPrefix)
-  const { entries, ends } = await newestEntries(redis, keyPrefix, { partitions, count, isMeant, ...range })
+  const { entries, ends } = await newestEntries(redis, keyPrefix, {
+    partitions,
+    count,
+    matches: isMeant,
+    ...range
+  })
   for (const entry of entries) show(entry, json)
   if (!follow) return entries.length > 0 ? EXIT.good : EXIT.foundSomething
 

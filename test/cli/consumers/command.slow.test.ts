@@ -356,7 +356,8 @@ t.test('dead letters of an unreachable consumer stay, and none is waited for aft
     const type = 'io.customer.email.sent'
     const source = 'default'
     const event = JSON.stringify({ specversion: '1.0', id, source: `/customerio/${source}`, type })
-    await letters.keep('bridge', { id, source, type, event, position: '0-1-0' }, new Error('as a test'), 3)
+    const failure = { reason: 'failed', error: new Error('as a test'), attempts: 3 } as const
+    await letters.add('bridge', { type, event, position: '0-1-0' }, failure)
   }
   const started = performance.now()
   const command = runCommand(['consumers', 'replay', 'bridge', '--all', '--json'], env)
