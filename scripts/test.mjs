@@ -69,6 +69,8 @@ function runFile(file) {
     for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => printed.push(chunk))
     const finish = code => {
       clearTimeout(timer)
+      child.stdout.destroy()
+      child.stderr.destroy()
       resolve({ passed: code === 0, output: Buffer.concat(printed).toString() })
     }
     // A server left running by a killed test keeps the pipes open.
