@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type RefusalCode, refusals, UnavailableError } from '../errors.ts'
-import { closeAfterAnswer, sendError } from '../ops/error-responses.ts'
+import { type ErrorResponseCode, errorResponses, UnavailableError } from '../errors.ts'
+import { closeAfterResponse, sendError } from '../ops/error-responses.ts'
 import type { Outcome } from '../ops/outcomes.ts'
 import { BODY_LIMIT_BYTES, declaredBytes, UnreadBodyError, type UnreadReason } from './body.ts'
 import type { Delivery } from './delivery.ts'
@@ -8,7 +8,7 @@ import type { FailedAttempts } from './failed-attempts.ts'
 
 const RETRY_AFTER_SECONDS = 5
 
-const outcomes: Partial<Record<RefusalCode, Outcome>> = {
+const outcomes: Partial<Record<ErrorResponseCode, Outcome>> = {
   CIO_SIGNATURE_INVALID: 'signature_invalid',
   CIO_SOURCE_FORBIDDEN: 'source_forbidden',
   CIO_RATE_LIMITED: 'rate_limited',
@@ -18,7 +18,7 @@ const outcomes: Partial<Record<RefusalCode, Outcome>> = {
 
 /** The ways to refuse a delivery. */
 export interface Refusals {
-  refuse(reply: FastifyReply, delivery: Delivery, code: RefusalCode, waitSeconds?: number): FastifyReply
+  refuse(reply: FastifyReply, delivery: Delivery, code: ErrorResponseCode, waitSeconds?: number): FastifyReply
   /** Refuses one whose signature is not right. */
   refuseUnauthentic(reply: FastifyReply, delivery: Delivery): Promise<FastifyReply>
   /** Refuses one whose body was not read to its end. */
@@ -41,12 +41,12 @@ export function createRefusals(
   function refuseDelivery(
     reply: FastifyReply,
     delivery: Delivery,
-    code: RefusalCode,
+    code: ErrorResponseCode,
     waitSeconds = code === 'CIO_UNAVAILABLE' ? RETRY_AFTER_SECONDS : undefined
   ): FastifyReply {
     if (reply.sent) return reply
     delivery.outcome = outcomeOf(delivery, code)
-    record(reply, delivery, refusals[code].status)
+    record(reply, delivery, errorResponses[code].status)
     return sendError(reply, code, waitSeconds)
   }
 
@@ -80,7 +80,7 @@ export function createRefusals(
         reason === 'too_large' ? 'CIO_BODY_TOO_LARGE' : 'CIO_UNAVAILABLE'
       )
     }
-    closeAfterAnswer(reply)
+    closeAfterResponse(reply)
     if (waitSeconds !== undefined) return refuseDelivery(reply, delivery, 'CIO_RATE_LIMITED', waitSeconds)
     if (reason === 'unfinished') return refuseDelivery(reply, delivery, 'CIO_REQUEST_TIMEOUT')
     const isTooLargeForAll = (declaredBytes(reply.request.headers) ?? 0) > BODY_LIMIT_BYTES
@@ -105,7 +105,7 @@ export function createRefusals(
  * Only the holder of a key, or an address on a list, can raise `unavailable`, the alert for an outage. Of all others
  * nothing is known before the body is read but that the request ended early.
  */
-function outcomeOf(delivery: Delivery, code: RefusalCode): Outcome {
+function outcomeOf(delivery: Delivery, code: ErrorResponseCode): Outcome {
   const isUnread = delivery.bytes === undefined
   const isAborted = isUnread && (!delivery.listed || delivery.reason === 'unfinished')
   return isAborted && code !== 'CIO_RATE_LIMITED' ? 'aborted' : (outcomes[code] ?? 'aborted')
