@@ -22,7 +22,8 @@ export interface ReplayOptions {
 
 export interface ReplayedLetters {
   readonly replayed: number
-  readonly left: readonly { readonly letter: string; readonly why: string }[]
+  /** Those that were not replayed, and why not. */
+  readonly left: readonly { readonly id: string; readonly why: string }[]
 }
 
 /**
@@ -37,12 +38,12 @@ export async function replayLetters(
 ): Promise<ReplayedLetters> {
   const { redis, keyPrefix, consumer } = options
   const done: string[] = []
-  const left: { letter: string; why: string }[] = []
+  const left: { id: string; why: string }[] = []
   try {
     for (const letter of letters) {
       const why = await replayLetter(options, letter)
       if (why === undefined) done.push(letter.letter)
-      else left.push({ letter: letter.letter, why })
+      else left.push({ id: letter.letter, why })
     }
   } finally {
     // Also after an error: dead letters that were replayed before it must not be replayed again.
