@@ -114,23 +114,23 @@ type NameOf<Kind extends 'counter' | 'gauge' | 'histogram'> = {
  * @param configured names of the sources or consumers: the values of labels that are `configured`
  */
 export function metricFactory(register: Registry, configured: readonly string[] = []) {
-  const optionsOf = <Name extends MetricName>(name: Name) => ({
-    ...metricTable[name],
-    name,
-    labelNames: Object.keys(metricTable[name].labels),
-    registers: [register]
-  })
+  const optionsOf = (name: MetricName) => {
+    const { help, labels } = metricTable[name]
+    return { name, help, labelNames: Object.keys(labels), registers: [register] }
+  }
   return {
     counter: (name: NameOf<'counter'>): Counter => {
       const counter = new Counter(optionsOf(name))
       for (const labels of initialSeries(metricTable[name].labels, configured)) counter.inc(labels, 0)
       return counter
     },
-    histogram: (name: NameOf<'histogram'>): Histogram => new Histogram(optionsOf(name)),
+    histogram: (name: NameOf<'histogram'>): Histogram =>
+      new Histogram({ ...optionsOf(name), buckets: metricTable[name].buckets }),
     /** @param collect sets the series at each scrape; those of the scrape before are removed */
     gauge: (name: NameOf<'gauge'>, collect?: (gauge: Gauge) => void | Promise<void>): Gauge =>
       new Gauge({
         ...optionsOf(name),
+        aggregator: metricTable[name].aggregator,
         ...(collect && {
           async collect() {
             this.reset()
