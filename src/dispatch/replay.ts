@@ -88,14 +88,14 @@ async function isInLog(
 export async function replayRange(
   options: Omit<ReplayOptions, 'publish'>,
   range: { readonly from: string; readonly to: string },
-  isMeant: (entry: StreamEntry) => boolean
+  matches: (entry: StreamEntry) => boolean
 ): Promise<number> {
   const { redis, keyPrefix, consumer } = options
   const partitions = await readPartitionCount(redis, keyPrefix)
   let count = 0
   for (let partition = 0; partition < partitions; partition++) {
     for await (const page of readEntries(redis, keyPrefix, { stream: 'events', partition, ...range })) {
-      const ids = page.filter(isMeant).map(({ id }) => id)
+      const ids = page.filter(matches).map(({ id }) => id)
       count += (await redeliver(redis, keyPrefix, consumer, partition, ids)).length
     }
   }

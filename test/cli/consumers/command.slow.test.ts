@@ -1,10 +1,14 @@
+import { execFile } from 'node:child_process'
 import { createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { deadLetters } from '../../../src/group/dead-letters.ts'
 import { parseDelivery, toLogEntry } from '../../../src/receive/log-entry.ts'
 import type { VerifiedBody } from '../../../src/receive/signature.ts'
 import { runCli } from '../../helpers/cli.ts'
 import { consumersFile, httpConsumer, natsConsumer } from '../../helpers/consumers-file.ts'
+import { cloudEventText } from '../../helpers/outgoing.ts'
 import { runCommand } from '../../helpers/process.ts'
 import { answers, startReceiver } from '../../helpers/receiver.ts'
 import { startRedis } from '../../helpers/redis.ts'
@@ -14,6 +18,8 @@ import { KEY } from '../../helpers/sign.ts'
 import { testSource } from '../../helpers/source.ts'
 
 t.setTimeout(300_000)
+
+const MAIN = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url))
 
 const body = (id: string, metric = 'opened'): string =>
   JSON.stringify({
@@ -348,6 +354,30 @@ t.test('events: the newest, filtered, followed, and a range of them again for on
   t.match((await run('events', '--json', '--id', 'exact')).output, digits, 'numbers as they came')
   await until('delivered', async () => receiver.requests.length === before + 3)
   t.match(receiver.requests.at(-1)?.body, digits)
+})
+
+t.test('events ends quietly when the reader of its output is gone', async t => {
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  const pipeline = redis.client.pipeline()
+  for (let index = 0; index < 2000; index++) {
+    pipeline.xadd(
+      'cio:events:{0}',
+      '*',
+      'type',
+      'io.customer.email.sent',
+      'event',
+      cloudEventText(`e${index}`)
+    )
+  }
+  await pipeline.exec()
+  for (const args of ['--count 2000', '--count 2000 --json', '--count 2000 --follow']) {
+    const line = `"$0" "$1" events ${args} | head -1 | wc -l; echo "\${PIPESTATUS[0]}"`
+    const { stdout, stderr } = await promisify(execFile)('bash', ['-c', line, process.execPath, MAIN], {
+      env: { PATH: process.env['PATH'], REDIS_URL: redis.url, CIO_WEBHOOK_SECRET: KEY }
+    })
+    t.same([stdout, stderr], ['1\n2\n', ''], args)
+  }
 })
 
 t.test('dead letters of an unreachable consumer stay, and none is waited for after the first', async t => {
