@@ -1,3 +1,4 @@
+// Tested by test/consume/consumer.test.ts.
 import { raceAbort } from '../async/abort.ts'
 import { type Backoff, backoffMs, pause } from '../async/backoff.ts'
 import { createKeyedQueue } from '../async/keyed-queue.ts'

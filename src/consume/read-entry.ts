@@ -1,3 +1,4 @@
+// Tested by test/consume/consumer.test.ts.
 import { type CloudEvent, parseCloudEvent } from '../group/cloud-event.ts'
 import type { ReadEntry } from '../group/fenced-read.ts'
 import type { CustomerEvent } from './events.ts'

@@ -1,3 +1,4 @@
+// Tested by test/group/batch-consumer.test.ts.
 import { type Backoff, backoffMs, pause } from '../async/backoff.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { ReadEntry } from './fenced-read.ts'

@@ -1,3 +1,4 @@
+// Tested by test/group/batch-consumer.test.ts.
 import { setMaxListeners } from 'node:events'
 import type { RedisClient } from '../redis/connect.ts'
 import { createAcknowledger } from './acknowledger.ts'

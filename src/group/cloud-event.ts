@@ -1,3 +1,4 @@
+// Tested by test/group/outgoing-event.test.ts.
 /** The attributes by which an event of this service is recognized. */
 export interface CloudEvent {
   readonly specversion: '1.0'

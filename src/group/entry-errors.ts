@@ -1,3 +1,4 @@
+// Tested by test/consume/errors.test.ts.
 /** Attempts began, and none of them finished: the handler may be what ends the process. */
 export class InterruptedError extends Error {
   override readonly name = 'InterruptedError'

@@ -1,3 +1,4 @@
+// Tested by test/group/batch-consumer.test.ts.
 import type { RedisClient } from '../redis/connect.ts'
 import { loadScript, runScript } from '../redis/script.ts'
 

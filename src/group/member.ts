@@ -1,3 +1,4 @@
+// Tested by test/group/batch-consumer.test.ts.
 import { randomUUID } from 'node:crypto'
 import { withTimeout } from '../async/abort.ts'
 import { pause } from '../async/backoff.ts'

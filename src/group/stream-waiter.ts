@@ -1,3 +1,4 @@
+// Tested by test/group/batch-consumer.test.ts.
 import { disconnectRedis, type RedisClient } from '../redis/connect.ts'
 import { waitUntilReady } from '../redis/ready.ts'
 

@@ -1,3 +1,4 @@
+// Tested by test/log/append.test.ts and test/log/retention.test.ts.
 import type { RedisClient } from '../redis/connect.ts'
 import { loadScript, runScript } from '../redis/script.ts'
 import type { PartitionKeys } from './keys.ts'

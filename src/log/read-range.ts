@@ -34,7 +34,7 @@ export async function* readEntries(
 ): AsyncGenerator<readonly StreamEntry[]> {
   const key = partitionKeys(keyPrefix, partition)[stream]
   const count = PAGE_ENTRIES[stream]
-  const pages = pagesOf(from, count, start => redis.xrange(key, start, to, 'COUNT', count))
+  const pages = pagesOf(from, start => redis.xrange(key, start, to, 'COUNT', count))
   for await (const page of pages) yield page.map(([id, fields]) => toEntry(partition, id, fields))
 }
 
@@ -61,9 +61,9 @@ export async function newestEntries(
     const key = partitionKeys(keyPrefix, partition).events
     const [newest] = await redis.xrevrange(key, '+', '-', 'COUNT', 1)
     ends.push(newest?.[0] ?? '0-0')
-    const size = PAGE_ENTRIES.events
+    const pages = pagesOf(to, end => redis.xrevrange(key, end, from, 'COUNT', PAGE_ENTRIES.events))
     let missing = count
-    for await (const page of pagesOf(to, size, end => redis.xrevrange(key, end, from, 'COUNT', size))) {
+    for await (const page of pages) {
       const matching = page.map(([id, fields]) => toEntry(partition, id, fields)).filter(matches)
       found.push(...matching.slice(0, missing))
       missing -= matching.length
@@ -74,17 +74,16 @@ export async function newestEntries(
   return { entries: found.slice(-count), ends }
 }
 
-/** Reads pages until one has fewer than `count` entries. Each page starts after the last entry of the one before. */
-async function* pagesOf<Entry extends readonly [string, unknown]>(
+/** Reads pages until one is empty. Each page starts after the last entry of the page before. */
+export async function* pagesOf<Entry extends readonly [id: string | Buffer, fields: unknown]>(
   first: string,
-  count: number,
   read: (start: string) => Promise<readonly Entry[]>
 ): AsyncGenerator<readonly Entry[]> {
   for (let start = first; ; ) {
     const page = await read(start)
-    if (page.length > 0) yield page
     const last = page.at(-1)
-    if (last === undefined || page.length < count) return
+    if (last === undefined) return
+    yield page
     start = `(${last[0]}`
   }
 }
