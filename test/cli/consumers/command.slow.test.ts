@@ -373,9 +373,13 @@ t.test('events ends quietly when the reader of its output is gone', async t => {
   await pipeline.exec()
   for (const args of ['--count 2000', '--count 2000 --json', '--count 2000 --follow']) {
     const line = `"$0" "$1" events ${args} | head -1 | wc -l; echo "\${PIPESTATUS[0]}"`
-    const { stdout, stderr } = await promisify(execFile)('bash', ['-c', line, process.execPath, MAIN], {
-      env: { PATH: process.env['PATH'], REDIS_URL: redis.url, CIO_WEBHOOK_SECRET: KEY }
-    })
+    const { stdout, stderr } = await promisify(execFile)(
+      'bash',
+      ['--norc', '-c', line, process.execPath, MAIN],
+      {
+        env: { PATH: process.env['PATH'], REDIS_URL: redis.url, CIO_WEBHOOK_SECRET: KEY }
+      }
+    )
     t.same([stdout, stderr], ['1\n2\n', ''], args)
   }
 })
