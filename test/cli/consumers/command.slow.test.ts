@@ -73,240 +73,237 @@ async function open(t: Test) {
   return { redis, receiver, service, run, json, env }
 }
 
-t.test(
-  'consumers: their state, dead letters and parked deliveries, and what can be done about them',
-  async t => {
-    const { redis, receiver, service, run, json, env } = await open(t)
-    await service.post(body('good'))
-    await until('delivered', async () => receiver.requests.length === 1)
+t.test('consumers: their state, dead letters and parked deliveries', async t => {
+  const { redis, receiver, service, run, json, env } = await open(t)
+  await service.post(body('good'))
+  await until('delivered', async () => receiver.requests.length === 1)
 
-    const statusOf = async (consumer: string) =>
-      (await json('consumers')).value.consumers.find(({ name }: { name: string }) => name === consumer)
+  const statusOf = async (consumer: string) =>
+    (await json('consumers')).value.consumers.find(({ name }: { name: string }) => name === consumer)
 
-    await t.test('a consumer that has everything is ok, and the exit code says so', async t => {
-      const { code, value } = await until('ok', async () => {
-        const list = await json('consumers')
-        return list.code === 0 && list
-      })
-      t.equal(code, 0)
-      t.match(value, {
-        consumers: [
-          { name: 'crm', type: 'http', state: 'ok', lag: 0, pending: 0, queued: 0, dead: 0, members: 1 }
-        ],
-        parked: 0
-      })
+  await t.test('a consumer that has everything is ok, and the exit code says so', async t => {
+    const { code, value } = await until('ok', async () => {
+      const list = await json('consumers')
+      return list.code === 0 && list
     })
+    t.equal(code, 0)
+    t.match(value, {
+      consumers: [
+        { name: 'crm', type: 'http', state: 'ok', lag: 0, pending: 0, queued: 0, dead: 0, members: 1 }
+      ],
+      parked: 0
+    })
+  })
 
-    await t.test('dead letters are listed with their reason, replayed and dropped', async t => {
-      receiver.behave(answers(500))
-      await service.post(body('bad-1'))
-      await service.post(body('bad-2'))
-      const { value: letters } = await until('two dead letters', async () => {
-        const dead = await json('consumers', 'dead', 'crm')
-        return dead.value.length === 2 && dead
-      })
-      t.match(letters[0], {
-        id: /^\d+-\d+$/,
-        reason: 'failed',
-        error: 'AttemptFailed: status 500',
-        attempts: 2,
-        event: { id: 'bad-1', type: 'io.customer.email.opened', data: { event_id: 'bad-1' } }
-      })
-      const list = await run('consumers')
-      t.equal(list.code, 1)
-      t.match(
-        list.output,
-        /^CONSUMER +TYPE +STATE +LAG +PENDING +OLDEST +DEAD +FAILURES +LAST FAILURE +MEMBERS\n/
-      )
-      t.match(list.output, /^crm +http +ok +0 +0 +- +2 +4 +status 500 +1\n/m)
+  await t.test('dead letters are listed with their reason, replayed and dropped', async t => {
+    receiver.behave(answers(500))
+    await service.post(body('bad-1'))
+    await service.post(body('bad-2'))
+    const { value: letters } = await until('two dead letters', async () => {
+      const dead = await json('consumers', 'dead', 'crm')
+      return dead.value.length === 2 && dead
+    })
+    t.match(letters[0], {
+      id: /^\d+-\d+$/,
+      reason: 'failed',
+      error: 'AttemptFailed: status 500',
+      attempts: 2,
+      event: { id: 'bad-1', type: 'io.customer.email.opened', data: { event_id: 'bad-1' } }
+    })
+    const list = await run('consumers')
+    t.equal(list.code, 1)
+    t.match(
+      list.output,
+      /^CONSUMER +TYPE +STATE +LAG +PENDING +OLDEST +DEAD +FAILURES +LAST FAILURE +MEMBERS\n/
+    )
+    t.match(list.output, /^crm +http +ok +0 +0 +- +2 +4 +status 500 +1\n/m)
 
+    receiver.behave(answers(200))
+    const before = receiver.requests.length
+    t.same((await json('consumers', 'replay', 'crm', letters[0].id)).value, { replayed: 1, left: [] })
+    await until('replayed', async () => receiver.requests.length === before + 1)
+    t.same((await json('consumers', 'drop', 'crm', '--all')).value, { dropped: 1 })
+    t.match((await run('consumers', 'dead', 'crm')).output, 'no dead letters')
+  })
+
+  await t.test('a dead letter whose event was trimmed meanwhile is sent from the dead letter', async t => {
+    receiver.behave(answers(500))
+    await service.post(body('trimmed'))
+    await until('a dead letter', async () => (await redis.client.xlen('cio:dead:crm')) === 1)
+    await redis.client.xtrim('cio:events:{0}', 'MAXLEN', 0)
+    receiver.behave(answers(200))
+    const before = receiver.requests.length
+    t.same((await json('consumers', 'replay', 'crm', '--all')).value, { replayed: 1, left: [] })
+    await until('replayed', async () => receiver.requests.length === before + 1)
+    t.equal(receiver.requests.at(-1)?.headers['webhook-id'], 'trimmed')
+  })
+
+  await t.test(
+    'a consumer that answered 410 is shown as disabled, and gets the rest once enabled',
+    async t => {
+      receiver.behave(answers(410))
+      await service.post(body('gone'))
+      await until('disabled', async () => (await json('consumers')).value.consumers[0].state === 'disabled')
+      t.equal((await run('consumers')).code, 1)
       receiver.behave(answers(200))
       const before = receiver.requests.length
-      t.same((await json('consumers', 'replay', 'crm', letters[0].id)).value, { replayed: 1, left: [] })
-      await until('replayed', async () => receiver.requests.length === before + 1)
-      t.same((await json('consumers', 'drop', 'crm', '--all')).value, { dropped: 1 })
-      t.match((await run('consumers', 'dead', 'crm')).output, 'no dead letters')
-    })
-
-    await t.test('a dead letter whose event was trimmed meanwhile is sent from the dead letter', async t => {
-      receiver.behave(answers(500))
-      await service.post(body('trimmed'))
-      await until('a dead letter', async () => (await redis.client.xlen('cio:dead:crm')) === 1)
-      await redis.client.xtrim('cio:events:{0}', 'MAXLEN', 0)
-      receiver.behave(answers(200))
-      const before = receiver.requests.length
-      t.same((await json('consumers', 'replay', 'crm', '--all')).value, { replayed: 1, left: [] })
-      await until('replayed', async () => receiver.requests.length === before + 1)
-      t.equal(receiver.requests.at(-1)?.headers['webhook-id'], 'trimmed')
-    })
-
-    await t.test(
-      'a consumer that answered 410 is shown as disabled, and gets the rest once enabled',
-      async t => {
-        receiver.behave(answers(410))
-        await service.post(body('gone'))
-        await until('disabled', async () => (await json('consumers')).value.consumers[0].state === 'disabled')
-        t.equal((await run('consumers')).code, 1)
-        receiver.behave(answers(200))
-        const before = receiver.requests.length
-        t.equal((await run('consumers', 'enable', 'crm')).code, 0)
-        await until('delivered', async () => receiver.requests.length > before)
-        t.equal(receiver.requests.at(-1)?.headers['webhook-id'], 'gone')
-      }
-    )
-
-    await t.test('a group without members is shown, keeps its place, and can be removed', async t => {
-      await redis.client.xgroup('CREATE', 'cio:events:{0}', 'forgotten', '0')
-      await service.post(body('unread'))
-      t.match(await statusOf('forgotten'), { state: 'no_members', type: 'library', members: 0 })
-      t.match((await run('consumers')).output, 'no active members: forgotten.')
-      t.equal((await run('consumers', 'remove', 'crm')).code, 2, 'not one with members')
-      t.equal((await run('consumers', 'remove', 'forgotten')).code, 0)
-      const groups = (await redis.client.xinfo('GROUPS', 'cio:events:{0}')) as unknown[]
-      t.equal(groups.length, 1)
-    })
-
-    await t.test(
-      'a plain Redis Streams group is of type redis, and ok while its consumers are active',
-      async t => {
-        await redis.client.xgroup('CREATE', 'cio:events:{0}', 'plain', '0')
-        for (const consumer of ['python-1', 'python-2']) {
-          await redis.client.xreadgroup(
-            'GROUP',
-            'plain',
-            consumer,
-            'COUNT',
-            1,
-            'STREAMS',
-            'cio:events:{0}',
-            '>'
-          )
-        }
-        t.match(await statusOf('plain'), { type: 'redis', state: 'ok', members: 2, pending: 2 })
-        t.match((await run('consumers')).output, /^plain +redis +ok +\d+ +2 .* 2$/m)
-        const refused = await run('consumers', 'remove', 'plain')
-        t.same([refused.code, /active members \(2\)/.test(refused.output)], [2, true])
-        for (const consumer of ['python-1', 'python-2']) {
-          await redis.client.xgroup('DELCONSUMER', 'cio:events:{0}', 'plain', consumer)
-        }
-        t.match(await statusOf('plain'), { state: 'no_members', members: 0 })
-        t.equal((await run('consumers', 'remove', 'plain')).code, 0)
-      }
-    )
-
-    await t.test('parked deliveries are listed with all but their bodies', async t => {
-      await service.post('{not json')
-      await service.post('[1, 2]')
-      const { value } = await json('consumers', 'parked')
-      t.match(value, [
-        { source: 'default', reason: 'not_json', offset: 1, bytes: 9, keyId: /^\w{8}$/, body: 'sealed' },
-        { source: 'default', reason: 'not_an_object', bytes: 6, sha256: /^\w{64}$/ }
-      ])
-      const monitor = await redis.client.monitor()
-      const commands: string[] = []
-      monitor.on('monitor', (_, [name, key]) => key?.includes('parked') && commands.push(`${name} ${key}`))
-      t.match((await run('consumers')).output, 'parked deliveries: 2')
-      t.same(commands, ['xlen cio:parked:{0}'], 'counted without their bodies')
-      monitor.disconnect()
-      const list = (await run('consumers', 'parked')).output
-      t.match(list, /^DELIVERY +AGE +SOURCE +REASON +OFFSET +BYTES\n/)
-      t.match(list, /^0-\d+-\d+ +\d+ s +default +not_json +1 +9\n/m)
-      const shown = await json('consumers', 'parked', 'show', value[0].delivery)
-      t.same([shown.code, shown.value], [0, value[0]])
-      t.match((await run('consumers', 'parked', 'show', value[0].delivery)).output, /^reason +not_json$/m)
-    })
-
-    await t.test(
-      'a body is revealed as it came where its key is, and nothing of it where it is not',
-      async t => {
-        const [{ delivery, id }] = (await json('consumers', 'parked')).value
-        for (const name of [delivery, id]) {
-          const revealed = await run('consumers', 'parked', 'show', name, '--reveal')
-          t.same(revealed, { code: 0, output: '{not json' })
-        }
-
-        const large = Buffer.concat([Buffer.alloc(5 * 1024 * 1024 - 1, 'x'), Buffer.of(0xff)])
-        await service.post(large)
-        const { delivery: ofLarge } = (await json('consumers', 'parked')).value.at(-1)
-        const whole = await runCli(['consumers', 'parked', 'show', ofLarge, '--reveal'], env)
-        t.equal(whole.stdout.length, large.length)
-        t.equal((await json('consumers', 'drop-parked', ofLarge)).value.dropped, 1)
-
-        for (const [name, code, secrets] of [
-          ['as the previous key', 0, { CIO_WEBHOOK_SECRET: 'new-key', CIO_WEBHOOK_SECRET_PREVIOUS: KEY }],
-          ['gone', 1, { CIO_WEBHOOK_SECRET: 'new-key' }]
-        ] as const) {
-          const { stdout, stderr, ...other } = await runCli(
-            ['consumers', 'parked', 'show', delivery, '--reveal'],
-            {
-              ...env,
-              ...secrets
-            }
-          )
-          t.same([other.code, stdout], [code, code === 0 ? '{not json' : ''], name)
-          if (code === 1) t.match(stderr, /signing key \w{8} of the source default, which is not configured/)
-        }
-      }
-    )
-
-    await t.test('replayed, an event enters the log; the others stay, with a reason', async t => {
-      const [first, second] = (await json('consumers', 'parked')).value
-      const { code, value } = await json('consumers', 'replay-parked', '--all')
-      const left = [
-        { delivery: first.delivery, why: 'it is still not an event: not_json' },
-        { delivery: second.delivery, why: 'it is still not an event: not_an_object' }
-      ]
-      t.same([code, value], [1, { replayed: 0, left }])
-
-      const before = receiver.requests.length
-      const { type, event } = parkedEntry(body('parked-once'))
-      const id = await redis.client.xadd('cio:parked:{0}', '*', 'type', type, 'event', event)
-      const replayed = await json('consumers', 'replay-parked', `0-${id}`)
-      t.same([replayed.code, replayed.value], [0, { replayed: 1, left: [] }])
-      await until('delivered', async () => receiver.requests.length === before + 1)
-      t.equal(receiver.requests.at(-1)?.headers['webhook-id'], 'parked-once')
-      t.same((await service.post(body('parked-once'))).body, { status: 'duplicate', id: 'parked-once' })
-
-      t.same((await json('consumers', 'drop-parked', '--all')).value, { dropped: 2 })
-      t.equal(await redis.client.xlen('cio:parked:{0}'), 0)
-    })
-
-    for (const args of [
-      ['consumers', 'dead'],
-      ['consumers', 'dead', 'nobody'],
-      ['consumers', 'replay', 'crm'],
-      ['consumers', 'replay', 'crm', '1-1', '--all'],
-      ['consumers', 'replay', 'crm', '1-1'],
-      ['consumers', 'drop', 'crm', 'x'],
-      ['consumers', 'enable', 'nobody'],
-      ['consumers', 'parked', 'x'],
-      ['consumers', 'parked', 'show'],
-      ['consumers', 'parked', 'show', '0-1-1'],
-      ['consumers', 'parked', 'show', '0'.repeat(64)],
-      ['consumers', 'parked', 'show', '0-1-1', '--reveal'],
-      ['consumers', 'replay-parked', 'x'],
-      ['consumers', 'replay-parked', '0-1-1', '--all'],
-      ['consumers', 'explode'],
-      ['consumers', '--count', '0'],
-      ['consumers', 'x', 'y'],
-      ['events', 'x'],
-      ['events', 'replay'],
-      ['events', 'replay', 'crm'],
-      ['events', 'replay', 'crm', '--from', '1h', '--follow'],
-      ['events', 'replay', 'nobody', '--from', '1h'],
-      ['events', '--from', 'yesterday'],
-      ['events', '--type', 'a b']
-    ]) {
-      await t.test(`${args.join(' ')}: is refused in one line, exit 2`, async t => {
-        const { code, output } = await run(...args)
-        t.equal(code, 2)
-        t.match(output, /^cio-webhook (consumers|events): [^\n]+\n$/)
-      })
+      t.equal((await run('consumers', 'enable', 'crm')).code, 0)
+      await until('delivered', async () => receiver.requests.length > before)
+      t.equal(receiver.requests.at(-1)?.headers['webhook-id'], 'gone')
     }
-  }
-)
+  )
 
-t.test('events: the newest, filtered, followed, and a range of them again for one consumer', async t => {
+  await t.test('a group without members is shown, keeps its place, and can be removed', async t => {
+    await redis.client.xgroup('CREATE', 'cio:events:{0}', 'forgotten', '0')
+    await service.post(body('unread'))
+    t.match(await statusOf('forgotten'), { state: 'no_members', type: 'library', members: 0 })
+    t.match((await run('consumers')).output, 'no active members: forgotten.')
+    t.equal((await run('consumers', 'remove', 'crm')).code, 2, 'not one with members')
+    t.equal((await run('consumers', 'remove', 'forgotten')).code, 0)
+    const groups = (await redis.client.xinfo('GROUPS', 'cio:events:{0}')) as unknown[]
+    t.equal(groups.length, 1)
+  })
+
+  await t.test(
+    'a plain Redis Streams group is of type redis, and ok while its consumers are active',
+    async t => {
+      await redis.client.xgroup('CREATE', 'cio:events:{0}', 'plain', '0')
+      for (const consumer of ['python-1', 'python-2']) {
+        await redis.client.xreadgroup(
+          'GROUP',
+          'plain',
+          consumer,
+          'COUNT',
+          1,
+          'STREAMS',
+          'cio:events:{0}',
+          '>'
+        )
+      }
+      t.match(await statusOf('plain'), { type: 'redis', state: 'ok', members: 2, pending: 2 })
+      t.match((await run('consumers')).output, /^plain +redis +ok +\d+ +2 .* 2$/m)
+      const refused = await run('consumers', 'remove', 'plain')
+      t.same([refused.code, /active members \(2\)/.test(refused.output)], [2, true])
+      for (const consumer of ['python-1', 'python-2']) {
+        await redis.client.xgroup('DELCONSUMER', 'cio:events:{0}', 'plain', consumer)
+      }
+      t.match(await statusOf('plain'), { state: 'no_members', members: 0 })
+      t.equal((await run('consumers', 'remove', 'plain')).code, 0)
+    }
+  )
+
+  await t.test('parked deliveries are listed with all but their bodies', async t => {
+    await service.post('{not json')
+    await service.post('[1, 2]')
+    const { value } = await json('consumers', 'parked')
+    t.match(value, [
+      { source: 'default', reason: 'not_json', offset: 1, bytes: 9, keyId: /^\w{8}$/, body: 'sealed' },
+      { source: 'default', reason: 'not_an_object', bytes: 6, sha256: /^\w{64}$/ }
+    ])
+    const monitor = await redis.client.monitor()
+    const commands: string[] = []
+    monitor.on('monitor', (_, [name, key]) => key?.includes('parked') && commands.push(`${name} ${key}`))
+    t.match((await run('consumers')).output, 'parked deliveries: 2')
+    t.same(commands, ['xlen cio:parked:{0}'], 'counted without their bodies')
+    monitor.disconnect()
+    const list = (await run('consumers', 'parked')).output
+    t.match(list, /^DELIVERY +AGE +SOURCE +REASON +OFFSET +BYTES\n/)
+    t.match(list, /^0-\d+-\d+ +\d+ s +default +not_json +1 +9\n/m)
+    const shown = await json('consumers', 'parked', 'show', value[0].delivery)
+    t.same([shown.code, shown.value], [0, value[0]])
+    t.match((await run('consumers', 'parked', 'show', value[0].delivery)).output, /^reason +not_json$/m)
+  })
+
+  await t.test(
+    'a body is revealed as it came where its key is, and nothing of it where it is not',
+    async t => {
+      const [{ delivery, id }] = (await json('consumers', 'parked')).value
+      for (const name of [delivery, id]) {
+        const revealed = await run('consumers', 'parked', 'show', name, '--reveal')
+        t.same(revealed, { code: 0, output: '{not json' })
+      }
+
+      const large = Buffer.concat([Buffer.alloc(5 * 1024 * 1024 - 1, 'x'), Buffer.of(0xff)])
+      await service.post(large)
+      const { delivery: ofLarge } = (await json('consumers', 'parked')).value.at(-1)
+      const whole = await runCli(['consumers', 'parked', 'show', ofLarge, '--reveal'], env)
+      t.equal(whole.stdout.length, large.length)
+      t.equal((await json('consumers', 'drop-parked', ofLarge)).value.dropped, 1)
+
+      for (const [name, code, secrets] of [
+        ['as the previous key', 0, { CIO_WEBHOOK_SECRET: 'new-key', CIO_WEBHOOK_SECRET_PREVIOUS: KEY }],
+        ['gone', 1, { CIO_WEBHOOK_SECRET: 'new-key' }]
+      ] as const) {
+        const { stdout, stderr, ...other } = await runCli(
+          ['consumers', 'parked', 'show', delivery, '--reveal'],
+          {
+            ...env,
+            ...secrets
+          }
+        )
+        t.same([other.code, stdout], [code, code === 0 ? '{not json' : ''], name)
+        if (code === 1) t.match(stderr, /signing key \w{8} of the source default, which is not configured/)
+      }
+    }
+  )
+
+  await t.test('replayed, an event enters the log; the others stay, with a reason', async t => {
+    const [first, second] = (await json('consumers', 'parked')).value
+    const { code, value } = await json('consumers', 'replay-parked', '--all')
+    const left = [
+      { delivery: first.delivery, why: 'it is still not an event: not_json' },
+      { delivery: second.delivery, why: 'it is still not an event: not_an_object' }
+    ]
+    t.same([code, value], [1, { replayed: 0, left }])
+
+    const before = receiver.requests.length
+    const { type, event } = parkedEntry(body('parked-once'))
+    const id = await redis.client.xadd('cio:parked:{0}', '*', 'type', type, 'event', event)
+    const replayed = await json('consumers', 'replay-parked', `0-${id}`)
+    t.same([replayed.code, replayed.value], [0, { replayed: 1, left: [] }])
+    await until('delivered', async () => receiver.requests.length === before + 1)
+    t.equal(receiver.requests.at(-1)?.headers['webhook-id'], 'parked-once')
+    t.same((await service.post(body('parked-once'))).body, { status: 'duplicate', id: 'parked-once' })
+
+    t.same((await json('consumers', 'drop-parked', '--all')).value, { dropped: 2 })
+    t.equal(await redis.client.xlen('cio:parked:{0}'), 0)
+  })
+
+  for (const args of [
+    ['consumers', 'dead'],
+    ['consumers', 'dead', 'nobody'],
+    ['consumers', 'replay', 'crm'],
+    ['consumers', 'replay', 'crm', '1-1', '--all'],
+    ['consumers', 'replay', 'crm', '1-1'],
+    ['consumers', 'drop', 'crm', 'x'],
+    ['consumers', 'enable', 'nobody'],
+    ['consumers', 'parked', 'x'],
+    ['consumers', 'parked', 'show'],
+    ['consumers', 'parked', 'show', '0-1-1'],
+    ['consumers', 'parked', 'show', '0'.repeat(64)],
+    ['consumers', 'parked', 'show', '0-1-1', '--reveal'],
+    ['consumers', 'replay-parked', 'x'],
+    ['consumers', 'replay-parked', '0-1-1', '--all'],
+    ['consumers', 'explode'],
+    ['consumers', '--count', '0'],
+    ['consumers', 'x', 'y'],
+    ['events', 'x'],
+    ['events', 'replay'],
+    ['events', 'replay', 'crm'],
+    ['events', 'replay', 'crm', '--from', '1h', '--follow'],
+    ['events', 'replay', 'nobody', '--from', '1h'],
+    ['events', '--from', 'yesterday'],
+    ['events', '--type', 'a b']
+  ]) {
+    await t.test(`${args.join(' ')}: is refused in one line, exit 2`, async t => {
+      const { code, output } = await run(...args)
+      t.equal(code, 2)
+      t.match(output, /^cio-webhook (consumers|events): [^\n]+\n$/)
+    })
+  }
+})
+
+t.test('events: the newest, filtered, followed, and replayed for one consumer', async t => {
   const { redis, receiver, service, run, json } = await open(t)
   for (let index = 0; index < 20; index++)
     await service.post(body(`e${index}`, index % 2 ? 'clicked' : 'opened'))
@@ -384,7 +381,7 @@ t.test('events ends quietly when the reader of its output is gone', async t => {
   }
 })
 
-t.test('dead letters of an unreachable consumer stay, and none is waited for after the first', async t => {
+t.test('dead letters of an unreachable consumer stay, and only the first is waited for', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   const silent = createServer(() => {})
