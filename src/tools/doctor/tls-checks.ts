@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { connect, type PeerCertificate, rootCertificates } from 'node:tls'
 import { isLoopbackHost } from '../../address.ts'
+import { errorCode } from '../../errors.ts'
 import { type Check, type Finding, fail, pass, skip, warn } from './check.ts'
 import type { Endpoint, RunState } from './endpoint.ts'
 
@@ -131,5 +132,5 @@ function shakeHands({ url, ca }: Endpoint): Promise<Handshake | string> {
 /** Against its types, Node sets `authorizationError` to the name itself. */
 function nameOf(error: unknown): string {
   if (typeof error === 'string') return error
-  return error instanceof Error ? String(('code' in error && error.code) || error.message) : 'unknown'
+  return error instanceof Error ? (errorCode(error) ?? error.message) : 'unknown'
 }

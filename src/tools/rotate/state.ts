@@ -1,7 +1,7 @@
 import { open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { ConfigError } from '../../errors.ts'
+import { ConfigError, errorCode } from '../../errors.ts'
 import { createDataDir } from '../../settings/data-dir.ts'
 
 const begun = z.object({
@@ -50,7 +50,7 @@ export function rotationRecord(dataDir: string): RotationRecord {
       try {
         text = await readFile(path, 'utf8')
       } catch (error) {
-        if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return schema.parse({})
+        if (errorCode(error) === 'ENOENT') return schema.parse({})
         throw error
       }
       try {
