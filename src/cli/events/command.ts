@@ -11,6 +11,7 @@ import { parseCount } from '../consumers/command.ts'
 import { eventId, eventJson, timeOf } from '../consumers/report.ts'
 import { type OpenLog, openLog } from '../open-log.ts'
 import { parseTime } from '../parse-time.ts'
+import { terminalSafe } from '../terminal.ts'
 
 const usage = `usage: cio-webhook events [options]
        cio-webhook events replay CONSUMER --from TIME [--to TIME] [options]
@@ -100,7 +101,7 @@ async function tail({ range, count, matches, follow, json }: Options, log: OpenL
   const newest = { partitions, count, matches, ...range }
   const { entries, ends } = await newestEntries(redis, keyPrefix, newest)
   for (const entry of entries) show(entry, json)
-  if (!follow) return entries.length > 0 ? EXIT.good : EXIT.foundSomething
+  if (!follow) return entries.length > 0 ? EXIT.ok : EXIT.findings
 
   const stopped = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort())
@@ -114,7 +115,7 @@ async function tail({ range, count, matches, follow, json }: Options, log: OpenL
     }
     await pause(FOLLOW_POLL_MS, stopped.signal)
   }
-  return EXIT.good
+  return EXIT.ok
 }
 
 async function replay({ consumer = '', range, matches, json }: Options, log: OpenLog): Promise<ExitCode> {
@@ -122,7 +123,7 @@ async function replay({ consumer = '', range, matches, json }: Options, log: Ope
   const options = { redis, keyPrefix: config.log.keyPrefix, consumer }
   const replayed = await ofExistingGroup(consumer, replayRange(options, range, matches))
   process.stdout.write(json ? `${JSON.stringify({ replayed })}\n` : `${replayed} replayed to ${consumer}\n`)
-  return replayed > 0 ? EXIT.good : EXIT.foundSomething
+  return replayed > 0 ? EXIT.ok : EXIT.findings
 }
 
 function show({ partition, id, type, event }: StreamEntry, json: boolean): void {
@@ -130,9 +131,6 @@ function show({ partition, id, type, event }: StreamEntry, json: boolean): void 
     process.stdout.write(`${stringifyExactly({ partition, entry: id, event: eventJson(event) })}\n`)
     return
   }
-  const name = eventName(type).padEnd(24)
-  process.stdout.write(`${timeOf(id)}  ${partition}-${id}  ${name}  ${oneLine(eventId(event) ?? '-')}\n`)
+  const name = terminalSafe(eventName(type)).padEnd(24)
+  process.stdout.write(`${timeOf(id)}  ${partition}-${id}  ${name}  ${terminalSafe(eventId(event) ?? '-')}\n`)
 }
-
-/** Without control characters, which could move the cursor of a terminal. */
-const oneLine = (text: string): string => text.replace(/[^\x20-\x7e\u00a0-\uffff]/g, '?')

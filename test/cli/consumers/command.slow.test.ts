@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { deadLetters } from '../../../src/group/dead-letters.ts'
 import { parseDelivery, toLogEntry } from '../../../src/receive/log-entry.ts'
 import type { VerifiedBody } from '../../../src/receive/signature.ts'
-import { runCli } from '../../helpers/cli.ts'
+import { runToEnd } from '../../helpers/command.ts'
 import { consumersFile, httpConsumer, natsConsumer } from '../../helpers/consumers-file.ts'
 import { cloudEventText } from '../../helpers/outgoing.ts'
 import { runCommand } from '../../helpers/process.ts'
@@ -226,7 +226,7 @@ t.test('consumers: their state, dead letters and parked deliveries', async t => 
       const large = Buffer.concat([Buffer.alloc(5 * 1024 * 1024 - 1, 'x'), Buffer.of(0xff)])
       await service.post(large)
       const { delivery: ofLarge } = (await json('consumers', 'parked')).value.at(-1)
-      const whole = await runCli(['consumers', 'parked', 'show', ofLarge, '--reveal'], env)
+      const whole = await runToEnd(['consumers', 'parked', 'show', ofLarge, '--reveal'], env)
       t.equal(whole.stdout.length, large.length)
       t.equal((await json('consumers', 'drop-parked', ofLarge)).value.dropped, 1)
 
@@ -234,7 +234,7 @@ t.test('consumers: their state, dead letters and parked deliveries', async t => 
         ['as the previous key', 0, { CIO_WEBHOOK_SECRET: 'new-key', CIO_WEBHOOK_SECRET_PREVIOUS: KEY }],
         ['gone', 1, { CIO_WEBHOOK_SECRET: 'new-key' }]
       ] as const) {
-        const { stdout, stderr, ...other } = await runCli(
+        const { stdout, stderr, ...other } = await runToEnd(
           ['consumers', 'parked', 'show', delivery, '--reveal'],
           {
             ...env,
