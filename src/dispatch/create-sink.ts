@@ -8,7 +8,7 @@ import { type AttemptOutcome, createHttpSink } from './sinks/http.ts'
 import { createNatsSink } from './sinks/nats.ts'
 
 export interface SinkContext {
-  /** For BullMQ alone: connected in the patient manner. */
+  /** For BullMQ alone: connected with the profile `blocking`. */
   readonly queueRedis: RedisClient
   readonly keyPrefix: string
   readonly states: ConsumerStates

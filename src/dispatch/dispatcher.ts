@@ -22,7 +22,7 @@ export interface DispatcherOptions {
   /** The service's own connection. */
   readonly redis: RedisClient
   /** Opens a further one, which is closed here. */
-  readonly connect: (manner: 'prompt' | 'patient') => RedisClient
+  readonly connect: (profile: 'fail-fast' | 'blocking') => RedisClient
   readonly keyPrefix: string
   readonly metrics: DispatchMetrics
   readonly log: Logger
@@ -65,7 +65,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   return {
     start: () => {
-      const queueRedis = connect('patient')
+      const queueRedis = connect('blocking')
       queueRedis.on('error', error => log.debug({ err: error }, 'redis connection of the push queues'))
       const surroundings: SinkContext = {
         queueRedis,
@@ -96,7 +96,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const trouble = troubleTeller(settings)
     const follower = consumeInBatches(
       {
-        connect: () => connect('prompt'),
+        connect: () => connect('fail-fast'),
         keyPrefix,
         group: name,
         member: `${hostname()}:${process.pid}`,

@@ -17,7 +17,7 @@ export type AttemptOutcome = 'delivered' | 'failed' | 'dead' | 'gone'
 
 export interface HttpSinkOptions {
   readonly settings: HttpSettings
-  /** For BullMQ alone: connected in the patient manner. */
+  /** For BullMQ alone: connected with the profile `blocking`. */
   readonly redis: RedisClient
   readonly keyPrefix: string
   readonly states: ConsumerStates

@@ -23,7 +23,7 @@ export interface PushQueue extends OpenQueue {
 }
 
 export interface QueuePlace {
-  /** Must not give up on a command: connected in the patient manner. */
+  /** Must not give up on a command: connected with the profile `blocking`. */
   readonly redis: RedisClient
   readonly keyPrefix: string
   readonly consumer: string
