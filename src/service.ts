@@ -55,7 +55,7 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
   const stage: Stage = { ...options, ...connection, metrics, opened }
   const eventLog = openEventLog(stage)
   const { keys, keyUsage } = await openSigningKeys(stage)
-  const admission = await openIpAllowlist(stage)
+  const ipAllowlist = await openIpAllowlist(stage)
   const dispatcher = await openDispatcher(stage)
 
   let draining = false
@@ -70,7 +70,7 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
     eventLog,
     metrics,
     keyUsage,
-    admission,
+    ipAllowlist,
     log: options.log,
     now: Date.now,
     health: () => ({

@@ -159,21 +159,21 @@ export async function openSigningKeys(
 export async function openIpAllowlist(stage: Stage): Promise<IpAllowlist> {
   const { config, secrets, log, redis, monitor, metrics, opened } = stage
   const { customerIo } = config
-  const admission = createIpAllowlist(config.admission)
+  const ipAllowlist = createIpAllowlist(config.admission)
   const publishedIps = createPublishedIps({
     redis,
     keyPrefix: config.log.keyPrefix,
     isRedisUp: monitor.isUp,
-    ask: customerIo.appApiKey && (await askCustomerIo(customerIo, appApiKey)),
-    onList: admission.setPublished,
+    fetchIps: customerIo.appApiKey && (await askCustomerIo(customerIo, appApiKey)),
+    onList: ipAllowlist.setPublished,
     metrics,
     log
   })
   opened.add(publishedIps.stop)
   // Before the first delivery: refusing an address that was allowed before the restart would cost an hour.
-  await publishedIps.recall()
+  await publishedIps.loadCached()
   publishedIps.start()
-  return admission
+  return ipAllowlist
 
   /** Read for each request: it may be rotated while the service runs. */
   async function appApiKey(): Promise<string | undefined> {

@@ -47,21 +47,21 @@ export function eventId(
   const pointed = idPointer === undefined ? undefined : asPointedId(valueAt(payload, pathOf(idPointer)))
   if (pointed !== undefined) {
     const digest = digestOf('pointer', name, pointed)
-    return { kind: 'pointer', digest, id: shownId(pointed, digest, sanitizer) }
+    return { kind: 'pointer', digest, id: publicId(pointed, digest, sanitizer) }
   }
   const ofHeader = headerId(body, context)
   if (ofHeader !== undefined) return ofHeader
   const named = asId(payload['event_id'])
-  if (named === undefined) return deliveryId(body, context)
+  if (named === undefined) return digestId(body, context)
   const digest = digestOf('event_id', name, named)
   // As text it could be the same as another event's id that was found by the pointer.
-  const id = idPointer === undefined ? shownId(named, digest, sanitizer) : hexOf(digest)
+  const id = idPointer === undefined ? publicId(named, digest, sanitizer) : hexOf(digest)
   return { kind: 'event_id', digest, id }
 }
 
 /** The id of a delivery that cannot be read. It is remembered apart from events: replayed, it can become one. */
 export function parkedId(body: Buffer, context: IdContext): EventId {
-  const { kind, id } = headerId(body, context) ?? deliveryId(body, context)
+  const { kind, id } = headerId(body, context) ?? digestId(body, context)
   return { kind, id, digest: digestOf('parked', context.source.name, id) }
 }
 
@@ -73,7 +73,7 @@ function headerId(body: Buffer, { source, idHeader, parkedAs }: IdContext): Even
   return ofHex('header', source.name, sha256(`${source.name}\0header\0${value}\0`, body))
 }
 
-function deliveryId(body: Buffer, { source, timestamp, parkedAs }: IdContext): EventId {
+function digestId(body: Buffer, { source, timestamp, parkedAs }: IdContext): EventId {
   return ofHex('delivery', source.name, parkedAs?.id ?? sha256(`${source.name}\0${timestamp}\0`, body))
 }
 
@@ -98,7 +98,7 @@ function digestOf(kind: IdKind | 'parked', source: string, id: string): string {
  * An id that is itself personal, such as an address, is remembered as it is and shown as a hash. Under `PII_HASH_KEY`
  * its token is keyed, so that nobody can find the id by guessing.
  */
-function shownId(id: string, digest: string, sanitizer: Sanitizer): string {
+function publicId(id: string, digest: string, sanitizer: Sanitizer): string {
   const token = sanitizer.maskId(id)
   return token === id ? id : hash('sha256', `${digest}${token}`)
 }

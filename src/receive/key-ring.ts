@@ -13,7 +13,7 @@ export interface KeyRing {
    */
   observe(versions: SecretVersions): void
   /** The place has got the replaced key as its previous one: when it is no longer there, it is let go. */
-  keptAtPlace(): void
+  previousStored(): void
 }
 
 /** Replaced keys that still count: a rotation has one, one that was begun again has two. */
@@ -27,7 +27,7 @@ export function createKeyRing(initial: readonly SigningKey[]): KeyRing {
 
   return {
     keys: () => keys,
-    keptAtPlace: () => {
+    previousStored: () => {
       previousSeen = true
     },
     observe({ current, previous }) {

@@ -18,7 +18,7 @@ export const usageKeys = (prefix: string) => ({
 
 export interface KeyUsageReporter {
   /** An authentic delivery: only notes it, Redis is told later. */
-  seen(source: string, keyId: string): void
+  record(source: string, keyId: string): void
   start(): void
   /** Tells at once which keys this process takes; called when they change. Never rejects. */
   report(): Promise<void>
@@ -55,7 +55,7 @@ export function createKeyUsageReporter({
   const loop = createPollingLoop(tick, FLUSH_MS)
 
   return {
-    seen(source, keyId) {
+    record(source, keyId) {
       const field = `${source}:${keyId}`
       counts.set(field, (counts.get(field) ?? 0) + 1)
     },

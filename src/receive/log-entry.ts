@@ -17,8 +17,8 @@ export interface DeliveryContext extends IdContext {
   readonly source: Source
   readonly receivedAtMs: number
   /**
-   * Sent by `cio-webhook doctor`: see doctor-delivery.ts. What it sends on purpose that is not an event would be parked,
-   * and parked deliveries raise an alert. It is logged as an event of the doctor instead, without its body.
+   * Sent by `cio-webhook doctor`, which also sends bodies that are not events. These would be parked, and parked
+   * deliveries raise an alert: they are logged as an event of the doctor instead, without their body.
    */
   readonly fromDoctor: boolean
 }

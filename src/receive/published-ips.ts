@@ -17,9 +17,9 @@ export interface PublishedIps {
   start(): void
   stop(): void
   /** Takes up the last good answer from Redis. Never rejects. */
-  recall(): Promise<void>
+  loadCached(): Promise<void>
   /** One look: takes up the last good answer, and asks Customer.io when it is old. Never rejects. */
-  look(): Promise<void>
+  refresh(): Promise<void>
 }
 
 export interface PublishedIpsOptions {
@@ -27,7 +27,7 @@ export interface PublishedIpsOptions {
   readonly keyPrefix: string
   readonly isRedisUp: () => boolean
   /** Asks Customer.io; rejects when there is no good answer. `undefined` without an App API key. */
-  readonly ask: (() => Promise<readonly string[]>) | undefined
+  readonly fetchIps: (() => Promise<readonly string[]>) | undefined
   /** Told what to add to the built-in list; replaces what was told before. */
   readonly onList: (addresses: readonly string[]) => void
   readonly metrics: Pick<Metrics, 'publishedList' | 'publishedListAsked'>
@@ -49,7 +49,7 @@ const MAX_ADDRESSES = 500
 const MIN_PREFIX = { v4: 20, v6: 48 }
 
 export function createPublishedIps(options: PublishedIpsOptions): PublishedIps {
-  const { redis, keyPrefix, isRedisUp, ask, onList, metrics, log, maxAgeMs = HOUR_MS } = options
+  const { redis, keyPrefix, isRedisUp, fetchIps: ask, onList, metrics, log, maxAgeMs = HOUR_MS } = options
   const listKey = `${keyPrefix}addresses`
   const askingKey = `${keyPrefix}addresses:asking`
   let taken = ''
@@ -58,10 +58,10 @@ export function createPublishedIps(options: PublishedIpsOptions): PublishedIps {
   return {
     start: loop.runNow,
     stop: () => void loop.stop(),
-    recall: async () => {
+    loadCached: async () => {
       await recalled().catch(tell)
     },
-    look
+    refresh: look
   }
 
   function tell(error: unknown): void {

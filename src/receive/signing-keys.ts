@@ -111,7 +111,7 @@ export function watchSigningKeys({ sources, secrets, log, onChange }: SigningKey
   async function keep({ source, ring, stored }: Followed, replaced: Secret): Promise<void> {
     const versions = await stored?.versions()
     if (sameSecret(versions?.previous, replaced) || (await stored?.keepPrevious(replaced))) {
-      ring.keptAtPlace()
+      ring.previousStored()
       return
     }
     log.warn(
