@@ -164,7 +164,7 @@ export async function openIpAllowlist(stage: Stage): Promise<IpAllowlist> {
     redis,
     keyPrefix: config.log.keyPrefix,
     isRedisUp: monitor.isUp,
-    fetchIps: customerIo.appApiKey && (await askCustomerIo(customerIo, appApiKey)),
+    fetchPublishedIps: customerIo.appApiKey && (await askCustomerIo(customerIo, appApiKey)),
     onList: ipAllowlist.setPublished,
     metrics,
     log

@@ -26,7 +26,7 @@ function replica(t: Test, ask: (() => Promise<readonly string[]>) | undefined, m
     redis: redis.client,
     keyPrefix: 'cio:',
     isRedisUp: () => true,
-    fetchIps: ask,
+    fetchPublishedIps: ask,
     onList: addresses => told.push(addresses),
     metrics: {
       publishedList: (added, withdrawn) => figures.push([added, withdrawn]),
