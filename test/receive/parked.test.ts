@@ -195,7 +195,7 @@ t.test('replayed, a delivery enters the log by today’s rules, once, or stays w
   }
 
   const broken = await park('{broken')
-  t.match(await replayParked(options, broken), 'it still is not an event: not_json')
+  t.match(await replayParked(options, broken), 'it is still not an event: not_json')
   t.match(await replayParked({ ...options, sources: new Map() }, broken), /source default is not configured/)
   t.match(await replayParked({ ...options, keysOf: async () => [] }, broken), /sealed with the signing key/)
   t.match(await replayParked(options, '0-1-1'), /no such/)
