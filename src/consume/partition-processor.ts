@@ -100,7 +100,7 @@ export function processPartition(options: PartitionProcessorOptions, held: Parti
     }
     let begun = false
     while (!ending.aborted) {
-      if (!(await slots.take(ending))) break
+      if (!(await slots.acquire(ending))) break
       attempt++
       let error: unknown
       try {
@@ -114,7 +114,7 @@ export function processPartition(options: PartitionProcessorOptions, held: Parti
       } catch (thrown) {
         error = thrown
       } finally {
-        slots.give()
+        slots.release()
       }
       if (attempt >= maxAttempts) {
         await die(entry, 'failed', error, attempt)

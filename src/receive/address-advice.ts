@@ -1,4 +1,4 @@
-// Tested by test/receive/admission.test.ts.
+// Tested by test/receive/unlisted.test.ts.
 import { compileAddressList } from '../address-list.ts'
 import type { Logger } from '../ops/logger.ts'
 
