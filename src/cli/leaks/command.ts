@@ -11,12 +11,12 @@ import { connectProvider } from '../../settings/secrets/open-secrets.ts'
 import { providedValues } from '../../settings/secrets/provided-values.ts'
 import {
   formatBaseline,
-  judgeFindings,
+  triageFindings,
   readBaseline,
   readBaselineIfThere
 } from '../../tools/leaks/baseline.ts'
 import { configuredSecrets } from '../../tools/leaks/configured-secrets.ts'
-import { censor, createDetector } from '../../tools/leaks/detector.ts'
+import { redactKnown, createDetector } from '../../tools/leaks/detector.ts'
 import { searchEventLog } from '../../tools/leaks/event-log.ts'
 import { collectFindings } from '../../tools/leaks/finding.ts'
 import { openGit } from '../../tools/leaks/git.ts'
@@ -57,7 +57,7 @@ async function leaks(
   const env = await withProvidedSecrets(process.env)
   const { secrets, tooShort } = configuredSecrets(env)
   const detector = createDetector(secrets)
-  const shown = (text: string): string => censor(detector, text)
+  const shown = (text: string): string => redactKnown(detector, text)
   const problems: string[] = []
   const notes: string[] = tooShort.map(name => `${name} is too short to be looked for`)
   if (secrets.length === 0) notes.push('no secret is configured here: only shapes of keys are looked for')
@@ -92,7 +92,7 @@ async function leaks(
   if (writesBaseline && baseline !== undefined && problems.length === 0) {
     writeFileSync(baseline, formatBaseline(found, previous))
   }
-  const judged = judgeFindings(
+  const judged = triageFindings(
     found,
     writesBaseline && baseline !== undefined ? readBaselineIfThere(baseline) : previous
   )

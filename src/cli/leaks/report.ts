@@ -1,9 +1,9 @@
-import type { AcceptedLeak, Judged } from '../../tools/leaks/baseline.ts'
+import type { AcceptedLeak, Triage } from '../../tools/leaks/baseline.ts'
 import type { Finding } from '../../tools/leaks/finding.ts'
 import { rules } from '../../tools/leaks/rules.ts'
 
 /** Everything a run of `leaks` has to say. */
-export interface Report extends Judged {
+export interface Report extends Triage {
   /** In words, what was looked through. */
   readonly searched: readonly string[]
   /** The names of the configured secrets that were looked for. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { DOCTOR, DOCTOR_USER_AGENT } from '../../event-types.ts'
 import type { Secret } from '../../secret.ts'
-import { type Answer, exchange, type NoAnswer } from '../send/raw-request.ts'
+import { type Answer, sendRawRequest, type NoAnswer } from '../send/raw-request.ts'
 import { type Header, macBody, macV0, signatureHeaders } from '../send/sign.ts'
 import { isInside } from './private-address.ts'
 import type { RequestLimit } from './request-limit.ts'
@@ -201,7 +201,7 @@ export class Endpoint {
     const ask = async (): Promise<Reply> => {
       const others = this.state.inFlight++
       const before = ++this.state.sent
-      const reply = await exchange({
+      const reply = await sendRawRequest({
         url,
         method,
         headers: [['user-agent', DOCTOR_USER_AGENT], ...headers],

@@ -19,7 +19,7 @@ const fileSchema = z.strictObject({ version: z.literal(1), accepted: z.array(ent
 
 export type AcceptedLeak = z.infer<typeof entrySchema>
 
-export interface Judged {
+export interface Triage {
   readonly fresh: readonly Finding[]
   readonly accepted: readonly Finding[]
   /** Entries that nothing was found for: the baseline says more than is true. */
@@ -31,7 +31,7 @@ export function readBaseline(path: string): readonly AcceptedLeak[] {
   return readJsonFile('--baseline', path, fileSchema).accepted
 }
 
-export function judgeFindings(findings: readonly Finding[], baseline: readonly AcceptedLeak[]): Judged {
+export function triageFindings(findings: readonly Finding[], baseline: readonly AcceptedLeak[]): Triage {
   const entries = new Map(baseline.map(entry => [keyOf(entry), entry]))
   const met = new Set<string>()
   const fresh: Finding[] = []

@@ -88,7 +88,7 @@ export function createDetector(secrets: readonly NamedSecret[]): Detector {
 }
 
 /** A text that may be shown: what is looked for is masked in it. */
-export function censor(detector: Detector, text: string): string {
+export function redactKnown(detector: Detector, text: string): string {
   const buffer = Buffer.from(text, 'utf8')
   let shown = ''
   let shownTo = 0

@@ -1,7 +1,7 @@
 import type { Cluster, Redis } from 'ioredis'
 import { partitionKeys } from '../../log/keys.ts'
 import type { Search } from './search.ts'
-import { scanText } from './stream-scanner.ts'
+import { createStreamScanner } from './stream-scanner.ts'
 
 export interface EventLogPlace {
   readonly redis: Redis | Cluster
@@ -55,7 +55,7 @@ async function searchStream(
       done++
       for (const field of fields) {
         bytes += field.length
-        const scan = scanText(detector, ({ leak }) =>
+        const scan = createStreamScanner(detector, ({ leak }) =>
           findings.add({ leak, place: 'stream', file: stream, line: 1, entry: id.toString() })
         )
         scan.push(field)

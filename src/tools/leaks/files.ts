@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { lstat, open, readdir, readlink, stat } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import type { Detector } from './detector.ts'
-import { type LeakOnLine, scanText } from './stream-scanner.ts'
+import { createStreamScanner, type LeakOnLine } from './stream-scanner.ts'
 
 /** What became of a file. `skipped`: not one that holds text of its own (a socket, a device), or gone meanwhile. */
 export type FileOutcome = 'read' | 'skipped' | 'folder'
@@ -24,7 +24,7 @@ export async function scanFileOfTree(
     const stats = await lstat(path)
     if (stats.isDirectory()) return 'folder'
     if (stats.isSymbolicLink()) {
-      const scan = scanText(detector, onLeak)
+      const scan = createStreamScanner(detector, onLeak)
       scan.push(Buffer.from(await readlink(path)))
       scan.end()
       return 'read'
@@ -60,7 +60,7 @@ export async function scanReadable(
   onLeak: (found: LeakOnLine) => void,
   onBytes?: (bytes: number) => void
 ): Promise<void> {
-  const scan = scanText(detector, onLeak)
+  const scan = createStreamScanner(detector, onLeak)
   let bytes = 0
   for await (const piece of readable) {
     scan.push(piece as Buffer)

@@ -2,7 +2,7 @@ import type { Detector } from './detector.ts'
 import type { FindingCollection } from './finding.ts'
 import { type Git, splitAt, textsOf } from './git.ts'
 import { listObjects, type ObjectLeak, scanObjects } from './git-objects.ts'
-import { scanName } from './scan-path.ts'
+import { scanPath } from './stream-scanner.ts'
 
 const NUL = 0
 const NEWLINE = 10
@@ -68,7 +68,7 @@ export async function scanHistory({
       located.add(oid)
       findings.add({ leak, place: 'file', file: path, line, commit, age, times })
     }
-    if (isNew) scanName(detector, findings, { file: path, commit, age })
+    if (isNew) scanPath(detector, findings, { file: path, commit, age })
   }
 
   const staged = await stagedPaths(git, leaks)

@@ -1,7 +1,6 @@
 import type { Detector, Leak } from './detector.ts'
-import { type Git, splitAt, textsOf } from './git.ts'
-import { ScanError } from './scan-error.ts'
-import { newlines, scanText, type TextScan } from './stream-scanner.ts'
+import { type Git, ScanError, splitAt, textsOf } from './git.ts'
+import { createStreamScanner, newlines, type StreamScanner } from './stream-scanner.ts'
 
 export type ObjectType = 'blob' | 'commit' | 'tag'
 
@@ -66,7 +65,7 @@ export async function scanObjects(
 ): Promise<void> {
   const output = git.stream(['cat-file', '--batch', '--buffer'], oids)
   let header = ''
-  let scan: TextScan | undefined
+  let scan: StreamScanner | undefined
   /** Bytes of the current object that are still to come, and the line break behind it. */
   let remaining = 0
 
@@ -117,13 +116,15 @@ function scanObject(
   detector: Detector,
   { oid, type }: ObjectHeader,
   onLeak: (found: ObjectLeak) => void
-): TextScan {
+): StreamScanner {
   if (type === 'blob') {
-    return scanText(detector, ({ line, leak }) => onLeak({ oid, type, line, leak, tagName: undefined }))
+    return createStreamScanner(detector, ({ line, leak }) =>
+      onLeak({ oid, type, line, leak, tagName: undefined })
+    )
   }
   let headerLines = 0
   let tagName: string | undefined
-  return scanText(
+  return createStreamScanner(
     detector,
     ({ line, leak }) => onLeak({ oid, type, line: line - headerLines, tagName, leak }),
     region => {

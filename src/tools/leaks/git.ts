@@ -1,6 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { ScanError } from './scan-error.ts'
+
+/** A part of the search failed. The message is one line for the operator. */
+export class ScanError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'ScanError'
+  }
+}
 
 /** One repository, as far as git is asked about it. */
 export interface Git {

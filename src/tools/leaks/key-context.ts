@@ -22,7 +22,7 @@ export interface Context {
   readonly clients: ImportedClients | undefined
 }
 
-export interface Verdict {
+export interface Classification {
   readonly rule: RuleId
   readonly certainty: Certainty
 }
@@ -87,7 +87,7 @@ function headingsOf(line: string, above: readonly string[]): string {
 const indentationOf = (line: string): number => /^[\s]*/.exec(line)?.[0].length ?? 0
 
 /** @returns which key it would be and how sure that is; `undefined` when it has no such name */
-export function judge(context: Context): Verdict | undefined {
+export function classify(context: Context): Classification | undefined {
   const { clients } = context
   const { left, right } = withoutTemplateBraces(joinedToName(context.left), context.right)
   const ownLine = lastLine(left).slice(-LINE_BEFORE_BYTES)
@@ -207,7 +207,12 @@ function ownerOf(before: string): string | undefined {
   return byBlankOnly && !says ? undefined : name
 }
 
-function verdict({ length, right }: Context, before: string, name: string, certainty: Certainty): Verdict {
+function verdict(
+  { length, right }: Context,
+  before: string,
+  name: string,
+  certainty: Certainty
+): Classification {
   if (length === 64) return { rule: 'customerio-signing-key', certainty }
   if (length === 32) return { rule: 'customerio-app-api-key', certainty }
   const isFirstOfTwo = /^["'`]?\s*[:,]\s*["'`]?[0-9a-f]{20}(?![0-9a-f])/i.test(right)

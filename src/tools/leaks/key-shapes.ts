@@ -1,8 +1,8 @@
-import { byteSet, eachRun } from './byte-runs.ts'
 import { checksumSections, type SectionMemory } from './checksums.ts'
 import { type ImportedClients, importedClients } from './client-calls.ts'
 import type { Encoding } from './encodings.ts'
-import { CONTEXT_BYTES, isAboutProvider, judge, MENTION } from './key-context.ts'
+import { CONTEXT_BYTES, classify, isAboutProvider, MENTION } from './key-context.ts'
+import { isWordByte } from './pattern-search.ts'
 import type { Certainty, RuleId } from './rules.ts'
 
 /** A text that looks like a key of Customer.io in a place where one would stand. */
@@ -73,7 +73,7 @@ export function findKeyShapes(
 
   function match(start: number, end: number, value: string, encoding: ShapeMatch['encoding']): void {
     if (!looksRandom(value)) return
-    const verdict = judge({ length: value.length, ...textAround(start, end), clients: region.clients() })
+    const verdict = classify({ length: value.length, ...textAround(start, end), clients: region.clients() })
     if (verdict === undefined || isChecksum(start)) return
     onMatch({ start, end, ...verdict, encoding, value: value.toLowerCase() })
   }
@@ -146,4 +146,41 @@ function looksRandom(value: string): boolean {
   // 20 random digits have fewer than 8 different ones about once in 2,000 cases.
   if (new Set(value).size < 8) return false
   return !/0123456|1234567|abcdef|fedcba|7654321|deadbeef|cafebabe|(.)\1{5}/i.test(value)
+}
+
+/** Which bytes make up a run: 1 at the bytes that do. */
+export type ByteSet = Uint8Array
+
+export function byteSet(characters: string): ByteSet {
+  const set = new Uint8Array(256)
+  for (const byte of Buffer.from(characters, 'latin1')) set[byte] = 1
+  return set
+}
+
+/**
+ * Calls back for each run of at least `minLength` bytes of the set that is not a part of a longer word. A run that
+ * long covers every `minLength`-th byte, so only those are looked at.
+ */
+export function eachRun(
+  buffer: Buffer,
+  set: ByteSet,
+  minLength: number,
+  from: number,
+  onRun: (start: number, end: number) => void
+): void {
+  const { length } = buffer
+  let at = from + minLength - 1
+  while (at < length) {
+    if (set[buffer[at] ?? 0] !== 1) {
+      at += minLength
+      continue
+    }
+    let start = at
+    while (start > from && set[buffer[start - 1] ?? 0] === 1) start--
+    let end = at + 1
+    while (end < length && set[buffer[end] ?? 0] === 1) end++
+    const isWhole = !isWordByte(buffer[start - 1]) && !isWordByte(buffer[end])
+    if (end - start >= minLength && isWhole) onRun(start, end)
+    at = end + minLength
+  }
 }

@@ -1,7 +1,6 @@
 import { access } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { type Git, openGit } from './git.ts'
-import { ScanError } from './scan-error.ts'
+import { type Git, openGit, ScanError } from './git.ts'
 
 export interface Repository {
   readonly git: Git

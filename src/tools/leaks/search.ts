@@ -1,12 +1,11 @@
 import type { Detector } from './detector.ts'
 import { isFolder, pathIn, scanFileOfTree, scanNamedFile, scanReadable, walkFolder } from './files.ts'
 import type { FindingCollection } from './finding.ts'
-import { type Git, openGit, splitAt, textsOf } from './git.ts'
+import { type Git, openGit, ScanError, splitAt, textsOf } from './git.ts'
 import { scanHistory } from './git-history.ts'
 import { scanObjects } from './git-objects.ts'
 import { findRepository } from './repository.ts'
-import { ScanError } from './scan-error.ts'
-import { scanName } from './scan-path.ts'
+import { scanPath } from './stream-scanner.ts'
 
 /** One run: what is looked for, and where what is found and what went wrong is put. */
 export interface Search {
@@ -91,7 +90,7 @@ async function searchTree(
     const file = path.toString('utf8')
     const fullPath = pathIn(root, path)
     onProgress('files', count === 0 ? 0 : done++ / count)
-    scanName(detector, findings, { file, inWorkingTree: true })
+    scanPath(detector, findings, { file, inWorkingTree: true })
     try {
       const outcome = await scanFileOfTree(detector, fullPath, ({ line, leak }) =>
         findings.add({ leak, place: 'file', file, line, inWorkingTree: true })
@@ -133,7 +132,7 @@ export async function searchStaged(search: Search, path: string, env: NodeJS.Pro
     entry = []
     if (status === 'D' || mode === '160000') continue
     paths.set(oid, [...(paths.get(oid) ?? []), token])
-    scanName(detector, findings, { file: token })
+    scanPath(detector, findings, { file: token })
   }
   async function* oids(): AsyncGenerator<string> {
     for (const oid of paths.keys()) yield `${oid}\n`

@@ -1,4 +1,5 @@
 import type { Detector, Leak } from './detector.ts'
+import type { FindingCollection, Sighting } from './finding.ts'
 import { rememberClients, type TextMemory } from './key-shapes.ts'
 
 /** A leak and the line it begins on, counted from 1. */
@@ -8,7 +9,7 @@ export interface LeakOnLine {
 }
 
 /** Looks through one text that comes in pieces, in bounded memory. */
-export interface TextScan {
+export interface StreamScanner {
   readonly push: (piece: Buffer) => void
   /** No more pieces. */
   readonly end: () => void
@@ -22,11 +23,11 @@ const NEWLINE = 10
  * @param onLeak called for each leak, in their order
  * @param onFirstRegion called once with the first half MiB (or all of a shorter text), before any leak
  */
-export function scanText(
+export function createStreamScanner(
   detector: Detector,
   onLeak: (found: LeakOnLine) => void,
   onFirstRegion?: (region: Buffer) => void
-): TextScan {
+): StreamScanner {
   const { marginBytes } = detector
   let pieces: Buffer[] = []
   let pendingBytes = 0
@@ -73,4 +74,17 @@ export function newlines(buffer: Buffer, from: number, to: number): number {
   for (let at = buffer.indexOf(NEWLINE, from); at !== -1 && at < to; at = buffer.indexOf(NEWLINE, at + 1))
     count++
   return count
+}
+
+/** Looks through a path: names are texts like any other. */
+export function scanPath(
+  detector: Detector,
+  findings: FindingCollection,
+  where: Pick<Sighting, 'file' | 'commit' | 'age' | 'inWorkingTree'>
+): void {
+  const scan = createStreamScanner(detector, ({ leak }) =>
+    findings.add({ ...where, leak, place: 'file name', line: 1 })
+  )
+  scan.push(Buffer.from(where.file, 'utf8'))
+  scan.end()
 }

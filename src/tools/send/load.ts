@@ -4,7 +4,7 @@ import { createHistogram } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Secret } from '../../secret.ts'
 import type { Scheme } from '../../settings/sources.ts'
-import { type Answer, exchange, type NoAnswer } from './raw-request.ts'
+import { type Answer, type NoAnswer, sendRawRequest } from './raw-request.ts'
 import { signatureHeaders } from './sign.ts'
 
 export interface BatchOptions {
@@ -89,9 +89,9 @@ export async function sendBatch(options: BatchOptions): Promise<BatchSummary> {
       await waitUntil(() => Math.max(dueMs, heldUntilMs), signal)
       if (signal.aborted) return
       const reply = await deliver(bodies(index))
-      count1(statuses, reply.kind === 'answer' ? String(reply.status) : reply.code)
+      increment(statuses, reply.kind === 'answer' ? String(reply.status) : reply.code)
       const outcome = outcomeOf(reply)
-      if (outcome !== undefined) count1(outcomes, outcome)
+      if (outcome !== undefined) increment(outcomes, outcome)
       options.onProgress(++done)
     }
   }
@@ -99,7 +99,7 @@ export async function sendBatch(options: BatchOptions): Promise<BatchSummary> {
   async function deliver(body: Buffer): Promise<Reply> {
     for (let attempt = 1; ; attempt++) {
       const reply = await post(body)
-      if (!options.retry || !isPassing(reply) || attempt === MAX_ATTEMPTS || signal.aborted) return reply
+      if (!options.retry || !isRetryable(reply) || attempt === MAX_ATTEMPTS || signal.aborted) return reply
       retries++
       const waitMs = Math.min(
         LONGEST_WAIT_MS,
@@ -112,7 +112,7 @@ export async function sendBatch(options: BatchOptions): Promise<BatchSummary> {
 
   async function post(body: Buffer): Promise<Reply> {
     const timestamp = Math.floor(now() / 1000)
-    const reply = await exchange({
+    const reply = await sendRawRequest({
       url,
       method: 'POST',
       headers: [
@@ -169,7 +169,7 @@ function bodySequence({ body, duplicateShare }: BatchOptions): (index: number) =
 }
 
 /** What Customer.io would try again soon. Of other failures it waits an hour: they are counted as they are. */
-const isPassing = (reply: Reply): boolean => reply.kind === 'none' || reply.status === 503
+const isRetryable = (reply: Reply): boolean => reply.kind === 'none' || reply.status === 503
 
 const headerOf = (reply: Reply, wanted: string): string | undefined =>
   reply.kind === 'answer' ? reply.headers.find(([name]) => name === wanted)?.[1] : undefined
@@ -194,7 +194,7 @@ function outcomeOf(reply: Reply): string | undefined {
   }
 }
 
-function count1(counts: Record<string, number>, name: string): void {
+function increment(counts: Record<string, number>, name: string): void {
   counts[name] = (counts[name] ?? 0) + 1
 }
 

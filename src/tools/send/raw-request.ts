@@ -4,7 +4,7 @@ import { request as requestHttps } from 'node:https'
 import type { Header } from './sign.ts'
 
 /** One request, exactly as it is to be written: nothing is added, followed, decoded or tried again. */
-export interface Exchange {
+export interface RawRequest {
   readonly url: URL
   readonly method: string
   /** Besides `host` and the framing. */
@@ -43,7 +43,7 @@ export interface NoAnswer {
 const KEPT_BYTES = 64 * 1024
 
 /** Never rejects: what went wrong is the answer. */
-export async function exchange(spec: Exchange): Promise<Answer | NoAnswer> {
+export async function sendRawRequest(spec: RawRequest): Promise<Answer | NoAnswer> {
   const startedMs = performance.now()
   const request = open(spec)
   let connected = false
@@ -102,7 +102,7 @@ export async function exchange(spec: Exchange): Promise<Answer | NoAnswer> {
   }
 }
 
-function open({ url, method, headers, declaredBytes, agent, verifyCertificate }: Exchange): ClientRequest {
+function open({ url, method, headers, declaredBytes, agent, verifyCertificate }: RawRequest): ClientRequest {
   const framing: Header =
     declaredBytes === undefined ? ['transfer-encoding', 'chunked'] : ['content-length', String(declaredBytes)]
   const all: Header[] = [['host', url.host], ...headers]
@@ -123,7 +123,7 @@ function open({ url, method, headers, declaredBytes, agent, verifyCertificate }:
 /** Writes the pieces one after the other, each when the one before has left, until there is an answer. */
 async function write(
   request: ClientRequest,
-  body: Exchange['body'],
+  body: RawRequest['body'],
   answered: Promise<unknown>
 ): Promise<void> {
   if (Buffer.isBuffer(body)) {

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { ConfigError } from '../../../src/errors.ts'
-import { formatBaseline, judgeFindings, readBaseline } from '../../../src/tools/leaks/baseline.ts'
+import { formatBaseline, readBaseline, triageFindings } from '../../../src/tools/leaks/baseline.ts'
 import type { Finding } from '../../../src/tools/leaks/finding.ts'
 import { temporaryFolder } from '../../helpers/server.ts'
 
@@ -30,7 +30,7 @@ const written = (text: string) => {
 
 t.test('what was written to a baseline is accepted, wherever its lines have gone', async t => {
   const baseline = written(formatBaseline([finding()], []))
-  t.match(judgeFindings([finding({ line: 99, times: 3 })], baseline), {
+  t.match(triageFindings([finding({ line: 99, times: 3 })], baseline), {
     fresh: [],
     accepted: [{ line: 99 }],
     stale: []
@@ -44,7 +44,7 @@ t.test('another value, another file or another rule is new, and the entry is sta
     { file: 'other.html' },
     { rule: 'configured-value' as const }
   ]) {
-    const { fresh, accepted, stale } = judgeFindings([finding(changed)], baseline)
+    const { fresh, accepted, stale } = triageFindings([finding(changed)], baseline)
     t.match([fresh.length, accepted.length, stale.length], [1, 0, 1], JSON.stringify(changed))
   }
 })

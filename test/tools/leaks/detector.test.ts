@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import { Secret } from '../../../src/secret.ts'
-import { censor, createDetector, type Detector } from '../../../src/tools/leaks/detector.ts'
-import { type LeakOnLine, scanText } from '../../../src/tools/leaks/stream-scanner.ts'
+import { createDetector, type Detector, redactKnown } from '../../../src/tools/leaks/detector.ts'
+import { createStreamScanner, type LeakOnLine } from '../../../src/tools/leaks/stream-scanner.ts'
 
 const hex = (seed: string, digits: number): string =>
   createHash('sha512').update(seed).digest('hex').slice(0, digits)
@@ -17,7 +17,7 @@ const detector = createDetector([
 
 function scan(pieces: readonly Buffer[], by: Detector = detector): LeakOnLine[] {
   const leaks: LeakOnLine[] = []
-  const text = scanText(by, found => leaks.push(found))
+  const text = createStreamScanner(by, found => leaks.push(found))
   for (const piece of pieces) text.push(piece)
   text.end()
   return leaks
@@ -148,10 +148,10 @@ t.test('nothing that is told of a leak holds the value, and a short value shows 
 })
 
 t.test('a text that is shown has its secrets masked', async t => {
-  const shown = censor(detector, `names/ünï ${KEY}/${KEY}.txt`)
+  const shown = redactKnown(detector, `names/ünï ${KEY}/${KEY}.txt`)
   const masked = `${KEY.slice(0, 2)}****${KEY.slice(-2)}(64)`
   t.equal(shown, `names/ünï ${masked}/${masked}.txt`)
-  t.equal(censor(detector, 'nothing in it'), 'nothing in it')
+  t.equal(redactKnown(detector, 'nothing in it'), 'nothing in it')
 })
 
 t.test('a configured value in a place for a key is one leak: the certain one', async t => {

@@ -5,7 +5,7 @@ import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:f
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import { ScanError } from '../../../src/tools/leaks/scan-error.ts'
+import { ScanError } from '../../../src/tools/leaks/git.ts'
 import { searchFile, searchPath, searchStaged } from '../../../src/tools/leaks/search.ts'
 import { startSearch } from '../../fixtures/leak-search.ts'
 import { temporaryFolder } from '../../helpers/server.ts'
