@@ -8,7 +8,7 @@ import {
   printParseErrorCode
 } from 'jsonc-parser'
 import type { z } from 'zod'
-import { ConfigError } from './errors.ts'
+import { ConfigError, errorCode } from './errors.ts'
 
 /**
  * Reads a JSON file that the operator wrote. Every refusal is one line with the variable, the file, the line
@@ -62,7 +62,7 @@ export function readTextFile(variable: string, path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : 'unreadable'
+    const code = errorCode(cause) ?? 'unreadable'
     throw new ConfigError(`${variable}=${path}: the file can't be read (${code})`, { cause })
   }
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { getNodeValue } from 'jsonc-parser'
 import { z } from 'zod'
+import { errorCode } from '../errors.ts'
 import { parseJsonTree } from '../json-file.ts'
 import { allTextKinds } from './text-kinds.ts'
 
@@ -208,7 +209,7 @@ function readPolicyFile(path: string): string {
     return readFileSync(path, 'utf8')
   } catch (cause) {
     const names = Object.keys(builtIn).join(', ')
-    const code = cause instanceof Error && 'code' in cause ? cause.code : 'unreadable'
+    const code = errorCode(cause) ?? 'unreadable'
     throw new Error(
       `not a PII policy: ${path} is neither one of ${names} nor a file that can be read (${code})`,
       { cause }

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { ConfigError } from '../../errors.ts'
+import { ConfigError, errorCode } from '../../errors.ts'
 import { DEFAULT_SOURCE } from '../../settings/sources.ts'
 import { toJunit } from '../../tools/doctor/junit.ts'
 import {
@@ -135,7 +135,7 @@ function readPem(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw new UsageError(`--ca ${path}: the file can't be read (${codeOf(error)})`)
+    throw new UsageError(`--ca ${path}: the file can't be read (${errorCode(error) ?? 'unknown'})`)
   }
 }
 
@@ -143,9 +143,6 @@ function writeReport(path: string, text: string): void {
   try {
     writeFileSync(path, text)
   } catch (error) {
-    throw new UsageError(`--junit ${path}: the file can't be written (${codeOf(error)})`)
+    throw new UsageError(`--junit ${path}: the file can't be written (${errorCode(error) ?? 'unknown'})`)
   }
 }
-
-const codeOf = (error: unknown): unknown =>
-  error instanceof Error && 'code' in error ? error.code : 'unreadable'

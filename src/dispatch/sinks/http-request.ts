@@ -2,8 +2,9 @@ import { createHash, randomBytes } from 'node:crypto'
 import { Webhook } from 'standardwebhooks'
 import { Agent, type Dispatcher, request } from 'undici'
 import { withAnySignal } from '../../async/any-signal.ts'
-import { parseRetryAfter } from '../../async/retry-delay.ts'
+import { errorCode } from '../../errors.ts'
 import type { OutgoingEvent } from '../../group/outgoing-event.ts'
+import { parseRetryAfter } from '../../http/retry-after.ts'
 import type { HttpSettings } from '../../settings/consumers-file.ts'
 
 /** What became of one request. `reason` is ours: no text of the answer is in it. */
@@ -90,10 +91,8 @@ function outcomeOf({ statusCode, headers }: Dispatcher.ResponseData, nowMs: numb
 }
 
 function connectionFailure(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return typeof code === 'string' && /^[A-Z0-9_]{1,64}$/.test(code)
-    ? `connection: ${code}`
-    : 'connection failed'
+  const code = errorCode(error)
+  return code !== undefined && /^[A-Z0-9_]{1,64}$/.test(code) ? `connection: ${code}` : 'connection failed'
 }
 
 /**

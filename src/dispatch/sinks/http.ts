@@ -1,8 +1,8 @@
 import { setMaxListeners } from 'node:events'
 import { DelayedError, type Job, Worker } from 'bullmq'
 import { withAnySignal } from '../../async/any-signal.ts'
+import { backoffMs } from '../../async/backoff.ts'
 import { rejectOnAbort } from '../../async/reject-on-abort.ts'
-import { retryDelayMs } from '../../async/retry-delay.ts'
 import type { DeadLetters } from '../../group/dead-letters.ts'
 import type { OutgoingEvent } from '../../group/outgoing-event.ts'
 import type { RedisClient } from '../../redis/connect.ts'
@@ -43,6 +43,11 @@ const DOWN_FAILURES = 5
 const PROMOTE_BATCH = 200
 /** Until an attempt is made again whose outcome could not be written down. */
 const UNSETTLED_DELAY_MS = 1000
+/**
+ * With the defaults (10 s, at most 6 h, 12 attempts) the waits are 10 s, 30 s, 90 s, 4.5 min, 13.5 min, 40 min, 2 h,
+ * and four times 6 h: 27 hours in all.
+ */
+const BACKOFF_FACTOR = 3
 /** Where a queue is empty a worker asks again after this many seconds, if nothing woke it before. */
 const DRAIN_DELAY_SECONDS = 5
 
@@ -92,7 +97,10 @@ export function createHttpSink(options: HttpSinkOptions): Sink {
     maxStalledCount: MAX_STALLED,
     settings: {
       backoffStrategy: (attempts, _type, error) =>
-        retryDelayMs(settings, attempts, error instanceof AttemptFailed ? error.retryAfterMs : undefined)
+        backoffMs({ firstMs: settings.retryDelayMs, maxMs: settings.maxRetryDelayMs }, attempts, {
+          factor: BACKOFF_FACTOR,
+          retryAfterMs: error instanceof AttemptFailed ? error.retryAfterMs : undefined
+        })
     }
   })
   worker.on('error', onError)

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { errorCode } from '../../errors.ts'
 
 /** Where the development key lies inside `DATA_DIR`. */
 export const DEVELOPMENT_KEY_FILE = 'webhook_secret'
@@ -17,7 +18,7 @@ export function developmentKey(dataDir: string): { readonly key: string; readonl
     writeFileSync(path, `${key}\n`, { mode: 0o600, flag: 'wx' })
     return { key, created: true }
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+    if (errorCode(error) !== 'EEXIST') throw error
     return { key: readFileSync(path, 'utf8').trim(), created: false }
   }
 }

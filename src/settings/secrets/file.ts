@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { lstat, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { errorCode } from '../../errors.ts'
 import { Secret } from '../../secret.ts'
 import { ReadOnlySecretError, type SecretVersions, type SecretHandle, sameSecret } from './secret-handle.ts'
 
@@ -62,7 +63,7 @@ async function readSecret(path: string): Promise<Secret | undefined> {
     const text = (await readFile(path, 'utf8')).replace(/\r?\n$/, '')
     return text === '' ? undefined : new Secret(text)
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined
+    if (errorCode(error) === 'ENOENT') return undefined
     throw error
   }
 }
@@ -107,7 +108,7 @@ async function remove(path: string): Promise<void> {
     await rm(path)
     await syncFolder(dirname(path))
   } catch (cause) {
-    if (codeOf(cause) !== 'ENOENT') throw readOnly(path, cause)
+    if (errorCode(cause) !== 'ENOENT') throw readOnly(path, cause)
   }
 }
 
@@ -121,7 +122,7 @@ async function syncFolder(path: string): Promise<void> {
 }
 
 function readOnly(path: string, cause: unknown): unknown {
-  const code = codeOf(cause)
+  const code = errorCode(cause)
   if (code === 'EBUSY') {
     return new ReadOnlySecretError(`${path} is a mount of its own: mount its folder instead`, { cause })
   }
@@ -130,6 +131,3 @@ function readOnly(path: string, cause: unknown): unknown {
     cause
   })
 }
-
-const codeOf = (error: unknown): string | undefined =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined

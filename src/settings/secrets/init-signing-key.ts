@@ -17,6 +17,7 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { buffer } from 'node:stream/consumers'
+import { errorCode } from '../../errors.ts'
 import { strayCharacters } from './stray-characters.ts'
 
 const [path, ...rest] = process.argv.slice(2)
@@ -56,7 +57,7 @@ function read(file: string): string {
     // Not blocking: a pipe without a writer would be waited for.
     opened = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    const code = errorCode(error)
     if (code === 'ENOENT') return ''
     if (code === 'ELOOP') throw new Error(`${file} is a symbolic link: remove it`, { cause: error })
     throw error

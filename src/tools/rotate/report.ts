@@ -1,3 +1,4 @@
+import { errorCode } from '../../errors.ts'
 /** What a rotation did, for people and programs alike. Keys appear by their ids only. */
 export interface RotationReport {
   /** `failed`: something is not as it must be, or not yet. `impossible`: a step could not be tried at all. */
@@ -63,7 +64,7 @@ function asStopped(error: unknown): RotationStopped | undefined {
   if (error.name === 'ReadOnlySecretError') {
     return new RotationStopped('impossible', error.message, ['Nothing was changed.'])
   }
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name
+  const code = errorCode(error) ?? error.name
   return new RotationStopped('impossible', `could not be done (${code})`, [
     'Mend this and run the command again: what is done already is found done.'
   ])

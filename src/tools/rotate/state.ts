@@ -1,7 +1,7 @@
 import { mkdir, open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { ConfigError } from '../../errors.ts'
+import { ConfigError, errorCode } from '../../errors.ts'
 
 const begun = z.object({
   /** ISO 8601. */
@@ -49,7 +49,7 @@ export function rotationRecord(dataDir: string): RotationRecord {
       try {
         text = await readFile(path, 'utf8')
       } catch (error) {
-        if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return schema.parse({})
+        if (errorCode(error) === 'ENOENT') return schema.parse({})
         throw error
       }
       try {

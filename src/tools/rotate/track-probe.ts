@@ -1,4 +1,5 @@
 import { CustomerIORequestError, RegionEU, RegionUS, TrackClient } from 'customerio-node'
+import { errorCode } from '../../errors.ts'
 import type { Secret } from '../../secret.ts'
 import type { CustomerIo } from '../../settings/customer-io.ts'
 
@@ -77,8 +78,8 @@ const statusOf = (status: number): string =>
 
 function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return 'no answer'
-  const { cause } = error
-  if (cause instanceof Error && 'code' in cause && typeof cause.code === 'string') return cause.code
+  const code = errorCode(error.cause)
+  if (code !== undefined) return code
   return error.name === 'TimeoutError'
     ? `no answer within ${TIMEOUT_MS / 1000} s`
     : `an answer that is no JSON`
