@@ -48,7 +48,7 @@ export function withoutObjectsBefore(text: string): string {
       groupEnd = index
     } else if (character === OPEN && depth > 0 && --depth === 0) {
       const start = entryStart(text, index)
-      if (DESCRIPTION.test(text.slice(start, index))) kept.push(`\n${flat(text.slice(index, groupEnd))}\n`)
+      kept.push(remainderOf(text.slice(start, index), text.slice(index, groupEnd)))
       end = start
       index = start
     }
@@ -69,8 +69,9 @@ export function withoutObjectsAfter(text: string): string {
       kept.push(text.slice(start, Math.max(start, entryStart(text, index))))
       groupStart = index
     } else if (character === CLOSE && depth > 0 && --depth === 0) {
-      if (DESCRIPTION.test(text.slice(entryStart(text, groupStart), groupStart)))
-        kept.push(`\n${flat(text.slice(groupStart, index))}\n`)
+      kept.push(
+        remainderOf(text.slice(entryStart(text, groupStart), groupStart), text.slice(groupStart, index))
+      )
       start = index + 1
     }
   }
@@ -93,7 +94,16 @@ const CLOSE = 125
 const MAX_HEADER = 120
 const SEPARATORS = new Set([...',;{}\n'].map(character => character.charCodeAt(0)))
 
-const flat = (object: string): string => object.replace(/[{}]/g, '\n')
+/**
+ * What stays of an object: the column of its header, with the dash of a list item. If it describes its parent, also its
+ * fields, as fields of that parent: one per line, in the column of the header.
+ */
+function remainderOf(header: string, object: string): string {
+  const column = /^[\s-]*/.exec(header)?.[0] ?? ''
+  if (!DESCRIPTION.test(header)) return column
+  const fields = object.split(/[{},\n]/).map(field => field.trim())
+  return `\n${column}${fields.filter(field => field !== '').join(`\n${column.replaceAll('-', ' ')}`)}\n`
+}
 
 const entriesOf = (text: string): readonly string[] =>
   text.split(/[,;\n]/).filter(entry => entry.trim() !== '')

@@ -140,6 +140,49 @@ table('a key is found in a Secret of Kubernetes', [
   ]
 ])
 
+/** The same manifest with its metadata, and on demand its data, in flow style. */
+const flowSecret = (metadata: string, data: string): string =>
+  `apiVersion: v1\nkind: Secret\nmetadata: ${metadata}\ntype: Opaque\n${data}\n`
+
+table('a key is found in a Secret of Kubernetes whose YAML is in flow style', [
+  [flowSecret('{ name: customerio }', `data:\n  api-key: ${base64(K32)}`), APP],
+  [flowSecret('{name: customerio}', `stringData:\n  api-key: ${K32}`), APP],
+  [flowSecret('{ "name": "cio" }', `data: { api-key: ${base64(K32)} }`), APP],
+  [flowSecret('{ labels: { tier: backend }, name: cio }', `data:\n  api-key: ${base64(K32)}`), APP],
+  [flowSecret('{ namespace: prod, name: cio, finalizers: [a, b] }', `data:\n  token: ${base64(K32)}`), APP],
+  [flowSecret('{\n  name: cio\n}', `data:\n  api-key: ${base64(K32)}`), APP],
+  [flowSecret('\n  name: cio', `data: { site-id: ${base64(K20)}, api-key: ${base64(L20)} }`), ...TRACK],
+  [`data:\n  api-key: ${base64(K32)}\nkind: Secret\nmetadata: { name: cio }\n`, APP],
+  [`data: { api-key: ${base64(K32)} }\nkind: Secret\nmetadata: { name: cio }\n`, APP],
+  [`{ kind: Secret, metadata: { name: cio }, stringData: { api-key: ${K32} } }`, APP],
+  [`items:\n- kind: Secret\n  metadata: { name: cio }\n  data:\n    api-key: ${base64(K32)}\n`, APP],
+  [`items:\n- metadata: { labels: { a: b }, name: cio }\n  data:\n    api-key: ${base64(K32)}\n`, APP],
+  [
+    flowSecret(
+      '{ name: cio }',
+      `data:\n  config.json: ${base64(JSON.stringify({ siteId: K20, apiKey: L20, log: 'x' }))}`
+    ),
+    ...TRACK
+  ]
+])
+
+table('a Secret of something else is none in flow style either', [
+  [flowSecret('{ name: mailgun }', `data:\n  api-key: ${base64(K32)}`)],
+  [flowSecret('{ name: cio }', `data:\n  mailgun-key: ${base64(K32)}`)],
+  [
+    `${flowSecret('{ name: cio }', 'data:\n  region: ZXU=')}---\n${flowSecret('{ name: mailgun }', `data:\n  api-key: ${base64(K32)}`)}`
+  ],
+  [
+    `${flowSecret('{ name: mailgun }', `data:\n  api-key: ${base64(K32)}`)}---\n${flowSecret('{ name: cio }', 'data:\n  region: ZXU=')}`
+  ],
+  [
+    `items:\n- metadata: { name: cio }\n  data: {}\n- metadata: { name: mailgun }\n  data:\n    api-key: ${base64(K32)}\n`
+  ],
+  [
+    `items:\n- metadata: { name: mailgun }\n  data:\n    api-key: ${base64(K32)}\n- metadata: { name: cio }\n  data: {}\n`
+  ]
+])
+
 table('a Secret of something else is none', [
   [secret('mailgun', `data:\n  api-key: ${base64(K32)}`)],
   [secret('cio', `data:\n  mailgun-key: ${base64(K32)}`)],
@@ -330,17 +373,33 @@ const notation = fc.constantFrom<(value: unknown) => string>(
   value => JSON.stringify(value, null, 2),
   value => JSON.stringify({ destinations: value }, null, '\t'),
   value => yaml(value),
-  value => `destinations:\n${yaml(value).replace(/^/gm, '  ')}`
+  value => `destinations:\n${yaml(value).replace(/^/gm, '  ')}`,
+  value => flow(value),
+  value => yaml(value, 1),
+  value => `destinations:\n${yaml(value, 2).replace(/^/gm, '  ')}`
 )
 
-function yaml(value: unknown): string {
-  if (Array.isArray(value)) return value.map(item => `- ${yaml(item).replaceAll('\n', '\n  ')}`).join('\n')
+/** @param blockDepth lists and objects below it are in flow style */
+function yaml(value: unknown, blockDepth = 10): string {
   if (typeof value !== 'object' || value === null) return String(value)
+  if (blockDepth === 0) return flow(value)
+  const inner = (child: unknown): string => yaml(child, blockDepth - 1)
+  if (Array.isArray(value)) return value.map(item => `- ${inner(item).replaceAll('\n', '\n  ')}`).join('\n')
   return Object.entries(value)
     .map(([key, child]) =>
-      typeof child === 'object' ? `${key}:\n${yaml(child).replace(/^/gm, '  ')}` : `${key}: ${yaml(child)}`
+      typeof child === 'object' && blockDepth > 1
+        ? `${key}:\n${inner(child).replace(/^/gm, '  ')}`
+        : `${key}: ${inner(child)}`
     )
     .join('\n')
+}
+
+function flow(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(flow).join(', ')}]`
+  if (typeof value !== 'object' || value === null) return String(value)
+  return `{ ${Object.entries(value)
+    .map(([key, child]) => `${key}: ${flow(child)}`)
+    .join(', ')} }`
 }
 
 t.test(
