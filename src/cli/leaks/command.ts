@@ -13,7 +13,7 @@ import {
   formatBaseline,
   triageFindings,
   readBaseline,
-  readBaselineIfThere
+  readBaselineIfExists
 } from '../../tools/leaks/baseline.ts'
 import { configuredSecrets } from '../../tools/leaks/configured-secrets.ts'
 import { redactKnown, createDetector } from '../../tools/leaks/detector.ts'
@@ -87,14 +87,14 @@ async function leaks(
   onProgressEnd()
 
   const previous =
-    baseline === undefined ? [] : writesBaseline ? readBaselineIfThere(baseline) : readBaseline(baseline)
+    baseline === undefined ? [] : writesBaseline ? readBaselineIfExists(baseline) : readBaseline(baseline)
   if (writesBaseline && problems.length > 0) notes.push('the baseline was not written')
   if (writesBaseline && baseline !== undefined && problems.length === 0) {
     writeFileSync(baseline, formatBaseline(found, previous))
   }
   const judged = triageFindings(
     found,
-    writesBaseline && baseline !== undefined ? readBaselineIfThere(baseline) : previous
+    writesBaseline && baseline !== undefined ? readBaselineIfExists(baseline) : previous
   )
   // What is staged, or a log, is a part: an entry for the rest is not stale.
   const stale = options.staged || path === undefined ? [] : judged.stale
