@@ -1,6 +1,7 @@
 import type { NamedSecret } from './configured-secrets.ts'
 import { type Encoding, encodingsOf } from './encodings.ts'
-import { findKeyShapes, SHAPE_CONTEXT_BYTES, type TextMemory } from './key-shapes.ts'
+import { CONTEXT_BYTES } from './key-context.ts'
+import { findKeyShapes, type TextMemory } from './key-shapes.ts'
 import { keyFingerprint, mask, passwordFingerprint } from './mask.ts'
 import { compilePatterns, type PatternMatch } from './pattern-search.ts'
 import type { Certainty, RuleId } from './rules.ts'
@@ -55,7 +56,7 @@ export function createDetector(secrets: readonly NamedSecret[]): Detector {
   const descriptions = new Map<NamedSecret, Pick<Leak, 'masked' | 'fingerprint'>>()
 
   return {
-    marginBytes: Math.max(search.longest, SHAPE_CONTEXT_BYTES),
+    marginBytes: Math.max(search.longest, CONTEXT_BYTES),
     detect: (buffer, from, limit, memory) => {
       const matches: PatternMatch<Wanted>[] = []
       search.find(buffer, from, limit, match => matches.push(match))

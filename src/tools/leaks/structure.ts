@@ -1,22 +1,23 @@
 /*
- * What a value belongs to, in JSON, YAML, HCL, code and the like, complete or not: nothing here is parsed, since most of
- * what holds a leaked key is a template, a fragment, or broken.
+ * The objects, mappings and blocks around a value in JSON, YAML, HCL, code and the like. Nothing is parsed: most text
+ * with a leaked key is a template, a fragment, or invalid.
  */
 
-/** One of the objects, mappings or blocks around a value, from the innermost on. */
+/** One object, mapping or block around a value. */
 export interface Level {
-  /** The name it has in the next one: `config`, `resource "http" "customerio"`; empty for an item of a list. */
+  /** Its name in the next outer one: `config`, `resource "http" "customerio"`; empty for an item of a list. */
   readonly header: string
-  /** What stands beside the value, or beside the object it is in: one `name: value` each, with punctuation. */
+  /** Its fields, one `name: value` each, with punctuation. */
   readonly entries: readonly string[]
 }
 
-/** Objects in which the name of their parent stands: Kubernetes' `metadata`, RudderStack's `destinationDefinition`. */
+/** Headers of objects that contain the name of their parent: Kubernetes' `metadata`, RudderStack's `destinationDefinition`. */
 const DESCRIPTION = /(?:meta(?:data)?|definition|provider|integration|connector)["'`\\]*\s*[:=]?\s*$/i
 
 /**
- * @param before the text before the value, less the objects that end in it
- * @param after the text behind it, less the objects that begin in it
+ * @param before the text before the value: see `withoutObjectsBefore`
+ * @param after the text after it: see `withoutObjectsAfter`
+ * @returns the levels from the innermost to the outermost
  */
 export function levelsAround(before: string, after: string): readonly Level[] {
   const levels: Level[] = []
@@ -35,7 +36,7 @@ export function levelsAround(before: string, after: string): readonly Level[] {
   return [...levels, ...indentedLevels(before.slice(0, end), after.slice(start))]
 }
 
-/** The text without the objects that end in it: those are siblings, and their contents say nothing about the value. */
+/** The text without the objects that end in it: they are siblings of the value, so their content is not about it. */
 export function withoutObjectsBefore(text: string): string {
   const kept: string[] = []
   let end = text.length
@@ -57,7 +58,7 @@ export function withoutObjectsBefore(text: string): string {
   return kept.reverse().join('')
 }
 
-/** The text without the objects that begin in it. */
+/** The text without the objects that start in it. */
 export function withoutObjectsAfter(text: string): string {
   const kept: string[] = []
   let start = 0
@@ -79,7 +80,7 @@ export function withoutObjectsAfter(text: string): string {
   return kept.join('')
 }
 
-/** Where the name of an object begins whose brace is at `open`. */
+/** The start of the header of an object whose brace is at `open`. */
 function entryStart(text: string, open: number): number {
   const least = Math.max(0, open - MAX_HEADER)
   let start = open
@@ -87,7 +88,7 @@ function entryStart(text: string, open: number): number {
   return start
 }
 
-/** What is further out says nothing about a value. */
+/** Levels further out do not count. */
 const MAX_LEVELS = 8
 const OPEN = 123
 const CLOSE = 125
@@ -110,9 +111,9 @@ const entriesOf = (text: string): readonly string[] =>
 
 interface Line {
   readonly text: string
-  /** The column of what the line says, behind the dashes of a list. */
+  /** The column of the text after the dashes of a list. */
   readonly indentation: number
-  /** The column of its first dash; `undefined` without one. */
+  /** The column of the first dash; `undefined` without one. */
   readonly dash: number | undefined
 }
 
@@ -124,7 +125,7 @@ function readLine(text: string): Line {
 
 const isBlank = (text: string): boolean => text.trim() === ''
 const isDocumentStart = (text: string): boolean => /^(?:---|\.\.\.)(?:\s|$)/.test(text)
-/** Of INI and TOML. */
+/** A section of INI or TOML. */
 export const isSection = (text: string): boolean => /^\s*\[{1,2}[^[\]]+\]{1,2}\s*$/.test(text)
 
 interface IndentedLevel extends Level {
@@ -132,7 +133,7 @@ interface IndentedLevel extends Level {
   readonly indentation: number
 }
 
-/** Levels by indentation, within their document or section. */
+/** Levels by indentation, up to the ends of the document or section. */
 function indentedLevels(left: string, right: string): readonly Level[] {
   const above = left.split(/\r?\n/)
   const own = readLine(above.pop() ?? '')
@@ -159,7 +160,7 @@ function levelsAbove(above: readonly string[], own: Line): readonly IndentedLeve
       return levels
     }
     const line = readLine(text)
-    // Above the first line of a list's item are the other items, and then the line that names the list.
+    // Above the first line of a list item are the other items, then the line that names the list.
     const isOtherItem =
       dash !== undefined && (line.dash === undefined ? line.indentation > dash : line.dash >= dash)
     if (isOtherItem) continue
