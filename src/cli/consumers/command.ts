@@ -87,38 +87,38 @@ async function run(options: Options, actions: ReturnType<typeof consumerActions>
       const list = await actions.list()
       print(options, list, consumersText(list))
       const good = list.consumers.every(({ state, dead }) => state === 'ok' && dead === 0)
-      return good ? EXIT.good : EXIT.foundSomething
+      return good ? EXIT.ok : EXIT.findings
     }
     case 'dead': {
       const letters = await actions.letters(only(names, 'CONSUMER'), count)
       print(options, letters, lettersText(letters))
-      return EXIT.good
+      return EXIT.ok
     }
     case 'replay': {
       const [consumer, chosen] = choice(names, all, 'LETTER')
       const result = await actions.replay(consumer, chosen)
       const left = result.left.map(({ letter, why }) => `${letter}: ${why}\n`).join('')
       print(options, result, `${result.replayed} replayed\n${left}`)
-      return result.left.length === 0 ? EXIT.good : EXIT.foundSomething
+      return result.left.length === 0 ? EXIT.ok : EXIT.findings
     }
     case 'drop': {
       const [consumer, chosen] = choice(names, all, 'LETTER')
       const dropped = await actions.drop(consumer, chosen)
       print(options, { dropped }, `${dropped} dropped\n`)
-      return EXIT.good
+      return EXIT.ok
     }
     case 'enable': {
       const consumer = only(names, 'CONSUMER')
       await actions.enable(consumer)
       print(options, { enabled: consumer }, `${consumer} is told of events again\n`)
-      return EXIT.good
+      return EXIT.ok
     }
     case 'remove': {
       const consumer = only(names, 'CONSUMER')
       const dead = await actions.remove(consumer, force)
       const rest = dead === 0 ? '' : `; its ${dead} dead letters are still there: drop ${consumer} --all\n`
       print(options, { removed: consumer, dead }, `${consumer} is removed${rest || '\n'}`)
-      return EXIT.good
+      return EXIT.ok
     }
     default:
       throw new UsageError(`no such action: ${JSON.stringify(action)}; --help lists them`)
@@ -130,35 +130,35 @@ async function runParked(options: Options, actions: ReturnType<typeof parkedActi
   if (action === 'replay-parked') {
     const result = await actions.replay(chosenOf(names, all, 'DELIVERY'))
     print(options, result, replayedParkedText(result))
-    return result.left.length === 0 ? EXIT.good : EXIT.foundSomething
+    return result.left.length === 0 ? EXIT.ok : EXIT.findings
   }
   if (action === 'drop-parked') {
     const dropped = await actions.drop(chosenOf(names, all, 'DELIVERY'))
     print(options, { dropped }, `${dropped} dropped\n`)
-    return EXIT.good
+    return EXIT.ok
   }
   const [show, ...positions] = names
   if (show === undefined) {
     const entries = await actions.list(count)
     print(options, entries, parkedListText(entries, Date.now()))
-    return EXIT.good
+    return EXIT.ok
   }
   if (show !== 'show') throw new UsageError('parked takes no further argument but show DELIVERY')
   const entry = await actions.show(only(positions, 'DELIVERY'))
   if (options.reveal) return reveal(await actions.reveal(entry), entry.position)
   const summary = parkedSummary(entry)
   print(options, summary, parkedEntryText(summary))
-  return EXIT.good
+  return EXIT.ok
 }
 
 /** The bytes alone, so that they can be piped into a file. */
 async function reveal(body: Buffer | string, position: string): Promise<ExitCode> {
   if (typeof body === 'string') {
     process.stderr.write(`cio-webhook consumers: ${position} cannot be revealed: ${body}\n`)
-    return EXIT.foundSomething
+    return EXIT.findings
   }
   await new Promise(resolve => process.stdout.write(body, resolve))
-  return EXIT.good
+  return EXIT.ok
 }
 
 function print({ json }: Options, value: unknown, text: string): void {

@@ -7,7 +7,8 @@ import { readEntries, type StreamEntry } from '../../log/read-range.ts'
 import { type Command, EXIT, type ExitCode, parseCommandLine, UsageError } from '../command.ts'
 import { idOf, timeOf } from '../consumers/report.ts'
 import { type OpenLog, openLog } from '../open-log.ts'
-import { parseMoment } from '../parse-time.ts'
+import { parseTime } from '../parse-time.ts'
+import { terminalSafe } from '../terminal.ts'
 
 const usage = `usage: cio-webhook events [options]
        cio-webhook events replay CONSUMER --from TIME [--to TIME] [options]
@@ -67,8 +68,8 @@ function readOptions(args: readonly string[], nowMs: number) {
   const count = Number(values.count)
   if (!Number.isSafeInteger(count) || count < 1) throw new UsageError('--count takes a whole number from 1')
   const range = {
-    from: values.from === undefined ? '-' : String(parseMoment('--from', values.from, nowMs)),
-    to: values.to === undefined ? '+' : String(parseMoment('--to', values.to, nowMs))
+    from: values.from === undefined ? '-' : String(parseTime('--from', values.from, nowMs)),
+    to: values.to === undefined ? '+' : String(parseTime('--to', values.to, nowMs))
   }
   const { follow, json } = values
   return { consumer, count, range, follow, json, isMeant: filter(values.type, values.id) }
@@ -95,7 +96,7 @@ async function tail({ range, count, isMeant, follow, json }: Options, log: OpenL
   const partitions = await readPartitionCount(redis, keyPrefix)
   const { entries, ends } = await newestEntries(redis, keyPrefix, { partitions, count, isMeant, ...range })
   for (const entry of entries) show(entry, json)
-  if (!follow) return entries.length > 0 ? EXIT.good : EXIT.foundSomething
+  if (!follow) return entries.length > 0 ? EXIT.ok : EXIT.findings
 
   const enough = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => enough.abort())
@@ -114,7 +115,7 @@ async function tail({ range, count, isMeant, follow, json }: Options, log: OpenL
     }
     await sleep(FOLLOW_POLL_MS, undefined, { signal: enough.signal }).catch(() => {})
   }
-  return EXIT.good
+  return EXIT.ok
 }
 
 async function replay({ consumer = '', range, isMeant, json }: Options, log: OpenLog): Promise<ExitCode> {
@@ -123,7 +124,7 @@ async function replay({ consumer = '', range, isMeant, json }: Options, log: Ope
   try {
     const replayed = await replayRange({ redis, keyPrefix, consumer }, range, isMeant)
     process.stdout.write(json ? `${JSON.stringify({ replayed })}\n` : `${replayed} replayed to ${consumer}\n`)
-    return replayed > 0 ? EXIT.good : EXIT.foundSomething
+    return replayed > 0 ? EXIT.ok : EXIT.findings
   } catch (error) {
     if (!(error instanceof Error && error.message.startsWith('NOGROUP'))) throw error
     throw new UsageError(`no consumer group ${JSON.stringify(consumer)} reads the log`)
@@ -137,12 +138,9 @@ function show({ partition, id, type, event }: StreamEntry, json: boolean): void 
     process.stdout.write(`{"partition":${partition},"entry":"${id}","event":${text}}\n`)
     return
   }
-  const name = type.replace(/^io\.customer\./, '').padEnd(24)
-  process.stdout.write(`${timeOf(id)}  ${partition}-${id}  ${name}  ${oneLine(idOf(event) ?? '-')}\n`)
+  const name = terminalSafe(type.replace(/^io\.customer\./, '')).padEnd(24)
+  process.stdout.write(`${timeOf(id)}  ${partition}-${id}  ${name}  ${terminalSafe(idOf(event) ?? '-')}\n`)
 }
-
-/** Nothing in it can move a terminal's cursor. */
-const oneLine = (text: string): string => text.replace(/[^\x20-\x7e\u00a0-\uffff]/g, '?')
 
 function isJson(text: string): boolean {
   try {

@@ -11,12 +11,12 @@ import { connectProvider } from '../../settings/secrets/open-secrets.ts'
 import { providedValues } from '../../settings/secrets/provided-values.ts'
 import {
   formatBaseline,
-  triageFindings,
   readBaseline,
-  readBaselineIfExists
+  readBaselineIfExists,
+  triageFindings
 } from '../../tools/leaks/baseline.ts'
 import { configuredSecrets } from '../../tools/leaks/configured-secrets.ts'
-import { redactKnown, createDetector } from '../../tools/leaks/detector.ts'
+import { createDetector, redactKnown } from '../../tools/leaks/detector.ts'
 import { searchEventLog } from '../../tools/leaks/event-log.ts'
 import { collectFindings } from '../../tools/leaks/finding.ts'
 import { openGit } from '../../tools/leaks/git.ts'
@@ -42,7 +42,7 @@ export const leaksCommand: Command = {
       if (error instanceof ConfigError || error instanceof UsageError) throw error
       // An error that nobody caught would end the process with 1, and 1 means that something was found.
       process.stderr.write(`cio-webhook leaks: ${error instanceof Error ? error.message : String(error)}\n`)
-      return EXIT.couldNotRun
+      return EXIT.error
     } finally {
       bar.clear()
     }
@@ -116,8 +116,8 @@ async function leaks(
     process.stdout.write(`${JSON.stringify(json, null, 2)}\n`)
     for (const problem of problems) process.stderr.write(`${problem}\n`)
   }
-  if (problems.length > 0) return EXIT.couldNotRun
-  return report.fresh.length > 0 ? EXIT.foundSomething : EXIT.good
+  if (problems.length > 0) return EXIT.error
+  return report.fresh.length > 0 ? EXIT.findings : EXIT.ok
 }
 
 function steps(search: Search, options: LeaksOptions, env: NodeJS.ProcessEnv): (() => Promise<string>)[] {

@@ -1,6 +1,7 @@
 import type { AcceptedLeak, Triage } from '../../tools/leaks/baseline.ts'
 import type { Finding } from '../../tools/leaks/finding.ts'
 import { rules } from '../../tools/leaks/rules.ts'
+import { terminalSafe } from '../terminal.ts'
 
 /** Everything a run of `leaks` has to say. */
 export interface Report extends Triage {
@@ -24,10 +25,10 @@ export function toText(report: Report): string {
   if (kinds.length > 0) lines.push(...kinds.map(rule => `${rules[rule].name}: ${rules[rule].help}`), '')
   const count = fresh.length === 0 ? 'no leak' : fresh.length === 1 ? '1 leak' : `${fresh.length} leaks`
   const known = accepted.length === 0 ? '' : `, ${accepted.length} accepted by the baseline`
-  lines.push(`${count}${known} in ${searched.map(oneLine).join(' and ') || 'nothing'}`)
+  lines.push(`${count}${known} in ${searched.map(terminalSafe).join(' and ') || 'nothing'}`)
   lines.push(...stale.map(describeStale))
   if (problems.length > 0) {
-    lines.push('not everything could be looked through:', ...problems.map(text => `  ${oneLine(text)}`))
+    lines.push('not everything could be looked through:', ...problems.map(text => `  ${terminalSafe(text)}`))
   }
   return `${lines.join('\n')}\n`
 }
@@ -37,7 +38,7 @@ function describe(finding: Finding): string[] {
   const what = secret ?? rules[rule].name
   const form = encoding === 'plain' ? '' : ` as ${encoding}`
   return [
-    `${oneLine(finding.file)}${finding.place === 'stream' ? '' : `:${finding.line}`}`,
+    `${terminalSafe(finding.file)}${finding.place === 'stream' ? '' : `:${finding.line}`}`,
     `    ${what} (${certainty})  ${masked}${form}  [${fingerprint}]`,
     `    ${whereabouts(finding).join(', ')}`,
     ''
@@ -58,13 +59,4 @@ function whereabouts({ place, commit, inWorkingTree, entry, times }: Finding): s
 }
 
 const describeStale = ({ file, rule, fingerprint }: AcceptedLeak): string =>
-  `the baseline accepts what is not there: ${oneLine(file)} ${rule} [${fingerprint}]`
-
-/** A name may hold line breaks and what moves a terminal's cursor. */
-function oneLine(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, character => {
-    const code = character.charCodeAt(0).toString(16).padStart(4, '0')
-    return character === '\n' ? '\\n' : `\\u${code}`
-  })
-}
+  `the baseline accepts what is not there: ${terminalSafe(file)} ${rule} [${fingerprint}]`

@@ -65,7 +65,7 @@ Exit code: 0 all were accepted, 1 some were not (refused, or parked because they
     })
     if (values.list) {
       process.stdout.write(values.json ? `${JSON.stringify(sampleTypes)}\n` : `${sampleTypes.join('\n')}\n`)
-      return EXIT.good
+      return EXIT.ok
     }
     if (positionals.length > 1) throw new UsageError('give one URL')
     const { source, retry } = values
@@ -114,9 +114,9 @@ async function send(options: SendOptions, json: boolean): Promise<ExitCode> {
 }
 
 function exitCode({ statuses, outcomes, latencyMs }: BatchSummary): ExitCode {
-  if (latencyMs === undefined) return EXIT.couldNotRun
+  if (latencyMs === undefined) return EXIT.error
   const allKept = Object.keys(statuses).every(status => /^2\d\d$/.test(status))
-  return allKept && outcomes['parked'] === undefined ? EXIT.good : EXIT.foundSomething
+  return allKept && outcomes['parked'] === undefined ? EXIT.ok : EXIT.findings
 }
 
 function describe({ url }: SendOptions, summary: BatchSummary): string {

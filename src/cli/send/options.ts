@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { isLoopbackHost } from '../../address.ts'
 import { errorCode } from '../../errors.ts'
 import { stringifyExactly, withExactNumbers } from '../../exact-json.ts'
 import { WEBHOOK_PATH } from '../../receive/route.ts'
@@ -9,7 +10,6 @@ import { splitPayloads } from '../../tools/send/payloads.ts'
 import { sampleEvent, sampleTypes } from '../../tools/send/samples.ts'
 import { SCHEMES } from '../../tools/send/sign.ts'
 import { UsageError } from '../command.ts'
-import { isLoopback } from '../target-url.ts'
 
 /** What another machine gets a second without being asked for more. */
 export const SMALL_RATE = 5
@@ -144,7 +144,7 @@ export function readWhole(name: string, text: string, max: number): number {
 }
 
 export function readRate(text: string | undefined, url: URL, loadTest: boolean): number | undefined {
-  const mayAll = loadTest || isLoopback(url)
+  const mayAll = loadTest || isLoopbackHost(url.hostname)
   if (text === undefined) return mayAll ? undefined : SMALL_RATE
   const value = Number(text)
   if (!/^\d{1,6}(\.\d{1,3})?$/.test(text) || value <= 0) {
