@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { ReportedError } from '../../errors.ts'
 
 /** A part of the search failed. The message is one line for the operator. */
-export class ScanError extends Error {
+export class ScanError extends ReportedError {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options)
     this.name = 'ScanError'

@@ -28,7 +28,7 @@ const written = (text: string) => {
   return readBaseline(path)
 }
 
-t.test('what was written to a baseline is accepted, wherever its lines have gone', async t => {
+t.test('a finding in the baseline is accepted, also on another line', async t => {
   const baseline = written(formatBaseline([finding()], []))
   t.match(triageFindings([finding({ line: 99, times: 3 })], baseline), {
     fresh: [],
@@ -49,8 +49,8 @@ t.test('another value, another file or another rule is new, and the entry is sta
   }
 })
 
-t.test('what somebody wrote about an entry outlives writing the baseline again', async t => {
-  const why = 'the page shows it to everybody'
+t.test('the reason of an entry is kept when the baseline is written again', async t => {
+  const why = 'the page is public'
   const previous = written(formatBaseline([finding()], [])).map(entry => ({ ...entry, why }))
   const again = written(formatBaseline([finding(), finding({ file: 'b.html' })], previous))
   t.strictSame(
@@ -62,7 +62,7 @@ t.test('what somebody wrote about an entry outlives writing the baseline again',
   )
 })
 
-t.test('a baseline that is not one is refused', async t => {
+t.test('an invalid baseline is refused', async t => {
   for (const text of [
     '',
     '[]',

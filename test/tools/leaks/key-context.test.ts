@@ -30,7 +30,7 @@ function table(name: string, rows: readonly Row[]): void {
   })
 }
 
-table('a key is found where it is handed to a client of a library that the file imports', [
+table('a key is found if it is passed to a client of a library that the file imports', [
   [`const { APIClient } = require('customerio-node')\n\nconst api = new APIClient('${K32}')`, APP],
   [`import { APIClient } from 'customerio-node'\nexport default new APIClient("${K32}", { region })`, APP],
   [
@@ -71,7 +71,7 @@ table('a key is found where it is handed to a client of a library that the file 
   ]
 ])
 
-table('what a file with that import hands to something else is no key', [
+table('a value that a file with that import passes to something else is not a key', [
   [`import { APIClient } from 'customerio-node'\nconst etag = '${K32}'`],
   [`import { APIClient } from 'customerio-node'\nconst other = new OtherClient('${K32}')`],
   [`import { APIClient } from 'customerio-node'\nnew APIClient(key, md5('${K32}'))`],
@@ -166,7 +166,7 @@ table('a key is found in a Secret of Kubernetes whose YAML is in flow style', [
   ]
 ])
 
-table('a Secret of something else is none in flow style either', [
+table('a Secret of something else has no key in flow style either', [
   [flowSecret('{ name: mailgun }', `data:\n  api-key: ${base64(K32)}`)],
   [flowSecret('{ name: cio }', `data:\n  mailgun-key: ${base64(K32)}`)],
   [
@@ -183,7 +183,7 @@ table('a Secret of something else is none in flow style either', [
   ]
 ])
 
-table('a Secret of something else is none', [
+table('a Secret of something else has no key', [
   [secret('mailgun', `data:\n  api-key: ${base64(K32)}`)],
   [secret('cio', `data:\n  mailgun-key: ${base64(K32)}`)],
   [secret('cio', `data:\n  checksum: ${base64(K32)}`)],
@@ -203,7 +203,7 @@ table('a Secret of something else is none', [
 
 const rudder = { siteID: K20, apiKey: L20, datacenter: 'EU' }
 
-table('a key is found where the provider is named beside it, or beside the settings it is one of', [
+table('a key is found if a field beside it, or beside its settings, names the provider', [
   [JSON.stringify({ name: 'CUSTOMERIO', config: rudder }), ...TRACK],
   [JSON.stringify({ config: rudder, name: 'CUSTOMERIO' }, null, 2), ...TRACK],
   [
@@ -258,7 +258,7 @@ table('a key is found where the provider is named beside it, or beside the setti
   [`authorization: Basic ${base64(`${K20}:${L20}`.toUpperCase())}`, 'basic-auth']
 ])
 
-table('a key of another provider beside it is none', [
+table('a key of another provider is not found', [
   [
     JSON.stringify([
       { name: 'CUSTOMERIO', config: { region: 'eu' } },
@@ -302,7 +302,7 @@ table('a key of another provider beside it is none', [
 
 const pods = Array.from({ length: 200 }, (_, n) => `  Pod${n}: ${hex(`pod ${n}`, 32)}\n`).join('')
 
-table('checksums beside the names of packages are none', [
+table('checksums beside the names of packages are not keys', [
   [`PODS:\n  - CustomerIO (3.1.2)\n\nSPEC CHECKSUMS:\n  CustomerIO: ${K32}\n  CustomerIOTokens: ${L32}\n`],
   [
     `SPEC CHECKSUMS:\n${pods}  CustomerIO: ${K32}\n  "CustomerIO/Tracking": ${L32}\n  CustomerIOKeychain: ${K64}\n\nPODFILE CHECKSUM: ${hex('p', 40)}\n`
@@ -403,7 +403,7 @@ function flow(value: unknown): string {
 }
 
 t.test(
-  'whichever fields and notation, the key of the provider is found, and those of its neighbours are not',
+  'with any fields and in any notation, the key of the provider is found, and keys of its neighbours are not',
   async () => {
     fc.assert(
       fc.property(
