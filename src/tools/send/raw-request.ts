@@ -51,6 +51,7 @@ export async function sendRawRequest(spec: RawRequest): Promise<Answer | NoAnswe
   let code = ''
   request.once('socket', socket => {
     connected = !socket.connecting
+    if (connected) return
     socket.once('connect', () => {
       connected = true
     })
