@@ -1,3 +1,4 @@
+// Tested by test/cli/leaks/refusals.slow.test.ts.
 import { parseCommandLine, UsageError } from '../command.ts'
 
 export const leaksUsage = `usage: cio-webhook leaks [PATH] [options]

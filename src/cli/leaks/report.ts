@@ -1,3 +1,4 @@
+// Tested by test/cli/leaks/command.slow.test.ts.
 import type { AcceptedLeak, Triage } from '../../tools/leaks/baseline.ts'
 import type { Finding } from '../../tools/leaks/finding.ts'
 import { rules } from '../../tools/leaks/rules.ts'

@@ -1,3 +1,5 @@
+// Tested by test/tools/leaks/key-context.test.ts.
+
 /** Sections of lock files: `SPEC CHECKSUMS` of CocoaPods, `integrity`, `hashes`, `pkg_hash_ext`. */
 const CHECKSUM_SECTION = /check[ _-]?sums?|integrity|(?<![a-z])hash(?:es)?(?![a-z])|digests?|fingerprints?/i
 

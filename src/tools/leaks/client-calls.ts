@@ -1,3 +1,5 @@
+// Tested by test/tools/leaks/key-context.test.ts.
+
 /** The names that a text uses for the clients of Customer.io's libraries. */
 export interface ImportedClients {
   /** `APIClient` and the others, and their aliases. */

@@ -1,3 +1,5 @@
+// Tested by test/tools/leaks/detector.test.ts.
+
 /** How a value can be written. */
 export type Encoding = 'plain' | 'base64' | 'base64url' | 'url' | 'hex' | 'json' | 'utf16'
 

@@ -1,3 +1,4 @@
+// Tested by test/tools/leaks/search.test.ts.
 import { constants } from 'node:fs'
 import { lstat, open, readdir, readlink, stat } from 'node:fs/promises'
 import type { Readable } from 'node:stream'

@@ -1,3 +1,4 @@
+// Tested by test/tools/leaks/git-history.test.ts.
 import type { Leak } from './detector.ts'
 
 /** The kind of place that `file` names. */

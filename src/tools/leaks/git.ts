@@ -1,3 +1,4 @@
+// Tested by test/tools/leaks/search.test.ts.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { ReportedError } from '../../errors.ts'

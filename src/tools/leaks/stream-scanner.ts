@@ -1,3 +1,4 @@
+// Tested by test/tools/leaks/detector.test.ts.
 import type { Detector, Leak } from './detector.ts'
 import type { FindingCollection, Sighting } from './finding.ts'
 import { rememberClients, type TextMemory } from './key-shapes.ts'

@@ -1,3 +1,5 @@
+// Tested by test/tools/leaks/key-context.test.ts.
+
 /*
  * The objects, mappings and blocks around a value in JSON, YAML, HCL, code and the like. Nothing is parsed: most text
  * with a leaked key is a template, a fragment, or invalid.

@@ -1,3 +1,4 @@
+// Tested by test/tools/send/load.test.ts and test/tools/doctor/faults.slow.test.ts.
 import { once } from 'node:events'
 import { type Agent, type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
