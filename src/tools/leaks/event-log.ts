@@ -1,6 +1,6 @@
 import { partitionKeys } from '../../log/keys.ts'
 import type { RedisClient } from '../../redis/connect.ts'
-import type { Search } from './search.ts'
+import type { Search } from './finding.ts'
 import { scanBuffer } from './stream-scanner.ts'
 
 /** An event can have 8 MiB. So pages are limited by bytes, which their average entry predicts, and the first is small. */

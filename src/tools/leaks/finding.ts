@@ -1,5 +1,5 @@
 // Tested by test/tools/leaks/git-history.test.ts.
-import type { Leak } from './detector.ts'
+import type { Detector, Leak } from './detector.ts'
 
 /** The kind of place that `file` names. */
 export type Place =
@@ -56,6 +56,18 @@ export interface FindingCollection {
   readonly list: (dates: ReadonlyMap<string, string>) => readonly Finding[]
   /** The ids of the commits in the list. */
   readonly commits: () => readonly string[]
+}
+
+/** One run of `leaks`: the detector, and where results go. */
+export interface Search {
+  readonly detector: Detector
+  readonly findings: FindingCollection
+  /** Reports what could not be searched: without findings, the result is then not "clean" but unknown. */
+  readonly onProblem: (text: string) => void
+  /** Reports what was left out on purpose. */
+  readonly onNote: (text: string) => void
+  /** @param share of the step, from 0 to 1 */
+  readonly onProgress: (step: string, share: number) => void
 }
 
 /** @param redact masks secrets in the names of files */

@@ -1,5 +1,4 @@
-import type { Detector } from './detector.ts'
-import type { FindingCollection } from './finding.ts'
+import type { FindingCollection, Search } from './finding.ts'
 import { type Git, splitAt, textsOf } from './git.ts'
 import { listObjects, type ObjectLeak, scanObjects } from './git-objects.ts'
 import { scanPath } from './stream-scanner.ts'
@@ -8,16 +7,6 @@ const NUL = 0
 const NEWLINE = 10
 const GITLINK_MODE = '160000'
 
-export interface HistoryOptions {
-  readonly git: Git
-  readonly detector: Detector
-  readonly findings: FindingCollection
-  /** Must every object that a commit names be there? False for a partial clone. */
-  readonly complete: boolean
-  /** @param share of the work that is done, from 0 to 1 */
-  readonly onProgress: (share: number) => void
-}
-
 /** The part of the time that reading the objects takes; walking the commits takes the rest. */
 const OBJECTS_SHARE = 0.75
 
@@ -25,10 +14,12 @@ const OBJECTS_SHARE = 0.75
  * Searches the whole history: every object that git has, and every name that a file had. Each object is read once;
  * one walk over the commits then finds the commits that added the leaks.
  *
+ * @param complete must every object that a commit names be there? False for a partial clone
  * @throws ScanError when git fails
  */
-export async function scanHistory(options: HistoryOptions): Promise<void> {
-  const { git, detector, findings, complete, onProgress } = options
+export async function scanHistory(search: Search, git: Git, complete: boolean): Promise<void> {
+  const { detector, findings } = search
+  const onProgress = (share: number): void => search.onProgress('history', share)
   const total = await countObjects(git)
   const leaks = new Map<string, KnownLeak[]>()
   const oids = listObjects(git, seen => onProgress(OBJECTS_SHARE * Math.min(1, seen / Math.max(1, total))))
@@ -56,7 +47,7 @@ export async function scanHistory(options: HistoryOptions): Promise<void> {
       located.add(oid)
       findings.add({ leak, place: 'file', file: path, line, commit, age, times })
     }
-    if (isNew) scanPath(detector, findings, { file: path, commit, age })
+    if (isNew) scanPath(search, { file: path, commit, age })
   }
 
   const staged = await stagedPaths(git, leaks)

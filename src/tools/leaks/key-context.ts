@@ -1,12 +1,6 @@
 import { type ImportedClients, isPassedToClient } from './client-calls.ts'
 import type { Certainty, RuleId } from './rules.ts'
-import {
-  isSection,
-  type Level,
-  levelsAround,
-  withoutObjectsAfter,
-  withoutObjectsBefore
-} from './structure.ts'
+import { isSection, type Level, levelsAround, withoutObjects } from './structure.ts'
 
 /**
  * The context of hexadecimal digits with the length of a key. Such digits are common (MD5, SHA-256, UUIDs without
@@ -103,8 +97,8 @@ export function classify(context: Context): Classification | undefined {
   }
   if (owner !== undefined && !named) return undefined
 
-  const ownText = withoutObjectsBefore(left)
-  const textAfter = withoutObjectsAfter(right)
+  const ownText = withoutObjects(left, 'before')
+  const textAfter = withoutObjects(right, 'after')
   const before = lastLine(ownText).slice(-LINE_BEFORE_BYTES)
   const line = `${before} ${firstLine(textAfter).slice(0, LINE_AFTER_BYTES)}`
   const above = ownText.slice(0, ownText.lastIndexOf('\n') + 1).split(/\r?\n/)
@@ -161,7 +155,7 @@ const GENERIC_WORD =
 
 /** Whether the objects around a value are named after the provider. */
 export const isAboutProvider = (left: string, right: string): boolean =>
-  isNamedBeside('key', levelsAround(withoutObjectsBefore(left), withoutObjectsAfter(right)))
+  isNamedBeside('key', levelsAround(withoutObjects(left, 'before'), withoutObjects(right, 'after')))
 
 /** Whether a field beside the value, or beside the settings that contain it, names the provider. */
 function isNamedBeside(owner: string | undefined, levels: readonly Level[]): boolean {

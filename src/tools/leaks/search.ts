@@ -1,24 +1,11 @@
 import { errorCode } from '../../errors.ts'
-import type { Detector } from './detector.ts'
 import { isFolder, pathIn, scanFileOfTree, scanNamedFile, scanReadable, walkFolder } from './files.ts'
-import type { FindingCollection } from './finding.ts'
+import type { Search } from './finding.ts'
 import { type Git, openGit, ScanError, splitAt, textsOf } from './git.ts'
 import { scanHistory } from './git-history.ts'
 import { scanObjects } from './git-objects.ts'
 import { findRepository } from './repository.ts'
 import { type LeakOnLine, scanPath } from './stream-scanner.ts'
-
-/** One run of `leaks`: the detector, and where results go. */
-export interface Search {
-  readonly detector: Detector
-  readonly findings: FindingCollection
-  /** Reports what could not be searched: without findings, the result is then not "clean" but unknown. */
-  readonly onProblem: (text: string) => void
-  /** Reports what was left out on purpose. */
-  readonly onNote: (text: string) => void
-  /** @param share of the step, from 0 to 1 */
-  readonly onProgress: (step: string, share: number) => void
-}
 
 export interface PathOptions {
   readonly env: NodeJS.ProcessEnv
@@ -37,7 +24,6 @@ const NUL = 0
  * @throws ScanError if the path cannot be read, or git fails
  */
 export async function searchPath(search: Search, path: string, options: PathOptions): Promise<string> {
-  const { detector, findings, onProblem, onProgress } = search
   if (!(await readable(path, () => isFolder(path)))) return searchFile(search, path)
   const repository = await findRepository(path, options.env)
   if (repository === undefined) {
@@ -46,14 +32,8 @@ export async function searchPath(search: Search, path: string, options: PathOpti
   }
 
   const { root, git, isPartial, missing } = repository
-  if (missing !== undefined && !options.incomplete) onProblem(missing)
-  await scanHistory({
-    git,
-    detector,
-    findings,
-    complete: !isPartial,
-    onProgress: share => onProgress('history', share)
-  })
+  if (missing !== undefined && !options.incomplete) search.onProblem(missing)
+  await scanHistory(search, git, !isPartial)
   if (root === undefined) return `the history of ${path}`
   await searchWorkingTree(search, root, git, options.ignored)
   return `the history and the working tree of ${root}`
@@ -83,7 +63,7 @@ async function searchFileOfTree(search: Search, root: string, path: Buffer): Pro
   const { detector, findings, onProblem, onNote } = search
   const file = path.toString('utf8')
   const fullPath = pathIn(root, path)
-  scanPath(detector, findings, { file, inWorkingTree: true })
+  scanPath(search, { file, inWorkingTree: true })
   try {
     const outcome = await scanFileOfTree(detector, fullPath, ({ line, leak }) =>
       findings.add({ leak, place: 'file', file, line, inWorkingTree: true })
@@ -115,7 +95,7 @@ export async function searchStaged(search: Search, path: string, env: NodeJS.Pro
     entry = undefined
     if (status === 'D' || mode === '160000') continue
     paths.set(oid, [...(paths.get(oid) ?? []), token])
-    scanPath(detector, findings, { file: token })
+    scanPath(search, { file: token })
   }
   const oids = [...paths.keys()].map(oid => `${oid}\n`)
   await scanObjects(git, oids, detector, ({ oid, line, leak }) => {

@@ -1,6 +1,6 @@
 // Tested by test/tools/leaks/detector.test.ts.
 import type { Detector, Leak } from './detector.ts'
-import type { FindingCollection, Sighting } from './finding.ts'
+import type { Search, Sighting } from './finding.ts'
 import { rememberClients, type TextMemory } from './key-shapes.ts'
 
 /** A leak and the line it starts on, counted from 1. */
@@ -79,8 +79,7 @@ export function scanBuffer(detector: Detector, bytes: Buffer, onLeak: (found: Le
 
 /** Searches the path of a file: it may contain a secret too. */
 export function scanPath(
-  detector: Detector,
-  findings: FindingCollection,
+  { detector, findings }: Search,
   where: Pick<Sighting, 'file' | 'commit' | 'age' | 'inWorkingTree'>
 ): void {
   scanBuffer(detector, Buffer.from(where.file), ({ leak }) =>

@@ -17,8 +17,8 @@ export interface Level {
 const DESCRIPTION = /(?:meta(?:data)?|definition|provider|integration|connector)["'`\\]*\s*[:=]?\s*$/i
 
 /**
- * @param before the text before the value: see `withoutObjectsBefore`
- * @param after the text after it: see `withoutObjectsAfter`
+ * @param before the text before the value, and
+ * @param after the text after it, both from `withoutObjects`
  * @returns the levels from the innermost to the outermost
  */
 export function levelsAround(before: string, after: string): readonly Level[] {
@@ -38,48 +38,35 @@ export function levelsAround(before: string, after: string): readonly Level[] {
   return [...levels, ...indentedLevels(before.slice(0, end), after.slice(start))]
 }
 
-/** The text without the objects that end in it: they are siblings of the value, so their content is not about it. */
-export function withoutObjectsBefore(text: string): string {
-  const kept: string[] = []
-  let end = text.length
-  let groupEnd = 0
-  let depth = 0
-  for (let index = text.length - 1; index >= 0; index--) {
-    const character = text.charCodeAt(index)
-    if (character === CLOSE && depth++ === 0) {
-      kept.push(text.slice(index + 1, end))
-      groupEnd = index
-    } else if (character === OPEN && depth > 0 && --depth === 0) {
-      const start = entryStart(text, index)
-      kept.push(remainderOf(text.slice(start, index), text.slice(index, groupEnd)))
-      end = start
-      index = start
+/**
+ * The text before or after a value, without the objects beside the value and their headers: their content is not about
+ * it. An object that is cut off at the far end of the text is removed too.
+ */
+export function withoutObjects(text: string, side: 'before' | 'after'): string {
+  const unclosed: number[] = []
+  const objects: { readonly open: number; readonly close: number }[] = []
+  let at = 0
+  for (const { 0: brace, index: close } of text.matchAll(/[{}]/g)) {
+    const open = brace === '{' ? undefined : unclosed.pop()
+    if (brace === '{') unclosed.push(close)
+    else if (open !== undefined) {
+      while ((objects.at(-1)?.open ?? -1) > open) objects.pop()
+      objects.push({ open, close })
+    } else if (side === 'before') {
+      objects.length = 0
+      at = close + 1
     }
   }
-  if (depth === 0) kept.push(text.slice(0, end))
-  return kept.reverse().join('')
-}
-
-/** The text without the objects that start in it. */
-export function withoutObjectsAfter(text: string): string {
-  const kept: string[] = []
-  let start = 0
-  let groupStart = 0
-  let depth = 0
-  for (let index = 0; index < text.length; index++) {
-    const character = text.charCodeAt(index)
-    if (character === OPEN && depth++ === 0) {
-      kept.push(text.slice(start, Math.max(start, entryStart(text, index))))
-      groupStart = index
-    } else if (character === CLOSE && depth > 0 && --depth === 0) {
-      kept.push(
-        remainderOf(text.slice(entryStart(text, groupStart), groupStart), text.slice(groupStart, index))
-      )
-      start = index + 1
-    }
+  const [cutOff] = side === 'after' ? unclosed : []
+  const end = cutOff === undefined ? text.length : entryStart(text, cutOff)
+  let kept = ''
+  for (const { open, close } of objects) {
+    if (open >= end) break
+    const header = Math.max(at, entryStart(text, open))
+    kept += text.slice(at, header) + remainderOf(text.slice(header, open), text.slice(open, close))
+    at = close + 1
   }
-  if (depth === 0) kept.push(text.slice(start))
-  return kept.join('')
+  return kept + text.slice(at, Math.max(at, end))
 }
 
 /** The start of the header of an object whose brace is at `open`. */
@@ -92,8 +79,6 @@ function entryStart(text: string, open: number): number {
 
 /** Levels further out do not count. */
 const MAX_LEVELS = 8
-const OPEN = 123
-const CLOSE = 125
 const MAX_HEADER = 120
 const SEPARATORS = new Set([...',;{}\n'].map(character => character.charCodeAt(0)))
 
