@@ -2,10 +2,10 @@
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const
 
 /**
- * Calls `stop` on the first SIGTERM or SIGINT, and then sends the signal again without a listener, so that the process
- * ends by it. A second signal ends the process at once.
+ * Stops on the first SIGTERM or SIGINT, and then sends the signal again, so that the process ends by it as it would
+ * without a listener. A second signal does that at once.
  *
- * @returns a function that removes the listeners
+ * @returns removes the listeners
  */
 export function endOnSignals(stop: () => Promise<void>): () => void {
   const ignore = (): void => {

@@ -22,7 +22,8 @@ export interface ReplayOptions {
 
 export interface ReplayedLetters {
   readonly replayed: number
-  readonly left: readonly { readonly letter: string; readonly why: string }[]
+  /** Those that were not replayed, and why not. */
+  readonly left: readonly { readonly id: string; readonly why: string }[]
 }
 
 /**
@@ -37,12 +38,12 @@ export async function replayLetters(
 ): Promise<ReplayedLetters> {
   const { redis, keyPrefix, consumer } = options
   const done: string[] = []
-  const left: { letter: string; why: string }[] = []
+  const left: { id: string; why: string }[] = []
   try {
     for (const letter of letters) {
       const why = await replayLetter(options, letter)
       if (why === undefined) done.push(letter.letter)
-      else left.push({ letter: letter.letter, why })
+      else left.push({ id: letter.letter, why })
     }
   } finally {
     // Also after an error: dead letters that were replayed before it must not be replayed again.
@@ -87,14 +88,14 @@ async function isInLog(
 export async function replayRange(
   options: Omit<ReplayOptions, 'publish'>,
   range: { readonly from: string; readonly to: string },
-  isMeant: (entry: StreamEntry) => boolean
+  matches: (entry: StreamEntry) => boolean
 ): Promise<number> {
   const { redis, keyPrefix, consumer } = options
   const partitions = await readPartitionCount(redis, keyPrefix)
   let count = 0
   for (let partition = 0; partition < partitions; partition++) {
     for await (const page of readEntries(redis, keyPrefix, { stream: 'events', partition, ...range })) {
-      const ids = page.filter(isMeant).map(({ id }) => id)
+      const ids = page.filter(matches).map(({ id }) => id)
       count += (await redeliver(redis, keyPrefix, consumer, partition, ids)).length
     }
   }

@@ -27,7 +27,7 @@ export interface DeadLetter {
 }
 
 /** An entry of the log that becomes a dead letter. */
-interface DeadEntry {
+export interface DeadEntry {
   readonly position: LogPosition
   readonly type: string
   readonly event: string

@@ -11,35 +11,36 @@ import { developmentKey } from '../../settings/secrets/development-key.ts'
 import { connectProvider, locateSecrets, type SecretProvider } from '../../settings/secrets/open-secrets.ts'
 import { providedValues } from '../../settings/secrets/provided-values.ts'
 import { sharedKeys, unknownVariables } from '../../settings/warnings.ts'
-import { shareMetrics, startWorkers, type WorkerOrders, workerOrders } from '../../workers.ts'
+import { shareMetrics, startWorkers, type WorkerArgs, workerArgs } from '../../workers.ts'
 import type { Command } from '../command.ts'
 import { IGNORED_DEBUG, ignoredVariables } from './debug-variables.ts'
-import { welcome } from './dev-banner.ts'
+import { devBanner } from './dev-banner.ts'
 
-/** Time for what is in flight once the listener is closed: a delivery has 3.4 s, the log the rest. */
+/** Time to finish after the listener is closed: a delivery has 3.4 s, the log output the rest. */
 const CLOSE_MS = 4500
 
-/** What was opened, newest last. */
+/** What was opened, newest last; closed in reverse order. */
 type Closers = (() => Promise<void>)[]
 
 export const serveCommand: Command = {
-  summary: 'receive webhooks',
+  summary: 'run the webhook receiver',
   usage: `usage: cio-webhook serve
 
-Receives webhooks until SIGTERM or SIGINT. Configured by the environment: see .env.example.`,
+Receives deliveries of Customer.io and appends their events to the log, until SIGTERM or SIGINT. All settings are
+environment variables: see .env.example.`,
   run: async () => {
     await serve()
     return undefined
   }
 }
 
-/** The process, from the configuration to the port, and all of it back on a signal. */
+/** Starts everything from the settings to the port, and closes it on a signal. */
 async function serve(): Promise<void> {
   const configured = await configure(process.env)
   const { config, provider } = configured
   const { log, flush } = createLogger(config.logLevel)
-  const orders = workerOrders(process.argv)
-  if (orders === undefined) warnAboutSettings(config, log)
+  const args = workerArgs(process.argv)
+  if (args === undefined) warnAboutSettings(config, log)
   const closers: Closers = [async () => provider.close()]
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close()
@@ -50,20 +51,20 @@ async function serve(): Promise<void> {
     {
       delay: config.http.shutdownDelayMs + CLOSE_MS,
       logger: false,
-      // A terminal's Ctrl-C reaches workers too: they end when the primary tells them.
-      skip: orders === undefined ? ['beforeExit'] : ['beforeExit', 'SIGINT']
+      // Ctrl-C in a terminal reaches the workers too, but the primary ends them.
+      skip: args === undefined ? ['beforeExit'] : ['beforeExit', 'SIGINT']
     },
     async ({ signal, err }) => {
-      if (err === undefined) log.info({ signal }, 'ending: what is in flight is answered first')
-      else log.fatal({ err }, 'ending: an error that nobody caught')
+      if (err === undefined) log.info({ signal }, 'shutting down: finishing requests in flight')
+      else log.fatal({ err }, 'shutting down: uncaught error')
       await closeAll()
     }
   )
-  if (orders !== undefined) process.on('SIGINT', () => {})
+  if (args !== undefined) process.on('SIGINT', () => {})
 
   try {
-    if (orders === undefined) await servePrimary(configured, log, closers)
-    else await serveAlone(configured, log, closers, orders)
+    if (args === undefined) await servePrimary(configured, log, closers)
+    else await serveAlone(configured, log, closers, args)
   } catch (error) {
     await closeAll()
     throw error
@@ -105,28 +106,28 @@ async function servePrimary(configured: Configured, log: Logger, closers: Closer
   const socket = privateRedis?.socket
   let port: number
   if (config.workers === 1) {
-    port = await serveAlone(configured, log, closers, { maintains: true, redisSocket: socket })
+    port = await serveAlone(configured, log, closers, { runsMaintenance: true, redisSocket: socket })
   } else {
     const workers = startWorkers(config.workers, socket, log)
     closers.push(workers.close)
     port = await workers.listening
   }
   log.info({ port, workers: config.workers }, 'receiving')
-  if (!config.production) process.stdout.write(welcome(config, port, privateRedis))
+  if (!config.production) process.stdout.write(devBanner(config, port, privateRedis))
 }
 
 async function serveAlone(
   { config, provider }: Configured,
   log: Logger,
   closers: Closers,
-  orders: WorkerOrders
+  args: WorkerArgs
 ): Promise<number> {
   const service = await startService({
     config,
     log,
-    redisAddress: redisAddress(config, orders),
+    redisAddress: redisAddress(config, args),
     secrets: locateSecrets(config.secrets.places, provider),
-    maintains: orders.maintains,
+    runsMaintenance: args.runsMaintenance,
     ...(config.workers === 1 ? {} : { shareMetrics })
   })
   closers.push(async () => {
@@ -137,8 +138,8 @@ async function serveAlone(
   return service.port
 }
 
-function redisAddress({ redis }: Config, { redisSocket }: WorkerOrders): RedisAddress {
+function redisAddress({ redis }: Config, { redisSocket }: WorkerArgs): RedisAddress {
   if (redis.kind !== 'private') return redis
-  if (redisSocket === undefined) throw new Error('no private Redis was started')
+  if (redisSocket === undefined) throw new Error('the development Redis was not started')
   return { kind: 'standalone', url: new Secret(redisSocket) }
 }
