@@ -90,10 +90,8 @@ t.test('as a pre-commit hook it stops a commit with a key, also a commit of a pa
 })
 
 t.test('standard input and the event log are searched', async t => {
-  t.match(await leaks(['--file', '-'], { input: `one\ntwo ${KEY}\n` }), {
-    code: 1,
-    out: /^standard input:2$/m
-  })
+  const input = await leaks(['--file', '-'], { input: `one\ntwo ${KEY}\n${KEY}\n` })
+  t.match(input, { code: 1, out: /^standard input:2\n.*\n {4}file, found 2 times$/m })
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   const env = { ...SECRETS, REDIS_URL: redis.url }
