@@ -1,6 +1,6 @@
 /*
- * Makes a repository of 50,000 commits with leaks and decoys in it, looks through it with the command as a user
- * would, and says what was found, what was not, what was found by mistake, how long it took and the peak memory.
+ * Creates a repository of 50,000 commits with leaks and decoys, searches it with the command, and prints what was found,
+ * missed and reported by mistake, the time and the peak memory.
  *
  * npm run build:test && node build/bench/leaks/large-history.js [commits]
  */
