@@ -1,3 +1,4 @@
+// Tested by test/cli/output.slow.test.ts.
 import { errorCode } from '../errors.ts'
 import { EXIT } from './command.ts'
 

@@ -18,16 +18,28 @@ export function describeFailure(error: unknown): string {
   )
 }
 
+const VERBS: Readonly<Record<string, string>> = {
+  connect: 'connect to',
+  getaddrinfo: 'resolve the host name',
+  mkdir: 'create',
+  scandir: 'read'
+}
+
+type SystemError = NodeJS.ErrnoException & {
+  readonly address?: string
+  readonly port?: number
+  readonly hostname?: string
+}
+
 /** Of a file, a socket or a process: `cannot open ./x: EACCES (permission denied)`. */
 function systemFailure(error: Error): string | undefined {
   // A host name with several addresses fails with one error for each.
-  const { syscall, path, address, port, errno } = (
-    error instanceof AggregateError ? error.errors.at(-1) : error
-  ) as NodeJS.ErrnoException & { readonly address?: string; readonly port?: number }
+  const failure: SystemError = error instanceof AggregateError ? error.errors.at(-1) : error
+  const { syscall, errno, path, address, port, hostname } = failure
   if (syscall === undefined || errno === undefined) return undefined
-  const [code, meaning] = getSystemErrorMap().get(errno) ?? [errorCode(error), 'unknown system error']
-  const target = path ?? [address, port].filter(part => part !== undefined).join(':')
-  return `cannot ${[syscall, terminalSafe(target)].filter(Boolean).join(' ')}: ${code} (${meaning})`
+  const target = path ?? hostname ?? [address, port].filter(part => part !== undefined).join(':')
+  const [, meaning = 'unknown error'] = getSystemErrorMap().get(errno) ?? []
+  return `cannot ${VERBS[syscall] ?? syscall} ${terminalSafe(target)}: ${errorCode(failure)} (${meaning})`
 }
 
 const LOST_CONNECTION = /^(?:Connection is closed|Command timed out|Stream isn't writeable)/

@@ -13,6 +13,6 @@ export function parseTime(option: string, text: string, nowMs: number): number {
   const atMs = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN
   if (!Number.isNaN(atMs)) return atMs
   throw new UsageError(
-    `${option} ${JSON.stringify(text)} is not a time: give one such as 2026-11-24T10:00:00Z, or how long ago: 90s, 30m, 12h, 7d`
+    `${option} must be a time such as 2026-11-24T10:00:00Z, or how long ago: 90s, 30m, 12h, 7d`
   )
 }

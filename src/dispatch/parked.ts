@@ -1,67 +1,66 @@
+// Tested by test/cli/consumers/command.slow.test.ts and test/receive/parked.test.ts.
 import { UnavailableError } from '../errors.ts'
 import type { EventLog } from '../log/append.ts'
 import { partitionKeys } from '../log/keys.ts'
-import { readPartitionCount } from '../log/partition-count.ts'
+import { publishedPartitions, readPartitionCount } from '../log/partition.ts'
+import { formatPosition, type LogPosition, parsePosition } from '../log/position.ts'
 import { readEntries } from '../log/read-range.ts'
 import { parseDelivery, toLogEntry } from '../receive/log-entry.ts'
 import { openParked, type ParkedDelivery, readParked } from '../receive/parked.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { SigningKey, Source } from '../settings/sources.ts'
-import { placeOf } from './replay.ts'
 
-/** A parked delivery, or an entry that is not one (`delivery` is `undefined` then). */
+/** An entry of a stream of parked deliveries. */
 export interface ParkedEntry {
-  /** Where it stands, `<partition>-<entry id>`: what it is called by. */
-  readonly position: string
-  /** Redis' clock when it was parked, unix milliseconds. */
+  readonly position: LogPosition
+  /** When it was parked, by the clock of Redis, in unix milliseconds. */
   readonly parkedAtMs: number
+  /** `undefined` if this service did not write the entry. */
   readonly delivery: ParkedDelivery | undefined
 }
 
-/** The parked deliveries of the log, in all partitions: kept until somebody replays or drops them. */
+/** The parked deliveries, in all partitions. They are kept, within limits, until they are replayed or dropped. */
 export interface ParkedDeliveries {
+  /** Does not read them: a delivery can have 7 MiB. */
   count(): Promise<number>
-  /** Oldest first, partition by partition. Read bit by bit: a delivery can have 7 MiB. */
+  /** Oldest first, partition by partition, a few at a time. */
   list(): AsyncGenerator<ParkedEntry>
-  get(position: string): Promise<ParkedEntry | undefined>
-  /** @returns whether there was one */
-  drop(position: string): Promise<boolean>
+  get(position: LogPosition): Promise<ParkedEntry | undefined>
+  /** @returns whether it existed */
+  drop(position: LogPosition): Promise<boolean>
 }
 
 export function parkedDeliveries(redis: RedisClient, keyPrefix: string): ParkedDeliveries {
   return {
     count: async () => {
-      let count = 0
-      const partitions = await readPartitionCount(redis, keyPrefix)
-      for (let partition = 0; partition < partitions; partition++) {
-        count += await redis.xlen(partitionKeys(keyPrefix, partition).parked)
-      }
-      return count
+      const partitions = await publishedPartitions(redis, keyPrefix)
+      const counts = await Promise.all(partitions.map(({ parked }) => redis.xlen(parked)))
+      return counts.reduce((sum, count) => sum + count, 0)
     },
     list: async function* () {
       const partitions = await readPartitionCount(redis, keyPrefix)
       for (let partition = 0; partition < partitions; partition++) {
         const range = { stream: 'parked', partition, from: '-', to: '+' } as const
         for await (const page of readEntries(redis, keyPrefix, range)) {
-          for (const { id, event } of page) yield toParkedEntry(`${partition}-${id}`, event)
+          for (const { id, event } of page) yield toParkedEntry(formatPosition(partition, id), event)
         }
       }
     },
     get: async position => {
-      const { partition, id } = placeOf(position)
+      const { partition, id } = parsePosition(position)
       const [entry] = await redis.xrange(partitionKeys(keyPrefix, partition).parked, id, id)
       return entry && toParkedEntry(position, entry[1][entry[1].indexOf('event') + 1] ?? '')
     },
     drop: async position => {
-      const { partition, id } = placeOf(position)
+      const { partition, id } = parsePosition(position)
       return (await redis.xdel(partitionKeys(keyPrefix, partition).parked, id)) === 1
     }
   }
 }
 
-const toParkedEntry = (position: string, event: string): ParkedEntry => ({
+const toParkedEntry = (position: LogPosition, event: string): ParkedEntry => ({
   position,
-  parkedAtMs: Number.parseInt(placeOf(position).id, 10),
+  parkedAtMs: Number.parseInt(parsePosition(position).id, 10),
   delivery: readParked(event)
 })
 
@@ -69,27 +68,27 @@ export interface ReplayParkedOptions {
   readonly parked: ParkedDeliveries
   readonly eventLog: EventLog
   readonly sources: ReadonlyMap<string, Source>
-  /** The signing keys of a source, as far as they are known here. */
+  /** The signing keys of a source that are known here. */
   readonly keysOf: (source: string) => Promise<readonly SigningKey[]>
 }
 
 /**
- * Reads a parked delivery again. If it is an event by today's rules, it enters the log as if it had just been
- * delivered, once, and is no longer parked.
+ * Parses a parked delivery again. If it is an event by today's rules, it is appended to the log like a new delivery,
+ * once, and is no longer parked.
  *
- * @returns why not; `undefined` when it was
+ * @returns why it was not replayed; `undefined` if it was
  * @throws what Redis answers
  */
 export async function replayParked(
   { parked, eventLog, sources, keysOf }: ReplayParkedOptions,
-  position: string
+  position: LogPosition
 ): Promise<string | undefined> {
   const entry = await parked.get(position)
   if (entry === undefined) return 'there is no such parked delivery'
   const { delivery } = entry
   if (delivery === undefined) return 'it is not a parked delivery of this service'
   const source = sources.get(delivery.source)
-  if (source === undefined) return `its source ${delivery.source} is not configured here`
+  if (source === undefined) return `its source ${delivery.source} is not configured`
   const body = openParked(delivery, await keysOf(source.name))
   if (typeof body === 'string') return body
 
@@ -103,9 +102,9 @@ export async function replayParked(
     parkedAs: { kind, id },
     fromDoctor: false
   })
-  if (parsed.parked !== undefined) return `it still is not an event: ${parsed.parked}`
+  if (parsed.parked !== undefined) return `it is still not an event: ${parsed.parked}`
   try {
-    // A duplicate is in the log already: it was delivered again meanwhile, or replayed and then not removed.
+    // A duplicate is in the log already: delivered again meanwhile, or replayed earlier and then not removed.
     await eventLog.append(toLogEntry(parsed))
   } catch (error) {
     if (error instanceof UnavailableError) return error.message

@@ -1,8 +1,10 @@
-import { type DeadLetter, deadLetters, revive } from '../group/dead-letters.ts'
-import type { OutgoingEvent } from '../group/outgoing-event.ts'
+// Tested by test/cli/consumers/command.slow.test.ts.
+import { type DeadLetter, deadLetters } from '../group/dead-letters.ts'
+import { type OutgoingEvent, toOutgoingEvent } from '../group/outgoing-event.ts'
 import { redeliver } from '../group/redeliver.ts'
 import { partitionKeys } from '../log/keys.ts'
-import { readPartitionCount } from '../log/partition-count.ts'
+import { readPartitionCount } from '../log/partition.ts'
+import { parsePosition } from '../log/position.ts'
 import { readEntries, type StreamEntry } from '../log/read-range.ts'
 import type { RedisClient } from '../redis/connect.ts'
 
@@ -11,23 +13,24 @@ export interface ReplayOptions {
   readonly keyPrefix: string
   readonly consumer: string
   /**
-   * Hands an event on that is no longer in the log; `undefined` where that can't be done from here.
+   * Sends an event that is no longer in the log to the consumer; `undefined` for a consumer that only reads the log.
    *
    * @throws Error that says why not
    */
-  readonly handOn: ((event: OutgoingEvent) => Promise<void>) | undefined
+  readonly publish: ((event: OutgoingEvent) => Promise<void>) | undefined
 }
 
 export interface ReplayedLetters {
   readonly replayed: number
-  readonly left: readonly { readonly letter: string; readonly why: string }[]
+  /** Those that were not replayed, and why not. */
+  readonly left: readonly { readonly id: string; readonly why: string }[]
 }
 
 /**
- * Offers dead letters to their consumer once more, and drops those that were.
+ * Delivers dead letters to their consumer again, and deletes those that were accepted.
  *
- * What is still in the log goes back to where the consumer had it from, so that its order and its attempts are
- * those of any other event. What was trimmed meanwhile is handed on from the letter, where that is possible.
+ * An event that is still in the log is delivered again from there, so that its order and its attempts are those of any
+ * other event. An event that was trimmed meanwhile is sent from the dead letter, if the consumer is a push consumer.
  */
 export async function replayLetters(
   options: ReplayOptions,
@@ -35,35 +38,35 @@ export async function replayLetters(
 ): Promise<ReplayedLetters> {
   const { redis, keyPrefix, consumer } = options
   const done: string[] = []
-  const left: { letter: string; why: string }[] = []
+  const left: { id: string; why: string }[] = []
   try {
     for (const letter of letters) {
       const why = await replayLetter(options, letter)
       if (why === undefined) done.push(letter.letter)
-      else left.push({ letter: letter.letter, why })
+      else left.push({ id: letter.letter, why })
     }
   } finally {
-    // What was replayed before something went wrong must not be replayed again.
+    // Also after an error: dead letters that were replayed before it must not be replayed again.
     await deadLetters(redis, keyPrefix).drop(consumer, done)
   }
   return { replayed: done.length, left }
 }
 
-/** @returns why not; `undefined` when it was */
+/** @returns why it was not replayed; `undefined` if it was */
 async function replayLetter(options: ReplayOptions, letter: DeadLetter): Promise<string | undefined> {
-  const { redis, keyPrefix, consumer, handOn } = options
-  const event = revive(letter)
-  if (event === undefined) return 'it never was an event'
-  const { partition, id } = placeOf(letter.position)
+  const { redis, keyPrefix, consumer, publish } = options
+  const event = toOutgoingEvent(letter)
+  if (event === undefined) return 'it is not an event'
+  const { partition, id } = parsePosition(letter.position)
   if ((await redeliver(redis, keyPrefix, consumer, partition, [id])).length > 0) return undefined
-  // It was not acknowledged yet, and comes again by itself.
+  // The consumer has not acknowledged it yet, and gets it again anyway.
   if (await isInLog(redis, keyPrefix, partition, id)) return undefined
-  if (handOn === undefined) return 'it is no longer in the log, and this consumer reads nothing else'
+  if (publish === undefined) return 'it is no longer in the log, and this consumer only reads the log'
   try {
-    await handOn(event)
+    await publish(event)
     return undefined
   } catch (error) {
-    return error instanceof Error ? error.message : 'it could not be handed on'
+    return error instanceof Error ? error.message : 'it could not be sent to the consumer'
   }
 }
 
@@ -77,30 +80,24 @@ async function isInLog(
 }
 
 /**
- * Lets one consumer have a stretch of the log again. What it has still to get anyway is not counted.
+ * Delivers a range of the log to one consumer again. Entries that it has not acknowledged yet do not count.
  *
- * @param from,to ids or their milliseconds, both included
- * @returns how many entries were put back
+ * @param range ids or their milliseconds, both included
+ * @returns how many entries will be delivered again
  */
 export async function replayRange(
-  options: Omit<ReplayOptions, 'handOn'>,
+  options: Omit<ReplayOptions, 'publish'>,
   range: { readonly from: string; readonly to: string },
-  isMeant: (entry: StreamEntry) => boolean
+  matches: (entry: StreamEntry) => boolean
 ): Promise<number> {
   const { redis, keyPrefix, consumer } = options
   const partitions = await readPartitionCount(redis, keyPrefix)
   let count = 0
   for (let partition = 0; partition < partitions; partition++) {
     for await (const page of readEntries(redis, keyPrefix, { stream: 'events', partition, ...range })) {
-      const ids = page.filter(isMeant).map(({ id }) => id)
+      const ids = page.filter(matches).map(({ id }) => id)
       count += (await redeliver(redis, keyPrefix, consumer, partition, ids)).length
     }
   }
   return count
-}
-
-/** @param position `<partition>-<entry id>` */
-export function placeOf(position: string): { readonly partition: number; readonly id: string } {
-  const at = position.indexOf('-')
-  return { partition: Number(position.slice(0, at)), id: position.slice(at + 1) }
 }

@@ -1,3 +1,4 @@
+// Tested by test/sanitize/repeated-values.test.ts
 import { isPlainEmail } from './digest.ts'
 
 /** To look through so few values takes less time than to make a map of them, and nearly every event has no more. */

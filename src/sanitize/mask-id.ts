@@ -1,3 +1,4 @@
+// Tested by test/sanitize/kinds.test.ts
 import { DIGIT, LETTER } from './char-class.ts'
 import { type Digest, isPlainEmail } from './digest.ts'
 import { addressOf, isAddress, textMask } from './mask-text.ts'

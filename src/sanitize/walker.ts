@@ -1,3 +1,4 @@
+// Tested by test/sanitize/sanitize.test.ts
 import { isLosslessNumber, stringifyExactly, withExactNumbers } from '../exact-json.ts'
 import { isCardNumber } from './card.ts'
 import { type Digest, isPlainEmail } from './digest.ts'
@@ -26,6 +27,8 @@ export type Pass = {
   /** `<object_type>.<metric>` */
   readonly event: string
   readonly budget: GrowthBudget
+  /** The policy's text masks. */
+  readonly maskText: (text: string) => string
   /** Only collects the values of hashed fields: hashes nothing, and what comes out is of no use. */
   readonly collectsOnly: boolean
   readonly hashed: HashedValues
@@ -40,7 +43,6 @@ type Place = 'fixed' | 'error text' | 'other'
 
 type WalkerOptions = {
   readonly fields: Fields
-  readonly maskText: (text: string) => string
   readonly masksCards: boolean
   readonly digest: Digest
 }
@@ -53,7 +55,7 @@ const REDACTED_BYTES = REDACTED.length + 2
 const HASH_BYTES = 64 + 2
 
 /** The one function that reads values by the rules. It may throw: getters and proxies do, and the stack ends. */
-export function compileWalker({ fields, maskText, masksCards, digest }: WalkerOptions) {
+export function compileWalker({ fields, masksCards, digest }: WalkerOptions) {
   let pass: Pass
   let valuesLeft: number
 
@@ -80,7 +82,7 @@ export function compileWalker({ fields, maskText, masksCards, digest }: WalkerOp
   }
 
   function mask(value: string, place: Place): string {
-    if (pass.repeated === undefined || place === 'fixed') return maskText(value)
+    if (pass.repeated === undefined || place === 'fixed') return pass.maskText(value)
     return pass.repeated.mask(value, place === 'error text')
   }
 

@@ -147,9 +147,9 @@ async function searchStream(search: Search, env: NodeJS.ProcessEnv): Promise<str
   const redis = connectRedis(addressOf(config.redis, config.dataDir))
   // Its errors are told by the command that fails.
   redis.on('error', () => {})
-  const monitor = monitorRedis({ redis, accept: async () => {}, onChange: () => {} })
+  const monitor = monitorRedis({ redis })
   try {
-    await monitor.firstUp(REDIS_CONTACT_MS)
+    await monitor.waitUntilUp(REDIS_CONTACT_MS)
     return await searchEventLog(search, { redis, keyPrefix, partitions })
   } catch (cause) {
     if (cause instanceof ConfigError) throw cause

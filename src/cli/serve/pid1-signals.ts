@@ -1,3 +1,4 @@
+// Tested by test/image/shutdown.slow.test.ts.
 /**
  * Linux drops a signal that process 1 has no handler for. As a container's first process we would not notice a stop
  * before `serve` listens for it, and the stop would take its whole grace period. So this module is loaded first.

@@ -1,3 +1,4 @@
+// Tested by test/tools/doctor/faults.slow.test.ts.
 import { publishedAddresses } from '../../receive/published-addresses.ts'
 import type { Header } from '../send/sign.ts'
 import { type Check, type Finding, fail, NOT_ACCEPTED, pass, skip, UNUSED_ADDRESS, warn } from './check.ts'

@@ -1,3 +1,4 @@
+// Tested by test/tools/doctor/faults.slow.test.ts.
 import { DOCTOR } from '../../event-types.ts'
 import { macBody, macV0 } from '../send/sign.ts'
 import { type Check, fail, pass, skip, WRONG_KEY, warn } from './check.ts'

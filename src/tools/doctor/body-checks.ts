@@ -1,3 +1,4 @@
+// Tested by test/tools/doctor/faults.slow.test.ts.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Check, type Finding, fail, pass, warn } from './check.ts'
 import type { Reply } from './endpoint.ts'

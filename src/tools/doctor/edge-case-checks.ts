@@ -1,3 +1,4 @@
+// Tested by test/tools/doctor/faults.slow.test.ts.
 import { DOCTOR } from '../../event-types.ts'
 import { type Check, pass } from './check.ts'
 import type { Endpoint } from './endpoint.ts'

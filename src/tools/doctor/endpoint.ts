@@ -1,3 +1,4 @@
+// Tested by test/tools/doctor/promises.slow.test.ts.
 import { randomBytes } from 'node:crypto'
 import { compileAddressList } from '../../address-list.ts'
 import { DOCTOR, DOCTOR_USER_AGENT } from '../../event-types.ts'

@@ -1,3 +1,4 @@
+// Tested by test/tools/doctor/faults.slow.test.ts.
 import { type Check, type Finding, fail, pass, skip, warn } from './check.ts'
 import { type Endpoint, type Reply, SENDER_TIMEOUT_MS } from './endpoint.ts'
 

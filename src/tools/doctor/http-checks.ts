@@ -1,3 +1,4 @@
+// Tested by test/tools/doctor/faults.slow.test.ts.
 import { type Check, type Finding, fail, pass, skip, UNUSED_ADDRESS, warn } from './check.ts'
 import type { Endpoint, Reply } from './endpoint.ts'
 import { describeReply, isAccepted, isBroken, statusOf } from './expectations.ts'

@@ -1,3 +1,4 @@
+// Tested by test/tools/doctor/faults.slow.test.ts.
 import { type Check, fail } from './check.ts'
 import type { Endpoint, Reply } from './endpoint.ts'
 import { describeReply, isAccepted, judgeAcceptedOnce } from './expectations.ts'

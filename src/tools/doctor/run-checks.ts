@@ -1,3 +1,4 @@
+// Tested by test/tools/doctor/promises.slow.test.ts and root-cause.slow.test.ts.
 import { addressChecks } from './address-checks.ts'
 import { answerChecks } from './answer-checks.ts'
 import { authentic } from './baseline-check.ts'

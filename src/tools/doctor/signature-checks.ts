@@ -1,3 +1,4 @@
+// Tested by test/tools/doctor/faults.slow.test.ts.
 import { macV0 } from '../send/sign.ts'
 import { type Check, pass, WRONG_KEY, warn } from './check.ts'
 import type { Endpoint, Reply } from './endpoint.ts'

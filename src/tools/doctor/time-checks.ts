@@ -1,3 +1,4 @@
+// Tested by test/tools/doctor/faults.slow.test.ts.
 import { type Check, pass, warn } from './check.ts'
 import { describeReply, isAccepted, judgeEachRefused, refusedCheck } from './expectations.ts'
 

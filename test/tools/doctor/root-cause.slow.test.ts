@@ -46,12 +46,12 @@ const endless = (start: string, piece: string) =>
   })
 
 /** Handles one request at a time, each in this time. */
-function oneByOne(answerMs: number): RequestListener {
+const oneByOne = (answerMs: number) => (t: Test) => {
   let last = Promise.resolve()
-  return (request, response) => {
+  return onRequest((request, response) => {
     request.resume()
     last = last.then(() => sleep(answerMs)).then(() => void response.end('{}'))
-  }
+  })(t)
 }
 
 const answer = (status: number, body = '{}', type = 'application/json') =>
@@ -96,8 +96,8 @@ const rows: readonly (readonly [
   ['does not allow the address', withHabits({ allowed: () => false }), 'address'],
   ['is correct', withHabits({}), undefined],
   ['is correct and needs 3 s per answer', withHabits({ answerDelayMs: 3000 }), undefined],
-  ['handles one request at a time', onRequest(oneByOne(200)), undefined],
-  ['handles one request at a time, slowly', onRequest(oneByOne(1000)), 'time_limit']
+  ['handles one request at a time', oneByOne(200), undefined],
+  ['handles one request at a time, slowly', oneByOne(1000), 'time_limit']
 ]
 
 /** A read-only run has no authentic delivery and fewer checks. */
