@@ -21,7 +21,7 @@ const PEOPLE = 1000
 export const ownUrl = (source: string): string =>
   `http://localhost:${process.env['PORT'] ?? '3000'}${WEBHOOK_PATH}${source === DEFAULT_SOURCE ? '' : `/${source}`}`
 
-export interface Deliveries {
+interface Deliveries {
   readonly count: number
   /** The body of the n-th delivery. */
   readonly body: (index: number) => Buffer
