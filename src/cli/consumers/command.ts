@@ -92,11 +92,8 @@ async function run(options: Options, actions: ReturnType<typeof consumerActions>
     }
     case 'replay': {
       const [consumer, ids] = consumerAndIds(names)
-      const { replayed, left } = await actions.replay(consumer, chosenOf(options, ids, 'ID'))
-      const lines = left.map(({ letter, why }) => `${letter}: ${why}\n`).join('')
-      const leftJson = left.map(({ letter, why }) => ({ id: letter, why }))
-      print(options, { replayed, left: leftJson }, `${replayed} replayed\n${lines}`)
-      return exitCode(left.length === 0)
+      const result = await actions.replay(consumer, chosenOf(options, ids, 'ID'))
+      return printReplayed(options, result, ({ id }) => id)
     }
     case 'drop': {
       const [consumer, ids] = consumerAndIds(names)
@@ -124,10 +121,8 @@ async function run(options: Options, actions: ReturnType<typeof consumerActions>
 async function runParked(options: Options, actions: ReturnType<typeof parkedActions>): Promise<ExitCode> {
   const { action, names } = options
   if (action === 'replay-parked') {
-    const { replayed, left } = await actions.replay(chosenOf(options, names, 'DELIVERY'))
-    const lines = left.map(({ delivery, why }) => `${delivery}: ${why}\n`).join('')
-    print(options, { replayed, left }, `${replayed} replayed\n${lines}`)
-    return exitCode(left.length === 0)
+    const result = await actions.replay(chosenOf(options, names, 'DELIVERY'))
+    return printReplayed(options, result, ({ delivery }) => delivery)
   }
   if (action === 'drop-parked') {
     return printDropped(options, await actions.drop(chosenOf(options, names, 'DELIVERY')))
@@ -156,6 +151,16 @@ async function reveal(body: Buffer | string, position: string): Promise<ExitCode
   }
   await new Promise(resolve => process.stdout.write(body, resolve))
   return EXIT.ok
+}
+
+function printReplayed<Left extends { readonly why: string }>(
+  options: Options,
+  result: { readonly replayed: number; readonly left: readonly Left[] },
+  nameOf: (left: Left) => string
+): ExitCode {
+  const lines = result.left.map(left => `${nameOf(left)}: ${left.why}\n`).join('')
+  print(options, result, `${result.replayed} replayed\n${lines}`)
+  return exitCode(result.left.length === 0)
 }
 
 function printDropped(options: Options, dropped: number): ExitCode {
