@@ -3,7 +3,7 @@ import { terminalSafe } from './terminal.ts'
 type Cell = string | number | undefined
 
 /** Numbers are aligned to the right. */
-export interface Column<T> {
+interface Column<T> {
   readonly heading: string
   readonly value: (row: T) => Cell
 }
