@@ -1,3 +1,4 @@
+// Tested by test/address.test.ts.
 import { BlockList, isIP } from 'node:net'
 import { parseAddress } from './address.ts'
 

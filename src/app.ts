@@ -1,3 +1,4 @@
+// Tested by test/http/server.test.ts and test/receive/route.test.ts.
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify'
 import type { AddressList } from './address-list.ts'
 import { compileAddressList } from './address-list.ts'

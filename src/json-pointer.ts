@@ -1,3 +1,4 @@
+// Tested by test/receive/event-id.test.ts.
 /** The keys a JSON pointer (RFC 6901) leads through. */
 export function pathOf(pointer: string): readonly string[] {
   return pointer

@@ -1,3 +1,4 @@
+// Tested by test/log/retention.test.ts and test/ops/memory-watch.test.ts, part by part.
 import type { EventLogOptions } from './log/append.ts'
 import { readLogHold } from './log/log-hold.ts'
 import { createMemoryRelief } from './log/memory-relief.ts'

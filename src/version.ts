@@ -1,3 +1,4 @@
+// Tested by test/ops/metrics.test.ts.
 import { createRequire } from 'node:module'
 
 /** By its own name, so that it is the same file wherever this one is compiled to. */
