@@ -19,9 +19,9 @@ export interface MaintenanceOptions {
   readonly log: Logger
 }
 
-/** What keeps the log within its limits. Any number of processes may do so at once. */
+/** Keeps the log within its limits. Several processes may do so at the same time. */
 export interface Maintenance {
-  /** What an append does about a log that is full: also in processes that are not started. */
+  /** Used by appends to a full log, also without `start`. */
   readonly room: Required<Pick<EventLogOptions, 'makeRoom' | 'memory' | 'onParked'>>
   start(): void
   stop(): Promise<void>
