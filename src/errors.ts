@@ -16,22 +16,22 @@ const catalogue = {
   CIO_UNAVAILABLE: { status: 503, error: 'Temporarily unavailable, please retry' }
 } as const
 
-export type RefusalCode = keyof typeof catalogue
+export type ErrorResponseCode = keyof typeof catalogue
 
-/** An error response; `body` is JSON text. */
-export interface Refusal {
-  readonly code: RefusalCode
+/** `body` is JSON text. */
+export interface ErrorResponse {
+  readonly code: ErrorResponseCode
   readonly status: number
   readonly body: string
 }
 
 /** The response of each code, serialized once. */
-export const refusals = Object.fromEntries(
+export const errorResponses = Object.fromEntries(
   Object.entries(catalogue).map(([code, { status, error }]) => [
     code,
     Object.freeze({ code, status, body: JSON.stringify({ error, code }) })
   ])
-) as Readonly<Record<RefusalCode, Refusal>>
+) as Readonly<Record<ErrorResponseCode, ErrorResponse>>
 
 /** Why an event was not kept, or why this is unknown. Each is answered with 503, and the sender's retry is deduplicated. */
 export type UnavailableReason =

@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { buildApp, buildMetricsApp } from './app.ts'
 import { type CloseStack, createCloseStack } from './async/close-stack.ts'
 import { ConfigError, errorCode } from './errors.ts'
-import { logStats } from './log/log-stats.ts'
+import { logStats } from './log/stats.ts'
 import type { MetricsRoute } from './ops/health.ts'
 import { createMetrics } from './ops/metrics.ts'
 import {

@@ -6,7 +6,7 @@ import type { Dispatcher } from './dispatch/dispatcher.ts'
 import { createDispatchMetrics } from './dispatch/metrics.ts'
 import { ConfigError } from './errors.ts'
 import { createEventLog, type EventLog } from './log/append.ts'
-import { publishPartitionCount } from './log/partition-count.ts'
+import { publishPartitionCount } from './log/partition.ts'
 import { createMaintenance } from './maintenance.ts'
 import type { Logger } from './ops/logger.ts'
 import type { Metrics } from './ops/metrics.ts'
@@ -128,7 +128,7 @@ export function openEventLog(stage: Stage): EventLog {
     ...maintenance.room,
     isRedisUp: monitor.isUp,
     onTimeout: monitor.check,
-    onCall: metrics.redisCall
+    onCallDuration: metrics.redisCall
   })
 }
 

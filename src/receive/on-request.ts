@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { parseAddress } from '../address.ts'
 import { limitChunks } from '../http/unknown-peers.ts'
-import { closeAfterAnswer, sendError } from '../ops/error-responses.ts'
+import { closeAfterResponse, sendError } from '../ops/error-responses.ts'
 import type { Config } from '../settings/config.ts'
 import { DEFAULT_SOURCE, type Source } from '../settings/sources.ts'
 import { admitBody, BODY_LIMIT_BYTES } from './body.ts'
@@ -85,7 +85,7 @@ export function createOnRequest(options: OnRequestOptions): Hook {
   async function checkRateLimit(reply: FastifyReply, delivery: Delivery, done: () => void): Promise<void> {
     const waitSeconds = await failures.check(reply.request)
     if (waitSeconds === undefined) reserveBody(reply, delivery, done)
-    else refusals.refuse(closeAfterAnswer(reply), delivery, 'CIO_RATE_LIMITED', waitSeconds)
+    else refusals.refuse(closeAfterResponse(reply), delivery, 'CIO_RATE_LIMITED', waitSeconds)
   }
 
   function reserveBody(reply: FastifyReply, delivery: Delivery, done: (error?: Error) => void): void {

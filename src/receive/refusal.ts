@@ -1,7 +1,7 @@
 // Tested by test/receive/admission.test.ts and test/receive/unlisted.test.ts.
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type RefusalCode, refusals, UnavailableError } from '../errors.ts'
-import { closeAfterAnswer, sendError } from '../ops/error-responses.ts'
+import { type ErrorResponseCode, errorResponses, UnavailableError } from '../errors.ts'
+import { closeAfterResponse, sendError } from '../ops/error-responses.ts'
 import type { Outcome } from '../ops/outcomes.ts'
 import { BODY_LIMIT_BYTES, declaredBytes, UnreadBodyError, type UnreadReason } from './body.ts'
 import type { Delivery } from './delivery.ts'
@@ -9,7 +9,7 @@ import type { FailedAttempts } from './failed-attempts.ts'
 
 const RETRY_AFTER_SECONDS = 5
 
-const outcomes: Partial<Record<RefusalCode, Outcome>> = {
+const outcomes: Partial<Record<ErrorResponseCode, Outcome>> = {
   CIO_SIGNATURE_INVALID: 'signature_invalid',
   CIO_SOURCE_FORBIDDEN: 'source_forbidden',
   CIO_RATE_LIMITED: 'rate_limited',
@@ -19,7 +19,7 @@ const outcomes: Partial<Record<RefusalCode, Outcome>> = {
 
 /** The ways to refuse a delivery. */
 export interface Refusals {
-  refuse(reply: FastifyReply, delivery: Delivery, code: RefusalCode, waitSeconds?: number): FastifyReply
+  refuse(reply: FastifyReply, delivery: Delivery, code: ErrorResponseCode, waitSeconds?: number): FastifyReply
   /** Refuses a delivery without a valid signature. */
   refuseUnauthentic(reply: FastifyReply, delivery: Delivery): Promise<FastifyReply>
   /** Refuses a delivery whose body was not read completely. */
@@ -42,12 +42,12 @@ export function createRefusals(
   function refuseDelivery(
     reply: FastifyReply,
     delivery: Delivery,
-    code: RefusalCode,
+    code: ErrorResponseCode,
     waitSeconds = code === 'CIO_UNAVAILABLE' ? RETRY_AFTER_SECONDS : undefined
   ): FastifyReply {
     if (reply.sent) return reply
     delivery.outcome = outcomeOf(delivery, code)
-    record(reply, delivery, refusals[code].status)
+    record(reply, delivery, errorResponses[code].status)
     return sendError(reply, code, waitSeconds)
   }
 
@@ -81,7 +81,7 @@ export function createRefusals(
         reason === 'too_large' ? 'CIO_BODY_TOO_LARGE' : 'CIO_UNAVAILABLE'
       )
     }
-    closeAfterAnswer(reply)
+    closeAfterResponse(reply)
     if (waitSeconds !== undefined) return refuseDelivery(reply, delivery, 'CIO_RATE_LIMITED', waitSeconds)
     if (reason === 'unfinished') return refuseDelivery(reply, delivery, 'CIO_REQUEST_TIMEOUT')
     const isTooLargeForAll = (declaredBytes(reply.request.headers) ?? 0) > BODY_LIMIT_BYTES
@@ -106,7 +106,7 @@ export function createRefusals(
  * Only a key holder or a listed address can raise `unavailable`, the alert for an outage (law 9). Other requests whose
  * body was not read count as `aborted`.
  */
-function outcomeOf(delivery: Delivery, code: RefusalCode): Outcome {
+function outcomeOf(delivery: Delivery, code: ErrorResponseCode): Outcome {
   const isUnread = delivery.bytes === undefined
   const isAborted = isUnread && (!delivery.listed || delivery.reason === 'unfinished')
   return isAborted && code !== 'CIO_RATE_LIMITED' ? 'aborted' : (outcomes[code] ?? 'aborted')

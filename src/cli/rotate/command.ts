@@ -113,11 +113,11 @@ function read<T>(option: string, { parse, allowed }: Parser<T>, text: string): T
 }
 
 const exitCodes: Readonly<Record<RotationReport['outcome'], ExitCode>> = {
-  done: EXIT.good,
-  nothing_to_do: EXIT.good,
-  would_do: EXIT.good,
-  failed: EXIT.foundSomething,
-  impossible: EXIT.couldNotRun
+  done: EXIT.ok,
+  nothing_to_do: EXIT.ok,
+  would_do: EXIT.ok,
+  failed: EXIT.findings,
+  impossible: EXIT.error
 }
 
 function finished(report: RotationReport, json: boolean): ExitCode {
@@ -140,5 +140,5 @@ async function status(rotation: Rotation, quiet: number | undefined, json: boole
   }
   process.stdout.write(json ? `${JSON.stringify(all)}\n` : printStatus(all))
   const due = all.trackKey?.due === true || all.webhookKeys.some(one => one.due)
-  return due ? EXIT.foundSomething : EXIT.good
+  return due ? EXIT.findings : EXIT.ok
 }

@@ -14,26 +14,27 @@ import { sharedKeys, unknownVariables } from '../../settings/warnings.ts'
 import { shareMetrics, startWorkers, type WorkerArgs, workerArgs } from '../../workers.ts'
 import type { Command } from '../command.ts'
 import { IGNORED_DEBUG, ignoredVariables } from './debug-variables.ts'
-import { welcome } from './dev-banner.ts'
+import { devBanner } from './dev-banner.ts'
 
-/** Time for what is in flight once the listener is closed: a delivery has 3.4 s, the log the rest. */
+/** Time to finish after the listener is closed: a delivery has 3.4 s, the log output the rest. */
 const CLOSE_MS = 4500
 
-/** What was opened, newest last. */
+/** What was opened, newest last; closed in reverse order. */
 type Closers = (() => Promise<void>)[]
 
 export const serveCommand: Command = {
-  summary: 'receive webhooks',
+  summary: 'run the webhook receiver',
   usage: `usage: cio-webhook serve
 
-Receives webhooks until SIGTERM or SIGINT. Configured by the environment: see .env.example.`,
+Receives deliveries of Customer.io and appends their events to the log, until SIGTERM or SIGINT. All settings are
+environment variables: see .env.example.`,
   run: async () => {
     await serve()
     return undefined
   }
 }
 
-/** The process, from the configuration to the port, and all of it back on a signal. */
+/** Starts everything from the settings to the port, and closes it on a signal. */
 async function serve(): Promise<void> {
   const configured = await configure(process.env)
   const { config, provider } = configured
@@ -50,7 +51,7 @@ async function serve(): Promise<void> {
     {
       delay: config.http.shutdownDelayMs + CLOSE_MS,
       logger: false,
-      // A terminal's Ctrl-C reaches workers too: they end when the primary tells them.
+      // Ctrl-C in a terminal reaches the workers too, but the primary ends them.
       skip: args === undefined ? ['beforeExit'] : ['beforeExit', 'SIGINT']
     },
     async ({ signal, err }) => {
@@ -112,7 +113,7 @@ async function servePrimary(configured: Configured, log: Logger, closers: Closer
     port = await workers.listening
   }
   log.info({ port, workers: config.workers }, 'receiving')
-  if (!config.production) process.stdout.write(welcome(config, port, privateRedis))
+  if (!config.production) process.stdout.write(devBanner(config, port, privateRedis))
 }
 
 async function serveAlone(
@@ -139,6 +140,6 @@ async function serveAlone(
 
 function redisAddress({ redis }: Config, { redisSocket }: WorkerArgs): RedisAddress {
   if (redis.kind !== 'private') return redis
-  if (redisSocket === undefined) throw new Error('no private Redis was started')
+  if (redisSocket === undefined) throw new Error('the development Redis was not started')
   return { kind: 'standalone', url: new Secret(redisSocket) }
 }

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { errorCode } from '../../errors.ts'
+import { createDataDir } from '../data-dir.ts'
 
 /** Where the development key lies inside `DATA_DIR`. */
 export const DEVELOPMENT_KEY_FILE = 'webhook_secret'
@@ -12,7 +13,7 @@ export const DEVELOPMENT_KEY_FILE = 'webhook_secret'
  */
 export function developmentKey(dataDir: string): { readonly key: string; readonly created: boolean } {
   const path = join(dataDir, DEVELOPMENT_KEY_FILE)
-  mkdirSync(dataDir, { recursive: true })
+  createDataDir(dataDir)
   const key = randomBytes(32).toString('hex')
   try {
     writeFileSync(path, `${key}\n`, { mode: 0o600, flag: 'wx' })
