@@ -46,31 +46,25 @@ export type UnavailableReason =
 
 /** Thrown if an event was not kept, or if the outcome is unknown. */
 export class UnavailableError extends Error {
+  override readonly name = 'UnavailableError'
   readonly reason: UnavailableReason
 
   constructor(reason: UnavailableReason, options?: ErrorOptions) {
     super(`event not kept: ${reason}`, options)
-    this.name = 'UnavailableError'
     this.reason = reason
   }
 }
 
-/** The code of an error of Node or a library, such as `ENOENT`; `undefined` where it has none. */
+/** The code of an error of Node or a library, such as `ENOENT`; `undefined` if it has none. */
 export const errorCode = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 
 /** An error with a message for the operator. Log lines show it, so it must contain neither secrets nor payloads. */
 export class ReportedError extends Error {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.name = 'ReportedError'
-  }
+  override readonly name: string = 'ReportedError'
 }
 
 /** An invalid setting. The message is one line: the variable, what was read, what is allowed. */
 export class ConfigError extends ReportedError {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.name = 'ConfigError'
-  }
+  override readonly name = 'ConfigError'
 }

@@ -41,9 +41,11 @@ const rooms: readonly (readonly [room: string, ...files: string[]])[] = [
 const readsEnvironment = (file: string): boolean =>
   /^cli\/[^/]+\/command\.ts$/.test(file) ||
   [
+    'cli/main.ts',
     'cli/rotate/context.ts',
     'cli/send/options.ts',
     'cli/serve/debug-variables.ts',
+    'cli/terminal.ts',
     'ops/healthcheck.ts'
   ].includes(file)
 

@@ -1,7 +1,6 @@
 // Tested by test/redis/faults.test.ts, test/redis/disconnect.slow.test.ts and test/redis/topologies.slow.test.ts.
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { type Backoff, backoffMs } from '../async/backoff.ts'
-import type { RedisLogin } from '../settings/config.ts'
 import type { RedisAddress } from '../settings/redis-address.ts'
 import { parseRedisUrl } from '../settings/redis-url.ts'
 import { keepDatabase } from './database.ts'
@@ -68,7 +67,7 @@ export function connectRedis(
   if (address.kind === 'standalone') {
     return keepDatabase(new Redis({ ...options, ...serverOptions(address.url.reveal()) }))
   }
-  const login = loginOptions(address.login)
+  const login = loginOptions(address.login.username, address.login.password?.reveal(), address.login.tls)
   if (address.kind === 'sentinel') {
     return new Redis({
       ...options,
@@ -121,26 +120,17 @@ export function disconnectRedis(redis: RedisClient): void {
   disconnect()
 }
 
-function loginOptions({ username, password, tls }: RedisLogin) {
-  return {
-    ...(username === undefined ? {} : { username }),
-    ...(password === undefined ? {} : { password: password.reveal() }),
-    ...(tls ? { tls: {} } : {})
-  }
-}
-
 /** @param url a Redis URL, or the path of the unix socket of the private Redis */
 function serverOptions(url: string) {
   if (url.startsWith('/')) return { path: url }
   const server = parseRedisUrl(url)
   if ('problem' in server) throw new TypeError(server.problem)
-  const { host, port, tls, username, password, database } = server
-  return {
-    host,
-    port,
-    db: database,
-    ...(username === undefined ? {} : { username }),
-    ...(password === undefined ? {} : { password }),
-    ...(tls ? { tls: {} } : {})
-  }
+  const { host, port, database } = server
+  return { host, port, db: database, ...loginOptions(server.username, server.password, server.tls) }
 }
+
+const loginOptions = (username: string | undefined, password: string | undefined, tls: boolean) => ({
+  ...(username === undefined ? {} : { username }),
+  ...(password === undefined ? {} : { password }),
+  ...(tls ? { tls: {} } : {})
+})

@@ -19,6 +19,7 @@ export interface DevRedis {
 const MAX_SOCKET_PATH = 107
 const START_TIMEOUT_MS = 10_000
 const POLL_MS = 25
+const PROBE_TIMEOUT_MS = 1000
 /** The Redis of a process that was just killed is still writing its data to disk before it ends. */
 const SHUTDOWN_TIMEOUT_MS = 5000
 
@@ -61,7 +62,7 @@ export async function startDevRedis(dataDir: string): Promise<DevRedis> {
   })
 
   const deadline = performance.now() + START_TIMEOUT_MS
-  while (!(await answers(socket))) {
+  while ((await probe(socket)) !== 'ready') {
     if (!running || performance.now() > deadline) {
       child.stdin.end()
       throw new ConfigError(
@@ -97,34 +98,28 @@ function serverArguments(folder: string, socket: string): string[] {
 /** Waits for a Redis that is shutting down. @returns false if the socket is still in use after that */
 async function isFree(socket: string): Promise<boolean> {
   const deadline = performance.now() + SHUTDOWN_TIMEOUT_MS
-  while (await listens(socket)) {
+  while ((await probe(socket)) !== 'closed') {
     if (performance.now() > deadline) return false
     await sleep(POLL_MS)
   }
   return true
 }
 
-/** Also true for a Redis that accepts connections but does not reply, since it is stopped or shutting down. */
-function listens(socket: string): Promise<boolean> {
-  return new Promise(done => {
+/** `silent`: it accepts the connection, but does not reply in time, since it is stopped, starting or shutting down. */
+function probe(socket: string): Promise<'closed' | 'silent' | 'ready'> {
+  return new Promise(resolve => {
     const client = connect(socket)
-    client.once('error', () => done(false))
+    client.setTimeout(PROBE_TIMEOUT_MS, () => client.destroy())
+    let isConnected = false
     client.once('connect', () => {
-      client.destroy()
-      done(true)
+      isConnected = true
+      client.write('PING\r\n')
     })
-  })
-}
-
-function answers(socket: string): Promise<boolean> {
-  return new Promise(done => {
-    const client = connect(socket)
-    client.once('error', () => done(false))
-    client.once('close', () => done(false))
-    client.once('connect', () => client.write('PING\r\n'))
     client.once('data', data => {
       client.destroy()
-      done(data.toString().startsWith('+PONG'))
+      if (data.toString().startsWith('+PONG')) resolve('ready')
     })
+    client.on('error', () => {})
+    client.once('close', () => resolve(isConnected ? 'silent' : 'closed'))
   })
 }

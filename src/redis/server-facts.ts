@@ -39,25 +39,20 @@ const strength: readonly Persistence[] = [
 
 /** Asks every master. @throws the error reply of Redis */
 export async function inspectServers(redis: RedisClient): Promise<ServerFacts> {
-  const facts = await Promise.all(mastersOf(redis).map(inspectServer))
+  const all = await Promise.all(mastersOf(redis).map(inspectServer))
   return {
-    version: weakest(
-      facts.map(({ version }) => version),
-      olderFirst
-    ),
-    persistence: weakest(
-      facts.map(({ persistence }) => persistence),
-      weakerFirst
-    ),
-    waitAof: facts.every(({ waitAof }) => waitAof)
+    version: smallest(all, ({ version: a }, { version: b }) => a.localeCompare(b, 'en', { numeric: true }))
+      .version,
+    persistence: smallest(
+      all,
+      ({ persistence: a }, { persistence: b }) => strength.indexOf(a) - strength.indexOf(b)
+    ).persistence,
+    waitAof: all.every(({ waitAof }) => waitAof)
   }
 }
 
-const olderFirst = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true })
-const weakerFirst = (a: Persistence, b: Persistence): number => strength.indexOf(a) - strength.indexOf(b)
-
-function weakest<T>(values: readonly T[], weakerFirst: (a: T, b: T) => number): T {
-  const [first] = values.toSorted(weakerFirst)
+function smallest<T>(values: readonly T[], compare: (a: T, b: T) => number): T {
+  const [first] = values.toSorted(compare)
   if (first === undefined) throw new UnavailableError('redis_down')
   return first
 }
