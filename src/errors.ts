@@ -55,6 +55,10 @@ export class UnavailableError extends Error {
   }
 }
 
+/** The code of an error of Node or a library, such as `ENOENT`; `undefined` where it has none. */
+export const errorCode = (error: unknown): string | undefined =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+
 /** An error whose message is written for the operator: log lines show it, so it holds neither a secret nor a payload. */
 export class ReportedError extends Error {
   constructor(message: string, options?: ErrorOptions) {

@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { Registry } from 'prom-client'
 import { buildApp, buildMetricsApp } from './app.ts'
+import { fetchPublishedIps } from './customerio/app-api.ts'
 import { consumerStatusReader } from './dispatch/consumer-status.ts'
 import { createDispatchMetrics } from './dispatch/metrics.ts'
 import { ConfigError } from './errors.ts'
@@ -14,7 +15,7 @@ import type { Logger } from './ops/logger.ts'
 import { createMetrics } from './ops/metrics.ts'
 import { createIpAllowlist } from './receive/ip-allowlist.ts'
 import { createKeyUsageReporter } from './receive/key-usage-reporter.ts'
-import { askCustomerIo, createPublishedIps } from './receive/published-ips.ts'
+import { createPublishedIps } from './receive/published-ips.ts'
 import { watchSigningKeys } from './receive/signing-keys.ts'
 import { connectRedis, disconnectRedis } from './redis/connect.ts'
 import { durabilityWaits } from './redis/durability.ts'
@@ -23,7 +24,6 @@ import { monitorRedis } from './redis/monitor.ts'
 import { inspectServers, type ServerFacts, unmetRequirement } from './redis/server-facts.ts'
 import type { Config } from './settings/config.ts'
 import type { RedisAddress } from './settings/redis-address.ts'
-import type { Secrets } from './settings/secrets/secret-handle.ts'
 import { version } from './version.ts'
 
 export interface Service {
@@ -39,8 +39,6 @@ export interface ServiceOptions {
   readonly config: Config
   readonly log: Logger
   readonly redisAddress: RedisAddress
-  /** Where the signing keys lie, to be looked at again while the service runs. */
-  readonly secrets: Secrets
   /** Does this process look after the log? One of several workers is enough. */
   readonly maintains: boolean
   /** Where there are several workers: lends this one's metrics, and reads those of all. */
@@ -142,7 +140,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 
   const keys = watchSigningKeys({
     sources: config.sources,
-    secrets: options.secrets,
+    secrets: config.secrets,
     log,
     onChange: () => void keyUsage.report()
   })
@@ -158,17 +156,19 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     redis,
     keyPrefix,
     isRedisUp: () => monitor.isUp(),
-    ask: config.customerIo.appApiKey && (await askCustomerIo(config.customerIo, appApiKey)),
+    ask: config.appApiKey && (async () => fetchPublishedIps(config.customerIo, await appApiKey())),
     onList: admission.setPublished,
     metrics,
     log
   })
   // Before the first delivery: to refuse an address that was let in before the restart would cost an hour.
   await publishedList.recall()
-  /** Read anew each time: it may be rotated too. */
-  async function appApiKey(): Promise<string | undefined> {
-    const versions = await options.secrets.find('cio-app-api-key')?.versions()
-    return (versions?.current ?? config.customerIo.appApiKey)?.reveal()
+  /** Read for each request: it may be rotated while the service runs. */
+  async function appApiKey(): Promise<string> {
+    const versions = await config.secrets.find('cio-app-api-key')?.versions()
+    const key = versions?.current ?? config.appApiKey
+    if (key === undefined) throw new Error('there is no App API key any more')
+    return key.reveal()
   }
 
   const metricsRoute: MetricsRoute = {

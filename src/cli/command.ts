@@ -1,4 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
+import type { Environment } from '../settings/environment.ts'
 
 /** Exit codes of every command. */
 export const EXIT = { good: 0, foundSomething: 1, couldNotRun: 2 } as const
@@ -12,10 +13,11 @@ export interface Command {
   readonly usage: string
   /**
    * @param args what stands behind the command's name
+   * @param env the variables of the process
    * @returns the exit code; `undefined` for a command that goes on until it is told to end
    * @throws UsageError and ConfigError, which are told in one line and end with 2
    */
-  readonly run: (args: readonly string[]) => Promise<ExitCode | undefined>
+  readonly run: (args: readonly string[], env: Environment) => Promise<ExitCode | undefined>
 }
 
 /** The command line can't be meant. The message says what to type. */

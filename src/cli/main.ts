@@ -47,7 +47,7 @@ async function run([name, ...args]: readonly string[]): Promise<ExitCode | undef
     process.stderr.write(`cio-webhook: ${IGNORED_DEBUG}\n`)
   }
   try {
-    return await command.run(args)
+    return await command.run(args, process.env)
   } catch (error) {
     // An error nobody foresaw is told without what it may carry: Node would print a Redis command's arguments.
     const known = error instanceof ConfigError || error instanceof UsageError

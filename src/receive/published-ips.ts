@@ -1,8 +1,7 @@
+import { checkAddresses } from '../customerio/app-api.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { Metrics } from '../ops/metrics.ts'
 import type { RedisClient } from '../redis/connect.ts'
-import type { CustomerIo } from '../settings/customer-io.ts'
-import { cidr } from '../settings/parse.ts'
 import { serverTime } from './key-usage-reporter.ts'
 import { publishedAddresses } from './published-addresses.ts'
 
@@ -41,11 +40,6 @@ const LOOK_MS = 60_000
 const SOON_MS = 1000
 /** How long the one that asks keeps the others from asking too; after a failure, until the next try. */
 const ASKING_MS = 5 * 60_000
-const ASK_TIMEOUT_MS = 10_000
-
-/** More would be no list of a sender's addresses, and a wider range none either. */
-const MAX_ADDRESSES = 500
-const MIN_PREFIX = { v4: 20, v6: 48 }
 
 export function createPublishedIps(options: PublishedIpsOptions): PublishedIps {
   const { redis, keyPrefix, isRedisUp, ask, onList, metrics, log, maxAgeMs = HOUR_MS } = options
@@ -148,48 +142,4 @@ function parseKept(text: string | null): Kept | undefined {
   if (text === null) return undefined
   const { at, addresses } = JSON.parse(text) as { at?: unknown; addresses?: unknown }
   return { at: typeof at === 'number' ? at : 0, addresses: checkAddresses(addresses) }
-}
-
-/** What asks the App API. Its client is loaded here, since it is needed only where a key is configured. */
-export async function askCustomerIo(
-  { region, appUrl }: Pick<CustomerIo, 'region' | 'appUrl'>,
-  appApiKey: () => Promise<string | undefined>
-): Promise<() => Promise<readonly string[]>> {
-  const { APIClient, RegionEU, RegionUS } = await import('customerio-node')
-  return async () => {
-    const key = await appApiKey()
-    if (key === undefined) throw new Error('the App API key is gone')
-    const client = new APIClient(key, {
-      region: region === 'eu' ? RegionEU : RegionUS,
-      ...(appUrl === undefined ? {} : { url: appUrl }),
-      timeout: ASK_TIMEOUT_MS,
-      retry: { maxRetries: 0 }
-    })
-    const answer: Record<string, unknown> = await client.getIpAddresses()
-    return checkAddresses(answer['ip_addresses'])
-  }
-}
-
-/**
- * A good answer is a list of addresses, each of them one, and nothing else: an answer that is partly garbage is
- * not trusted for the rest.
- *
- * @throws Error for any other
- */
-export function checkAddresses(answer: unknown): readonly string[] {
-  if (!Array.isArray(answer) || answer.length === 0 || answer.length > MAX_ADDRESSES) {
-    throw new Error('not a list of addresses')
-  }
-  return answer.map(address => {
-    if (typeof address !== 'string' || cidr.parse(address) === undefined || isWide(address)) {
-      throw new Error('a list with something else than addresses')
-    }
-    return address
-  })
-}
-
-function isWide(address: string): boolean {
-  const prefix = address.split('/')[1]
-  if (prefix === undefined) return /^(0\.|127\.)|^::1?$/.test(address)
-  return Number(prefix) < (address.includes(':') ? MIN_PREFIX.v6 : MIN_PREFIX.v4)
 }

@@ -1,6 +1,5 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
-import type { RedisLogin } from '../settings/config.ts'
-import type { RedisAddress } from '../settings/redis-address.ts'
+import type { RedisAddress, RedisLogin } from '../settings/redis-address.ts'
 import { parseRedisUrl } from '../settings/redis-url.ts'
 import { keepDatabase } from './database.ts'
 import { isCluster } from './is-cluster.ts'

@@ -92,9 +92,9 @@ const fileSchema = z.strictObject({
 export const signingKeyName = (source: string): string =>
   source === DEFAULT_SOURCE ? 'cio-webhook-secret' : `cio-webhook-secret-${source}`
 
-export interface FurtherSources {
+export interface SourcesFile {
   readonly sources: readonly SourceSettings[]
-  /** Where the keys lie that are given as files, by the name of `signingKeyName`. */
+  /** The files of the keys that are given as files, by `signingKeyName`. */
   readonly keyFiles: ReadonlyMap<string, SecretFile>
 }
 
@@ -105,14 +105,17 @@ export interface FurtherSources {
  *
  * @throws ConfigError naming the line and the key
  */
-export function readSourcesFile(variable: string, path: string): FurtherSources {
+export function readSourcesFile(variable: string, path: string): SourcesFile {
   const keyFiles = new Map<string, SecretFile>()
   const sources = readJsonFile(variable, path, fileSchema).sources.map(source => {
-    if (source.secretFile !== undefined) {
-      const file = { path: source.secretFile, previousPath: source.secretPreviousFile }
-      keyFiles.set(signingKeyName(source.name), file)
-    }
     const where = `${variable}=${path}: ${source.name}`
+    if (source.secretFile !== undefined) {
+      keyFiles.set(signingKeyName(source.name), {
+        path: source.secretFile,
+        previousPath: source.secretPreviousFile,
+        setting: `${where}: secretFile=${source.secretFile}`
+      })
+    }
     const current = source.secret ?? readSecretFile(`${where}: secretFile`, source.secretFile)
     checkSigningKey(`${where}: secretFile=${source.secretFile}`, current)
     const previous =

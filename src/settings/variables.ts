@@ -12,17 +12,18 @@ import {
   text
 } from './parse.ts'
 
-/** One environment variable: how it is read, what it defaults to, and the sentence the documents repeat. */
+/** One environment variable: how it is read, its default, and the sentence that the documents repeat. */
 export interface Variable<T> extends Parser<T> {
   /** The text that is parsed when the variable is unset; `undefined`: there is no value then. */
   readonly fallback: string | undefined
   readonly help: string
-  /** A secret is never shown, and can also be given as `<NAME>_FILE`, the path of a mounted file. */
+  /** A secret is never shown. It can also be given as `<NAME>_FILE`, the path of a mounted file. */
   readonly secret: boolean
 }
 
-type Mandatory<T> = Variable<T> & { readonly fallback: string }
-type Optional<T> = Variable<T> & { readonly fallback: undefined }
+type Mandatory<T> = Variable<T> & { readonly fallback: string; readonly secret: false }
+type Optional<T> = Variable<T> & { readonly fallback: undefined; readonly secret: false }
+type SecretText = Variable<string> & { readonly fallback: undefined; readonly secret: true }
 
 const setting = <T>(parser: Parser<T>, fallback: string, help: string): Mandatory<T> => ({
   ...parser,
@@ -36,25 +37,32 @@ const optional = <T>(parser: Parser<T>, help: string): Optional<T> => ({
   help,
   secret: false
 })
-const secret = <T>(parser: Parser<T>, help: string): Optional<T> => ({
+const secret = (parser: Parser<string>, help: string): SecretText => ({
   ...parser,
   fallback: undefined,
   help,
   secret: true
 })
 
-/** What each variable is once it is read. */
+type Table = typeof variables
+export type VariableName = keyof Table
+export type SecretName = {
+  [Name in VariableName]: Table[Name] extends SecretText ? Name : never
+}[VariableName]
+export type PlainName = Exclude<VariableName, SecretName>
+
+/** The value of each variable that is not a secret. */
 export type Values = {
-  readonly [Name in VariableName]: (typeof variables)[Name] extends Mandatory<infer T>
+  readonly [Name in PlainName]: Table[Name] extends Mandatory<infer T>
     ? T
-    : (typeof variables)[Name] extends Optional<infer T>
+    : Table[Name] extends Optional<infer T>
       ? T | undefined
       : never
 }
 
 const filePath = text('the path of a file')
 const addresses = listOf(cidr)
-/** Who trusts everybody lets anybody claim any address; and the HTTP library refuses such a range at the start. */
+/** Trusting 0.0.0.0/0 would let any client spoof its address, and the HTTP library refuses such a range. */
 const proxies = listOf({
   allowed: `${cidr.allowed} narrower than /0`,
   parse: value => (/\/0+$/.test(value) ? undefined : cidr.parse(value))
@@ -64,7 +72,7 @@ const anyOr = <T>(parser: Parser<T>): Parser<'*' | T> => ({
   parse: value => (value === '*' ? '*' : parser.parse(value))
 })
 
-/** 8 days: Customer.io retries a delivery for 7, and a day is left for clocks and backlogs. */
+/** 8 days: Customer.io retries a delivery for 7 days; one more day for clocks and backlogs. */
 const DEDUPE_WINDOW_SECONDS = 8 * 24 * 60 * 60
 const YEAR_SECONDS = 366 * 24 * 60 * 60
 /** 30 days. */
@@ -76,8 +84,8 @@ const MAX_BYTES = 2 ** 40
 const PRIVATE_RANGES = '127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7'
 
 /**
- * Every environment variable the service reads, in the order in which the documents list them.
- * `.env.example` and the README's table are held to this by a test.
+ * Every environment variable that the service reads, in the order of the documents. `.env.example` and the table in
+ * README.md are generated from it.
  */
 export const variables = {
   NODE_ENV: setting(
@@ -232,5 +240,3 @@ export const variables = {
   METRICS_PORT: optional(integer(0, 65535), 'Port of `/metrics`, if it is to have its own'),
   METRICS_ALLOWED_IPS: setting(addresses, PRIVATE_RANGES, 'Addresses that may read `/metrics`')
 } as const satisfies Record<string, Variable<unknown>>
-
-export type VariableName = keyof typeof variables

@@ -1,5 +1,4 @@
 import { isOneEditApart } from './edit-distance.ts'
-import { secretVariables } from './secret-locations.ts'
 import type { Source } from './sources.ts'
 import { variables } from './variables.ts'
 
@@ -12,7 +11,7 @@ export interface Warning {
 const PREFIX = 'CIO_'
 const known: readonly string[] = [
   ...Object.keys(variables),
-  ...secretVariables.map(name => `${name}_FILE`),
+  ...Object.entries(variables).flatMap(([name, { secret }]) => (secret ? [`${name}_FILE`] : [])),
   // Of docker-compose.yml, in a `.env` that is used for both.
   'CIO_WEBHOOK_IMAGE'
 ]

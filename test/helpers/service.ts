@@ -1,7 +1,6 @@
 import { createLogger } from '../../src/ops/logger.ts'
 import { type Service, startService } from '../../src/service.ts'
-import { type Config, loadConfig } from '../../src/settings/config.ts'
-import { connectProvider, locateSecrets } from '../../src/settings/secrets/open-secrets.ts'
+import { type Config, loadSettings, serviceNeeds } from '../../src/settings/config.ts'
 import { until } from './server.ts'
 import { type Headers, KEY, signV0 } from './sign.ts'
 
@@ -29,7 +28,7 @@ export async function startTestService(
   env: Record<string, string>,
   { ready = true }: { readonly ready?: boolean } = {}
 ): Promise<TestService> {
-  const config = testConfig(env)
+  const config = await testConfig(env)
   if (config.redis.kind === 'private') throw new Error('tests bring a Redis of their own')
   const written: string[] = []
   const { log } = createLogger(config.logLevel, { write: line => void written.push(line) })
@@ -37,7 +36,6 @@ export async function startTestService(
     config,
     log,
     redisAddress: config.redis,
-    secrets: locateSecrets(config.secrets.places, await connectProvider(config.secrets)),
     maintains: true
   })
   const url = `http://127.0.0.1:${service.port}`
@@ -77,9 +75,9 @@ export async function deliverTo(url: string, body: string | Buffer, headers?: He
   })
 }
 
-/** The configuration of a development start with the tests' key, on any free port, changed by `env`. */
-export function testConfig(env: Record<string, string> = {}): Config {
-  return loadConfig(
+/** The settings of a development start with the tests' key, on any free port, changed by `env`. */
+export function testConfig(env: Record<string, string> = {}): Promise<Config> {
+  return loadSettings(
     {
       NODE_ENV: 'test',
       PORT: '0',
@@ -88,10 +86,6 @@ export function testConfig(env: Record<string, string> = {}): Config {
       LOG_LEVEL: 'info',
       ...env
     },
-    {
-      developmentKey: () => {
-        throw new Error('tests bring a key of their own')
-      }
-    }
+    serviceNeeds
   )
 }

@@ -165,7 +165,7 @@ t.test('a key that is half written is not taken up', async t => {
           const current = readings.length > 1 ? readings.shift() : readings[0]
           return { current: new Secret(current ?? ''), previous: undefined, pending: undefined }
         },
-        setActive: async () => {},
+        promote: async () => {},
         forgetPrevious: async () => {},
         keepPrevious: async value => kept.push(value.reveal()) > 0
       })

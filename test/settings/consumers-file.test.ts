@@ -6,7 +6,7 @@ import { inspect } from 'node:util'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import t from 'tap'
 import { ConfigError } from '../../src/errors.ts'
-import { loadConfig } from '../../src/settings/config.ts'
+import { loadSettings } from '../../src/settings/config.ts'
 import { readConsumersFile } from '../../src/settings/consumers-file.ts'
 import { httpConsumer, natsConsumer, WEBHOOK_SECRET } from '../helpers/consumers-file.ts'
 import { temporaryFolder } from '../helpers/server.ts'
@@ -168,16 +168,15 @@ for (const [what, text, line] of refusals) {
 }
 
 t.test('DISPATCH goes with a CONSUMERS_FILE', async t => {
-  const load = (env: Record<string, string>) =>
-    loadConfig(
-      { CIO_WEBHOOK_SECRET: 'k', REDIS_URL: 'redis://r', ...env },
-      { developmentKey: () => ({ key: 'k', created: false }) }
-    ).dispatch
+  const load = async (env: Record<string, string>) => (await loadSettings(env, ['dispatch'])).dispatch
   const path = written(file(http()))
-  t.equal(load({}).isOn, false)
-  t.equal(load({ CONSUMERS_FILE: path }).isOn, true)
-  t.match(load({ CONSUMERS_FILE: path, DISPATCH: 'off' }), { isOn: false, consumers: [{ name: 'crm' }] })
-  t.throws(() => load({ DISPATCH: 'on' }), { message: /^DISPATCH=on is not allowed without CONSUMERS_FILE/ })
+  t.equal((await load({})).isOn, false)
+  t.equal((await load({ CONSUMERS_FILE: path })).isOn, true)
+  t.match(await load({ CONSUMERS_FILE: path, DISPATCH: 'off' }), {
+    isOn: false,
+    consumers: [{ name: 'crm' }]
+  })
+  await t.rejects(load({ DISPATCH: 'on' }), { message: /^DISPATCH=on is not allowed without CONSUMERS_FILE/ })
 })
 
 t.test('the published JSON Schema is the one the service reads with, and takes what it takes', async t => {

@@ -22,7 +22,7 @@ const PAGE_LETTERS = 200
 const ENTRY_ID = /^\d+-\d+$/
 
 /** What the command `consumers` does. @throws UsageError for a consumer or an id that is none */
-export function consumerActions({ config, redis, patient }: OpenLog, now: () => number) {
+export function consumerActions({ config, redis, patient }: OpenLog<'dispatch'>, now: () => number) {
   const { keyPrefix } = config.log
   const { consumers } = config.dispatch
   const letters = deadLetters(redis, keyPrefix)

@@ -4,7 +4,6 @@ import { readPartitionCount } from '../../log/partition-count.ts'
 import { openParked } from '../../receive/parked.ts'
 import { durabilityWaits } from '../../redis/durability.ts'
 import { inspectServers } from '../../redis/server-facts.ts'
-import { connectProvider, locateSecrets } from '../../settings/secrets/open-secrets.ts'
 import { type SigningKey, signingKeyName, signingKeys } from '../../settings/sources.ts'
 import { UsageError } from '../command.ts'
 import type { OpenLog } from '../open-log.ts'
@@ -17,7 +16,7 @@ const POSITION = /^\d+-\d+-\d+$/
 const ANSWERED_ID = /^[0-9a-f]{64}$/
 
 /** What `consumers parked`, `replay-parked` and `drop-parked` do. */
-export function parkedActions({ config, redis }: OpenLog) {
+export function parkedActions({ config, redis }: OpenLog<'sources'>) {
   const { keyPrefix, maxLength, durability } = config.log
   const parked = parkedDeliveries(redis, keyPrefix)
 
@@ -90,17 +89,11 @@ export function parkedActions({ config, redis }: OpenLog) {
     })
   }
 
-  /** Those of the configuration, and those that lie where the service looks for them. */
+  /** The configured keys, and the previous one where the service keeps it. */
   async function keysOf(source: string): Promise<readonly SigningKey[]> {
     const configured = config.sources.get(source)?.keys ?? []
-    const provider = await connectProvider(config.secrets)
-    try {
-      const stored = locateSecrets(config.secrets.places, provider).find(signingKeyName(source))
-      const versions = await stored?.versions()
-      return [...configured, ...signingKeys(versions?.current?.reveal(), versions?.previous?.reveal())]
-    } finally {
-      provider.close()
-    }
+    const versions = await config.secrets.find(signingKeyName(source))?.versions()
+    return [...configured, ...signingKeys(versions?.current?.reveal(), versions?.previous?.reveal())]
   }
 }
 

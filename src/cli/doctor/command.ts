@@ -1,5 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { ConfigError } from '../../errors.ts'
+import { loadSettings, NO_SIGNING_KEY } from '../../settings/config.ts'
+import type { Environment } from '../../settings/environment.ts'
 import { DEFAULT_SOURCE } from '../../settings/sources.ts'
 import { toJunit } from '../../tools/doctor/junit.ts'
 import {
@@ -12,7 +14,6 @@ import {
 import { type Verdict, verdictOf } from '../../tools/doctor/verdict.ts'
 import { type Command, EXIT, type ExitCode, parseCommandLine, UsageError } from '../command.ts'
 import { createProgressBar } from '../progress-bar.ts'
-import { NO_KEY, signingKey } from '../signing-key.ts'
 import { readHttpUrl } from '../target-url.ts'
 import { type Look, planJson, planText, toJson, toText } from './report.ts'
 
@@ -41,7 +42,7 @@ that consumers can drop it. It ends within 60 seconds, and reports the root caus
 
 Exit code: 0 nothing is wrong, 1 something is, 2 could not be examined (no key, no connection), or could not be
 judged since your address is not allowed to deliver.`,
-  run: async args => {
+  run: async (args, env) => {
     const { values, positionals } = parseCommandLine({
       args: [...args],
       allowPositionals: true,
@@ -64,19 +65,22 @@ judged since your address is not allowed to deliver.`,
     if (values.plan) {
       const checks = selectChecks(selection)
       process.stdout.write(
-        values.json ? `${JSON.stringify(planJson(checks, url), null, 2)}\n` : planText(checks, url, look())
+        values.json ? `${JSON.stringify(planJson(checks, url), null, 2)}\n` : planText(checks, url, look(env))
       )
       return EXIT.good
     }
-    const key = signingKey(process.env, values.source)
-    if (key === undefined && !readOnly) throw new ConfigError(`${NO_KEY}; or examine with --read-only`)
+    const { findSigningKey, secrets } = await loadSettings(env, ['findSigningKey'])
+    const key = await findSigningKey(values.source)
+    secrets.close()
+    if (key === undefined && !readOnly)
+      throw new ConfigError(`${NO_SIGNING_KEY}; or examine with --read-only`)
     const ca = values.ca === undefined ? {} : { ca: readPem(values.ca) }
     const examination = await watch(bar =>
       examine({ url, key, now: Date.now, ...ca }, selection, (result, done, count) =>
         bar.show(result.check.id, done / count)
       )
     )
-    return report(examination, values)
+    return report(examination, values, look(env))
   }
 }
 
@@ -94,10 +98,14 @@ async function watch(
   }
 }
 
-function report(examination: Examination, options: { json: boolean; junit?: string | undefined }): ExitCode {
+function report(
+  examination: Examination,
+  options: { json: boolean; junit?: string | undefined },
+  style: Look
+): ExitCode {
   if (options.junit !== undefined) writeReport(options.junit, toJunit(examination))
   process.stdout.write(
-    options.json ? `${JSON.stringify(toJson(examination), null, 2)}\n` : toText(examination, look())
+    options.json ? `${JSON.stringify(toJson(examination), null, 2)}\n` : toText(examination, style)
   )
   return exits[verdictOf(examination)]
 }
@@ -108,8 +116,8 @@ const exits = {
   unjudged: EXIT.couldNotRun
 } as const satisfies Readonly<Record<Verdict, ExitCode>>
 
-const look = (): Look => ({
-  colour: process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined,
+const look = (env: Environment): Look => ({
+  colour: process.stdout.isTTY === true && env['NO_COLOR'] === undefined,
   width: process.stdout.columns ?? 100
 })
 

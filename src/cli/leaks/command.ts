@@ -1,14 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
 import { ConfigError } from '../../errors.ts'
-import { connectRedis, disconnectRedis } from '../../redis/connect.ts'
-import { monitorRedis } from '../../redis/monitor.ts'
-import { Secret } from '../../secret.ts'
-import { loadConfig, readValues } from '../../settings/config.ts'
-import type { RedisAddress } from '../../settings/redis-address.ts'
-import { secretSettings } from '../../settings/secret-locations.ts'
-import { connectProvider } from '../../settings/secrets/open-secrets.ts'
-import { providedValues } from '../../settings/secrets/provided-values.ts'
+import type { Environment } from '../../settings/environment.ts'
 import {
   formatBaseline,
   judgeFindings,
@@ -24,20 +16,19 @@ import { commitDates } from '../../tools/leaks/git-history.ts'
 import { toSarif } from '../../tools/leaks/sarif.ts'
 import { type Search, searchFile, searchPath, searchStaged } from '../../tools/leaks/search.ts'
 import { type Command, EXIT, type ExitCode, UsageError } from '../command.ts'
+import { openLog } from '../open-log.ts'
 import { createProgressBar } from '../progress-bar.ts'
 import { type LeaksOptions, leaksUsage, readLeaksOptions } from './options.ts'
 import { type Report, toJson, toText } from './report.ts'
 
-const REDIS_CONTACT_MS = 5000
-
 export const leaksCommand: Command = {
   summary: 'look for leaked credentials in files, history, logs and the event log',
   usage: leaksUsage,
-  run: async args => {
+  run: async (args, env) => {
     const options = readLeaksOptions(args)
     const bar = createProgressBar(process.stderr)
     try {
-      return await leaks(options, bar.show, bar.clear)
+      return await leaks(options, env, bar.show, bar.clear)
     } catch (error) {
       if (error instanceof ConfigError || error instanceof UsageError) throw error
       // An error that nobody caught would end the process with 1, and 1 means that something was found.
@@ -51,11 +42,11 @@ export const leaksCommand: Command = {
 
 async function leaks(
   options: LeaksOptions,
+  env: Environment,
   onProgress: Search['onProgress'],
   onProgressEnd: () => void
 ): Promise<ExitCode> {
-  const env = await withProvidedSecrets(process.env)
-  const { secrets, tooShort } = configuredSecrets(env)
+  const { secrets, tooShort } = await configuredSecrets(env)
   const detector = createDetector(secrets)
   const shown = (text: string): string => censor(detector, text)
   const problems: string[] = []
@@ -82,7 +73,7 @@ async function leaks(
   const { baseline, path, format, writesBaseline } = options
   const commits = findings.commits()
   const dates =
-    path === undefined ? new Map<string, string>() : await commitDates(openGit(path, process.env), commits)
+    path === undefined ? new Map<string, string>() : await commitDates(openGit(path, env), commits)
   const found = findings.list(dates)
   onProgressEnd()
 
@@ -120,58 +111,27 @@ async function leaks(
   return report.fresh.length > 0 ? EXIT.foundSomething : EXIT.good
 }
 
-function steps(search: Search, options: LeaksOptions, env: NodeJS.ProcessEnv): (() => Promise<string>)[] {
+function steps(search: Search, options: LeaksOptions, env: Environment): (() => Promise<string>)[] {
   const { path, staged, files, stream, ignored, incomplete } = options
   const all: (() => Promise<string>)[] = files.map(file => () => searchFile(search, file))
   if (stream) all.push(() => searchStream(search, env))
   if (path === undefined) return all
-  if (staged) all.push(() => searchStaged(search, path, process.env))
-  else all.push(() => searchPath(search, path, { env: process.env, ignored, incomplete }))
+  if (staged) all.push(() => searchStaged(search, path, env))
+  else all.push(() => searchPath(search, path, { env, ignored, incomplete }))
   return all
 }
 
-/** The environment, and where the secrets lie in a provider, those as well. */
-async function withProvidedSecrets(env: NodeJS.ProcessEnv): Promise<NodeJS.ProcessEnv> {
-  if ((env['SECRETS_PROVIDER'] ?? 'environment') === 'environment') return env
-  const settings = secretSettings(readValues(env), env)
-  const provider = await connectProvider(settings)
+async function searchStream(search: Search, env: Environment): Promise<string> {
+  const { config, redis, close } = await openLog(env)
   try {
-    return { ...env, ...(await providedValues(settings, provider)) }
-  } finally {
-    provider.close()
-  }
-}
-
-async function searchStream(search: Search, env: NodeJS.ProcessEnv): Promise<string> {
-  const config = loadConfig(env, {
-    developmentKey: () => ({ key: 'none is made here', created: false })
-  })
-  const { keyPrefix, partitions } = config.log
-  const redis = connectRedis(addressOf(config.redis, config.dataDir))
-  // Its errors are told by the command that fails.
-  redis.on('error', () => {})
-  const monitor = monitorRedis({ redis, accept: async () => {}, onChange: () => {} })
-  try {
-    await monitor.firstUp(REDIS_CONTACT_MS)
-    return await searchEventLog(search, { redis, keyPrefix, partitions })
+    return await searchEventLog(search, { redis, ...config.log })
   } catch (cause) {
-    if (cause instanceof ConfigError) throw cause
-    const why = cause instanceof Error ? cause.message : 'no answer'
-    throw new Error(`the event log can't be read: Redis: ${why}`, { cause })
+    throw new Error(`the event log can't be read: ${cause instanceof Error ? cause.message : cause}`, {
+      cause
+    })
   } finally {
-    monitor.stop()
-    disconnectRedis(redis)
+    close()
   }
-}
-
-/** The private Redis of a development start is there while that runs. */
-function addressOf(redis: ReturnType<typeof loadConfig>['redis'], dataDir: string): RedisAddress {
-  if (redis.kind !== 'private') return redis
-  const socket = join(resolve(dataDir), 'redis', 'redis.sock')
-  if (existsSync(socket)) return { kind: 'standalone', url: new Secret(socket) }
-  throw new ConfigError(
-    'REDIS_URL is missing, and no cio-webhook runs with a Redis of its own: give redis://host:port'
-  )
 }
 
 function version(): string {

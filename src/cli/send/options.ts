@@ -16,8 +16,8 @@ export const SMALL_RATE = 5
 const PEOPLE = 1000
 
 /** Where a service on this machine listens. */
-export const ownUrl = (source: string): string =>
-  `http://localhost:${process.env['PORT'] ?? '3000'}${WEBHOOK_PATH}${source === DEFAULT_SOURCE ? '' : `/${source}`}`
+export const ownUrl = (source: string, port: number): string =>
+  `http://localhost:${port}${WEBHOOK_PATH}${source === DEFAULT_SOURCE ? '' : `/${source}`}`
 
 export interface Deliveries {
   readonly count: number

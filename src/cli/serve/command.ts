@@ -4,12 +4,9 @@ import { createLogger, type Logger } from '../../ops/logger.ts'
 import { type DevRedis, startDevRedis } from '../../redis/private-server.ts'
 import { Secret } from '../../secret.ts'
 import { startService } from '../../service.ts'
-import { type Config, loadConfig, readValues } from '../../settings/config.ts'
+import { type Config, loadSettings, serviceNeeds } from '../../settings/config.ts'
+import type { Environment } from '../../settings/environment.ts'
 import type { RedisAddress } from '../../settings/redis-address.ts'
-import { secretSettings } from '../../settings/secret-locations.ts'
-import { developmentKey } from '../../settings/secrets/development-key.ts'
-import { connectProvider, locateSecrets, type SecretProvider } from '../../settings/secrets/open-secrets.ts'
-import { providedValues } from '../../settings/secrets/provided-values.ts'
 import { sharedKeys, unknownVariables } from '../../settings/warnings.ts'
 import { shareMetrics, startWorkers, type WorkerOrders, workerOrders } from '../../workers.ts'
 import type { Command } from '../command.ts'
@@ -27,20 +24,19 @@ export const serveCommand: Command = {
   usage: `usage: cio-webhook serve
 
 Receives webhooks until SIGTERM or SIGINT. Configured by the environment: see .env.example.`,
-  run: async () => {
-    await serve()
+  run: async (_args, env) => {
+    await serve(env)
     return undefined
   }
 }
 
 /** The process, from the configuration to the port, and all of it back on a signal. */
-async function serve(): Promise<void> {
-  const configured = await configure(process.env)
-  const { config, provider } = configured
+async function serve(env: Environment): Promise<void> {
+  const config = await loadSettings(env, serviceNeeds)
   const { log, flush } = createLogger(config.logLevel)
   const orders = workerOrders(process.argv)
-  if (orders === undefined) warnAboutSettings(config, log)
-  const closers: Closers = [async () => provider.close()]
+  if (orders === undefined) warnAboutSettings(env, config, log)
+  const closers: Closers = [async () => config.secrets.close()]
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close()
     await flush()
@@ -62,41 +58,22 @@ async function serve(): Promise<void> {
   if (orders !== undefined) process.on('SIGINT', () => {})
 
   try {
-    if (orders === undefined) await servePrimary(configured, log, closers)
-    else await serveAlone(configured, log, closers, orders)
+    if (orders === undefined) await servePrimary(config, log, closers)
+    else await serveAlone(config, log, closers, orders)
   } catch (error) {
     await closeAll()
     throw error
   }
 }
 
-function warnAboutSettings({ sources }: Config, log: Logger): void {
+function warnAboutSettings(env: Environment, { sources }: Config, log: Logger): void {
   for (const variable of ignoredVariables) log.warn({ variable }, IGNORED_DEBUG)
-  for (const { message, ...details } of [...unknownVariables(process.env), ...sharedKeys(sources)]) {
+  for (const { message, ...details } of [...unknownVariables(env), ...sharedKeys(sources)]) {
     log.warn(details, message)
   }
 }
 
-interface Configured {
-  readonly config: Config
-  readonly provider: SecretProvider
-}
-
-/** The configuration, with those secrets that lie in the provider. */
-async function configure(env: NodeJS.ProcessEnv): Promise<Configured> {
-  const settings = secretSettings(readValues(env), env)
-  const provider = await connectProvider(settings)
-  try {
-    const config = loadConfig(env, { developmentKey }, await providedValues(settings, provider))
-    return { config, provider }
-  } catch (error) {
-    provider.close()
-    throw error
-  }
-}
-
-async function servePrimary(configured: Configured, log: Logger, closers: Closers): Promise<void> {
-  const { config } = configured
+async function servePrimary(config: Config, log: Logger, closers: Closers): Promise<void> {
   let privateRedis: DevRedis | undefined
   if (config.redis.kind === 'private') {
     privateRedis = await startDevRedis(config.dataDir)
@@ -105,7 +82,7 @@ async function servePrimary(configured: Configured, log: Logger, closers: Closer
   const socket = privateRedis?.socket
   let port: number
   if (config.workers === 1) {
-    port = await serveAlone(configured, log, closers, { maintains: true, redisSocket: socket })
+    port = await serveAlone(config, log, closers, { maintains: true, redisSocket: socket })
   } else {
     const workers = startWorkers(config.workers, socket, log)
     closers.push(workers.close)
@@ -116,7 +93,7 @@ async function servePrimary(configured: Configured, log: Logger, closers: Closer
 }
 
 async function serveAlone(
-  { config, provider }: Configured,
+  config: Config,
   log: Logger,
   closers: Closers,
   orders: WorkerOrders
@@ -125,7 +102,6 @@ async function serveAlone(
     config,
     log,
     redisAddress: redisAddress(config, orders),
-    secrets: locateSecrets(config.secrets.places, provider),
     maintains: orders.maintains,
     ...(config.workers === 1 ? {} : { shareMetrics })
   })

@@ -14,7 +14,7 @@ t.test('what can not be meant is refused with a word on what to type', async t =
     [['--write-baseline'], /--baseline FILE/]
   ]
   for (const [args, message] of table) {
-    await t.rejects(leaksCommand.run(args), { name: 'UsageError', message }, args.join(' '))
+    await t.rejects(leaksCommand.run(args, {}), { name: 'UsageError', message }, args.join(' '))
   }
 })
 

@@ -1,0 +1,144 @@
+// Tested by test/settings/config.test.ts and test/settings/signing-keys.test.ts.
+import { existsSync } from 'node:fs'
+import { ConfigError, errorCode } from '../errors.ts'
+import { Secret } from '../secret.ts'
+import { type Environment, nonEmpty } from './environment.ts'
+import { refusalOf } from './parse.ts'
+import { awsStore } from './secrets/aws.ts'
+import { developmentKeyFile } from './secrets/development-key.ts'
+import { type OpenSecrets, openSecrets } from './secrets/open-secrets.ts'
+import {
+  type SecretHandle,
+  type SecretStore,
+  type SecretVersions,
+  secretNameOf
+} from './secrets/secret-handle.ts'
+import { wrongEncoding } from './secrets/stray-characters.ts'
+import { DEFAULT_SOURCE, readSourcesFile, type SourcesFile, signingKeyName } from './sources.ts'
+import {
+  type PlainName,
+  type SecretName,
+  type Values,
+  type Variable,
+  type VariableName,
+  variables
+} from './variables.ts'
+
+/** Reads variables by the table in variables.ts, and secrets from where they lie. */
+export interface Reader {
+  /** @throws ConfigError for a value that is empty or not allowed */
+  value<Name extends PlainName>(name: Name): Values[Name]
+  /**
+   * @returns `undefined` for a secret that is nowhere
+   * @throws ConfigError for one that is not allowed, that cannot be read, or whose file is missing
+   */
+  secret(name: SecretName): Promise<Secret | undefined>
+  /** The further sources of `CIO_SOURCES_FILE`, read on first use. */
+  sourcesFile(): SourcesFile
+  /** Checks every variable that is set, also those that nothing uses. */
+  checkAll(): Promise<void>
+  readonly secrets: OpenSecrets
+}
+
+/** Opens a store for secrets that the environment does not name. A further provider needs one entry here. */
+const providers: Readonly<
+  Record<
+    Exclude<Values['SECRETS_PROVIDER'], 'environment'>,
+    (prefix: string, refreshMs: number) => SecretStore
+  >
+> = { aws: awsStore }
+
+export function createReader(env: Environment): Reader {
+  let sources: SourcesFile | undefined
+  const provider = value('SECRETS_PROVIDER')
+  const secrets = openSecrets({ env, provider: openProvider(), keyFile })
+
+  return { value, secret, sourcesFile, checkAll, secrets }
+
+  function value<Name extends PlainName>(name: Name): Values[Name] {
+    const variable: Variable<unknown> = variables[name]
+    const text = nonEmpty(env, name, variable.allowed) ?? variable.fallback
+    if (text === undefined) return undefined as Values[Name]
+    const parsed = variable.parse(text)
+    if (parsed !== undefined) return parsed as Values[Name]
+    throw new ConfigError(
+      `${name}=${JSON.stringify(text).slice(1, -1)} is not allowed: ${refusalOf(variable, text)}`
+    )
+  }
+
+  async function secret(name: SecretName): Promise<Secret | undefined> {
+    const isPrevious = name.endsWith('_PREVIOUS')
+    const handle = isPrevious ? secrets.findVariable(name) : secrets.find(secretNameOf(name))
+    if (handle === undefined) return undefined
+    const { current } = await readVersions(name, handle, { mayBeMissing: isPrevious })
+    if (current === undefined) return undefined
+    const text = current.reveal()
+    const parsed = variables[name].parse(text)
+    const problem = parsed === undefined ? refusalOf(variables[name], text) : wrongEncoding(text)
+    if (parsed !== undefined && problem === undefined) return new Secret(parsed)
+    throw new ConfigError(`${handle.setting ?? `${name}: ${handle.place}`} is not allowed: ${problem}`)
+  }
+
+  function sourcesFile(): SourcesFile {
+    const path = value('CIO_SOURCES_FILE')
+    sources ??=
+      path === undefined ? { sources: [], keyFiles: new Map() } : readSourcesFile('CIO_SOURCES_FILE', path)
+    return sources
+  }
+
+  async function checkAll(): Promise<void> {
+    for (const [name, variable] of Object.entries(variables) as [VariableName, Variable<unknown>][]) {
+      if (!isSecret(name)) value(name)
+      // A secret of the provider that nobody needs is not requested.
+      else if (secrets.findVariable(name) !== undefined) await secret(name)
+      else nonEmpty(env, name, variable.allowed)
+    }
+  }
+
+  function openProvider(): SecretStore | undefined {
+    if (provider === 'environment') return undefined
+    return providers[provider](value('SECRETS_PREFIX') ?? '', value('SECRETS_REFRESH_SECONDS') * 1000)
+  }
+
+  function keyFile(name: string) {
+    if (name !== signingKeyName(DEFAULT_SOURCE)) {
+      return name.startsWith(signingKeyName('')) ? sourcesFile().keyFiles.get(name) : undefined
+    }
+    if (provider !== 'environment' || value('NODE_ENV') === 'production') return undefined
+    const file = developmentKeyFile(value('DATA_DIR'))
+    return existsSync(file.path) ? file : undefined
+  }
+}
+
+const isSecret = (name: VariableName): name is SecretName => variables[name].secret
+
+/**
+ * Reads a secret, at the start of the service or for a command.
+ *
+ * @param name its variable
+ * @throws ConfigError if it cannot be read, or if the operator names a file that is missing
+ */
+export async function readVersions(
+  name: string,
+  handle: SecretHandle,
+  { mayBeMissing = false } = {}
+): Promise<Partial<SecretVersions>> {
+  let versions: SecretVersions
+  try {
+    versions = await handle.versions()
+  } catch (cause) {
+    if (cause instanceof ConfigError) throw cause
+    // Not every command may read every secret. Without the signing key nothing can be verified, so that is reported.
+    if (isAccessDenied(cause) && name !== 'CIO_WEBHOOK_SECRET') return {}
+    const code = errorCode(cause) ?? (cause instanceof Error ? cause.name : 'unknown error')
+    const what = handle.setting === undefined ? `${name}: ${handle.place}` : `${handle.setting}: the file`
+    throw new ConfigError(`${what} can't be read (${code})`, { cause })
+  }
+  if (versions.current === undefined && handle.setting !== undefined && !mayBeMissing) {
+    throw new ConfigError(`${handle.setting}: the file is missing or empty`)
+  }
+  return versions
+}
+
+const isAccessDenied = (error: unknown): boolean =>
+  error instanceof Error && error.name === 'AccessDeniedException'

@@ -1,0 +1,105 @@
+// Tested by test/tools/rotate/track-key.test.ts and test/tools/rotate/webhook-key.test.ts.
+import type { Secret } from '../../secret.ts'
+import { type SecretHandle, type SecretVersions, variableOf } from '../../settings/secrets/secret-handle.ts'
+import { NOTHING_CHANGED, RotationStopped, type Steps } from './report.ts'
+import type { RotationRecord, RotationState } from './state.ts'
+
+/** A secret that the operator has stored to be used next. */
+export interface NewSecret {
+  /** Such as `cio-api-key-v2`. */
+  readonly name: string
+  readonly handle: SecretHandle | undefined
+}
+
+type VersionsInUse = SecretVersions & { readonly current: Secret }
+
+/** @throws RotationStopped if there is no such secret */
+export async function versionsInUse(
+  handle: SecretHandle,
+  next: readonly string[] = []
+): Promise<VersionsInUse> {
+  const { current, ...others } = await handle.versions()
+  if (current !== undefined) return { current, ...others }
+  throw new RotationStopped('impossible', `nothing at ${handle.place}`, [...next, NOTHING_CHANGED])
+}
+
+/**
+ * The new key, from its own place or from the pending version of the key in use.
+ *
+ * @param instruction what the operator stores
+ * @returns the key and where it is from
+ * @throws RotationStopped with every place that was searched
+ */
+export async function findNewKey(
+  { name, handle }: NewSecret,
+  inUse: SecretHandle,
+  pending: Secret | undefined,
+  instruction: string
+): Promise<readonly [key: Secret, detail: string]> {
+  const key = (await handle?.versions())?.current
+  if (key !== undefined) return [key, `${key.id}, from ${handle?.place}`]
+  if (pending !== undefined) return [pending, `${pending.id}, the pending version of ${inUse.place}`]
+  const variable = variableOf(name)
+  const places = [variable, `${variable}_FILE`, handle?.place, `a pending version of ${inUse.place}`]
+  const searched = [...new Set(places.filter(place => place !== undefined))].join(', ')
+  throw new RotationStopped('impossible', `nothing at any of: ${searched}`, [
+    `${instruction} at one of these places, and run this again.`,
+    NOTHING_CHANGED
+  ])
+}
+
+/** A second rotation would lose the key that the first one still keeps. */
+export function compareKeys(
+  steps: Steps,
+  { current, previous }: VersionsInUse,
+  finishCommand: string
+): Promise<void> {
+  return steps.run('compare', async () => {
+    if (previous !== undefined && !previous.equals(current)) {
+      throw new RotationStopped('failed', `the previous key, ${previous.id}, is not retired yet`, [
+        `Finish that rotation first: \`${finishCommand}\`.`,
+        NOTHING_CHANGED
+      ])
+    }
+    return [undefined, 'the new key is another one']
+  })
+}
+
+/** @param withSwitch the state to record for a switch at that time */
+export function recordSwitch(
+  steps: Steps,
+  record: RotationRecord,
+  switchedAt: string,
+  withSwitch: RotationState
+): Promise<void> {
+  return steps.run('record', async () => {
+    await record.write(withSwitch)
+    return [undefined, `switched at ${switchedAt}`]
+  })
+}
+
+interface Retirement {
+  /** Every secret of which the previous value is removed. */
+  readonly secrets: readonly SecretHandle[]
+  readonly current: Secret
+  readonly previous: Secret
+  /** For the history. */
+  readonly what: string
+  readonly switchedAt: string | undefined
+  /** The state without the rotation that ends. */
+  readonly state: RotationState
+}
+
+/** Removes the previous key, and moves its rotation into the history. */
+export function retireKey(
+  steps: Steps,
+  { record, now }: { readonly record: RotationRecord; readonly now: () => Date },
+  { secrets, current, previous, what, switchedAt = 'unknown', state }: Retirement
+): Promise<void> {
+  return steps.run('retire the old key', async () => {
+    for (const secret of secrets) await secret.forgetPrevious()
+    const entry = { what, newKey: current.id, switchedAt, finishedAt: now().toISOString() }
+    await record.write({ ...state, history: [...state.history, entry] })
+    return [undefined, `${previous.id} is gone, ${current.id} is in use`]
+  })
+}
