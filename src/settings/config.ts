@@ -33,6 +33,9 @@ const parts = {
   sources: readSources,
   /** Names of all sources. Needs none of their keys, except those that CIO_SOURCES_FILE holds or names. */
   sourceNames: reader => [DEFAULT_SOURCE, ...reader.sourcesFile().sources.map(source => source.name)],
+  /** For commands that need keys or policies for some of their actions only. */
+  loadSources: reader => () => readSources(reader),
+  loadSourceSettings: reader => () => readSourceSettings(reader),
   /** @returns the current signing key of a source */
   findSigningKey: reader => (source: string) => findSigningKey(reader, source),
   signature: readTolerance,
@@ -173,11 +176,10 @@ function readTolerance(reader: Reader) {
   )
 }
 
-/** All sources. The default one has no keys where none is configured. */
-async function readSources(reader: Reader): Promise<ReadonlyMap<string, Source>> {
+/** All sources with their keys. The default one has none where none is configured. */
+async function readSourceSettings(reader: Reader): Promise<readonly SourceSettings[]> {
   const current = await reader.secret('CIO_WEBHOOK_SECRET')
   const previous = await reader.secret('CIO_WEBHOOK_SECRET_PREVIOUS')
-  const hashKey = await reader.secret('PII_HASH_KEY')
   const fallback: SourceSettings = {
     name: DEFAULT_SOURCE,
     keys: signingKeys(current?.reveal(), previous?.reveal()),
@@ -186,8 +188,13 @@ async function readSources(reader: Reader): Promise<ReadonlyMap<string, Source>>
     idHeader: undefined,
     policy: undefined
   }
+  return [fallback, ...reader.sourcesFile().sources]
+}
+
+async function readSources(reader: Reader): Promise<ReadonlyMap<string, Source>> {
+  const hashKey = await reader.secret('PII_HASH_KEY')
   return new Map(
-    [fallback, ...reader.sourcesFile().sources].map(source => [
+    (await readSourceSettings(reader)).map(source => [
       source.name,
       { ...source, sanitizer: sanitizerOf(source, reader, hashKey) }
     ])

@@ -39,7 +39,9 @@ export const consumersCommand: Command = {
   run: async (args, env) => {
     const options = readOptions(args)
     return PARKED_ACTIONS.has(options.action)
-      ? withLog(await openLog(env, ['sources']), log => runParked(options, parkedActions(log)))
+      ? withLog(await openLog(env, ['loadSources', 'loadSourceSettings']), log =>
+          runParked(options, parkedActions(log))
+        )
       : withLog(await openLog(env, ['dispatch']), log => run(options, consumerActions(log, Date.now)))
   }
 }

@@ -16,7 +16,7 @@ const POSITION = /^\d+-\d+-\d+$/
 const ANSWERED_ID = /^[0-9a-f]{64}$/
 
 /** What `consumers parked`, `replay-parked` and `drop-parked` do. */
-export function parkedActions({ config, redis }: OpenLog<'sources'>) {
+export function parkedActions({ config, redis }: OpenLog<'loadSources' | 'loadSourceSettings'>) {
   const { keyPrefix, maxLength, durability } = config.log
   const parked = parkedDeliveries(redis, keyPrefix)
 
@@ -41,6 +41,7 @@ export function parkedActions({ config, redis }: OpenLog<'sources'>) {
         ? 'it is not a parked delivery of this service'
         : openParked(delivery, await keysOf(delivery.source)),
     replay: async (chosen: Chosen): Promise<ReplayedDeliveries> => {
+      const sources = await config.loadSources()
       const facts = await inspectServers(redis)
       const waits = durabilityWaits(redis, durability, () => facts)
       const eventLog = createEventLog({
@@ -56,7 +57,7 @@ export function parkedActions({ config, redis }: OpenLog<'sources'>) {
       const left: { delivery: string; why: string }[] = []
       try {
         for (const delivery of await positions(chosen)) {
-          const options = { parked, eventLog, sources: config.sources, keysOf }
+          const options = { parked, eventLog, sources, keysOf }
           const why = await replayParked(options, delivery)
           if (why === undefined) replayed++
           else left.push({ delivery, why })
@@ -91,7 +92,7 @@ export function parkedActions({ config, redis }: OpenLog<'sources'>) {
 
   /** The configured keys, and the previous one where the service keeps it. */
   async function keysOf(source: string): Promise<readonly SigningKey[]> {
-    const configured = config.sources.get(source)?.keys ?? []
+    const configured = (await config.loadSourceSettings()).find(({ name }) => name === source)?.keys ?? []
     const versions = await config.secrets.find(signingKeyName(source))?.versions()
     return [...configured, ...signingKeys(versions?.current?.reveal(), versions?.previous?.reveal())]
   }

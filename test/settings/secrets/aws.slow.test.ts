@@ -7,8 +7,9 @@ import { SecretsManager } from '@aws-sdk/client-secrets-manager'
 import t from 'tap'
 import { loadSettings } from '../../../src/settings/config.ts'
 import { awsStore } from '../../../src/settings/secrets/aws.ts'
-import type { SecretHandle, SecretVersions } from '../../../src/settings/secrets/secret-handle.ts'
+import { type SecretHandle, type SecretVersions, secretNameOf } from '../../../src/settings/secrets/secret-handle.ts'
 import { Secret } from '../../../src/secret.ts'
+import { testCommands } from '../../fixtures/commands-by-provider.ts'
 import { runCli } from '../../helpers/cli.ts'
 import { startCustomerIo } from '../../helpers/customer-io.ts'
 import { startRedis } from '../../helpers/redis.ts'
@@ -168,6 +169,17 @@ t.test('the service starts with keys from AWS, and both rotations reach it witho
     undefined,
     undefined
   ])
+})
+
+t.test('every command runs with exactly the secrets that it needs, from AWS', async t => {
+  let count = 0
+  await testCommands(t, async secrets => {
+    const SECRETS_PREFIX = `run-${++count}/`
+    for (const [variable, value] of Object.entries(secrets)) {
+      await client.createSecret({ Name: SECRETS_PREFIX + secretNameOf(variable), SecretString: value })
+    }
+    return { ...aws, SECRETS_PROVIDER: 'aws', SECRETS_PREFIX }
+  })
 })
 
 t.test('a signing key with stray characters is refused with its place', async t => {

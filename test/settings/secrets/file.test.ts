@@ -125,6 +125,6 @@ t.test('another user’s folder is refused in words', async t => {
     try { await fileSecret({ path: ${JSON.stringify(path)} }).promote(new Secret('two')) }
     catch (error) { console.log(error.name + ': ' + error.message) }`
   const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' })
-  t.match(stdout, /^ReadOnlySecretError: .*can't be written \(EACCES\)/)
+  t.match(stdout, /^ReadOnlySecretError: .*cannot be written \(EACCES\)/)
   t.equal(readFileSync(path, 'utf8'), 'one')
 })

@@ -155,7 +155,10 @@ t.test('finish warns of parked deliveries that are sealed with the old key', asy
   await report('one', [NEW, OLD])
   await rotate()
   const warning = { step: 'check the parked deliveries', detail: /WARNING: 3 sealed with the old key/ }
-  t.match(await finish({ force: true, dryRun: true }), { steps: [warning], next: [/^A dry run/, /^Keep a copy of/] })
+  t.match(await finish({ force: true, dryRun: true }), {
+    steps: [warning],
+    next: [/^A dry run/, /^Keep a copy of/]
+  })
   t.match(await finish({ force: true }), { outcome: 'done', steps: [warning], next: [/^Keep a copy of/] })
 })
 
