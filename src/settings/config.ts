@@ -11,11 +11,8 @@ import { createDevelopmentKey } from './secrets/development-key.ts'
 import type { OpenSecrets } from './secrets/open-secrets.ts'
 import { DEFAULT_SCHEMES, DEFAULT_SOURCE, type Source, type SourceSettings, signingKeys } from './sources.ts'
 
-/**
- * The parts of the settings, in the order in which they are loaded. A command asks for the parts that it needs, so it
- * needs no other variable, file or secret.
- */
-const parts = {
+/** The parts of the settings that the service needs, in the order in which they are loaded. */
+const serviceParts = {
   /** Only serve checks what it does not use: its environment is the one these variables are for. */
   checkedVariables: reader => reader.checkAll(),
   production: reader => reader.value('NODE_ENV') === 'production',
@@ -31,13 +28,6 @@ const parts = {
   /** Before `sources`, which then has the key. */
   newKey: createMissingKey,
   sources: readSources,
-  /** Names of all sources. Needs none of their keys, except those that CIO_SOURCES_FILE holds or names. */
-  sourceNames: reader => [DEFAULT_SOURCE, ...reader.sourcesFile().sources.map(source => source.name)],
-  /** For commands that need keys or policies for some of their actions only. */
-  loadSources: reader => () => readSources(reader),
-  loadSourceSettings: reader => () => readSourceSettings(reader),
-  /** @returns the current signing key of a source */
-  findSigningKey: reader => (source: string) => findSigningKey(reader, source),
   signature: readTolerance,
   admission: reader => ({
     allowed: reader.value('CIO_ALLOWED_IPS'),
@@ -53,7 +43,7 @@ const parts = {
     appUrl: reader.value('CIO_APP_URL')
   }),
   appApiKey: reader => reader.secret('CIO_APP_API_KEY'),
-  /** Of the service, which starts one of its own in development. */
+  /** `private` in development: the service starts one of its own then. */
   redis: async reader => {
     const target = await redisTarget(reader)
     if (target.kind !== 'private' || !isProduction(reader)) return target
@@ -61,8 +51,6 @@ const parts = {
       'REDIS_URL is missing: give redis://host:port, or set REDIS_SENTINELS or REDIS_CLUSTER_NODES'
     )
   },
-  /** Of a command, which starts none. `undefined` where none is configured and none runs. */
-  runningRedis,
   log: reader => ({
     keyPrefix: reader.value('CIO_KEY_PREFIX'),
     partitions: reader.value('PARTITIONS'),
@@ -84,38 +72,35 @@ const parts = {
     port: reader.value('METRICS_PORT'),
     allowed: reader.value('METRICS_ALLOWED_IPS')
   })
-} satisfies Record<string, (reader: Reader) => unknown>
+} satisfies Parts
 
+const commandParts = {
+  /** The configured Redis, or the private one of a service that runs; `undefined` if there is neither. */
+  runningRedis,
+  /** Names of all sources. The key of the default one is not read. */
+  sourceNames: reader => [DEFAULT_SOURCE, ...reader.sourcesFile().sources.map(source => source.name)],
+  /** For commands that need keys or policies for some of their actions only. */
+  loadSources: reader => () => readSources(reader),
+  loadSourceSettings: reader => () => readSourceSettings(reader),
+  /** @returns the current signing key of a source */
+  findSigningKey: reader => (source: string) => findSigningKey(reader, source)
+} satisfies Parts
+
+type Parts = Readonly<Record<string, (reader: Reader) => unknown>>
+const parts = { ...serviceParts, ...commandParts }
 export type Part = keyof typeof parts
-type AllSettings = { readonly [P in Part]: Awaited<ReturnType<(typeof parts)[P]>> }
 
 /** The parts that were asked for, and the secrets: to read them again, or to rotate them. */
-export type Settings<Needs extends Part> = Pick<AllSettings, Needs> & { readonly secrets: OpenSecrets }
+export type Settings<Needs extends Part> = {
+  readonly [P in Needs]: Awaited<ReturnType<(typeof parts)[P]>>
+} & { readonly secrets: OpenSecrets }
 
-/** What the service needs. */
-export const serviceNeeds = [
-  'checkedVariables',
-  'production',
-  'logLevel',
-  'dataDir',
-  'workers',
-  'http',
-  'newKey',
-  'sources',
-  'signature',
-  'admission',
-  'customerIo',
-  'appApiKey',
-  'redis',
-  'log',
-  'dispatch',
-  'metrics'
-] as const satisfies readonly Part[]
-
-export type Config = Settings<(typeof serviceNeeds)[number]>
+export const serviceNeeds = Object.keys(serviceParts) as (keyof typeof serviceParts)[]
+export type Config = Settings<keyof typeof serviceParts>
 
 /**
- * The one way from the environment to settings, for the service and every command.
+ * The one way from the environment to settings, for the service and every command. A command asks for the parts that
+ * it needs, so no other variable, file or secret has to be there.
  *
  * @param needs the parts that are loaded
  * @throws ConfigError with one line that names the variable, what was read (never a secret) and what is allowed

@@ -25,24 +25,15 @@ type Mandatory<T> = Variable<T> & { readonly fallback: string; readonly secret: 
 type Optional<T> = Variable<T> & { readonly fallback: undefined; readonly secret: false }
 type SecretText = Variable<string> & { readonly fallback: undefined; readonly secret: true }
 
-const setting = <T>(parser: Parser<T>, fallback: string, help: string): Mandatory<T> => ({
-  ...parser,
-  fallback,
-  help,
-  secret: false
-})
-const optional = <T>(parser: Parser<T>, help: string): Optional<T> => ({
-  ...parser,
-  fallback: undefined,
-  help,
-  secret: false
-})
-const secret = (parser: Parser<string>, help: string): SecretText => ({
-  ...parser,
-  fallback: undefined,
-  help,
-  secret: true
-})
+const setting = <T>(parser: Parser<T>, fallback: string, help: string): Mandatory<T> => {
+  return { ...parser, fallback, help, secret: false }
+}
+const optional = <T>(parser: Parser<T>, help: string): Optional<T> => {
+  return { ...parser, fallback: undefined, help, secret: false }
+}
+const secret = (parser: Parser<string>, help: string): SecretText => {
+  return { ...parser, fallback: undefined, help, secret: true }
+}
 
 type Table = typeof variables
 export type VariableName = keyof Table

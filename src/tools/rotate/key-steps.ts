@@ -65,36 +65,28 @@ export function compareKeys(
   })
 }
 
-/** @param withSwitch the state to record for a switch at that time */
-export function recordSwitch(
-  steps: Steps,
-  record: RotationRecord,
-  switchedAt: string,
-  withSwitch: RotationState
-): Promise<void> {
-  return steps.run('record', async () => {
-    await record.write(withSwitch)
-    return [undefined, `switched at ${switchedAt}`]
-  })
-}
+/** Records that a key was switched. */
+export const recordSwitch = (steps: Steps, record: RotationRecord, at: string, state: RotationState) =>
+  steps.run('record', async () => [await record.write(state), `switched at ${at}`])
 
 interface Retirement {
-  /** Every secret of which the previous value is removed. */
-  readonly secrets: readonly SecretHandle[]
+  readonly what: string
   readonly current: Secret
   readonly previous: Secret
-  /** For the history. */
-  readonly what: string
   readonly switchedAt: string | undefined
-  /** The state without the rotation that ends. */
-  readonly state: RotationState
 }
 
-/** Removes the previous key, and moves its rotation into the history. */
+/**
+ * Removes the previous value of each secret, and moves the rotation into the history.
+ *
+ * @param state without the rotation that ends
+ */
 export function retireKey(
   steps: Steps,
   { record, now }: { readonly record: RotationRecord; readonly now: () => Date },
-  { secrets, current, previous, what, switchedAt = 'unknown', state }: Retirement
+  secrets: readonly SecretHandle[],
+  { what, current, previous, switchedAt = 'unknown' }: Retirement,
+  state: RotationState
 ): Promise<void> {
   return steps.run('retire the old key', async () => {
     for (const secret of secrets) await secret.forgetPrevious()

@@ -9,44 +9,18 @@ export interface RotationStatus {
   readonly webhookKeys: readonly WebhookKeyStatus[]
 }
 
-export interface TrackKeyStatus {
-  readonly current: string
-  readonly previous: string | undefined
-  readonly switchedAt: string | undefined
-  readonly revokeAfter: string | undefined
-  readonly due: boolean
-  readonly advice: string
-}
+export type TrackKeyStatus = NonNullable<Awaited<ReturnType<typeof trackKeyStatus>>>
+export type WebhookKeyStatus = NonNullable<Awaited<ReturnType<typeof webhookKeyStatus>>>
 
-export interface WebhookKeyStatus {
-  readonly source: string
-  readonly current: string
-  readonly previous: string | undefined
-  readonly switchedAt: string | undefined
-  readonly replicas: { readonly all: number; readonly takingBoth: number } | undefined
-  /** Empty if Redis cannot be read. */
-  readonly seen: readonly KeySeen[]
-  readonly due: boolean
-  /** Why Redis cannot be read: then it is not known which key deliveries use. */
-  readonly problem: string | undefined
-  readonly advice: string
-}
-
-export interface KeySeen {
-  readonly key: string
-  readonly role: 'current' | 'previous'
-  readonly deliveries: number
-  readonly lastSeen: string | undefined
-}
-
-export async function trackKeyStatus(rotation: TrackKeyRotation): Promise<TrackKeyStatus | undefined> {
-  const { current, previous } = await rotation.apiKey.versions()
+/** @returns `undefined` if no Track API key is configured */
+export async function trackKeyStatus({ apiKey, record, now }: TrackKeyRotation) {
+  const { current, previous } = await apiKey.versions()
   if (current === undefined) return undefined
-  const begun = (await rotation.record.read()).trackKey
+  const begun = (await record.read()).trackKey
   const known = begun?.newKey === current.id ? begun : undefined
   const revokeAfter = known && dueAt(known.switchedAt, known.drainSeconds)
   const due =
-    previous !== undefined && revokeAfter !== undefined && Date.parse(revokeAfter) <= rotation.now().getTime()
+    previous !== undefined && revokeAfter !== undefined && Date.parse(revokeAfter) <= now().getTime()
   return {
     current: current.id,
     previous: previous?.id,
@@ -64,10 +38,15 @@ export async function trackKeyStatus(rotation: TrackKeyRotation): Promise<TrackK
   }
 }
 
+/**
+ * `seen`: the deliveries that each key has signed. `problem`: why Redis cannot be read, so that this is not known.
+ *
+ * @returns `undefined` if the source has no signing key
+ */
 export async function webhookKeyStatus(
   { source, signingKey, record, redis }: WebhookKeyRotation,
   quietSeconds: number
-): Promise<WebhookKeyStatus | undefined> {
+) {
   const { current, previous } = await signingKey.versions()
   if (current === undefined) return undefined
   const begun = (await record.read()).webhookKeys[source]

@@ -174,10 +174,8 @@ export function finishTrackKey(rotation: TrackKeyRotation, dryRun: boolean): Pro
     })
     if (dryRun) return steps.done('would_do', ['A dry run: the old key would be removed now.'])
     const { trackKey, ...rest } = state
-    await retireKey(steps, rotation, {
-      ...{ secrets: [apiKey, siteId], current, previous, what: 'track-key' },
-      ...{ switchedAt: trackKey?.switchedAt, state: rest }
-    })
+    const retirement = { what: 'track-key', current, previous, switchedAt: trackKey?.switchedAt }
+    await retireKey(steps, rotation, [apiKey, siteId], retirement, rest)
     return steps.done('done', [])
   })
 }

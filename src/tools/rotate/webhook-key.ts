@@ -22,7 +22,7 @@ export interface WebhookKeyRotation {
 
 export interface RotationRedis {
   readKeys(): Promise<ReplicaKeys>
-  /** How many parked deliveries of the source are sealed with a key. */
+  /** @returns the number of parked deliveries of the source that are sealed with a key */
   countSealed(keyId: string): Promise<number>
 }
 
@@ -170,10 +170,8 @@ export function finishWebhookKey(
     if (dryRun) return steps.done('would_do', ['A dry run: the old key would be retired now.', ...warnings])
 
     const { [source]: begun, ...webhookKeys } = state.webhookKeys
-    await retireKey(steps, rotation, {
-      ...{ secrets: [signingKey], current, previous, what: `webhook-key ${source}` },
-      ...{ switchedAt: begun?.switchedAt, state: { ...state, webhookKeys } }
-    })
+    const retirement = { what: `webhook-key ${source}`, current, previous, switchedAt: begun?.switchedAt }
+    await retireKey(steps, rotation, [signingKey], retirement, { ...state, webhookKeys })
     if (!('problem' in redis)) {
       await steps.run('wait for the replicas', async () => {
         const holding = ({ replicas }: ReplicaKeys): number =>
