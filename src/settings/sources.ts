@@ -13,20 +13,20 @@ export type Scheme = 'v0' | 'body' | 'cdp'
 
 export interface SigningKey {
   readonly label: 'current' | 'previous'
-  /** Names the key without telling it: see Secret. */
+  /** Identifies the key without revealing it: see Secret. */
   readonly id: string
   readonly secret: Secret
 }
 
-/** A webhook of Customer.io, with keys of its own, as it is configured. */
+/** A webhook of Customer.io with its own keys, as configured. */
 export interface SourceSettings {
   readonly name: string
-  /** Current first; never empty. */
+  /** Current first. Never empty while the service runs. */
   readonly keys: readonly SigningKey[]
   readonly schemes: readonly Scheme[]
-  /** JSON pointer (RFC 6901) to what identifies an event. */
+  /** JSON pointer (RFC 6901) to the event id. */
   readonly idPointer: string | undefined
-  /** The header, in lower case, that identifies a delivery where the pointer leads to nothing. */
+  /** Name of a header, in lower case: its value identifies a delivery if the pointer finds nothing. */
   readonly idHeader: string | undefined
   /** Its own PII policy. */
   readonly policy: string | undefined
@@ -88,7 +88,7 @@ const fileSchema = z.strictObject({
     })
 })
 
-/** A source's keys change while the service runs where they lie in a file or a provider, under this name. */
+/** The name of a source's signing key as a secret. */
 export const signingKeyName = (source: string): string =>
   source === DEFAULT_SOURCE ? 'cio-webhook-secret' : `cio-webhook-secret-${source}`
 
@@ -150,9 +150,9 @@ export const signingKey = (label: SigningKey['label'], secret: Secret): SigningK
 })
 
 /**
- * The text of a mounted secret, less the line break that editors and `echo` leave at its end.
+ * The text of a mounted secret, without the line break that editors and `echo` leave at its end.
  *
- * @throws ConfigError when the file can't be read or holds nothing
+ * @throws ConfigError if the file cannot be read or is empty
  */
 export function readSecretFile(variable: string, path: string): string
 export function readSecretFile(variable: string, path: string | undefined): string | undefined
@@ -165,18 +165,15 @@ export function readSecretFile(variable: string, path: string | undefined): stri
   return value
 }
 
-/**
- * The same for the key before the present one, which may be gone: `cio-webhook rotate finish` removes its file,
- * and the next start must not fail over that.
- */
-export function readPreviousFile(variable: string, path: string | undefined): string | undefined {
+/** The same for the previous key. Its file may be missing: `cio-webhook rotate finish` removes it. */
+function readPreviousFile(variable: string, path: string | undefined): string | undefined {
   if (path === undefined || !existsSync(path) || statSync(path).size === 0) return undefined
   return readSecretFile(variable, path)
 }
 
 /**
- * @param where the key was read from, for the message
- * @throws ConfigError when it has stray characters around it: nothing would be verified with it
+ * @param where the place of the key, for the message
+ * @throws ConfigError for stray characters: no signature would match such a key
  */
 export function checkSigningKey(where: string, key: string | undefined): void {
   const problem = key === undefined ? undefined : strayCharacters(key)
