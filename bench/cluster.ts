@@ -1,4 +1,4 @@
-// npm run bench:cluster: one Redis, and a Cluster of three masters, for the same deliveries.
+// npm run bench:cluster: compares one Redis with a Cluster of three masters.
 import { randomBytes } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { startCluster } from '../test/helpers/cluster.ts'
@@ -14,13 +14,13 @@ const { values } = parseArgs({ options: { rounds: { type: 'string', default: '3'
 const CONNECTIONS = 64
 const WARM_UP = { connections: CONNECTIONS, count: 15_000 }
 const LOAD = { connections: CONNECTIONS, seconds: 6 }
-/** More than masters: a partition's hash tag decides which of them it lies on. */
+/** More than there are masters: the hash tag of a partition decides which master stores it. */
 const CLUSTER_PARTITIONS = 12
 
 interface Measured {
   readonly throughput: number
   readonly serviceCpuUs: number
-  /** Microseconds a delivery (of all deliveries), by node. */
+  /** Microseconds per delivery (of all deliveries), by node. */
   readonly redisCpuUs: readonly number[]
 }
 
@@ -38,10 +38,10 @@ for (let round = 0; round < Number(values.rounds); round++) {
   }
   three.push(await measure(nodes, clustered).finally(stop))
 }
-tell('one Redis, 1 partition', one)
-tell(`Cluster of three masters, ${CLUSTER_PARTITIONS} partitions`, three)
+print('one Redis, 1 partition', one)
+print(`Cluster of three masters, ${CLUSTER_PARTITIONS} partitions`, three)
 
-/** @throws when a delivery was refused, or the logs do not hold as many events as were sent */
+/** @throws if a delivery was refused, or the logs do not hold as many events as were sent */
 async function measure(
   nodes: readonly TestRedis[],
   where: Readonly<Record<string, string>>
@@ -56,14 +56,14 @@ async function measure(
     const [serviceCpuUs = 0, ...redisCpuUs] = cpuSeconds().map(
       (seconds, index) => ((seconds - (before[index] ?? 0)) / report.unique) * 1e6
     )
-    await judge(nodes, [warm, report])
+    await verifyCounts(nodes, [warm, report])
     return { throughput: report.throughput, serviceCpuUs, redisCpuUs }
   } finally {
     await server.stop()
   }
 }
 
-async function judge(nodes: readonly TestRedis[], reports: readonly LoadReport[]): Promise<void> {
+async function verifyCounts(nodes: readonly TestRedis[], reports: readonly LoadReport[]): Promise<void> {
   const sent = reports.reduce((sum, { unique }) => sum + unique, 0)
   const accepted = reports.reduce((sum, report) => sum + report.accepted, 0)
   const lengths = await Promise.all(
@@ -77,13 +77,13 @@ async function judge(nodes: readonly TestRedis[], reports: readonly LoadReport[]
   if (accepted !== sent || kept !== sent) throw new Error(`${sent} sent, ${accepted} accepted, ${kept} kept`)
 }
 
-function tell(title: string, measured: readonly Measured[]): void {
+function print(title: string, measured: readonly Measured[]): void {
   const throughput = Math.round(median(measured.map(each => each.throughput)))
   const service = Math.round(median(measured.map(each => each.serviceCpuUs)))
   const nodes = measured[0]?.redisCpuUs.map((_, node) =>
     median(measured.map(each => each.redisCpuUs[node] ?? 0)).toFixed(1)
   )
   process.stdout.write(
-    `${title}: ${throughput} deliveries/s; CPU µs a delivery: service ${service}, Redis ${nodes?.join(' + ')}\n`
+    `${title}: ${throughput} deliveries/s; CPU µs per delivery: service ${service}, Redis ${nodes?.join(' + ')}\n`
   )
 }

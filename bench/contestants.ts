@@ -2,34 +2,34 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { ServerOptions } from '../test/helpers/server.ts'
 
-/** Everything a contestant is told when it starts. */
+/** Where a contestant listens and stores, and its signing key. */
 export interface Seat {
   readonly port: number
   readonly redisPort: number
-  /** Its own, and gone afterwards. */
+  /** Its working directory; removed afterwards. */
   readonly folder: string
   readonly secret: string
 }
 
-export type StartCommand = Pick<ServerOptions, 'command' | 'args' | 'folder'> & {
+export type StartCommand = Pick<ServerOptions, 'command' | 'args'> & {
   readonly env: Readonly<Record<string, string>>
 }
 
 export interface Contestant {
   readonly name: string
-  /** What it is, in the words of the table. */
+  /** Its name in the tables. */
   readonly title: string
   readonly policy: 'basic' | 'customerio' | 'none'
-  /** Where the judge finds the events; `nothing` for the floor, which keeps none. */
+  /** Where its events are stored; `nothing` for the baseline, which stores none. */
   readonly log: 'service' | 'stream' | 'bullmq' | 'nothing'
-  /** How a delivery whose id was seen before is answered. */
-  readonly repeatsAre: 'duplicate' | 'otherOk' | 'accepted'
-  /** Settings of its Redis; without any it keeps nothing on disk. */
+  /** The expected response to a repeated event id. */
+  readonly repeatsAre: 'duplicate' | 'accepted'
+  /** Settings of its Redis. Default: no persistence. */
   readonly redis: Readonly<Record<string, string>>
   readonly start: (seat: Seat) => StartCommand
 }
 
-/** One way to run this service. Its log line a delivery is off, as the access logs of the peers are. */
+/** One configuration of this service. The log line per delivery is off, as are the access logs of the peers. */
 function service(
   name: string,
   title: string,
@@ -53,7 +53,7 @@ function service(
   }
 }
 
-/** Runs this service. @param env where its Redis is, and what else is not as usual */
+/** The command that runs this service. @param env the address of its Redis, and other settings */
 export function serviceCommand(
   { port, secret }: Pick<Seat, 'port' | 'secret'>,
   env: Readonly<Record<string, string>>
@@ -87,15 +87,6 @@ const nodePeer =
     }
   })
 
-const redpandaConnect =
-  (pipeline: string) =>
-  ({ port, redisPort, secret }: Seat): StartCommand => ({
-    command: resolve('build/bench/bin/redpanda-connect'),
-    args: ['run', pipeline],
-    folder: resolve('bench/peers/redpanda-connect'),
-    env: { PORT: String(port), REDIS_PORT: String(redisPort), CIO_WEBHOOK_SECRET: secret }
-  })
-
 function nginxLua({ port, redisPort, folder, secret }: Seat): StartCommand {
   const home = resolve('bench/peers/nginx-lua')
   const values: Readonly<Record<string, string>> = {
@@ -121,7 +112,7 @@ const everysec = { appendonly: 'yes', appendfsync: 'everysec' }
 const always = { appendonly: 'yes', appendfsync: 'always' }
 const basicPeer = { policy: 'basic', log: 'stream', repeatsAre: 'duplicate', redis: {} } as const
 
-/** In the order in which they take turns: what is compared most runs next to each other. */
+/** In the order of their turns: contestants that are compared run one after the other. */
 export const contestants: readonly Contestant[] = [
   {
     ...basicPeer,
@@ -135,19 +126,7 @@ export const contestants: readonly Contestant[] = [
   service('service-basic', 'this service, basic', 'basic'),
   service('service', 'this service', 'customerio'),
   { ...basicPeer, name: 'nginx-lua', title: 'nginx with Lua', start: nginxLua },
-  {
-    ...basicPeer,
-    name: 'redpanda-atomic',
-    title: 'Redpanda Connect, script',
-    start: redpandaConnect('atomic.yaml')
-  },
-  {
-    ...basicPeer,
-    name: 'redpanda-dedupe',
-    title: 'Redpanda Connect, dedupe cache',
-    repeatsAre: 'otherOk',
-    start: redpandaConnect('dedupe.yaml')
-  },
+
   {
     ...basicPeer,
     name: 'bullmq',
@@ -158,5 +137,5 @@ export const contestants: readonly Contestant[] = [
   },
   service('service-everysec', 'this service, AOF everysec', 'customerio', everysec),
   service('service-fsync', 'this service, fsync', 'customerio', always, { DURABILITY: 'fsync' }),
-  service('service-logging', 'this service, a log line each', 'customerio', {}, { LOG_LEVEL: 'info' })
+  service('service-logging', 'this service, with log lines', 'customerio', {}, { LOG_LEVEL: 'info' })
 ]

@@ -6,15 +6,15 @@ import type { RedisAddress } from '../src/settings/redis-address.ts'
 import { until } from '../test/helpers/server.ts'
 
 const KEY_PREFIX = 'cio:'
-/** A few calls' worth: what waits longer than about a second is refused as overload, also on a busy machine. */
+/** A few batches: entries that wait longer than about a second are refused as overload, even on a busy machine. */
 const AT_ONCE = 512
-/** The streams are emptied this often: it is the remembered ids that count here. */
+/** The streams are emptied after this many ids: only the remembered ids are measured. */
 const EMPTY_EVERY = 100_000
 
 /**
- * Lets the event log itself remember further ids, as the service would, and leaves no entry in the streams.
+ * Makes the event log remember ids, as the service would, and leaves the streams empty.
  *
- * @param from the number of the first id; numbers that were used before are duplicates
+ * @param from number of the first id; a number that was used before is a duplicate
  */
 export async function rememberIds(address: RedisAddress, from: number, count: number): Promise<void> {
   const redis = connectRedis(address)

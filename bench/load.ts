@@ -3,14 +3,14 @@ import { once } from 'node:events'
 import { resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 
-/** What one run of the load generator sends. */
+/** The load of one run of the load generator. */
 export interface Load {
   readonly connections: number
-  /** Offered deliveries a second; `undefined`: each connection sends as soon as it is answered. */
+  /** Offered deliveries per second; `undefined`: each connection sends as soon as it is answered. */
   readonly rate?: number
   readonly seconds?: number
   readonly count?: number
-  /** Share of deliveries that repeat an id sent before. */
+  /** Share of deliveries that repeat an earlier id. */
   readonly repeats?: number
 }
 
@@ -21,7 +21,7 @@ export interface Quantiles {
   readonly max: number
 }
 
-/** What came back. Written by bench/load/tally.go. */
+/** Written by bench/load/tally.go. */
 export interface LoadReport {
   readonly unique: number
   readonly repeated: number
@@ -38,8 +38,8 @@ export interface LoadReport {
 }
 
 /**
- * @param run two characters that the ids of this run carry
- * @throws when the contestant hung up, or did not answer
+ * @param run two characters that are part of every id of this run
+ * @throws if the contestant closed a connection or did not answer
  */
 export async function runLoad(load: Load, port: number, secret: string, run: string): Promise<LoadReport> {
   const flags = { port, run, ...load }
@@ -49,6 +49,6 @@ export async function runLoad(load: Load, port: number, secret: string, run: str
     { stdio: ['ignore', 'pipe', 'inherit'], env: { CIO_WEBHOOK_SECRET: secret } }
   )
   const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')])
-  if (code !== 0) throw new Error(`the load generator ended with ${code}`)
+  if (code !== 0) throw new Error(`the load generator exited with ${code}`)
   return JSON.parse(output) as LoadReport
 }

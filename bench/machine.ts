@@ -1,13 +1,14 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { cpus, loadavg, release, totalmem } from 'node:os'
+import { SYSTEM_PATH } from '../test/helpers/server.ts'
 
 export interface Machine {
   readonly cpu: string
   readonly cores: number
   readonly memoryGb: number
   readonly kernel: string
-  /** Load of the last minutes when it was over: 2 or 3 of it are ours. */
+  /** Load averages at the end; the benchmark itself accounts for 2 to 3. */
   readonly load: readonly number[]
 }
 
@@ -31,7 +32,7 @@ export function describeVersions(): Record<string, string> {
     redis: said('redis-server', ['--version'], /v=(\S+)/),
     nginx: said('nginx', ['-v'], /nginx\/(\S+)/),
     ngx_http_lua: said('dpkg-query', ['-W', '-f', '$' + '{Version}', 'libnginx-mod-http-lua'], /(\S+)/),
-    benthos: required('bench/peers/redpanda-connect/go.mod', /redpanda-data\/benthos\/v4 v(\S+)/),
+
     go: said('go', ['version'], /go(\d\S+)/)
   }
 }
@@ -46,10 +47,7 @@ function installed(name: string): string {
 function said(command: string, args: string[], pattern: RegExp): string {
   const { stdout, stderr } = spawnSync(command, args, {
     encoding: 'utf8',
-    env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin` }
+    env: { ...process.env, PATH: SYSTEM_PATH }
   })
   return pattern.exec(`${stdout}${stderr}`)?.[1] ?? 'unknown'
 }
-
-const required = (file: string, pattern: RegExp): string =>
-  pattern.exec(readFileSync(file, 'utf8'))?.[1] ?? 'unknown'

@@ -1,4 +1,4 @@
-// npm run bench: this service and what people would use instead, side by side. See README.md in this folder.
+// npm run bench: compares this service with alternatives. See README.md in this folder.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -18,17 +18,17 @@ interface Plan {
   readonly warmUp: Load
   readonly closed: Load
   readonly repeats: Load
-  /** Offered rates, besides half of this service's own maximum. */
+  /** Offered rates in deliveries per second, besides half of this service's maximum. */
   readonly rates: readonly number[]
   readonly openSeconds: number
 }
 
-/** As many as HTTP senders keep open between them; the fsync target is set for it too. */
+/** A typical number of open connections of HTTP senders; the fsync target assumes it too. */
 const CONNECTIONS = 64
-/** A contestant is not offered more than this share of what it can do: its queue would only grow. */
+/** Highest offered rate, as a share of a contestant's maximum: beyond it, its queue would only grow. */
 const SUSTAINABLE = 0.9
-/** The one whose half maximum everybody is offered. */
-const PACEMAKER = 'service'
+/** Half of this contestant's maximum is one of the offered rates for all. */
+const REFERENCE = 'service'
 
 const full: Plan = {
   rounds: 5,
@@ -67,7 +67,7 @@ const open: Record<string, Record<string, Measurement[]>> = {}
 
 for (let round = 1; round <= plan.rounds; round++) {
   for (const contestant of chosen) {
-    note(`round ${round} of ${plan.rounds}, as fast as it goes: ${contestant.title}`)
+    note(`round ${round} of ${plan.rounds}, maximum throughput: ${contestant.title}`)
     const [fast, withRepeats] = await takeTurn(contestant, plan.warmUp, [plan.closed, plan.repeats])
     if (fast !== undefined) keep(closed, contestant.name, fast)
     if (withRepeats !== undefined) keep(repeats, contestant.name, withRepeats)
@@ -77,9 +77,9 @@ for (let round = 1; round <= plan.rounds; round++) {
 const rates = [...plan.rates, halfOfTheMaximum()]
 for (let round = 1; round <= plan.openRounds; round++) {
   for (const contestant of chosen) {
-    const bearable = rates.filter(rate => rate <= maximumOf(contestant.name) * SUSTAINABLE)
-    note(`round ${round} of ${plan.openRounds}, at ${bearable.join(', ')} a second: ${contestant.title}`)
-    const loads = bearable.map(rate => ({ connections: CONNECTIONS, rate, seconds: plan.openSeconds }))
+    const sustainable = rates.filter(rate => rate <= maximumOf(contestant.name) * SUSTAINABLE)
+    note(`round ${round} of ${plan.openRounds}, at ${sustainable.join(', ')} per second: ${contestant.title}`)
+    const loads = sustainable.map(rate => ({ connections: CONNECTIONS, rate, seconds: plan.openSeconds }))
     for (const measured of await takeTurn(contestant, plan.warmUp, loads)) {
       open[contestant.name] ??= {}
       keep(open[contestant.name] ?? {}, String(measured.load.rate), measured)
@@ -106,7 +106,7 @@ mkdirSync(folder, { recursive: true })
 writeFileSync(`${file}.json`, `${JSON.stringify(results, null, 1)}\n`)
 writeFileSync(`${file}.svg`, drawPlot(results))
 printResults(results)
-process.stdout.write(`\n${file}.json and .svg hold all of it.\n`)
+process.stdout.write(`\nwritten to ${file}.json and .svg\n`)
 
 function choose(only: string | undefined): readonly Contestant[] {
   if (only === undefined) return contestants
@@ -114,7 +114,7 @@ function choose(only: string | undefined): readonly Contestant[] {
     const found = contestants.find(contestant => contestant.name === name)
     if (found !== undefined) return found
     const names = contestants.map(contestant => contestant.name).join(', ')
-    throw new Error(`--only ${name}: there is no such contestant, but ${names}`)
+    throw new Error(`--only ${name}: unknown contestant; the contestants are ${names}`)
   })
 }
 
@@ -127,8 +127,8 @@ function maximumOf(name: string): number {
 }
 
 function halfOfTheMaximum(): number {
-  const pacemaker = closed[PACEMAKER] === undefined ? (chosen[0]?.name ?? '') : PACEMAKER
-  return Math.max(10, Math.round(maximumOf(pacemaker) / 20) * 10)
+  const reference = closed[REFERENCE] === undefined ? (chosen[0]?.name ?? '') : REFERENCE
+  return Math.max(10, Math.round(maximumOf(reference) / 20) * 10)
 }
 
 function note(text: string): void {

@@ -1,5 +1,5 @@
-// npm run bench:memory: what a remembered event costs, whether many of them slow the service down, and whether
-// its memory stays flat. See README.md in this folder.
+// npm run bench:memory: memory per remembered event id, throughput with many of them, and memory of the process over
+// many deliveries. See README.md in this folder.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -22,11 +22,11 @@ const sizes = values.quick
     }
 const CONNECTIONS = 64
 const WARM_UP = { connections: CONNECTIONS, count: 15_000 }
-/** Deliveries after which the memory of the process is first looked at: a tenth of all. */
+/** How often the memory of the process is measured. */
 const STEPS = 10
 
 const service = contestants.find(({ name }) => name === 'service')
-if (service === undefined) throw new Error('no contestant is called service')
+if (service === undefined) throw new Error('unknown contestant: service')
 
 const date = new Date().toISOString()
 const bytesAnEvent = await bytesARememberedEvent(sizes.checkpoints)
@@ -38,11 +38,11 @@ const file = join(folder, `${date.slice(0, 16).replace(/[:T]/g, '-')}-memory.jso
 mkdirSync(folder, { recursive: true })
 const facts = { date, machine: describeMachine(), versions: describeVersions(), sizes }
 writeFileSync(file, `${JSON.stringify({ ...facts, bytesAnEvent, remembering, memory }, null, 1)}\n`)
-say(`\n${file} holds all of it.`)
+say(`\nwritten to ${file}`)
 
-/** Redis' own count of its memory, before and after, with the streams emptied. */
+/** Compares `used_memory` of Redis before and after, with empty streams. */
 async function bytesARememberedEvent(checkpoints: readonly number[]) {
-  say('Bytes a remembered event in Redis (target: at most 25 at a million)')
+  say('Bytes per remembered event in Redis (target: at most 25 at a million)')
   const redis = await startRedis()
   try {
     const empty = await usedMemory(redis)
@@ -65,10 +65,10 @@ async function usedMemory({ client }: TestRedis): Promise<number> {
   return Number(/^used_memory:(\d+)/m.exec(await client.info('memory'))?.[1])
 }
 
-/** Two services at once, one over an empty Redis, and each its slice in turn: the machine is the same for both. */
+/** Two services, one with an empty Redis, are measured in turns, so that the machine's load is the same for both. */
 async function throughputWithManyRemembered() {
   const { remembered, rounds, seconds } = sizes
-  say(`\nWith ${remembered.toLocaleString('en')} remembered ids, against an empty Redis (target: ≥ 0.95)`)
+  say(`\nThroughput with ${remembered.toLocaleString('en')} remembered ids ÷ with none (target: ≥ 0.95)`)
   const running: Running[] = []
   const measured: [Measurement[], Measurement[]] = [[], []]
   try {
@@ -80,22 +80,22 @@ async function throughputWithManyRemembered() {
         measured[index]?.push(await one.measure({ connections: CONNECTIONS, seconds }))
       }
     }
-    for (const one of running) await one.judge()
+    for (const one of running) await one.verify()
   } finally {
     for (const one of running) await one.stop()
   }
   const throughput = measured.map(list => spreadOf(list, ({ report }) => report.throughput).median)
   const redisCpuUs = measured.map(list => spreadOf(list, one => one.redisCpuUs).median)
   const ratio = (throughput[1] ?? 0) / (throughput[0] ?? 1)
-  say(`  deliveries/s, empty and full: ${throughput.map(Math.round).join(', ')}: ${ratio.toFixed(2)}`)
-  say(`  CPU µs of Redis a delivery: ${redisCpuUs.map(us => us.toFixed(1)).join(', ')}`)
+  say(`  deliveries/s, without and with: ${throughput.map(Math.round).join(', ')}: ${ratio.toFixed(2)}`)
+  say(`  CPU µs of Redis per delivery: ${redisCpuUs.map(us => us.toFixed(1)).join(', ')}`)
   return { remembered, throughput, redisCpuUs, ratio, measured }
 }
 
 async function memoryOverManyDeliveries() {
   const { deliveries } = sizes
   say(
-    `\nMemory of the process over ${deliveries.toLocaleString('en')} deliveries (target: ≤ 1.1 of the first tenth)`
+    `\nMemory of the process over ${deliveries.toLocaleString('en')} deliveries (target: at the end ≤ 1.1 × after the first tenth)`
   )
   const running = await startService()
   const rssMb: number[] = []
@@ -117,7 +117,7 @@ async function memoryOverManyDeliveries() {
 }
 
 async function startService(prepare?: (redis: TestRedis) => Promise<void>): Promise<Running> {
-  if (service === undefined) throw new Error('no contestant is called service')
+  if (service === undefined) throw new Error('unknown contestant: service')
   return startRunning(service, prepare)
 }
 

@@ -7,7 +7,7 @@ const BAR = 18
 const TOP = 56
 const SCALE_WIDTH = WIDTH - LEFT - 110
 
-/** Bars of CPU a webhook, the process and its Redis one behind the other: what doing the job costs. As SVG. */
+/** @returns an SVG bar chart of the CPU time per delivery: the process, then its Redis */
 export function drawPlot({ closed, titles, machine, date }: Results): string {
   const rows = Object.entries(closed).map(([name, measured]) => ({
     title: titles[name] ?? name,
@@ -30,9 +30,9 @@ export function drawPlot({ closed, titles, machine, date }: Results): string {
   <text x="${LEFT + x(total.high) + 8}" y="${y + 14}">${total.median.toFixed(0)} µs</text>`
   })
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="13">
-  <title>CPU time a webhook costs each contestant and its Redis</title>
+  <title>CPU time per delivery, of each contestant and its Redis</title>
   <rect width="${WIDTH}" height="${height}" fill="#fff"/>
-  <text x="${LEFT}" y="22" font-size="15">CPU a webhook, as fast as it goes over 64 connections</text>
+  <text x="${LEFT}" y="22" font-size="15">CPU time per delivery at maximum throughput, 64 connections</text>
   <rect x="${LEFT}" y="34" width="10" height="10" fill="#2f6f9f"/><text x="${LEFT + 15}" y="44">the process</text>
   <rect x="${LEFT + 110}" y="34" width="10" height="10" fill="#d9822b"/><text x="${LEFT + 125}" y="44">its Redis (line: lowest to highest round)</text>${bars.join('')}
   <text x="${LEFT}" y="${height - 12}" fill="#666">${escapeXml(`${machine.cpu}, ${machine.cores} cores, ${date.slice(0, 10)}`)}</text>

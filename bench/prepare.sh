@@ -1,33 +1,16 @@
 #!/bin/sh
-# Sees to what the benchmark runs besides this service. Usage: prepare.sh (from the root of the repository)
-# Root only, Debian only: installs redis-server, and for the peer "nginx with Lua" nginx,
-# libnginx-mod-http-lua, lua-luaossl, lua-cjson and lua-nginx-redis. Nothing of it is started.
-# Go (1.24 or newer) builds the load generator and the peer "Redpanda Connect"; its modules come from the Go
-# module proxy.
+# Installs the programs that the benchmark compares or uses. Usage: prepare.sh (from the root of the repository)
+#
+# The peer "nginx with Lua" needs Debian packages that other systems do not have. Go (1.24 or newer) builds the load generator.
 set -eu
 
-sh scripts/debian-packages.sh redis-server nginx
-
-missing=''
-for package in libnginx-mod-http-lua lua-luaossl lua-cjson lua-nginx-redis; do
-  dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
-done
-if [ -n "$missing" ]; then
-  if [ "$(id -u)" != 0 ]; then
-    echo "missing: install Debian's packages$missing (sudo apt-get install$missing)" >&2
-    exit 1
-  fi
-  echo "installing Debian's packages$missing, for the peer nginx with Lua" >&2
-  apt-get update -qq >&2
-  # RUNLEVEL=1 keeps invoke-rc.d from starting the services.
-  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
-fi
+sh scripts/debian-packages.sh redis-server nginx package:libnginx-mod-http-lua package:lua-luaossl \
+  package:lua-cjson package:lua-nginx-redis
 
 command -v go >/dev/null 2>&1 || {
-  echo 'missing: Go 1.24 or newer, which builds the load generator and a peer (https://go.dev)' >&2
+  echo 'missing: Go 1.24 or newer, for the load generator; install it from https://go.dev' >&2
   exit 1
 }
 bin=$(pwd)/build/bench/bin
 mkdir -p "$bin"
 (cd bench/load && go build -o "$bin/load" .)
-(cd bench/peers/redpanda-connect && go build -o "$bin/redpanda-connect" .)

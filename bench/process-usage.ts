@@ -1,16 +1,16 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** What a process and all its children have used so far. */
+/** CPU time and memory of a process and all its descendants. */
 export interface Usage {
   readonly cpuSeconds: number
   readonly rssBytes: number
 }
 
-/** Linux counts in hundredths of a second here, whatever the kernel's own tick (proc(5), sysconf(_SC_CLK_TCK)). */
+/** Linux reports hundredths of a second here, whatever the kernel's tick rate (proc(5), sysconf(_SC_CLK_TCK)). */
 const TICKS_PER_SECOND = 100
 const PAGE_BYTES = 4096
 
-/** Positions in /proc/<pid>/stat, counted from behind the name in parentheses. */
+/** Positions in /proc/<pid>/stat, counted from the field after the name in parentheses. */
 const STAT = { utime: 11, stime: 12, rss: 21 } as const
 
 export function usageOf(pid: number): Usage {
@@ -38,7 +38,7 @@ function descendants(pid: number): number[] {
   return children.flatMap(child => [child, ...descendants(child)])
 }
 
-/** What all processes of the machine have used of its processors so far, in seconds. */
+/** CPU time of all processes of the machine since it started, in seconds. */
 export function machineCpuSeconds(): number {
   const [, user, nice, system, , , irq, softirq] = (
     readFileSync('/proc/stat', 'utf8').split('\n', 1)[0] ?? ''

@@ -1,4 +1,4 @@
-// npm run bench:profile: where the time of a delivery goes, by what the code is for.
+// npm run bench:profile: CPU time per delivery, by the purpose of the code.
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,7 +17,7 @@ const WARM_UP = { connections: CONNECTIONS, count: 40_000 }
 const LOAD = { connections: CONNECTIONS, count: 60_000 }
 const SAMPLE_US = 250
 
-/** What V8 writes with --cpu-prof; times are microseconds of the machine's monotonic clock. */
+/** The file that --cpu-prof writes; times are microseconds of the machine's monotonic clock. */
 interface CpuProfile {
   readonly startTime: number
   readonly samples: readonly number[]
@@ -29,19 +29,22 @@ interface CpuProfile {
   }[]
 }
 
-/** The first that fits, from the innermost frame outwards, is what a sample was for. */
+/** A sample belongs to the first layer that matches one of its frames, from the innermost frame outwards. */
 const layers: readonly (readonly [title: string, isFor: (name: string, url: string) => boolean])[] = [
-  ['collecting garbage', name => name === '(garbage collector)'],
+  ['garbage collection', name => name === '(garbage collector)'],
   ['reading JSON', (name, url) => name === 'readPayload' || url.includes('/secure-json-parse/')],
   ['signature', (_, url) => /dist\/receive\/(signature|hmac)\./.test(url)],
   ['removing personal data', (_, url) => url.includes('dist/sanitize/')],
-  ['digest, envelope, writing JSON', (_, url) => /dist\/receive\/(event|cloud|json)/.test(url)],
+  [
+    'digest, envelope, writing JSON',
+    (_, url) => /dist\/(receive\/(event|cloud|json|log-entry)|event-types)/.test(url)
+  ],
   ['the call to Redis', (_, url) => /dist\/(log|redis)\/|\/ioredis\//.test(url)],
-  ['metrics, key usage', (_, url) => /dist\/ops\/|dist\/receive\/(key-|record)|\/prom-client\//.test(url)],
-  ['HTTP: Node and Fastify', (_, url) => /node_modules\/(fastify|@fastify|find-my-way)\//.test(url)],
+  ['metrics, key usage', (_, url) => /dist\/(ops\/|receive\/(record|key-))|\/prom-client\//.test(url)],
+  ['HTTP: Node and Fastify', (_, url) => /\/(dist\/http|node_modules\/(@?fastify|find-my-way))\//.test(url)],
   ['the route itself', (_, url) => url.includes('/dist/')]
 ]
-/** What no frame of ours called: the event loop, sockets, the HTTP parser. */
+/** For samples without a frame of this service: the event loop, sockets, the HTTP parser. */
 const OUTSIDE = 'HTTP: Node and Fastify'
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-'))
@@ -72,13 +75,13 @@ async function profile(): Promise<void> {
   const [file = ''] = readdirSync(folder).filter(name => name.endsWith('.cpuprofile'))
   const shares = sharesOf(JSON.parse(readFileSync(join(folder, file), 'utf8')), fromUs, toUs)
   const costUs = ((after - before) / LOAD.count) * 1e6
-  say(`policy ${values.policy}: ${costUs.toFixed(0)} µs of CPU a delivery, sampling included`)
+  say(`policy ${values.policy}: ${costUs.toFixed(0)} µs of CPU per delivery, including the profiler's own`)
   for (const [title, share] of [...shares].sort(([, a], [, b]) => b - a)) {
     say(`${(share * 100).toFixed(1).padStart(6)} %  ${(share * costUs).toFixed(0).padStart(4)} µs  ${title}`)
   }
 }
 
-/** The share of each layer in the time that was not idle. */
+/** The share of each layer in the time that was not idle, from `fromUs` to `toUs`. */
 function sharesOf(profile: CpuProfile, fromUs: number, toUs: number): Map<string, number> {
   const nodes = new Map(profile.nodes.map(node => [node.id, node]))
   const parents = new Map(

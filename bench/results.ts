@@ -2,7 +2,7 @@ import type { Machine } from './machine.ts'
 import { median } from './median.ts'
 import type { Measurement } from './running.ts'
 
-/** What bench/results/<date>.json holds. All by contestant, one measurement a round. */
+/** Content of bench/results/<date>.json. By contestant, one measurement per round. */
 export interface Results {
   readonly date: string
   readonly command: string
@@ -10,10 +10,10 @@ export interface Results {
   readonly versions: Readonly<Record<string, string>>
   readonly plan: object
   readonly titles: Readonly<Record<string, string>>
-  /** Deliveries a second that are half of what this service can do. */
+  /** Half of this service's maximum, in deliveries per second. */
   readonly halfMaximum: number
   readonly closed: Readonly<Record<string, readonly Measurement[]>>
-  /** The same with a tenth of the deliveries repeating an id. */
+  /** The same load; one in ten deliveries repeats an id. */
   readonly repeats: Readonly<Record<string, readonly Measurement[]>>
   /** By contestant and offered rate. */
   readonly open: Readonly<Record<string, Readonly<Record<string, readonly Measurement[]>>>>
@@ -35,7 +35,7 @@ export function spreadOf(
 
 export const totalCpuUs = ({ serviceCpuUs, redisCpuUs }: Measurement): number => serviceCpuUs + redisCpuUs
 
-/** Round by round, since the machine is not the same in each. `undefined` where one of the two did not run. */
+/** Compares round by round, since the machine's load changes. `undefined` if one of the two did not run. */
 export function ratioOf(
   over: readonly Measurement[] | undefined,
   under: readonly Measurement[] | undefined,

@@ -1,39 +1,39 @@
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { connect } from 'node:net'
+
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startRedis, type TestRedis } from '../test/helpers/redis.ts'
-import { freePort, type RunningServer, startServer } from '../test/helpers/server.ts'
+import { freePort, isListening, type RunningServer, startServer } from '../test/helpers/server.ts'
 import type { Contestant } from './contestants.ts'
-import { judge, type SentRun } from './judge.ts'
 import { type Load, type LoadReport, runLoad } from './load.ts'
 import { machineCpuSeconds, usageOf } from './process-usage.ts'
+import { type SentRun, verifyLog } from './verify-log.ts'
 
-/** One load, and what the contestant and its Redis used for it. */
+/** One load, and the CPU time and memory that the contestant and its Redis used for it. */
 export interface Measurement {
   readonly load: Load
   readonly report: LoadReport
-  /** Microseconds of CPU a delivery, all threads and children. */
+  /** Microseconds of CPU per delivery, all threads and child processes. */
   readonly serviceCpuUs: number
   readonly redisCpuUs: number
   readonly serviceRssMb: number
   readonly redisRssMb: number
-  /** Processors that were busy with neither of them nor the generator meanwhile: how noisy the machine was. */
+  /** CPUs that other processes used meanwhile: how noisy the machine was. */
   readonly foreignCpus: number
 }
 
-/** A contestant at work, with a Redis of its own. */
+/** A running contestant with a Redis of its own. */
 export interface Running {
   readonly redis: TestRedis
-  /** @throws when not every delivery was answered as this contestant should */
+  /** @throws if a delivery was answered otherwise than this contestant should */
   measure(load: Load): Promise<Measurement>
-  /** @throws when the log does not hold exactly what was sent since the start */
-  judge(): Promise<void>
+  /** @throws if the log does not hold exactly the events sent since the start */
+  verify(): Promise<void>
   stop(): Promise<void>
 }
 
-/** @param prepare what is done to the Redis before the contestant starts */
+/** @param prepare called with the Redis before the contestant starts */
 export async function startRunning(
   contestant: Contestant,
   prepare: (redis: TestRedis) => Promise<void> = async () => {}
@@ -56,7 +56,7 @@ export async function startRunning(
   return {
     redis,
     measure,
-    judge: () => judge(contestant, redis.client, runs),
+    verify: () => verifyLog(contestant, redis.client, runs),
     stop: async () => {
       await server.stop()
       await leave()
@@ -66,7 +66,7 @@ export async function startRunning(
   async function start(): Promise<RunningServer> {
     await prepare(redis)
     const command = contestant.start({ port, redisPort: redis.port, folder, secret })
-    return startServer({ ...command, folder: command.folder ?? folder, ready: () => listens(port) })
+    return startServer({ ...command, folder, ready: () => isListening(port) })
   }
 
   async function leave(): Promise<void> {
@@ -110,20 +110,9 @@ export async function startRunning(
   }
 }
 
-/** Does this service there take deliveries? The peers have nothing to ask for that. */
+/** Is this service ready? The peers have no such endpoint. */
 export const isReady = (port: number): Promise<boolean> =>
   fetch(`http://127.0.0.1:${port}/readyz`).then(
     ({ ok }) => ok,
     () => false
   )
-
-function listens(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = connect(port, '127.0.0.1')
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
-  })
-}

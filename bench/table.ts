@@ -1,8 +1,8 @@
 import { type Results, type Spread, spreadOf, totalCpuUs } from './results.ts'
 import type { Measurement } from './running.ts'
-import { judgeTargets } from './targets.ts'
+import { evaluateTargets } from './targets.ts'
 
-/** Prints what a person wants to see of it. */
+/** Prints the tables and targets. */
 export function printResults(results: Results): void {
   const { machine, closed, repeats, open, titles } = results
   print(`\n${machine.cpu}, ${machine.cores} cores; ${results.date}; ${results.command}`)
@@ -21,25 +21,23 @@ export function printResults(results: Results): void {
     'others'
   ]
   print(
-    '\nAs fast as it goes, 64 connections; medians of the rounds (lowest-highest); others: CPUs busy with foreign work'
+    '\nMaximum throughput, 64 connections; medians of the rounds (lowest-highest); others: CPUs used by other processes'
   )
   printTable(headings, rowsOf(titles, closed))
-  print('\nThe same, a tenth of the deliveries repeating an id')
+  print('\nThe same; one in ten deliveries repeats an id')
   printTable(headings, rowsOf(titles, repeats))
 
   for (const rate of ratesOf(open)) {
-    print(`\nAt ${rate} deliveries a second, Poisson arrivals; latency from when each was due`)
+    print(`\nAt ${rate} deliveries/s, Poisson arrivals; latency is measured from the time a delivery was due`)
     const atRate = Object.fromEntries(Object.entries(open).map(([name, rates]) => [name, rates[rate] ?? []]))
     const late = Object.values(atRate).flatMap(list => list.map(({ report }) => report.lateMs.p99))
     printTable(headings, rowsOf(titles, atRate))
-    print(
-      `the generator itself was late by ${round(Math.min(...late))} to ${round(Math.max(...late))} ms at p99`
-    )
+    print(`the load generator was ${round(Math.min(...late))} to ${round(Math.max(...late))} ms late at p99`)
   }
 
   print('\nTargets')
-  for (const { text, ratio, kept } of judgeTargets(results)) {
-    print(`  ${kept ? 'kept  ' : 'missed'}  ${text}: ${show(ratio)}`)
+  for (const { text, ratio, met } of evaluateTargets(results)) {
+    print(`  ${met ? 'met   ' : 'missed'}  ${text}: ${show(ratio)}`)
   }
 }
 
@@ -73,7 +71,7 @@ function show({ median, low, high }: Spread): string {
   return low === high ? round(median) : `${round(median)} (${round(low)}-${round(high)})`
 }
 
-/** Three figures: more would be noise. */
+/** Three significant digits: more would be noise. */
 function round(value: number): string {
   if (!Number.isFinite(value)) return '-'
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)

@@ -3,9 +3,9 @@ import type { Load } from './load.ts'
 import { type Measurement, startRunning } from './running.ts'
 
 /**
- * One contestant's turn: a fresh process and a fresh Redis, a warm-up, the loads, and the judge over all of it.
+ * One turn of a contestant: a fresh process and a fresh Redis, a warm-up, the loads, and a check of its log.
  *
- * @throws when a delivery was refused, or the log does not hold exactly what was sent
+ * @throws if a delivery was refused, or the log does not hold exactly the events sent
  */
 export async function takeTurn(
   contestant: Contestant,
@@ -17,7 +17,7 @@ export async function takeTurn(
     await running.measure(warmUp)
     const measurements: Measurement[] = []
     for (const load of loads) measurements.push(await running.measure(load))
-    await running.judge()
+    await running.verify()
     return measurements
   } finally {
     await running.stop()

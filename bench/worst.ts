@@ -1,14 +1,14 @@
-// npm run bench:worst: looks for the inputs that take the walkers and patterns the longest, by hill climbing.
-// -- --check tries the known ones, searches shortly, and fails where time grows faster than the input.
+// npm run bench:worst: searches, by hill climbing, for the inputs that take the longest to sanitize.
+// -- --check tries the known ones, searches briefly, and fails if the time grows faster than the input.
 import { parseArgs } from 'node:util'
-import { type Random, seededRandom } from '../test/faults/random.ts'
+import { type Random, seededRandom } from '../test/helpers/random.ts'
 import { type Growth, leastMs, MAX_GROWTH_OF_DOUBLE, measureGrowth } from './worst/growth.ts'
 import { bodyOf, type Input, pieces, seeds, shapeNames } from './worst/inputs.ts'
 import { type Target, takes, targets } from './worst/targets.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
-/** Large enough for growth to show, small enough to try many. */
+/** Large enough to show growth, small enough to try many inputs. */
 const SEARCH_BYTES = 32 * KIB
 const MAX_PIECES = 6
 
@@ -23,7 +23,7 @@ const { values } = parseArgs({
 })
 const plan = values.check ? check : full
 const seed = values.seed === undefined ? Math.floor(Math.random() * 1e9) : Number(values.seed)
-print(`the same choices again: npm run bench:worst -- --seed ${seed}`)
+print(`to repeat this run: npm run bench:worst -- --seed ${seed}`)
 
 const rows = targets
   .filter(({ name }) => values.only === undefined || name.includes(values.only))
@@ -37,16 +37,16 @@ const rows = targets
   })
   .filter((row, at, all) => row !== all[at - 1])
 printTable(rows)
-const broken = rows.filter(({ growth }) => !growth.isLinear)
-for (const { target, input } of broken) {
+const failed = rows.filter(({ growth }) => !growth.isLinear)
+for (const { target, input } of failed) {
   print(`not linear: ${target.name}, ${input.shape} of ${JSON.stringify(input.unit)}`)
 }
 print(
-  `${rows.length - broken.length} of ${rows.length} grow by at most ${MAX_GROWTH_OF_DOUBLE} when the input doubles`
+  `${rows.length - failed.length} of ${rows.length} take at most ${MAX_GROWTH_OF_DOUBLE} times as long when the input doubles`
 )
-process.exitCode = broken.length === 0 ? 0 : 1
+process.exitCode = failed.length === 0 ? 0 : 1
 
-/** The slowest inputs that were found: changes of the seeds that take longer, and changes of those. */
+/** The slowest inputs found: changes the seeds, keeps the slowest results, and changes those again. */
 function search(target: Target, random: Random): readonly Input[] {
   const cost = new Map<string, { input: Input; ms: number }>()
   const tried = (input: Input): number => {
@@ -75,7 +75,7 @@ function changed(target: Target, { shape, unit }: Input, random: Random): Input 
   return { shape, unit: (unit.slice(0, at) + piece + unit.slice(at + cut)).slice(0, MAX_PIECES * 6) }
 }
 
-/** `undefined`: not JSON. */
+/** Milliseconds; `undefined` if the input is not JSON. */
 function costOf(target: Target, input: Input): number | undefined {
   const act = prepared(target, input, SEARCH_BYTES)
   return act && leastMs(act, 2)
@@ -99,7 +99,7 @@ function growthOf(target: Target, input: Input): Growth {
 
 function worstOf(all: readonly Row[], by: (row: Row) => number): Row {
   const [worst] = [...all].sort((a, b) => by(b) - by(a))
-  if (worst === undefined) throw new Error('no input was JSON')
+  if (worst === undefined) throw new Error('no input is JSON')
   return worst
 }
 

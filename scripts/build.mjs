@@ -1,11 +1,11 @@
-// Compiles TypeScript, if what is compiled is not of these sources.
+// Compiles the TypeScript sources, unless the output is up to date.
 // Usage: node scripts/build.mjs dist|build [--types]
 //
-// dist is what runs and what is published, build is that and the tests. Types are not checked here (`npm run types`
-// does, in a third of the time it takes to do both each time), unless --types asks for it and for declarations.
+// dist is the published program; build also has the tests. Types are not checked, because `npm run types` does that in
+// a third of the time. With --types, types are checked and declarations are written.
 //
-// Contents are compared, not times: a branch that was switched, a clock that was set, a file that was deleted, and a
-// build that was broken off are all noticed.
+// The output is compared with the sources by content, not by time. This notices a switched branch, a changed clock, a
+// deleted file and an interrupted build.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -18,7 +18,7 @@ const targets = {
     folders: { src: 'build/src', test: 'build/test', bench: 'build/bench', examples: 'build/examples' }
   }
 }
-/** What else decides about the output. */
+/** Other files that the output depends on. */
 const settings = [
   ...['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'],
   ...['scripts/build.mjs', 'scripts/copy-assets.mjs', 'node_modules/typescript/package.json']
@@ -26,7 +26,7 @@ const settings = [
 
 const SOURCE = /\.(ts|lua|json)$/
 const OUTPUT = /\.(js|map|d\.ts|lua|json)$/
-/** Written by benchmarks, read by nobody here. */
+/** Written by benchmarks, not compiled. */
 const RESULTS = 'bench/results/'
 
 const [name, ...options] = process.argv.slice(2)
@@ -54,7 +54,7 @@ function parsed(text) {
 function build() {
   rmSync(stampFile, { force: true })
   mkdirSync('build', { recursive: true })
-  // Before the compiler reads them: what changes while it runs must count as changed.
+  // Taken before the compiler runs, so that a change during the run is noticed next time.
   const sources = digestOfSources()
   run('node_modules/typescript/bin/tsc', [
     ...['-p', target.project, '--incremental', 'false'],
@@ -70,7 +70,7 @@ function run(script, args) {
   if (status !== 0) process.exit(status ?? 1)
 }
 
-/** Removes what was compiled from a file that is gone: a test would still be run, a command still be found. */
+/** Removes the output of deleted sources: otherwise a deleted test would still run. */
 function removeOrphans(from, to) {
   for (const file of filesIn(to, OUTPUT)) {
     const source = join(from, relative(to, file)).replace(/(\.d\.ts|\.js)(\.map)?$/, '.ts')

@@ -1,5 +1,5 @@
-// Puts what the compiler leaves behind (Lua scripts, JSON schemas) beside the compiled files.
-// Usage: node scripts/copy-assets.mjs <folder that src was compiled into>
+// Copies the files of src that are not compiled (Lua scripts, JSON schemas) to the compiled files.
+// Usage: node scripts/copy-assets.mjs <output folder of src>
 import { cpSync } from 'node:fs'
 import { extname } from 'node:path'
 

@@ -1,37 +1,83 @@
 #!/bin/sh
-# Sees to it that programs are there: usage: debian-packages.sh PROGRAM ...
-# What is missing is installed from Debian's packages where that is possible (root, apt-get); elsewhere one line
-# says what to type. A package's own service is not started: the tests and `npm start` run servers of their own.
+# Installs the programs that an npm script needs, or prints the command that does.
+# Usage: debian-packages.sh [--start] PROGRAM|package:NAME ...
+#
+# Debian packages are installed only as root on Debian, or on a distribution based on it, unless SKIP_PACKAGES=1.
+# Otherwise the command is printed, and the exit status is 1 because the npm script cannot do its work.
+# --start is for `npm start`. It exits with 0 in any case: without a redis-server, the service itself reports what it
+# lacks, and the address of a Redis can also come from a secrets provider.
+# package:NAME is a Debian package without a program of its own.
 set -eu
 
-package_of() {
+if [ "${1:-}" = --start ]; then
+  shift
+  start=yes
+  # The service runs a private redis-server only without a Redis of the user, and never in production.
+  [ -z "${REDIS_URL:-}${REDIS_URL_FILE:-}${REDIS_SENTINELS:-}${REDIS_CLUSTER_NODES:-}" ] || exit 0
+  [ "${NODE_ENV:-}" != production ] || exit 0
+fi
+
+is_installed() {
+  case $1 in
+  package:*) [ "$(dpkg-query -W -f '${db:Status-Status}' "${1#package:}" 2>/dev/null)" = installed ] ;;
+  # Debian has servers in /usr/sbin, which is not in everyone's PATH.
+  *) (PATH=$PATH:/usr/sbin && command -v "$1" >/dev/null) ;;
+  esac
+}
+
+debian_package() {
   case $1 in
   nginx) echo nginx-light ;;
   promtool) echo prometheus ;;
-  epmd) echo erlang-base ;;
+  *) echo "${1#package:}" ;;
+  esac
+}
+
+homebrew_formula() {
+  case $1 in
+  faketime) echo libfaketime ;;
+  promtool) echo prometheus ;;
+  rabbitmq-server) echo rabbitmq ;;
+  redis-server) echo redis ;;
+  package:*) ;; # Parts of Debian's nginx, which Homebrew does not have.
   *) echo "$1" ;;
   esac
 }
 
+is_debian() {
+  grep -Eqs '^ID(_LIKE)?=.*debian' /etc/os-release
+}
+
 missing=''
+debian=''
+homebrew=''
 for program in "$@"; do
-  command -v "$program" >/dev/null 2>&1 || PATH=$PATH:/usr/sbin command -v "$program" >/dev/null 2>&1 ||
-    missing="$missing $(package_of "$program")"
+  is_installed "$program" && continue
+  missing="$missing ${program#package:}"
+  debian="$debian $(debian_package "$program")"
+  formula=$(homebrew_formula "$program")
+  homebrew="$homebrew${formula:+ $formula}"
 done
 [ -n "$missing" ] || exit 0
 
-if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-  echo "missing programs: install Debian's packages$missing (sudo apt-get install$missing)" >&2
-  exit 1
-fi
+print_command() {
+  echo "missing:$missing; install with: $1" >&2
+  [ -n "${start:-}" ] || exit 1
+  exit 0
+}
+if [ "$(uname -s)" = Darwin ]; then print_command "brew install$homebrew"; fi
+if ! is_debian; then print_command "the package manager of this system (on Debian: apt-get install$debian)"; fi
+if [ "$(id -u)" != 0 ]; then print_command "sudo apt-get install$debian"; fi
+if [ "${SKIP_PACKAGES:-}" = 1 ]; then print_command "apt-get install$debian"; fi
 
-echo "installing Debian's packages$missing" >&2
+echo "installing Debian packages:$debian (SKIP_PACKAGES=1 prevents this)" >&2
 log=$(mktemp)
-# RUNLEVEL=1 keeps invoke-rc.d from starting the services.
+trap 'rm -f "$log"' EXIT
+# RUNLEVEL=1 keeps invoke-rc.d from starting the services: tests and `npm start` run their own servers.
+# shellcheck disable=SC2086 # several packages
 if ! { apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
-  apt-get install -y -qq --no-install-recommends $missing; } >"$log" 2>&1; then
+  apt-get install -y -qq --no-install-recommends $debian; } >"$log" 2>&1; then
   tail -n 20 "$log" >&2
-  echo "could not install$missing: install them by hand and try again" >&2
-  exit 1
+  echo "cannot install$debian with apt-get (its output is above)" >&2
+  [ -n "${start:-}" ] || exit 1
 fi
-rm -f "$log"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prints the path of moto's server (an AWS that runs on this machine, Apache 2.0), which the tests of AWS Secrets
-# Manager talk to. Installed from PyPI into build/moto on first use; MOTO_SERVER names one that is there already.
+# Prints the path of moto_server, a local implementation of AWS, for the tests of AWS Secrets Manager.
+# It is installed from PyPI into build/moto on first use. MOTO_SERVER is the path of an existing one.
 set -eu
 
 VERSION=5.2.5

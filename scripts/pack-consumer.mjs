@@ -1,19 +1,20 @@
-// Packs the consumer library as an npm package of its own, from the same sources.
+// Packs the consumer library as a separate npm package, from the same sources.
 // Usage: node scripts/pack-consumer.mjs [folder]     writes <folder>/cio-webhook-consumer-<version>.tgz (default: build)
 //
-// The package contains what its entry reaches and nothing else. If that needs any package but ioredis, packing fails.
+// The package contains only the files that its entry imports, directly or not. Packing fails if one of them needs a
+// package other than ioredis.
 import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import ts from 'typescript'
 
 const NAME = 'cio-webhook-consumer'
-/** Its own: the service may need a newer Node. */
+/** Independent of the service, which may need a newer Node. */
 const ENGINES = { node: '^20.20 || >=22' }
 const DEPENDENCY = 'ioredis'
 
 const main = JSON.parse(readFileSync('package.json', 'utf8'))
-/** The alias in the main package names the entry; the new package's README lies beside the entry's source. */
+/** The entry is that of the export in the main package. The README of the new package is beside the entry's source. */
 const entry = main.exports['./consumer']
 const entrySource = join('src', relative('dist', entry.default)).replace(/\.js$/, '.ts')
 
@@ -40,7 +41,7 @@ function compile() {
   return files
 }
 
-/** @returns the files that `entries` need, with their text: imports of any kind, and what a module reads beside itself */
+/** @returns path and text of every file that `entries` import, and of the files that these read from their own folder */
 function reachedFrom(entries, compiled) {
   const reached = new Map()
   const open = entries.map(path => ({ path: join(path), chain: [join(path)] }))
@@ -56,7 +57,7 @@ function reachedFrom(entries, compiled) {
         const next = join(dirname(path), isDeclaration ? asDeclaration(name) : name)
         open.push({ path: next, chain: [...chain, next] })
       } else if (name !== DEPENDENCY && (isDeclaration || !name.startsWith('node:'))) {
-        fail(`${[...chain, name].join(' → ')}: the package must not need anything but ${DEPENDENCY}`)
+        fail(`${[...chain, name].join(' → ')}: the package must not depend on anything but ${DEPENDENCY}`)
       }
     }
     reached.set(path, isDeclaration ? withJsNames(text, names) : text)
@@ -69,7 +70,7 @@ function asDeclaration(name) {
   return name.replace(/\.[jt]s$/, '.d.ts')
 }
 
-/** The compiler leaves `./file.ts` in declarations, but the package has no such file. */
+/** The compiler keeps imports of `./file.ts` in declarations, but the package only has the .js and .d.ts files. */
 function withJsNames(text, names) {
   const own = names.filter(name => /^\..*\.ts$/.test(name))
   return own.reduce(
@@ -83,7 +84,7 @@ function assetsOf(path, text) {
   const urls = [...text.matchAll(/new URL\((['"])(.+?)\1, import\.meta\.url\)/g)]
   if (urls.length < text.split('import.meta').length - 1) {
     fail(
-      `${path} must use import.meta as \`new URL('file', import.meta.url)\` only: else a file would be missed`
+      `${path} must use import.meta only as \`new URL('file', import.meta.url)\`: packing finds files that way`
     )
   }
   return urls.map(([, , name]) => {
@@ -99,7 +100,7 @@ function manifest() {
   return {
     name: NAME,
     version,
-    description: 'Reads the events that cio-webhook keeps in Redis, as a member of a consumer group.',
+    description: 'Reads the events that cio-webhook stores in Redis, as a member of a consumer group.',
     license,
     repository,
     bugs,

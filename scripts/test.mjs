@@ -1,32 +1,32 @@
-// Runs compiled test files, each in a process of its own, and prints TAP: one line a file, all of one that failed.
+// Runs compiled test files, each in its own process, and prints TAP: one line per file, and the output of failed files.
 // Usage: node scripts/test.mjs [--jobs=N] [--timeout=SECONDS] [FILE...]
 //
-// Without files: all but the slow ones, those named *.slow.test.ts and those in test/{aws,faults,image,slow}. The
-// runner of `tap` loads its plugins into each test and into each process that a test starts, which costs more than
-// most of them; it is what measures coverage (`npx tap`).
+// Without files it runs all except the slow ones: a test file is slow if it is named *.slow.test.ts. The runner of
+// `tap` loads its plugins into each test and each process that a test starts, which takes longer than most tests. It
+// is only used to measure coverage (`npx tap`).
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
-const SLOW = /\.slow\.test\.js$|^build\/test\/(aws|faults|image|slow)\//
-/** How tap ends a file's output; it leaves out what is 0. */
+const SLOW = /\.slow\.test\.js$/
+/** The last lines of tap's output; counts of 0 are left out. */
 const TOTALS = /^# \{ (total: .*) \}$/m
-/** How much longer than its test a process may take to end. */
-const ENDING_SECONDS = 30
-/** How long the rest of the output of a process that has ended is waited for. */
+/** Time for a process to exit after its test timed out. */
+const EXIT_SECONDS = 30
+/** Time to wait for the output of a process that has exited. */
 const OUTPUT_MS = 1000
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    // One more than there are cores: many tests wait for a timeout or a server.
+    // One more than there are CPUs: many tests wait for a timeout or a server.
     jobs: { type: 'string', default: String(availableParallelism() + 1) },
     timeout: { type: 'string', default: '240' }
   }
 })
-const files = positionals.length > 0 ? positionals : plainTests()
+const files = positionals.length > 0 ? positionals : fastTests()
 const sums = { total: 0, pass: 0, fail: 0, skip: 0, todo: 0 }
 const startedMs = performance.now()
 
@@ -37,7 +37,7 @@ const counts = Object.entries(sums).filter(([, count]) => count > 0)
 process.stdout.write(`# { ${counts.map(([name, count]) => `${name}: ${count}`).join(', ')} }\n`)
 process.stdout.write(`# time=${Math.round(performance.now() - startedMs)}ms\n`)
 
-function plainTests() {
+function fastTests() {
   return readdirSync('build/test', { recursive: true })
     .map(file => join('build/test', file))
     .filter(file => file.endsWith('.test.js') && !SLOW.test(file))
@@ -63,15 +63,17 @@ function runFile(file) {
       env: { ...process.env, TAP_TIMEOUT: values.timeout },
       stdio: ['ignore', 'pipe', 'pipe']
     })
-    const limitMs = (Number(values.timeout) + ENDING_SECONDS) * 1000
+    const limitMs = (Number(values.timeout) + EXIT_SECONDS) * 1000
     let timer = setTimeout(() => child.kill('SIGKILL'), limitMs)
     const printed = []
     for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => printed.push(chunk))
     const finish = code => {
       clearTimeout(timer)
+      child.stdout.destroy()
+      child.stderr.destroy()
       resolve({ passed: code === 0, output: Buffer.concat(printed).toString() })
     }
-    // A server that a killed test has left behind holds the pipes open.
+    // A server left running by a killed test keeps the pipes open.
     child.once('exit', code => {
       clearTimeout(timer)
       timer = setTimeout(finish, OUTPUT_MS, code)
@@ -85,7 +87,7 @@ function count(passed, output) {
   for (const name of Object.keys(sums)) {
     sums[name] += Number(new RegExp(`\\b${name}: (\\d+)`).exec(totals)?.[1] ?? 0)
   }
-  // It broke off, or failed outside its tests.
+  // It crashed, or failed outside its tests.
   if (!passed && !/\bfail: /.test(totals)) {
     sums.total++
     sums.fail++

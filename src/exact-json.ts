@@ -25,8 +25,8 @@ export function withExactNumbers(value: unknown, text: string): unknown {
 }
 
 /** `JSON.stringify` for a value that may hold `LosslessNumber`s, which are written with the digits they hold. */
-export function stringifyExactly(value: unknown): string {
-  return stringify(value) ?? 'null'
+export function stringifyExactly(value: unknown, space?: number): string {
+  return stringify(value, undefined, space) ?? 'null'
 }
 
 const isExact = (digits: string): boolean => String(Number(digits)) === digits

@@ -113,7 +113,8 @@ export function readTextFile(variable: string, path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (cause) {
-    throw new ConfigError(`${variable}=${path}: the file can't be read (${errorCode(cause)})`, { cause })
+    const code = errorCode(cause) ?? 'unreadable'
+    throw new ConfigError(`${variable}=${path}: the file can't be read (${code})`, { cause })
   }
 }
 

@@ -5,7 +5,7 @@ import { buildApp, buildMetricsApp } from './app.ts'
 import { fetchPublishedIps } from './customerio/app-api.ts'
 import { consumerStatusReader } from './dispatch/consumer-status.ts'
 import { createDispatchMetrics } from './dispatch/metrics.ts'
-import { ConfigError } from './errors.ts'
+import { ConfigError, errorCode } from './errors.ts'
 import { createEventLog } from './log/append.ts'
 import { logStats } from './log/log-stats.ts'
 import { publishPartitionCount } from './log/partition-count.ts'
@@ -248,7 +248,7 @@ async function listen(
   try {
     await app.listen({ port, host })
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : 'unknown'
+    const code = errorCode(cause) ?? 'unknown'
     throw new ConfigError(
       `${variable}=${port} on HOST=${host} can't be listened on (${code}): give a free port, and an address of this machine`,
       { cause }

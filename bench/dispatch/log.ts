@@ -3,7 +3,7 @@ import type { TestRedis } from '../../test/helpers/redis.ts'
 const STREAM = 'cio:events:{0}'
 const AT_ONCE = 500
 
-/** Appends events to the log as the service would, each with the time it has then. */
+/** Appends events to the log as the service would, each with the current time. */
 export async function append(redis: TestRedis, count: number): Promise<void> {
   for (let first = 0; first < count; first += AT_ONCE) {
     const pipeline = redis.client.pipeline()
@@ -14,7 +14,7 @@ export async function append(redis: TestRedis, count: number): Promise<void> {
   }
 }
 
-/** The same, evenly over a time. @param rate events a second */
+/** Appends events evenly over some seconds. @param rate events per second */
 export async function appendAtRate(redis: TestRedis, rate: number, seconds: number): Promise<void> {
   const startedMs = performance.now()
   for (let sent = 0; sent < rate * seconds; ) {
@@ -27,7 +27,7 @@ export async function appendAtRate(redis: TestRedis, rate: number, seconds: numb
   }
 }
 
-/** Has this consumer got everything there is? */
+/** Has this consumer received every event of the log? */
 export async function isDone(redis: TestRedis, consumer: string): Promise<boolean> {
   const groups = (await redis.client.xinfo('GROUPS', STREAM)) as unknown[][]
   const own = groups.map(fieldsOf).find(fields => fields.get('name') === consumer)
@@ -35,7 +35,7 @@ export async function isDone(redis: TestRedis, consumer: string): Promise<boolea
   return (await queued(redis, consumer)) === 0
 }
 
-/** Events that are out of the log and wait to be pushed to this consumer. */
+/** Events in this consumer's push queue. */
 export async function queued(redis: TestRedis, consumer: string): Promise<number> {
   const queue = `cio:push:{${consumer}}:push`
   const [waiting, active, delayed] = await Promise.all([

@@ -1,4 +1,4 @@
-// npm run bench:dispatch: how fast events leave the log each way, and how long one is under way.
+// npm run bench:dispatch: throughput and latency of each kind of consumer.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -21,7 +21,7 @@ const { values } = parseArgs({
 })
 const [EVENTS, RATE, SECONDS] = [Number(values.events), Number(values.rate), Number(values.seconds)]
 const WARM_UP_SECONDS = 5
-/** What the hung consumer has not got when the other one starts: ten minutes of a hundred a second. */
+/** The hung consumer's lag when the other one starts: ten minutes at a hundred events per second. */
 const BEHIND = 60_000
 const HUNG_BACKLOG = 1000
 const PATIENCE_MS = 300_000
@@ -31,7 +31,7 @@ const redis = await startRedis({ appendonly: 'yes' })
 const nats = await startNats()
 const rabbit = await startRabbit()
 try {
-  print('way', 'events/s', 'a CPU second', 'RSS MB', `${RATE}/s: p50 ms`, 'p99', 'max')
+  print('consumer', 'events/s', 'per CPU second', 'RSS MB', `${RATE}/s: p50 ms`, 'p99', 'max')
   await measureLibrary()
   await measurePush('http', '', url => [httpConsumer('way', url, { concurrency: 50 })])
   await measurePush('nats', nats.url, () => [natsConsumer('way', nats.url)])
@@ -45,11 +45,11 @@ try {
   await redis.stop()
 }
 
-/** Where events arrive, as a process of its own. */
+/** The receiving end of a consumer, in a process of its own. */
 interface Receiver {
   readonly process: ChildProcess
   readonly url: string
-  /** What it has seen since it was last asked. */
+  /** The events received since the last call. */
   seen(): Promise<Seen>
 }
 
@@ -57,20 +57,20 @@ async function startReceiver(way: Way, address: string): Promise<Receiver> {
   const child = spawn(process.execPath, [RECEIVER, way, address], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc']
   })
-  const told = (): Promise<unknown> => new Promise(resolve => child.once('message', resolve))
-  const url = String(await told())
+  const message = (): Promise<unknown> => new Promise(resolve => child.once('message', resolve))
+  const url = String(await message())
   return {
     process: child,
     url,
     seen: () => {
-      const answer = told()
+      const answer = message()
       child.send('seen')
       return answer as Promise<Seen>
     }
   }
 }
 
-/** The library: there is no service in between, and the consumer's own process does the work. */
+/** The library: no service in between, the consumer's own process does the work. */
 async function measureLibrary(): Promise<void> {
   await redis.client.flushall()
   await append(redis, EVENTS)
@@ -101,7 +101,7 @@ async function measurePush(
   receiver.process.disconnect()
 }
 
-/** A consumer that keeps up, beside one that is far behind and never answers. */
+/** A consumer that keeps up, while another one is far behind and never answers. */
 async function measureBesideHung(): Promise<void> {
   await redis.client.flushall()
   await append(redis, BEHIND)
@@ -110,8 +110,12 @@ async function measureBesideHung(): Promise<void> {
     httpConsumer('way', receiver.url, { concurrency: 50, from: 'now' }),
     httpConsumer('hung', hung.url, { from: 'start', backlog: HUNG_BACKLOG })
   ])
-  await until('both at work', async () => (await queued(redis, 'hung')) >= HUNG_BACKLOG, PATIENCE_MS)
-  print('http beside a hung consumer', '', '', '', ...(await latencies(receiver)))
+  await until(
+    'both consumers working',
+    async () => (await queued(redis, 'hung')) >= HUNG_BACKLOG,
+    PATIENCE_MS
+  )
+  print('http, another one hangs', '', '', '', ...(await latencies(receiver)))
   await end(service)
   receiver.process.disconnect()
   hung.process.disconnect()
@@ -130,7 +134,7 @@ async function end(service: ServiceProcess): Promise<void> {
   await service.ended
 }
 
-/** How long an event is under way while they come evenly: p50, p99 and the longest. */
+/** Milliseconds from the log to the receiver at a constant rate: p50, p99 and maximum. */
 async function latencies(receiver: Receiver): Promise<number[]> {
   await appendAtRate(redis, RATE, WARM_UP_SECONDS)
   await until('all', () => isDone(redis, 'way'), PATIENCE_MS)

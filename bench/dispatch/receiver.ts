@@ -4,9 +4,9 @@ import { createConsumer } from '../../src/consume/consumer.ts'
 import { startReceiver } from '../../test/helpers/receiver.ts'
 
 /*
- * Where events arrive: a process of its own, so that what it costs is not counted as the service's.
- * Arguments: the way, and where its broker is. Tells its parent its URL once it listens, and answers each message
- * with what it has seen since the last one.
+ * The receiving end of a consumer, in a process of its own so that its CPU time is not counted as the service's.
+ * Arguments: the kind of consumer and the address of its broker. Sends its URL to the parent process once it listens,
+ * and answers each message with the events received since the last one.
  */
 
 export type Way = 'library' | 'http' | 'nats' | 'amqp' | 'hung'
@@ -23,7 +23,7 @@ const arrived = (event: { receivedtime: string }): void => {
   ages.push(Date.now() - Date.parse(event.receivedtime))
 }
 
-/** @returns the URL to be called, where there is one */
+/** @returns the URL to push to, or '' */
 const ways: Readonly<Record<Way, (address: string) => Promise<string>>> = {
   async library(redisUrl) {
     const consumer = createConsumer({ redisUrl, group: 'way', concurrency: 50 }, async event =>

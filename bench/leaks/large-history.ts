@@ -1,6 +1,6 @@
 /*
- * Makes a repository of 50,000 commits with leaks and decoys in it, looks through it with the command as a user
- * would, and says what was found, what was not, what was found by mistake, how long it took and the peak memory.
+ * Creates a repository of 50,000 commits with planted leaks and decoys, scans it with `cio-webhook leaks`, and reports
+ * the leaks found and missed, false alarms, time and peak memory.
  *
  * npm run build:test && node build/bench/leaks/large-history.js [commits]
  */
@@ -21,7 +21,7 @@ try {
   const startedAtMs = performance.now()
   const repository = await generateRepository(join(folder, 'repository'), commits, planted, decoys)
   console.log(
-    `made in ${seconds(startedAtMs)}`,
+    `created in ${seconds(startedAtMs)}`,
     repository.git('count-objects', '-v', '-H').replaceAll('\n', ', ')
   )
 
@@ -47,12 +47,10 @@ try {
   console.log(`false alarms   ${mistaken.length} of ${decoys.length} decoys`)
   console.log(`values shown   ${shown.length}`)
   console.log(`exit code      ${exitCode}`)
-  console.log(
-    `time           ${tookSeconds}, ${cpuSeconds.toFixed(1)} s of them on a processor, git included`
-  )
+  console.log(`time           ${tookSeconds}; CPU time ${cpuSeconds.toFixed(1)} s, including git`)
   for (const [name, kib] of peaksKib) console.log(`peak memory    ${Math.round(kib / 1024)} MiB ${name}`)
   for (const leak of missed) console.log('missed', leak)
-  for (const finding of mistaken) console.log('mistaken', finding)
+  for (const finding of mistaken) console.log('false alarm', finding)
   if (missed.length + mistaken.length + shown.length > 0) process.exitCode = 1
 } finally {
   if (process.env['KEEP'] === undefined) rmSync(folder, { recursive: true, force: true })
@@ -85,7 +83,7 @@ async function run(path: string, secrets: Readonly<Record<string, string>>) {
   }
 }
 
-/** The highest resident memory so far, of the command and of each git it has started. */
+/** Updates the peak resident memory of the command and of each git process it has started. */
 function sample(pid: number, peaksKib: Map<string, number>): void {
   const children = readdirSync('/proc').filter(name => /^\d+$/.test(name) && parentOf(name) === pid)
   for (const id of [String(pid), ...children]) {
@@ -103,7 +101,7 @@ function sample(pid: number, peaksKib: Map<string, number>): void {
   }
 }
 
-/** Processor time of ended children and theirs; Linux counts it in hundredths of a second. */
+/** CPU time of all finished child processes; Linux counts it in hundredths of a second. */
 function childrenCpuSeconds(): number {
   const fields = read('/proc/self/stat')
     .replace(/^.*\) /, '')

@@ -24,8 +24,8 @@ var (
 	saysDuplicate = []byte(`"duplicate"`)
 )
 
-// readAnswer reads one HTTP answer: with a content-length, or in chunks. There is no pipelining, so what has
-// arrived is one answer or less.
+// readAnswer reads one HTTP response, with a content-length or chunked. Without pipelining, the bytes received so
+// far are at most one response.
 func readAnswer(data []byte) (verdict, int) {
 	head, body, whole := bytes.Cut(data, headEnd)
 	if !whole {

@@ -13,13 +13,12 @@ import (
 	"time"
 )
 
-// Customer.io's e-mail events in the mix of a newsletter: one a line, {"weight", "body"}.
+// Customer.io's e-mail events in the mix of a newsletter: one per line, {"weight", "body"}.
 //
 //go:embed bodies.ndjson
 var bodiesFile []byte
 
-// deliveries makes requests. A delivery is all there is to know from its index: asked for twice, the same event
-// comes out, signed anew.
+// deliveries makes requests. The index determines the event: the same index gives the same event, signed again.
 type deliveries struct {
 	head     string
 	run      string
@@ -59,7 +58,7 @@ func newDeliveries(path, run, secret string) *deliveries {
 	return d
 }
 
-// A stride that has no factor in common with 50, so that like events do not come in a row.
+// A stride that has no factor in common with 50, so that similar events are not consecutive.
 func spread(events []event) {
 	original := append([]event(nil), events...)
 	for i := range events {

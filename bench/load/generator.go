@@ -17,10 +17,10 @@ type plan struct {
 	seed              uint64
 }
 
-// An answer that takes longer than this ends the run: Customer.io would have hung up long ago.
+// A response that takes longer than this ends the run: Customer.io gives up much earlier.
 const stalledAfter = 10 * time.Second
 
-// Ids that are repeated are at least this far back, as a sender's retries are.
+// Minimum distance to the repeated id, as with a sender's retries.
 const repeatDistance = 200
 
 const timerSlot = -1
@@ -83,7 +83,7 @@ func (g *generator) run() (report, error) {
 			}
 		}
 		if now.Sub(progress) > stalledAfter && g.nextDue.Before(now) {
-			return report{}, fmt.Errorf("no answer for %s", stalledAfter)
+			return report{}, fmt.Errorf("no response for %s", stalledAfter)
 		}
 	}
 }
@@ -98,7 +98,7 @@ func (g *generator) allSent(now time.Time) bool {
 	return now.Sub(g.started).Seconds() >= g.seconds
 }
 
-// sendDue sends what is due as far as connections are free, and sets the timer for what is not due yet.
+// sendDue sends due deliveries while connections are free, and sets the timer for the next one.
 func (g *generator) sendDue(now time.Time) error {
 	for len(g.idle) > 0 && !g.allSent(now) {
 		due := now
@@ -138,7 +138,7 @@ func (g *generator) send(c *connection, due, now time.Time) error {
 	g.tally.sent(c.repeats, len(g.deliveries.body), now.Sub(couldSend))
 	written, err := unix.Write(c.fd, g.out)
 	if err != nil || written != len(g.out) {
-		return fmt.Errorf("could not send: %d of %d bytes, %w", written, len(g.out), err)
+		return fmt.Errorf("cannot send: %d of %d bytes, %w", written, len(g.out), err)
 	}
 	return nil
 }
@@ -152,7 +152,7 @@ func (g *generator) receive(c *connection, now time.Time) error {
 		return nil
 	}
 	if err != nil || count == 0 {
-		return fmt.Errorf("the contestant hung up after %d deliveries (%v)", g.sent, err)
+		return fmt.Errorf("the contestant closed the connection after %d deliveries (%v)", g.sent, err)
 	}
 	c.in = c.in[:len(c.in)+count]
 	result, status := readAnswer(c.in)
@@ -160,7 +160,7 @@ func (g *generator) receive(c *connection, now time.Time) error {
 		return nil
 	}
 	if !c.busy || result == malformed {
-		return fmt.Errorf("not an answer: %q", c.in)
+		return fmt.Errorf("not an HTTP response: %q", c.in)
 	}
 	g.tally.answered(result, status, now.Sub(c.due))
 	c.busy, c.free = false, now
@@ -181,12 +181,12 @@ func (g *generator) open() error {
 	if g.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK); err != nil {
 		return err
 	}
-	// Edge-triggered: the timer is set anew and never read.
+	// Edge-triggered: the timer is set again without being read.
 	watch := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: timerSlot}
 	if err = unix.EpollCtl(g.epoll, unix.EPOLL_CTL_ADD, g.timer, &watch); err != nil {
 		return err
 	}
-	// Timers are late by up to 50 µs otherwise.
+	// Otherwise timers are up to 50 µs late.
 	if err = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0); err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A contestant that answers at once, but for one pause in which it answers nobody.
+// A contestant that responds at once, except during one pause.
 func pausing(t *testing.T, after, pause time.Duration) int {
 	var gate sync.RWMutex
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -28,10 +28,10 @@ func pausing(t *testing.T, after, pause time.Duration) int {
 	return server.Listener.Addr().(*net.TCPAddr).Port
 }
 
-func TestAPauseIsPaidForByEveryDeliveryThatWasDueInIt(t *testing.T) {
+func TestAPauseDelaysEveryDeliveryThatIsDueInIt(t *testing.T) {
 	port := pausing(t, 500*time.Millisecond, 400*time.Millisecond)
 	d := newDeliveries("/", "00", "topsecret")
-	// 300 deliveries a second over 2 connections: about 120 are due in the pause, only 2 of them were sent in it.
+	// 300 deliveries per second over 2 connections: about 120 are due in the pause, only 2 of them are sent in it.
 	g := newGenerator(d, plan{port: port, connections: 2, rate: 300, seconds: 2, seed: 1})
 	report, err := g.run()
 	if err != nil {
@@ -47,7 +47,7 @@ func TestAPauseIsPaidForByEveryDeliveryThatWasDueInIt(t *testing.T) {
 		}
 	}
 	if held < 60 {
-		t.Errorf("%d deliveries paid for the pause, want about 100: %+v", held, report.LatencyMs)
+		t.Errorf("%d deliveries were delayed by the pause, want about 100: %+v", held, report.LatencyMs)
 	}
 }
 

@@ -1,9 +1,9 @@
-// The load generator: signed deliveries at a fixed offered rate (open loop) or as fast as they are answered
-// (closed loop), and one JSON object with what came back.
+// The load generator: sends signed deliveries at a fixed offered rate (open loop) or as fast as they are answered
+// (closed loop), and prints one JSON report.
 //
-// One thread, one epoll: at about 8 µs a delivery it is never what a contestant waits for. In the open loop a
-// delivery's latency counts from the moment it was due, not from the moment a connection was free for it, so a
-// contestant that stalls pays for every delivery it held up.
+// One thread, one epoll: at about 8 µs per delivery it is never the bottleneck. In the open loop, latency is measured
+// from the time a delivery was due, not from the time a connection was free, so a stall of the contestant counts for
+// every delivery it delayed.
 package main
 
 import (
@@ -18,12 +18,12 @@ import (
 func main() {
 	port := flag.Int("port", 0, "port of the contestant on 127.0.0.1")
 	path := flag.String("path", "/api/cio/webhook", "path of its webhook")
-	run := flag.String("run", "00", "two characters that all ids of this run carry")
+	run := flag.String("run", "00", "two characters in every id of this run")
 	connections := flag.Int("connections", 64, "kept connections")
-	rate := flag.Float64("rate", 0, "offered deliveries a second, Poisson arrivals; 0: closed loop")
-	seconds := flag.Float64("seconds", 5, "how long deliveries are sent")
-	count := flag.Int("count", 0, "closed loop: end after so many deliveries instead")
-	repeats := flag.Float64("repeats", 0, "share of deliveries that repeat an id sent before")
+	rate := flag.Float64("rate", 0, "offered deliveries per second, Poisson arrivals; 0: closed loop")
+	seconds := flag.Float64("seconds", 5, "duration")
+	count := flag.Int("count", 0, "closed loop: number of deliveries, instead of a duration")
+	repeats := flag.Float64("repeats", 0, "share of deliveries that repeat an earlier id")
 	flag.Parse()
 
 	secret := os.Getenv("CIO_WEBHOOK_SECRET")
@@ -50,7 +50,7 @@ func main() {
 	json.NewEncoder(os.Stdout).Encode(report)
 }
 
-// The same run is the same traffic.
+// The same run sends the same traffic.
 func seedOf(run string) uint64 {
 	seed, err := strconv.ParseUint(run, 36, 64)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// report is what the harness reads. Times in seconds or milliseconds, as named.
+// report is read by bench/load.ts. Times in seconds or milliseconds, as named.
 type report struct {
 	Unique     int            `json:"unique"`
 	Repeated   int            `json:"repeated"`
@@ -20,7 +20,7 @@ type report struct {
 	Seconds    float64        `json:"seconds"`
 	Throughput float64        `json:"throughput"`
 	LatencyMs  quantiles      `json:"latencyMs"`
-	// How late the generator itself sent: what its latencies may be wrong by, where a connection was free.
+	// How late the generator itself sent although a connection was free: the possible error of the latencies.
 	LateMs     quantiles `json:"lateMs"`
 	CpuSeconds float64   `json:"cpuSeconds"`
 }
@@ -32,7 +32,7 @@ type quantiles struct {
 	Max  float64 `json:"max"`
 }
 
-// tally keeps every latency, in microseconds: exact quantiles cost four bytes a delivery.
+// tally keeps every latency, in microseconds: exact quantiles cost four bytes per delivery.
 type tally struct {
 	latencies, lates []uint32
 	repeated         int

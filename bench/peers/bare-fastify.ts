@@ -1,4 +1,4 @@
-// The floor: what Fastify costs that only reads the same bodies and answers the same. Nothing is checked or kept.
+// The baseline: a Fastify route that reads the same bodies and sends the same responses, without checks or storage.
 import { fastify } from 'fastify'
 
 const app = fastify()

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 
 const redacted: ReadonlySet<string> = new Set(['ssn', 'creditcard', 'password', 'secret'])
 
-/** Policy `basic` of the contract, written plainly, as a team would for its own service. */
+/** The PII policy `basic`, written as a team would for its own service. */
 export function cleanBasic(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(cleanBasic)
   if (typeof value !== 'object' || value === null) return value

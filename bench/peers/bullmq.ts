@@ -1,5 +1,5 @@
-// The peer "Fastify with BullMQ": the job id is the event id, so a queue that still holds a job ignores its like.
-// It can't tell the sender which of the two happened, and forgets an id as soon as its job is removed.
+// The peer "Fastify with BullMQ": the job id is the event id, so the queue ignores an id while it holds its job.
+// It cannot answer "duplicate", and forgets an id as soon as its job is removed.
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { Queue } from 'bullmq'
 import { fastify } from 'fastify'

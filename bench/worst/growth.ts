@@ -1,25 +1,25 @@
-/** How often it is measured: the least time is the one that was disturbed least. */
+/** Runs per measurement: the shortest time is the least disturbed one. */
 const RUNS = 3
-/** If the growth seems too fast, it is measured anew, more often: on a busy machine one run may mislead. */
+/** Growth that seems too fast is measured again with more runs: on a busy machine one measurement may mislead. */
 const RETRIES = 3
 /**
- * Twice the input, and the rest for memory that no longer fits into caches, and for noise: of many inputs the search
- * picks the one that seemed to grow fastest. n·√n would be 2.83, n² would be 4. For four times the input, squared.
+ * Linear is 2, n·√n is 2.83, n² is 4. The margin is for memory that exceeds the caches and for noise: the search picks
+ * the input that seemed to grow fastest.
  */
 export const MAX_GROWTH_OF_DOUBLE = 2.6
-/** Whatever takes less is lost in the noise, and harmless: with the square of it, 5 MiB take 0.1 s. */
+/** Shorter times are noise, and harmless: even if the time grew with n², 5 MiB would take 0.1 s. */
 const NEGLIGIBLE_MS = 4
 
 export type Growth = {
-  /** Milliseconds of processor time for the small and for the large input. */
+  /** Milliseconds of CPU time for the small and for the large input. */
   readonly smallMs: number
   readonly largeMs: number
-  /** By how much the time grew each time the input doubled. */
+  /** Factor by which the time grew each time the input doubled. */
   readonly ofDouble: number
   readonly isLinear: boolean
 }
 
-/** Measures an act for an input and for one that is four times as large. */
+/** @param large does the same as `small` for an input four times as large */
 export function measureGrowth(small: () => unknown, large: () => unknown): Growth {
   let growth = compare(small, large, RUNS)
   for (let retry = 1; !growth.isLinear && retry <= RETRIES; retry++) {
@@ -35,7 +35,7 @@ function compare(small: () => unknown, large: () => unknown, runs: number): Grow
   return { smallMs, largeMs, ofDouble, isLinear: largeMs < NEGLIGIBLE_MS || ofDouble <= MAX_GROWTH_OF_DOUBLE }
 }
 
-/** The least processor time of several runs, in milliseconds. */
+/** The shortest CPU time of several runs, in milliseconds. */
 export function leastMs(act: () => unknown, runs: number): number {
   let least = Number.POSITIVE_INFINITY
   for (let run = 0; run < runs; run++) {

@@ -1,4 +1,4 @@
-/** Builds a body of so many bytes out of a short unit. The body need not be JSON: then it is not tried. */
+/** Builds a body of a given size from a short text. A body that is not JSON is not measured. */
 export type Shape = (unit: string, bytes: number) => string
 
 export type Input = { readonly shape: ShapeName; readonly unit: string }
@@ -6,7 +6,7 @@ export type Input = { readonly shape: ShapeName; readonly unit: string }
 const fill = (unit: string, bytes: number): string =>
   unit.repeat(Math.ceil(bytes / Math.max(1, unit.length))).slice(0, bytes)
 
-/** So many JSON values, numbered, with commas between them. */
+/** JSON values, separated by commas, up to a number of bytes. */
 function list(bytes: number, item: (index: number) => string): string {
   const items: string[] = []
   for (let size = 0, index = 0; size < bytes; index++) {
@@ -19,7 +19,7 @@ function list(bytes: number, item: (index: number) => string): string {
 
 const quote = (text: string): string => JSON.stringify(text)
 
-/** `____email`, `___-email`, `__-_email`: as many spellings of a name as are asked for. */
+/** A prefix of `_` and `-`, different for each index: `_-email` and `-_email` are spellings of one name. */
 const spelling = (index: number): string => index.toString(2).replace(/./g, bit => (bit === '1' ? '-' : '_'))
 
 const shapes = {
@@ -29,7 +29,7 @@ const shapes = {
   'one id': (unit, bytes) => `{"customer_id":${quote(fill(unit, bytes))}}`,
   'one URL': (unit, bytes) => `{"href":${quote(fill(unit, bytes))}}`,
   'one hashed value': (unit, bytes) => `{"to":${quote(fill(unit, bytes))},"failure_message":"x"}`,
-  'error text beside hashed values': (unit, bytes) =>
+  'error text with hashed values': (unit, bytes) =>
     `{"to":["5551234567","ada.lovelace@example.com","4-4-4-4-4-4-5"],"recipients":[{"device_id":"a:a:a:a:b"}],"failure_message":${quote(fill(unit, bytes))}}`,
   strings: (unit, bytes) => `{"list":[${list(bytes, index => quote(unit + index))}]}`,
   keys: (unit, bytes) => `{${list(bytes, index => `${quote(unit + index)}:0`)}}`,
@@ -38,7 +38,7 @@ const shapes = {
     `{${list(bytes, index => `${quote(spelling(index) + unit)}:"a@b.example","x${index}":0`)}}`,
   'hashed list': (unit, bytes) => `{"email":[${list(bytes, index => quote(unit + index))}]}`,
   'hashed fields': (unit, bytes) => `{"list":[${list(bytes, index => `{"to":${quote(unit + index)}}`)}]}`,
-  'hashed values that are said again': (unit, bytes) =>
+  'repeated hashed values': (unit, bytes) =>
     `{"to":[${list(bytes / 2, index => quote(unit + long(index)))}],"list":[${list(bytes / 2, index => quote(unit + long(index)))}]}`,
   'hashed values, and one string': (unit, bytes) =>
     `{"to":[${list(bytes / 2, index => quote(unit.repeat((index % 50) + 1)))}],"note":${quote(fill(unit, bytes / 2))}}`,
@@ -50,17 +50,15 @@ const shapes = {
   nested: (unit, bytes) => `{"list":[${list(bytes, () => '['.repeat(40) + unit + ']'.repeat(40))}]}`
 } satisfies Record<string, Shape>
 
-/** As many digits in a small input as in a large one: short values are not looked for elsewhere in the event. */
-function long(index: number): number {
-  return 1_000_000 + index
-}
+/** The same number of digits in small and large inputs: short values are not searched for elsewhere in the event. */
+const long = (index: number): number => 1_000_000 + index
 
 export type ShapeName = keyof typeof shapes
 export const shapeNames = Object.keys(shapes) as ShapeName[]
 
 export const bodyOf = ({ shape, unit }: Input, bytes: number): string => shapes[shape](unit, bytes)
 
-/** Pieces that patterns and parsers treat specially; units are made of them. */
+/** Texts that patterns and parsers treat specially; inputs are built from them. */
 export const pieces: readonly string[] = [
   ...'4-|4 |4111 |4111.|41|0|00|00 1 |+|+1 |+1(|1 |12|123-45-|(|)|-|.|,|/|//|:|@|a@|a@b|.b|a.|a-|a|aA1|_|%|%25|%40|%2B|%2|\\|\\\\|\\n|\\u|\\u0040|&|&#|&#64;|&amp;|=|=40|<|>|"|\\"|?|#|[|]|{|}|[EMAIL]|é|٣|。|\ud800|😀|email|to|ssn|a:'.split(
     '|'
@@ -79,7 +77,7 @@ export const pieces: readonly string[] = [
   '{"a":1.0}'
 ]
 
-/** Inputs that were slow once, or look as if they could be. */
+/** Inputs that once were slow or could be. */
 export const seeds: readonly Input[] = [
   ...[
     '4-4-4-',
@@ -108,7 +106,7 @@ export const seeds: readonly Input[] = [
         'one id',
         'one URL',
         'one hashed value',
-        'error text beside hashed values'
+        'error text with hashed values'
       ] as const
     ).map(shape => ({ shape, unit }))
   ),
@@ -119,8 +117,8 @@ export const seeds: readonly Input[] = [
   { shape: 'strings', unit: '+1415555' },
   { shape: 'hashed list', unit: '' },
   { shape: 'hashed fields', unit: '+1415555' },
-  { shape: 'hashed values that are said again', unit: '41555' },
-  { shape: 'hashed values that are said again', unit: 'a:a:' },
+  { shape: 'repeated hashed values', unit: '41555' },
+  { shape: 'repeated hashed values', unit: 'a:a:' },
   { shape: 'hashed values, and one string', unit: 'a ' },
   { shape: 'hashed values, and one string', unit: '1 ' },
   { shape: 'kept JSON', unit: '\\"' },

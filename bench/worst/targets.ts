@@ -7,12 +7,12 @@ import { cleanUrl } from '../../src/sanitize/url.ts'
 import { readAs, readings } from '../../test/fuzz/read-entry.ts'
 import type { ShapeName } from './inputs.ts'
 
-/** Something whose time must grow no faster than its input. */
+/** Code whose CPU time must not grow faster than its input. */
 export type Target = {
   readonly name: string
   /** Takes a text instead of a body. */
   readonly takesText: boolean
-  /** Everything that is not to be measured happens here. */
+  /** Does the work that is not measured. @returns the work to measure */
   prepare(body: string): () => unknown
 }
 
@@ -55,7 +55,7 @@ export const targets: readonly Target[] = [
     }
   },
   {
-    name: 'a delivery as a whole',
+    name: 'a complete delivery',
     takesText: false,
     prepare(body) {
       const bytes = Buffer.from(body)

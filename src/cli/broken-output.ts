@@ -1,3 +1,4 @@
+import { errorCode } from '../errors.ts'
 import { EXIT } from './command.ts'
 
 /**
@@ -11,7 +12,7 @@ export function handleBrokenOutput(command: string): void {
   process.stderr.on('error', () => {})
   process.stdout.on('error', error => {
     if (command === 'serve') return
-    const code = 'code' in error ? error.code : undefined
+    const code = errorCode(error)
     if (code !== 'EPIPE') process.stderr.write(`cio-webhook ${command}: standard output: ${code ?? error}\n`)
     process.exit(EXIT.couldNotRun)
   })

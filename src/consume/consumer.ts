@@ -4,7 +4,7 @@ import type { Backoff } from '../async/backoff.ts'
 import { createSemaphore } from '../async/semaphore.ts'
 import { endOnSignals } from '../async/signals.ts'
 import { ConfigError } from '../errors.ts'
-import { compileTypeGlobs, type TypeMatcher } from '../event-types.ts'
+import { compileTypeGlobs, DOCTOR_TYPE, type TypeMatcher } from '../event-types.ts'
 import { joinGroup } from '../group/member.ts'
 import { groupKeys } from '../log/keys.ts'
 import { connectRedis, disconnectRedis, duplicateConnection, type RedisClient } from '../redis/connect.ts'
@@ -96,7 +96,6 @@ export interface Consumer {
   stop(): Promise<void>
 }
 
-const DOCTOR = 'io.customer.doctor'
 const GROUP = /^[a-z0-9][a-z0-9_-]{0,63}$/i
 const DEFAULT_CONCURRENCY = 10
 const DEFAULT_MAX_ATTEMPTS = 5
@@ -208,7 +207,7 @@ async function checkDatabase(connect: () => RedisClient): Promise<void> {
 
 function wanted({ types, doctorEvents = false }: ConsumerOptions): TypeMatcher {
   const matches = compileTypeGlobs(types)
-  return type => (type === DOCTOR ? doctorEvents : matches(type))
+  return type => (type === DOCTOR_TYPE ? doctorEvents : matches(type))
 }
 
 function positive(name: string, value: number): number {

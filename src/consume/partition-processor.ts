@@ -1,6 +1,6 @@
+import { raceAbort } from '../async/abort.ts'
 import { type Backoff, backoffMs, pause } from '../async/backoff.ts'
 import { createKeyedQueue } from '../async/keyed-queue.ts'
-import { raceAbort } from '../async/race-abort.ts'
 import type { Semaphore } from '../async/semaphore.ts'
 import type { TypeMatcher } from '../event-types.ts'
 import { addDeadLetter, type DeadReason } from '../group/dead-letter.ts'

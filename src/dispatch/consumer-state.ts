@@ -1,39 +1,43 @@
+// Tested by test/dispatch/sinks/http.slow.test.ts and test/cli/consumers/command.slow.test.ts.
 import type { RedisClient } from '../redis/connect.ts'
 
-/** What is known of a consumer besides its position, shared by all replicas. */
+/** What all replicas know about a consumer, besides its position in the log. */
 export interface ConsumerState {
-  /** Attempts that failed since it was last enabled, or ever. */
+  /** Failed attempts since it was last enabled, or ever. */
   readonly failures: number
-  /** Ours to say: no text of anybody's answer. */
+  /** In our own words: contains no text of a response. */
   readonly lastFailure: string | undefined
   readonly lastFailureAtMs: number | undefined
-  /** Since when and why it is told nothing any more. */
+  /** Since when it is disabled; `undefined` while it is enabled. */
   readonly disabledAtMs: number | undefined
   readonly disabledReason: string | undefined
 }
 
+/** Every method throws what Redis answers. */
 export interface ConsumerStates {
   read(name: string): Promise<ConsumerState>
-  failed(name: string, reason: string): Promise<void>
+  recordFailure(name: string, reason: string): Promise<void>
   disable(name: string, reason: string): Promise<void>
   enable(name: string): Promise<void>
-  forget(name: string): Promise<void>
+  remove(name: string): Promise<void>
 }
 
 export function consumerStates(redis: RedisClient, keyPrefix: string, now: () => number): ConsumerStates {
   const keyOf = (name: string): string => `${keyPrefix}consumer:${name}`
   return {
     read: async name => {
-      const fields = await redis.hgetall(keyOf(name))
+      const { failures, lastFailure, lastFailureAtMs, disabledAtMs, disabledReason } = await redis.hgetall(
+        keyOf(name)
+      )
       return {
-        failures: Number(fields['failures'] ?? 0),
-        lastFailure: fields['lastFailure'],
-        lastFailureAtMs: millisecondsIn(fields['lastFailureAtMs']),
-        disabledAtMs: millisecondsIn(fields['disabledAtMs']),
-        disabledReason: fields['disabledReason']
+        failures: Number(failures ?? 0),
+        lastFailure,
+        lastFailureAtMs: optionalNumber(lastFailureAtMs),
+        disabledAtMs: optionalNumber(disabledAtMs),
+        disabledReason
       }
     },
-    failed: async (name, reason) => {
+    recordFailure: async (name, reason) => {
       await Promise.all([
         redis.hincrby(keyOf(name), 'failures', 1),
         redis.hset(keyOf(name), { lastFailure: reason, lastFailureAtMs: now() })
@@ -45,11 +49,11 @@ export function consumerStates(redis: RedisClient, keyPrefix: string, now: () =>
     enable: async name => {
       await redis.hdel(keyOf(name), 'disabledReason', 'disabledAtMs', 'failures')
     },
-    forget: async name => {
+    remove: async name => {
       await redis.del(keyOf(name))
     }
   }
 }
 
-const millisecondsIn = (text: string | undefined): number | undefined =>
+const optionalNumber = (text: string | undefined): number | undefined =>
   text === undefined ? undefined : Number(text)

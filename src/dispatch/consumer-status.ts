@@ -1,20 +1,26 @@
 import { deadLetters } from '../group/dead-letters.ts'
+import { HOLDER } from '../group/fenced-read.ts'
+import { MEMBER } from '../group/redeliver.ts'
 import { type GroupStats, groupStats } from '../log/group-stats.ts'
+import { partitionKeys } from '../log/keys.ts'
+import { readPartitionCount } from '../log/partition-count.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { ConsumerSettings } from '../settings/consumers-file.ts'
 import { consumerStates } from './consumer-state.ts'
-import { lookIntoQueue, type OpenQueue } from './sinks/push-queue.ts'
+import { inspectQueue, type OpenQueue } from './sinks/push-queue.ts'
 
 /**
- * `disabled`: answered 410, and is told nothing until it is enabled. `unserved`: nobody works for it, while the
- * log keeps for it whatever it has not read. `failing`: its last attempt failed, and it has something to get.
+ * `disabled`: it answered 410 and gets no events until it is enabled. `no_members`: nothing reads for it, and the log
+ * keeps all events that it has not read. `failing`: its last attempt failed, and events wait.
  */
-export type ConsumerStateName = 'ok' | 'failing' | 'disabled' | 'unserved'
+export type ConsumerStateName = 'ok' | 'failing' | 'disabled' | 'no_members'
 
-/** Everything that is known of a consumer. */
 export interface ConsumerStatus extends GroupStats {
-  /** `library` where it is not in `CONSUMERS_FILE`. */
-  readonly type: ConsumerSettings['type'] | 'library'
+  /**
+   * As in `CONSUMERS_FILE`; otherwise `redis` for a plain Redis Streams group (XREADGROUP), whose `members` are its
+   * consumers that were active lately, and `library` for the others.
+   */
+  readonly type: ConsumerSettings['type'] | 'library' | 'redis'
   /** Events in its push queue. */
   readonly queued: number
   readonly dead: number
@@ -24,10 +30,12 @@ export interface ConsumerStatus extends GroupStats {
   readonly state: ConsumerStateName
 }
 
-/** How long ago a failure still says something about now. */
+/** An older failure says nothing about the present state. */
 const FAILING_MS = 10 * 60 * 1000
+/** A consumer of a plain group that has not called Redis for so long is not active. It may be processing a batch. */
+const ACTIVE_MS = 5 * 60 * 1000
 
-export interface ReadConsumersOptions {
+export interface ConsumerStatusOptions {
   readonly redis: RedisClient
   readonly keyPrefix: string
   readonly consumers: readonly ConsumerSettings[]
@@ -35,68 +43,104 @@ export interface ReadConsumersOptions {
 }
 
 /**
- * What reads every consumer: those of `CONSUMERS_FILE`, and every other group the log keeps events for.
- * @throws what Redis answers
+ * Returns a function that reads the status of all consumers: those of `CONSUMERS_FILE`, and all other groups of the
+ * log. It rejects with what Redis answers.
  */
 export function consumerStatusReader(
-  options: ReadConsumersOptions
+  options: ConsumerStatusOptions
 ): () => Promise<readonly ConsumerStatus[]> {
-  const { redis, keyPrefix } = options
+  const { redis, keyPrefix, consumers, now } = options
+  const states = consumerStates(redis, keyPrefix, now)
+  const letters = deadLetters(redis, keyPrefix)
   const queues = new Map<string, OpenQueue>()
-  return () => readConsumers(options, consumer => queueOf(consumer).outstanding())
 
-  /** Also that of a consumer that is in the file no more: what is in its queue is still undelivered. */
+  return async () => {
+    const groups = await groupStats(redis, keyPrefix)
+    const started = new Set(groups.map(({ name }) => name))
+    const notStarted = consumers
+      .filter(({ name }) => !started.has(name))
+      .map(({ name }) => ({ name, lag: undefined, pending: 0, oldestAgeMs: undefined, members: 0 }))
+    return Promise.all([...groups, ...notStarted].map(readStatus))
+  }
+
+  async function readStatus(group: GroupStats): Promise<ConsumerStatus> {
+    const { name } = group
+    const settings = consumers.find(consumer => consumer.name === name)
+    const mayBePlain = settings === undefined && group.members === 0
+    const [{ failures, lastFailure, lastFailureAtMs, disabledAtMs }, dead, queue, idleMs] = await Promise.all(
+      [
+        states.read(name),
+        letters.count(name),
+        queueOf(name).outstanding(),
+        mayBePlain ? idleTimesMs(redis, keyPrefix, name) : []
+      ]
+    )
+    const nowMs = now()
+    const queueAgeMs = queue.oldestMs && Math.max(0, nowMs - queue.oldestMs)
+    const ages = [group.oldestAgeMs, queueAgeMs].filter(age => age !== undefined)
+    const oldestAgeMs = ages.length === 0 ? undefined : Math.max(...ages)
+    const isPlain = idleMs.length > 0
+    const active = idleMs.filter(ms => ms < ACTIVE_MS).length
+    const hasFailed = lastFailureAtMs !== undefined && nowMs - lastFailureAtMs < FAILING_MS
+    // A consumer that blocks in XREADGROUP looks idle as long as no event arrives.
+    const hasReader = isPlain ? active > 0 || oldestAgeMs === undefined : group.members > 0
+    return {
+      ...group,
+      members: isPlain ? active : group.members,
+      oldestAgeMs,
+      type: settings?.type ?? (isPlain ? 'redis' : 'library'),
+      queued: queue.count,
+      dead,
+      failures,
+      lastFailure,
+      lastFailureAtMs,
+      state:
+        disabledAtMs !== undefined
+          ? 'disabled'
+          : !hasReader
+            ? 'no_members'
+            : hasFailed && oldestAgeMs !== undefined
+              ? 'failing'
+              : 'ok'
+    }
+  }
+
+  /** Also for consumers that are no longer in the file: events in their queue are still undelivered. */
   function queueOf(consumer: string): OpenQueue {
-    const known = queues.get(consumer)
-    if (known !== undefined) return known
-    const queue = lookIntoQueue({ redis, keyPrefix, consumer })
+    const queue = queues.get(consumer) ?? inspectQueue(redis, keyPrefix, consumer)
     queues.set(consumer, queue)
     return queue
   }
 }
 
-type ReadQueue = (consumer: string) => ReturnType<OpenQueue['outstanding']>
-
-async function readConsumers(
-  options: ReadConsumersOptions,
-  readQueue: ReadQueue
-): Promise<readonly ConsumerStatus[]> {
-  const { redis, keyPrefix, consumers } = options
-  const groups = await groupStats(redis, keyPrefix)
-  const known = new Set(groups.map(({ name }) => name))
-  const notStarted = consumers
-    .filter(({ name }) => !known.has(name))
-    .map(({ name }) => ({ name, lag: undefined, pending: 0, oldestAgeMs: undefined, members: 0 }))
-  return Promise.all([...groups, ...notStarted].map(group => readConsumer(options, group, readQueue)))
+/**
+ * How long each Redis consumer of a group has been idle, over all partitions, without those that belong to our own
+ * runtime: they are in the group for good, whether a member runs or not.
+ */
+async function idleTimesMs(redis: RedisClient, keyPrefix: string, group: string): Promise<readonly number[]> {
+  const idleMs = new Map<string, number>()
+  const partitions = await readPartitionCount(redis, keyPrefix)
+  for (let partition = 0; partition < partitions; partition++) {
+    const stream = partitionKeys(keyPrefix, partition).events
+    for (const fields of await infoConsumers(redis, stream, group)) {
+      const [name, idle] = [String(fields.get('name')), Number(fields.get('idle'))]
+      if (name !== HOLDER && name !== MEMBER) idleMs.set(name, Math.min(idle, idleMs.get(name) ?? idle))
+    }
+  }
+  return [...idleMs.values()]
 }
 
-async function readConsumer(
-  { redis, keyPrefix, consumers, now }: ReadConsumersOptions,
-  group: GroupStats,
-  readQueue: ReadQueue
-): Promise<ConsumerStatus> {
-  const settings = consumers.find(({ name }) => name === group.name)
-  const [{ failures, lastFailure, lastFailureAtMs, disabledAtMs }, dead, queue] = await Promise.all([
-    consumerStates(redis, keyPrefix, now).read(group.name),
-    deadLetters(redis, keyPrefix).count(group.name),
-    readQueue(group.name)
-  ])
-  const nowMs = now()
-  const queueAgeMs = queue.oldestMs === undefined ? undefined : Math.max(0, nowMs - queue.oldestMs)
-  const ages = [group.oldestAgeMs, queueAgeMs].filter(age => age !== undefined)
-  const oldestAgeMs = ages.length === 0 ? undefined : Math.max(...ages)
-  const failing =
-    lastFailureAtMs !== undefined && nowMs - lastFailureAtMs < FAILING_MS && oldestAgeMs !== undefined
-  return {
-    ...group,
-    oldestAgeMs,
-    type: settings?.type ?? 'library',
-    queued: queue.count,
-    dead,
-    failures,
-    lastFailure,
-    lastFailureAtMs,
-    state:
-      disabledAtMs !== undefined ? 'disabled' : group.members === 0 ? 'unserved' : failing ? 'failing' : 'ok'
+/** The consumers of a group in one stream; none where the stream or the group does not exist there. */
+async function infoConsumers(
+  redis: RedisClient,
+  stream: string,
+  group: string
+): Promise<Map<unknown, unknown>[]> {
+  try {
+    const consumers = (await redis.xinfo('CONSUMERS', stream, group)) as unknown[][]
+    return consumers.map(flat => new Map(flat.map((field, index) => [field, flat[index + 1]])))
+  } catch (error) {
+    if (error instanceof Error && /^(?:NOGROUP|ERR no such key)/.test(error.message)) return []
+    throw error
   }
 }

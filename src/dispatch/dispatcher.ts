@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
-import { ReportedError } from '../errors.ts'
-import { compileTypeGlobs } from '../event-types.ts'
+import { errorCode, ReportedError } from '../errors.ts'
+import { compileTypeGlobs, DOCTOR_TYPE } from '../event-types.ts'
 import { consumeInBatches } from '../group/batch-consumer.ts'
 import { addDeadLetter } from '../group/dead-letter.ts'
 import { deadLetters } from '../group/dead-letters.ts'
@@ -13,15 +13,15 @@ import type { Logger } from '../ops/logger.ts'
 import { disconnectRedis, type RedisClient } from '../redis/connect.ts'
 import type { ConsumerSettings } from '../settings/consumers-file.ts'
 import { consumerStates } from './consumer-state.ts'
-import { createSink, type SinkContext } from './create-sink.ts'
+import { createSink } from './create-sink.ts'
 import type { DispatchMetrics } from './metrics.ts'
-import type { Sink } from './sink.ts'
+import type { Sink, SinkContext } from './sink.ts'
 
 export interface DispatcherOptions {
   readonly consumers: readonly ConsumerSettings[]
   /** The service's own connection. */
   readonly redis: RedisClient
-  /** Opens a further one, which is closed here. */
+  /** Opens a connection, which the dispatcher closes. */
   readonly connect: (manner: 'prompt' | 'patient') => RedisClient
   readonly keyPrefix: string
   readonly metrics: DispatchMetrics
@@ -29,29 +29,22 @@ export interface DispatcherOptions {
   readonly now: () => number
 }
 
-/** Brings the log to the consumers of `CONSUMERS_FILE`, as one of any number of replicas. */
+/** Delivers events of the log to the consumers of `CONSUMERS_FILE`, as one of any number of replicas. */
 export interface Dispatcher {
   start(): void
-  /** Ends what is under way and closes what was opened. What was not acknowledged is the next replica's. */
+  /** Finishes batches in flight and closes connections. Entries not yet acknowledged are left to other replicas. */
   stop(): Promise<void>
 }
 
-/** What `doctor` sends through the receiver is no event of Customer.io's: nobody outside gets it. */
-const DOCTOR_TYPE = 'io.customer.doctor'
-
 /**
- * Entries offered at once. A broker has a hundred under way in about a millisecond; a crash repeats as many, and
- * a bridge's events wait for nothing longer than for the hundred before them.
+ * Entries per call of a sink. A broker confirms about a hundred per millisecond. After a crash up to this many are sent
+ * again, and an entry waits for at most this many before it.
  */
 const BATCH_ENTRIES = 200
-/** Trouble at the other side is looked at again soon at first, and then each half minute. */
+/** While a target is down: retried soon at first, then about every ten seconds. */
 const BACKOFF = { firstMs: 100, maxMs: 10_000 }
-/** The whole service has 4.5 s to end; this is the feeders' part. */
+/** The dispatcher's part of the 4.5 s that the service has to stop. */
 const STOP_TIMEOUT_MS = 1000
-
-/** Only what is written for the operator is kept. */
-const reasonOf = (error: unknown): string =>
-  error instanceof ReportedError ? error.message : 'the broker did not take events'
 
 class RefusedError extends Error {
   override readonly name = 'RefusedError'
@@ -61,40 +54,44 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { consumers, redis, connect, keyPrefix, metrics, log, now } = options
   const states = consumerStates(redis, keyPrefix, now)
   const letters = deadLetters(redis, keyPrefix)
-  const stoppers: (() => Promise<void>)[] = []
+  let stop = async (): Promise<void> => {}
 
   return {
     start: () => {
       const queueRedis = connect('patient')
-      queueRedis.on('error', error => log.debug({ err: error }, 'redis connection of the push queues'))
-      const surroundings: SinkContext = {
+      queueRedis.on('error', error =>
+        log.debug({ err: error }, 'the Redis connection of the push queues failed')
+      )
+      const context: SinkContext = {
         queueRedis,
         keyPrefix,
         states,
         deadLetters: letters,
         now,
         onAttempt: metrics.attempt,
-        onError: (consumer, error) => log.debug({ consumer, err: error }, 'push queue')
+        onError: (consumer, error) => log.debug({ consumer, err: error }, 'the push queue failed')
       }
-      const followers = consumers.map(settings => follow(settings, createSink(settings, surroundings)))
-      stoppers.push(async () => {
-        await Promise.all(followers.map(stop => stop()))
+      const stopAll = consumers.map(settings => startConsumer(settings, createSink(settings, context)))
+      stop = async () => {
+        await Promise.all(stopAll.map(stopOne => stopOne()))
         disconnectRedis(queueRedis)
-      })
-      log.info({ consumers: consumers.map(({ name, type }) => `${name} (${type})`) }, 'dispatching')
+      }
+      log.info(
+        { consumers: consumers.map(({ name, type }) => `${name} (${type})`) },
+        'delivering events to push consumers'
+      )
     },
-    stop: async () => {
-      for (const stop of stoppers.splice(0)) await stop()
-    }
+    stop: () => stop()
   }
 
-  /** @returns what ends it */
-  function follow(settings: ConsumerSettings, sink: Sink): () => Promise<void> {
+  /** @returns a function that stops it */
+  function startConsumer(settings: ConsumerSettings, sink: Sink): () => Promise<void> {
     const { name, from, types, type } = settings
-    // A push queue counts for itself, attempt by attempt.
-    const isBridge = type !== 'http'
-    const trouble = troubleTeller(settings)
-    const follower = consumeInBatches(
+    // The push queue of an HTTP consumer counts its attempts itself.
+    const isBroker = type !== 'http'
+    const outage = createOutageReporter(settings)
+    const matches = compileTypeGlobs(types)
+    const member = consumeInBatches(
       {
         connect: () => connect('prompt'),
         keyPrefix,
@@ -104,19 +101,18 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         batchSize: BATCH_ENTRIES,
         backoff: BACKOFF,
         stopTimeoutMs: STOP_TIMEOUT_MS,
-        onError: trouble.tell
+        onError: outage.report
       },
       async (entries, signal) => {
         await handle(entries, signal)
-        trouble.over()
+        outage.resolve()
       }
     )
-    const matches = compileTypeGlobs(types)
-    void follower.start()
+    void member.start()
     return async () => {
-      // A bridge finishes its batch first; a queue can be offered an event twice, and gives requests time to end.
-      if (!isBridge) return void (await Promise.all([sink.close(), follower.stop()]))
-      await follower.stop()
+      // The queue ignores an event that it has already, so it can be closed while entries are added.
+      if (!isBroker) return void (await Promise.all([sink.close(), member.stop()]))
+      await member.stop()
       await sink.close()
     }
 
@@ -124,57 +120,67 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       const wanted: OutgoingEvent[] = []
       for (const entry of entries) {
         const event = outgoingEvent(`${entry.partition}-${entry.id}`, entry.event)
-        if (event === undefined) await setAside(name, entry)
+        if (event === undefined) await addMalformed(name, entry)
         else if (event.type !== DOCTOR_TYPE && matches(event.type)) wanted.push(event)
       }
       if (wanted.length === 0) return
       const refused = await publish(wanted, signal)
-      for (const { event, reason } of refused) await giveUp(name, event, reason)
+      for (const { event, reason } of refused) await addRefused(name, event, reason)
     }
 
     async function publish(events: readonly OutgoingEvent[], signal: AbortSignal) {
       try {
         const refused = await sink.publish(events, signal)
-        if (isBridge) metrics.published(name, events.length - refused.length)
+        if (isBroker) metrics.attempt(name, 'delivered', events.length - refused.length)
         return refused
       } catch (error) {
-        if (isBridge) metrics.publishFailed(name)
-        if (isBridge && !signal.aborted) await states.failed(name, reasonOf(error)).catch(() => {})
+        if (isBroker) metrics.attempt(name, 'failed')
+        if (isBroker && !signal.aborted) await states.recordFailure(name, reasonOf(error)).catch(() => {})
         throw error
       }
     }
   }
 
-  async function setAside(consumer: string, entry: ReadEntry): Promise<void> {
+  async function addMalformed(consumer: string, entry: ReadEntry): Promise<void> {
     const error = new MalformedEntryError()
     const why = { reason: 'malformed', error, attempts: 1 } as const
     await addDeadLetter(redis, groupKeys(keyPrefix, consumer).dead, entry, why)
-    metrics.dead(consumer)
-    log.warn({ consumer, partition: entry.partition, entry: entry.id }, 'not an event of ours: set aside')
-  }
-
-  async function giveUp(consumer: string, event: OutgoingEvent, reason: string): Promise<void> {
-    await letters.keep(consumer, event, new RefusedError(reason), 1)
-    metrics.dead(consumer)
+    metrics.attempt(consumer, 'dead')
     log.warn(
-      { consumer, position: event.position, reason },
-      'the consumer can never take this: a dead letter'
+      { consumer, partition: entry.partition, entry: entry.id },
+      'malformed log entry moved to dead letters: cio-webhook did not write it'
     )
   }
 
-  /** Says once that there is trouble, and once that it is over, however often it is tried in between. */
-  function troubleTeller({ name, type }: ConsumerSettings) {
-    let told = false
+  async function addRefused(consumer: string, event: OutgoingEvent, reason: string): Promise<void> {
+    await letters.keep(consumer, event, new RefusedError(reason), 1)
+    metrics.attempt(consumer, 'dead')
+    log.warn(
+      { consumer, position: event.position, reason },
+      'event moved to dead letters: the consumer can never accept it'
+    )
+  }
+
+  /** Logs the start and the end of an outage once each, however often delivery is tried in between. */
+  function createOutageReporter({ name, type }: ConsumerSettings) {
+    let isOut = false
     return {
-      tell: (error: unknown): void => {
-        const level = told ? 'debug' : 'warn'
-        log[level]({ consumer: name, type, err: error }, 'trouble with a consumer: events wait in the log')
-        told = true
+      report: (error: unknown): void => {
+        const level = isOut ? 'debug' : 'warn'
+        log[level](
+          { consumer: name, type, err: error },
+          'delivery to the consumer fails: its events stay in the log and are retried'
+        )
+        isOut = true
       },
-      over: (): void => {
-        if (told) log.info({ consumer: name, type }, 'the consumer takes events again')
-        told = false
+      resolve: (): void => {
+        if (isOut) log.info({ consumer: name, type }, 'delivery to the consumer works again')
+        isOut = false
       }
     }
   }
 }
+
+/** The last failure, for operators: a message that is written for them, or an error code. */
+const reasonOf = (error: unknown): string =>
+  error instanceof ReportedError ? error.message : `publish failed (${errorCode(error) ?? 'no error code'})`

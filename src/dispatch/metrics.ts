@@ -1,80 +1,40 @@
-import { Counter, Gauge, type Registry } from 'prom-client'
+// Tested by test/dispatch/dispatcher.test.ts.
+import type { Registry } from 'prom-client'
+import { singleFlight } from '../async/single-flight.ts'
+import { metricFactory } from '../ops/metric-table.ts'
+import type { AttemptOutcome } from '../ops/outcomes.ts'
 import type { ConsumerStatus } from './consumer-status.ts'
-import type { AttemptOutcome } from './sinks/http.ts'
 
 export type DispatchMetrics = ReturnType<typeof createDispatchMetrics>
 
-const outcomes = ['delivered', 'failed', 'dead', 'gone'] as const satisfies readonly AttemptOutcome[]
-
 /**
- * What becomes of events on their way to consumers. Labels are names of consumer groups and outcomes of a closed
- * set.
+ * The metrics of consumers. Labels are names of consumer groups and outcomes of a closed set.
  *
- * @param configured the consumers of `CONSUMERS_FILE`
- * @param read every consumer group there is, asked at each scrape; rejects when Redis does not answer
+ * @param configured the consumers that this process delivers to
+ * @param readStatus reads every consumer group at each scrape; rejects when Redis does not answer
  */
 export function createDispatchMetrics(
   register: Registry,
   configured: readonly string[],
-  read: () => Promise<readonly ConsumerStatus[]>
+  readStatus: () => Promise<readonly ConsumerStatus[]>
 ) {
-  const registers = [register]
-  const attempts = new Counter({
-    name: 'cio_consumer_attempts_total',
-    help: 'Attempts to hand an event on, by what became of them; a broker that is away fails once a batch',
-    labelNames: ['consumer', 'outcome'],
-    registers
-  })
-  let reading: Promise<readonly ConsumerStatus[]> | undefined
-  const readOnce = (): Promise<readonly ConsumerStatus[]> => {
-    reading ??= read()
-      .catch(() => [])
-      .finally(() => {
-        reading = undefined
-      })
-    return reading
-  }
-  const gauge = (name: string, help: string, measure: (reading: ConsumerStatus) => number): void => {
-    new Gauge({
-      name,
-      help,
-      labelNames: ['consumer'],
-      aggregator: 'max',
-      registers,
-      async collect() {
-        this.reset()
-        for (const consumer of await readOnce()) this.set({ consumer: consumer.name }, measure(consumer))
-      }
+  const { counter, gauge } = metricFactory(register, configured)
+  const attempts = counter('cio_consumer_attempts_total')
+  const readOnce = singleFlight(() => readStatus().catch(() => []))
+  const perConsumer = (name: Parameters<typeof gauge>[0], measure: (status: ConsumerStatus) => number) =>
+    gauge(name, async gauge => {
+      for (const status of await readOnce()) gauge.set({ consumer: status.name }, measure(status))
     })
-  }
-  gauge(
-    'cio_consumer_oldest_unacknowledged_seconds',
-    'Age of the oldest event that a consumer has not got, 0 where there is none',
-    ({ oldestAgeMs }) => (oldestAgeMs ?? 0) / 1000
+  perConsumer('cio_consumer_oldest_unacknowledged_seconds', ({ oldestAgeMs }) => (oldestAgeMs ?? 0) / 1000)
+  perConsumer('cio_consumer_outstanding', ({ lag, pending, queued }) =>
+    lag === undefined ? Number.NaN : lag + pending + queued
   )
-  gauge(
-    'cio_consumer_outstanding',
-    'Events that a consumer has not got, those in its push queue included',
-    c => (c.lag === undefined ? Number.NaN : c.lag + c.pending + c.queued)
-  )
-  gauge('cio_consumer_dead_letters', 'Dead letters that wait for somebody', ({ dead }) => dead)
-  gauge('cio_consumer_disabled', '1 while a consumer is told nothing, since it answered 410', c =>
-    c.state === 'disabled' ? 1 : 0
-  )
-  gauge(
-    'cio_consumer_unserved',
-    '1 while nobody works for a consumer group that keeps events in the log',
-    c => (c.state === 'unserved' ? 1 : 0)
-  )
-  for (const consumer of configured) {
-    for (const outcome of outcomes) attempts.inc({ consumer, outcome }, 0)
-  }
+  perConsumer('cio_consumer_dead_letters', ({ dead }) => dead)
+  perConsumer('cio_consumer_disabled', ({ state }) => Number(state === 'disabled'))
+  perConsumer('cio_consumer_no_members', ({ state }) => Number(state === 'no_members'))
 
   return {
-    attempt: (consumer: string, outcome: AttemptOutcome): void => attempts.inc({ consumer, outcome }),
-    published: (consumer: string, count: number): void =>
-      attempts.inc({ consumer, outcome: 'delivered' }, count),
-    publishFailed: (consumer: string): void => attempts.inc({ consumer, outcome: 'failed' }),
-    dead: (consumer: string): void => attempts.inc({ consumer, outcome: 'dead' })
+    attempt: (consumer: string, outcome: AttemptOutcome, events = 1): void =>
+      attempts.inc({ consumer, outcome }, events)
   }
 }

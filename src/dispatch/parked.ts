@@ -1,3 +1,4 @@
+// Tested by test/cli/consumers/command.slow.test.ts and test/receive/parked.test.ts.
 import { UnavailableError } from '../errors.ts'
 import type { EventLog } from '../log/append.ts'
 import { partitionKeys } from '../log/keys.ts'
@@ -9,22 +10,24 @@ import type { RedisClient } from '../redis/connect.ts'
 import type { SigningKey, Source } from '../settings/sources.ts'
 import { placeOf } from './replay.ts'
 
-/** A parked delivery, or an entry that is not one (`delivery` is `undefined` then). */
+/** An entry of a stream of parked deliveries. */
 export interface ParkedEntry {
-  /** Where it stands, `<partition>-<entry id>`: what it is called by. */
+  /** `<partition>-<entry id>`. */
   readonly position: string
-  /** Redis' clock when it was parked, unix milliseconds. */
+  /** When it was parked, by the clock of Redis, in unix milliseconds. */
   readonly parkedAtMs: number
+  /** `undefined` if this service did not write the entry. */
   readonly delivery: ParkedDelivery | undefined
 }
 
-/** The parked deliveries of the log, in all partitions: kept until somebody replays or drops them. */
+/** The parked deliveries, in all partitions. They are kept, within limits, until they are replayed or dropped. */
 export interface ParkedDeliveries {
+  /** Does not read them: a delivery can have 7 MiB. */
   count(): Promise<number>
-  /** Oldest first, partition by partition. Read bit by bit: a delivery can have 7 MiB. */
+  /** Oldest first, partition by partition, a few at a time. */
   list(): AsyncGenerator<ParkedEntry>
   get(position: string): Promise<ParkedEntry | undefined>
-  /** @returns whether there was one */
+  /** @returns whether it existed */
   drop(position: string): Promise<boolean>
 }
 
@@ -69,15 +72,15 @@ export interface ReplayParkedOptions {
   readonly parked: ParkedDeliveries
   readonly eventLog: EventLog
   readonly sources: ReadonlyMap<string, Source>
-  /** The signing keys of a source, as far as they are known here. */
+  /** The signing keys of a source that are known here. */
   readonly keysOf: (source: string) => Promise<readonly SigningKey[]>
 }
 
 /**
- * Reads a parked delivery again. If it is an event by today's rules, it enters the log as if it had just been
- * delivered, once, and is no longer parked.
+ * Parses a parked delivery again. If it is an event by today's rules, it is appended to the log like a new delivery,
+ * once, and is no longer parked.
  *
- * @returns why not; `undefined` when it was
+ * @returns why it was not replayed; `undefined` if it was
  * @throws what Redis answers
  */
 export async function replayParked(
@@ -89,7 +92,7 @@ export async function replayParked(
   const { delivery } = entry
   if (delivery === undefined) return 'it is not a parked delivery of this service'
   const source = sources.get(delivery.source)
-  if (source === undefined) return `its source ${delivery.source} is not configured here`
+  if (source === undefined) return `its source ${delivery.source} is not configured`
   const body = openParked(delivery, await keysOf(source.name))
   if (typeof body === 'string') return body
 
@@ -103,9 +106,9 @@ export async function replayParked(
     parkedAs: { kind, id },
     fromDoctor: false
   })
-  if (parsed.parked !== undefined) return `it still is not an event: ${parsed.parked}`
+  if (parsed.parked !== undefined) return `it is still not an event: ${parsed.parked}`
   try {
-    // A duplicate is in the log already: it was delivered again meanwhile, or replayed and then not removed.
+    // A duplicate is in the log already: delivered again meanwhile, or replayed earlier and then not removed.
     await eventLog.append(toLogEntry(parsed))
   } catch (error) {
     if (error instanceof UnavailableError) return error.message

@@ -1,3 +1,4 @@
+// Tested by test/cli/consumers/command.slow.test.ts.
 import { type DeadLetter, deadLetters, revive } from '../group/dead-letters.ts'
 import type { OutgoingEvent } from '../group/outgoing-event.ts'
 import { redeliver } from '../group/redeliver.ts'
@@ -11,11 +12,11 @@ export interface ReplayOptions {
   readonly keyPrefix: string
   readonly consumer: string
   /**
-   * Hands an event on that is no longer in the log; `undefined` where that can't be done from here.
+   * Sends an event that is no longer in the log to the consumer; `undefined` for a consumer that only reads the log.
    *
    * @throws Error that says why not
    */
-  readonly handOn: ((event: OutgoingEvent) => Promise<void>) | undefined
+  readonly publish: ((event: OutgoingEvent) => Promise<void>) | undefined
 }
 
 export interface ReplayedLetters {
@@ -24,10 +25,10 @@ export interface ReplayedLetters {
 }
 
 /**
- * Offers dead letters to their consumer once more, and drops those that were.
+ * Delivers dead letters to their consumer again, and deletes those that were accepted.
  *
- * What is still in the log goes back to where the consumer had it from, so that its order and its attempts are
- * those of any other event. What was trimmed meanwhile is handed on from the letter, where that is possible.
+ * An event that is still in the log is delivered again from there, so that its order and its attempts are those of any
+ * other event. An event that was trimmed meanwhile is sent from the dead letter, if the consumer is a push consumer.
  */
 export async function replayLetters(
   options: ReplayOptions,
@@ -43,27 +44,27 @@ export async function replayLetters(
       else left.push({ letter: letter.letter, why })
     }
   } finally {
-    // What was replayed before something went wrong must not be replayed again.
+    // Also after an error: dead letters that were replayed before it must not be replayed again.
     await deadLetters(redis, keyPrefix).drop(consumer, done)
   }
   return { replayed: done.length, left }
 }
 
-/** @returns why not; `undefined` when it was */
+/** @returns why it was not replayed; `undefined` if it was */
 async function replayLetter(options: ReplayOptions, letter: DeadLetter): Promise<string | undefined> {
-  const { redis, keyPrefix, consumer, handOn } = options
+  const { redis, keyPrefix, consumer, publish } = options
   const event = revive(letter)
-  if (event === undefined) return 'it never was an event'
+  if (event === undefined) return 'it is not an event'
   const { partition, id } = placeOf(letter.position)
   if ((await redeliver(redis, keyPrefix, consumer, partition, [id])).length > 0) return undefined
-  // It was not acknowledged yet, and comes again by itself.
+  // The consumer has not acknowledged it yet, and gets it again anyway.
   if (await isInLog(redis, keyPrefix, partition, id)) return undefined
-  if (handOn === undefined) return 'it is no longer in the log, and this consumer reads nothing else'
+  if (publish === undefined) return 'it is no longer in the log, and this consumer only reads the log'
   try {
-    await handOn(event)
+    await publish(event)
     return undefined
   } catch (error) {
-    return error instanceof Error ? error.message : 'it could not be handed on'
+    return error instanceof Error ? error.message : 'it could not be sent to the consumer'
   }
 }
 
@@ -77,13 +78,13 @@ async function isInLog(
 }
 
 /**
- * Lets one consumer have a stretch of the log again. What it has still to get anyway is not counted.
+ * Delivers a range of the log to one consumer again. Entries that it has not acknowledged yet do not count.
  *
- * @param from,to ids or their milliseconds, both included
- * @returns how many entries were put back
+ * @param range ids or their milliseconds, both included
+ * @returns how many entries will be delivered again
  */
 export async function replayRange(
-  options: Omit<ReplayOptions, 'handOn'>,
+  options: Omit<ReplayOptions, 'publish'>,
   range: { readonly from: string; readonly to: string },
   isMeant: (entry: StreamEntry) => boolean
 ): Promise<number> {

@@ -1,26 +1,42 @@
+import type { DeadLetters } from '../group/dead-letters.ts'
 import type { OutgoingEvent } from '../group/outgoing-event.ts'
+import type { AttemptOutcome } from '../ops/outcomes.ts'
+import type { RedisClient } from '../redis/connect.ts'
+import type { ConsumerStates } from './consumer-state.ts'
 
-/** An event that the other side will never take, however often it is offered. */
+/** An event that the target will never accept, however often it is offered. */
 export interface Refused {
   readonly event: OutgoingEvent
   readonly reason: string
 }
 
 /**
- * The other side of a consumer: a queue, a broker.
+ * The target of a push consumer: a queue or a broker. Its contract is tested by test/dispatch/sinks/sink-conformance.ts.
  *
- * `publish` resolves once the other side has every event and says so; nothing is acknowledged before. It rejects
- * when that is not known, be it that the other side is away; then all of the same events are offered again. So a
- * sink keeps nothing of what it was given, and what it was given once may arrive twice. Events of one call
- * arrive in order; calls do not overlap in one partition, those of different partitions may.
+ * `publish` resolves once the target has confirmed every event; nothing is acknowledged in the log before. It rejects
+ * if that is not known, for example because the target is down. The same events are then offered again, so a sink keeps
+ * nothing between calls, and an event may arrive twice. The events of one call arrive in order. Calls for the same
+ * partition do not overlap; calls for different partitions may.
  */
 export interface Sink {
   /**
-   * @param signal aborts when the events are somebody else's now: then it rejects soon
-   * @returns what can't be taken, to be set aside; all the rest was
+   * @param signal aborts when another member may have the partition: then it rejects soon
+   * @returns the events that can never be accepted, which become dead letters; all others were accepted
    * @throws an error that shows neither a secret nor an event
    */
   publish(events: readonly OutgoingEvent[], signal: AbortSignal): Promise<readonly Refused[]>
-  /** Lets go of connections. What is under way ends, well or with a rejection. */
+  /** Closes connections. Calls in flight end, successfully or with a rejection. */
   close(): Promise<void>
+}
+
+/** Shared by all sinks of a process. Only the HTTP sink, which retries by itself, needs it. */
+export interface SinkContext {
+  /** For BullMQ only: opened in the `patient` manner. */
+  readonly queueRedis: RedisClient
+  readonly keyPrefix: string
+  readonly states: ConsumerStates
+  readonly deadLetters: DeadLetters
+  readonly now: () => number
+  readonly onAttempt: (consumer: string, outcome: AttemptOutcome) => void
+  readonly onError: (consumer: string, error: unknown) => void
 }

@@ -1,5 +1,5 @@
+import { raceAbort } from '../async/abort.ts'
 import { type Backoff, backoffMs, pause } from '../async/backoff.ts'
-import { raceAbort } from '../async/race-abort.ts'
 import type { ReadEntry } from './fenced-read.ts'
 import { type GroupMember, joinGroup, type MemberOptions } from './member.ts'
 import type { PartitionReader } from './partition-reader.ts'

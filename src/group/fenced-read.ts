@@ -43,7 +43,7 @@ export interface FencedReadOptions {
  * The one name in the group, for whoever holds a partition: names of their own, made anew at each start, would
  * pile up in Redis. Who it is at the moment is what the lease says.
  */
-const HOLDER = 'holder'
+export const HOLDER = 'holder'
 
 const takeScript = loadScript(new URL('fenced-read.lua', import.meta.url))
 

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { withTimeout } from '../async/abort.ts'
 import { pause } from '../async/backoff.ts'
 import { ConfigError } from '../errors.ts'
 import { groupKeys, partitionKeys } from '../log/keys.ts'
@@ -148,9 +149,9 @@ export function joinGroup(
     const ended = Promise.all(holds.map(hold => hold.release()))
     // The others learn at once whose partitions they will be; the leases follow as they come free.
     await membership.leave().catch(onError)
-    await within(stopTimeoutMs, ended)
+    await withTimeout(stopTimeoutMs, ended)
     for (const hold of holds) hold.revoke()
-    await within(LAST_WORDS_MS, ended)
+    await withTimeout(LAST_WORDS_MS, ended)
     stopped.abort()
     for (const hold of holds) hold.close()
     await Promise.all([turns, ended])
@@ -164,11 +165,4 @@ export function joinGroup(
       // Who is told must not break what tells.
     }
   }
-}
-
-/** Waits for it, but not longer. */
-async function within(ms: number, awaited: Promise<unknown>): Promise<void> {
-  const enough = new AbortController()
-  await Promise.race([awaited, pause(ms, enough.signal)])
-  enough.abort()
 }

@@ -5,7 +5,7 @@ import { loadScript, runScript } from '../redis/script.ts'
 const putBackScript = loadScript(new URL('redeliver.lua', import.meta.url))
 
 /** Under this name entries wait that somebody put back; whoever works the partition takes them over. */
-const MEMBER = 'put-back'
+export const MEMBER = 'put-back'
 /** Ids in one call: Redis does nothing else meanwhile (about 2 ms). */
 const BATCH_IDS = 500
 

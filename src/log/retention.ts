@@ -1,3 +1,4 @@
+import { createPollingLoop } from '../async/poll.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import { rotateAndExpire } from './dedupe-index.ts'
 import { partitionKeys } from './keys.ts'
@@ -46,9 +47,7 @@ export function createRetention(options: RetentionOptions): Retention {
     options
   // Often enough that nothing outlives its time by more than an eighth.
   const intervalMs = Math.max(MIN_INTERVAL_MS, Math.min(MAX_INTERVAL_MS, windowMs / 8, retentionMs / 8))
-  let timer: NodeJS.Timeout | undefined
-  let current: Promise<void> = Promise.resolve()
-  let stopped = false
+  const loop = createPollingLoop(run, intervalMs, onError)
 
   return {
     run,
@@ -61,12 +60,8 @@ export function createRetention(options: RetentionOptions): Retention {
       onTrimmed('length', byLength)
       return byLength
     },
-    start: () => schedule(),
-    stop: async () => {
-      stopped = true
-      clearTimeout(timer)
-      await current
-    }
+    start: loop.start,
+    stop: loop.stop
   }
 
   async function run(): Promise<void> {
@@ -75,11 +70,11 @@ export function createRetention(options: RetentionOptions): Retention {
     const announced = await readPartitionCount(redis, keyPrefix)
     // One server of a Cluster that is away must not keep the others from being trimmed.
     const errors: unknown[] = []
-    for (let partition = 0; partition < announced && !stopped; partition++) {
+    for (let partition = 0; partition < announced && !loop.isStopped; partition++) {
       await keepWithin(partition).catch(error => errors.push(error))
     }
     if (errors.length > 0) throw errors[0]
-    if (!stopped) await limits.enforce()
+    if (!loop.isStopped) await limits.enforce()
   }
 
   async function keepWithin(partition: number): Promise<void> {
@@ -89,7 +84,7 @@ export function createRetention(options: RetentionOptions): Retention {
   }
 
   async function trimStream(stream: string): Promise<void> {
-    for (let calls = 0; calls < MAX_TRIMS && !stopped; calls++) {
+    for (let calls = 0; calls < MAX_TRIMS && !loop.isStopped; calls++) {
       const { byAge, byLength } = await trim(redis, stream, {
         entries: MAX_TRIM_ENTRIES,
         retentionMs,
@@ -99,15 +94,5 @@ export function createRetention(options: RetentionOptions): Retention {
       onTrimmed('length', byLength)
       if (Math.max(byAge, byLength) < MAX_TRIM_ENTRIES / 2) return
     }
-  }
-
-  function schedule(): void {
-    if (stopped) return
-    timer = setTimeout(() => {
-      current = run()
-        .catch(onError)
-        .finally(() => schedule())
-    }, intervalMs)
-    timer.unref()
   }
 }

@@ -1,5 +1,5 @@
 import { type DestinationStream, destination, type Logger, pino } from 'pino'
-import { ReportedError } from '../errors.ts'
+import { errorCode, ReportedError } from '../errors.ts'
 
 export type { Logger }
 
@@ -80,10 +80,7 @@ function giveUp(stream: Output): void {
  */
 export function describeError(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { type: typeof error }
-  const code =
-    'code' in error && (typeof error.code === 'string' || typeof error.code === 'number')
-      ? error.code
-      : undefined
+  const code = 'code' in error && typeof error.code === 'number' ? error.code : errorCode(error)
   return {
     type: error.name,
     ...(code === undefined ? {} : { code }),

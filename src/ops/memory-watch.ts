@@ -1,3 +1,4 @@
+import { createPollingLoop } from '../async/poll.ts'
 import type { LogHold } from '../log/log-hold.ts'
 import { PRESSURE } from '../log/memory-relief.ts'
 import { type MemoryUsage, memoryUsageRatio } from '../redis/memory.ts'
@@ -35,26 +36,8 @@ export function watchMemory(options: MemoryWatchOptions): MemoryWatch {
   const forecast = createMemoryForecast()
   /** The last warning, until the trouble is over. */
   let warned: { readonly atMs: number; readonly wasFull: boolean } | undefined
-  let stopped = false
-  let timer: NodeJS.Timeout | undefined
-  let current: Promise<void> = Promise.resolve()
-
-  return {
-    start: check,
-    stop: async () => {
-      stopped = true
-      clearTimeout(timer)
-      await current
-    }
-  }
-
-  function check(): void {
-    current = look().then(() => {
-      if (stopped) return
-      timer = setTimeout(check, intervalMs)
-      timer.unref()
-    })
-  }
+  const loop = createPollingLoop(look, intervalMs)
+  return { start: loop.runNow, stop: loop.stop }
 
   /** Never rejects: the monitor reports a Redis that does not answer. */
   async function look(): Promise<void> {
@@ -68,7 +51,7 @@ export function watchMemory(options: MemoryWatchOptions): MemoryWatch {
       })
       used = await read()
     }
-    if (used === undefined || stopped) return
+    if (used === undefined || loop.isStopped) return
     forecast.add(memoryUsageRatio(used), now())
     if (isFinished) await report(used)
   }

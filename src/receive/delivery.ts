@@ -1,7 +1,7 @@
 import type { UnavailableReason } from '../errors.ts'
 import type { ParkedReason } from '../log/log-entry.ts'
-import type { Outcome } from '../ops/metrics.ts'
-import type { SignatureFailure } from '../ops/outcomes.ts'
+import type { Outcome, SignatureFailure } from '../ops/outcomes.ts'
+
 import type { Source } from '../settings/sources.ts'
 import type { AdmittedBody, UnreadReason } from './body.ts'
 

@@ -99,7 +99,7 @@ function digestOf(kind: IdKind | 'parked', source: string, id: string): string {
  * its token is keyed, so that nobody can find the id by guessing.
  */
 function shownId(id: string, digest: string, sanitizer: Sanitizer): string {
-  const token = sanitizer.token(id)
+  const token = sanitizer.maskId(id)
   return token === id ? id : hash('sha256', `${digest}${token}`)
 }
 

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { createPollingLoop } from '../async/poll.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { Source } from '../settings/sources.ts'
 
@@ -51,19 +52,17 @@ export function createKeyUsageReporter({
   const replica = `${hostname()}:${process.pid}:${Math.random().toString(36).slice(2, 8)}`
   let counts = new Map<string, number>()
   let reportedMs = Number.NEGATIVE_INFINITY
-  let timer: NodeJS.Timeout | undefined
-  let stopped = false
+  const loop = createPollingLoop(tick, FLUSH_MS)
 
   return {
     seen(source, keyId) {
       const field = `${source}:${keyId}`
       counts.set(field, (counts.get(field) ?? 0) + 1)
     },
-    start: () => void tick(),
+    start: loop.runNow,
     report,
     stop: async () => {
-      stopped = true
-      clearTimeout(timer)
+      await loop.stop()
       if (!isRedisUp()) return
       await flush().catch(() => {})
       await redis.hdel(keys.replicas, replica).catch(() => {})
@@ -71,13 +70,9 @@ export function createKeyUsageReporter({
   }
 
   async function tick(): Promise<void> {
-    if (isRedisUp()) {
-      await flush().catch(() => {})
-      if (performance.now() - reportedMs > REPORT_MS) await report()
-    }
-    if (stopped) return
-    timer = setTimeout(() => void tick(), FLUSH_MS)
-    timer.unref()
+    if (!isRedisUp()) return
+    await flush().catch(() => {})
+    if (performance.now() - reportedMs > REPORT_MS) await report()
   }
 
   async function flush(): Promise<void> {

@@ -1,3 +1,4 @@
+import { createPollingLoop } from '../async/poll.ts'
 import { checkAddresses } from '../customerio/app-api.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { Metrics } from '../ops/metrics.ts'
@@ -46,27 +47,15 @@ export function createPublishedIps(options: PublishedIpsOptions): PublishedIps {
   const listKey = `${keyPrefix}addresses`
   const askingKey = `${keyPrefix}addresses:asking`
   let taken = ''
-  let timer: NodeJS.Timeout | undefined
-  let stopped = false
+  const loop = createPollingLoop(look, () => (isRedisUp() ? LOOK_MS * (0.75 + Math.random() / 2) : SOON_MS))
 
   return {
-    start: () => void again(),
-    stop: () => {
-      stopped = true
-      clearTimeout(timer)
-    },
+    start: loop.runNow,
+    stop: () => void loop.stop(),
     recall: async () => {
       await recalled().catch(tell)
     },
     look
-  }
-
-  async function again(): Promise<void> {
-    const soon = !isRedisUp()
-    await look()
-    if (stopped) return
-    timer = setTimeout(() => void again(), soon ? SOON_MS : LOOK_MS * (0.75 + Math.random() / 2))
-    timer.unref()
   }
 
   function tell(error: unknown): void {

@@ -1,5 +1,6 @@
 import type { Logger } from '../ops/logger.ts'
-import type { Metrics, Outcome } from '../ops/metrics.ts'
+import type { Metrics } from '../ops/metrics.ts'
+import type { Outcome } from '../ops/outcomes.ts'
 import type { Delivery } from './delivery.ts'
 
 /** What the operator should see without looking for it; everything else is a matter of course. */

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type RefusalCode, refusals, UnavailableError } from '../errors.ts'
 import { closeAfterAnswer, sendError } from '../ops/error-responses.ts'
-import type { Outcome } from '../ops/metrics.ts'
+import type { Outcome } from '../ops/outcomes.ts'
 import { BODY_LIMIT_BYTES, declaredBytes, UnreadBodyError, type UnreadReason } from './body.ts'
 import type { Delivery } from './delivery.ts'
 import type { FailedAttempts } from './failed-attempts.ts'

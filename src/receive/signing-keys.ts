@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createPollingLoop } from '../async/poll.ts'
 import { ConfigError } from '../errors.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { Secret } from '../secret.ts'
@@ -42,8 +43,10 @@ export function watchSigningKeys({ sources, secrets, log, onChange }: SigningKey
     const ring = createKeyRing(source.keys)
     return { source, ring, stored: secrets.find(signingKeyName(source.name)), reported: undefined }
   })
-  const timers = new Map<Followed, NodeJS.Timeout>()
-  let stopped = false
+  const loops = followed.flatMap(one => {
+    const refreshMs = one.stored?.refreshMs
+    return refreshMs === undefined ? [] : [createPollingLoop(() => look(one), refreshMs)]
+  })
 
   return {
     sources: new Map(followed.map(({ source, ring }) => [source.name, withRing(source, ring)])),
@@ -51,20 +54,11 @@ export function watchSigningKeys({ sources, secrets, log, onChange }: SigningKey
       await Promise.all(followed.map(look))
     },
     start: () => {
-      for (const one of followed) schedule(one)
+      for (const loop of loops) loop.start()
     },
     stop: () => {
-      stopped = true
-      for (const timer of timers.values()) clearTimeout(timer)
+      for (const loop of loops) void loop.stop()
     }
-  }
-
-  function schedule(one: Followed): void {
-    const refreshMs = one.stored?.refreshMs
-    if (refreshMs === undefined || stopped) return
-    const timer = setTimeout(() => void look(one).then(() => schedule(one)), refreshMs)
-    timer.unref()
-    timers.set(one, timer)
   }
 
   async function look(one: Followed): Promise<void> {

@@ -1,4 +1,5 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import { type Backoff, backoffMs } from '../async/backoff.ts'
 import type { RedisAddress, RedisLogin } from '../settings/redis-address.ts'
 import { parseRedisUrl } from '../settings/redis-url.ts'
 import { keepDatabase } from './database.ts'
@@ -15,8 +16,9 @@ export const mastersOf = (redis: RedisClient): readonly Redis[] =>
  */
 export const COMMAND_TIMEOUT_MS = 2000
 
-/** Reconnect soon (the sender is waiting), but never in a tight loop. */
-export const retryDelayMs = (attempt: number): number => Math.min(50 * 2 ** Math.min(attempt, 5), 1000)
+/** Soon, since the sender is waiting, but not in a tight loop. */
+const RECONNECT: Backoff = { firstMs: 100, maxMs: 1000 }
+export const reconnectDelayMs = (attempt: number): number => backoffMs(RECONNECT, attempt)
 
 /**
  * Never queues while offline and never sends again after a reconnect: an answer that did not come is an outcome
@@ -30,7 +32,7 @@ const connectionOptions = {
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 0,
-  retryStrategy: retryDelayMs,
+  retryStrategy: reconnectDelayMs,
   // After a failover behind one address the old master answers READONLY: find the new one, resend nothing.
   reconnectOnError: error => error.message.startsWith('READONLY'),
   connectionName: 'cio-webhook'
@@ -68,7 +70,7 @@ export function connectRedis(address: RedisAddress, manner: 'prompt' | 'patient'
       sentinels: [...address.nodes],
       name: address.master,
       enableTLSForSentinelMode: address.login.tls,
-      sentinelRetryStrategy: retryDelayMs,
+      sentinelRetryStrategy: reconnectDelayMs,
       failoverDetector: true
     })
   }
@@ -76,8 +78,8 @@ export function connectRedis(address: RedisAddress, manner: 'prompt' | 'patient'
   return new Cluster([...address.nodes], {
     redisOptions,
     enableOfflineQueue: enableOfflineQueue === true,
-    clusterRetryStrategy: retryDelayMs,
-    clusterNodeRetryStrategy: retryDelayMs,
+    clusterRetryStrategy: reconnectDelayMs,
+    clusterNodeRetryStrategy: reconnectDelayMs,
     slotsRefreshTimeout: COMMAND_TIMEOUT_MS,
     slotsRefreshInterval: 5000,
     // Redirections are cheap and safe (nothing ran yet); waiting for a cluster that is down is the sender's part.

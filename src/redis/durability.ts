@@ -3,7 +3,7 @@ import { type Cluster, Redis } from 'ioredis'
 import { UnavailableError } from '../errors.ts'
 import type { Durability } from '../settings/parse.ts'
 import { sendCommand } from './command.ts'
-import { mastersOf, type RedisClient, retryDelayMs } from './connect.ts'
+import { mastersOf, type RedisClient, reconnectDelayMs } from './connect.ts'
 import type { ServerFacts } from './server-facts.ts'
 
 /** Waits until what a partition's connection has written is as durable as configured. */
@@ -109,7 +109,7 @@ function ownConnection(redis: RedisClient, key: string): OwnConnection {
 /** Its errors are the original's too, which tells them. */
 function duplicate(original: Redis): Redis {
   // The nodes of a Cluster connect when they are first used, and do not come back by themselves.
-  const copy = original.duplicate({ lazyConnect: false, retryStrategy: retryDelayMs })
+  const copy = original.duplicate({ lazyConnect: false, retryStrategy: reconnectDelayMs })
   copy.on('error', () => {})
   return copy
 }

@@ -1,3 +1,4 @@
+import { errorCode } from '../errors.ts'
 import type { RedisClient } from './connect.ts'
 
 const EXPLANATIONS: Readonly<Record<string, string>> = {
@@ -30,8 +31,5 @@ export function followFailures(redis: RedisClient): () => string {
 }
 
 /** Node's code, or the word that an error reply of Redis begins with. */
-function failureCode(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined
-  if ('code' in error && typeof error.code === 'string') return error.code
-  return /^[A-Z]{2,20}(?= )/.exec(error.message)?.[0]
-}
+const failureCode = (error: Error): string | undefined =>
+  errorCode(error) ?? /^[A-Z]{2,20}(?= )/.exec(error.message)?.[0]

@@ -1,3 +1,4 @@
+import { createPollingLoop } from '../async/poll.ts'
 import { ConfigError } from '../errors.ts'
 import { sendCommand } from './command.ts'
 import type { RedisClient } from './connect.ts'
@@ -32,17 +33,15 @@ const PROBE_TIMEOUT_MS = 1500
 
 export function monitorRedis({ redis, accept, onChange }: RedisMonitorOptions): RedisMonitor {
   let up = false
-  let stopped = false
-  let probing = false
-  let timer: NodeJS.Timeout | undefined
   let lastError: unknown
   const waiting = new Set<() => void>()
+  const loop = createPollingLoop(probe, PROBE_INTERVAL_MS)
 
   const lost = (): void => change(false)
   redis.on('close', lost)
   redis.on('end', lost)
-  redis.on('ready', check)
-  check()
+  redis.on('ready', loop.runNow)
+  loop.runNow()
 
   return {
     isUp: () => up,
@@ -58,29 +57,16 @@ export function monitorRedis({ redis, accept, onChange }: RedisMonitorOptions): 
         const timeout = setTimeout(settle, timeoutMs)
         waiting.add(settle)
       }),
-    check,
+    check: loop.runNow,
     stop: () => {
-      stopped = true
-      clearTimeout(timer)
+      void loop.stop()
       redis.off('close', lost)
       redis.off('end', lost)
-      redis.off('ready', check)
+      redis.off('ready', loop.runNow)
     }
   }
 
-  function check(): void {
-    schedule(0)
-  }
-
-  function schedule(afterMs: number): void {
-    clearTimeout(timer)
-    if (!stopped) timer = setTimeout(() => void probe(), afterMs)
-  }
-
   async function probe(): Promise<void> {
-    // Its outcome is worth as much as another one's, and comes sooner.
-    if (probing) return
-    probing = true
     try {
       await answered(sendCommand(redis, 'ping', []))
       if (!up) await accept()
@@ -89,16 +75,13 @@ export function monitorRedis({ redis, accept, onChange }: RedisMonitorOptions): 
       const problem = await databaseProblem(redis)
       change(false, problem === undefined ? error : new ConfigError(`REDIS_URL: ${problem}`))
     }
-    probing = false
-    schedule(PROBE_INTERVAL_MS)
-    timer?.unref()
   }
 
   function change(next: boolean, error?: unknown): void {
     if (error !== undefined) lastError = error
     // Waiting does not help against a wrong configuration.
     if (error instanceof ConfigError) for (const settle of waiting) settle()
-    if (stopped || next === up) return
+    if (loop.isStopped || next === up) return
     up = next
     onChange(up, error)
     if (up) for (const settle of waiting) settle()

@@ -1,3 +1,4 @@
+// Tested by test/sanitize/kinds.test.ts
 import { doubled, ISSUER_DIGITS, issuedLengths, MAX_CARD_DIGITS, MIN_CARD_DIGITS } from './card.ts'
 import { DIGIT } from './char-class.ts'
 import { DASH, DOT, end, type Joint, NONE, PARENTHESIS, type Run, SPACE, size, start } from './digit-run.ts'

@@ -1,3 +1,4 @@
+// Tested by test/sanitize/text-properties.test.ts
 function table(characters: string): Uint8Array {
   const entries = new Uint8Array(128)
   for (const character of characters) entries[character.charCodeAt(0)] = 1

@@ -1,3 +1,4 @@
+// Tested by test/sanitize/text-properties.test.ts
 import { CANONICAL, HEX, INVISIBLE, LETTER, PUNCTUATION, pairedDigit, SURE_PLUS } from './char-class.ts'
 import { entityCodePoint } from './entities.ts'
 

@@ -1,3 +1,4 @@
+// Tested by test/sanitize/mask-text.test.ts
 import { DIGIT } from './char-class.ts'
 import type { Reading } from './decoded-text.ts'
 

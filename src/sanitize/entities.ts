@@ -1,3 +1,4 @@
+// Tested by test/sanitize/mask-text.test.ts
 /**
  * HTML's named character references for what stands in and around addresses and numbers, lower case. Letters are not
  * needed: nobody writes them so.

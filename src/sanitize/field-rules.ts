@@ -76,7 +76,8 @@ export function compileFields(
     const name = normaliseName(fieldPath(field).at(-1) ?? '')
     rules.set(name, [compileRule(fieldPath(field), 'redact'), ...(rules.get(name) ?? [])])
   }
-  for (const rule of [...rules.values()].flat()) settleOutput(rule, rules.get(normaliseName(rule.output)))
+  for (const rule of [...rules.values()].flat())
+    resolveHashConflict(rule, rules.get(normaliseName(rule.output)))
 
   const read = (key: string): Field => {
     const normal = normaliseName(key)
@@ -164,7 +165,7 @@ function isInside(parent: Parent | undefined, ancestors: readonly string[]): boo
  * A second pass meets the key a hash was written to. If that name is redacted, the field is redacted at once; any
  * other rule for it would change the hash.
  */
-function settleOutput(rule: FieldRule, rulesOfOutput: readonly FieldRule[] | undefined): void {
+function resolveHashConflict(rule: FieldRule, rulesOfOutput: readonly FieldRule[] | undefined): void {
   if (rule.action !== 'hash' || rulesOfOutput === undefined) return
   if (rulesOfOutput.some(other => other.action !== 'redact')) {
     throw new Error(`not a PII policy: ${rule.output}, which a hash is written to, has a rule of its own`)

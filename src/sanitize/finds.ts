@@ -1,3 +1,4 @@
+// Tested by test/sanitize/text-properties.test.ts
 import type { Reading } from './decoded-text.ts'
 
 /** The characters from `from` up to `to` are personal; `mask` is to stand in their place. */

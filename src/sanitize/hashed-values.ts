@@ -1,3 +1,4 @@
+// Tested by test/sanitize/repeated-values.test.ts
 import { isPlainEmail } from './digest.ts'
 
 /** To look through so few values takes less time than to make a map of them, and nearly every event has no more. */
@@ -12,7 +13,7 @@ export class HashedValues {
   readonly #firstHashes: string[] = []
   #furtherHashes: Map<string, string> | undefined
   /** Ids that may hold an address, as they are shown: to find out takes long, and an event is walked up to three times. */
-  readonly shownIds = new Map<string, string>()
+  readonly maskedIds = new Map<string, string>()
 
   /** The hash of a value; '' if the value is known without it. */
   hashOf(value: string): string | undefined {

@@ -1,3 +1,4 @@
+// Tested by test/sanitize/sanitize.test.ts
 import { isLosslessNumber } from '../exact-json.ts'
 
 export type Json = Record<string, unknown>

@@ -1,3 +1,4 @@
+// Tested by test/sanitize/mask-text.test.ts
 import { DIGIT, isBeyondAsciiWord, LETTER } from './char-class.ts'
 import type { Reading } from './decoded-text.ts'
 import type { Find } from './finds.ts'

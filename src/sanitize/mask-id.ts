@@ -1,3 +1,4 @@
+// Tested by test/sanitize/kinds.test.ts
 import { DIGIT, LETTER } from './char-class.ts'
 import { type Digest, isPlainEmail } from './digest.ts'
 import { addressOf, isAddress, textMask } from './mask-text.ts'
@@ -15,7 +16,7 @@ const maskAddresses = textMask(['email', 'phone'])
  * replaced by the hash of the address, one that contains an address by the hash of all of it, and any other stays
  * exactly as it is, also one that looks like a card number or a number dialled with `00`.
  */
-export function shownId(id: string, digest: Digest): string {
+export function maskId(id: string, digest: Digest): string {
   if (!mayHoldAddress(id)) return id
   const phone = plainPhone.exec(id)?.[1]
   if (phone !== undefined) return digest.ofExactText(phone)

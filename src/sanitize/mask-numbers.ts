@@ -1,8 +1,10 @@
+// Tested by test/sanitize/mask-text.test.ts
 import { MAX_CARD_DIGITS, MIN_CARD_DIGITS } from './card.ts'
 import { CardFinder } from './card-text.ts'
 import { DIGIT, isAlphanumeric, LETTER } from './char-class.ts'
 import type { Reading } from './decoded-text.ts'
 import {
+  DASH,
   end,
   followsPlus,
   groupText,
@@ -154,7 +156,7 @@ const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?![0-
 function uuidEnd(text: string, index: number): number {
   let first = index
   while (first > index - 8 && first > 0 && LETTER[text.charCodeAt(first - 1)] === 1) first--
-  if (first > 0 && isAlphanumeric(text, first - 1)) return -1
+  if (text.charCodeAt(first + 8) !== DASH || (first > 0 && isAlphanumeric(text, first - 1))) return -1
   uuid.lastIndex = first
   if (!uuid.test(text)) return -1
   return /[a-f]/i.test(text.slice(first, first + 36)) ? first + 36 : -1

@@ -63,9 +63,8 @@ function numbersIn(
   kinds: ReadonlySet<TextKind>
 ): readonly Find[] {
   const finds = findIn(readings, unite, reading => findNumbers(reading, kinds))
-  if (readings.length === 1 && readings[0]?.text === text) return finds
   const literal = decode(text, 'none')
-  if (readings.every(reading => reading.text === literal.text)) return finds
+  if (readings.some(reading => reading.text === literal.text)) return finds
   return addSeparate(finds, inSource(literal, findNumbers(literal, kinds)))
 }
 

@@ -1,3 +1,4 @@
+// Tested by test/sanitize/mask-text.test.ts
 import { DIGIT, isAlphanumeric, SURE_PLUS } from './char-class.ts'
 import {
   DASH,

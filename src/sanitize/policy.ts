@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { getNodeValue } from 'jsonc-parser'
 import { z } from 'zod'
+import { errorCode } from '../errors.ts'
 import { describeIssue, parseJsonTree } from '../json-file.ts'
 import { allTextKinds } from './text-kinds.ts'
 
@@ -104,99 +105,40 @@ export const customerio: Policy = {
 export const pipelines: Policy = {
   fields: {
     ...customerio.fields,
-    message_id: 'hash-in-place-if-address',
-    previous_id: 'hash-in-place-if-address',
-    group_id: 'hash-in-place-if-address',
-    'traits.id': 'hash-in-place-if-address',
-    'external_ids[].id': 'hash-in-place-if-address',
-    name: 'redact',
-    // Names of things.
-    'app.name': 'keep',
-    'library.name': 'keep',
-    'os.name': 'keep',
-    'campaign.name': 'keep',
-    'products[].name': 'keep',
-    first_name: 'redact',
-    middle_name: 'redact',
-    last_name: 'redact',
-    maiden_name: 'redact',
-    full_name: 'redact',
-    given_name: 'redact',
-    family_name: 'redact',
-    display_name: 'redact',
-    surname: 'redact',
-    nickname: 'redact',
-    username: 'redact',
-    'traits.title': 'redact',
-    'traits.description': 'redact',
-    'traits.age': 'redact',
-    'traits.gender': 'redact',
-    avatar: 'redact',
-    birthday: 'redact',
-    birthdate: 'redact',
-    birth_date: 'redact',
-    date_of_birth: 'redact',
-    dob: 'redact',
-    phone: 'hash',
-    phone_number: 'hash',
-    mobile: 'hash',
-    mobile_phone: 'hash',
-    telephone: 'hash',
-    tel: 'hash',
-    cell: 'hash',
-    cell_phone: 'hash',
-    home_phone: 'hash',
-    work_phone: 'hash',
-    fax: 'hash',
-    address: 'redact',
-    billing_address: 'redact',
-    shipping_address: 'redact',
-    address1: 'redact',
-    address2: 'redact',
-    address_line1: 'redact',
-    address_line2: 'redact',
-    street: 'redact',
-    street1: 'redact',
-    street2: 'redact',
-    street_address: 'redact',
-    city: 'redact',
-    postal_code: 'redact',
-    postcode: 'redact',
-    zip: 'redact',
-    zip_code: 'redact',
-    location: 'redact',
-    latitude: 'redact',
-    longitude: 'redact',
-    lat: 'redact',
-    lng: 'redact',
-    lon: 'redact',
-    ip: 'redact',
-    ip_address: 'redact',
-    write_key: 'redact',
-    token: 'redact',
-    device_token: 'hash',
-    push_token: 'hash',
-    registration_token: 'hash',
-    fcm_token: 'hash',
-    apn_token: 'hash',
-    apns_token: 'hash',
-    device_id: 'hash',
-    advertising_id: 'hash',
-    android_id: 'hash',
-    gaid: 'hash',
-    imei: 'hash',
-    idfa: 'hash',
-    idfv: 'hash',
-    'device.id': 'hash',
-    'device.token': 'hash',
-    website: 'cut-query',
-    'page.path': 'cut-query',
-    'page.search': 'redact',
-    // A page call says them again in its properties. Elsewhere, `search` is a word that somebody looked for.
-    'properties.path': 'cut-query',
-    'properties.search': 'cut-query'
+    ...each('hash-in-place-if-address', 'message_id previous_id group_id traits.id external_ids[].id'),
+    ...each(
+      'redact',
+      `
+      name first_name middle_name last_name maiden_name full_name given_name family_name
+      display_name surname nickname username traits.title traits.description traits.age
+      traits.gender avatar birthday birthdate birth_date date_of_birth dob address billing_address
+      shipping_address address1 address2 address_line1 address_line2 street street1 street2
+      street_address city postal_code postcode zip zip_code location latitude longitude lat lng lon
+      ip ip_address write_key token page.search`
+    ),
+    ...each(
+      'hash',
+      `
+      phone phone_number mobile mobile_phone telephone tel cell cell_phone home_phone work_phone fax
+      device_token push_token registration_token fcm_token apn_token apns_token device_id
+      advertising_id android_id gaid imei idfa idfv device.id device.token`
+    ),
+    // Names of things, not of people.
+    ...each('keep', 'app.name library.name os.name campaign.name products[].name'),
+    // A page call repeats `path` and `search` in its properties. Elsewhere, `search` is what somebody searched for.
+    ...each('cut-query', 'website page.path properties.path properties.search')
   },
   text: [...allTextKinds]
+}
+
+/** The same rule for each field; `fields` are separated by white space. */
+function each(rule: Rule, fields: string): Record<string, Rule> {
+  return Object.fromEntries(
+    fields
+      .trim()
+      .split(/\s+/)
+      .map(field => [field, rule])
+  )
 }
 
 const builtIn = { basic, customerio, pipelines }
@@ -227,8 +169,9 @@ export function definePolicy(file: unknown): Policy {
   const own = new Map<string, string>()
   for (const field of Object.keys(parsed.data.fields)) {
     const spelling = fieldPath(field).map(normaliseName).join('.')
-    const twin = own.get(spelling)
-    if (twin !== undefined) throw new Error(`not a PII policy: ${twin} and ${field} are the same field`)
+    const duplicate = own.get(spelling)
+    if (duplicate !== undefined)
+      throw new Error(`not a PII policy: ${duplicate} and ${field} are the same field`)
     own.set(spelling, field)
   }
   const fields: Record<string, Rule> = {}
@@ -266,7 +209,7 @@ function readPolicyFile(path: string): string {
     return readFileSync(path, 'utf8')
   } catch (cause) {
     const names = Object.keys(builtIn).join(', ')
-    const code = cause instanceof Error && 'code' in cause ? cause.code : 'unreadable'
+    const code = errorCode(cause) ?? 'unreadable'
     throw new Error(
       `not a PII policy: ${path} is neither one of ${names} nor a file that can be read (${code})`,
       { cause }

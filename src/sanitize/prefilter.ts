@@ -1,3 +1,4 @@
+// Tested by test/sanitize/text-properties.test.ts
 import { CANONICAL, DIGIT, HEX, LETTER, PUNCTUATION, pairedDigit, SURE_PLUS } from './char-class.ts'
 
 /** A social security number has nine digits in three groups; telephone numbers of fewer have a plus. */

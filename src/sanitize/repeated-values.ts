@@ -97,13 +97,19 @@ function localPartsOf(address: string): string[] {
   return [local, untagged].filter(part => part.length >= MIN_LOCAL_PART_LENGTH)
 }
 
-type Search = { readonly isEmpty: boolean; find(pieces: Pieces): readonly Match[] }
+type Search = {
+  readonly isEmpty: boolean
+  mayFindIn(text: string): boolean
+  find(pieces: Pieces): readonly Match[]
+}
 
 function replaceMatches(text: string, searches: readonly Search[]): string {
   if (text.length < MIN_LOCAL_PART_LENGTH || searches.every(({ isEmpty }) => isEmpty)) return text
   const found = readingsOf(text).flatMap(reading => {
+    const promising = searches.filter(search => search.mayFindIn(reading.text))
+    if (promising.length === 0) return []
     const pieces = readPieces(reading)
-    return searches.flatMap(search => (search.isEmpty ? [] : search.find(pieces)))
+    return promising.flatMap(search => search.find(pieces))
   })
   if (found.length === 0) return text
   let result = ''

@@ -2,7 +2,7 @@ import { compileDigest } from './digest.ts'
 import { compileFields } from './field-rules.ts'
 import { GrowthBudget } from './growth-budget.ts'
 import { HashedValues } from './hashed-values.ts'
-import { shownId } from './mask-id.ts'
+import { maskId } from './mask-id.ts'
 import { textMask } from './mask-text.ts'
 import type { Policy } from './policy.ts'
 import { REDACTED } from './redacted.ts'
@@ -36,7 +36,7 @@ export type Sanitizer = {
    */
   value(json: unknown, about?: About): unknown
   /** An id as it may be shown: itself, or a hash of it. Different ids stay different. */
-  token(text: string): string
+  maskId(text: string): string
 }
 
 /** Throws where the policy contradicts itself: a hash whose new name is covered by another rule than redact. */
@@ -45,13 +45,15 @@ export function compileSanitizer(policy: Policy, options: SanitizerOptions = {})
   const masksEmail = policy.text.includes('email')
   const fields = compileFields(policy, options.redactFields ?? [], options.idPaths ?? [], maskText)
   const digest = compileDigest(options.hashKey)
-  const walk = compileWalker({ fields, maskText, masksCards: policy.text.includes('card'), digest })
+  const walk = compileWalker({ fields, masksCards: policy.text.includes('card'), digest })
   const showsIds = !masksEmail && !policy.text.includes('phone')
 
   function sanitized(json: unknown, { event, bodyBytes }: About): unknown {
+    const mask = rememberLongTexts(maskText)
     const first: Pass = {
       event: event ?? eventOf(json),
       budget: new GrowthBudget(bodyBytes),
+      maskText: mask,
       collectsOnly: false,
       hashed: new HashedValues(),
       errorTexts: [],
@@ -62,7 +64,7 @@ export function compileSanitizer(policy: Policy, options: SanitizerOptions = {})
     if (first.budget.isExceeded)
       walk(json, { ...first, budget: GrowthBudget.unlimited(), collectsOnly: true })
     // Only now all hashed values are known. Few events have any that could stand elsewhere.
-    const repeated = repeatedValues(first.hashed, first.errorTexts, { maskText, masksEmail })
+    const repeated = repeatedValues(first.hashed, first.errorTexts, { maskText: mask, masksEmail })
     return repeated === undefined
       ? clean
       : walk(json, { ...first, budget: new GrowthBudget(bodyBytes), repeated })
@@ -75,7 +77,22 @@ export function compileSanitizer(policy: Policy, options: SanitizerOptions = {})
         return clean === TOO_LARGE ? REDACTED : (clean ?? null)
       })
     },
-    token: text => orRedacted(() => (showsIds ? text : shownId(text, digest)))
+    maskId: text => orRedacted(() => (showsIds ? text : maskId(text, digest)))
+  }
+}
+
+/** From this length on, masking a text takes longer than finding it again. */
+const LONG_TEXT_LENGTH = 256
+
+/** `mask`, which computes each long text once: an event is walked up to three times. */
+function rememberLongTexts(mask: (text: string) => string): (text: string) => string {
+  let masked: Map<string, string> | undefined
+  return text => {
+    if (text.length < LONG_TEXT_LENGTH) return mask(text)
+    masked ??= new Map()
+    const known = masked.get(text) ?? mask(text)
+    masked.set(text, known)
+    return known
   }
 }
 

@@ -1,3 +1,4 @@
+// Tested by test/sanitize/url.test.ts
 /** Shorter ones are ids, codes and names. */
 const MIN_TOKEN_LENGTH = 20
 /** After a segment such as `reset`. */

@@ -1,3 +1,4 @@
+// Tested by test/sanitize/sanitize.test.ts
 import { isLosslessNumber, stringifyExactly, withExactNumbers } from '../exact-json.ts'
 import { isCardNumber } from './card.ts'
 import { type Digest, isPlainEmail } from './digest.ts'
@@ -5,7 +6,7 @@ import { type Field, type FieldRule, type Fields, isFixed, type Parent } from '.
 import type { GrowthBudget } from './growth-budget.ts'
 import type { HashedValues } from './hashed-values.ts'
 import { isPlain, type Json, leastBytes, put, scalarText } from './json-value.ts'
-import { mayHoldAddress, shownId } from './mask-id.ts'
+import { maskId, mayHoldAddress } from './mask-id.ts'
 import { REDACTED } from './redacted.ts'
 import type { RepeatedValues } from './repeated-values.ts'
 import { cleanUrl } from './url.ts'
@@ -26,6 +27,8 @@ export type Pass = {
   /** `<object_type>.<metric>` */
   readonly event: string
   readonly budget: GrowthBudget
+  /** The policy's text masks. */
+  readonly maskText: (text: string) => string
   /** Only collects the values of hashed fields: hashes nothing, and what comes out is of no use. */
   readonly collectsOnly: boolean
   readonly hashed: HashedValues
@@ -40,7 +43,6 @@ type Place = 'fixed' | 'error text' | 'other'
 
 type WalkerOptions = {
   readonly fields: Fields
-  readonly maskText: (text: string) => string
   readonly masksCards: boolean
   readonly digest: Digest
 }
@@ -53,7 +55,7 @@ const REDACTED_BYTES = REDACTED.length + 2
 const HASH_BYTES = 64 + 2
 
 /** The one function that reads values by the rules. It may throw: getters and proxies do, and the stack ends. */
-export function compileWalker({ fields, maskText, masksCards, digest }: WalkerOptions) {
+export function compileWalker({ fields, masksCards, digest }: WalkerOptions) {
   let pass: Pass
   let valuesLeft: number
 
@@ -80,7 +82,7 @@ export function compileWalker({ fields, maskText, masksCards, digest }: WalkerOp
   }
 
   function mask(value: string, place: Place): string {
-    if (pass.repeated === undefined || place === 'fixed') return maskText(value)
+    if (pass.repeated === undefined || place === 'fixed') return pass.maskText(value)
     return pass.repeated.mask(value, place === 'error text')
   }
 
@@ -220,8 +222,8 @@ export function compileWalker({ fields, maskText, masksCards, digest }: WalkerOp
     if (isLosslessNumber(value)) return value
     if (typeof value !== 'string') return walk(value, 'fixed', parent, depth)
     if (!mayHoldAddress(value)) return value
-    const shown = pass.hashed.shownIds.get(value) ?? shownId(value, digest)
-    pass.hashed.shownIds.set(value, shown)
+    const shown = pass.hashed.maskedIds.get(value) ?? maskId(value, digest)
+    pass.hashed.maskedIds.set(value, shown)
     if (shown === value) return value
     pass.hashed.add(value, '')
     return pass.budget.takeForHash(shown.length - value.length) ? shown : TOO_LARGE

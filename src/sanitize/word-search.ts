@@ -73,6 +73,11 @@ export class WordSearch {
     return this.#depth.length === 1
   }
 
+  /** Whether `find` is worth the time. */
+  mayFindIn(_text: string): boolean {
+    return !this.isEmpty
+  }
+
   add(pattern: string, label: string): void {
     let state: State = 0
     for (const text of readPieces(decode(pattern, 'web')).texts) {

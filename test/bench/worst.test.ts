@@ -5,7 +5,7 @@ import { targets } from '../../bench/worst/targets.ts'
 
 const KIB = 1024
 
-t.test('time that grows with the square of the input is noticed', async t => {
+t.test('a time that grows with the square of the input is reported as not linear', async t => {
   const quadratic = (length: number) => () => {
     const names: string[] = []
     for (let index = 0; index < length; index++) if (!names.includes(`${index}`)) names.push(`${index}`)
@@ -14,7 +14,7 @@ t.test('time that grows with the square of the input is noticed', async t => {
   t.notOk(isLinear, `${ofDouble}`)
 })
 
-t.test('spellings of a hashed name, and as many other keys, take time that grows with the body', async t => {
+t.test('the time for many spellings of a hashed name and as many other keys grows linearly', async t => {
   const target = targets.find(({ name }) => name === 'sanitizer, customerio')
   const prepared = (bytes: number) =>
     target?.prepare(bodyOf({ shape: 'spelled keys and others', unit: 'email' }, bytes)) ?? t.fail

@@ -2,17 +2,17 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort, startServer, temporaryFolder, until } from '../helpers/server.ts'
 
-/** A real haproxy before some replicas, set up as the guide to deploying says. */
+/** An haproxy in front of some replicas, configured as docs/deploy.md recommends. */
 export interface Balancer {
   readonly port: number
-  /** Resolves once it sends deliveries to the replica of this number again. */
+  /** Resolves when it sends deliveries to this replica again. @param replica its index */
   up(replica: number): Promise<void>
   stop(): Promise<void>
 }
 
 /**
- * `retry-on`: a delivery that a dying replica left unanswered is given to another one, at once. What is remembered
- * makes that safe: the second delivery of an id that was kept is a duplicate.
+ * With `retry-on`, haproxy sends a delivery that got no response from a killed replica to another one. Deduplication
+ * makes that safe.
  */
 export async function startBalancer(ports: readonly number[]): Promise<Balancer> {
   const port = await freePort()
@@ -65,7 +65,7 @@ ${ports.map((replica, number) => `  server replica${number} 127.0.0.1:${replica}
   })
   return {
     port,
-    up: async replica => void (await until(`replica ${replica} being up`, () => isUp(replica), 60_000)),
+    up: async replica => void (await until(`replica ${replica} is up`, () => isUp(replica), 60_000)),
     stop: () => server.stop('SIGKILL')
   }
 }

@@ -2,18 +2,18 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { temporaryFolder } from '../helpers/server.ts'
 
-/** The clock on the wall, as a process sees it; the one that only counts what has passed is left alone. */
+/** The system clock as seen by a process; its monotonic clock is not changed. */
 export interface Clock {
-  /** What makes a process read this clock: Debian's libfaketime, loaded before all else. */
+  /** Environment that makes a process use this clock: preloads Debian's libfaketime. */
   readonly env: Readonly<Record<string, string>>
-  /** From the next look on it is ahead of the true time by this much; behind, if negative. */
+  /** Sets the clock ahead of the true time, or behind it if negative. */
   set(aheadSeconds: number): void
   remove(): void
 }
 
 /**
- * `$LIB` is the loader's to fill in. The C library stands there too, so that its malloc comes before the one Redis
- * brings (jemalloc), which asks for the time before libfaketime is ready to tell it.
+ * The loader replaces `$LIB`. The C library is preloaded too, so that its malloc is used instead of jemalloc in Redis,
+ * which reads the time before libfaketime is initialized.
  */
 const PRELOADED = '/usr/$LIB/faketime/libfaketimeMT.so.1 libc.so.6'
 
@@ -21,7 +21,7 @@ export function createClock(): Clock {
   const folder = temporaryFolder()
   const file = join(folder, 'ahead')
   const set = (aheadSeconds: number): void => {
-    // As a whole or not at all: whoever reads half of it would see a time nobody set.
+    // Atomically, since a process that reads half of it would see a wrong time.
     writeFileSync(`${file}.new`, `${aheadSeconds < 0 ? '' : '+'}${aheadSeconds}\n`)
     renameSync(`${file}.new`, file)
   }

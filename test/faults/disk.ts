@@ -1,26 +1,24 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, renameSync, rmSync, statfsSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { temporaryFolder } from '../helpers/server.ts'
+import { SYSTEM_PATH, temporaryFolder } from '../helpers/server.ts'
 
-/*
- * Disks that fail. Both need root, as `mount` does.
- */
+// Disks that fail. They need root, for `mount`.
 
-/** What is still mounted when this process ends is let go. */
+/** Unmounted when this process exits. */
 const mounted = new Set<string>()
 process.once('exit', () => {
   for (const folder of mounted) run('umount', '-l', folder)
 })
 
-/** A disk that loses what was not written to it: a filesystem in a file. */
+/** A disk that can lose power: a filesystem in a file. */
 export interface FragileDisk {
   readonly folder: string
   /**
-   * What the power going does: the file holds what has reached the disk, and nothing that only the kernel's cache
-   * has. It is copied while `frozen`, its writer stopped; `release` ends the writer; then the copy is put in.
+   * Simulates a power cut. The file contains only data that has reached the disk, not the kernel's cache. `freeze` stops
+   * the writing process, the file is copied, `kill` ends the process, and the copy is mounted instead.
    */
-  losePower(frozen: () => void, release: () => Promise<void>): Promise<void>
+  losePower(freeze: () => void, kill: () => Promise<void>): Promise<void>
   remove(): void
 }
 
@@ -42,11 +40,11 @@ export function makeFragileDisk(): FragileDisk {
   mount()
   return {
     folder,
-    losePower: async (frozen, release) => {
-      frozen()
+    losePower: async (freeze, kill) => {
+      freeze()
       const copy = `${image}.cut`
       run('cp', '--sparse=always', image, copy)
-      await release()
+      await kill()
       unmount(folder)
       renameSync(copy, image)
       mount()
@@ -58,7 +56,7 @@ export function makeFragileDisk(): FragileDisk {
   }
 }
 
-/** A disk that is soon full. */
+/** A disk that can be filled. */
 export interface SmallDisk {
   readonly folder: string
   fill(): void
@@ -81,7 +79,7 @@ export function makeSmallDisk(megabytes: number): SmallDisk {
       try {
         writeFileSync(filler, Buffer.alloc(bavail * bsize))
       } catch (error) {
-        // Redis was faster with the last of it: the disk is as full as it should be.
+        // Redis has used the last space meanwhile: the disk is full.
         if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error
       }
     },
@@ -94,7 +92,7 @@ export function makeSmallDisk(megabytes: number): SmallDisk {
 }
 
 function needRoot(): void {
-  if (process.getuid?.() !== 0) throw new Error('this one needs root: it mounts a disk of its own')
+  if (process.getuid?.() !== 0) throw new Error('this scenario needs root to mount a disk')
 }
 
 function unmount(folder: string): void {
@@ -105,6 +103,6 @@ function unmount(folder: string): void {
 function run(command: string, ...args: readonly string[]): void {
   execFileSync(command, args, {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` }
+    env: { ...process.env, PATH: SYSTEM_PATH }
   })
 }

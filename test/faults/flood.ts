@@ -1,22 +1,23 @@
 import { connect } from 'node:net'
 import { parentPort, Worker, workerData } from 'node:worker_threads'
+import { WEBHOOK_PATH } from '../helpers/sign.ts'
 import { count } from './ledger.ts'
 
-/** Connections that send large bodies, each again as soon as it is closed. */
+/** A flood of large bodies: each connection is opened again as soon as it is closed. */
 export interface Flood {
   readonly port: number
   readonly connections: number
   readonly localAddress: string
-  /** Does the last byte come? */
+  /** Is the last byte sent? */
   readonly complete: boolean
-  /** Does each connection claim another caller, as a proxy does for many? */
+  /** Does each connection have its own `x-forwarded-for` address, as behind a proxy? */
   readonly forwarded: boolean
   readonly seconds: number
 }
 
 const BODY_BYTES = 5 * 1024 * 1024
 
-/** Runs in a thread, so that authentic deliveries of this process are not late. @returns how many got which answer */
+/** Runs in a thread, so that it does not delay the authentic deliveries. @returns number of responses by status */
 export function flood(options: Flood): Promise<Readonly<Record<string, number>>> {
   const worker = new Worker(new URL(import.meta.url), { workerData: options })
   return new Promise((resolve, reject) => {
@@ -45,7 +46,7 @@ async function run({ port, connections, localAddress, complete, forwarded, secon
       })
       const caller = forwarded ? `x-forwarded-for: 203.0.113.${number}\r\n` : ''
       socket.write(
-        `POST /api/cio/webhook HTTP/1.1\r\nhost: x\r\n${caller}content-length: ${BODY_BYTES}\r\n\r\n`
+        `POST ${WEBHOOK_PATH} HTTP/1.1\r\nhost: x\r\n${caller}content-length: ${BODY_BYTES}\r\n\r\n`
       )
       socket.write(body)
     })

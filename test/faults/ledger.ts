@@ -1,41 +1,40 @@
 import { createHash } from 'node:crypto'
-import type { Random } from './random.ts'
+import type { Random } from '../helpers/random.ts'
 
-/** One event a sender has sent, and what is known of it from outside the service. */
+/** An event that a sender has sent. */
 export interface SentEvent {
   readonly id: string
   /** Events of one customer are sent one after the other. */
   readonly customer: string
   /** Position among its sender's events. */
   readonly sequence: number
-  /** Made anew each time: a run can have more of them than memory. */
+  /** Created on each call: the bodies of a run can exceed the memory. */
   readonly body: () => string
-  /** Of the CloudEvent that has to come out; told without the service's own code. */
+  /** Of the expected CloudEvent; calculated without code of the service. */
   readonly fingerprint: string
-  /** Deliveries of it so far, answered or not. */
+  /** Deliveries so far, with or without a response. */
   attempts: number
-  /** When it was first answered with 2xx, by `performance.now()`: from then on it is an obligation. */
+  /** Time of the first 2xx, from `performance.now()`: from then on the event must be in the log. */
   acknowledgedAtMs: number | undefined
-  /** When the delivery that was answered so began: at some time between the two it was kept. */
+  /** Start of the delivery that got this 2xx: the event was appended between the two times. */
   deliveredAtMs: number
   /** Sent again after it was acknowledged. */
   replayed: boolean
 }
 
-/** All that the senders of a run know: the events, the answers, and what went against the laws. */
+/** Events sent and responses received by all senders of a run. */
 export interface Ledger {
   readonly events: Map<string, SentEvent>
-  /** Events acknowledged so far. */
   acknowledged: number
   deliveries: number
-  /** Deliveries of an event after its first, until it was acknowledged. */
+  /** Repeated deliveries of events that were not acknowledged yet. */
   retried: number
-  /** 2xx answers that said `duplicate` to a retry: the first delivery had been kept, its answer was lost. */
+  /** Retries answered with `duplicate`: the event was appended, but the first response was lost. */
   duplicates: number
   replays: number
   readonly answers: Map<string, number>
   slowestAnswerMs: number
-  /** When the last 2xx came. */
+  /** Time of the last 2xx. */
   lastAcknowledgedMs: number
   /** The longest time without any 2xx. */
   longestOutageMs: number
@@ -61,9 +60,9 @@ export const count = (tally: Map<string, number>, name: string): void => {
 }
 
 /**
- * A new event in Customer.io's shape, with personal data in it, and what has to become of it.
+ * An event in Customer.io's format that contains personal data, and the fingerprint of the expected CloudEvent.
  *
- * @param padding text that makes it larger
+ * @param padding text that makes the event larger
  */
 export function newEvent(sender: string, sequence: number, random: Random, padding = ''): SentEvent {
   const id = `${sender}-${sequence}`
@@ -105,12 +104,12 @@ export function newEvent(sender: string, sequence: number, random: Random, paddi
   }
 }
 
-/** The same for two CloudEvents that say the same; when it was received is the service's to say. */
+/** Digest of a CloudEvent without `receivedtime`, independent of the order of its keys. */
 export function fingerprintOf({ receivedtime: _, ...event }: Readonly<Record<string, unknown>>): string {
   return createHash('sha256').update(canonical(event)).digest('base64url').slice(0, 20)
 }
 
-/** JSON whose keys are in order. */
+/** JSON with sorted keys. */
 function canonical(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) =>
     typeof inner === 'object' && inner !== null && !Array.isArray(inner)

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 
-/** Resident memory of a process, in MB; 0 for one that is gone. */
+/** Resident memory of a process in MB; 0 if it does not exist. */
 export function residentMb(pid: number): number {
   try {
     return Math.round(
@@ -12,13 +12,13 @@ export function residentMb(pid: number): number {
 }
 
 export interface MemoryLimit {
-  /** Did the kernel take the limit? Otherwise memory is only measured. */
+  /** Does the kernel enforce the limit? Otherwise memory is only measured. */
   readonly enforced: boolean
-  /** Once the process is gone. */
+  /** To be called after the process has exited. */
   remove(): void
 }
 
-/** Has the kernel kill a process that needs more, as it does in a container: with a cgroup of its own, as root. */
+/** Limits the memory of a process with a cgroup (as root): the kernel kills it beyond the limit, as in a container. */
 export function limitMemory(pid: number, bytes: number): MemoryLimit {
   const [parent, file] = existsSync('/sys/fs/cgroup/memory')
     ? ['/sys/fs/cgroup/memory', 'memory.limit_in_bytes']

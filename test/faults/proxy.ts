@@ -6,32 +6,32 @@ import { dirname, join } from 'node:path'
 import { count } from './ledger.ts'
 
 /**
- * What becomes of the bytes that were held, once the act is over. After `swallow` the connection stays silent: TCP
- * never loses bytes in the middle.
+ * What happens to held bytes: they are forwarded or dropped, or both connections are reset. After `drop` the connection
+ * stays silent, since TCP never loses bytes in the middle of a stream.
  */
-export type Fate = 'pass' | 'swallow' | 'cut'
+export type HeldBytes = 'forward' | 'drop' | 'reset'
 export type Moment = 'before the script' | 'after the script'
 
-/** A wire between the service and Redis that can be told to fail. */
+/** A TCP proxy between the service and Redis that can inject faults. */
 export interface RedisProxy {
   readonly port: number
-  /** Holds the next append (or its answer), runs the act, and lets the bytes meet their fate. Resolves after it. */
-  atNext(moment: Moment, act: () => Promise<Fate>): Promise<void>
-  /** Resets every connection. @returns how many */
-  cut(): number
-  /** Nothing passes for a while, then everything does. */
+  /** Holds the next append or its reply and runs `act`, which decides about the held bytes. Resolves after that. */
+  atNext(moment: Moment, act: () => Promise<HeldBytes>): Promise<void>
+  /** Resets every connection. */
+  cut(): void
+  /** Delays all bytes for some time. */
   stall(ms: number): Promise<void>
-  /** Every connection goes silent for good, as if the peer had vanished; new ones too, for a while. */
+  /** Silences every open connection permanently, as if the peer had vanished, and new ones for `ms`. */
   halfOpen(ms: number): Promise<void>
-  /** How often each event was seen on its way to Redis. */
-  readonly witnessed: ReadonlyMap<string, number>
+  /** By event id: how often an append of the event was sent to Redis. */
+  readonly appendsSeen: ReadonlyMap<string, number>
   close(): Promise<void>
 }
 
 interface Trap {
   readonly moment: Moment
-  readonly act: () => Promise<Fate>
-  readonly sprung: () => void
+  readonly act: () => Promise<HeldBytes>
+  readonly done: () => void
 }
 
 interface Wire {
@@ -44,15 +44,15 @@ const DONE = '$4\r\ndone\r\n'
 const EVENT_ID = /"specversion":"1\.0","id":"([^"]+)"/g
 
 /**
- * @param upstreamPort where Redis listens; asked at each connection
- * @param main of the service that is to be heard: an append is known by its script
+ * @param upstreamPort port of Redis; called for each connection
+ * @param main path of the service, whose append script identifies an append
  */
 export async function startProxy(upstreamPort: () => number, main: string): Promise<RedisProxy> {
   const script = readFileSync(join(dirname(main), '../log/append.lua'), 'utf8')
-  // By its digest, or by its text where Redis did not know it.
+  // EVALSHA sends the digest, EVAL the text.
   const marks = [createHash('sha1').update(script).digest('hex'), script.slice(0, 60)]
   const wires = new Set<Wire>()
-  const witnessed = new Map<string, number>()
+  const appendsSeen = new Map<string, number>()
   let trap: Trap | undefined
   let stalled: Promise<void> = Promise.resolve()
   let vanishedUntilMs = 0
@@ -75,15 +75,13 @@ export async function startProxy(upstreamPort: () => number, main: string): Prom
 
   return {
     port: typeof address === 'object' && address !== null ? address.port : 0,
-    witnessed,
+    appendsSeen,
     atNext: (moment, act) =>
-      new Promise(sprung => {
-        trap = { moment, act, sprung }
+      new Promise(done => {
+        trap = { moment, act, done }
       }),
     cut: () => {
-      const cut = [...wires]
-      for (const wire of cut) drop(wire)
-      return cut.length
+      for (const wire of wires) drop(wire)
     },
     stall: async ms => {
       stalled = new Promise(resolve => setTimeout(resolve, ms))
@@ -106,30 +104,29 @@ export async function startProxy(upstreamPort: () => number, main: string): Prom
       moment === 'before the script' ? [wire.client, wire.server] : [wire.server, wire.client]
     const text = chunk.toString('latin1')
     if (moment === 'before the script')
-      for (const [, id = ''] of text.matchAll(EVENT_ID)) count(witnessed, id)
+      for (const [, id = ''] of text.matchAll(EVENT_ID)) count(appendsSeen, id)
     if (wire.dead) return
     from.pause()
     await stalled
-    let fate: Fate = wire.dead ? 'swallow' : 'pass'
-    if (trap?.moment === moment && springs(text, moment)) {
-      const { act, sprung } = trap
+    let held: HeldBytes = wire.dead ? 'drop' : 'forward'
+    if (trap?.moment === moment && isAt(moment, text)) {
+      const { act, done } = trap
       trap = undefined
-      fate = await act()
-      sprung()
+      held = await act()
+      done()
     }
-    if (fate === 'cut') drop(wire)
-    else if (fate === 'pass') to.write(chunk)
+    if (held === 'reset') drop(wire)
+    else if (held === 'forward') to.write(chunk)
     else wire.dead = true
     from.resume()
   }
 
-  function springs(text: string, moment: Moment): boolean {
+  function isAt(moment: Moment, text: string): boolean {
     return moment === 'before the script' ? marks.some(mark => text.includes(mark)) : text.includes(DONE)
   }
 
   function drop(wire: Wire): void {
     if (!wires.delete(wire)) return
-    // A reset, not a goodbye, where the socket knows how.
     wire.client.resetAndDestroy()
     wire.server.destroy()
   }

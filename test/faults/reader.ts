@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RedisClient } from '../../src/redis/connect.ts'
 import { until } from '../helpers/server.ts'
-import { judged, type TakenEntry } from './judge.ts'
+import { loggedEntry, type ReadEntry } from './oracle.ts'
 
-/** A consumer group of one: reads every stream, notes what it gets, and only then acknowledges it. */
+/** A consumer group with one member: records each entry, then acknowledges it. */
 export interface Reader {
   /** By stream and entry id. */
-  readonly taken: ReadonlyMap<string, TakenEntry>
-  /** Resolves once nothing is left to read or to acknowledge. */
+  readonly entries: ReadonlyMap<string, ReadEntry>
+  /** Resolves when every entry is read and acknowledged. */
   caughtUp(): Promise<void>
   stop(): Promise<void>
 }
@@ -16,28 +16,29 @@ const BLOCK_MS = 200
 const PATIENCE_MS = 60_000
 
 /**
- * Its group is there before this resolves: what is appended from then on is not trimmed before it was noted.
+ * Resolves when the group exists: later entries are not trimmed before they are recorded.
  *
- * @param connect opens a client; what fails is tried again, with what connection there is by then
+ * @param connect opens a client; called again after an error
  */
 export async function startReader(
   streams: readonly string[],
   connect: () => RedisClient,
   { group = 'oracle', pageEntries = 200 }: { readonly group?: string; readonly pageEntries?: number } = {}
 ): Promise<Reader> {
-  const taken = new Map<string, TakenEntry>()
+  const recorded = new Map<string, ReadEntry>()
   const idle = new Set<string>()
   let stopped = false
   const first = connect()
-  for (const stream of streams) await until('the group of the oracle', () => makeGroup(first, stream, group))
+  for (const stream of streams)
+    await until('the reader has its group', () => createGroup(first, stream, group))
   first.disconnect()
   const loops = streams.map(stream => readStream(stream))
 
   return {
-    taken,
+    entries: recorded,
     caughtUp: async () => {
       idle.clear()
-      await until('the consumer having read all', async () => idle.size === streams.length, PATIENCE_MS)
+      await until('the reader has read everything', async () => idle.size === streams.length, PATIENCE_MS)
     },
     stop: async () => {
       stopped = true
@@ -52,11 +53,11 @@ export async function startReader(
       try {
         from = await readOnce(client, stream, from)
       } catch (error) {
-        // What was delivered and not acknowledged is asked for again; a group that is gone is made again.
+        // Reads pending entries again, and creates the group again if it is missing.
         from = '0'
         const message = error instanceof Error ? error.message : ''
         if (message.startsWith('NOGROUP')) {
-          await makeGroup(client, stream, group)
+          await createGroup(client, stream, group)
         } else {
           client.disconnect()
           await sleep(50)
@@ -67,7 +68,7 @@ export async function startReader(
     client.disconnect()
   }
 
-  /** @returns where to go on: `0`, what is not acknowledged yet; `>`, what is new */
+  /** @returns where to continue: `0` for pending entries, `>` for new ones */
   async function readOnce(client: RedisClient, stream: string, from: string): Promise<string> {
     const answer = (await client.xreadgroup(
       'GROUP',
@@ -88,17 +89,17 @@ export async function startReader(
     }
     idle.delete(stream)
     for (const [id, fields] of entries) {
-      // What is pending and gone from the stream has no fields.
+      // Pending entries that were deleted have no fields.
       if (fields === null || fields.length === 0) continue
-      taken.set(`${stream} ${id}`, { ...judged(stream, id, fields), takenAtMs: performance.now() })
+      recorded.set(`${stream} ${id}`, { ...loggedEntry(stream, id, fields), readAtMs: performance.now() })
     }
     await client.xack(stream, group, ...entries.map(([id]) => id))
     return from
   }
 }
 
-/** @returns whether it is there */
-const makeGroup = (client: RedisClient, stream: string, group: string): Promise<boolean> =>
+/** @returns whether the group exists */
+const createGroup = (client: RedisClient, stream: string, group: string): Promise<boolean> =>
   client.xgroup('CREATE', stream, group, '0', 'MKSTREAM').then(
     () => true,
     (error: unknown) => error instanceof Error && error.message.startsWith('BUSYGROUP')
@@ -106,7 +107,7 @@ const makeGroup = (client: RedisClient, stream: string, group: string): Promise<
 
 type Entries = readonly (readonly [string, readonly string[] | null])[]
 
-/** Redis answers with pairs in RESP2 and with a map in RESP3. */
+/** The reply has pairs in RESP2 and a map in RESP3. */
 function entriesOf(answer: unknown): Entries {
   if (answer === null || answer === undefined) return []
   if (Array.isArray(answer)) {

@@ -3,22 +3,23 @@ import { fileURLToPath } from 'node:url'
 import { freePort, temporaryFolder, until } from '../helpers/server.ts'
 import { KEY } from '../helpers/sign.ts'
 
-/** One process of the service that can be killed and started again, always on the same port. */
+/** A process of the service that can be killed and started again, always on the same port. */
 export interface Replica {
   readonly port: number
-  /** Resolves once it listens; whether Redis is there is another question. */
+  /** Resolves when it listens, whether or not Redis is reachable. */
   start(): Promise<void>
   kill(): Promise<void>
-  /** SIGTERM. @returns the exit code, or the signal that ended it */
+  /** SIGTERM. @returns the exit code, or the signal that ended the process */
   terminate(): Promise<number | NodeJS.Signals | null>
-  /** Sends a signal and waits for nothing. */
+  /** Sends a signal and does not wait. */
   signal(signal: NodeJS.Signals): void
-  isReady(): Promise<boolean>
-  /** Of the process that was started last. */
+  /** Resolves when it is ready to accept deliveries. */
+  ready(): Promise<void>
+  /** Of the current process. */
   pid(): number
-  /** What no process of it should have done: ended by itself, or told of an error nobody caught. */
-  readonly misdeeds: readonly string[]
-  /** The end of what it printed. */
+  /** Unexpected exits, and output that reports an uncaught error. */
+  readonly processErrors: readonly string[]
+  /** The last part of the output. */
   output(): string
 }
 
@@ -27,10 +28,10 @@ export const COMPILED_MAIN = fileURLToPath(new URL('../../src/cli/main.js', impo
 const KEPT_OUTPUT = 64 * 1024
 const START_TIMEOUT_MS = 60_000
 
-/** None outlives whoever runs it, however that ends. */
-const living = new Set<ChildProcess>()
+/** Killed when this process exits. */
+const running = new Set<ChildProcess>()
 process.once('exit', () => {
-  for (const child of living) child.kill('SIGKILL')
+  for (const child of running) child.kill('SIGKILL')
 })
 
 export async function createReplica(
@@ -39,7 +40,7 @@ export async function createReplica(
 ): Promise<Replica> {
   const port = await freePort()
   const folder = temporaryFolder()
-  const misdeeds: string[] = []
+  const processErrors: string[] = []
   let printed = ''
   let child: ChildProcess | undefined
   let ended: Promise<number | NodeJS.Signals | null> = Promise.resolve(null)
@@ -73,26 +74,26 @@ export async function createReplica(
         stdio: ['ignore', 'pipe', 'pipe']
       })
       child = process_
-      living.add(process_)
+      running.add(process_)
       const print = (chunk: Buffer): void => {
         const text = chunk.toString()
-        if (/"level":"fatal"|unhandled|uncaught/i.test(text)) misdeeds.push(text.slice(0, 500))
+        if (/"level":"fatal"|unhandled|uncaught/i.test(text)) processErrors.push(text.slice(0, 500))
         printed = (printed + text).slice(-KEPT_OUTPUT)
       }
       process_.stdout.on('data', print)
       process_.stderr.on('data', print)
       ended = new Promise(resolve =>
         process_.once('close', (code, signal) => {
-          if (!expected) misdeeds.push(`ended by itself: ${code ?? signal}\n${printed.slice(-500)}`)
+          if (!expected) processErrors.push(`unexpected exit: ${code ?? signal}\n${printed.slice(-500)}`)
           child = undefined
-          living.delete(process_)
+          running.delete(process_)
           resolve(code ?? signal)
         })
       )
       await until(
-        'a replica that listens',
+        'the replica listens',
         async () => {
-          if (child === undefined) throw new Error(`the service ended:\n${printed}`)
+          if (child === undefined) throw new Error(`the service exited:\n${printed}`)
           return ask('/healthz')
         },
         START_TIMEOUT_MS
@@ -104,9 +105,9 @@ export async function createReplica(
       expected ||= signal === 'SIGTERM'
       child?.kill(signal)
     },
-    isReady: () => ask('/readyz'),
+    ready: async () => void (await until('the replica is ready', () => ask('/readyz'), START_TIMEOUT_MS)),
     pid: () => child?.pid ?? 0,
-    misdeeds,
+    processErrors,
     output: () => printed
   }
 }

@@ -6,7 +6,7 @@ import { freePort, temporaryFolder, until } from '../helpers/server.ts'
 export interface ReplicatedCluster {
   readonly addresses: readonly string[]
   readonly ports: readonly number[]
-  /** Kills the master of a key, waits until its replica has taken over, and brings the old one back. */
+  /** Kills the master of a key, waits until its replica is promoted, and starts the old master again. */
   killMasterOf(key: string): Promise<void>
   stop(): Promise<void>
 }
@@ -34,7 +34,7 @@ export async function startReplicatedCluster(): Promise<ReplicatedCluster> {
     ['--cluster', 'create', ...addresses, '--cluster-replicas', '1', '--cluster-yes'],
     { encoding: 'utf8' }
   )
-  if (created.status !== 0) throw new Error(`no cluster: ${created.stdout}${created.stderr}`)
+  if (created.status !== 0) throw new Error(`cannot create the cluster: ${created.stdout}${created.stderr}`)
   await whole(started.map(({ node }) => node))
 
   return {
@@ -46,11 +46,11 @@ export async function startReplicatedCluster(): Promise<ReplicatedCluster> {
         key
       )
       const victim = started.find(({ node }) => node.port === masterPort)
-      if (victim === undefined) throw new Error(`nobody holds ${key}`)
+      if (victim === undefined) throw new Error(`no master has ${key}`)
       const { port, folder } = victim.node
       await victim.node.stop('SIGKILL')
       const others = started.filter(one => one !== victim).map(({ node }) => node)
-      await until('the promotion', async () => (await masterOf(others, key)) !== port, PATIENCE_MS)
+      await until('the replica is promoted', async () => (await masterOf(others, key)) !== port, PATIENCE_MS)
       victim.node = await startRedis(victim.settings, { port, folder })
       await whole(started.map(({ node }) => node))
     },
@@ -58,10 +58,10 @@ export async function startReplicatedCluster(): Promise<ReplicatedCluster> {
   }
 }
 
-/** Every node knows all slots to be served, and every replica has caught up with its master. */
+/** Resolves when every node reports that all slots are served, and every replica is connected to its master. */
 const whole = (nodes: readonly TestRedis[]) =>
   until(
-    'a whole cluster',
+    'the cluster is complete',
     async () => {
       const views = await Promise.all(
         nodes.map(async ({ client }) => [

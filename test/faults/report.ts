@@ -1,6 +1,6 @@
 import { type Check, checksOf, type Scenario, type Setting } from './scenario.ts'
 
-/** What one scenario came to, as it is kept in JSON. */
+/** The result of one scenario, as written to JSON. */
 export interface Report {
   readonly name: string
   readonly about: string
@@ -56,7 +56,7 @@ export async function reportOf(scenario: Scenario, setting: Setting): Promise<Re
       faults: {},
       verdict: {},
       measured: {},
-      checks: [{ name: 'the scenario could be run', passed: false, detail }]
+      checks: [{ name: 'the scenario ran', passed: false, detail }]
     }
   }
 }
@@ -80,7 +80,7 @@ export function tapLines({ name, checks, measured }: Pick<Report, 'name' | 'chec
   ]
 }
 
-/** As tap closes, so that whoever counts can count. */
+/** Ends like the output of tap, which .ci/run parses. */
 export function summary(reports: readonly Pick<Report, 'checks'>[]): {
   readonly failed: number
   readonly line: string
@@ -93,7 +93,7 @@ export function summary(reports: readonly Pick<Report, 'checks'>[]): {
   }
 }
 
-/** One row a scenario, in Markdown. */
+/** A Markdown table with one row per scenario. */
 export function table(reports: readonly Report[]): string[] {
   const rows = reports.map(report => [
     report.name,
@@ -102,7 +102,7 @@ export function table(reports: readonly Report[]): string[] {
     report.retried,
     report.duplicates,
     report.verdict['lost'] ?? '?',
-    report.verdict['doubled'] ?? '?',
+    report.verdict['duplicated'] ?? '?',
     `${report.slowestAnswerMs} ms`,
     `${report.longestOutageMs} ms`,
     `${report.seconds} s`
@@ -114,10 +114,10 @@ export function table(reports: readonly Report[]): string[] {
     'retried',
     'of these duplicates',
     'lost',
-    'doubled',
-    'slowest answer',
-    'longest without a 2xx',
-    'took'
+    'in the log twice',
+    'slowest response',
+    'longest time without 2xx',
+    'duration'
   ]
   return [head, head.map(() => '---'), ...rows].map(row => `| ${row.join(' | ')} |`)
 }

@@ -1,7 +1,6 @@
-/**
- * Both rotations while deliveries come in: two replicas of the service as they are started in production, one
- * Redis, 500 deliveries a second, each signed with a key that is valid at that moment. None of them may be
- * refused, and no replica may start anew.
+/*
+ * Both rotations under load: two replicas in production mode, one Redis, 500 deliveries per second, each signed with a
+ * key that is valid at the time. No delivery may be refused, and no replica may be restarted.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
@@ -13,7 +12,7 @@ import { runCli } from '../helpers/cli.ts'
 import { startCustomerIo } from '../helpers/customer-io.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { freePort, startServer, temporaryFolder, until } from '../helpers/server.ts'
-import { signV0 } from '../helpers/sign.ts'
+import { signV0, WEBHOOK_PATH } from '../helpers/sign.ts'
 
 const RATE_PER_SECOND = Number(process.env['RATE'] ?? 500)
 const TICK_MS = 10
@@ -23,7 +22,7 @@ const TRACK = { old: 'track-key-old', new: 'track-key-new' }
 
 t.setTimeout(600_000)
 
-t.test('two rotations under load refuse no authentic delivery and restart no replica', async t => {
+t.test('rotating both keys under load refuses no authentic delivery and restarts no replica', async t => {
   const folder = temporaryFolder()
   const secrets = join(folder, 'secrets')
   mkdirSync(secrets)
@@ -70,18 +69,18 @@ t.test('two rotations under load refuse no authentic delivery and restart no rep
   await rotate('--probe', 'identify', '--drain', '1s')
   sender.signWith(KEYS.new)
   await runCli(['rotate', 'finish', 'webhook-key', '--quiet', '1h'], env).then(run =>
-    t.equal(run.code, 1, 'too early to finish')
+    t.equal(run.code, 1, 'it is too early to finish')
   )
   cio.trackKeys.delete(`site:${TRACK.old}`)
   await rotate('finish')
   const due = async (): Promise<boolean> => (await runCli(['rotate', 'status'], env)).code === 1
-  await until('the old key may go', due, 60_000)
+  await until('the old key can be retired', due, 60_000)
   say((await runCli(['rotate', 'status'], env)).stdout)
   await rotate('finish', 'webhook-key')
   const refused = await Promise.all(replicas.map(({ port }) => sender.post(port, KEYS.old)))
   t.same(refused, [401, 401], 'the old key is refused by every replica')
 
-  // And without the command: a file that is simply written anew.
+  // Without the command, by writing the file.
   put('cio-webhook-secret', KEYS.third)
   sender.signWith(KEYS.new)
   await sleep(3000)
@@ -89,11 +88,13 @@ t.test('two rotations under load refuse no authentic delivery and restart no rep
   await sleep(2000)
 
   const statuses = await sender.stop()
-  say(`deliveries by status: ${JSON.stringify(Object.fromEntries(statuses))}; rate ${sender.rate()} a second`)
+  say(
+    `deliveries by status: ${JSON.stringify(Object.fromEntries(statuses))}; rate ${sender.rate()} per second`
+  )
   const total = [...statuses.values()].reduce((sum, count) => sum + count, 0)
   t.equal(statuses.get(200), total, 'no authentic delivery was refused')
-  t.equal(await redis.client.xlen('cio:events:{0}'), total, 'each of them is in the log once')
-  t.same(await Promise.all(replicas.map(startTime)), started, 'no replica was started anew')
+  t.equal(await redis.client.xlen('cio:events:{0}'), total, 'each delivery is in the log once')
+  t.same(await Promise.all(replicas.map(startTime)), started, 'no replica was restarted')
   t.ok(replicas.every(({ server }) => server.process.exitCode === null))
 })
 
@@ -126,17 +127,17 @@ async function startTime({ port }: { port: number }): Promise<string | undefined
   return /^process_start_time_seconds (\S+)/m.exec(metrics)?.[1]
 }
 
-/** Posts at a fixed rate to all ports in turn, whatever the answers are. */
+/** Posts to all ports in turn at a fixed rate, independent of the responses. */
 function startSender(ports: readonly number[]) {
   const agent = new Agent({ keepAlive: true, maxSockets: 64 })
   const statuses = new Map<number, number>()
-  const underWay = new Set<Promise<void>>()
+  const inFlight = new Set<Promise<void>>()
   let keys: readonly string[] = [KEYS.old]
   let sent = 0
   const startedMs = performance.now()
   let endedMs = 0
   const timer = setInterval(() => {
-    // Catches up after a pause, so that the rate is kept over the whole run.
+    // Catches up after a delay, so that the average rate is kept.
     const due = Math.floor(((performance.now() - startedMs) / 1000) * RATE_PER_SECOND)
     while (sent < due) {
       const port = ports[sent % ports.length] ?? 0
@@ -144,9 +145,9 @@ function startSender(ports: readonly number[]) {
       sent++
       const one = post(port, key).then(status => {
         statuses.set(status, (statuses.get(status) ?? 0) + 1)
-        underWay.delete(one)
+        inFlight.delete(one)
       })
-      underWay.add(one)
+      inFlight.add(one)
     }
   }, TICK_MS)
 
@@ -159,13 +160,13 @@ function startSender(ports: readonly number[]) {
     stop: async () => {
       clearInterval(timer)
       endedMs = performance.now()
-      await Promise.all(underWay)
+      await Promise.all(inFlight)
       agent.destroy()
       return statuses
     }
   }
 
-  /** @returns the status; 0 where there was no answer */
+  /** @returns the status; 0 without a response */
   function post(port: number, key: string): Promise<number> {
     const body = JSON.stringify({
       event_id: `${Math.random()}`,
@@ -181,7 +182,7 @@ function startSender(ports: readonly number[]) {
           host: '127.0.0.1',
           port,
           method: 'POST',
-          path: '/api/cio/webhook',
+          path: WEBHOOK_PATH,
           headers: { 'content-type': 'application/json', ...signV0(body, key) }
         },
         response => {

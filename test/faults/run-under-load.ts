@@ -1,24 +1,24 @@
 import { Redis } from 'ioredis'
 import type { RedisClient } from '../../src/redis/connect.ts'
+import type { Random } from '../helpers/random.ts'
 import { until } from '../helpers/server.ts'
-import { type JudgedEntry, judge, readStreams, type Verdict, type VoidSpan } from './judge.ts'
 import { count, createLedger, type Ledger } from './ledger.ts'
-import type { Random } from './random.ts'
+import { type ExcusedSpan, evaluate, type LoggedEntry, readStreams, type Verdict } from './oracle.ts'
 import { startReader } from './reader.ts'
 import type { Replica } from './replica.ts'
 import { type Sender, startSender } from './sender.ts'
 
-/** What is under load: how to reach it, and how to look into what it has written. */
+/** The service under load. */
 export interface Target {
-  /** The port of each sender, by its number; asked at each delivery. */
+  /** The port for a sender, by its number; called for each delivery. */
   readonly port: (sender: number) => number
   readonly replicas: readonly Replica[]
   readonly partitions: number
-  /** A client of whoever holds the log now. */
+  /** Opens a client to the Redis that has the log. */
   readonly connect: () => RedisClient
 }
 
-/** One replica, to which every sender sends. */
+/** One replica that gets all deliveries. */
 export const alone = (replica: Replica, partitions: number, connect: () => RedisClient): Target => ({
   port: () => replica.port,
   replicas: [replica],
@@ -33,49 +33,50 @@ export interface LoadOptions {
   readonly replayShare?: number
   readonly replayDepth?: number
   readonly padding?: () => string
-  /** How the consumer reads. */
+  /** Options of the reader. */
   readonly reading?: { readonly pageEntries: number }
 }
 
-/** Passed to what brings the faults. */
 export interface Load {
   readonly ledger: Ledger
-  /** Counts a fault by its name. */
+  /** Counts a fault. */
   fault(name: string): void
-  /** Excuses what was acknowledged in this span and is gone. */
-  excuse(span: VoidSpan): void
-  /** Resolves once this many further events were acknowledged. */
+  /** Excuses the loss of events delivered in this span. */
+  excuse(span: ExcusedSpan): void
+  /** Resolves when this many more events are acknowledged. */
   acknowledged(events: number): Promise<void>
+  /** Resolves when this many more deliveries are refused with 503. */
+  refused(deliveries: number): Promise<void>
 }
 
 export interface Observed {
   readonly ledger: Ledger
   readonly verdict: Verdict
   readonly faults: ReadonlyMap<string, number>
-  readonly misdeeds: readonly string[]
+  readonly processErrors: readonly string[]
   readonly seconds: number
-  /** Why the run could not be brought to its end, if so. */
-  readonly broke: string | undefined
+  /** Why the run was not completed. */
+  readonly failure: string | undefined
 }
 
-/** Nothing in a run takes longer than this unless it has failed. */
-const PATIENCE_MS = 90_000
+/** If a step of a run takes longer, the run has failed. */
+const STEP_TIMEOUT_MS = 90_000
 const FRESH_EVENTS = 3
 
 /**
- * Sends while `act` brings the faults; then lets every sender finish, sends what is new, lets the consumer catch
- * up, and judges.
+ * Delivers events while `inject` injects faults. Then waits until every event is acknowledged, delivers new ones, waits
+ * until the reader has read everything, and evaluates the log.
  */
 export async function runUnderLoad(
   target: Target,
   options: LoadOptions,
-  act: (load: Load) => Promise<void>
+  inject: (load: Load) => Promise<void>
 ): Promise<Observed> {
   const { random, senders = 6, gapMs = 6, reading, ...forSenders } = options
   const startedMs = performance.now()
   const ledger = createLedger()
   const faults = new Map<string, number>()
-  const voids: VoidSpan[] = []
+  const excused: ExcusedSpan[] = []
   const streams = Array.from({ length: target.partitions }, (_, partition) => `cio:events:{${partition}}`)
   const reader = await startReader(streams, target.connect, reading)
   const start = (name: string, number: number, events?: number): Sender =>
@@ -93,44 +94,53 @@ export async function runUnderLoad(
   const load: Load = {
     ledger,
     fault: name => count(faults, name),
-    excuse: span => void voids.push(span),
+    excuse: span => void excused.push(span),
     acknowledged: async events => {
       const wanted = ledger.acknowledged + events
-      await until(`${events} further events`, async () => ledger.acknowledged >= wanted, PATIENCE_MS)
+      await until(
+        `${events} more events are acknowledged`,
+        async () => ledger.acknowledged >= wanted,
+        STEP_TIMEOUT_MS
+      )
+    },
+    refused: async deliveries => {
+      const refusals = (): number => ledger.answers.get('503') ?? 0
+      const wanted = refusals() + deliveries
+      await until('deliveries are refused', async () => refusals() >= wanted, STEP_TIMEOUT_MS)
     }
   }
   let fresh: Sender[] = []
-  let broke: string | undefined
-  let entries: JudgedEntry[] = []
+  let failure: string | undefined
+  let entries: LoggedEntry[] = []
   try {
     await load.acknowledged(senders)
-    await act(load)
-    await within('every sender finishing', Promise.all(running.map(sender => sender.stop())))
+    await inject(load)
+    await within('every event is acknowledged', Promise.all(running.map(sender => sender.stop())))
     fresh = running.map((_, number) => start('fresh', number, FRESH_EVENTS))
-    await within('new events', Promise.all(fresh.map(({ finished }) => finished)))
+    await within('new events are acknowledged', Promise.all(fresh.map(({ finished }) => finished)))
     await reader.caughtUp()
     entries = await readAll()
   } catch (error) {
-    broke = error instanceof Error ? error.message : String(error)
+    failure = error instanceof Error ? error.message : String(error)
     for (const sender of [...running, ...fresh]) sender.abandon()
-    // What can be read is judged all the same.
+    // The entries that can be read are evaluated nevertheless.
     entries = await readAll().catch(() => [])
   }
   await reader.stop()
-  const seen = new Set([...reader.taken.values()].map(({ eventId }) => eventId))
+  const readIds = new Set([...reader.entries.values()].map(({ eventId }) => eventId))
   return {
     ledger,
-    verdict: judge(ledger, entries, seen, voids),
+    verdict: evaluate(ledger, entries, readIds, excused),
     faults,
-    misdeeds: target.replicas.flatMap(({ misdeeds }) => misdeeds),
+    processErrors: target.replicas.flatMap(({ processErrors }) => processErrors),
     seconds: Math.round((performance.now() - startedMs) / 100) / 10,
-    broke
+    failure
   }
 
-  async function readAll(): Promise<JudgedEntry[]> {
+  async function readAll(): Promise<LoggedEntry[]> {
     const client = target.connect()
     try {
-      return await readStreams(client, streams, reader.taken.values(), voids)
+      return await readStreams(client, streams, reader.entries.values(), excused)
     } finally {
       client.disconnect()
     }
@@ -138,16 +148,16 @@ export async function runUnderLoad(
 }
 
 /**
- * A client that looks into Redis on this port. It never sends a command again: a read whose answer got lost has
- * been delivered to its group all the same, and only the reader knows to ask for it.
+ * A client of the Redis on this port. It never sends a command again: after a lost reply to XREADGROUP the entries are
+ * pending, and the reader reads those first.
  */
 export function connectTo(port: number): Redis {
-  const client = new Redis({ port, host: '127.0.0.1', ...LOOKING })
+  const client = new Redis({ port, host: '127.0.0.1', ...CLIENT_OPTIONS })
   client.on('error', () => {})
   return client
 }
 
-export const LOOKING = {
+export const CLIENT_OPTIONS = {
   retryStrategy: () => 100,
   commandTimeout: 10_000,
   autoResendUnfulfilledCommands: false,
@@ -157,7 +167,7 @@ export const LOOKING = {
 async function within<T>(what: string, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`never came: ${what}`)), PATIENCE_MS)
+    timer = setTimeout(() => reject(new Error(`timed out: ${what}`)), STEP_TIMEOUT_MS)
   })
   return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }

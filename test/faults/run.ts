@@ -1,8 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
-import { type Breach, breaches, breakLaw, caught } from './broken.ts'
-import { seededRandom } from './random.ts'
+import { seededRandom } from '../helpers/random.ts'
+import { mutate } from './mutate.ts'
+import { type Mutation, mutations } from './mutations.ts'
 import { COMPILED_MAIN } from './replica.ts'
 import { type Report, reportOf, say, summary, table, tapLines } from './report.ts'
 import type { Scenario } from './scenario.ts'
@@ -10,14 +11,14 @@ import { scenarios } from './scenarios/all.ts'
 
 const USAGE = `usage: npm run test:faults -- [options]
 
-Breaks things while events are delivered, and holds the log against what the senders were promised.
+Injects faults while events are delivered, then checks the log against the responses that the senders got.
 
-  --full            the figures of docs/guarantees.md: hundreds of kills (about an hour); else about seven minutes
-  --seed <number>   the same faults again; a random one unless given
-  --only <names>    these scenarios alone, separated by commas
-  --json <file>     where the results go; else build/faults.json
-  --prove-oracle    breaks one law after the other in a copy of the service, and shows that it is caught
-  --list            what there is`
+  --full            hundreds of faults, for the figures in docs/guarantees.md (an hour; default: seven minutes)
+  --seed <number>   repeats the faults of a run (default: random)
+  --only <names>    runs only these scenarios, separated by commas
+  --json <file>     file for the results (default: build/faults.json)
+  --prove-oracle    mutation test: runs mutated copies of the service, and fails if a broken law is not caught
+  --list            lists the scenarios`
 
 const { values } = parseArgs({
   options: {
@@ -31,7 +32,7 @@ const { values } = parseArgs({
   }
 })
 
-// Then what was started and mounted is ended and let go.
+// Exit handlers then kill started processes and unmount disks.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
 
 if (values.help) console.log(USAGE)
@@ -42,7 +43,7 @@ async function run(): Promise<void> {
   const seed = values.seed === undefined ? Math.floor(Math.random() * 1e9) : Number(values.seed)
   const prove = values['prove-oracle']
   const names = values.only?.split(',')
-  const chosen = (prove ? breaches : scenarios).filter(({ name }) => names?.includes(name) ?? true)
+  const chosen = (prove ? mutations : scenarios).filter(({ name }) => names?.includes(name) ?? true)
   if (!Number.isSafeInteger(seed) || chosen.length === 0) {
     console.error(USAGE)
     process.exitCode = 2
@@ -54,17 +55,17 @@ async function run(): Promise<void> {
   const reports: Report[] = []
   for (const one of chosen) {
     say(`${one.name}: ${one.about}`)
-    const report = 'run' in one ? await runScenario(one, seed, COMPILED_MAIN) : await runBreach(one, seed)
+    const report = 'run' in one ? await runScenario(one, seed, COMPILED_MAIN) : await runMutation(one, seed)
     reports.push(report)
     for (const line of tapLines(report)) console.log(line)
-    // Whatever ends this run, what was measured so far is kept.
+    // After each scenario, so that the results survive an abort.
     write(values.json, { seed, full: values.full, again, reports })
   }
   for (const line of table(reports)) say(line)
-  say(`the same faults again: ${again}${values.only === undefined ? '' : ` --only ${values.only}`}`)
+  say(`to repeat this run: ${again}${values.only === undefined ? '' : ` --only ${values.only}`}`)
   const { failed, line } = summary(reports)
   console.log(line)
-  // Whatever a scenario that broke has left behind does not keep this process.
+  // A failed scenario may leave open handles.
   process.exit(failed === 0 ? 0 : 1)
 }
 
@@ -79,13 +80,32 @@ function runScenario(scenario: Scenario, seed: number, main: string): Promise<Re
   return reportOf(scenario, { random: seededRandom(seed, scenario.name), full: values.full, main })
 }
 
-async function runBreach(breach: Breach, seed: number): Promise<Report> {
-  const scenario = scenarios.find(({ name }) => name === breach.scenario)
-  if (scenario === undefined) throw new Error(`no such scenario: ${breach.scenario}`)
-  const { main, remove } = breakLaw(breach)
+async function runMutation(mutation: Mutation, seed: number): Promise<Report> {
+  const scenario = scenarios.find(({ name }) => name === mutation.scenario)
+  if (scenario === undefined) throw new Error(`unknown scenario: ${mutation.scenario}`)
+  const { main, remove } = mutate(mutation)
   try {
-    return caught(breach, await runScenario(scenario, seed, main))
+    return mutationReport(mutation, await runScenario(scenario, seed, main))
   } finally {
     remove()
+  }
+}
+
+/** Passes if a check that must catch the mutation has failed. */
+function mutationReport({ name, about, scenario, caughtBy }: Mutation, report: Report): Report {
+  const failed = report.checks.filter(({ passed }) => !passed)
+  const caught = failed.find(({ name }) => caughtBy.includes(name))
+  return {
+    ...report,
+    name,
+    about,
+    measured: caught === undefined ? {} : { caught: JSON.stringify(caught.detail) },
+    checks: [
+      {
+        name: `${scenario} fails the check: ${caughtBy.join('; or: ')}`,
+        passed: caught !== undefined,
+        detail: { scenario, failed }
+      }
+    ]
   }
 }

@@ -1,20 +1,20 @@
-import type { Random } from './random.ts'
+import type { Random } from '../helpers/random.ts'
+import { answersAre, CONTENT, DUPLICATED, EXITS, LOST } from './check-names.ts'
 import type { Observed } from './run-under-load.ts'
 
-/** What a scenario is run with. */
 export interface Setting {
   readonly random: Random
-  /** Short runs show that the proof works, full ones give the figures. */
+  /** A full run gives the figures in docs/guarantees.md; a short one only tests the scenario. */
   readonly full: boolean
-  /** The compiled service. */
+  /** Path of the compiled service. */
   readonly main: string
 }
 
-/** A way for things to go wrong, and what has to hold nevertheless. */
+/** A kind of fault that is injected under load. */
 export interface Scenario {
-  /** Also what `--only` takes. */
+  /** For `--only`. */
   readonly name: string
-  /** One sentence for the documents. */
+  /** One sentence for `--list`. */
   readonly about: string
   readonly run: (setting: Setting) => Promise<Outcome>
 }
@@ -22,36 +22,36 @@ export interface Scenario {
 export interface Outcome {
   readonly observed: Observed
   readonly demands: Demands
-  /** Figures of this scenario alone, with their units in the names. */
+  /** Figures of this scenario only, with units in their names. */
   readonly measured?: Readonly<Record<string, number | string>>
-  /** What has to hold in this scenario alone. */
+  /** Checks of this scenario only. */
   readonly extra?: readonly Check[]
 }
 
-/** What a run needs to mean anything, and what answers a sender may see in it. */
+/** The least that must have happened in a run, and the answers that a sender may get. */
 export interface Demands {
   readonly acknowledged: number
   readonly faults: number
-  /** Deliveries made again since the first got no 2xx. */
+  /** Deliveries repeated because the first got no 2xx. */
   readonly retried: number
-  /** Retries that met what was remembered. */
+  /** Retries answered as duplicates. */
   readonly duplicates?: number
-  /** What a sender may get besides 200 and 503. */
+  /** Allowed answers besides 200 and 503. */
   readonly alsoSeen?: readonly string[]
-  /** Is 503 among the answers a sender may get? */
+  /** Is 503 allowed? Default: true. */
   readonly unavailable?: boolean
 }
 
 export interface Check {
   readonly name: string
   readonly passed: boolean
-  /** The whole values, for whoever has to find out. */
+  /** The complete values, for diagnosis. */
   readonly detail: unknown
 }
 
-/** Everything that has to hold after a run. */
+/** The checks after every run. */
 export function checksOf({ observed, demands, extra = [] }: Outcome): readonly Check[] {
-  const { ledger, verdict, faults, misdeeds, broke } = observed
+  const { ledger, verdict, faults, processErrors, failure } = observed
   const { obligations, examples } = verdict
   const { alsoSeen = [], unavailable = true } = demands
   const allowed = ['200', ...(unavailable ? ['503'] : []), ...alsoSeen]
@@ -64,35 +64,35 @@ export function checksOf({ observed, demands, extra = [] }: Outcome): readonly C
   })
   return [
     {
-      name: 'the run came to its end: every sender got through, new events flow',
-      passed: broke === undefined,
-      detail: broke
+      name: 'the run was completed: every event was acknowledged, new events are delivered',
+      passed: failure === undefined,
+      detail: failure
     },
-    none('every acknowledged event is in the log, or was read before it was trimmed', 'lostUnexcused'),
-    none('no event is there twice', 'doubled'),
-    none('each has the right content', 'wrongContent'),
-    none('nothing foreign is there', 'foreign'),
+    none(LOST, 'lostUnexcused'),
+    none(DUPLICATED, 'duplicated'),
+    none(CONTENT, 'wrongContent'),
+    none('the log has no event that was not sent', 'neverSent'),
     none('the events of a customer are in order', 'outOfOrder'),
-    none('the consumer has seen all of them', 'unread'),
+    none('the consumer has read every event', 'unread'),
     {
-      name: `the sender saw only ${allowed.join(', ')}, and never silence`,
+      name: answersAre(allowed),
       passed: Object.keys(answers).every(status => allowed.includes(status)),
       detail: { ...answers, slowestAnswerMs: Math.round(ledger.slowestAnswerMs) }
     },
     {
-      name: 'no process ended by itself or left an error uncaught',
-      passed: misdeeds.length === 0,
-      detail: misdeeds
+      name: EXITS,
+      passed: processErrors.length === 0,
+      detail: processErrors
     },
     {
-      name: 'enough happened for the run to mean something',
+      name: 'enough events and faults happened',
       passed:
         obligations >= demands.acknowledged &&
         happened >= demands.faults &&
         ledger.retried >= demands.retried &&
         ledger.duplicates >= (demands.duplicates ?? 0),
       detail: {
-        wanted: demands,
+        required: demands,
         happened: {
           acknowledged: obligations,
           faults: happened,

@@ -1,46 +1,46 @@
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { signV0 } from '../helpers/sign.ts'
+import type { Random } from '../helpers/random.ts'
+import { signV0, WEBHOOK_PATH } from '../helpers/sign.ts'
 import { count, type Ledger, newEvent, type SentEvent } from './ledger.ts'
-import type { Random } from './random.ts'
 
-/** One webhook of Customer.io's: a queue that delivers one event after the other and never skips. */
+/** Sends like Customer.io: one event after the other, retried until it is acknowledged. */
 export interface Sender {
-  /** Resolves when its last event is acknowledged. */
+  /** Resolves when the last event is acknowledged. */
   readonly finished: Promise<void>
-  /** Sends no further event, and resolves when the one under way is acknowledged. */
+  /** Sends no new event; resolves when the current one is acknowledged. */
   stop(): Promise<void>
-  /** Gives up, which Customer.io does after 7 days: the run has failed. */
+  /** Stops without waiting for the current event. */
   abandon(): void
 }
 
 export interface SenderOptions {
   readonly name: string
-  /** Where to deliver; asked at each delivery. */
+  /** Called for each delivery. */
   readonly port: () => number
   readonly ledger: Ledger
   readonly random: Random
   /** Mean pause between two events. */
   readonly gapMs: number
-  /** How many events it has; endless unless given. */
+  /** Number of events. Default: no limit. */
   readonly events?: number
-  /** How many of the acknowledged events are delivered again, as a share of one. */
+  /** Share of acknowledged events that are delivered again, 0 to 1. */
   readonly replayShare?: number
-  /** How many events back a replay may reach. */
+  /** Only the last acknowledged events are delivered again. */
   readonly replayDepth?: number
-  /** Makes each event larger. */
+  /** Text that makes each event larger. */
   readonly padding?: () => string
 }
 
-/** What Customer.io waits for an answer (documented, read 2026-11-24). */
-const PATIENCE_MS = 4000
-/** Customer.io backs off for minutes and hours; what counts here is that it comes back. */
+/** Timeout of Customer.io (documented, read 2026-11-24). */
+const TIMEOUT_MS = 4000
+/** Customer.io waits for minutes and hours; a test cannot. */
 const FIRST_BACKOFF_MS = 20
 const LONGEST_BACKOFF_MS = 400
 
-/** `status`: of the answer, or what came instead of one. */
 interface Answer {
-  readonly status: number | 'silence' | 'refused' | 'broken'
+  /** The HTTP status, or why there is none. */
+  readonly status: number | 'timeout' | 'refused' | 'reset'
   readonly body: string
 }
 
@@ -126,7 +126,7 @@ export function startSender(options: SenderOptions): Sender {
           agent,
           host: '127.0.0.1',
           port: port(),
-          path: '/api/cio/webhook',
+          path: WEBHOOK_PATH,
           method: 'POST',
           headers: {
             'content-type': 'application/json',
@@ -134,18 +134,18 @@ export function startSender(options: SenderOptions): Sender {
             ...signV0(body)
           }
         },
-        response => void read(response).then(done, () => done({ status: 'broken', body: '' }))
+        response => void read(response).then(done, () => done({ status: 'reset', body: '' }))
       )
-      const patience = setTimeout(() => {
-        done({ status: 'silence', body: '' })
+      const timer = setTimeout(() => {
+        done({ status: 'timeout', body: '' })
         delivery.destroy()
-      }, PATIENCE_MS)
+      }, TIMEOUT_MS)
       delivery.once('error', (error: NodeJS.ErrnoException) =>
-        done({ status: error.code === 'ECONNREFUSED' ? 'refused' : 'broken', body: '' })
+        done({ status: error.code === 'ECONNREFUSED' ? 'refused' : 'reset', body: '' })
       )
       delivery.end(body)
       function done(answer: Answer): void {
-        clearTimeout(patience)
+        clearTimeout(timer)
         resolve(answer)
       }
     })

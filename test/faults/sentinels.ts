@@ -1,33 +1,26 @@
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { Redis } from 'ioredis'
-import { promoted } from '../helpers/cluster.ts'
+import { MASTER, promoted, startSentinel } from '../helpers/cluster.ts'
 import { startRedis, type TestRedis } from '../helpers/redis.ts'
-import { freePort, temporaryFolder, until } from '../helpers/server.ts'
-
-export const MASTER = 'mymaster'
+import { temporaryFolder, until } from '../helpers/server.ts'
 
 /** A master with one replica, watched by three sentinels. */
 export interface SentinelSet {
   /** host:port of each sentinel. */
   readonly sentinels: readonly string[]
   /**
-   * Takes the master away, waits for the promotion, and sees to it that the old master comes back as a replica:
-   * started again as one, or, if it was only stopped, made one by the sentinels.
+   * Kills or pauses the master, waits until the replica is promoted, and brings the old master back as a replica: a
+   * killed one is started as a replica, a paused one is demoted by the sentinels.
    */
   failOver(by: 'SIGKILL' | 'SIGSTOP'): Promise<void>
   stop(): Promise<void>
 }
 
 const settings = { appendonly: 'yes', appendfsync: 'everysec', 'repl-diskless-sync-delay': '0' }
-/** A sentinel whose machine paused for seconds (TILT) does nothing for half a minute. */
+/** A sentinel whose machine was paused for seconds is inactive for half a minute (TILT). */
 const PATIENCE_MS = 120_000
 
-/**
- * One replica, as many as `replicated:1` waits for: with two, the one that has what was acknowledged need not be
- * the one that is promoted.
- */
+/** One replica, for `replicated:1`: with two, the promoted one need not be the one that has the acknowledged events. */
 export async function startSentinelSet(): Promise<SentinelSet> {
   let master: TestRedis = await startRedis(settings, { folder: temporaryFolder() })
   let replica: TestRedis = await startRedis(
@@ -35,13 +28,14 @@ export async function startSentinelSet(): Promise<SentinelSet> {
     { folder: temporaryFolder() }
   )
   await linked(replica)
-  const sentinels = await Promise.all(Array.from({ length: 3 }, () => startSentinel(master.port)))
+  const timing = { downAfterMs: 1000, failoverTimeoutMs: 5000 }
+  const sentinels = await Promise.all(Array.from({ length: 3 }, () => startSentinel(master.port, timing)))
   const agree = async (masterPort: number): Promise<void> => {
     const wanted = { port: String(masterPort), flags: 'master', 'num-other-sentinels': '2' }
     let views: Record<string, string | undefined>[] = []
     try {
       await until(
-        'the sentinels agreeing',
+        'the sentinels agree',
         async () => {
           const names = [...Object.keys(wanted), 'num-slaves']
           views = await Promise.all(sentinels.map(({ client }) => viewOf(client, names)))
@@ -57,7 +51,7 @@ export async function startSentinelSet(): Promise<SentinelSet> {
   }
   const followed = (masterPort: number) =>
     until(
-      'the sentinels following the failover',
+      'the sentinels know the new master',
       async () => {
         const views = await Promise.all(sentinels.map(({ client }) => viewOf(client, ['port'])))
         return views.every(({ port }) => port === String(masterPort))
@@ -74,7 +68,7 @@ export async function startSentinelSet(): Promise<SentinelSet> {
       if (by === 'SIGKILL') await old.stop(by)
       else old.process.kill(by)
       await promoted(replica)
-      // If the old master came back before all sentinels know of the new one, they could keep the old one.
+      // If the old master came back before all sentinels know the new one, they could keep the old one.
       await followed(replica.port)
       master = replica
       if (by === 'SIGSTOP') old.process.kill('SIGCONT')
@@ -91,7 +85,7 @@ export async function startSentinelSet(): Promise<SentinelSet> {
   }
 }
 
-/** What a sentinel says of the master, field by field; empty when it does not answer. */
+/** A sentinel's view of the master: these fields; empty if it does not respond. */
 async function viewOf(client: Redis, names: readonly string[]): Promise<Record<string, string | undefined>> {
   const fields = (await client.call('SENTINEL', 'MASTER', MASTER).catch(() => [])) as string[]
   return Object.fromEntries(names.map(name => [name, fields[fields.indexOf(name) + 1]]))
@@ -99,25 +93,7 @@ async function viewOf(client: Redis, names: readonly string[]): Promise<Record<s
 
 const linked = (replica: TestRedis) =>
   until(
-    'the replica',
+    'the replica is connected',
     async () => /master_link_status:up/.test(await replica.client.info('replication').catch(() => '')),
     PATIENCE_MS
   )
-
-async function startSentinel(masterPort: number): Promise<TestRedis> {
-  const port = await freePort()
-  const folder = temporaryFolder()
-  const path = join(folder, 'sentinel.conf')
-  writeFileSync(
-    path,
-    [
-      `port ${port}`,
-      'bind 127.0.0.1',
-      `dir ${folder}`,
-      `sentinel monitor ${MASTER} 127.0.0.1 ${masterPort} 2`,
-      `sentinel down-after-milliseconds ${MASTER} 1000`,
-      `sentinel failover-timeout ${MASTER} 5000`
-    ].join('\n')
-  )
-  return startRedis({}, { port, folder, sentinel: path })
-}

@@ -3,34 +3,35 @@ import type { Redis } from 'ioredis'
 import { startRedis, type TestRedis } from '../helpers/redis.ts'
 import { freePort, temporaryFolder, until } from '../helpers/server.ts'
 
-/** A Redis that can be killed, stopped and started again with what it kept, always on the same port. */
+/** A Redis that can be killed, paused, and started again with its data, always on the same port. */
 export interface Store {
   readonly port: number
   readonly folder: string
-  /** A client for this run of the server; it goes with it. */
+  /** A client of the current process; closed when that is killed. */
   client(): Redis
   start(): Promise<void>
   kill(): Promise<void>
-  /** Resolves when it is gone, which only its own doing can bring about. */
-  gone(): Promise<void>
+  /** Resolves when Redis has exited by itself. */
+  exited(): Promise<void>
   pause(): void
   resume(): void
 }
 
 export type Fsync = 'always' | 'everysec'
 
-/** How Redis writes, and what the service promises over it. */
-export interface Keeping {
+export interface Persistence {
+  /** `appendfsync` of Redis. */
   readonly fsync: Fsync
+  /** `DURABILITY` of the service. */
   readonly durability: 'fsync' | 'server'
-  /** Of the usual pace of deliveries, as a share of one. */
+  /** Rate of deliveries relative to `always`. */
   readonly pace: number
 }
 
-export const always: Keeping = { fsync: 'always', durability: 'fsync', pace: 1 }
-export const everysec: Keeping = { fsync: 'everysec', durability: 'server', pace: 1 }
-/** `everysec` too, but each answer waits until Redis says that it is on disk, up to a second: from Redis 7.2. */
-export const waitAof: Keeping = { fsync: 'everysec', durability: 'fsync', pace: 0.3 }
+export const always: Persistence = { fsync: 'always', durability: 'fsync', pace: 1 }
+export const everysec: Persistence = { fsync: 'everysec', durability: 'server', pace: 1 }
+/** `everysec`, but each response waits with WAITAOF (Redis 7.2), up to a second. */
+export const waitAof: Persistence = { fsync: 'everysec', durability: 'fsync', pace: 0.3 }
 
 export function serverHasWaitAof(): boolean {
   const { stdout } = spawnSync('redis-server', ['--version'], { encoding: 'utf8' })
@@ -38,7 +39,7 @@ export function serverHasWaitAof(): boolean {
   return major > 7 || (major === 7 && minor >= 2)
 }
 
-const GONE_MS = 30_000
+const EXIT_TIMEOUT_MS = 30_000
 
 export async function startStore(
   fsync: Fsync,
@@ -61,12 +62,12 @@ export async function startStore(
       server = await startRedis(settings, place)
     },
     kill: () => server.stop('SIGKILL'),
-    gone: async () => {
+    exited: async () => {
       const { process } = server
       await until(
-        'Redis ending',
+        'Redis has exited',
         async () => process.exitCode !== null || process.signalCode !== null,
-        GONE_MS
+        EXIT_TIMEOUT_MS
       )
       await server.stop('SIGKILL')
     },

@@ -1,10 +1,11 @@
-// One target in a process of its own: node --expose-gc fuzz-target.js <name> '<JSON of TargetRun>'.
-// The last line of its output is the JSON of a TargetReport. Exit code 1 with a finding.
+// Fuzzes one target in a process of its own: node --expose-gc fuzz-target.js <name> '<JSON of TargetRun>'.
+// The last line of its output is the JSON of a TargetReport. Exit code 1 if an input failed.
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { register } from 'node:module'
 import { join } from 'node:path'
-import { seededRandom } from '../faults/random.ts'
+import { seededRandom } from '../helpers/random.ts'
+import { readCorpus, writeCorpus } from './corpus.ts'
 import { readCoverage } from './loop/coverage.ts'
 import { explore, minimize } from './loop/explore.ts'
 import { watchHangs } from './loop/watch-hangs.ts'
@@ -13,13 +14,14 @@ import { isTargetName, loadTarget } from './target.ts'
 export interface TargetRun {
   readonly seed: number
   readonly seconds: number
-  /** Where inputs come from; the first is also where new ones go, if anywhere. */
-  readonly corpora: readonly string[]
-  readonly keep: boolean
-  /** Only finds the fewest inputs of the corpora that reach all they reach, and writes them here. */
-  readonly minimizeInto: string | undefined
+  /** Inputs found on this machine. The run adds to this file. */
+  readonly found: string
+  /** Inputs kept in the repository. */
+  readonly corpus: string
+  /** Do not fuzz, only minimize: the fewest inputs that reach what all reach become `corpus`. */
+  readonly minimize: boolean
   readonly dictionary: string
-  /** Where an input that broke a promise goes. */
+  /** Folder for inputs that failed. */
   readonly artifacts: string
 }
 
@@ -36,17 +38,19 @@ export interface TargetReport {
 }
 
 const [name = '', options = ''] = process.argv.slice(2)
-if (!isTargetName(name)) throw new Error(`no such target: ${name}`)
+if (!isTargetName(name)) throw new Error(`unknown target: ${name}`)
 const run = JSON.parse(options) as TargetRun
 
 register('./loop/instrument-hooks.js', import.meta.url)
 const target = await loadTarget(name)
 const coverage = readCoverage()
-const corpus = run.corpora.filter(existsSync).flatMap(folder => readFolder(folder))
+const found = readCorpus(run.found)
+const corpus = [...found, ...readCorpus(run.corpus)]
 
-if (run.minimizeInto !== undefined) {
-  for (const input of minimize(target, coverage, corpus)) write(run.minimizeInto, input)
-} else {
+if (run.minimize) writeCorpus(run.corpus, minimize(target, coverage, corpus))
+else fuzz()
+
+function fuzz(): void {
   const usedBefore = usedMb()
   const {
     finding,
@@ -62,33 +66,27 @@ if (run.minimizeInto !== undefined) {
     begin: watchHangs(target.shape.maxBytes, join(run.artifacts, `${name}-hang`))
   })
   const keptMb = kept.reduce((sum, input) => sum + input.length, 0) / 2 ** 20
-  const [into] = run.corpora
-  if (run.keep && into !== undefined) for (const input of kept) write(into, input)
+  writeCorpus(run.found, [...found, ...kept])
   const report: TargetReport = {
     ...figures,
     ...coverage.figures(),
     corpus: kept.length,
     heapGrowthMb: Math.round((usedMb() - usedBefore - keptMb) * 10) / 10,
-    finding: finding && { file: write(run.artifacts, finding.input, `${name}-`), error: finding.error }
+    finding: finding && { file: writeArtifact(finding.input), error: finding.error }
   }
   console.log(JSON.stringify(report))
   process.exitCode = finding === undefined ? 0 : 1
 }
 
-function readFolder(folder: string): Buffer[] {
-  return readdirSync(folder)
-    .sort()
-    .map(file => readFileSync(join(folder, file)))
-}
-
-function write(folder: string, input: Buffer, prefix = ''): string {
-  mkdirSync(folder, { recursive: true })
-  const file = join(folder, prefix + createHash('sha256').update(input).digest('hex').slice(0, 16))
+function writeArtifact(input: Buffer): string {
+  mkdirSync(run.artifacts, { recursive: true })
+  const digest = createHash('sha256').update(input).digest('hex').slice(0, 16)
+  const file = join(run.artifacts, `${name}-${digest}`)
   writeFileSync(file, input)
   return file
 }
 
-/** One JSON string a line, `#` before what is said about them. */
+/** One JSON string per line; other lines are comments. */
 function readDictionary(file: string): Buffer[] {
   return readFileSync(file, 'utf8')
     .split('\n')
@@ -96,7 +94,7 @@ function readDictionary(file: string): Buffer[] {
     .map(line => Buffer.from(JSON.parse(line) as string))
 }
 
-/** What is in use once nothing is left to be collected. */
+/** Heap in use after a garbage collection. */
 function usedMb(): number {
   globalThis.gc?.()
   return process.memoryUsage().heapUsed / 2 ** 20

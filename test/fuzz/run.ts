@@ -1,23 +1,22 @@
-import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
-import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { say, summary, tapLines } from '../faults/report.ts'
 import type { Check } from '../faults/scenario.ts'
+import { readCorpus } from './corpus.ts'
 import { fuzzSockets } from './sockets/fuzz-sockets.ts'
 import { startTarget } from './start-target.ts'
-import { isTargetName, type TargetName, targetNames } from './target.ts'
+import { corpusFile, isTargetName, type TargetName, targetNames } from './target.ts'
 
 const USAGE = `usage: npm run fuzz -- [options]
 
-Feeds hostile input to the signature rule, the parse path, the sanitizer and the running server.
+Feeds hostile input to the signature check, the parser, the sanitizer and the running server.
 
-  --minutes <number>  how long in all; else one
-  --seed <number>     the same choices again; a random one unless given
-  --only <names>      these parts alone, separated by commas: ${targetNames.join(', ')}, sockets
-  --keep              adds what was found to reach something new to the corpus, made as small as can be
-  --minimize          only makes the corpus small`
+  --minutes <number>  total time (default: 1)
+  --seed <number>     repeats the random choices of a run (default: random)
+  --only <names>      runs only these parts, separated by commas: ${targetNames.join(', ')}, sockets
+  --keep              adds inputs with new coverage to the corpus in the repository, then minimizes it
+  --minimize          only minimizes the corpus`
 
-/** Parts of the whole: what has more branches gets more time. */
+/** Shares of the total time: code with more branches gets more. */
 const shares: Readonly<Record<TargetName | 'sockets', number>> = {
   signature: 1,
   event: 4,
@@ -27,11 +26,7 @@ const shares: Readonly<Record<TargetName | 'sockets', number>> = {
   sockets: 4
 }
 
-const CORPUS = resolve('test/fuzz/corpus')
-/** What was found on this machine and is not in the repository. */
-const FOUND = resolve('build/fuzz/corpus')
-const ARTIFACTS = resolve('build/fuzz/findings')
-/** The collector's freedom; what is kept by mistake grows with every execution. */
+/** Garbage collection makes the heap size vary; a leak grows with every execution and soon exceeds this. */
 const MAX_HEAP_GROWTH_MB = 60
 
 const { values } = parseArgs({
@@ -59,7 +54,7 @@ else if (chosen.length === 0 || !Number.isSafeInteger(seed) || !(seconds > 0)) {
 else await run()
 
 async function run(): Promise<void> {
-  say(`the same choices again: npm run fuzz -- --seed ${seed} --minutes ${values.minutes}`)
+  say(`to repeat this run: npm run fuzz -- --seed ${seed} --minutes ${values.minutes}`)
   const whole = chosen.reduce((sum, name) => sum + shares[name], 0)
   const reports = []
   for (const name of chosen) {
@@ -76,38 +71,23 @@ async function run(): Promise<void> {
 }
 
 async function fuzzTarget(name: TargetName, seconds: number): Promise<Check> {
-  const corpora = [join(FOUND, name), join(CORPUS, name)]
-  const result = await startTarget(name, { seed, seconds, corpora, artifacts: ARTIFACTS })
+  const result = await startTarget(name, { seed, seconds, minimize: false })
   const { report } = result
   if (report === undefined)
-    return { name: 'an execution ended the process or did not end', passed: false, detail: result }
+    return { name: 'an execution crashed the process or did not end', passed: false, detail: result }
   const { executions, replayed, reached, total, features, corpus, heapGrowthMb, finding } = report
   const passed = finding === undefined && executions > replayed && heapGrowthMb < MAX_HEAP_GROWTH_MB
   return {
-    name: `${executions} executions in ${Math.round(report.seconds)} s, ${replayed} of them replayed; ${reached} of ${total} counters reached, ${features} features, ${corpus} inputs kept, heap ${heapGrowthMb} MB more`,
+    name: `${executions} executions in ${Math.round(report.seconds)} s, ${replayed} of them from the corpus; ${reached} of ${total} counters reached, ${features} features, ${corpus} inputs kept, heap grew by ${heapGrowthMb} MB`,
     passed,
     detail: report
   }
 }
 
-/** The fewest inputs that reach what all known ones reach become the corpus. */
 async function minimize(): Promise<void> {
   for (const name of chosen.filter(isTargetName)) {
-    const folder = join(CORPUS, name)
-    const small = join(FOUND, `${name}-small`)
-    rmSync(small, { recursive: true, force: true })
-    mkdirSync(small, { recursive: true })
-    const corpora = [join(FOUND, name), folder]
-    const { exit, output } = await startTarget(name, {
-      seed,
-      seconds: 0,
-      corpora,
-      artifacts: ARTIFACTS,
-      minimizeInto: small
-    })
-    if (exit !== 0) throw new Error(`${name} could not be made small:\n${output}`)
-    rmSync(folder, { recursive: true, force: true })
-    renameSync(small, folder)
-    say(`${name}: ${readdirSync(folder).length} inputs`)
+    const { exit, output } = await startTarget(name, { seed, seconds: 0, minimize: true })
+    if (exit !== 0) throw new Error(`cannot minimize the corpus of ${name}:\n${output}`)
+    say(`${name}: ${readCorpus(corpusFile(name)).length} inputs`)
   }
 }

@@ -1,11 +1,11 @@
 import { documentedPairs, payloadOf } from '../fixtures/events.ts'
 
-/** Real events: one of each object type, with personal data in every place there is for it. */
+/** Valid events: one per object type, with personal data in every field that can contain it. */
 export const bodies: readonly Buffer[] = documentedPairs.map(([objectType, metrics]) =>
   Buffer.from(JSON.stringify(payloadOf(objectType, metrics[0] ?? '', '01J8ZK6T9QW3E5R7Y1U2I3O4P5')))
 )
 
-/** Bodies that are no JSON: forms, XML, lines, multipart, a string in a string, things that were cut off. */
+/** Bodies that are not JSON objects: forms, XML, lines, multipart, JSON in a string, truncated JSON. */
 export const texts: readonly Buffer[] = [
   'email=ada%40example.com&password=a+b&note=%2B14155550100',
   '<event><to>ada@example.com</to><note>x</note></event>',

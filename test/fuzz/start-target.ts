@@ -3,26 +3,32 @@ import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { TargetReport, TargetRun } from './fuzz-target.ts'
-import type { TargetName } from './target.ts'
+import { corpusFile, type TargetName } from './target.ts'
 
 const MAIN = fileURLToPath(new URL('./fuzz-target.js', import.meta.url))
-const DICTIONARY = resolve('test/fuzz/dictionary.txt')
 
 export interface TargetResult {
   readonly exit: number | NodeJS.Signals | null
   readonly output: string
-  /** `undefined` where the process ended before it could tell. */
+  /** `undefined` if the process ended before it could report. */
   readonly report: TargetReport | undefined
 }
 
-/** Runs a target in a process of its own: a crash or a hang ends that one alone. */
+/** Runs a target in a process of its own, so that a crash or a hang ends only that process. */
 export function startTarget(
   name: TargetName,
-  run: Pick<TargetRun, 'seed' | 'seconds' | 'corpora' | 'artifacts'> & { readonly minimizeInto?: string }
+  run: Pick<TargetRun, 'seed' | 'seconds' | 'minimize'>
 ): Promise<TargetResult> {
-  mkdirSync(run.artifacts, { recursive: true })
-  const options = JSON.stringify({ ...run, keep: true, dictionary: DICTIONARY })
-  const child = spawn(process.execPath, ['--expose-gc', MAIN, name, options], {
+  const artifacts = resolve('build/fuzz/findings')
+  mkdirSync(artifacts, { recursive: true })
+  const options: TargetRun = {
+    ...run,
+    found: resolve('build/fuzz/corpus', `${name}.ndjson`),
+    corpus: corpusFile(name),
+    dictionary: resolve('test/fuzz/dictionary.txt'),
+    artifacts
+  }
+  const child = spawn(process.execPath, ['--expose-gc', MAIN, name, JSON.stringify(options)], {
     stdio: ['ignore', 'pipe', 'pipe']
   })
   process.once('exit', () => child.kill('SIGKILL'))

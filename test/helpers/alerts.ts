@@ -6,20 +6,22 @@ import { temporaryFolder } from './server.ts'
 
 const page = new URL('../../../docs/deploy.md', import.meta.url)
 
-/** The rules that docs/deploy.md shows. */
+/** The alert rules in docs/deploy.md. */
 export function documentedRules(): { readonly text: string; readonly names: readonly string[] } {
   const text = /^```yaml\n(groups:.*?)^```$/ms.exec(readFileSync(page, 'utf8'))?.[1]
-  if (text === undefined) throw new Error('docs/deploy.md shows no alert rules')
+  if (text === undefined) throw new Error('docs/deploy.md has no alert rules')
   const { groups } = parse(text) as { groups: { rules: { alert: string }[] }[] }
   return { text, names: groups.flatMap(({ rules }) => rules.map(({ alert }) => alert)) }
 }
 
-/** A metric, and its values in promtool's notation, one per 30 s: `0x2 7x400`. */
+/** A metric and its values in promtool's notation, one per 30 s: `0x2 7x400`. */
 export type Series = readonly [metric: string, values: string]
 
 /**
- * @param cases series by a name for them
- * @returns by that name the documented alerts that fire at any of these times, by promtool's word
+ * Evaluates the documented alert rules with promtool.
+ *
+ * @param cases named sets of series
+ * @returns for each case, the alerts that fire at any of these times
  */
 export function firingAlerts(
   cases: Readonly<Record<string, readonly Series[]>>,
@@ -63,7 +65,7 @@ const isReported = (report: string, name: string, alert: string): boolean =>
     .split(/^ {4}name: /m)
     .some(part => part.startsWith(`${name},\n`) && part.includes(`alertname: ${alert}, time:`))
 
-/** The samples of a scrape: metric with labels, and value. */
+/** The samples of a scrape: metric with labels → value. */
 export function samplesOf(scrape: string): ReadonlyMap<string, string> {
   const lines = scrape.split('\n').filter(line => line !== '' && !line.startsWith('#'))
   return new Map(

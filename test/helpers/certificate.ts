@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 export interface Certificate {
-  /** Both as PEM, and the files they lie in. */
+  /** Both as PEM, and the files that contain them. */
   readonly key: string
   readonly cert: string
   readonly keyFile: string
@@ -11,17 +11,17 @@ export interface Certificate {
 }
 
 export interface CertificateOptions {
-  /** What it is for, as OpenSSL writes it: `DNS:hooks.example.com`, `IP:127.0.0.1`. */
+  /** Subject alternative names in OpenSSL's notation: `DNS:hooks.example.com`, `IP:127.0.0.1`. */
   readonly names: string
   readonly from: Date
   readonly until: Date
 }
 
-/** Makes a certificate signed by itself. @param home a folder that is not there yet */
+/** Makes a self-signed certificate. @param home a folder that does not exist yet */
 export function makeCertificate(home: string, { names, from, until }: CertificateOptions): Certificate {
   mkdirSync(home)
   const path = (file: string): string => join(home, file)
-  // As openssl writes times: 20300101000000Z.
+  // OpenSSL's notation of a time: 20300101000000Z.
   const asn1 = (date: Date): string => `${date.toISOString().replace(/[-:T]|\..*/g, '')}Z`
   writeFileSync(
     path('ca.cnf'),
@@ -44,5 +44,5 @@ export function makeCertificate(home: string, { names, from, until }: Certificat
   return { key: readFileSync(keyFile, 'utf8'), cert: readFileSync(certFile, 'utf8'), keyFile, certFile }
 }
 
-/** So many days from now. */
+/** A number of days from now. */
 export const inDays = (days: number): Date => new Date(Date.now() + days * 86_400_000)

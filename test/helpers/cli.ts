@@ -9,7 +9,7 @@ export interface CliRun {
   readonly stderr: string
 }
 
-/** Runs `cio-webhook` as an operator would, with nothing in its environment but what is given. */
+/** Runs `cio-webhook` in a process of its own, with only `env` and PATH as its environment, until it exits. */
 export function runCli(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliRun> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [MAIN, ...args], {

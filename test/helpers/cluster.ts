@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { startRedis, type TestRedis } from './redis.ts'
 import { freePort, temporaryFolder, until } from './server.ts'
 
-/** A Redis Cluster of masters without replicas, every slot served. */
+/** A Redis Cluster of masters without replicas that serves every slot. */
 export async function startCluster(
   masters = 3
 ): Promise<{ nodes: readonly TestRedis[]; stop(): Promise<void> }> {
@@ -12,7 +12,7 @@ export async function startCluster(
     Array.from({ length: masters }, async () =>
       startRedis({
         'cluster-enabled': 'yes',
-        // Bus ports are the data port plus 10,000, which can be taken: any free one will do.
+        // The default bus port, the data port plus 10,000, may be in use.
         'cluster-port': String(await freePort()),
         'cluster-node-timeout': '2000'
       })
@@ -22,23 +22,48 @@ export async function startCluster(
   const created = spawnSync('redis-cli', ['--cluster', 'create', ...addresses, '--cluster-yes'], {
     encoding: 'utf8'
   })
-  if (created.status !== 0) throw new Error(`no cluster: ${created.stdout}${created.stderr}`)
-  await until('the cluster', async () => {
+  if (created.status !== 0) throw new Error(`cannot create the cluster: ${created.stdout}${created.stderr}`)
+  await until('the cluster is up', async () => {
     const states = await Promise.all(nodes.map(node => node.client.cluster('INFO')))
     return states.every(state => String(state).includes('cluster_state:ok'))
   })
   return { nodes, stop: async () => void (await Promise.all(nodes.map(node => node.stop('SIGKILL')))) }
 }
 
-/** Resolves once Sentinel has made this replica the master. It ends the connections of whom it promotes. */
+/** The name under which the sentinels watch the master. */
+export const MASTER = 'mymaster'
+
+/** Starts a sentinel that watches a master, with a quorum of two. */
+export async function startSentinel(
+  masterPort: number,
+  { downAfterMs, failoverTimeoutMs }: { readonly downAfterMs: number; readonly failoverTimeoutMs: number }
+): Promise<TestRedis> {
+  const port = await freePort()
+  const folder = temporaryFolder()
+  const path = join(folder, 'sentinel.conf')
+  writeFileSync(
+    path,
+    [
+      `port ${port}`,
+      'bind 127.0.0.1',
+      `dir ${folder}`,
+      `sentinel monitor ${MASTER} 127.0.0.1 ${masterPort} 2`,
+      `sentinel down-after-milliseconds ${MASTER} ${downAfterMs}`,
+      `sentinel failover-timeout ${MASTER} ${failoverTimeoutMs}`
+    ].join('\n')
+  )
+  return startRedis({}, { port, folder, sentinel: path })
+}
+
+/** Resolves once Sentinel has made this replica the master. Redis closes its connections when it is promoted. */
 export const promoted = (replica: TestRedis): Promise<boolean> =>
   until(
-    'the promotion',
+    'the replica is promoted',
     async () => /role:master/.test(await replica.client.info('replication').catch(() => '')),
     60_000
   )
 
-/** A master, a replica and three sentinels that agree about them. */
+/** A master, a replica and three sentinels that know each other. */
 export async function startSentinels(): Promise<{
   master: TestRedis
   replica: TestRedis
@@ -47,30 +72,14 @@ export async function startSentinels(): Promise<{
 }> {
   const master = await startRedis({ 'repl-diskless-sync-delay': '0' })
   const replica = await startRedis({ replicaof: `127.0.0.1 ${master.port}` })
-  await until('the replica', async () =>
+  await until('the replica is connected', async () =>
     /master_link_status:up/.test(await replica.client.info('replication'))
   )
   const sentinels = await Promise.all(
-    Array.from({ length: 3 }, async () => {
-      const port = await freePort()
-      const folder = temporaryFolder()
-      const path = join(folder, 'sentinel.conf')
-      writeFileSync(
-        path,
-        [
-          `port ${port}`,
-          'bind 127.0.0.1',
-          `dir ${folder}`,
-          `sentinel monitor mymaster 127.0.0.1 ${master.port} 2`,
-          'sentinel down-after-milliseconds mymaster 500',
-          'sentinel failover-timeout mymaster 3000'
-        ].join('\n')
-      )
-      return startRedis({}, { port, folder, sentinel: path })
-    })
+    Array.from({ length: 3 }, () => startSentinel(master.port, { downAfterMs: 500, failoverTimeoutMs: 3000 }))
   )
-  await until('the sentinels', async () => {
-    const views = await Promise.all(sentinels.map(s => s.client.call('SENTINEL', 'MASTER', 'mymaster')))
+  await until('the sentinels know each other', async () => {
+    const views = await Promise.all(sentinels.map(s => s.client.call('SENTINEL', 'MASTER', MASTER)))
     return views.every(view => {
       const fields = view as string[]
       const field = (name: string) => fields[fields.indexOf(name) + 1]

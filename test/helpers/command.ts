@@ -9,7 +9,7 @@ export interface CommandResult {
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
-/** Runs `cio-webhook` as a process of its own, with no environment but this, and waits for its end. */
+/** Runs `cio-webhook` in a process of its own, with only `env` and PATH as its environment, until it exits. */
 export function runToEnd(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},

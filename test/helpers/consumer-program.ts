@@ -5,13 +5,13 @@ export interface ConsumerProgram {
   readonly folder: string
   readonly file: string
   readonly redis: TestRedis
-  /** The Node that runs it; by default the one that runs the test. */
+  /** Path of the Node that runs it. Default: the one that runs the test. */
   readonly node?: string
 }
 
 const LEASE = 'cio:lease:{0}:crm'
 
-/** Runs a program of a user that consumes as group `crm`. Resolves once the program may read the log. */
+/** Runs a user's program that consumes as group `crm`. Resolves once the program holds the lease. */
 export function startConsumerProgram(program: ConsumerProgram): Promise<RunningServer> {
   const { folder, file, redis, node = process.execPath } = program
   return startServer({
@@ -23,7 +23,7 @@ export function startConsumerProgram(program: ConsumerProgram): Promise<RunningS
   })
 }
 
-/** Does a member of the group `crm` have the first partition? A member that ended cleanly has given it back. */
+/** Does a member of the group `crm` hold the first partition? A member that stopped has released it. */
 export async function holdsLease(redis: TestRedis): Promise<boolean> {
   return (await redis.client.exists(LEASE)) === 1
 }

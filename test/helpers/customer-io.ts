@@ -2,16 +2,16 @@ import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 
-/** A Customer.io that answers as the Track and App APIs do, for keys that a test makes and revokes. */
+/** A server that responds as the Track and App APIs of Customer.io do; tests add and revoke its keys. */
 export interface FakeCustomerIo {
   readonly trackUrl: string
   readonly appUrl: string
-  /** Track API keys that work: `<site id>:<api key>` → the workspace they belong to. */
+  /** Valid Track API keys: `<site id>:<api key>` → workspace id. */
   readonly trackKeys: Map<string, number>
   readonly appKeys: Set<string>
-  /** Replaces every answer, where set. */
+  /** If set, the response to every request. */
   answer: { readonly status: number; readonly body: string } | undefined
-  /** What `GET /v1/info/ip_addresses` says. */
+  /** Response of `GET /v1/info/ip_addresses`. */
   addresses: unknown
   readonly people: Set<string>
   /** Each request, as `GET /api/v1/accounts/region 200`. */

@@ -1,24 +1,21 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+
 import { join } from 'node:path'
 import type { Certificate } from './certificate.ts'
-import { freePort, type RunningServer, startServer, temporaryFolder } from './server.ts'
+import { freePort, isListening, type RunningServer, startServer, temporaryFolder } from './server.ts'
 
 export interface DocumentedNginx extends RunningServer {
   readonly port: number
-  /** `http:` or `https:`, and where. */
+  /** Scheme, host and port. */
   readonly origin: string
 }
 
-/**
- * nginx speaks to the service from here, so that it is a trusted proxy while a caller at 127.0.0.1 is not: as where
- * the proxy has a machine of its own.
- */
+/** nginx connects to the service from this address, so that the proxy is trusted and a caller at 127.0.0.1 is not. */
 export const PROXY_ADDRESS = '127.0.0.9'
 
 const page = new URL('../../../docs/deploy.md', import.meta.url)
 
-/** nginx as docs/deploy.md says to set it up, word for word but for ports, files and addresses. */
+/** nginx with the configuration from docs/deploy.md; only ports, files and addresses are replaced. */
 export async function startDocumentedNginx(
   servicePort: number,
   certificate?: Certificate
@@ -40,7 +37,7 @@ events {}
 http {
   access_log off; ${temporary}
   proxy_bind ${PROXY_ADDRESS};
-${hereAndNow(documented(), certificate !== undefined)}
+${localized(documented(), certificate !== undefined)}
 }
 `
   )
@@ -48,7 +45,7 @@ ${hereAndNow(documented(), certificate !== undefined)}
     command: 'nginx',
     args: ['-p', folder, '-c', path('nginx.conf'), '-e', 'stderr'],
     folder,
-    ready: () => listens(port)
+    ready: () => isListening(port)
   })
   return {
     ...server,
@@ -60,7 +57,7 @@ ${hereAndNow(documented(), certificate !== undefined)}
     }
   }
 
-  function hereAndNow(block: string, tls: boolean): string {
+  function localized(block: string, tls: boolean): string {
     return block
       .replace('listen 443 ssl;', `listen 127.0.0.1:${port}${tls ? ' ssl' : ''};`)
       .replace(/^ *ssl_certificate .*$/m, tls ? `  ssl_certificate ${path('cert.pem')};` : '')
@@ -71,17 +68,6 @@ ${hereAndNow(documented(), certificate !== undefined)}
 
 function documented(): string {
   const block = /^```nginx\n(.*?)^```$/ms.exec(readFileSync(page, 'utf8'))?.[1]
-  if (block === undefined) throw new Error('docs/deploy.md shows no nginx')
+  if (block === undefined) throw new Error('docs/deploy.md has no nginx block')
   return block
-}
-
-function listens(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = connect(port, '127.0.0.1')
-    socket.once('connect', () => {
-      socket.end()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
-  })
 }

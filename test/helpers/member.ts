@@ -6,10 +6,10 @@ import { until } from './server.ts'
 /** A consumer in a process of its own: see test/consume/fixtures/member.ts. */
 export interface MemberProcess {
   readonly pid: number
-  /** What it has told so far. */
+  /** The lines it has printed so far. */
   told(): readonly Record<string, unknown>[]
   kill(signal: NodeJS.Signals): void
-  /** Resolves with how it ended. */
+  /** Resolves when it has exited. */
   readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
 }
 

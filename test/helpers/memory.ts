@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis'
 const field = (info: string, name: string): number =>
   Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0)
 
-/** Bytes that a server holds against its maxmemory. */
+/** Bytes that count towards a server's maxmemory. */
 export async function usedMemory(client: Redis): Promise<number> {
   const info = await client.info('memory')
   return field(info, 'used_memory') - field(info, 'mem_not_counted_for_evict')
@@ -13,12 +13,12 @@ export async function usedRatio(client: Redis): Promise<number> {
   return (await usedMemory(client)) / field(await client.info('memory'), 'maxmemory')
 }
 
-/** Sets maxmemory so that what a server holds is this share of it. */
+/** Sets maxmemory so that the memory in use is this share of it. */
 export async function setUsedRatio(client: Redis, ratio: number): Promise<void> {
   await client.config('SET', 'maxmemory', Math.floor((await usedMemory(client)) / ratio))
 }
 
-/** Appends entries of so many bytes. @returns their ids */
+/** Appends entries of `bytes` bytes each. @returns their ids */
 export async function fill(client: Redis, stream: string, entries: number, bytes: number): Promise<string[]> {
   const ids: string[] = []
   for (let done = 0; done < entries; done += 500) {
@@ -34,7 +34,7 @@ export async function fill(client: Redis, stream: string, entries: number, bytes
   return ids
 }
 
-/** A consumer group reads the next entries and acknowledges all of them but those given. */
+/** Reads the next entries of a consumer group and acknowledges all of them except `except`. */
 export async function consume(
   client: Redis,
   stream: string,

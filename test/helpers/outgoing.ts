@@ -17,10 +17,10 @@ export function cloudEventText(id: string, type = 'io.customer.email.opened', so
 
 let sequence = 0
 
-/** An event at a position of its own. */
+/** An event with a unique log position. */
 export function outgoing(id: string, type?: string, source?: string): OutgoingEvent {
   const event = outgoingEvent(`0-${Date.now()}-${++sequence}`, cloudEventText(id, type, source))
-  if (event === undefined) throw new Error('not an event of ours')
+  if (event === undefined) throw new Error('not a valid event')
   return event
 }
 

@@ -11,11 +11,11 @@ export interface ServiceProcess {
   readonly url: string
   readonly folder: string
   output(): string
-  /** The exit code, or the signal that ended it. */
+  /** Resolves with the exit code, or with the signal that ended the process. */
   readonly ended: Promise<number | NodeJS.Signals | null>
 }
 
-/** Runs `cio-webhook` with these arguments, as an operator would; nothing of our own environment leaks in. */
+/** Runs `cio-webhook` in a process of its own, with only `env` and PATH as its environment. */
 export function runCommand(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
@@ -35,7 +35,7 @@ export function runCommand(
   return { process: child, folder, ended, output: () => Buffer.concat(printed).toString() }
 }
 
-/** `cio-webhook serve` as a process of its own, once it answers. */
+/** Runs `cio-webhook serve` in a process of its own, and waits until it is ready. */
 export async function startServiceProcess(env: Readonly<Record<string, string>>): Promise<ServiceProcess> {
   const port = Number(env['PORT'] ?? (await freePort()))
   const url = `http://127.0.0.1:${port}`
@@ -45,12 +45,12 @@ export async function startServiceProcess(env: Readonly<Record<string, string>>)
     ...env,
     PORT: String(port)
   })
-  let gone = false
+  let hasExited = false
   void command.ended.then(() => {
-    gone = true
+    hasExited = true
   })
-  await until('the service', async () => {
-    if (gone) throw new Error(`the service ended:\n${command.output()}`)
+  await until('the service is ready', async () => {
+    if (hasExited) throw new Error(`the service exited:\n${command.output()}`)
     return fetch(`${url}/readyz`).then(
       response => response.ok,
       () => false

@@ -1,13 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+
 import { join } from 'node:path'
-import { freePort, type RunningServer, startServer, temporaryFolder } from './server.ts'
+import { freePort, isListening, type RunningServer, startServer, temporaryFolder } from './server.ts'
 
 export interface RunningProxy extends RunningServer {
   readonly port: number
 }
 
-/** A real nginx that appends to `x-forwarded-for`, as the README has it. */
+/** An nginx that appends to `x-forwarded-for`, as described in the README. */
 export async function startNginx(upstreamPort: number): Promise<RunningProxy> {
   const port = await freePort()
   const folder = temporaryFolder()
@@ -30,10 +30,10 @@ export async function startNginx(upstreamPort: number): Promise<RunningProxy> {
      }`
   )
   const args = ['-c', join(folder, 'nginx.conf'), '-p', folder, '-e', 'stderr']
-  return { port, ...(await startServer({ command: 'nginx', args, folder, ready: () => listens(port) })) }
+  return { port, ...(await startServer({ command: 'nginx', args, folder, ready: () => isListening(port) })) }
 }
 
-/** A real haproxy that adds `x-forwarded-for` and asks `/readyz` which of its servers may get deliveries. */
+/** An haproxy that adds `x-forwarded-for` and sends deliveries only to servers whose `/readyz` is 200. */
 export async function startHaproxy(upstreamPorts: readonly number[]): Promise<RunningProxy> {
   const port = await freePort()
   const folder = temporaryFolder()
@@ -59,16 +59,8 @@ export async function startHaproxy(upstreamPorts: readonly number[]): Promise<Ru
     ].join('\n')
   )
   const args = ['-f', join(folder, 'haproxy.cfg'), '-db']
-  return { port, ...(await startServer({ command: 'haproxy', args, folder, ready: () => listens(port) })) }
-}
-
-function listens(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = connect(port, '127.0.0.1')
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
-  })
+  return {
+    port,
+    ...(await startServer({ command: 'haproxy', args, folder, ready: () => isListening(port) }))
+  }
 }

@@ -1,8 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect } from 'amqplib'
-import { accepts } from './nats.ts'
-import { freePort, type RunningServer, startServer, temporaryFolder } from './server.ts'
+import { freePort, isListening, type RunningServer, startServer, temporaryFolder } from './server.ts'
 
 export interface TestRabbit extends RunningServer {
   readonly port: number
@@ -10,14 +9,14 @@ export interface TestRabbit extends RunningServer {
 }
 
 /**
- * A real RabbitMQ on a free port: an Erlang node with a name, a cookie and a name server (epmd) of its own, so
- * that it meets no other on this machine. The folder keeps what is in its queues.
+ * A RabbitMQ on a free port: an Erlang node with its own name, cookie and name server (epmd), so that it is
+ * independent of others on this machine. Its queues are stored in the folder.
  */
 export async function startRabbit(
   options: {
     readonly port?: number
     readonly folder?: string
-    /** Further lines of rabbitmq.conf. */
+    /** Additional lines of rabbitmq.conf. */
     readonly settings?: readonly string[]
   } = {}
 ): Promise<TestRabbit> {
@@ -34,7 +33,7 @@ export async function startRabbit(
     HOME: folder,
     ERL_EPMD_PORT: String(epmdPort),
     ERL_EPMD_ADDRESS: '127.0.0.1',
-    // Or RabbitMQ, started and killed, could leave another name server behind.
+    // Otherwise a RabbitMQ that is killed could leave another name server behind.
     ERL_FLAGS: '-start_epmd false',
     RABBITMQ_NODENAME: `cio-${port}@localhost`,
     RABBITMQ_NODE_IP_ADDRESS: '127.0.0.1',
@@ -46,26 +45,26 @@ export async function startRabbit(
     RABBITMQ_ENABLED_PLUGINS_FILE: join(folder, 'plugins'),
     RABBITMQ_CONF_ENV_FILE: join(folder, 'no-such-file'),
     RABBITMQ_CONFIG_FILE: join(folder, 'rabbitmq.conf'),
-    // The shell script replaces itself by Erlang: the process we started is the one we end.
+    // Makes the shell script exec Erlang, so that signals reach Erlang.
     RUNNING_UNDER_SYSTEMD: 'true'
   }
   const epmd = await startServer({
     command: 'epmd',
     args: ['-port', String(epmdPort), '-address', '127.0.0.1'],
     folder,
-    ready: () => accepts(epmdPort)
+    ready: () => isListening(epmdPort)
   })
   const url = `amqp://127.0.0.1:${port}`
   try {
     const server = await startServer({
-      // Debian's own start script insists on its user and folder; this is what it calls.
+      // Debian's wrapper script requires its own user and folder; this is the script that it calls.
       command: '/usr/lib/rabbitmq/bin/rabbitmq-server',
       args: [],
       folder,
       env,
       timeoutMs: 180_000,
       ready: async () => {
-        if (!(await accepts(port))) return false
+        if (!(await isListening(port))) return false
         return connect(url).then(
           async connection => {
             await connection.close()

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { WEBHOOK_PATH } from './sign.ts'
 
 export interface RawAnswer {
   readonly status: number
@@ -6,7 +7,7 @@ export interface RawAnswer {
   readonly body: string
 }
 
-/** Says on a socket what no HTTP client would, and reads the answer until the peer hangs up or falls silent. */
+/** Sends raw bytes, which need not be HTTP, and reads the response until the peer closes or is silent. */
 export function sendRaw(
   port: number,
   text: string | Buffer | readonly (string | Buffer)[],
@@ -39,7 +40,7 @@ export function sendRaw(
   })
 }
 
-/** The first final answer, as soon as all of it is there. */
+/** The first final response, or `undefined` if it is incomplete. */
 function parse(text: string): RawAnswer | undefined {
   const rest = text.replace(/^HTTP\/1\.1 100 [^\r]*\r\n\r\n/, '')
   const split = rest.indexOf('\r\n\r\n')
@@ -51,11 +52,11 @@ function parse(text: string): RawAnswer | undefined {
   return { status: Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1]), head, body: body.slice(0, length) }
 }
 
-/** A POST to the receiver as text, with a `content-length` unless `headers` frame the body themselves. */
+/** A POST to the webhook as bytes, with a `content-length` unless `headers` contain their own framing. */
 export function postText(
   body: string | Buffer,
   headers: Readonly<Record<string, string | readonly string[]>>,
-  path = '/api/cio/webhook'
+  path = WEBHOOK_PATH
 ): Buffer {
   const framed = 'content-length' in headers || 'transfer-encoding' in headers
   const lines = Object.entries({

@@ -12,9 +12,9 @@ export type Behaviour = (request: ReceivedRequest, response: ServerResponse, cou
 export interface TestReceiver {
   readonly url: string
   readonly port: number
-  /** In order of arrival; empty where it keeps none. */
+  /** In order of arrival; empty with `keeps: false`. */
   readonly requests: readonly ReceivedRequest[]
-  /** Connections that are open at the moment. */
+  /** Number of open connections. */
   connections(): Promise<number>
   behave(behaviour: Behaviour): void
   stop(): Promise<void>
@@ -26,7 +26,7 @@ export const answers =
     response.writeHead(status, headers).end()
   }
 
-/** Somebody's HTTP endpoint, as good or as bad as `behaviour` makes it. */
+/** An HTTP endpoint that responds as `behaviour` says. */
 export async function startReceiver(
   behaviour: Behaviour = answers(204),
   wantedPort = 0,

@@ -7,11 +7,11 @@ export interface TestRedis extends RunningServer {
   readonly port: number
   readonly url: string
   readonly address: RedisAddress
-  /** A plain client to look inside with; `stop()` ends it too. */
+  /** A client for the test; `stop()` closes it too. */
   readonly client: Redis
 }
 
-/** A real redis-server on a free port. `settings` as in redis.conf, without persistence unless they say so. */
+/** A redis-server on a free port. @param settings as in redis.conf; default: no persistence */
 export async function startRedis(
   settings: Readonly<Record<string, string>> = {},
   options: {

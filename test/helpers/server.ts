@@ -1,36 +1,40 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** A program that a test runs for itself, in a folder of its own that goes with it. */
+/** A program started by a test, in a temporary folder that is removed when the program is stopped. */
 export interface RunningServer {
   readonly process: ChildProcess
   readonly folder: string
-  /** What it has printed so far, both streams together. */
+  /** Its output so far, stdout and stderr. */
   output(): string
-  /** Ends it, by SIGTERM unless told otherwise, and waits until it is gone. */
+  /** Sends a signal (default: SIGTERM) and waits until the process has exited. */
   stop(signal?: NodeJS.Signals): Promise<void>
 }
 
 export interface ServerOptions {
   readonly command: string
   readonly args: readonly string[]
+  /** Working directory, which is kept. Default: a temporary one. */
   readonly folder?: string
   readonly env?: NodeJS.ProcessEnv
-  /** Asked until it says yes. */
+  /** Polled until it is true. */
   readonly ready: () => Promise<boolean>
   readonly timeoutMs?: number
 }
 
 const START_TIMEOUT_MS = 45_000
 
-/** What still runs when this process ends goes with it. */
-const living = new Set<ChildProcess>()
+/** Debian installs nginx, haproxy and others in folders that are not on every user's PATH. */
+export const SYSTEM_PATH = `${process.env['PATH']}:/usr/sbin:/sbin`
+
+/** Killed when this process exits. */
+const running = new Set<ChildProcess>()
 process.once('exit', () => {
-  for (const child of living) child.kill('SIGKILL')
+  for (const child of running) child.kill('SIGKILL')
 })
 
 export async function startServer({
@@ -42,12 +46,10 @@ export async function startServer({
   timeoutMs = START_TIMEOUT_MS
 }: ServerOptions): Promise<RunningServer> {
   const home = folder ?? temporaryFolder()
-  // Debian keeps nginx and haproxy where a user's PATH may not look.
-  const path = `${process.env['PATH']}:/usr/sbin`
   const child = spawn(command, args, {
     cwd: home,
     stdio: 'pipe',
-    env: { ...process.env, PATH: path, ...env }
+    env: { ...process.env, PATH: SYSTEM_PATH, ...env }
   })
   const printed: Buffer[] = []
   child.stdout?.on('data', chunk => printed.push(chunk))
@@ -57,17 +59,17 @@ export async function startServer({
     child.once('exit', () => resolve())
     child.once('error', reject)
   })
-  let gone = false
-  living.add(child)
-  const over = (): void => {
-    gone = true
-    living.delete(child)
+  let hasExited = false
+  running.add(child)
+  const onExit = (): void => {
+    hasExited = true
+    running.delete(child)
   }
-  const watched = ended.then(over, over)
+  const exited = ended.then(onExit, onExit)
 
   const deadline = Date.now() + timeoutMs
   while (!(await ready())) {
-    if (gone || Date.now() > deadline) {
+    if (hasExited || Date.now() > deadline) {
       child.kill('SIGKILL')
       throw new Error(`${command} did not start:\n${output()}`)
     }
@@ -78,8 +80,8 @@ export async function startServer({
     folder: home,
     output,
     stop: async (signal = 'SIGTERM') => {
-      if (!gone) child.kill(signal)
-      await watched
+      if (!hasExited) child.kill(signal)
+      await exited
       if (folder === undefined) rmSync(home, { recursive: true, force: true })
     }
   }
@@ -98,16 +100,33 @@ export function freePort(): Promise<number> {
   })
 }
 
-/** Holds a process where it is, until SIGCONT. Whoever sends the signal goes on before every thread has stopped. */
+/** Does anything accept TCP connections on this port? */
+export function isListening(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
+
+/** Stops a process until SIGCONT. Waits, since the signal takes time to stop every thread. */
 export async function freeze({ process: child }: Pick<RunningServer, 'process'>): Promise<void> {
   child.kill('SIGSTOP')
   const threads = `/proc/${child.pid}/task`
   const isStopped = (thread: string): boolean =>
     / T /.test(readFileSync(join(threads, thread, 'stat'), 'utf8').replace(/^.*\)/, ''))
-  await until('every thread to stop', async () => readdirSync(threads).every(isStopped))
+  await until('every thread is stopped', async () => readdirSync(threads).every(isStopped))
 }
 
-/** Asks until the answer is not `undefined` or false. A condition that never comes fails the test by its name. */
+/**
+ * Polls until the result is neither `undefined` nor false.
+ *
+ * @param what names the condition in the error
+ * @throws after `timeoutMs`
+ */
 export async function until<T>(
   what: string,
   ask: () => Promise<T | undefined | false>,
@@ -117,7 +136,7 @@ export async function until<T>(
   for (;;) {
     const answer = await ask()
     if (answer !== undefined && answer !== false) return answer
-    if (Date.now() > deadline) throw new Error(`never came: ${what}`)
+    if (Date.now() > deadline) throw new Error(`timed out: ${what}`)
     await sleep(20)
   }
 }

@@ -2,13 +2,13 @@ import { createLogger } from '../../src/ops/logger.ts'
 import { type Service, startService } from '../../src/service.ts'
 import { type Config, loadSettings, serviceNeeds } from '../../src/settings/config.ts'
 import { until } from './server.ts'
-import { type Headers, KEY, signV0 } from './sign.ts'
+import { type Headers, KEY, signV0, WEBHOOK_PATH } from './sign.ts'
 
 export interface TestService extends Service {
   readonly url: string
   /** The log lines so far, parsed. */
   logLines(): Record<string, unknown>[]
-  /** The same, as written. */
+  /** The log lines so far, as text. */
   logText(): string
   /** Posts to the default source, signed unless headers are given. */
   post(body: string | Buffer, headers?: Headers, path?: string): Promise<Answer>
@@ -21,15 +21,17 @@ export interface Answer {
 }
 
 /**
- * The service as `serve` starts it, in this process, on a free port; configured by the environment given. It is
- * ready when this resolves, unless a test is about a service whose Redis is not there.
+ * Starts the service as `serve` does, but in this process, on a free port.
+ *
+ * @param env its environment
+ * @param ready wait until the service is ready; false if its Redis is not reachable
  */
 export async function startTestService(
   env: Record<string, string>,
   { ready = true }: { readonly ready?: boolean } = {}
 ): Promise<TestService> {
   const config = await testConfig(env)
-  if (config.redis.kind === 'private') throw new Error('tests bring a Redis of their own')
+  if (config.redis.kind === 'private') throw new Error('the test must set a Redis address')
   const written: string[] = []
   const { log } = createLogger(config.logLevel, { write: line => void written.push(line) })
   const service = await startService({
@@ -45,7 +47,7 @@ export async function startTestService(
     url,
     logText: () => written.join(''),
     logLines: () => written.map(line => JSON.parse(line)),
-    post: (body, headers, path = '/api/cio/webhook') => postTo(url + path, body, headers)
+    post: (body, headers, path = WEBHOOK_PATH) => postTo(url + path, body, headers)
   }
 }
 
@@ -67,15 +69,15 @@ export async function postTo(
   }
 }
 
-/** As Customer.io delivers: again after a 503, until it is anything else. */
+/** Delivers as Customer.io does: retries after a 503. @returns the first other response */
 export async function deliverTo(url: string, body: string | Buffer, headers?: Headers): Promise<Answer> {
-  return until('an answer other than 503', async () => {
+  return until('a response other than 503', async () => {
     const answer = await postTo(url, body, headers)
     return answer.status !== 503 && answer
   })
 }
 
-/** The settings of a development start with the tests' key, on any free port, changed by `env`. */
+/** A development configuration with the key of the tests, on a free port, changed by `env`. */
 export function testConfig(env: Record<string, string> = {}): Promise<Config> {
   return loadSettings(
     {

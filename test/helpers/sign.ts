@@ -2,6 +2,9 @@ import { createHmac } from 'node:crypto'
 
 export const KEY = 'a-key-for-tests'
 
+/** The default source. */
+export const WEBHOOK_PATH = '/api/cio/webhook'
+
 export type Headers = Record<string, string>
 
 /** The headers Customer.io sends: `v0`, HMAC-SHA256 over timestamp and body. */

@@ -5,7 +5,7 @@ import { KEY } from './sign.ts'
 
 const sanitizer = compileSanitizer(customerio)
 
-/** A source with the tests' key and the default policy, changed by `settings`. */
+/** A source with the key of the tests and the default policy, unless `settings` say otherwise. */
 export const testSource = (settings: Partial<Source> = {}): Source => ({
   name: 'default',
   keys: signingKeys(KEY, undefined),

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import t from 'tap'
 import { freePort, temporaryFolder, until } from '../helpers/server.ts'
 import { answered, ask, type Delivery, delivery, type Reply } from './client.ts'
@@ -134,6 +134,28 @@ t.test(
     for (const key of [OWN_KEY, firstKey]) t.notOk(shown.includes(key), 'docker inspect shows no key')
   }
 )
+
+t.test('the README’s first event with Docker is accepted, and is in the log', async t => {
+  const readme = readFileSync(`${folder}/README.md`, 'utf8')
+  const [, block = ''] = /### With Docker\n\n```sh\n([\s\S]*?)```/.exec(readme) ?? []
+  const lines = block.trim().split('\n')
+  t.same(
+    [lines.shift(), lines.pop()],
+    ['CIO_IP_POLICY=report docker-compose up -d --build', 'docker-compose down']
+  )
+
+  await up({ CIO_IP_POLICY: 'report' })
+  await healthy()
+  const outputs: string[] = []
+  for (const line of lines) {
+    const [program, ...args] = line.split(' ')
+    t.equal(program, 'docker-compose')
+    outputs.push(await compose(args))
+  }
+  t.equal(outputs.length, 2)
+  t.match(outputs[0], '200           1 (1 accepted)')
+  t.match(outputs[1], /email\.opened +sample-/)
+})
 
 t.test('down --volumes ends the service with 0 and leaves nothing', async t => {
   const startedMs = performance.now()

@@ -1,4 +1,4 @@
-// Law 9: without a key it is impossible to stop the process, to delay authentic deliveries, or to raise the alert.
+// Law 9: without a key it is impossible to stop the process, delay authentic deliveries, or trigger the outage alert.
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
@@ -17,7 +17,7 @@ const HOLD_MS = 3700
 const redis = await startRedis()
 t.teardown(() => redis.stop())
 
-/** One request of somebody without a key. */
+/** A connection of a client without a key. */
 interface Hostile {
   readonly address: number
   readonly declaredBytes: number
@@ -53,7 +53,7 @@ function bytesOf({ declaredBytes, sentShare, framing, pipelined }: Hostile): Buf
   return declaredBytes > 100 ? request() : Buffer.concat(Array.from({ length: pipelined }, request))
 }
 
-/** @returns the statuses that were seen, once the connection has ended, or was held for longer than any deadline */
+/** @returns the status codes received until the connection is closed, or held for longer than any deadline */
 function attack(port: number, one: Hostile): Promise<readonly number[]> {
   return new Promise(resolve => {
     const socket = connect({ port, host: '127.0.0.1', localAddress: `127.0.2.${one.address}` })
@@ -81,11 +81,11 @@ async function deliver({ port }: TestService): Promise<number> {
 }
 
 for (const [policy, env, refusals] of [
-  ['enforced', {}, [400, 403, 408, 413, 429]],
+  ['only listed addresses are allowed', {}, [400, 403, 408, 413, 429]],
   ['any address is allowed', { CIO_ALLOWED_IPS: '*' }, [400, 401, 413, 429, 503]]
 ] as const) {
   t.test(
-    `whatever is sent without a key, authentic deliveries go on and no alert is raised: ${policy}`,
+    `requests without a key neither stop authentic deliveries nor trigger the alert: ${policy}`,
     async t => {
       const before = ids
       const service = await startTestService({ REDIS_URL: redis.url, CIO_ALLOWED_IPS: LISTED, ...env })
@@ -99,7 +99,7 @@ for (const [policy, env, refusals] of [
           }
           const seen = new Set((await attacked).flat())
           const unexpected = [...seen].filter(status => !(refusals as readonly number[]).includes(status))
-          if (unexpected.length > 0) throw new Error(`answered ${unexpected}`)
+          if (unexpected.length > 0) throw new Error(`unexpected status ${unexpected}`)
         }),
         { numRuns: 2, endOnFailure: true }
       )

@@ -2,10 +2,10 @@ import t from 'tap'
 import { startServiceProcess } from '../helpers/process.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { deliverTo } from '../helpers/service.ts'
+import { WEBHOOK_PATH } from '../helpers/sign.ts'
 
 const IDS = Number(process.env['PROPERTY_RUNS'] ?? 150)
 const COPIES = 5
-const WEBHOOK = '/api/cio/webhook'
 
 t.test('deliveries of one id that reach two processes at once append exactly one event', async t => {
   const redis = await startRedis()
@@ -21,17 +21,17 @@ t.test('deliveries of one id that reach two processes at once append exactly one
       Array.from({ length: COPIES }, (_, copy) => {
         const body = JSON.stringify({ event_id: id, data: { customer_id: `customer-${id}` } })
         const service = services[copy % services.length]
-        return deliverTo(`${service?.url}${WEBHOOK}`, body)
+        return deliverTo(`${service?.url}${WEBHOOK_PATH}`, body)
       })
     )
     const answers = await Promise.all(deliveries)
     t.ok(answers.every(answer => answer.status === 200))
     accepted += answers.filter(answer => answer.body['status'] === 'accepted').length
   }
-  t.equal(accepted, IDS, 'accepted once each')
+  t.equal(accepted, IDS, 'each id is accepted once')
 
   const streams = await redis.client.keys('cio:events:*')
   const entries = await Promise.all(streams.map(stream => redis.client.xrange(stream, '-', '+')))
   const kept = entries.flat().map(([, fields]) => JSON.parse(fields[3] ?? '{}').id)
-  t.same(kept.sort(), ids.sort(), 'and there once each')
+  t.same(kept.sort(), ids.sort(), 'each id is in the log once')
 })

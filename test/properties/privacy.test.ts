@@ -3,22 +3,23 @@ import t from 'tap'
 import { startServiceProcess } from '../helpers/process.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { deliverTo } from '../helpers/service.ts'
+import { WEBHOOK_PATH } from '../helpers/sign.ts'
 
-/** Payloads in all; the contract's figure is 10,000, which CI asks for. */
+/** Number of payloads; CI sets 10,000. */
 const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 600)
 const BATCH = 100
 
-/** A value that must not come out, and how it is written where it goes in. */
+/** A text that must not be in any output, and the value that contains it. */
 interface Planted {
   readonly canary: string
   readonly value: unknown
-  /** The field whose name makes it personal; `undefined`: it is personal wherever it stands. */
+  /** The field that makes it personal; `undefined`: it is personal in any field. */
   readonly field: string | undefined
 }
 
 const word = fc.stringMatching(/^[a-z]{3,8}$/)
 const filler = fc.oneof(fc.string({ maxLength: 20 }), fc.integer(), fc.boolean(), fc.constant(null))
-/** Unlikely enough to occur by chance that finding it is a leak. */
+/** Does not occur by chance. */
 const token = fc.stringMatching(/^cnry[0-9a-f]{12}$/)
 const digits = (length: number) =>
   fc.stringMatching(new RegExp(`^[2-8]{${length}}$`)).filter(text => new Set(text).size > 3)
@@ -49,7 +50,7 @@ const planted: fc.Arbitrary<Planted> = fc.oneof(
   token.map(canary => ({ canary, value: `https://example.com/p?u=${canary}#${canary}`, field: 'href' }))
 )
 
-/** Something around it: objects and arrays, some levels deep. */
+/** Puts a value into nested objects and arrays. */
 const nested = (inner: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> =>
   fc.letrec<{ node: unknown }>(tie => ({
     node: fc.oneof(
@@ -71,31 +72,31 @@ const payload = fc.array(planted, { minLength: 1, maxLength: 4 }).chain(plants =
       fc.boolean(),
       fc.double({ min: 0.3, max: 1, noNaN: true })
     )
-    .map(([parts, broken, share]) => {
+    .map(([parts, isTruncated, share]) => {
       const text = JSON.stringify({ object_type: 'email', metric: 'sent', data: parts })
       return {
         canaries: plants.map(plant => plant.canary),
-        body: broken ? text.slice(0, Math.floor(text.length * share)) : text
+        body: isTruncated ? text.slice(0, Math.floor(text.length * share)) : text
       }
     })
 )
 
-t.test('no value that the policy covers is in the stream, the log lines or the metrics', async t => {
+t.test('no value that the policy covers is in the streams, the log lines or the metrics', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
-  // A process of its own: making payloads takes this one's event loop for seconds.
+  // A separate process, since generating payloads blocks the event loop for seconds.
   const service = await startServiceProcess({ REDIS_URL: redis.url })
   t.teardown(() => service.process.kill('SIGKILL'))
   let parked = 0
   for (let done = 0; done < RUNS; done += BATCH) {
     const batch = fc.sample(payload, BATCH)
     const answers = await Promise.all(
-      batch.map(({ body }) => deliverTo(`${service.url}/api/cio/webhook`, body))
+      batch.map(({ body }) => deliverTo(`${service.url}${WEBHOOK_PATH}`, body))
     )
     t.same(
       answers.filter(answer => answer.status !== 200),
       [],
-      'all are kept'
+      'all are accepted'
     )
     parked += answers.filter(answer => answer.body['status'] === 'parked').length
     const written = await Promise.all(
@@ -105,7 +106,7 @@ t.test('no value that the policy covers is in the stream, the log lines or the m
     const everything = JSON.stringify(written) + JSON.stringify(answers.map(answer => answer.body))
     for (const { canaries, body } of batch) {
       for (const canary of canaries) {
-        if (everything.includes(canary)) t.fail(`${canary} came out`, { body })
+        if (everything.includes(canary)) t.fail(`${canary} is in the output`, { body })
       }
     }
   }
@@ -114,7 +115,7 @@ t.test('no value that the policy covers is in the stream, the log lines or the m
   service.process.kill('SIGTERM')
   await service.ended
   t.notMatch(metrics + service.output(), /cnry[0-9a-f]{12}/)
-  t.match(service.output(), /"outcome":"parked"/, 'the log lines are all there')
+  t.match(service.output(), /"outcome":"parked"/, 'log lines were written')
 })
 
 function withLuhn(digits: string): string {

@@ -8,11 +8,11 @@ import { startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
 
 /*
- * Law 6: nothing unread is trimmed. Appends, reads, acknowledgements, new and removed groups, pressure and retention
- * come in any order; a model knows what each group still needs.
+ * Law 6: nothing unread is trimmed. Appends, reads, acknowledgements, new and deleted groups, memory pressure and
+ * retention happen in any order; a model keeps the entries that each group still needs.
  */
 
-/** Each run is about a hundred calls with thousands of entries: a twentieth of what is asked of other properties. */
+/** Each run is about a hundred calls with thousands of entries, so there are fewer runs than of other properties. */
 const RUNS = Math.ceil(Number(process.env['PROPERTY_RUNS'] ?? 300) / 20)
 t.setTimeout(60_000 + RUNS * 2000)
 const STREAM = 'cio:events:{0}'
@@ -46,7 +46,7 @@ const step = fc.oneof(
     weight: 5,
     arbitrary: fc.record({ do: fc.constant('read'), group, entries: fc.constantFrom(3, 100, 2000) })
   },
-  // Which of its pending entries a group acknowledges: each with this probability, by a hash of its number.
+  // A group acknowledges each of its pending entries with this probability, by a hash of its index.
   {
     weight: 5,
     arbitrary: fc.record({
@@ -69,7 +69,7 @@ const step = fc.oneof(
 )
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
 
-/** What a group still needs: the entries it has not been handed, and those it has not acknowledged. */
+/** The entries that a group has not read, and those that it has read but not acknowledged. */
 interface Needs {
   readonly unread: Set<string>
   readonly pending: Set<string>
@@ -77,9 +77,9 @@ interface Needs {
 
 class Model {
   readonly groups = new Map<string, Needs>()
-  /** What was in the stream when it was last looked at, and what was appended since. */
+  /** Entries of the stream when it was last read, and those appended since. */
   present = new Set<string>()
-  /** Entries that an operator deleted. */
+  /** Number of entries deleted by an operator. */
   deleted = 0
 
   forget(id: string): void {
@@ -149,7 +149,7 @@ async function apply(model: Model, step: Step): Promise<void> {
       })
       return
     case 'delete': {
-      // As an operator does by hand. Redis goes on counting the entry as pending where it was.
+      // By an operator. Redis still counts the entry as pending.
       const ids = [...model.present].filter((_, index) => isChosen(index, step.salt, 30))
       if (ids.length > 0) await client.xdel(STREAM, ...ids)
       for (const id of ids) model.forget(id)
@@ -161,7 +161,7 @@ async function apply(model: Model, step: Step): Promise<void> {
       model.groups.delete(step.group)
       return
     case 'rewind':
-      // As an operator does who wants a group to read everything again. What is pending stays pending.
+      // By an operator, so that a group reads everything again. Pending entries stay pending.
       if (of === undefined) return
       await client.xgroup('SETID', STREAM, step.group, '0')
       model.groups.set(step.group, { unread: new Set(model.present), pending: of.pending })
@@ -169,7 +169,7 @@ async function apply(model: Model, step: Step): Promise<void> {
     case 'pressure': {
       const before = await client.xlen(STREAM)
       await setUsedRatio(client, step.ratio)
-      await until('relief', relief.relieve)
+      await until('memory is freed', relief.relieve)
       await client.config('SET', 'maxmemory', '0')
       if (model.groups.size === 0 && (await client.xlen(STREAM)) !== before) {
         throw new Error('trimmed without a consumer group')
@@ -195,16 +195,15 @@ async function apply(model: Model, step: Step): Promise<void> {
   }
 }
 
-/** @throws Error when an entry is gone that a group needs */
-async function look(model: Model, after: unknown): Promise<void> {
+/** @throws if an entry is missing that a group needs */
+async function checkStream(model: Model, after: unknown): Promise<void> {
   const present = new Set((await client.xrange(STREAM, '-', '+')).map(([id]) => id))
   const missing = [...model.needed()].filter(id => !present.has(id))
-  if (missing.length > 0)
-    throw new Error(`after ${JSON.stringify(after)} these are gone: ${missing.slice(0, 5)}`)
+  if (missing.length > 0) throw new Error(`missing after ${JSON.stringify(after)}: ${missing.slice(0, 5)}`)
   model.present = present
 }
 
-t.test('whatever happens in whatever order, nothing that a group needs is trimmed', async t => {
+t.test('no entry that a group needs is trimmed, in any order of operations', async t => {
   let trimmed = 0
   const steps = fc.array(step, { minLength: 10, maxLength: 60, size: 'max' })
   const property = fc.asyncProperty(steps, async steps => {
@@ -215,18 +214,18 @@ t.test('whatever happens in whatever order, nothing that a group needs is trimme
     for (const next of steps) {
       await apply(model, next)
       const before = model.present.size
-      await look(model, next)
+      await checkStream(model, next)
       trimmed += before - model.present.size
     }
     if (model.groups.size === 0) return
-    // Under the greatest pressure everything goes that no group needs, but for the last entry that all were handed,
-    // and as many as were deleted while they were pending: Redis counts those as if they were there.
+    // Under the highest pressure all entries are trimmed that no group needs, except the last one that all groups have
+    // read, and as many as were deleted while pending: Redis still counts those.
     await apply(model, { do: 'pressure', ratio: 10 })
-    await look(model, 'the greatest pressure')
+    await checkStream(model, 'the highest pressure')
     const needed = model.needed()
     const spare = [...model.present].filter(id => !needed.has(id))
     if (spare.length > 1 + model.deleted)
-      throw new Error(`${spare.length} of ${model.present.size} entries are left for nobody`)
+      throw new Error(`${spare.length} of ${model.present.size} entries are left that no group needs`)
   })
   await fc.assert(property, { numRuns: RUNS })
   t.ok(trimmed > 0, `${trimmed} entries were trimmed in ${RUNS} runs`)

@@ -30,7 +30,7 @@ t.test('a digest is SHA-256 of the one form, or HMAC under a key', async t => {
   const { ofEmail, ofValue, ofExactText } = compileDigest(undefined)
   t.equal(ofValue(' Ada '), sha256('ada'))
   t.equal(ofValue('+1 415 555 0123'), sha256('14155550123'))
-  for (const of of [ofValue, ofEmail]) t.equal(of('Ada@example.com'), sha256('ada@example.com'))
+  for (const digest of [ofValue, ofEmail]) t.equal(digest('Ada@example.com'), sha256('ada@example.com'))
   t.equal(ofExactText(' Ada '), sha256(' Ada '))
   t.equal(compileDigest('k').ofValue('Ada'), createHmac('sha256', 'k').update('ada').digest('hex'))
 })

@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import {
   copyFileSync,
-  cpSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -22,10 +21,13 @@ function project(t: Test) {
   const folder = temporaryFolder()
   t.teardown(() => rmSync(folder, { recursive: true }))
   const at = (file: string): string => join(folder, file)
-  for (const file of ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json']) {
+  mkdirSync(at('scripts'))
+  for (const file of [
+    ...['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'],
+    ...['scripts/build.mjs', 'scripts/copy-assets.mjs']
+  ]) {
     copyFileSync(file, at(file))
   }
-  cpSync('scripts', at('scripts'), { recursive: true })
   symlinkSync(resolve('node_modules'), at('node_modules'))
   mkdirSync(at('src/log'), { recursive: true })
   const write = (file: string, text: string): void => writeFileSync(at(file), text)

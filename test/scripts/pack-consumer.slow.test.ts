@@ -43,7 +43,7 @@ t.test('what the entry reaches is taken along, and nothing else', async t => {
     'room/entry.ts': `
       import { readFileSync } from 'node:fs'
       import type { Redis } from 'ioredis'
-      import type { Inner } from '../consumer/types.ts'
+      import type { Inner } from './types.ts'
       import { used } from '../other/used.ts'
       export type { Shown } from '../other/shown.ts'
       export const lua = readFileSync(new URL('script.lua', import.meta.url), 'utf8')

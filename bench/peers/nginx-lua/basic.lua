@@ -1,5 +1,5 @@
--- Policy `basic` of the contract: redacted and hashed at any depth, names compared without case, _ and -.
--- lua-cjson can't tell an empty array from an empty object: `[]` comes out as `{}`.
+-- The PII policy `basic`: redacts and hashes at any depth, compares names without case, _ and -.
+-- lua-cjson cannot distinguish an empty array from an empty object: `[]` becomes `{}`.
 local digest = require 'openssl.digest'
 local hex = require 'hex'
 
@@ -7,7 +7,7 @@ local gsub, lower, match, type, pairs = string.gsub, string.lower, string.match,
 
 local redacted = { ssn = true, creditcard = true, password = true, secret = true }
 
--- Names are few and come again and again.
+-- Caches normalized names: there are few, and they repeat.
 local names, remembered = {}, 0
 local function plain(name)
   local known = names[name]

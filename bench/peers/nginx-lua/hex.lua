@@ -1,4 +1,4 @@
--- Bytes to lower-case hex, two digits a table look-up.
+-- Bytes to lower-case hex, one table look-up per byte.
 local digits = {}
 for byte = 0, 255 do digits[string.char(byte)] = string.format('%02x', byte) end
 

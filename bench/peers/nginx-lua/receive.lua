@@ -1,4 +1,4 @@
--- One delivery: verify v0, redact, hash, remember and append in one call, answer.
+-- One delivery: verifies v0, redacts, hashes, remembers and appends in one call, responds.
 local cjson = require 'cjson.safe'
 local hmac = require 'openssl.hmac'
 local redis = require 'nginx.redis'
@@ -6,7 +6,7 @@ local clean = require 'basic'
 local hex = require 'hex'
 local append = require 'append'
 
-cjson.encode_number_precision(14) -- as precise as lua-cjson goes
+cjson.encode_number_precision(14) -- the maximum of lua-cjson
 
 local secret = os.getenv('CIO_WEBHOOK_SECRET')
 local port = redis_port

@@ -1,37 +1,37 @@
+import { stringifyExactly } from '../../exact-json.ts'
 import { type Command, EXIT, type ExitCode, parseCommandLine, UsageError } from '../command.ts'
 import { type OpenLog, openLog } from '../open-log.ts'
-import { consumerActions } from './actions.ts'
+import { type Chosen, consumerActions } from './actions.ts'
 import { parkedActions } from './parked-actions.ts'
-import { parkedEntryText, parkedListText, parkedSummary, replayedParkedText } from './parked-report.ts'
-import { consumersText, lettersText } from './report.ts'
+import { parkedEntryText, parkedListText, parkedSummary } from './parked-report.ts'
+import { consumersText, deadLettersJson, deadLettersText } from './report.ts'
 
 const usage = `usage: cio-webhook consumers [ACTION] [options]
 
-Who reads the event log, how far each has come, and what none of them took. Configured by the environment, as
-for serve; consumers of the library are shown too.
+Lists the consumers of the event log: push consumers, consumers of the library, and plain Redis Streams groups. Handles
+events that a consumer could not process, and parked deliveries. Configured by the environment, like serve.
 
-  (no action)                     every consumer: lag, age of the oldest event it has not got, failures, state
-  dead CONSUMER                   its dead letters
-  replay CONSUMER LETTER... | --all
-                                  offer dead letters again
-  drop CONSUMER LETTER... | --all forget dead letters
-  enable CONSUMER                 tell a consumer again that answered 410
-  remove CONSUMER                 forget a group that nobody serves any more: the log keeps nothing for it then
-  parked                          authentic deliveries that are not events; their bodies are sealed
-  parked show DELIVERY            what is known of one; with --reveal its body, as it came, on standard output
+  (no action)                      every consumer: lag, age of its oldest unprocessed event, failures, state
+  dead CONSUMER                    list its dead letters
+  replay CONSUMER ID... | --all    process dead letters again
+  drop CONSUMER ID... | --all      delete dead letters
+  enable CONSUMER                  re-enable a consumer that answered 410
+  remove CONSUMER                  delete a consumer group that is no longer used: the log keeps no events for it then
+  parked                           list parked deliveries: authentic, but not events. Their bodies are encrypted
+  parked show DELIVERY             show one; with --reveal, print its body as it was received
   replay-parked DELIVERY... | --all
-                                  read them again: what is an event by now enters the log
-  drop-parked DELIVERY... | --all forget them
-                                  DELIVERY: as listed, or the id in the answer and the log
+                                   parse parked deliveries again: those that are events now are appended to the log
+  drop-parked DELIVERY... | --all  delete parked deliveries
+                                   DELIVERY: as listed, or the id in the response and in the log line
 
-  --count N     show at most so many (default 50)
-  --reveal      needs the signing key that the delivery was sealed with, current or previous
-  --force       remove a group that somebody serves
-  --json        for scripts
+  --count N     list at most N (default 50)
+  --reveal      decrypt the body. Needs the signing key of that time, as current or previous key
+  --force       remove a group that has active members
+  --json        print JSON
 
-States: ok, failing (its last attempt failed), disabled (it answered 410), unserved (nobody works for it, and the
-log keeps what it has not read).
-Exit code: 0 good, 1 a consumer is not ok or has dead letters, or not everything could be done, 2 could not run.`
+States: ok; failing (the last attempt failed, and events wait); disabled (it answered 410); no_members (the group has no
+active member, and the log keeps all events that it has not read).
+Exit code: 0 ok, 1 a consumer is not ok or has dead letters, or not everything could be done, 2 could not run.`
 
 export const consumersCommand: Command = {
   summary: 'list consumers, their lag and their dead letters',
@@ -74,92 +74,89 @@ function readOptions(args: readonly string[]) {
     }
   })
   const [action = 'list', ...names] = positionals
-  const count = Number(values.count)
-  if (!Number.isSafeInteger(count) || count < 1) throw new UsageError('--count takes a whole number from 1')
-  return {
-    action,
-    names,
-    count,
-    all: values.all,
-    force: values.force,
-    json: values.json,
-    reveal: values.reveal
-  }
+  return { ...values, action, names, count: parseCount(values.count) }
+}
+
+/** The value of `--count`. @throws UsageError that says what is allowed */
+export function parseCount(text: string): number {
+  const count = Number(text)
+  if (Number.isSafeInteger(count) && count >= 1) return count
+  throw new UsageError(`--count must be a whole number, at least 1, not ${JSON.stringify(text)}`)
 }
 
 async function run(options: Options, actions: ReturnType<typeof consumerActions>): Promise<ExitCode> {
-  const { action, names, count, all, force } = options
+  const { action, names, force } = options
   switch (action) {
     case 'list': {
-      nothing(names)
+      if (names.length > 0) throw new UsageError(`unexpected argument ${JSON.stringify(names[0])}`)
       const list = await actions.list()
       print(options, list, consumersText(list))
-      const good = list.consumers.every(({ state, dead }) => state === 'ok' && dead === 0)
-      return good ? EXIT.good : EXIT.foundSomething
+      return exitCode(list.consumers.every(({ state, dead }) => state === 'ok' && dead === 0))
     }
     case 'dead': {
-      const letters = await actions.letters(only(names, 'CONSUMER'), count)
-      print(options, letters, lettersText(letters))
+      const letters = await actions.deadLetters(only(names, 'CONSUMER'), options.count)
+      print(options, deadLettersJson(letters), deadLettersText(letters))
       return EXIT.good
     }
     case 'replay': {
-      const [consumer, chosen] = choice(names, all, 'LETTER')
-      const result = await actions.replay(consumer, chosen)
-      const left = result.left.map(({ letter, why }) => `${letter}: ${why}\n`).join('')
-      print(options, result, `${result.replayed} replayed\n${left}`)
-      return result.left.length === 0 ? EXIT.good : EXIT.foundSomething
+      const [consumer, ids] = consumerAndIds(names)
+      const { replayed, left } = await actions.replay(consumer, chosenOf(options, ids, 'ID'))
+      const lines = left.map(({ letter, why }) => `${letter}: ${why}\n`).join('')
+      const leftJson = left.map(({ letter, why }) => ({ id: letter, why }))
+      print(options, { replayed, left: leftJson }, `${replayed} replayed\n${lines}`)
+      return exitCode(left.length === 0)
     }
     case 'drop': {
-      const [consumer, chosen] = choice(names, all, 'LETTER')
-      const dropped = await actions.drop(consumer, chosen)
-      print(options, { dropped }, `${dropped} dropped\n`)
-      return EXIT.good
+      const [consumer, ids] = consumerAndIds(names)
+      return printDropped(options, await actions.drop(consumer, chosenOf(options, ids, 'ID')))
     }
     case 'enable': {
       const consumer = only(names, 'CONSUMER')
       await actions.enable(consumer)
-      print(options, { enabled: consumer }, `${consumer} is told of events again\n`)
+      print(options, { enabled: consumer }, `${consumer} re-enabled\n`)
       return EXIT.good
     }
     case 'remove': {
       const consumer = only(names, 'CONSUMER')
       const dead = await actions.remove(consumer, force)
-      const rest = dead === 0 ? '' : `; its ${dead} dead letters are still there: drop ${consumer} --all\n`
-      print(options, { removed: consumer, dead }, `${consumer} is removed${rest || '\n'}`)
+      const note =
+        dead === 0 ? '' : `; it still has ${dead} dead letters (drop ${consumer} --all deletes them)`
+      print(options, { removed: consumer, dead }, `${consumer} removed${note}\n`)
       return EXIT.good
     }
     default:
-      throw new UsageError(`no such action: ${JSON.stringify(action)}; --help lists them`)
+      throw new UsageError(`unknown action ${JSON.stringify(action)}: --help lists the actions`)
   }
 }
 
 async function runParked(options: Options, actions: ReturnType<typeof parkedActions>): Promise<ExitCode> {
-  const { action, names, count, all } = options
+  const { action, names } = options
   if (action === 'replay-parked') {
-    const result = await actions.replay(chosenOf(names, all, 'DELIVERY'))
-    print(options, result, replayedParkedText(result))
-    return result.left.length === 0 ? EXIT.good : EXIT.foundSomething
+    const { replayed, left } = await actions.replay(chosenOf(options, names, 'DELIVERY'))
+    const lines = left.map(({ delivery, why }) => `${delivery}: ${why}\n`).join('')
+    print(options, { replayed, left }, `${replayed} replayed\n${lines}`)
+    return exitCode(left.length === 0)
   }
   if (action === 'drop-parked') {
-    const dropped = await actions.drop(chosenOf(names, all, 'DELIVERY'))
-    print(options, { dropped }, `${dropped} dropped\n`)
-    return EXIT.good
+    return printDropped(options, await actions.drop(chosenOf(options, names, 'DELIVERY')))
   }
-  const [show, ...positions] = names
+  const [show, ...deliveries] = names
   if (show === undefined) {
-    const entries = await actions.list(count)
+    const entries = await actions.list(options.count)
     print(options, entries, parkedListText(entries, Date.now()))
     return EXIT.good
   }
-  if (show !== 'show') throw new UsageError('parked takes no further argument but show DELIVERY')
-  const entry = await actions.show(only(positions, 'DELIVERY'))
+  if (show !== 'show') {
+    throw new UsageError(`unexpected argument ${JSON.stringify(show)}: parked takes only show DELIVERY`)
+  }
+  const entry = await actions.show(only(deliveries, 'DELIVERY'))
   if (options.reveal) return reveal(await actions.reveal(entry), entry.position)
   const summary = parkedSummary(entry)
   print(options, summary, parkedEntryText(summary))
   return EXIT.good
 }
 
-/** The bytes alone, so that they can be piped into a file. */
+/** Prints nothing but the body, so that it can be piped into a file. */
 async function reveal(body: Buffer | string, position: string): Promise<ExitCode> {
   if (typeof body === 'string') {
     process.stderr.write(`cio-webhook consumers: ${position} cannot be revealed: ${body}\n`)
@@ -169,27 +166,29 @@ async function reveal(body: Buffer | string, position: string): Promise<ExitCode
   return EXIT.good
 }
 
-function print({ json }: Options, value: unknown, text: string): void {
-  process.stdout.write(json ? `${JSON.stringify(value, null, 2)}\n` : text)
+function printDropped(options: Options, dropped: number): ExitCode {
+  print(options, { dropped }, `${dropped} dropped\n`)
+  return EXIT.good
 }
 
-function nothing(names: readonly string[]): void {
-  if (names.length > 0) throw new UsageError('takes no further argument')
+function print({ json }: Options, value: unknown, text: string): void {
+  process.stdout.write(json ? `${stringifyExactly(value, 2)}\n` : text)
 }
+
+const exitCode = (isGood: boolean): ExitCode => (isGood ? EXIT.good : EXIT.foundSomething)
 
 function only(names: readonly string[], what: string): string {
   const [name] = names
-  if (name === undefined || names.length > 1) throw new UsageError(`give one ${what}`)
+  if (name === undefined || names.length > 1) throw new UsageError(`give exactly one ${what}`)
   return name
 }
 
-function choice(names: readonly string[], all: boolean, what: string): [string, readonly string[] | 'all'] {
-  const [consumer, ...chosen] = names
+function consumerAndIds([consumer, ...ids]: readonly string[]): [string, readonly string[]] {
   if (consumer === undefined) throw new UsageError('give a CONSUMER')
-  return [consumer, chosenOf(chosen, all, what)]
+  return [consumer, ids]
 }
 
-function chosenOf(names: readonly string[], all: boolean, what: string): readonly string[] | 'all' {
+function chosenOf({ all }: Options, names: readonly string[], what: string): Chosen {
   if (all === names.length > 0) throw new UsageError(`give either ${what}... or --all`)
   return all ? 'all' : names
 }

@@ -1,3 +1,4 @@
+// Tested by test/cli/consumers/command.slow.test.ts.
 import { type ParkedEntry, parkedDeliveries, replayParked } from '../../dispatch/parked.ts'
 import { createEventLog } from '../../log/append.ts'
 import { readPartitionCount } from '../../log/partition-count.ts'
@@ -7,15 +8,19 @@ import { inspectServers } from '../../redis/server-facts.ts'
 import { type SigningKey, signingKeyName, signingKeys } from '../../settings/sources.ts'
 import { UsageError } from '../command.ts'
 import type { OpenLog } from '../open-log.ts'
-import { type ParkedSummary, parkedSummary, type ReplayedDeliveries } from './parked-report.ts'
+import type { Chosen } from './actions.ts'
+import { type ParkedSummary, parkedSummary } from './parked-report.ts'
 
-type Chosen = readonly string[] | 'all'
+export interface ReplayedDeliveries {
+  readonly replayed: number
+  readonly left: readonly { readonly delivery: string; readonly why: string }[]
+}
 
 const POSITION = /^\d+-\d+-\d+$/
-/** What the sender was told: SHA-256 of the delivery, in hex. */
-const ANSWERED_ID = /^[0-9a-f]{64}$/
+/** The id in the response to the sender: SHA-256 of the delivery, in hex. */
+const PUBLIC_ID = /^[0-9a-f]{64}$/
 
-/** What `consumers parked`, `replay-parked` and `drop-parked` do. */
+/** The actions `parked`, `replay-parked` and `drop-parked`. They throw UsageError for an unknown delivery. */
 export function parkedActions({ config, redis }: OpenLog<'loadSources' | 'loadSourceSettings'>) {
   const { keyPrefix, maxLength, durability } = config.log
   const parked = parkedDeliveries(redis, keyPrefix)
@@ -30,12 +35,12 @@ export function parkedActions({ config, redis }: OpenLog<'loadSources' | 'loadSo
       return found
     },
     show: async (delivery: string): Promise<ParkedEntry> => {
-      const [position = delivery] = await positions([delivery])
+      const [position = delivery] = await positionsOf([delivery])
       const entry = await parked.get(position)
-      if (entry === undefined) throw missing(delivery)
+      if (entry === undefined) throw unknownDelivery(delivery)
       return entry
     },
-    /** @returns the body as it came, or why it cannot be had */
+    /** @returns the body as it was received, or why it is not available */
     reveal: async ({ delivery }: ParkedEntry): Promise<Buffer | string> =>
       delivery === undefined
         ? 'it is not a parked delivery of this service'
@@ -56,7 +61,7 @@ export function parkedActions({ config, redis }: OpenLog<'loadSources' | 'loadSo
       let replayed = 0
       const left: { delivery: string; why: string }[] = []
       try {
-        for (const delivery of await positions(chosen)) {
+        for (const delivery of await positionsOf(chosen)) {
           const options = { parked, eventLog, sources, keysOf }
           const why = await replayParked(options, delivery)
           if (why === undefined) replayed++
@@ -69,12 +74,12 @@ export function parkedActions({ config, redis }: OpenLog<'loadSources' | 'loadSo
     },
     drop: async (chosen: Chosen): Promise<number> => {
       let count = 0
-      for (const position of await positions(chosen)) if (await parked.drop(position)) count++
+      for (const position of await positionsOf(chosen)) if (await parked.drop(position)) count++
       return count
     }
   }
 
-  async function positions(chosen: Chosen): Promise<readonly string[]> {
+  async function positionsOf(chosen: Chosen): Promise<readonly string[]> {
     if (chosen !== 'all' && chosen.every(isPosition)) return chosen
     const all: string[] = []
     const byId = new Map<string, string>()
@@ -85,12 +90,12 @@ export function parkedActions({ config, redis }: OpenLog<'loadSources' | 'loadSo
     if (chosen === 'all') return all
     return chosen.map(delivery => {
       const position = isPosition(delivery) ? delivery : byId.get(delivery)
-      if (position === undefined) throw missing(delivery)
+      if (position === undefined) throw unknownDelivery(delivery)
       return position
     })
   }
 
-  /** The configured keys, and the previous one where the service keeps it. */
+  /** The keys of the configuration, and those in the secret store. */
   async function keysOf(source: string): Promise<readonly SigningKey[]> {
     const configured = (await config.loadSourceSettings()).find(({ name }) => name === source)?.keys ?? []
     const versions = await config.secrets.find(signingKeyName(source))?.versions()
@@ -98,11 +103,14 @@ export function parkedActions({ config, redis }: OpenLog<'loadSources' | 'loadSo
   }
 }
 
-/** A delivery is named by its position or by the id in its answer. */
+/** A delivery is given by its position, or by the id in the response to the sender. */
 function isPosition(delivery: string): boolean {
   if (POSITION.test(delivery)) return true
-  if (ANSWERED_ID.test(delivery)) return false
-  throw new UsageError(`not a parked delivery: ${JSON.stringify(delivery)}`)
+  if (PUBLIC_ID.test(delivery)) return false
+  throw new UsageError(
+    `${JSON.stringify(delivery)} is not a parked delivery: cio-webhook consumers parked lists them`
+  )
 }
 
-const missing = (delivery: string): UsageError => new UsageError(`there is no parked delivery ${delivery}`)
+const unknownDelivery = (delivery: string): UsageError =>
+  new UsageError(`unknown parked delivery ${delivery}: cio-webhook consumers parked lists them`)

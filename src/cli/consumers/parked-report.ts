@@ -1,9 +1,10 @@
+// Tested by test/cli/consumers/command.slow.test.ts.
 import type { ParkedEntry } from '../../dispatch/parked.ts'
 import { duration, table } from '../table.ts'
 
-/** What may be told of a parked delivery: all but its body. */
+/** A parked delivery as `--json` prints it: everything except its body. */
 export interface ParkedSummary {
-  /** Its position, `<partition>-<entry id>`: what it is called by. */
+  /** `<partition>-<entry id>`: what `parked show`, `replay-parked` and `drop-parked` take. */
   readonly delivery: string
   readonly parked: string
   readonly id?: string
@@ -15,11 +16,6 @@ export interface ParkedSummary {
   readonly sha256?: string
   readonly keyId?: string
   readonly body?: 'sealed' | 'scrubbed by version 0.1'
-}
-
-export interface ReplayedDeliveries {
-  readonly replayed: number
-  readonly left: readonly { readonly delivery: string; readonly why: string }[]
 }
 
 export function parkedSummary({ position, parkedAtMs, delivery }: ParkedEntry): ParkedSummary {
@@ -45,12 +41,8 @@ export function parkedListText(entries: readonly ParkedSummary[], nowMs: number)
   ])
 }
 
-export function parkedEntryText(summary: ParkedSummary): string {
-  return table(Object.entries(summary), [
+export const parkedEntryText = (summary: ParkedSummary): string =>
+  table(Object.entries(summary), [
     { heading: 'FIELD', value: ([name]) => name },
     { heading: 'VALUE', value: ([, value]) => (value === undefined ? undefined : String(value)) }
   ])
-}
-
-export const replayedParkedText = ({ replayed, left }: ReplayedDeliveries): string =>
-  `${replayed} replayed\n${left.map(({ delivery, why }) => `${delivery}: ${why}\n`).join('')}`

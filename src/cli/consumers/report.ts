@@ -1,10 +1,12 @@
+// Tested by test/cli/consumers/command.slow.test.ts.
+import { withExactNumbers } from '../../exact-json.ts'
 import type { DeadLetter } from '../../group/dead-letters.ts'
 import { duration, table } from '../table.ts'
 import type { ConsumerList } from './actions.ts'
 
 export function consumersText({ consumers, parked }: ConsumerList): string {
-  const note = parked === 0 ? '' : `\nparked deliveries: ${parked} (cio-webhook consumers parked)\n`
-  if (consumers.length === 0) return `no consumer reads the log\n${note}`
+  const parkedNote = parked === 0 ? '' : `\nparked deliveries: ${parked} (cio-webhook consumers parked)\n`
+  if (consumers.length === 0) return `no consumer reads the log\n${parkedNote}`
   const rows = table(consumers, [
     { heading: 'CONSUMER', value: ({ name }) => name },
     { heading: 'TYPE', value: ({ type }) => type },
@@ -17,20 +19,24 @@ export function consumersText({ consumers, parked }: ConsumerList): string {
     { heading: 'LAST FAILURE', value: ({ lastFailure }) => lastFailure },
     { heading: 'MEMBERS', value: ({ members }) => members }
   ])
-  const unserved = consumers.filter(({ state }) => state === 'unserved').map(({ name }) => name)
-  const hint =
-    unserved.length === 0
+  const abandoned = consumers.filter(({ state }) => state === 'no_members').map(({ name }) => name)
+  const abandonedNote =
+    abandoned.length === 0
       ? ''
-      : `\nnobody works for ${unserved.join(', ')}: the log keeps every event for them. If that is over: cio-webhook consumers remove <name>\n`
-  return rows + hint + note
+      : `\nno active members: ${abandoned.join(', ')}. The log keeps all events that they have not read. Start a member, or delete the group: cio-webhook consumers remove <name>\n`
+  return rows + abandonedNote + parkedNote
 }
 
-export function lettersText(letters: readonly DeadLetter[]): string {
+/** Dead letters as `--json` prints them: `id` is what `replay` and `drop` take, `event` the CloudEvent. */
+export const deadLettersJson = (letters: readonly DeadLetter[]) =>
+  letters.map(({ letter, event, ...rest }) => ({ id: letter, ...rest, event: eventJson(event) }))
+
+export function deadLettersText(letters: readonly DeadLetter[]): string {
   if (letters.length === 0) return 'no dead letters\n'
   return table(letters, [
-    { heading: 'LETTER', value: ({ letter }) => letter },
+    { heading: 'ID', value: ({ letter }) => letter },
     { heading: 'SINCE', value: ({ letter }) => timeOf(letter) },
-    { heading: 'EVENT', value: ({ event }) => idOf(event) },
+    { heading: 'EVENT', value: ({ event }) => eventId(event) },
     { heading: 'TYPE', value: ({ type }) => type },
     { heading: 'ATTEMPTS', value: ({ attempts }) => attempts },
     { heading: 'REASON', value: ({ reason, error }) => `${reason}: ${error}` }
@@ -38,23 +44,21 @@ export function lettersText(letters: readonly DeadLetter[]): string {
 }
 
 /** When an entry was written, by the clock of Redis. */
-export const timeOf = (id: string): string => new Date(Number.parseInt(id, 10)).toISOString()
+export const timeOf = (entryId: string): string => new Date(Number.parseInt(entryId, 10)).toISOString()
 
-/** The event's id; nothing where it is no event. */
-export function idOf(event: string): string | undefined {
-  const id = member(parse(event), 'id')
-  return typeof id === 'string' ? id : undefined
+/** The event's id; `undefined` if the text is not an event. */
+export function eventId(text: string): string | undefined {
+  const event = eventJson(text)
+  return typeof event === 'object' && event !== null && 'id' in event && typeof event.id === 'string'
+    ? event.id
+    : undefined
 }
 
-function parse(text: string): unknown {
+/** The event, its numbers with all their digits; the text itself if it is not JSON. */
+function eventJson(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return withExactNumbers(JSON.parse(text), text)
   } catch {
-    return undefined
+    return text
   }
 }
-
-const member = (value: unknown, key: string): unknown =>
-  typeof value === 'object' && value !== null && key in value
-    ? (value as Readonly<Record<string, unknown>>)[key]
-    : undefined

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { ConfigError } from '../../errors.ts'
+import { ConfigError, errorCode } from '../../errors.ts'
 import { loadSettings, NO_SIGNING_KEY } from '../../settings/config.ts'
 import type { Environment } from '../../settings/environment.ts'
 import { DEFAULT_SOURCE } from '../../settings/sources.ts'
@@ -143,7 +143,7 @@ function readPem(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw new UsageError(`--ca ${path}: the file can't be read (${codeOf(error)})`)
+    throw new UsageError(`--ca ${path}: the file can't be read (${errorCode(error) ?? 'unknown'})`)
   }
 }
 
@@ -151,9 +151,6 @@ function writeReport(path: string, text: string): void {
   try {
     writeFileSync(path, text)
   } catch (error) {
-    throw new UsageError(`--junit ${path}: the file can't be written (${codeOf(error)})`)
+    throw new UsageError(`--junit ${path}: the file can't be written (${errorCode(error) ?? 'unknown'})`)
   }
 }
-
-const codeOf = (error: unknown): unknown =>
-  error instanceof Error && 'code' in error ? error.code : 'unreadable'

@@ -1,29 +1,31 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { replayRange } from '../../dispatch/replay.ts'
-import { compileTypeGlobs, type TypeMatcher } from '../../event-types.ts'
+import { compileTypeGlobs, eventName, type TypeMatcher } from '../../event-types.ts'
 import { newestEntries } from '../../log/newest-entries.ts'
 import { readPartitionCount } from '../../log/partition-count.ts'
 import { readEntries, type StreamEntry } from '../../log/read-range.ts'
 import { type Command, EXIT, type ExitCode, parseCommandLine, UsageError } from '../command.ts'
-import { idOf, timeOf } from '../consumers/report.ts'
+import { ofExistingGroup } from '../consumers/actions.ts'
+import { parseCount } from '../consumers/command.ts'
+import { eventId, timeOf } from '../consumers/report.ts'
 import { type OpenLog, openLog } from '../open-log.ts'
-import { parseMoment } from '../parse-time.ts'
+import { parseTime } from '../parse-time.ts'
 
 const usage = `usage: cio-webhook events [options]
        cio-webhook events replay CONSUMER --from TIME [--to TIME] [options]
 
-Shows the newest events of the log, oldest first, or lets one consumer have a stretch of them again. Events are as
-consumers get them: without personal data. Configured by the environment, as for serve.
+Shows the newest events of the log, oldest first, or gives one consumer a time range of them again. Events are shown as
+consumers get them: without personal data. Configured by the environment, like serve.
 
-  --type GLOB     only events of this <object_type>.<metric>, such as email.* (may be given several times)
-  --id ID         only the event with this id (may be given several times)
-  --count N       how many to show (default 10)
-  --from TIME     from when on, by the time of receipt: 2026-11-24T10:00:00Z, or 90s, 30m, 12h, 7d ago
-  --to TIME       until when (default now)
-  --follow        go on with what comes, until Ctrl-C
-  --json          one JSON object a line: partition, entry, event
+  --type GLOB     only events of this <object_type>.<metric>, such as email.* (can be repeated)
+  --id ID         only the event with this id (can be repeated)
+  --count N       show at most N (default 10)
+  --from TIME     only events received since then: 2026-11-24T10:00:00Z, or how long ago: 90s, 30m, 12h, 7d
+  --to TIME       only events received until then (default now)
+  --follow        continue with new events, until Ctrl-C
+  --json          print one JSON object per line: partition, entry, event
 
-Exit code: 0 good, 1 nothing was found, 2 could not run.`
+Exit code: 0 ok, 1 no event was found, 2 could not run.`
 
 export const eventsCommand: Command = {
   summary: 'show the event log, replay a stretch of it',
@@ -58,30 +60,31 @@ function readOptions(args: readonly string[], nowMs: number) {
     }
   })
   const [action, consumer, ...rest] = positionals
-  if (action !== undefined && action !== 'replay') throw new UsageError('the one action is replay')
-  if (action === 'replay' && (consumer === undefined || rest.length > 0)) {
-    throw new UsageError('replay: give one CONSUMER')
+  if (action !== undefined) {
+    if (action !== 'replay') {
+      throw new UsageError(`unknown action ${JSON.stringify(action)}; the only action is 'replay'`)
+    }
+    if (consumer === undefined || rest.length > 0) throw new UsageError('replay: give exactly one CONSUMER')
+    if (values.from === undefined) throw new UsageError('replay: --from is missing')
+    if (values.follow) throw new UsageError('--follow cannot be used with replay')
   }
-  if (action === 'replay' && values.from === undefined) throw new UsageError('replay: --from is missing')
-  if (action === 'replay' && values.follow) throw new UsageError('replay knows no --follow')
-  const count = Number(values.count)
-  if (!Number.isSafeInteger(count) || count < 1) throw new UsageError('--count takes a whole number from 1')
   const range = {
-    from: values.from === undefined ? '-' : String(parseMoment('--from', values.from, nowMs)),
-    to: values.to === undefined ? '+' : String(parseMoment('--to', values.to, nowMs))
+    from: values.from === undefined ? '-' : String(parseTime('--from', values.from, nowMs)),
+    to: values.to === undefined ? '+' : String(parseTime('--to', values.to, nowMs))
   }
   const { follow, json } = values
-  return { consumer, count, range, follow, json, isMeant: filter(values.type, values.id) }
+  const isMeant = entryFilter(values.type, values.id)
+  return { consumer, count: parseCount(values.count), range, follow, json, isMeant }
 }
 
-function filter(types: readonly string[] | undefined, ids: readonly string[] | undefined) {
-  const matches = matcher(types)
+function entryFilter(types: readonly string[] | undefined, ids: readonly string[] | undefined) {
+  const matches = compileTypes(types)
   const wanted = ids && new Set<string | undefined>(ids)
   return (entry: StreamEntry): boolean =>
-    matches(entry.type) && (wanted === undefined || wanted.has(idOf(entry.event)))
+    matches(entry.type) && (wanted === undefined || wanted.has(eventId(entry.event)))
 }
 
-function matcher(types: readonly string[] | undefined): TypeMatcher {
+function compileTypes(types: readonly string[] | undefined): TypeMatcher {
   try {
     return compileTypeGlobs(types)
   } catch (error) {
@@ -119,29 +122,24 @@ async function tail({ range, count, isMeant, follow, json }: Options, log: OpenL
 
 async function replay({ consumer = '', range, isMeant, json }: Options, log: OpenLog): Promise<ExitCode> {
   const { redis, config } = log
-  const { keyPrefix } = config.log
-  try {
-    const replayed = await replayRange({ redis, keyPrefix, consumer }, range, isMeant)
-    process.stdout.write(json ? `${JSON.stringify({ replayed })}\n` : `${replayed} replayed to ${consumer}\n`)
-    return replayed > 0 ? EXIT.good : EXIT.foundSomething
-  } catch (error) {
-    if (!(error instanceof Error && error.message.startsWith('NOGROUP'))) throw error
-    throw new UsageError(`no consumer group ${JSON.stringify(consumer)} reads the log`)
-  }
+  const options = { redis, keyPrefix: config.log.keyPrefix, consumer }
+  const replayed = await ofExistingGroup(consumer, replayRange(options, range, isMeant))
+  process.stdout.write(json ? `${JSON.stringify({ replayed })}\n` : `${replayed} replayed to ${consumer}\n`)
+  return replayed > 0 ? EXIT.good : EXIT.foundSomething
 }
 
 function show({ partition, id, type, event }: StreamEntry, json: boolean): void {
   if (json) {
-    // As it stands in the log: parsed and written anew, long numbers would lose digits.
+    // The text of the log: parsed and written again, long numbers would lose digits.
     const text = isJson(event) ? event : JSON.stringify(event)
     process.stdout.write(`{"partition":${partition},"entry":"${id}","event":${text}}\n`)
     return
   }
-  const name = type.replace(/^io\.customer\./, '').padEnd(24)
-  process.stdout.write(`${timeOf(id)}  ${partition}-${id}  ${name}  ${oneLine(idOf(event) ?? '-')}\n`)
+  const name = eventName(type).padEnd(24)
+  process.stdout.write(`${timeOf(id)}  ${partition}-${id}  ${name}  ${oneLine(eventId(event) ?? '-')}\n`)
 }
 
-/** Nothing in it can move a terminal's cursor. */
+/** Without control characters, which could move the cursor of a terminal. */
 const oneLine = (text: string): string => text.replace(/[^\x20-\x7e\u00a0-\uffff]/g, '?')
 
 function isJson(text: string): boolean {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { errorCode } from '../../errors.ts'
 import { stringifyExactly, withExactNumbers } from '../../exact-json.ts'
 import { WEBHOOK_PATH } from '../../receive/route.ts'
 import { DEFAULT_SOURCE, type Scheme } from '../../settings/sources.ts'
@@ -113,7 +114,7 @@ async function readBytes(file: string): Promise<Buffer> {
   try {
     return file === '-' ? Buffer.concat(await process.stdin.toArray()) : await readFile(file)
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : 'unreadable'
+    const code = errorCode(error) ?? 'unreadable'
     throw new UsageError(`--file ${file}: it can't be read (${code})`)
   }
 }

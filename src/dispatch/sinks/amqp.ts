@@ -1,5 +1,5 @@
 import { type ChannelModel, type ConfirmChannel, connect, type SocketOptions } from 'amqplib'
-import { rejectOnAbort } from '../../async/reject-on-abort.ts'
+import { rejectOnAbort } from '../../async/abort.ts'
 import { routingKey } from '../../event-types.ts'
 import type { OutgoingEvent } from '../../group/outgoing-event.ts'
 import type { AmqpSettings } from '../../settings/consumers-file.ts'

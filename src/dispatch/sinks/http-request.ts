@@ -1,16 +1,18 @@
+// Tested by test/dispatch/sinks/http.slow.test.ts.
 import { createHash, randomBytes } from 'node:crypto'
 import { Webhook } from 'standardwebhooks'
 import { Agent, type Dispatcher, request } from 'undici'
-import { withAnySignal } from '../../async/any-signal.ts'
-import { parseRetryAfter } from '../../async/retry-delay.ts'
+import { withAnySignal } from '../../async/abort.ts'
+import { errorCode } from '../../errors.ts'
 import type { OutgoingEvent } from '../../group/outgoing-event.ts'
+import { parseRetryAfter } from '../../http/retry-after.ts'
 import type { HttpSettings } from '../../settings/consumers-file.ts'
 
-/** What became of one request. `reason` is ours: no text of the answer is in it. */
+/** The outcome of one request. `reason` is in our own words: it contains no text of the response. */
 export type PushOutcome =
   | { readonly kind: 'delivered' }
   | { readonly kind: 'failed'; readonly reason: string; readonly retryAfterMs?: number | undefined }
-  /** 410: the receiver asks never to be called again. */
+  /** 410: the receiver asks not to be called again. */
   | { readonly kind: 'gone' }
 
 /** Posts events to one receiver. */
@@ -20,12 +22,12 @@ export interface Pusher {
   close(): Promise<void>
 }
 
-/** As much of an answer is read, so that its connection can be used again; a longer one costs the connection. */
-const MAX_ANSWER_BYTES = 64 * 1024
-/** Shorter than the 5 s after which many servers hang up, so that no request meets a connection that is closing. */
+/** A longer response body is not read to its end: its connection is closed instead of reused. */
+const MAX_RESPONSE_BYTES = 64 * 1024
+/** Shorter than the 5 s after which many servers close idle connections: no request meets a closing one. */
 const KEEP_ALIVE_MS = 4000
 
-/** The receiver gets its own connections: as many as requests may be under way, closed when idle. */
+/** Each receiver gets its own connections, as many as requests may be in flight. */
 export function createPusher(settings: HttpSettings, now: () => number): Pusher {
   const { url, secrets, concurrency, timeoutMs } = settings
   const webhooks = secrets.map(secret => new Webhook(secret.reveal()))
@@ -45,11 +47,11 @@ export function createPusher(settings: HttpSettings, now: () => number): Pusher 
       const sentAt = new Date(now())
       const timeout = AbortSignal.timeout(timeoutMs)
       try {
-        const answer = await withAnySignal([signal, timeout], async over => {
-          const answer = await request(url, {
+        const response = await withAnySignal([signal, timeout], async any => {
+          const response = await request(url, {
             method: 'POST',
             dispatcher: agent,
-            signal: over,
+            signal: any,
             headers: {
               'content-type': 'application/cloudevents+json; charset=utf-8',
               'user-agent': 'cio-webhook',
@@ -60,10 +62,11 @@ export function createPusher(settings: HttpSettings, now: () => number): Pusher 
             },
             body: event
           })
-          await discard(answer.body)
-          return answer
+          // The status decides. Errors of the body, for example that it never ends, do not matter.
+          await response.body.dump({ limit: MAX_RESPONSE_BYTES }).catch(() => {})
+          return response
         })
-        return outcomeOf(answer, now())
+        return outcomeOf(response, now())
       } catch (error) {
         if (signal.aborted) throw error
         return { kind: 'failed', reason: timeout.aborted ? 'timeout' : connectionFailure(error) }
@@ -73,32 +76,25 @@ export function createPusher(settings: HttpSettings, now: () => number): Pusher 
   }
 }
 
-/** The status decided; whatever the body does afterwards, such as never ending, is not held against it. */
-async function discard(body: Dispatcher.ResponseData['body']): Promise<void> {
-  await body.dump({ limit: MAX_ANSWER_BYTES }).catch(() => {})
-}
-
 function outcomeOf({ statusCode, headers }: Dispatcher.ResponseData, nowMs: number): PushOutcome {
   if (statusCode >= 200 && statusCode < 300) return { kind: 'delivered' }
   if (statusCode === 410) return { kind: 'gone' }
-  const redirected = statusCode >= 300 && statusCode < 400
+  const isRedirect = statusCode >= 300 && statusCode < 400
   return {
     kind: 'failed',
-    reason: redirected ? `status ${statusCode}, and redirects are not followed` : `status ${statusCode}`,
+    reason: isRedirect ? `status ${statusCode}, and redirects are not followed` : `status ${statusCode}`,
     retryAfterMs: parseRetryAfter(headers['retry-after'], nowMs)
   }
 }
 
+/** The message of the error could contain an address. */
 function connectionFailure(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return typeof code === 'string' && /^[A-Z0-9_]{1,64}$/.test(code)
-    ? `connection: ${code}`
-    : 'connection failed'
+  const code = errorCode(error)
+  return code !== undefined && /^[A-Z0-9_]{1,64}$/.test(code) ? `connection: ${code}` : 'connection failed'
 }
 
 /**
- * W3C trace context. One trace an event, whoever gets it and however often; one span an attempt. We record
- * nothing, and say so: the last field is 00.
+ * W3C trace context: one trace per event, one span per attempt. The last field is 00 because the trace is not recorded.
  */
 function traceparent(eventId: string): string {
   const traceId = createHash('sha256').update(eventId).digest('hex').slice(0, 32)

@@ -1,5 +1,5 @@
 import { JetStreamApiError } from '@nats-io/jetstream'
-import { ReportedError } from '../../errors.ts'
+import { errorCode, ReportedError } from '../../errors.ts'
 
 const MAX_TEXT = 200
 
@@ -14,14 +14,10 @@ function natsReason(error: unknown): string {
   if (hasNoResponders(error)) {
     return 'JetStream is not enabled on this server, or not for this account'
   }
-  const code = error instanceof JetStreamApiError ? error.code : errnoOf(error)
+  // Of a refused connection, the client keeps the reason as the cause.
+  const code = error instanceof JetStreamApiError ? error.code : errorCode(error.cause)
   const text = error.message.replace(/[^\x20-\x7e]/g, '?').slice(0, MAX_TEXT)
   return code === undefined ? text : `${text} (${code})`
-}
-
-/** Of a connection that was refused the client keeps the reason as the cause. */
-function errnoOf({ cause }: Error): string | undefined {
-  return cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined
 }
 
 /**

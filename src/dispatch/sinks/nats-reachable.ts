@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { withAnySignal } from '../../async/any-signal.ts'
+import { withAnySignal } from '../../async/abort.ts'
 
 const DEFAULT_PORT = 4222
 /** Once one server has greeted, how long the others are waited for. */

@@ -7,7 +7,7 @@ import {
   jetstreamManager
 } from '@nats-io/jetstream'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
-import { rejectOnAbort } from '../../async/reject-on-abort.ts'
+import { rejectOnAbort } from '../../async/abort.ts'
 import { ReportedError } from '../../errors.ts'
 import { routingKey } from '../../event-types.ts'
 import type { OutgoingEvent } from '../../group/outgoing-event.ts'

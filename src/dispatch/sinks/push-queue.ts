@@ -1,50 +1,33 @@
+// Tested by test/dispatch/sinks/http.slow.test.ts.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ConnectionOptions, Queue, type QueueOptions } from 'bullmq'
 import type { OutgoingEvent } from '../../group/outgoing-event.ts'
 import type { RedisClient } from '../../redis/connect.ts'
+import type { HttpSettings } from '../../settings/consumers-file.ts'
 
-/** What waits in Redis to be posted to one consumer: a BullMQ queue, shared by all replicas. */
-/** A queue as whoever looks or tidies up needs it. */
+/** The events in Redis that wait to be posted to one consumer: a BullMQ queue, shared by all replicas. */
 export interface OpenQueue {
   readonly queue: Queue<OutgoingEvent>
-  /** Events that wait or are under way, and when the oldest entered the log. */
+  /** How many events wait or are in flight, and when the oldest entered the log. */
   outstanding(): Promise<{ readonly count: number; readonly oldestMs: number | undefined }>
 }
 
 export interface PushQueue extends OpenQueue {
   /**
-   * Adds events, no more at once than there is room for, and waits for room. What stands at a position in the
-   * log is in the queue at most once, however often it is added. An event larger than all the room there can be
-   * is let in when nothing else is there.
+   * Adds events, and waits for room if the queue is full. An entry of the log is in the queue at most once, however
+   * often it is added. An event larger than the queue's limit is added when the queue is empty.
    *
-   * @throws when Redis does not answer, or the signal aborts; then some may be in
+   * @throws when Redis does not answer, or the signal aborts; some events may have been added
    */
   add(events: readonly OutgoingEvent[], signal: AbortSignal): Promise<void>
 }
 
-export interface QueuePlace {
-  /** Must not give up on a command: connected in the patient manner. */
-  readonly redis: RedisClient
-  readonly keyPrefix: string
-  readonly consumer: string
-}
-
-export interface PushQueueOptions extends QueuePlace {
-  readonly attempts: number
-  /** Events that may be in the queue. With several partitions, each is added to by itself: see ADD_BATCH. */
-  readonly backlog: number
-  /** Bytes of events that may be in the queue. */
-  readonly backlogBytes: number
-}
-
 export const QUEUE_NAME = 'push'
-/** BullMQ asks for a strategy by name; the worker has it. */
-export const BACKOFF = { type: 'custom' }
 
 const OUTSTANDING = ['waiting', 'active', 'delayed'] as const
-/** How often a full queue is looked at: what leaves it is a request each, so soon enough. */
+/** How often a full queue is checked for room. Each event that leaves it takes a request, so this is soon enough. */
 const ROOM_POLL_MS = 100
-/** Jobs in one transaction: Redis does nothing else meanwhile. */
+/** Jobs per transaction: it blocks Redis. With several partitions, the queue can exceed its limits by as much each. */
 const ADD_BATCH = 100
 
 interface Room {
@@ -53,16 +36,24 @@ interface Room {
   readonly isEmpty: boolean
 }
 
-/** All keys of a queue share a hash tag, or its scripts would be refused on a Cluster. */
+/** All keys of a queue share a hash tag; otherwise a Cluster would reject its scripts. */
 export const queuePrefix = (keyPrefix: string, consumer: string): string => `${keyPrefix}push:{${consumer}}`
 
-/** Opens a queue without leaving a trace of one that is not there. */
-export const lookIntoQueue = (options: QueuePlace): OpenQueue => openQueue(options, { skipMetasUpdate: true })
+/** Opens a queue to read or remove it. A queue that does not exist is not created. */
+export const inspectQueue = (redis: RedisClient, keyPrefix: string, consumer: string): OpenQueue =>
+  openQueue(redis, keyPrefix, consumer, { skipMetasUpdate: true })
 
-export function openPushQueue(options: PushQueueOptions): PushQueue {
-  const { attempts, backlog, backlogBytes } = options
-  const { queue, outstanding } = openQueue(options, {
-    defaultJobOptions: { attempts, backoff: BACKOFF, removeOnComplete: true, removeOnFail: false }
+/** @param redis opened in the `patient` manner: BullMQ must not give up on a command */
+export function openPushQueue(redis: RedisClient, keyPrefix: string, settings: HttpSettings): PushQueue {
+  const { name, maxAttempts, backlog, backlogBytes } = settings
+  const { queue, outstanding } = openQueue(redis, keyPrefix, name, {
+    defaultJobOptions: {
+      attempts: maxAttempts,
+      // `custom`: the worker computes the delay.
+      backoff: { type: 'custom' },
+      removeOnComplete: true,
+      removeOnFail: false
+    }
   })
   return {
     queue,
@@ -80,7 +71,6 @@ export function openPushQueue(options: PushQueueOptions): PushQueue {
 
   async function readRoom(): Promise<Room> {
     const count = await queue.getJobCountByTypes(...OUTSTANDING)
-    // No need to list what is too many.
     if (count >= backlog) return { events: 0, bytes: 0, isEmpty: false }
     const ids = await queue.getRanges([...OUTSTANDING], 0, -1)
     const bytes = ids.reduce((sum, id) => sum + bytesOf(id), 0)
@@ -89,31 +79,32 @@ export function openPushQueue(options: PushQueueOptions): PushQueue {
 }
 
 function openQueue(
-  { redis, keyPrefix, consumer }: QueuePlace,
-  more: Omit<QueueOptions, 'connection'>
+  redis: RedisClient,
+  keyPrefix: string,
+  consumer: string,
+  options: Omit<QueueOptions, 'connection'>
 ): OpenQueue {
   const queue = new Queue<OutgoingEvent>(QUEUE_NAME, {
     connection: asConnection(redis),
     prefix: queuePrefix(keyPrefix, consumer),
-    // Nobody reads BullMQ's own stream of events.
+    // BullMQ's own stream of events has no reader.
     streams: { events: { maxLen: 10 } },
-    ...more
+    ...options
   })
-  queue.on('error', () => {}) // told to whoever waits for a command
+  // Errors reach the callers of the commands. Without a listener an 'error' event would crash the process.
+  queue.on('error', () => {})
   return {
     queue,
     outstanding: async () => {
       const ids = await queue.getRanges([...OUTSTANDING], 0, -1)
-      const times = ids.map(addedAtMs).filter(atMs => atMs !== undefined)
-      return {
-        count: ids.length,
-        oldestMs: times.length === 0 ? undefined : times.reduce((least, atMs) => Math.min(least, atMs))
-      }
+      // Not Math.min(...): a queue can hold more ids than a call may have arguments.
+      const oldestMs = ids.reduce((least, id) => Math.min(least, loggedAtMs(id)), Number.POSITIVE_INFINITY)
+      return { count: ids.length, oldestMs: oldestMs === Number.POSITIVE_INFINITY ? undefined : oldestMs }
     }
   }
 }
 
-/** As many events from `first` on as there is room for, in one call. */
+/** As many events from index `first` on as there is room for, in one call. */
 function fitting(events: readonly OutgoingEvent[], first: number, room: Room): readonly OutgoingEvent[] {
   let end = first
   let bytes = 0
@@ -125,18 +116,15 @@ function fitting(events: readonly OutgoingEvent[], first: number, room: Room): r
 }
 
 /**
- * `<partition>-<ms>-<sequence>-<bytes>`: where the event stands in the log, and its size, so that what a queue
- * holds can be told from its lists alone, whoever added it and whatever died meanwhile.
+ * `<partition>-<ms>-<sequence>-<bytes>`: position in the log, and size. So the size and the age of a queue follow from
+ * its lists of ids alone, also after a crash.
  */
 const jobId = ({ position, event }: OutgoingEvent): string => `${position}-${Buffer.byteLength(event)}`
 
 const bytesOf = (id: string): number => Number(/^\d+-\d+-\d+-(\d+)$/.exec(id)?.[1] ?? 0)
 
-/** Redis' clock when the event entered the log. */
-function addedAtMs(id: string): number | undefined {
-  const atMs = /^\d+-(\d+)-\d+/.exec(id)?.[1]
-  return atMs === undefined ? undefined : Number(atMs)
-}
+/** When the event entered the log, by the clock of Redis. */
+const loggedAtMs = (id: string): number => Number(/^\d+-(\d+)-\d+/.exec(id)?.[1] ?? Number.POSITIVE_INFINITY)
 
-/** BullMQ's types were made for another copy of ioredis' types; it takes any ioredis client. */
+/** BullMQ's types refer to another copy of ioredis' types; it accepts any ioredis client. */
 export const asConnection = (redis: RedisClient): ConnectionOptions => redis

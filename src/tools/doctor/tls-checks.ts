@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { connect, type PeerCertificate, rootCertificates } from 'node:tls'
+import { errorCode } from '../../errors.ts'
 import { type Check, type Finding, note, unjudged, well, wrong } from './check.ts'
 import type { Endpoint, ExaminationState } from './endpoint.ts'
 
@@ -127,7 +128,7 @@ function shakeHands({ url, ca }: Endpoint): Promise<Seen | string> {
 /** Node gives the name as the error itself, against its types. */
 function nameOf(error: unknown): string {
   if (typeof error === 'string') return error
-  return error instanceof Error ? String(('code' in error && error.code) || error.message) : 'unknown'
+  return error instanceof Error ? (errorCode(error) ?? error.message) : 'unknown'
 }
 
 const isLoopback = ({ hostname }: URL): boolean => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)

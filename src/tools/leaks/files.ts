@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { lstat, open, readdir, readlink, stat } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
+import { errorCode } from '../../errors.ts'
 import type { Detector } from './detector.ts'
 import { type LeakOnLine, scanText } from './stream-scanner.ts'
 
@@ -35,7 +36,7 @@ export async function scanFileOfTree(
     await scanReadable(detector, handle.createReadStream({ highWaterMark: READ_BYTES }), onLeak)
     return 'read'
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return 'skipped'
+    if (errorCode(error) === 'ENOENT') return 'skipped'
     throw error
   }
 }

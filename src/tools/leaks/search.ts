@@ -1,3 +1,4 @@
+import { errorCode } from '../../errors.ts'
 import type { Detector } from './detector.ts'
 import { isFolder, pathIn, scanFileOfTree, scanNamedFile, scanReadable, walkFolder } from './files.ts'
 import type { FindingCollection } from './finding.ts'
@@ -184,6 +185,6 @@ async function readable<T>(path: string, read: () => Promise<T>): Promise<T> {
 
 /** Why a file can't be read, without its path, which may hold what must not be shown. */
 function reasonOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
+  const code = errorCode(error) ?? 'unreadable'
   return `can't be read (${code})`
 }

@@ -2,6 +2,8 @@ import { Agent } from 'node:http'
 import { Agent as TlsAgent } from 'node:https'
 import { createHistogram } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Backoff, backoffMs } from '../../async/backoff.ts'
+import { parseRetryAfter } from '../../http/retry-after.ts'
 import type { Secret } from '../../secret.ts'
 import type { Scheme } from '../../settings/sources.ts'
 import { type Answer, exchange, type NoAnswer } from './raw-request.ts'
@@ -56,8 +58,7 @@ export interface BatchSummary {
 const USER_AGENT = 'cio-webhook-send'
 /** Customer.io's own (its documentation, read 2026-11-24). */
 const TIMEOUT_MS = 4000
-const FIRST_WAIT_MS = 1000
-const LONGEST_WAIT_MS = 60_000
+const BACKOFF: Backoff = { firstMs: 1000, maxMs: 60_000 }
 const MAX_ATTEMPTS = 12
 /** Events that a duplicate may bring again. */
 const REMEMBERED = 1000
@@ -101,10 +102,8 @@ export async function sendBatch(options: BatchOptions): Promise<BatchSummary> {
       const reply = await post(body)
       if (!options.retry || !isPassing(reply) || attempt === MAX_ATTEMPTS || signal.aborted) return reply
       retries++
-      const waitMs = Math.min(
-        LONGEST_WAIT_MS,
-        Math.max(FIRST_WAIT_MS * 2 ** (attempt - 1), retryAfterMs(reply))
-      )
+      const retryAfterMs = parseRetryAfter(headerOf(reply, 'retry-after'), now())
+      const waitMs = backoffMs(BACKOFF, attempt, { retryAfterMs })
       heldUntilMs = Math.max(heldUntilMs, performance.now() + waitMs)
       await waitUntil(() => heldUntilMs, signal)
     }
@@ -177,11 +176,6 @@ const headerOf = (reply: Reply, wanted: string): string | undefined =>
 function clockOffset(reply: Reply, nowSeconds: number): number | undefined {
   const seconds = Date.parse(headerOf(reply, 'date') ?? '') / 1000
   return Number.isNaN(seconds) ? undefined : Math.round(seconds - nowSeconds)
-}
-
-function retryAfterMs(reply: Reply): number {
-  const value = headerOf(reply, 'retry-after')
-  return /^\d{1,4}$/.test(value ?? '') ? Number(value) * 1000 : 0
 }
 
 function outcomeOf(reply: Reply): string | undefined {

@@ -144,7 +144,7 @@ t.test('consumers: who got what, what nobody took, and what can be done about it
     const { value } = await json('consumers')
     t.match(
       value.consumers.find(({ name }: { name: string }) => name === 'forgotten'),
-      { state: 'unserved', type: 'library', members: 0 }
+      { state: 'no_members', type: 'library', members: 0 }
     )
     t.match((await run('consumers')).output, 'nobody works for forgotten')
     t.equal((await run('consumers', 'remove', 'crm')).code, 2, 'not one that is served')

@@ -2,10 +2,11 @@ import { Webhook } from 'standardwebhooks'
 import t, { type Test } from 'tap'
 import { consumerStates } from '../../../src/dispatch/consumer-state.ts'
 import type { Sink } from '../../../src/dispatch/sink.ts'
-import { type AttemptOutcome, createHttpSink } from '../../../src/dispatch/sinks/http.ts'
+import { createHttpSink } from '../../../src/dispatch/sinks/http.ts'
 import { openPushQueue, type PushQueue } from '../../../src/dispatch/sinks/push-queue.ts'
 import { type DeadLetters, deadLetters } from '../../../src/group/dead-letters.ts'
 import type { OutgoingEvent } from '../../../src/group/outgoing-event.ts'
+import type { AttemptOutcome } from '../../../src/ops/outcomes.ts'
 import { connectRedis } from '../../../src/redis/connect.ts'
 import { Secret } from '../../../src/secret.ts'
 import type { HttpSettings } from '../../../src/settings/consumers-file.ts'
@@ -68,24 +69,16 @@ function openSink(
   client.on('error', () => {})
   const states = consumerStates(client, 'cio:', Date.now)
   const dead = deadLetters(client, 'cio:')
-  const sink = createHttpSink({
-    settings: http,
-    redis: patient,
+  const sink = createHttpSink(http, {
+    queueRedis: patient,
     keyPrefix: 'cio:',
-    states: failed === undefined ? states : { ...states, failed },
+    states: failed === undefined ? states : { ...states, recordFailure: failed },
     deadLetters: { ...dead, keep: keep(dead.keep) },
     now: Date.now,
-    onAttempt: outcome => outcomes.push(outcome),
+    onAttempt: (_, outcome) => outcomes.push(outcome),
     onError: () => {}
   })
-  const queue = openPushQueue({
-    redis: patient,
-    keyPrefix: 'cio:',
-    consumer: http.name,
-    attempts: http.maxAttempts,
-    backlog: http.backlog,
-    backlogBytes: http.backlogBytes
-  })
+  const queue = openPushQueue(patient, 'cio:', http)
   const close = async (): Promise<void> => {
     await sink.close()
     await Promise.race([queue.queue.close(), new Promise(resolve => setTimeout(resolve, 500))])

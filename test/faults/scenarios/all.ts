@@ -12,7 +12,7 @@ import { states } from './states.ts'
 import { storms } from './storm.ts'
 import { topologies } from './topologies.ts'
 
-/** In the order in which they are run. */
+/** In the order of a run. */
 export const scenarios: readonly Scenario[] = [
   ...kills,
   ...processes,

@@ -1,6 +1,7 @@
 import { rotateAndExpire } from '../../../src/log/dedupe-index.ts'
 import { partitionKeys } from '../../../src/log/keys.ts'
 import { until } from '../../helpers/server.ts'
+import { FRESHNESS } from '../check-names.ts'
 import { createClock } from '../clock.ts'
 import { createReplica } from '../replica.ts'
 import { alone, connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
@@ -8,59 +9,56 @@ import type { Check, Outcome, Scenario, Setting } from '../scenario.ts'
 import { startStore } from '../store.ts'
 
 const HOUR_SECONDS = 3600
-/** Longer than the clock is ever off both ways together: no id may be forgotten in a run. */
+/** Longer than all clock changes together, so that no id expires in a run. */
 const WINDOW_SECONDS = 12 * HOUR_SECONDS
 const TOLERANCE_SECONDS = 2 * HOUR_SECONDS
-/** The service's own, to either side (docs/guarantees.md). */
+/** Of the service: how far a timestamp may be in the future. */
 const FUTURE_TOLERANCE_SECONDS = 300
 const PARTITIONS = 2
-/** A sender that is refused comes back within 400 ms. */
+/** A refused sender retries within 400 ms. */
 const REFUSALS_MS = 20_000
 
-/** How far ahead of the true time a clock is set: from, to. What falls near a tolerance is left out. */
+/** Seconds that a clock is set ahead of the true time: from, to. Values near a tolerance are not used. */
 const steps = [
   ['minutes ahead', 60, 3000],
   ['minutes behind', -270, -30],
   ['an hour ahead', HOUR_SECONDS, 1.9 * HOUR_SECONDS],
-  // More than half a window: another generation opens.
+  // More than half a window: a new generation is opened.
   ['hours ahead', 6.1 * HOUR_SECONDS, 8 * HOUR_SECONDS],
   ['hours behind', -3 * HOUR_SECONDS, -400],
   ['right again', 0, 0]
 ] as const
 
-export const FRESHNESS =
-  'what is fresh by the clock as it is was accepted, all else refused until it was right again'
-
 type Whose = 'service' | 'redis'
 
-/** One Redis and one replica, each a real process whose clock is set at will while deliveries flow. */
+/** One Redis and one replica. The clock of one or both is changed under load. */
 async function clockSteps(setting: Setting, whose: readonly Whose[]): Promise<Outcome> {
   const { random, main } = setting
   const rounds = (setting.full ? 8 : 1) * steps.length
-  // Whoever shares a machine shares its clock.
+
   const clock = createClock()
-  const seesIt = (one: Whose): Readonly<Record<string, string>> => (whose.includes(one) ? clock.env : {})
-  const store = await startStore('always', { env: seesIt('redis') })
+  const clockEnv = (one: Whose): Readonly<Record<string, string>> => (whose.includes(one) ? clock.env : {})
+  const store = await startStore('always', { env: clockEnv('redis') })
   const replica = await createReplica(
     {
       REDIS_URL: `redis://127.0.0.1:${store.port}`,
       DURABILITY: 'fsync',
-      // On the list as Customer.io is: its failures are not limited.
+      // Listed like Customer.io: its failed attempts are not limited.
       CIO_ALLOWED_IPS: '127.0.0.1',
       PARTITIONS: String(PARTITIONS),
       DEDUPE_WINDOW_SECONDS: String(WINDOW_SECONDS),
       CIO_SIGNATURE_TOLERANCE_SECONDS: String(TOLERANCE_SECONDS),
-      ...seesIt('service')
+      ...clockEnv('service')
     },
     main
   )
-  const judged: Freshness[] = []
+  const results: Freshness[] = []
   let generationsOpened = 0
   try {
     await replica.start()
-    await until('readiness', () => replica.isReady(), 60_000)
+    await replica.ready()
     const target = alone(replica, PARTITIONS, () => connectTo(store.port))
-    // Any event of the run is sent again, however often the clock was set since.
+    // Any earlier event of the run may be sent again.
     const replays = { replayShare: 0.3, replayDepth: 100_000 }
     const observed = await runUnderLoad(target, { random, ...replays }, async load => {
       for (let n = 0; n < rounds; n++) {
@@ -70,29 +68,29 @@ async function clockSteps(setting: Setting, whose: readonly Whose[]): Promise<Ou
         const before = load.ledger.answers.get('401') ?? 0
         clock.set(aheadSeconds)
         load.fault(`${whose.join(' and ')}: ${name}`)
-        // What the service does every minute: generations open and go by the clock as it is now.
+        // The service does this every minute: opens and removes generations by the current clock.
         await sweep(store.client())
         const isFresh = aheadSeconds >= -FUTURE_TOLERANCE_SECONDS && aheadSeconds <= TOLERANCE_SECONDS
-        if (isFresh || !whose.includes('service')) judged.push(await accepted(load, aheadSeconds, before))
+        if (isFresh || !whose.includes('service')) results.push(await accepted(load, aheadSeconds, before))
         else {
-          judged.push(await refused(load, aheadSeconds))
+          results.push(await refused(load, aheadSeconds))
           clock.set(0)
         }
       }
       clock.set(0)
       generationsOpened = await newestGeneration(store.client())
     })
-    const wrong = judged.filter(({ asDocumented }) => !asDocumented)
+    const wrong = results.filter(({ asDocumented }) => !asDocumented)
     const extra: Check[] = [
       {
         name: FRESHNESS,
-        passed: judged.length === rounds && wrong.length === 0,
+        passed: results.length === rounds && wrong.length === 0,
         detail: wrong
       }
     ]
     if (whose.includes('redis')) {
       extra.push({
-        name: 'generations opened by the clock as it was',
+        name: 'the changed clock opened generations',
         passed: generationsOpened > 1,
         detail: { generationsOpened }
       })
@@ -119,7 +117,7 @@ interface Freshness {
   readonly refused: number
 }
 
-/** @param before how many were refused when the clock was set */
+/** @param before number of refusals when the clock was set */
 async function accepted({ ledger, acknowledged }: Load, aheadSeconds: number, before: number) {
   await acknowledged(60)
   const refused = (ledger.answers.get('401') ?? 0) - before
@@ -131,7 +129,7 @@ async function refused({ ledger }: Load, aheadSeconds: number): Promise<Freshnes
     const wanted = (ledger.answers.get('401') ?? 0) + more
     await until('refusals', async () => (ledger.answers.get('401') ?? 0) >= wanted, REFUSALS_MS)
   }
-  // After so many each sender has met the new time, and what was under way is answered.
+  // By then every sender has been refused, and deliveries sent before the change are answered.
   await refusals(30)
   const before = ledger.answers.get('200') ?? 0
   await refusals(30)
@@ -153,17 +151,17 @@ async function newestGeneration(client: ReturnType<typeof connectTo>): Promise<n
 export const clocks: readonly Scenario[] = [
   {
     name: 'clock-of-service',
-    about: 'the clock of the service is set ahead and back by minutes and hours',
+    about: 'the clock of the service is changed by minutes and hours',
     run: setting => clockSteps(setting, ['service'])
   },
   {
     name: 'clock-of-redis',
-    about: 'the clock of Redis is set ahead and back by minutes and hours, window 12 h; ids are sent again',
+    about: 'the clock of Redis is changed by minutes and hours while ids are sent again, window 12 h',
     run: setting => clockSteps(setting, ['redis'])
   },
   {
     name: 'clock-of-both',
-    about: 'service and Redis on one machine whose clock is set ahead and back by minutes and hours',
+    about: 'the clock of a machine with the service and Redis is changed by minutes and hours',
     run: setting => clockSteps(setting, ['service', 'redis'])
   }
 ]

@@ -2,17 +2,18 @@ import { Agent, request } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { until } from '../../helpers/server.ts'
+import { WEBHOOK_PATH } from '../../helpers/sign.ts'
 import { count } from '../ledger.ts'
 import { createReplica, type Replica } from '../replica.ts'
 import { alone, connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
 import type { Check, Outcome, Scenario, Setting } from '../scenario.ts'
 import { startStore } from '../store.ts'
 
-/** What an authentic delivery may take while a crowd is at the door. */
+/** Longest allowed time of an authentic delivery during an attack (law 9). */
 const LIMIT_MS = 1000
 
-/** One replica as in production: 127.0.0.1 is Customer.io, 127.0.0.2 is anybody. */
-export async function besieged(
+/** One replica in production mode. 127.0.0.1 is a listed address, others are not. */
+export async function underAttack(
   setting: Setting,
   act: (replica: Replica, load: Load) => Promise<readonly Check[]>,
   extraEnv: Readonly<Record<string, string>> = {}
@@ -29,7 +30,7 @@ export async function besieged(
   let checks: readonly Check[] = []
   try {
     await replica.start()
-    await until('readiness', () => replica.isReady(), 60_000)
+    await replica.ready()
     const target = alone(replica, 1, () => connectTo(store.port))
     const observed = await runUnderLoad(target, { random: setting.random, gapMs: 40 }, async load => {
       checks = await act(replica, load)
@@ -54,9 +55,9 @@ export async function besieged(
 
 const SLOW_CONNECTIONS = 1000
 
-/** Half of them never end their headers, half never their body; each that is cut off comes again. */
+/** Half of the connections never finish their headers, half their body. Each is opened again when it is closed. */
 const slowSenders = (setting: Setting) =>
-  besieged(setting, async ({ port }, load) => {
+  underAttack(setting, async ({ port }, load) => {
     const open = new Set<Socket>()
     let opened = 0
     let over = false
@@ -72,14 +73,14 @@ const slowSenders = (setting: Setting) =>
         setTimeout(start, setting.random.between(0, 1000), number)
       })
       const framing = number % 2 === 0 ? '' : 'content-length: 100000\r\n\r\n{'
-      socket.write(`POST /api/cio/webhook HTTP/1.1\r\nhost: localhost\r\n${framing}`)
+      socket.write(`POST ${WEBHOOK_PATH} HTTP/1.1\r\nhost: localhost\r\n${framing}`)
     }
     for (let n = 0; n < SLOW_CONNECTIONS; n++) {
       start(n)
-      // This process also sends what is authentic: it must not be the one that is late.
+      // This process also sends the authentic deliveries, and must not delay them.
       if (n % 50 === 0) await sleep(50)
     }
-    await until('the crowd', async () => open.size >= SLOW_CONNECTIONS * 0.8)
+    await until('the slow senders are connected', async () => open.size >= SLOW_CONNECTIONS * 0.8)
     load.fault(`${SLOW_CONNECTIONS} slow senders`)
     const untilMs = performance.now() + (setting.full ? 60_000 : 10_000)
     while (performance.now() < untilMs) {
@@ -90,16 +91,16 @@ const slowSenders = (setting: Setting) =>
     for (const socket of open) socket.destroy()
     return [
       {
-        name: 'slow senders were cut off',
+        name: 'slow senders were disconnected',
         passed: opened > SLOW_CONNECTIONS * 1.5,
         detail: { opened, kept: open.size }
       }
     ]
   })
 
-/** Ten forged deliveries for each authentic one, half of them from an address that is on the list. */
+/** Ten forged deliveries per authentic one, half of them from a listed address. */
 const forgedFlood = (setting: Setting) =>
-  besieged(setting, async ({ port }, load) => {
+  underAttack(setting, async ({ port }, load) => {
     const answers = new Map<string, number>()
     const agents = ['127.0.0.1', '127.0.0.2'].map(
       localAddress => new Agent({ keepAlive: true, localAddress, maxSockets: 50 })
@@ -121,7 +122,7 @@ const forgedFlood = (setting: Setting) =>
       }
       await sleep(5)
     }
-    await until('the last forged answers', async () => under === 0)
+    await until('all forged deliveries are answered', async () => under === 0)
     for (const agent of agents) agent.destroy()
     const perSecond = Math.round((forged * 1000) / (performance.now() - startedMs))
     const authentic = load.ledger.acknowledged - authenticBefore
@@ -144,12 +145,12 @@ function forge(agent: Agent, port: number): Promise<string> {
     'x-cio-signature': '0'.repeat(64)
   }
   return new Promise(resolve => {
-    const options = { agent, host: '127.0.0.1', port, path: '/api/cio/webhook', method: 'POST', headers }
+    const options = { agent, host: '127.0.0.1', port, path: WEBHOOK_PATH, method: 'POST', headers }
     const delivery = request(options, response => {
       response.resume()
       response.once('end', () => resolve(String(response.statusCode)))
     })
-    delivery.once('error', () => resolve('broken'))
+    delivery.once('error', () => resolve('reset'))
     delivery.end(body)
   })
 }
@@ -157,12 +158,12 @@ function forge(agent: Agent, port: number): Promise<string> {
 export const crowds: readonly Scenario[] = [
   {
     name: 'slow-senders',
-    about: `${SLOW_CONNECTIONS} connections that never finish, while authentic deliveries stay under ${LIMIT_MS} ms`,
+    about: `${SLOW_CONNECTIONS} connections send requests that never end`,
     run: slowSenders
   },
   {
     name: 'forged-flood',
-    about: 'forged deliveries at ten times the rate of the authentic ones',
+    about: 'forged deliveries arrive at ten times the authentic rate',
     run: forgedFlood
   }
 ]

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { until } from '../../helpers/server.ts'
 import { type Balancer, startBalancer } from '../balancer.ts'
 import { createReplica, type Replica } from '../replica.ts'
 import { connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
@@ -12,7 +11,7 @@ interface World {
   readonly load: Load
 }
 
-/** Two replicas as in production, behind a real haproxy. */
+/** Two replicas in production mode behind haproxy. */
 async function behindBalancer(
   setting: Setting,
   rounds: number,
@@ -53,13 +52,13 @@ async function behindBalancer(
 
 async function startBalancerFor(replicas: readonly Replica[]): Promise<Balancer> {
   await Promise.all(replicas.map(replica => replica.start()))
-  for (const replica of replicas) await until('readiness', () => replica.isReady(), 60_000)
+  for (const replica of replicas) await replica.ready()
   const balancer = await startBalancer(replicas.map(({ port }) => port))
   await Promise.all(replicas.map((_, number) => balancer.up(number)))
   return balancer
 }
 
-/** Not one delivery refused, not one made again. */
+/** No delivery may fail. */
 async function rollingDeploy(setting: Setting): Promise<Outcome> {
   const rounds = setting.full ? 30 : 4
   const exits: (number | string | null)[] = []
@@ -73,7 +72,7 @@ async function rollingDeploy(setting: Setting): Promise<Outcome> {
   })
   const { ledger } = outcome.observed
   const unrefused: Check = {
-    name: 'no delivery had to be made again, and every process ended with 0',
+    name: 'no delivery was retried, and every process exited with 0',
     passed: ledger.retried === 0 && exits.every(code => code === 0),
     detail: { retried: ledger.retried, exits }
   }
@@ -84,7 +83,7 @@ async function rollingDeploy(setting: Setting): Promise<Outcome> {
   }
 }
 
-/** The balancer gives what a dead replica left unanswered to the other one. */
+/** The balancer sends deliveries that the killed replica did not answer to the other one. */
 async function replicaKilled(setting: Setting): Promise<Outcome> {
   const rounds = setting.full ? 100 : 6
   const outcome = await behindBalancer(setting, rounds, async ({ replicas, balancer, load }) => {
@@ -101,7 +100,7 @@ async function replicaKilled(setting: Setting): Promise<Outcome> {
 export const deploys: readonly Scenario[] = [
   {
     name: 'rolling-deploy',
-    about: 'SIGTERM of one of two replicas after the other behind haproxy, under load',
+    about: 'two replicas behind haproxy are restarted in turn with SIGTERM',
     run: rollingDeploy
   },
   { name: 'replica-killed', about: 'SIGKILL of one of two replicas behind haproxy', run: replicaKilled }

@@ -1,19 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { BOUNDED, MOST_MB, NO_ALERT } from '../check-names.ts'
 import { type Flood, flood } from '../flood.ts'
 import { limitMemory, residentMb } from '../memory.ts'
 import type { Check, Outcome, Scenario, Setting } from '../scenario.ts'
-import { besieged } from './crowds.ts'
+import { underAttack } from './crowds.ts'
 
-/** As recommended in docs/deploy.md. */
+/** The memory limit that docs/deploy.md recommends. */
 const LIMIT_BYTES = 512 * 1024 * 1024
-/** Law 9's figure for a flood of bodies. */
-const MOST_MB = 300
-/** What an idle collector may keep of its heap. */
+/** After the flood the garbage collector may keep this much more heap. */
 const MAX_GROWTH_MB = 100
 const SETTLE_MS = 5000
-
-export const BOUNDED = `resident memory stays below ${MOST_MB} MB`
-export const NO_ALERT = 'nobody without a key raises the outcome unavailable'
 
 async function flooded(
   setting: Setting,
@@ -23,7 +19,7 @@ async function flooded(
 ): Promise<Outcome> {
   const measured: Record<string, number | string> = {}
   let removeLimit = (): void => {}
-  const act: Parameters<typeof besieged>[1] = async (replica, load) => {
+  const act: Parameters<typeof underAttack>[1] = async (replica, load) => {
     const pid = replica.pid()
     const limit = limitMemory(pid, LIMIT_BYTES)
     removeLimit = limit.remove
@@ -45,7 +41,11 @@ async function flooded(
     Object.assign(measured, { beforeMb, mostMb, afterMb, limit: limited, answers: JSON.stringify(answers) })
     return [
       { name: BOUNDED, passed: mostMb <= MOST_MB, detail: measured },
-      { name: 'and comes back', passed: afterMb - beforeMb <= MAX_GROWTH_MB, detail: measured },
+      {
+        name: 'memory is released after the flood',
+        passed: afterMb - beforeMb <= MAX_GROWTH_MB,
+        detail: measured
+      },
       {
         name: NO_ALERT,
         passed: outcome('unavailable') === 0,
@@ -59,7 +59,7 @@ async function flooded(
     ] satisfies Check[]
   }
   try {
-    const outcome = await besieged(setting, act, env)
+    const outcome = await underAttack(setting, act, env)
     return { ...outcome, measured: { ...outcome.measured, ...measured } }
   } finally {
     removeLimit()
@@ -69,8 +69,7 @@ async function flooded(
 export const floods: readonly Scenario[] = [
   {
     name: 'flood-unfinished',
-    about:
-      '130 connections of an unlisted address send bodies of 5 MiB without the last byte, again and again',
+    about: '130 connections from an unlisted address send bodies of 5 MiB without the last byte, repeatedly',
     run: setting =>
       flooded(
         setting,
@@ -81,7 +80,7 @@ export const floods: readonly Scenario[] = [
   },
   {
     name: 'flood-complete',
-    about: '200 forwarded addresses send complete bodies of 5 MiB, again and again',
+    about: '200 forwarded addresses send complete bodies of 5 MiB, repeatedly',
     run: setting =>
       flooded(
         setting,

@@ -1,26 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { until } from '../../helpers/server.ts'
-import type { VoidSpan } from '../judge.ts'
-import { type Fate, startProxy } from '../proxy.ts'
+import type { ExcusedSpan } from '../oracle.ts'
+import { type HeldBytes, startProxy } from '../proxy.ts'
 import { createReplica, type Replica } from '../replica.ts'
 import { alone, connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
 import type { Outcome, Scenario, Setting } from '../scenario.ts'
 import {
   always,
   everysec,
-  type Keeping,
+  type Persistence,
   type Store,
   serverHasWaitAof,
   startStore,
   waitAof
 } from '../store.ts'
 
-const ready = (replica: Replica) => until('readiness', () => replica.isReady(), 60_000)
-
-/** One Redis, one replica, nothing in between; `round` brings one fault and mends it. */
+/** One Redis and one replica. `round` injects one fault and ends it. */
 async function killing(
   setting: Setting,
-  { fsync, durability, pace }: Keeping,
+  { fsync, durability, pace }: Persistence,
   rounds: number,
   round: (world: { store: Store; replica: Replica; load: Load }) => Promise<void>
 ): Promise<Outcome> {
@@ -35,7 +32,7 @@ async function killing(
   )
   try {
     await replica.start()
-    await ready(replica)
+    await replica.ready()
     const target = alone(replica, 2, () => connectTo(store.port))
     const observed = await runUnderLoad(target, { random: setting.random }, async load => {
       for (let n = 0; n < rounds; n++) {
@@ -51,17 +48,17 @@ async function killing(
   }
 }
 
-const redisKilled = (keeping: Keeping) => (setting: Setting) =>
-  killing(setting, keeping, setting.full ? 200 : 10, async ({ store, load }) => {
+const redisKilled = (persistence: Persistence) => (setting: Setting) =>
+  killing(setting, persistence, setting.full ? 200 : 10, async ({ store, load }) => {
     load.fault('SIGKILL of Redis')
     await store.kill()
-    if (keeping.durability === 'server') load.excuse(lossOfEverysec(performance.now()))
+    if (persistence.durability === 'server') load.excuse(lossOfEverysec(performance.now()))
     await sleep(setting.random.between(0, 100))
     await store.start()
-  }).then(keeping.durability === 'server' ? publishingLoss : outcome => outcome)
+  }).then(persistence.durability === 'server' ? publishingLoss : outcome => outcome)
 
-/** What `everysec` may lose: Redis promises that no more than about two seconds stay unwritten. */
-export const lossOfEverysec = (atMs: number): VoidSpan => ({ fromMs: atMs - 3000, toMs: atMs })
+/** Events that `everysec` may lose: Redis leaves at most about two seconds of writes unwritten. */
+export const lossOfEverysec = (atMs: number): ExcusedSpan => ({ fromMs: atMs - 3000, toMs: atMs })
 
 export function publishingLoss(outcome: Outcome): Outcome {
   const { lost, obligations, oldestLostMs } = outcome.observed.verdict
@@ -77,7 +74,7 @@ const serviceKilled = (setting: Setting) =>
     load.fault('SIGKILL of the service')
     await replica.kill()
     await replica.start()
-  }).then(alsoSeeing('refused', 'broken'))
+  }).then(alsoSeeing('refused', 'reset'))
 
 const bothKilled = (setting: Setting) =>
   killing(setting, always, setting.full ? 50 : 4, async ({ store, replica, load }) => {
@@ -86,7 +83,7 @@ const bothKilled = (setting: Setting) =>
     if (setting.random.chance(0.5)) kills.reverse()
     await Promise.all(kills.map(kill => kill()))
     await Promise.all([store.start(), replica.start()])
-  }).then(alsoSeeing('refused', 'broken'))
+  }).then(alsoSeeing('refused', 'reset'))
 
 const killedWhileDraining = (setting: Setting) =>
   killing(setting, always, setting.full ? 30 : 4, async ({ replica, load }) => {
@@ -95,13 +92,13 @@ const killedWhileDraining = (setting: Setting) =>
     await sleep(setting.random.between(0, 30))
     await replica.kill()
     await replica.start()
-  }).then(alsoSeeing('refused', 'broken'))
+  }).then(alsoSeeing('refused', 'reset'))
 
 const alsoSeeing =
   (...alsoSeen: string[]) =>
   (outcome: Outcome): Outcome => ({ ...outcome, demands: { ...outcome.demands, alsoSeen } })
 
-/** Kills at exactly the moments that matter, which only a proxy on the wire can find. */
+/** Kills immediately before, during and after the append script; a proxy detects these moments. */
 async function chosenPoints(setting: Setting): Promise<Outcome> {
   const rounds = setting.full ? 25 : 3
   const store = await startStore('always')
@@ -112,20 +109,20 @@ async function chosenPoints(setting: Setting): Promise<Outcome> {
   )
   try {
     await replica.start()
-    await ready(replica)
+    await replica.ready()
     const target = alone(replica, 1, () => connectTo(store.port))
-    const killRedis = async (): Promise<Fate> => {
+    const killRedis = async (): Promise<HeldBytes> => {
       await store.kill()
-      return 'cut'
+      return 'reset'
     }
-    const killService = async (): Promise<Fate> => {
+    const killService = async (): Promise<HeldBytes> => {
       await replica.kill()
-      return 'cut'
+      return 'reset'
     }
-    // The script runs to its end, and its answer, or the fsync before it, meets a death at some microsecond.
-    const killRedisDuring = async (): Promise<Fate> => {
+    // The kill happens while the script runs, or during the fsync or the reply after it.
+    const killRedisDuring = async (): Promise<HeldBytes> => {
       setTimeout(() => void store.kill(), 0)
-      return 'pass'
+      return 'forward'
     }
     const observed = await runUnderLoad(target, { random: setting.random }, async load => {
       const points = [
@@ -137,26 +134,26 @@ async function chosenPoints(setting: Setting): Promise<Outcome> {
           () => restartWhenGone(store)
         ],
         [
-          'Redis killed after the script, before the answer',
+          'Redis killed after the script, before the reply',
           'after the script',
           killRedis,
           () => store.start()
         ],
         ['service killed before the script', 'before the script', killService, () => replica.start()],
         [
-          'service killed after the script, before the answer',
+          'service killed after the script, before the reply',
           'after the script',
           killService,
           () => replica.start()
         ]
       ] as const
       for (let n = 0; n < rounds; n++) {
-        for (const [name, moment, kill, mend] of points) {
+        for (const [name, moment, kill, restart] of points) {
           await load.acknowledged(10)
           await proxy.atNext(moment, kill)
           load.fault(name)
-          await mend()
-          await ready(replica)
+          await restart()
+          await replica.ready()
         }
       }
     })
@@ -167,7 +164,7 @@ async function chosenPoints(setting: Setting): Promise<Outcome> {
         faults: rounds * 5,
         retried: rounds * 5,
         duplicates: rounds * 2,
-        alsoSeen: ['refused', 'broken']
+        alsoSeen: ['refused', 'reset']
       }
     }
   } finally {
@@ -178,7 +175,7 @@ async function chosenPoints(setting: Setting): Promise<Outcome> {
 }
 
 async function restartWhenGone(store: Store): Promise<void> {
-  await store.gone()
+  await store.exited()
   await store.start()
 }
 
@@ -191,7 +188,7 @@ export const kills: readonly Scenario[] = [
   {
     name: 'redis-killed-everysec',
     about:
-      'SIGKILL of Redis at random, DURABILITY=server with appendfsync everysec: the process dies, the machine does not',
+      'SIGKILL of Redis at random, DURABILITY=server with appendfsync everysec: only the process ends, not the machine',
     run: redisKilled(everysec)
   },
   { name: 'service-killed', about: 'SIGKILL of the service at random, DURABILITY=fsync', run: serviceKilled },
@@ -200,11 +197,15 @@ export const kills: readonly Scenario[] = [
     about: 'SIGKILL of Redis and of the service at once, DURABILITY=fsync',
     run: bothKilled
   },
-  { name: 'killed-while-draining', about: 'SIGTERM, and SIGKILL while it drains', run: killedWhileDraining },
+  {
+    name: 'killed-while-draining',
+    about: 'SIGTERM of the service, and SIGKILL while it drains',
+    run: killedWhileDraining
+  },
   {
     name: 'chosen-points',
     about:
-      'SIGKILL of Redis or of the service exactly before the script, during it, and between it and its answer',
+      'SIGKILL of Redis or of the service immediately before the append script, during it, and before its reply',
     run: chosenPoints
   },
   ...(serverHasWaitAof()

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
 import { usedRatio } from '../../helpers/memory.ts'
 import { until } from '../../helpers/server.ts'
+import { NOTHING_MISSED } from '../check-names.ts'
 import { startReader } from '../reader.ts'
 import { createReplica, type Replica } from '../replica.ts'
 import { alone, connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
@@ -12,15 +13,13 @@ const PARTITIONS = 2
 const STREAMS = Array.from({ length: PARTITIONS }, (_, partition) => `cio:events:{${partition}}`)
 const STOPPED = 'stopped'
 
-/** Large ones, so that ten times of what fits is sent within a minute. */
+/** Large, so that ten times the memory of Redis is sent within a minute. */
 const LARGE = 'x'.repeat(30_000)
 const LARGE_EVENTS = Math.ceil(MAX_BYTES / LARGE.length)
-/** The last fifth fills slowly enough for the warning to come first, as in production. */
+/** Small, so that the last fifth fills slowly enough for the warning to be logged first, as in production. */
 const SMALL = 'x'.repeat(5000)
 
-export const NOTHING_MISSED = 'the consumer that had stopped got everything that was kept meanwhile'
-
-/** Redis is small. First every event is read; then one consumer stops, until Redis is full; then it reads again. */
+/** A small Redis. First every event is read. Then one consumer stops until Redis is full, and reads again. */
 async function memoryPressure(setting: Setting): Promise<Outcome> {
   const { random, main, full } = setting
   const store = await startStore('everysec', { settings: { maxmemory: String(MAX_BYTES) } })
@@ -32,15 +31,15 @@ async function memoryPressure(setting: Setting): Promise<Outcome> {
   const extra: Check[] = []
   try {
     await replica.start()
-    await until('readiness', () => replica.isReady(), 60_000)
+    await replica.ready()
     const reading = { pageEntries: 20 }
     const options = { random, senders: 8, gapMs: 1, padding: () => padding, reading }
     const observed = await runUnderLoad(alone(replica, PARTITIONS, connect), options, async load => {
-      load.fault(`${times} times of what fits, all of it read`)
+      load.fault(`${times} times the memory of Redis, all events read`)
       for (let n = 0; n < times; n++) await load.acknowledged(LARGE_EVENTS)
       const refused = refusals(load)
       extra.push({
-        name: 'while every event was read, no delivery was refused',
+        name: 'no delivery was refused while every event was read',
         passed: refused === 0,
         detail: { refused }
       })
@@ -48,7 +47,7 @@ async function memoryPressure(setting: Setting): Promise<Outcome> {
       load.fault('a consumer that stopped')
       for (const stream of STREAMS) await store.client().xgroup('CREATE', stream, STOPPED, '$')
       const stoppedAtMs = performance.now()
-      // What was read before goes first, a tenth of Redis at a time; after twice as many times, unread events went too.
+      // Trimming removes a tenth at a time, read events first. If it happens 14 times, unread events were trimmed too.
       let reliefs = 0
       const isOver = async (): Promise<boolean> => {
         const used = await usedRatio(store.client())
@@ -66,11 +65,11 @@ async function memoryPressure(setting: Setting): Promise<Outcome> {
         ({ deliveredAtMs, acknowledgedAtMs }) => acknowledgedAtMs !== undefined && deliveredAtMs > stoppedAtMs
       )
       const missed = (): number => {
-        const got = new Set([...late.taken.values()].map(({ eventId }) => eventId))
+        const got = new Set([...late.entries.values()].map(({ eventId }) => eventId))
         return meanwhile.filter(({ id }) => !got.has(id)).length
       }
-      // If it never has them, the check below says so.
-      await until('all of them', async () => missed() === 0, 30_000).catch(() => {})
+      // If events stay missing, the check below fails.
+      await until('the consumer has every event', async () => missed() === 0, 30_000).catch(() => {})
       await late.stop()
       extra.push({
         name: NOTHING_MISSED,
@@ -97,12 +96,12 @@ async function checksAtFirstRefusal(store: Store, replica: Replica): Promise<rea
   const share = Math.round((logBytes / MAX_BYTES) * 1000) / 1000
   return [
     {
-      name: 'with a consumer stopped, deliveries were refused only when unread events filled Redis',
+      name: 'with a stopped consumer, deliveries were refused only when unread events filled Redis',
       passed: share > 0.85,
       detail: { shareOfTheLog: share }
     },
     {
-      name: 'before that, a warning named the consumer and projected when Redis would be full',
+      name: 'before that, a warning named the consumer and forecast when Redis would be full',
       passed: warnings.some(
         ({ level, consumer, fullInSeconds }) =>
           level === 'warn' && consumer === STOPPED && typeof fullInSeconds === 'number'
@@ -115,7 +114,7 @@ async function checksAtFirstRefusal(store: Store, replica: Replica): Promise<rea
 export const memory: readonly Scenario[] = [
   {
     name: 'memory-pressure',
-    about: 'a Redis of 64 MB, many times of what fits: read events make room, unread ones stay',
+    about: 'a Redis of 64 MB gets many times as many events: read ones are trimmed, unread ones are kept',
     run: memoryPressure
   }
 ]

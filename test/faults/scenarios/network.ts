@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { until } from '../../helpers/server.ts'
+import { NOT_RESENT } from '../check-names.ts'
 import { type RedisProxy, startProxy } from '../proxy.ts'
 import { createReplica } from '../replica.ts'
 import { alone, connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
@@ -10,15 +11,10 @@ interface Plan {
   readonly rounds: number
   readonly round: (proxy: RedisProxy, load: Load) => Promise<void>
   readonly demands?: Partial<Demands>
-  /** Appends may reach Redis no more often than the senders delivered. */
-  readonly witnessed?: boolean
 }
 
-/** A wire that fails between the service and Redis. */
-async function onWire(
-  setting: Setting,
-  { rounds, round, demands, witnessed = true }: Plan
-): Promise<Outcome> {
+/** Runs the service with a proxy between it and Redis. */
+async function onWire(setting: Setting, { rounds, round, demands }: Plan): Promise<Outcome> {
   const { random, main } = setting
   const store = await startStore('always')
   const proxy = await startProxy(() => store.port, main)
@@ -28,7 +24,7 @@ async function onWire(
   )
   try {
     await replica.start()
-    await until('readiness', () => replica.isReady(), 60_000)
+    await replica.ready()
     const target = alone(replica, 1, () => connectTo(store.port))
     const observed = await runUnderLoad(target, { random }, async load => {
       for (let n = 0; n < rounds; n++) {
@@ -38,8 +34,7 @@ async function onWire(
       }
     })
     const needed = { acknowledged: rounds * 20, faults: rounds, retried: rounds, ...demands }
-    const extra = witnessed ? [neverResent(observed.ledger, proxy)] : []
-    return { observed, demands: needed, extra }
+    return { observed, demands: needed, extra: [notResent(observed.ledger, proxy)] }
   } finally {
     await replica.kill()
     await proxy.close()
@@ -48,18 +43,18 @@ async function onWire(
 }
 
 /**
- * Redis knows the script and its generations after the first few calls, and forgets neither here: from then on
- * an event that goes to Redis more often than it was delivered was sent again by the service itself.
+ * After the first calls, Redis has the script and the list of generations. From then on, an event that was sent to
+ * Redis more often than it was delivered was sent again by the service.
  */
-function neverResent({ events }: Load['ledger'], proxy: RedisProxy): Check {
+function notResent({ events }: Load['ledger'], proxy: RedisProxy): Check {
   const first = 2
   const resent = [...events.values()]
-    .filter(({ id, sequence, attempts }) => sequence > first && (proxy.witnessed.get(id) ?? 0) > attempts)
-    .map(({ id, attempts }) => ({ id, attempts, witnessed: proxy.witnessed.get(id) }))
+    .filter(({ id, sequence, attempts }) => sequence > first && (proxy.appendsSeen.get(id) ?? 0) > attempts)
+    .map(({ id, attempts }) => ({ id, attempts, appendsSeen: proxy.appendsSeen.get(id) }))
   return {
-    name: 'the service sent nothing to Redis again of its own accord',
-    passed: resent.length === 0 && proxy.witnessed.size > 0,
-    detail: { resent: resent.length, examples: resent.slice(0, 3), seenOnTheWire: proxy.witnessed.size }
+    name: NOT_RESENT,
+    passed: resent.length === 0 && proxy.appendsSeen.size > 0,
+    detail: { resent: resent.length, examples: resent.slice(0, 3), seenOnTheWire: proxy.appendsSeen.size }
   }
 }
 
@@ -77,22 +72,26 @@ const replyLost = (setting: Setting) =>
     rounds: setting.full ? 200 : 20,
     demands: { duplicates: setting.full ? 150 : 15 },
     round: async (proxy, load) => {
-      await proxy.atNext('after the script', async () => 'cut')
-      load.fault('answer lost after the script ran')
+      await proxy.atNext('after the script', async () => 'reset')
+      load.fault('reply lost after the script ran')
     }
   })
 
-/** The answer never comes, and the connection stays: only the command's own time limit helps. */
+/** The reply is lost and the connection stays open: only the timeout of the command helps. */
 const replySwallowed = (setting: Setting) =>
   onWire(setting, {
     rounds: setting.full ? 30 : 3,
     demands: { duplicates: setting.full ? 30 : 3 },
     round: async (proxy, load) => {
-      await proxy.atNext('after the script', async () => 'swallow')
-      load.fault('answer swallowed')
-      // Whatever comes on this connection now would be taken for the answer before: it has to be given up.
+      await proxy.atNext('after the script', async () => 'drop')
+      load.fault('reply dropped')
+      // The service must close this connection: it would assign later replies to the wrong commands.
       const refused = load.ledger.answers.get('503') ?? 0
-      await until('the time limit', async () => (load.ledger.answers.get('503') ?? 0) > refused, 30_000)
+      await until(
+        'the command times out',
+        async () => (load.ledger.answers.get('503') ?? 0) > refused,
+        30_000
+      )
     }
   })
 
@@ -101,7 +100,7 @@ const stalled = (setting: Setting) =>
     rounds: setting.full ? 30 : 4,
     demands: { retried: 1 },
     round: async (proxy, load) => {
-      load.fault('wire stalled')
+      load.fault('connection stalled')
       await proxy.stall(setting.random.between(500, 4000))
     }
   })
@@ -119,18 +118,18 @@ export const network: readonly Scenario[] = [
   { name: 'wire-cut', about: 'connections between the service and Redis are reset', run: cut },
   {
     name: 'reply-lost',
-    about: 'the script ran, and the connection is reset before its answer',
+    about: 'the script runs, and the connection is reset before its reply',
     run: replyLost
   },
   {
     name: 'reply-swallowed',
-    about: 'the script ran, and its answer never comes, on a connection that stays',
+    about: 'the script runs, its reply is lost, and the connection stays open',
     run: replySwallowed
   },
-  { name: 'wire-stalled', about: 'nothing passes for 0.5 to 4 s, then everything', run: stalled },
+  { name: 'wire-stalled', about: 'all bytes are delayed for 0.5 to 4 s', run: stalled },
   {
     name: 'half-open',
-    about: 'Redis vanishes without a goodbye: connections stay open and silent',
+    about: 'Redis vanishes: connections stay open and silent',
     run: halfOpen
   }
 ]

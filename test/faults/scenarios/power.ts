@@ -7,7 +7,7 @@ import type { Outcome, Scenario, Setting } from '../scenario.ts'
 import {
   always,
   everysec,
-  type Keeping,
+  type Persistence,
   type Store,
   serverHasWaitAof,
   startStore,
@@ -15,11 +15,11 @@ import {
 } from '../store.ts'
 import { lossOfEverysec, publishingLoss } from './kills.ts'
 
-/** Redis on a disk of its own, `round` as often as asked. */
+/** Redis stores its data on `disk`. `round` injects one fault and ends it. */
 async function onDisk(
   setting: Setting,
   disk: FragileDisk | SmallDisk,
-  { fsync, durability, pace }: Keeping,
+  { fsync, durability, pace }: Persistence,
   rounds: number,
   round: (store: Store, load: Load) => Promise<void>
 ): Promise<Outcome> {
@@ -30,7 +30,7 @@ async function onDisk(
   )
   try {
     await replica.start()
-    await until('readiness', () => replica.isReady(), 60_000)
+    await replica.ready()
     const target = alone(replica, 1, () => connectTo(store.port))
     const observed = await runUnderLoad(target, { random: setting.random }, async load => {
       for (let n = 0; n < rounds; n++) {
@@ -47,45 +47,49 @@ async function onDisk(
   }
 }
 
-const powerCut = (keeping: Keeping) => async (setting: Setting) => {
+const powerCut = (persistence: Persistence) => async (setting: Setting) => {
   const disk = makeFragileDisk()
-  const outcome = await onDisk(setting, disk, keeping, setting.full ? 100 : 5, async (store, load) => {
+  const outcome = await onDisk(setting, disk, persistence, setting.full ? 100 : 5, async (store, load) => {
     load.fault('power cut')
     const freeze = (): void => {
       store.pause()
-      // What is acknowledged from here on can't have been: Redis stands still.
-      if (keeping.durability === 'server') load.excuse(lossOfEverysec(performance.now() + 50))
+      // From here on nothing can be acknowledged: Redis is paused.
+      if (persistence.durability === 'server') load.excuse(lossOfEverysec(performance.now() + 50))
     }
     await disk.losePower(freeze, () => store.kill())
     await store.start()
   })
-  return keeping.durability === 'server' ? publishingLoss(outcome) : outcome
+  return persistence.durability === 'server' ? publishingLoss(outcome) : outcome
 }
 
-/** With `always` Redis ends itself rather than answer for what it could not write. */
+/** With `always`, Redis exits when it cannot write. */
 const diskFullAlways = (setting: Setting) => {
   const disk = makeSmallDisk(24)
   return onDisk(setting, disk, always, setting.full ? 20 : 2, async (store, load) => {
     load.fault('disk full')
     disk.fill()
-    await store.gone()
+    await store.exited()
     await sleep(setting.random.between(0, 300))
     disk.free()
     await store.start()
   })
 }
 
-/** With `everysec` it refuses writes until there is room. */
+/** With `everysec`, Redis refuses commands that write until there is space. */
 const diskFullEverysec = (setting: Setting) => {
   const disk = makeSmallDisk(24)
   return onDisk(setting, disk, everysec, setting.full ? 20 : 2, async (store, load) => {
     load.fault('disk full')
     disk.fill()
     const refused = load.ledger.answers.get('503') ?? 0
-    await until('refusals', async () => (load.ledger.answers.get('503') ?? 0) > refused + 5, 60_000)
+    await until(
+      'deliveries are refused',
+      async () => (load.ledger.answers.get('503') ?? 0) > refused + 5,
+      60_000
+    )
     await sleep(setting.random.between(0, 1000))
     disk.free()
-    await until('Redis writing again', async () =>
+    await until('Redis writes again', async () =>
       /aof_last_write_status:ok/.test(await store.client().info('persistence'))
     )
   })
@@ -94,13 +98,12 @@ const diskFullEverysec = (setting: Setting) => {
 export const power: readonly Scenario[] = [
   {
     name: 'power-cut',
-    about:
-      'the power of the machine Redis runs on goes: what the disk does not have is gone. DURABILITY=fsync',
+    about: "power cut of Redis' machine: everything that has not reached the disk is lost. DURABILITY=fsync",
     run: powerCut(always)
   },
   {
     name: 'power-cut-everysec',
-    about: 'the same with DURABILITY=server and appendfsync everysec: what is lost is counted, not hidden',
+    about: 'power cut with DURABILITY=server and appendfsync everysec: lost events are counted',
     run: powerCut(everysec)
   },
   {
@@ -110,14 +113,14 @@ export const power: readonly Scenario[] = [
   },
   {
     name: 'disk-full-everysec',
-    about: 'the same with DURABILITY=server and appendfsync everysec',
+    about: 'the disk of the append-only file is full, DURABILITY=server with appendfsync everysec',
     run: diskFullEverysec
   },
   ...(serverHasWaitAof()
     ? [
         {
           name: 'power-cut-waitaof',
-          about: 'the same with DURABILITY=fsync, appendfsync everysec and WAITAOF: nothing is lost',
+          about: 'power cut with DURABILITY=fsync, appendfsync everysec and WAITAOF: nothing is lost',
           run: powerCut(waitAof)
         }
       ]

@@ -5,39 +5,37 @@ import { Redis } from 'ioredis'
 import { PRIVATE_SOCKET } from '../../../src/settings/redis-address.ts'
 import { temporaryFolder, until } from '../../helpers/server.ts'
 import { createReplica, type Replica } from '../replica.ts'
-import { alone, connectTo, LOOKING, runUnderLoad } from '../run-under-load.ts'
+import { alone, CLIENT_OPTIONS, connectTo, runUnderLoad } from '../run-under-load.ts'
 import type { Outcome, Scenario, Setting } from '../scenario.ts'
 import { startStore } from '../store.ts'
 
-const ready = (replica: Replica) => until('readiness', () => replica.isReady(), 60_000)
-
-/** `npm start` as it comes: the service brings a Redis of its own, which has to go and come with it. */
+/** `npm start` without a Redis: the service starts a private one, which must end and start together with it. */
 async function privateRedis(setting: Setting): Promise<Outcome> {
   const rounds = setting.full ? 60 : 6
   const dataDir = temporaryFolder()
   const replica = await createReplica({ DATA_DIR: dataDir, PARTITIONS: '2' }, setting.main)
   const connect = (): Redis => {
-    const client = new Redis({ path: join(dataDir, PRIVATE_SOCKET), ...LOOKING })
+    const client = new Redis({ path: join(dataDir, PRIVATE_SOCKET), ...CLIENT_OPTIONS })
     client.on('error', () => {})
     return client
   }
   try {
     await replica.start()
-    await ready(replica)
+    await replica.ready()
     const target = alone(replica, 2, connect)
     const observed = await runUnderLoad(target, { random: setting.random }, async load => {
       for (let n = 0; n < rounds; n++) {
         await load.acknowledged(20)
         await sleep(setting.random.between(0, 120))
-        load.fault('SIGKILL of the service with a Redis of its own')
+        load.fault('SIGKILL of the service with a private Redis')
         const slowly = await slowEnding(connect, endings[n % endings.length] ?? 'at once')
         await replica.kill()
-        // At once, as whoever looks after a process does it: the old Redis is still on its way out.
+        // At once, as a process supervisor does: the old Redis is still shutting down.
         await Promise.all([
           replica.start(),
           sleep(setting.random.between(800, 2500)).then(() => slowly.resume())
         ])
-        await ready(replica)
+        await replica.ready()
       }
     })
     return {
@@ -46,7 +44,7 @@ async function privateRedis(setting: Setting): Promise<Outcome> {
         acknowledged: rounds * 20,
         faults: rounds,
         retried: rounds,
-        alsoSeen: ['refused', 'broken']
+        alsoSeen: ['refused', 'reset']
       }
     }
   } finally {
@@ -54,8 +52,8 @@ async function privateRedis(setting: Setting): Promise<Outcome> {
   }
 }
 
-/** When the Redis of a service that was killed ends; or it, or whoever is to end it, is held up. */
-const endings = ['at once', 'Redis is slow', 'nobody tells it yet'] as const
+/** How the private Redis ends after its service was killed: at once, or Redis or its watcher process is paused first. */
+const endings = ['at once', 'Redis is paused', 'watcher is paused'] as const
 
 async function slowEnding(
   connect: () => Redis,
@@ -65,7 +63,7 @@ async function slowEnding(
   const client = connect()
   const redis = Number(/process_id:(\d+)/.exec(await client.info('server'))?.[1])
   client.disconnect()
-  const pid = ending === 'Redis is slow' ? redis : parentOf(redis)
+  const pid = ending === 'Redis is paused' ? redis : parentOf(redis)
   process.kill(pid, 'SIGSTOP')
   return { resume: () => void process.kill(pid, 'SIGCONT') }
 }
@@ -73,7 +71,7 @@ async function slowEnding(
 const parentOf = (pid: number): number =>
   Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
 
-/** One of two workers dies; the primary starts another, and the other one goes on. */
+/** One of two workers is killed: the primary starts a new one, and the other one continues. */
 async function workerKilled(setting: Setting): Promise<Outcome> {
   const rounds = setting.full ? 60 : 6
   const store = await startStore('always')
@@ -88,10 +86,10 @@ async function workerKilled(setting: Setting): Promise<Outcome> {
   )
   try {
     await replica.start()
-    // One worker answers before the other is there, and killed then it would leave nobody.
-    await ready(replica)
+    // The replica is ready with one worker. If that one were killed now, none would be left.
+    await replica.ready()
     await until(
-      'both workers',
+      'both workers listen',
       async () => childrenOf(replica.pid()).filter(listensOn(replica.port)).length === 2
     )
     const target = alone(replica, 2, () => connectTo(store.port))
@@ -102,26 +100,26 @@ async function workerKilled(setting: Setting): Promise<Outcome> {
         await sleep(setting.random.between(0, 120))
         const victim = await busiest(childrenOf(replica.pid()))
         load.fault('SIGKILL of one of two workers')
-        // Held first, so that deliveries are under way when it dies.
+        // Paused first, so that deliveries are in flight when it is killed.
         process.kill(victim, 'SIGSTOP')
         await sleep(setting.random.between(20, 60))
         process.kill(victim, 'SIGKILL')
-        // While there is one worker only, and then with the new one.
+        // With one worker, and then with the new one too.
         await load.acknowledged(20)
         restarted++
-        await until('another worker', async () => timesSaid(replica, REPLACED) === restarted)
+        await until('the worker is replaced', async () => timesLogged(replica, REPLACED) === restarted)
       }
     })
     return {
       observed,
       extra: [
         {
-          name: 'the primary has started another worker each time',
+          name: 'the primary replaced every killed worker',
           passed: restarted === rounds,
           detail: { restarted, rounds }
         }
       ],
-      demands: { acknowledged: rounds * 60, faults: rounds, retried: rounds, alsoSeen: ['broken'] }
+      demands: { acknowledged: rounds * 60, faults: rounds, retried: rounds, alsoSeen: ['reset'] }
     }
   } finally {
     await replica.kill()
@@ -130,12 +128,12 @@ async function workerKilled(setting: Setting): Promise<Outcome> {
 }
 
 const REPLACED = 'another worker receives in place of one that died'
-const timesSaid = (replica: Replica, text: string): number => replica.output().split(text).length - 1
+const timesLogged = (replica: Replica, text: string): number => replica.output().split(text).length - 1
 
 const childrenOf = (pid: number): readonly number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
 
-/** Has a process the socket that listens on this port (proc(5): net/tcp, state 0A)? */
+/** Does a process own the socket that listens on this port (proc(5): net/tcp, state 0A)? */
 function listensOn(port: number): (pid: number) => boolean {
   const local = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
   return pid => {
@@ -147,23 +145,23 @@ function listensOn(port: number): (pid: number) => boolean {
     try {
       return readdirSync(folder).some(fd => readlinkSync(join(folder, fd)) === `socket:[${inode}]`)
     } catch {
-      return false // one was closed meanwhile: it is asked again
+      return false // a descriptor was closed meanwhile; the caller polls
     }
   }
 }
 
-/** The system may give all connections to one of the workers: to kill the other one would show nothing. */
+/** The system may give all connections to one worker; killing the other one would test nothing. */
 async function busiest(pids: readonly number[]): Promise<number> {
   const before = pids.map(cpuTicks)
-  await sleep(BUSY_LOOK_MS)
+  await sleep(MEASURE_MS)
   const used = pids.map((pid, index) => ({ pid, ticks: cpuTicks(pid) - (before[index] ?? 0) }))
   const [first] = used.toSorted((a, b) => b.ticks - a.ticks)
-  if (first === undefined) throw new Error('there is no worker')
+  if (first === undefined) throw new Error('no workers')
   return first.pid
 }
 
-/** Some ticks of 10 ms at the rate of these senders. */
-const BUSY_LOOK_MS = 250
+/** Long enough for several ticks of 10 ms at the rate of these senders. */
+const MEASURE_MS = 250
 
 /** User and system time of a process (proc(5), stat, fields 14 and 15). */
 function cpuTicks(pid: number): number {
@@ -176,7 +174,7 @@ function cpuTicks(pid: number): number {
 export const processes: readonly Scenario[] = [
   {
     name: 'private-redis',
-    about: 'SIGKILL of a service that brings its own Redis (npm start), and started again at once',
+    about: 'SIGKILL of a service with a private Redis (npm start), which is started again at once',
     run: privateRedis
   },
   {

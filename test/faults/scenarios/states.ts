@@ -13,7 +13,7 @@ interface Plan {
   readonly load?: Partial<LoadOptions>
 }
 
-/** A Redis that gets into a state in which it can't, or should not, take writes. */
+/** Brings Redis into a state in which it cannot, or should not, accept writes. */
 async function inState(
   setting: Setting,
   { rounds, round, demands, env, load: more }: Plan
@@ -26,7 +26,7 @@ async function inState(
   )
   try {
     await replica.start()
-    await until('readiness', () => replica.isReady(), 60_000)
+    await replica.ready()
     const target = alone(replica, 2, () => connectTo(store.port))
     const observed = await runUnderLoad(target, { random, ...more }, async load => {
       for (let n = 0; n < rounds; n++) {
@@ -43,12 +43,6 @@ async function inState(
     await replica.kill()
     await store.kill()
   }
-}
-
-/** Resolves when deliveries have been refused, so that the state has been noticed. */
-async function refusals(load: Load, more = 5): Promise<void> {
-  const before = load.ledger.answers.get('503') ?? 0
-  await until('refusals', async () => (load.ledger.answers.get('503') ?? 0) >= before + more, 60_000)
 }
 
 const stopped = (setting: Setting) => {
@@ -72,7 +66,7 @@ const outOfMemory = (setting: Setting) =>
     round: async (store, load) => {
       load.fault('out of memory')
       await store.client().config('SET', 'maxmemory', '1mb')
-      await refusals(load)
+      await load.refused(5)
       await store.client().config('SET', 'maxmemory', '0')
     }
   })
@@ -83,7 +77,7 @@ const readOnly = (setting: Setting) =>
     round: async (store, load) => {
       load.fault('read-only replica')
       await store.client().replicaof('127.0.0.1', await freePort())
-      await refusals(load)
+      await load.refused(5)
       await store.client().replicaof('NO', 'ONE')
     }
   })
@@ -105,28 +99,28 @@ const wiped = (setting: Setting) =>
     round: async (store, load) => {
       load.fault('FLUSHALL')
       await store.client().flushall()
-      // What was on its way up to here may be gone; what is delivered from here on may not.
+      // Events delivered before this may be lost, later ones may not.
       load.excuse({ fromMs: 0, toMs: performance.now() })
     }
   })
 
-/** An id is known in whatever generation it was remembered, until the window has passed. */
+/** An id is found in every generation until its window has passed. */
 const generations = (setting: Setting) => {
   const windowSeconds = 12
   return inState(setting, {
     rounds: setting.full ? 12 : 3,
     demands: { retried: 0, unavailable: false },
     env: { DEDUPE_WINDOW_SECONDS: String(windowSeconds), CIO_SIGNATURE_TOLERANCE_SECONDS: '10' },
-    // About 40 events a second and sender at most: a replay is never older than the window.
+    // At most about 40 events per second and sender, so that a replay is never older than the window.
     load: { replayShare: 0.3, replayDepth: 200, gapMs: 25, senders: 4 },
     round: async (store, load) => {
       const before = await store.client().get('cio:dedupe:{0}:generations')
       await until(
-        'another generation',
+        'a generation is opened or removed',
         async () => (await store.client().get('cio:dedupe:{0}:generations')) !== before,
         60_000
       )
-      load.fault('another generation')
+      load.fault('generation opened or removed')
     }
   })
 }
@@ -134,16 +128,16 @@ const generations = (setting: Setting) => {
 export const states: readonly Scenario[] = [
   { name: 'redis-stopped', about: 'SIGSTOP of Redis for 1 to 30 s', run: stopped },
   { name: 'out-of-memory', about: 'Redis is out of memory (maxmemory)', run: outOfMemory },
-  { name: 'read-only', about: 'Redis becomes a replica that takes no writes', run: readOnly },
-  { name: 'scripts-flushed', about: 'Redis forgets its scripts: nobody notices', run: scriptsFlushed },
+  { name: 'read-only', about: 'Redis becomes a read-only replica', run: readOnly },
+  { name: 'scripts-flushed', about: 'Redis loses its scripts (SCRIPT FLUSH)', run: scriptsFlushed },
   {
     name: 'data-wiped',
-    about: 'FLUSHALL: what was kept is gone, and what comes afterwards is kept once',
+    about: 'Redis loses all data (FLUSHALL); later events are appended once',
     run: wiped
   },
   {
     name: 'generations',
-    about: 'ids are sent again while generations of what is remembered come and go, window 12 s',
+    about: 'ids are sent again while generations of the dedupe index are opened and removed, window 12 s',
     run: generations
   }
 ]

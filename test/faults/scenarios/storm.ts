@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { freePort, until } from '../../helpers/server.ts'
+import type { Random } from '../../helpers/random.ts'
+import { freePort } from '../../helpers/server.ts'
 import { type RedisProxy, startProxy } from '../proxy.ts'
-import type { Random } from '../random.ts'
 import { createReplica, type Replica } from '../replica.ts'
 import { connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
 import type { Outcome, Scenario, Setting } from '../scenario.ts'
@@ -14,8 +14,8 @@ interface World {
   readonly random: Random
 }
 
-/** Each fault mends itself before it resolves. Those of one kind of victim never overlap; the kinds do. */
-type Fault = readonly [name: string, bring: (world: World) => Promise<void>]
+/** The promise resolves when the fault is over. Faults of one kind never overlap, faults of different kinds do. */
+type Fault = readonly [name: string, inject: (world: World) => Promise<void>]
 
 const pause = (random: Random, longestMs: number): Promise<void> => sleep(random.between(0, longestMs))
 
@@ -83,19 +83,19 @@ const replicaFaults: readonly Fault[] = [
 
 const wireFaults: readonly Fault[] = [
   ['connection cut', async ({ proxies, random }) => void random.pick(proxies).cut()],
-  ['wire stalled', ({ proxies, random }) => random.pick(proxies).stall(random.between(100, 3000))],
+  ['connection stalled', ({ proxies, random }) => random.pick(proxies).stall(random.between(100, 3000))],
   ['peer vanished', ({ proxies, random }) => random.pick(proxies).halfOpen(random.between(100, 1500))],
   [
-    'answer lost after the script ran',
+    'reply lost after the script ran',
     async ({ proxies, random }) => {
-      // While another fault keeps Redis or the replica away, no script runs to lose the answer of.
-      const trap = random.pick(proxies).atNext('after the script', async () => 'cut')
+      // During another fault of Redis or the replica no script may run.
+      const trap = random.pick(proxies).atNext('after the script', async () => 'reset')
       await Promise.race([trap, sleep(2000)])
     }
   ]
 ]
 
-/** Everything at once: three kinds of faults, each kind at its own pace, two replicas, two partitions. */
+/** Three kinds of faults at the same time, two replicas, two partitions. */
 async function storm(setting: Setting): Promise<Outcome> {
   const { random, main } = setting
   const seconds = setting.full ? 400 : 30
@@ -109,9 +109,9 @@ async function storm(setting: Setting): Promise<Outcome> {
   const world = { store, proxies, replicas, random }
   try {
     await Promise.all(replicas.map(replica => replica.start()))
-    for (const replica of replicas) await until('readiness', () => replica.isReady(), 60_000)
+    for (const replica of replicas) await replica.ready()
     const target = {
-      // Each try goes to either replica, as through a balancer.
+      // Each attempt goes to a random replica, as behind a load balancer.
       port: () => random.pick(replicas).port,
       replicas,
       partitions: 2,
@@ -120,7 +120,7 @@ async function storm(setting: Setting): Promise<Outcome> {
     const observed = await runUnderLoad(target, { random, senders: 8 }, async load => {
       const endMs = performance.now() + seconds * 1000
       const kinds = [redisFaults, replicaFaults, wireFaults]
-      await Promise.all(kinds.map(faults => bringAll(faults, world, load, endMs)))
+      await Promise.all(kinds.map(faults => injectUntil(endMs, faults, world, load)))
     })
     return {
       observed,
@@ -129,7 +129,7 @@ async function storm(setting: Setting): Promise<Outcome> {
         faults: seconds / 2,
         retried: seconds,
         duplicates: seconds / 15,
-        alsoSeen: ['refused', 'broken']
+        alsoSeen: ['refused', 'reset']
       }
     }
   } finally {
@@ -139,11 +139,11 @@ async function storm(setting: Setting): Promise<Outcome> {
   }
 }
 
-async function bringAll(faults: readonly Fault[], world: World, load: Load, endMs: number): Promise<void> {
+async function injectUntil(endMs: number, faults: readonly Fault[], world: World, load: Load): Promise<void> {
   while (performance.now() < endMs) {
     await pause(world.random, 2000)
-    const [name, bring] = world.random.pick(faults)
-    await bring(world)
+    const [name, inject] = world.random.pick(faults)
+    await inject(world)
     load.fault(name)
   }
 }
@@ -151,7 +151,7 @@ async function bringAll(faults: readonly Fault[], world: World, load: Load, endM
 export const storms: readonly Scenario[] = [
   {
     name: 'storm',
-    about: 'all of these at random and at once: Redis, both replicas and their wires, DURABILITY=fsync',
+    about: 'random faults of Redis, both replicas and their connections at the same time, DURABILITY=fsync',
     run: storm
   }
 ]

@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, Redis } from 'ioredis'
-import { startCluster } from '../../helpers/cluster.ts'
+import { MASTER, startCluster } from '../../helpers/cluster.ts'
 import { startRedis, type TestRedis } from '../../helpers/redis.ts'
 import { until } from '../../helpers/server.ts'
 import { createReplica } from '../replica.ts'
 import { startReplicatedCluster } from '../replicated-cluster.ts'
-import { alone, LOOKING, runUnderLoad } from '../run-under-load.ts'
+import { alone, CLIENT_OPTIONS, runUnderLoad } from '../run-under-load.ts'
 import type { Outcome, Scenario, Setting } from '../scenario.ts'
-import { MASTER, startSentinelSet } from '../sentinels.ts'
+import { startSentinelSet } from '../sentinels.ts'
 import { moveSlot } from '../slots.ts'
 
-/** The master is killed, a replica is promoted, the old master comes back as a replica. */
+/** The master is killed or paused, the replica is promoted, the old master comes back as a replica. */
 async function failover(setting: Setting): Promise<Outcome> {
   const rounds = setting.full ? 10 : 2
   const set = await startSentinelSet()
@@ -20,7 +20,7 @@ async function failover(setting: Setting): Promise<Outcome> {
   )
   try {
     await replica.start()
-    await until('readiness', () => replica.isReady(), 60_000)
+    await replica.ready()
     const target = {
       port: () => replica.port,
       replicas: [replica],
@@ -30,7 +30,7 @@ async function failover(setting: Setting): Promise<Outcome> {
           host: '127.0.0.1',
           port: Number(address.split(':')[1])
         }))
-        const client = new Redis({ sentinels: nodes, name: MASTER, ...LOOKING })
+        const client = new Redis({ sentinels: nodes, name: MASTER, ...CLIENT_OPTIONS })
         client.on('error', () => {})
         return client
       }
@@ -53,8 +53,8 @@ async function failover(setting: Setting): Promise<Outcome> {
 
 const PARTITIONS = 6
 
-/** Of three masters one is killed and comes back; then slots move while deliveries come. */
-async function clusterTrouble(setting: Setting): Promise<Outcome> {
+/** One of three masters is killed and comes back; then a slot is moved under load. */
+async function clusterFaults(setting: Setting): Promise<Outcome> {
   const rounds = setting.full ? 10 : 2
   const persistence = { appendonly: 'yes', appendfsync: 'always' }
   const cluster = await startCluster(3)
@@ -69,7 +69,7 @@ async function clusterTrouble(setting: Setting): Promise<Outcome> {
   )
   try {
     await replica.start()
-    await until('readiness', () => replica.isReady(), 60_000)
+    await replica.ready()
     const target = alone(replica, PARTITIONS, () => connectToCluster(nodes.map(({ port }) => port)))
     const observed = await runUnderLoad(target, { random: setting.random }, async load => {
       for (let n = 0; n < rounds; n++) {
@@ -77,7 +77,7 @@ async function clusterTrouble(setting: Setting): Promise<Outcome> {
         load.fault('cluster node killed')
         const index = setting.random.whole(0, nodes.length)
         const lost = nodes[index] as TestRedis
-        await killed(lost)
+        await kill(lost)
         await sleep(setting.random.between(0, 4000))
         const settings = {
           ...persistence,
@@ -99,14 +99,14 @@ async function clusterTrouble(setting: Setting): Promise<Outcome> {
   }
 }
 
-/** Its folder stays: it comes back with what it kept. */
-async function killed({ process, client }: TestRedis): Promise<void> {
+/** Keeps the folder, so that the node can be started again with its data. */
+async function kill({ process, client }: TestRedis): Promise<void> {
   client.disconnect()
   process.kill('SIGKILL')
-  await until('its end', async () => process.signalCode !== null)
+  await until('the node has exited', async () => process.signalCode !== null)
 }
 
-/** A node has to come back with the bus port the others know. */
+/** The bus port by which the other nodes know this one. */
 async function busPort(nodes: readonly TestRedis[], lost: TestRedis): Promise<string> {
   const witness = nodes.find(node => node !== lost)
   const view = String(await witness?.client.cluster('NODES'))
@@ -114,7 +114,7 @@ async function busPort(nodes: readonly TestRedis[], lost: TestRedis): Promise<st
   return port
 }
 
-/** Three masters, each with a replica: a master is killed, its replica takes its slots. */
+/** Three masters with one replica each: a master is killed, its replica is promoted. */
 async function clusterFailover(setting: Setting): Promise<Outcome> {
   const rounds = setting.full ? 8 : 1
   const set = await startReplicatedCluster()
@@ -128,7 +128,7 @@ async function clusterFailover(setting: Setting): Promise<Outcome> {
   )
   try {
     await replica.start()
-    await until('readiness', () => replica.isReady(), 60_000)
+    await replica.ready()
     const target = alone(replica, PARTITIONS, () => connectToCluster(set.ports))
     const observed = await runUnderLoad(target, { random: setting.random }, async load => {
       for (let n = 0; n < rounds; n++) {
@@ -147,7 +147,7 @@ async function clusterFailover(setting: Setting): Promise<Outcome> {
 
 function connectToCluster(ports: readonly number[]): Cluster {
   const seeds = ports.map(port => ({ host: '127.0.0.1', port }))
-  const client = new Cluster(seeds, { redisOptions: LOOKING, clusterRetryStrategy: () => 100 })
+  const client = new Cluster(seeds, { redisOptions: CLIENT_OPTIONS, clusterRetryStrategy: () => 100 })
   client.on('error', () => {})
   return client
 }
@@ -155,18 +155,17 @@ function connectToCluster(ports: readonly number[]): Cluster {
 export const topologies: readonly Scenario[] = [
   {
     name: 'sentinel-failover',
-    about:
-      'the master behind Sentinel is killed, or stopped and comes back, and a replica promoted, DURABILITY=replicated:1',
+    about: 'the master behind Sentinel is killed or paused, the replica is promoted, DURABILITY=replicated:1',
     run: failover
   },
   {
     name: 'cluster',
-    about: 'a Cluster node is killed and comes back, and slots move under load, DURABILITY=fsync',
-    run: clusterTrouble
+    about: 'a Cluster node is killed and comes back, and slots are moved under load, DURABILITY=fsync',
+    run: clusterFaults
   },
   {
     name: 'cluster-failover',
-    about: 'a Cluster master is killed and its replica promoted, DURABILITY=replicated:1',
+    about: 'a Cluster master is killed, its replica is promoted, DURABILITY=replicated:1',
     run: clusterFailover
   }
 ]

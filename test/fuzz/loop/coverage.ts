@@ -1,20 +1,20 @@
-/** As istanbul's instrumenter keeps it for one file: counters of statements, and of each branch's ways. */
+/** Istanbul's counters of one file: statements, and the paths of each branch. */
 interface FileCounters {
   s: Record<number, number>
   readonly b: Record<number, Record<number, number>>
 }
 
-/** What inputs have reached so far, all together. */
+/** Coverage of all inputs so far. */
 export interface Coverage {
   /** To be called before each execution. */
   reset(): void
-  /** What the last execution reached that none before it had: so many pairs of a counter and a magnitude. */
+  /** Number of features (pairs of a counter and a magnitude) that the last execution reached first. */
   newFeatures(): number
-  /** Statements and branches that were reached, of all there are. */
+  /** Reached counters of statements and branches, and their total number. */
   figures(): { readonly reached: number; readonly total: number; readonly features: number }
 }
 
-/** 1, 2, 3, up to 7, 15, 31, 127 and more: whether a loop ran 5 or 6 times is nothing new. */
+/** 1, 2, 3, up to 7, 15, 31, 127, and more: 5 or 6 runs of a loop are the same feature. */
 function magnitude(count: number): number {
   if (count < 4) return count - 1
   if (count < 8) return 3
@@ -23,15 +23,12 @@ function magnitude(count: number): number {
   return count < 128 ? 6 : 7
 }
 
-/**
- * Puts the counters of all files into one array: a look at what an execution reached is then one pass over some
- * thousand numbers.
- */
+/** Puts the counters of all files into one array, so that one pass over it finds new features. */
 export function readCoverage(): Coverage {
   const files = Object.values(
     (globalThis as { __coverage__?: Record<string, FileCounters> }).__coverage__ ?? {}
   )
-  if (files.length === 0) throw new Error('nothing counts: the modules were loaded without the hooks')
+  if (files.length === 0) throw new Error('no counters: the modules were loaded without the hooks')
   const size = (counters: object): number => Object.keys(counters).length
   const total = files.reduce(
     (sum, { s, b }) => sum + size(s) + Object.values(b).reduce((ways, way) => ways + size(way), 0),

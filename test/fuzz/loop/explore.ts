@@ -1,9 +1,9 @@
-import type { Random } from '../../faults/random.ts'
+import type { Random } from '../../helpers/random.ts'
 import type { Target } from '../target.ts'
 import type { Coverage } from './coverage.ts'
 import { mutate } from './mutate.ts'
 
-/** An input that broke a promise, as short as it could be made. */
+/** An input that fails, shortened. */
 export interface Finding {
   readonly input: Buffer
   readonly error: string
@@ -11,7 +11,7 @@ export interface Finding {
 
 export interface Exploration {
   readonly executions: number
-  /** Inputs of the corpus that were run first. */
+  /** Inputs of the corpus and seeds, which are run first. */
   readonly replayed: number
   readonly seconds: number
   readonly corpus: readonly Buffer[]
@@ -25,19 +25,19 @@ export interface ExploreOptions {
   readonly dictionary: readonly Buffer[]
   readonly random: Random
   readonly seconds: number
-  /** Told before each execution, so that somebody can see when one never ends. */
+  /** Called before each execution, to detect one that does not end. */
   readonly begin: (input: Buffer) => void
 }
 
 const LEAST_SHARE = 0.25
 const SHRINK_SECONDS = 20
-/** New inputs come from young ones rather than old. */
-const YOUNG_SHARE = 0.4
-const YOUNG = 20
+/** This share of new inputs is made from the latest inputs. */
+const LATEST_SHARE = 0.4
+const LATEST = 20
 
 /**
- * Runs the corpus, then makes new inputs out of old ones for so long. What reaches something new is kept and
- * made more of. Ends at the first broken promise.
+ * Runs the corpus, then mutates inputs for some seconds. An input with new coverage is kept and mutated further. Ends
+ * at the first failure.
  */
 export function explore(options: ExploreOptions): Exploration {
   const { target, coverage, dictionary, random, seconds, begin } = options
@@ -50,7 +50,7 @@ export function explore(options: ExploreOptions): Exploration {
     coverage.reset()
     executions++
     try {
-      // A copy: what one execution does to its input must not change the next.
+      // A copy, since the code could modify its input.
       target.fuzz(Buffer.from(input))
       return undefined
     } catch (error) {
@@ -71,11 +71,11 @@ export function explore(options: ExploreOptions): Exploration {
     if (error !== undefined) return done(first.length, { input, error })
     if (coverage.newFeatures() > 0) kept.push(input)
   }
-  // The corpus may take all the time there is: some new inputs are tried all the same.
+  // Even if the corpus takes the whole time, some new inputs are tried.
   const endMs = Math.max(startedMs + seconds * 1000, performance.now() + seconds * 1000 * LEAST_SHARE)
   while (performance.now() < endMs) {
-    const young = random.chance(YOUNG_SHARE) ? kept.slice(-YOUNG) : kept
-    const input = mutate(random.pick(young), kept, dictionary, target.shape, random)
+    const parents = random.chance(LATEST_SHARE) ? kept.slice(-LATEST) : kept
+    const input = mutate(random.pick(parents), kept, dictionary, target.shape, random)
     const error = attempt(input)
     if (error !== undefined) return done(first.length, shrink(input, error, attempt))
     if (coverage.newFeatures() > 0) kept.push(input)
@@ -83,7 +83,7 @@ export function explore(options: ExploreOptions): Exploration {
   return done(first.length)
 }
 
-/** Leaves out pieces, large ones first, for as long as it fails at the same place. */
+/** Removes pieces, large ones first, while the input fails at the same place. */
 function shrink(input: Buffer, error: string, attempt: (input: Buffer) => string | undefined): Finding {
   const endMs = performance.now() + SHRINK_SECONDS * 1000
   const place = placeOf(error)
@@ -102,14 +102,13 @@ function shrink(input: Buffer, error: string, attempt: (input: Buffer) => string
 /** The first line of the stack: a message may repeat the input. */
 const placeOf = (error: string): string => /^\s+at .*$/m.exec(error)?.[0] ?? error.slice(0, 40)
 
-/** What an input must add to be worth a place in the repository. */
-const WORTH_FEATURES = 4
+/** New features that an input needs for a place in the repository. */
+const MIN_FEATURES = 4
 
 /**
- * As few inputs as reach nearly what all of them reach, the shortest first. What the target's seeds reach
- * needs none.
+ * Few inputs that have nearly the coverage of all, beyond that of the target's seeds. The shortest are preferred.
  *
- * @param coverage of a process in which nothing else ran
+ * @param coverage in a process that has run nothing else
  */
 export function minimize(target: Target, coverage: Coverage, corpus: readonly Buffer[]): readonly Buffer[] {
   const adds = (input: Buffer): number => {
@@ -118,5 +117,5 @@ export function minimize(target: Target, coverage: Coverage, corpus: readonly Bu
     return coverage.newFeatures()
   }
   for (const seed of target.seeds) adds(seed)
-  return [...corpus].sort((a, b) => a.length - b.length).filter(input => adds(input) >= WORTH_FEATURES)
+  return [...corpus].sort((a, b) => a.length - b.length).filter(input => adds(input) >= MIN_FEATURES)
 }

@@ -1,9 +1,9 @@
-import type { Random } from '../../faults/random.ts'
+import type { Random } from '../../helpers/random.ts'
 
 type Container = Record<string, unknown> | unknown[]
 type Place = { readonly container: Container; readonly key: string | number }
 
-/** Names the policy has rules for, in some spellings, and names it has none for. */
+/** Field names with a rule in the policy, in several spellings, and others. */
 const names =
   'email|Email|email_address|recipient|to|content|subject|headers|href|password|ssn|creditCard|secret|customer_id|identifiers|id|recipients|device_id|email_hash|to_hash|_preserveEmail|event_id|object_type|metric|timestamp|data|name|x|toJSON|__proto_|length|ada@example.com'.split(
     '|'
@@ -28,7 +28,7 @@ const values: readonly unknown[] = [
   { email: 'ada@example.com' }
 ]
 
-/** The same JSON with one of its nodes changed. What is no JSON stays as it is. */
+/** Changes one node of the JSON. @returns the same body if it is not JSON */
 export function mutateJson(
   body: Buffer,
   other: Buffer,
@@ -51,7 +51,7 @@ export function mutateJson(
       put([value, random.pick(values)])
       break
     case 3: {
-      // Another name for the same value.
+      // Renames the field.
       if (!Array.isArray(place.container)) delete place.container[String(place.key)]
       set({ container: place.container, key: random.pick(names) }, value)
       break

@@ -1,11 +1,11 @@
-import type { Random } from '../../faults/random.ts'
+import type { Random } from '../../helpers/random.ts'
 import { mutateJson } from './mutate-json.ts'
 
-/** What a target's inputs look like. */
+/** Format of a target's inputs. */
 export interface Shape {
-  /** Bytes at the front that choose what is done, before the body. */
+  /** Number of bytes before the body, which are choices. */
   readonly prefixBytes: number
-  /** Is a body usually JSON? */
+  /** Is the body usually JSON? */
   readonly json: boolean
   readonly maxBytes: number
 }
@@ -14,7 +14,7 @@ const MOST_STEPS = 6
 const LONGEST_CHUNK = 64
 const structural = [...'"{}[],: \\\n&=%@+<>.-/?#0']
 
-/** A new input out of others: some random steps, on the bytes or on the JSON they are. */
+/** A new input: some random changes of an input's bytes or JSON, with parts of others. */
 export function mutate(
   input: Buffer,
   corpus: readonly Buffer[],

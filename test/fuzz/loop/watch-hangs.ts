@@ -1,21 +1,21 @@
 import { writeFileSync } from 'node:fs'
 import { parentPort, Worker, workerData } from 'node:worker_threads'
 
-/** Executions take microseconds; this long, on a machine that is busy with other things, none takes. */
+/** Executions take microseconds; none takes this long, even on a busy machine. */
 const HANG_SECONDS = 40
 const CHECK_MS = 1000
 
 interface Shared {
-  /** How many executions have begun; and the length of the present one's input. */
+  /** Number of executions begun, and the length of the current input. */
   readonly counters: Int32Array
   readonly input: Uint8Array
   readonly artifact: string
 }
 
 /**
- * A thread that ends the process, and writes down the input, when an execution does not end.
+ * Starts a thread that kills the process if an execution does not end, and writes the input to `artifact`.
  *
- * @returns what is to be told of each execution before it begins
+ * @returns a function to call with the input before each execution
  */
 export function watchHangs(maxBytes: number, artifact: string): (input: Buffer) => void {
   const counters = new Int32Array(new SharedArrayBuffer(8))

@@ -1,10 +1,11 @@
-import type { Random } from '../../faults/random.ts'
+import type { Random } from '../../helpers/random.ts'
+import { WEBHOOK_PATH } from '../../helpers/sign.ts'
 import { type Maker, REFUSALS } from './attack.ts'
 import type { Step } from './converse.ts'
-import { broken, chunked, oversized, repeated, smuggled } from './framing.ts'
-import { forged, signed, WEBHOOK } from './requests.ts'
+import { chunked, oddHeaders, oversized, repeated, smuggled } from './framing.ts'
+import { forged, signed } from './requests.ts'
 
-/** What comes after the last byte: silence, a half-close, a reset. */
+/** After the last byte: nothing, a half-close, or a reset. */
 const lastOf = (random: Random): readonly Step[] =>
   random.pick<readonly Step[]>([
     [],
@@ -15,12 +16,12 @@ const lastOf = (random: Random): readonly Step[] =>
     [{ waitMs: 5 }, { reset: true }]
   ])
 
-/** Bytes changed, lost and doubled anywhere in a request, authentic before that or not. */
+/** Bytes are changed, removed and repeated anywhere in a request, which was authentic before that or not. */
 const mangled: Maker = random => {
   const { bytes, claim } = random.chance(0.5) ? signed(random) : forged(random)
   let result = bytes
   for (let step = random.whole(1, 6); step > 0; step--) {
-    // The head is where the parser is.
+    // Mostly in the head, which is parsed.
     const at = random.whole(0, random.chance(0.8) ? Math.min(260, result.length) : result.length)
     const by = random.pick<Buffer>([
       Buffer.of(random.whole(0, 256)),
@@ -30,7 +31,7 @@ const mangled: Maker = random => {
     ])
     result = Buffer.concat([result.subarray(0, at), by, result.subarray(at + random.whole(0, 4))])
   }
-  // Whether it is still a whole request nobody knows: a body that never comes is waited for.
+  // It may not be a complete request any more: the service may wait for a body.
   return {
     name: 'mangled',
     steps: [{ send: result }, ...lastOf(random)],
@@ -46,9 +47,9 @@ const requestLines =
     '|'
   )
 
-/** Request lines of all kinds, before the headers and body of a delivery nobody has signed. */
+/** Unusual request lines, followed by the headers and body of a forged delivery. */
 const lines: Maker = random => {
-  const line = random.pick(requestLines).replace('WEBHOOK', WEBHOOK)
+  const line = random.pick(requestLines).replace('WEBHOOK', WEBHOOK_PATH)
   const { bytes } = forged(random)
   const rest = bytes.subarray(bytes.indexOf('\r\n'))
   return {
@@ -61,7 +62,7 @@ const lines: Maker = random => {
   }
 }
 
-/** An authentic delivery in many pieces: it is kept. */
+/** An authentic delivery in many pieces: it is accepted. */
 const pieces: Maker = random => {
   const { bytes, claim } = signed(random)
   const steps: Step[] = []
@@ -80,7 +81,7 @@ const pieces: Maker = random => {
   }
 }
 
-/** A part of a delivery, then nothing, a hang-up or a reset. */
+/** A part of a delivery, then nothing, a half-close or a reset. */
 const partial: Maker = random => {
   const { bytes, claim } = random.chance(0.5) ? signed(random) : forged(random)
   const part = bytes.subarray(0, random.whole(0, bytes.length))
@@ -94,7 +95,7 @@ const partial: Maker = random => {
   }
 }
 
-/** Several requests at once on one connection, authentic ones among them: those are kept, in their order. */
+/** Several requests at once on one connection. The authentic ones are accepted. */
 const pipelined: Maker = random => {
   const requests = Array.from({ length: random.whole(2, 9) }, () =>
     random.chance(0.6) ? signed(random) : forged(random)
@@ -105,7 +106,7 @@ const pipelined: Maker = random => {
     steps: [{ send: Buffer.concat(requests.map(({ bytes }) => bytes)) }],
     awaited: requests.length,
     whole: true,
-    // A process that gets too little of the processor turns deliveries away: the log lines say so.
+    // Without enough CPU time the service answers 503 (overloaded), which checks.ts allows.
     allowed: [200, 401, 403, 404, 429, 503],
     claims
   }
@@ -122,5 +123,5 @@ export const makers: readonly Maker[] = [
   smuggled,
   repeated,
   oversized,
-  broken
+  oddHeaders
 ]

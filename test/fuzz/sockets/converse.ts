@@ -1,13 +1,13 @@
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** What is done on a socket, one after the other. */
+/** One step on a socket. */
 export type Step =
   | { readonly send: Buffer }
   | { readonly waitMs: number }
-  /** Half-closes: nothing more comes, but answers are read. */
+  /** Half-close: nothing more is sent, but responses are read. */
   | { readonly end: true }
-  /** TCP reset: gone without a word. */
+  /** TCP reset. */
   | { readonly reset: true }
 
 export interface Answer {
@@ -18,19 +18,17 @@ export interface Answer {
 
 export interface Conversation {
   readonly answers: readonly Answer[]
-  /** What came that is no whole answer. */
+  /** Received bytes after the last complete response. */
   readonly rest: string
-  /** Who ended it: we, the peer, or nobody in time. */
-  readonly ended: 'we' | 'peer' | 'nobody'
+  readonly ended: 'by client' | 'by server' | 'by timeout'
   readonly tookMs: number
 }
 
-/** How often to look. */
 const CHECK_MS = 10
 
 /**
- * Says whatever on a socket, and reads the answers until the peer hangs up, has given as many as are awaited and
- * falls silent, or the time is over. Never rejects: a peer that resets has ended it.
+ * Performs the steps on a socket, and reads responses until the server closes it, the awaited number has come followed
+ * by silence, or the time is over. Never rejects: a reset ends the conversation.
  */
 export async function converse(
   port: number,
@@ -72,21 +70,21 @@ export async function converse(
     else if ('end' in step) socket.end()
     else {
       socket.resetAndDestroy()
-      return conversation('we')
+      return conversation('by client')
     }
   }
   const endMs = performance.now() + options.patienceMs
   for (;;) {
     await Promise.race([sleep(CHECK_MS), closed])
-    if (over) return conversation('peer')
+    if (over) return conversation('by server')
     const now = performance.now()
     const enough = parseAnswers(Buffer.concat(received).toString('latin1')).answers.length >= options.awaited
-    if (enough && now - lastMs > options.silenceMs) return conversation('we')
-    if (now > endMs) return conversation('nobody')
+    if (enough && now - lastMs > options.silenceMs) return conversation('by client')
+    if (now > endMs) return conversation('by timeout')
   }
 }
 
-/** All final answers in a stream of bytes; interim ones (100 Continue) are none. */
+/** All final responses in a stream of bytes; interim ones (100 Continue) are skipped. */
 export function parseAnswers(text: string): { readonly answers: readonly Answer[]; readonly rest: string } {
   const answers: Answer[] = []
   let at = 0

@@ -5,14 +5,14 @@ import { delivery, forged, TOKEN } from './requests.ts'
 const chunk = (bytes: Buffer, size = bytes.length.toString(16)): Buffer =>
   Buffer.concat([Buffer.from(`${size}\r\n`), bytes, Buffer.from('\r\n')])
 
-/** An authentic delivery in chunks: sound ones are kept, others refused. */
+/** An authentic delivery in chunks: valid ones are accepted, others refused. */
 export const chunked: Maker = random => {
   const { body, headers, claim } = delivery(random)
   const cut = random.whole(1, body.length)
   const [first, second] = [body.subarray(0, cut), body.subarray(cut)]
   const last = Buffer.from('0\r\n\r\n')
   const hex = first.length.toString(16)
-  const [sound, framed] = random.pick<readonly [boolean, readonly Buffer[]]>([
+  const [valid, framed] = random.pick<readonly [boolean, readonly Buffer[]]>([
     [true, [chunk(first), chunk(second), last]],
     [true, [chunk(first, `000${hex.toUpperCase()}`), chunk(second), last]],
     [true, [chunk(first, `${hex};ext=${TOKEN}`), chunk(second), last]],
@@ -27,18 +27,18 @@ export const chunked: Maker = random => {
     [false, [chunk(first), chunk(second)]]
   ])
   return {
-    name: sound ? 'chunked' : 'chunked wrongly',
+    name: valid ? 'chunked' : 'invalid chunks',
     steps: [{ send: postText(Buffer.concat(framed), { ...headers, 'transfer-encoding': 'chunked' }) }],
     awaited: 1,
-    whole: sound,
-    allowed: sound ? [200] : [...REFUSALS, 503],
-    claims: sound ? [{ ...claim, sure: true }] : [claim]
+    whole: valid,
+    allowed: valid ? [200] : [...REFUSALS, 503],
+    claims: valid ? [{ ...claim, sure: true }] : [claim]
   }
 }
 
 /**
- * One request for one reader, two for another: by length and chunks at once, by two lengths, by an encoding
- * nobody knows. The inner one is forged, so it must not be in the log; and no second answer may come for it.
+ * Request smuggling: one request for one parser, two for another, by length and chunks together, two lengths, or an
+ * unknown encoding. The inner request is forged: it must not be in the log and must not get a response.
  */
 export const smuggled: Maker = random => {
   const inner = forged(random).bytes
@@ -77,7 +77,7 @@ export const smuggled: Maker = random => {
   }
 }
 
-/** Signature headers that come more than once, or hold what no signature is. */
+/** Signature headers that are repeated or malformed. */
 export const repeated: Maker = random => {
   const { body, headers } = delivery(random)
   const right = String(headers['x-cio-signature'])
@@ -98,7 +98,7 @@ export const repeated: Maker = random => {
   return refused('repeated headers', postText(body, { ...headers, ...more }))
 }
 
-/** Heads and bodies beyond every limit. */
+/** Heads and bodies above the limits. */
 export const oversized: Maker = random => {
   const { body, headers } = delivery(random)
   const huge = random.pick<() => Buffer>([
@@ -113,8 +113,8 @@ export const oversized: Maker = random => {
   return refused('oversized', huge)
 }
 
-/** Headers that ask for something else than a delivery. */
-export const broken: Maker = random => {
+/** Headers that do not belong to a delivery. */
+export const oddHeaders: Maker = random => {
   const { bytes } = forged(random)
   const header = random.pick([
     'expect: 100-continue',
@@ -144,7 +144,7 @@ export const broken: Maker = random => {
   return refused('headers', sent)
 }
 
-/** Sent whole; it must be refused. */
+/** A complete request that must be refused. */
 const refused = (name: string, bytes: Buffer): Attack => ({
   name,
   steps: [{ send: bytes }],

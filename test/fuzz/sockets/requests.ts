@@ -1,17 +1,16 @@
 import { createHash } from 'node:crypto'
-import type { Random } from '../../faults/random.ts'
+import type { Random } from '../../helpers/random.ts'
 import { postText } from '../../helpers/raw-http.ts'
-import { KEY, signV0, unixNow } from '../../helpers/sign.ts'
+import { KEY, signV0, unixNow, WEBHOOK_PATH } from '../../helpers/sign.ts'
 
-export const WEBHOOK = '/api/cio/webhook'
-/** In everything an attacker sends, and in the personal fields of what is authentic: it must come out nowhere. */
+/** In all hostile bytes and in personal fields of authentic deliveries. Must not be in any output. */
 export const TOKEN = 'cnry5a4b3c2d'
 
 /** An authentic delivery. */
 export interface Claim {
-  /** The id its event has in the log. */
+  /** The id of its event in the log. */
   readonly id: string
-  /** Was the whole of it sent as it should be? Then it must be there. */
+  /** Was it sent completely and correctly? Then it must be in the log. */
   readonly sure: boolean
 }
 
@@ -22,7 +21,7 @@ export interface Request {
 
 type HeaderValues = Record<string, string | readonly string[]>
 
-/** Bodies that are events, and bodies that are no JSON but authentic all the same. */
+/** A body that is an event or not JSON. */
 export function bodyOf(random: Random, id: string): Buffer {
   const event = JSON.stringify({
     event_id: id,
@@ -41,7 +40,7 @@ export function bodyOf(random: Random, id: string): Buffer {
   ])
 }
 
-/** The id of a delivery that names none: see the contract, section 4. */
+/** The id of the event: `named`, or a digest if the body has no `event_id`. */
 function idOf(body: Buffer, timestamp: string, named: string): string {
   try {
     const event: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body))
@@ -50,13 +49,13 @@ function idOf(body: Buffer, timestamp: string, named: string): string {
   return createHash('sha256').update(`default\0${timestamp}\0`).update(body).digest('hex')
 }
 
-/** What an authentic delivery consists of, for whoever frames it in another way. */
+/** The parts of an authentic delivery, for attacks with their own framing. */
 export function delivery(random: Random): {
   readonly body: Buffer
   readonly headers: HeaderValues
   readonly claim: Claim
 } {
-  // Letters alone: sixteen digits may be a card number, and an id that is personal is shown as its digest.
+  // Only letters: digits could be a card number, and personal ids are replaced by a digest.
   const named = `fuzz-${random.word(20)}`
   const body = bodyOf(random, named)
   const headers = signV0(body)
@@ -69,7 +68,7 @@ export function signed(random: Random): Request & { readonly claim: Claim } {
   return { bytes: postText(body, headers), claim }
 }
 
-/** A delivery whose signature is wrong, in one of the ways there are. */
+/** A delivery with an invalid signature of some kind. */
 export function forged(random: Random): Request {
   const body = bodyOf(random, `forged-${random.word(8)}`)
   const right = signV0(body)
@@ -86,7 +85,7 @@ export function forged(random: Random): Request {
     {}
   ])
   const path = random.chance(0.8)
-    ? WEBHOOK
-    : `${WEBHOOK}/${random.pick([TOKEN, 'default', 'x'.repeat(200), '%40'])}`
+    ? WEBHOOK_PATH
+    : `${WEBHOOK_PATH}/${random.pick([TOKEN, 'default', 'x'.repeat(200), '%40'])}`
   return { bytes: postText(body, { ...headers, 'user-agent': TOKEN }, path), claim: undefined }
 }

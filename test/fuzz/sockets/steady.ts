@@ -1,25 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Random } from '../../faults/random.ts'
+import type { Random } from '../../helpers/random.ts'
 import { postTo } from '../../helpers/service.ts'
 import { signV0 } from '../../helpers/sign.ts'
 import { type Claim, delivery } from './requests.ts'
 
-/** Authentic deliveries, one after the other, whatever else goes on. */
 export interface Steady {
   readonly claims: readonly Claim[]
-  /** What was answered other than 200, and what took too long. */
+  /** Responses other than 200, and slow ones. */
   readonly complaints: readonly string[]
-  readonly slowestMs: number
 }
 
 const GAP_MS = 5
 /** Customer.io gives up after 4 s. */
 const PATIENCE_MS = 3500
 
+/** Sends authentic deliveries, one after the other, until `until` is true. */
 export async function deliverSteadily(url: string, random: Random, until: () => boolean): Promise<Steady> {
   const claims: Claim[] = []
   const complaints: string[] = []
-  let slowestMs = 0
   while (!until()) {
     const { body, claim } = delivery(random)
     const startedMs = performance.now()
@@ -33,9 +31,8 @@ export async function deliverSteadily(url: string, random: Random, until: () => 
       claims.push(claim)
     }
     const tookMs = performance.now() - startedMs
-    slowestMs = Math.max(slowestMs, tookMs)
     if (tookMs > PATIENCE_MS) complaints.push(`answered after ${Math.round(tookMs)} ms`)
     await sleep(random.between(0, 2 * GAP_MS))
   }
-  return { claims, complaints, slowestMs }
+  return { claims, complaints }
 }

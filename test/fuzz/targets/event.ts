@@ -1,4 +1,4 @@
-import { judgeEntry, type Reading, readings } from '../read-entry.ts'
+import { checkEntry, type Reading, readings } from '../read-entry.ts'
 import { bodies } from '../seeds.ts'
 import type { Target } from '../target.ts'
 
@@ -9,9 +9,9 @@ export const target: Target = {
 }
 
 /**
- * Any bytes become an event or a parked delivery, and what comes of them is as promised: valid JSON, a
- * CloudEvent, free of addresses, and not changed by a second pass. First byte: under which policy.
+ * Any bytes become an event or a parked delivery. An event is valid JSON, a CloudEvent, without addresses, and not
+ * changed by a second pass. The first byte selects the policy.
  */
 function fuzz(data: Buffer): void {
-  judgeEntry(readings[(data[0] ?? 0) % readings.length] as Reading, data.subarray(1))
+  checkEntry(readings[(data[0] ?? 0) % readings.length] as Reading, data.subarray(1))
 }

@@ -19,8 +19,8 @@ export const target: Target = {
 }
 
 /**
- * The masks for text and URLs take any string, a second pass changes nothing, and the cheap test before them lets
- * nothing through. First byte: which kinds are masked.
+ * The masks for text and URLs accept any string, a second pass changes nothing, and the prefilter misses nothing. The
+ * bits of the first byte select the kinds of personal data.
  */
 function fuzz(data: Buffer): void {
   const text = data.subarray(1).toString('utf8')
@@ -29,8 +29,9 @@ function fuzz(data: Buffer): void {
   same(mask(text), text, mask)
   same(cleanUrl(text), text, cleanUrl)
   if (!mayBePersonal(text) && maskText(text, new Set(allTextKinds)) !== text)
-    throw new Error(`overlooked: ${text}`)
-  if (isAddress(text) && addressOf(text) === undefined) throw new Error(`an address, and none: ${text}`)
+    throw new Error(`missed by the prefilter: ${text}`)
+  if (isAddress(text) && addressOf(text) === undefined)
+    throw new Error(`isAddress, but no addressOf: ${text}`)
 }
 
 function same(once: string, text: string, act: (text: string) => string): void {

@@ -1,18 +1,18 @@
-import { judgeEntry, type Reading, readings, shown } from '../read-entry.ts'
+import { checkEntry, outputOf, type Reading, readings } from '../read-entry.ts'
 import { bodies } from '../seeds.ts'
 import type { Target } from '../target.ts'
 
-/** Nothing in an event looks like it. */
+/** Does not occur in events by chance. */
 const TOKEN = 'cnry0a1b2c3d'
-/** Personal wherever it stands. */
+/** Personal data in any field. */
 const personal = [`${TOKEN}@secret-host.example`, '+44 7700 900 8642', '4929 8642 8642 8643', '219-09-9642']
-/** What none of them may leave behind. */
+/** Must not be in the output. */
 const traces = /cnry0a1b2c3d|900 8642|8642 8642|219-09-9642|0198642/i
 const redacted = ['password', 'PASS-WORD', 'ssn', 'creditCard', 'Credit-Card', '_secret']
 const ofCustomerio = ['content', 'Subject', 'headers', 'sub_ject']
 const hashed = ['email', 'E_Mail', 'e-mail']
 const alsoHashed = ['emailAddress', 'recipient', 'To', 'email_address']
-/** Hashed where it has a field of its own, and said again elsewhere: a field, and how an error text quotes it. */
+/** Values that are hashed in a field and repeated elsewhere: the field, and the value as quoted in an error text. */
 const repeated: readonly (readonly [field: Readonly<Record<string, unknown>>, quoted: string])[] = [
   [{ recipient: '5550198642' }, '5550198642'],
   [{ to: '+1 (555) 019-8642' }, '5550198642'],
@@ -25,7 +25,7 @@ const ids = ['customer_id', 'userId', 'anonymous-id', 'event_id']
 const before = ['', ' ', 'a ', '(', ': ', '\n', '<', ',', '; ', 'mailto:']
 const after = ['', ' ', ' b', ')', ': ', '\n', '>', ',', ';', '?']
 
-/** Bytes as choices, one after the other; none left is 0. */
+/** Uses bytes as choices, one after the other; 0 when there are none left. */
 const chooser = (bytes: Buffer) => {
   let at = 0
   const next = (): number => bytes[at++] ?? 0
@@ -47,8 +47,8 @@ export const target: Target = {
 }
 
 /**
- * A personal value, put somewhere into a JSON object the fuzzer made, whole or cut off anywhere, does not come
- * out: not in the event, the id, the type or the partition key. The first 12 bytes choose, the rest is the JSON.
+ * A personal value is planted in a JSON object from the fuzzer, which may then be truncated. It must not be in the
+ * event, the id, the type or the partition key. The first 12 bytes are choices, the rest is the JSON.
  */
 function fuzz(data: Buffer): void {
   const choose = chooser(data.subarray(0, CHOICES))
@@ -59,9 +59,9 @@ function fuzz(data: Buffer): void {
   const whole = JSON.stringify(payload)
   const cut = choose.next() * 256 + choose.next()
   const body = cut === 0 ? whole : choose.next() % 2 === 0 ? whole.slice(0, cut % whole.length) : `x${whole}`
-  const text = shown(judgeEntry(reading, Buffer.from(body)))
+  const text = outputOf(checkEntry(reading, Buffer.from(body)))
   const left = traces.exec(text)
-  if (left !== null) throw new Error(`${left[0]} came out of\n${body}\nas\n${text}`)
+  if (left !== null) throw new Error(`${left[0]} is in the output\n${text}\nof\n${body}`)
 }
 
 function plant(choose: Chooser, containers: readonly Container[], { masksText }: Reading): void {
@@ -98,7 +98,7 @@ function parsed(text: string): Record<string, unknown> | undefined {
   }
 }
 
-/** Objects and arrays to put something into. A bounded number is enough, and what is deep comes first. */
+/** At most about 64 objects and arrays, in which a value can be planted. */
 function containersOf(root: Container): readonly Container[] {
   const found: Container[] = [root]
   for (let at = 0; at < found.length && found.length < 64; at++) {

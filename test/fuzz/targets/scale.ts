@@ -2,15 +2,12 @@ import { type Reading, readAs, readings } from '../read-entry.ts'
 import { texts } from '../seeds.ts'
 import type { Target } from '../target.ts'
 
-/** Far more than an event has, so that time that grows with the square shows; little enough to be tried often. */
+/** Large enough to show time that grows with the square of the length, small enough to run often. */
 const BYTES = 64 * 1024
-/**
- * Every branch is counted, and others work beside it: far more than it takes on a plain machine. With the square it
- * takes minutes.
- */
+/** Generous, since coverage is counted and the machine may be busy. With quadratic time it would take minutes. */
 const MAX_CPU_SECONDS = 4
 
-/** Values that are looked for in the text. */
+/** Hashed values, which are searched for in the text. */
 const hashed = {
   to: ['5550198642', 'ada.lovelace@example.com'],
   recipients: [{ device_id: 'a:a:a:a:b' }]
@@ -25,8 +22,8 @@ export const target: Target = {
 }
 
 /**
- * A short text again and again, as a body of its own and as a string of an event, takes no more time than its
- * length asks for. First byte: under which policy, alone or in an event.
+ * A short text, repeated to 64 KiB, takes time linear in its length, as a body and as a string in an event. The first
+ * byte selects the policy and which of the two.
  */
 function fuzz(data: Buffer): void {
   if (data.length < 2) return

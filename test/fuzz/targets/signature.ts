@@ -15,7 +15,7 @@ const schemeSets: readonly (readonly Scheme[])[] = [['v0', 'body'], ['v0', 'body
 type SignedSource = Pick<SourceSettings, 'keys' | 'schemes'>
 const sources: readonly SignedSource[] = schemeSets.map(schemes => ({ keys: signingKeys(...KEYS), schemes }))
 
-/** Bits of the first byte: which source, which of the headers hold the right MAC, and which stand twice. */
+/** Bits of the first byte: the source, the headers with a valid MAC, and repeated headers. */
 const SIGN = 0b0100
 const SECOND_KEY = 0b1000
 const UPPER_CASE = 0b1_0000
@@ -43,10 +43,10 @@ export const target: Target = {
 }
 
 /**
- * The signature rule against a second, plain one: it never throws, and says yes just where `createHmac` does.
+ * Compares `verifySignature` with a simple second implementation: it never throws, and accepts the same input.
  *
- * Input: a byte of bits, then three header values and the body, separated by line feeds. An empty header is
- * none, `!` stands for an empty one, `~` for the moment of the check.
+ * Input: a byte of bits, then three header values and the body, separated by line feeds. An empty value means no
+ * header, `!` an empty header, `~` the current time.
  */
 function fuzz(data: Buffer): void {
   const bits = data[0] ?? 0
@@ -59,7 +59,7 @@ function fuzz(data: Buffer): void {
   set(headers, 'x-signature', cdp)
   if ((bits & SIGN) !== 0) sign(headers, bits, body)
   if ((bits & REPEATED) !== 0) {
-    // Node joins repeated headers, but its types allow a list, and so may whoever calls.
+    // Node joins repeated headers, but its types allow a list.
     headers['x-cio-signature'] = [String(headers['x-cio-signature']), signature] as unknown as string
   }
 
@@ -67,9 +67,9 @@ function fuzz(data: Buffer): void {
   const expected = expectedKey(source, headers, body)
   const key = verdict.authentic ? verdict.key : undefined
   if (key !== expected) {
-    throw new Error(`verdict ${JSON.stringify(verdict)}, but by createHmac the key is ${expected}`)
+    throw new Error(`verdict ${JSON.stringify(verdict)}, but the expected key is ${expected}`)
   }
-  if (verdict.authentic && verdict.body !== body) throw new Error('other bytes than those that were signed')
+  if (verdict.authentic && verdict.body !== body) throw new Error('the body is not the signed one')
 }
 
 function set(headers: IncomingHttpHeaders, name: string, written: string): void {
@@ -85,7 +85,7 @@ function sign(headers: IncomingHttpHeaders, bits: number, body: Buffer): void {
   headers[name] = (bits & UPPER_CASE) === 0 ? mac : mac.toUpperCase()
 }
 
-/** CONTRACT, section 3, written once more as plainly as can be. */
+/** A simple second implementation of the signature rules. */
 function expectedKey(source: SignedSource, headers: IncomingHttpHeaders, body: Buffer): string | undefined {
   const timestamp = headers['x-cio-timestamp']
   const claimed = headers['x-cio-signature']
