@@ -1,6 +1,6 @@
 // Tested by test/customerio/app-api.test.ts and test/tools/rotate/track-key.test.ts.
 
-/** The account at Customer.io. A URL replaces that of the region, for a proxy in between. */
+/** The account at Customer.io. A URL replaces the one of the region, for a proxy in between. */
 export interface CustomerIoAccount {
   readonly region: 'us' | 'eu'
   readonly trackUrl: string | undefined
@@ -8,22 +8,20 @@ export interface CustomerIoAccount {
 }
 
 /**
- * The client library of Customer.io. It is loaded on the first request: a service without an App API key must not
- * carry it.
+ * Customer.io's client library, and the options for its clients: one attempt per request, since callers retry
+ * themselves. It is loaded on the first request: most services never need it.
  */
-export const loadClients = () => import('customerio-node')
-
-/** Options of every client: one attempt, since each caller has a retry of its own. */
-export async function clientOptions(
+export async function loadClients(
   region: CustomerIoAccount['region'],
   url: string | undefined,
   timeoutMs: number
 ) {
-  const { RegionEU, RegionUS } = await loadClients()
-  return {
-    region: region === 'eu' ? RegionEU : RegionUS,
+  const library = await import('customerio-node')
+  const options = {
+    region: region === 'eu' ? library.RegionEU : library.RegionUS,
     ...(url === undefined ? {} : { url }),
     timeout: timeoutMs,
     retry: { maxRetries: 0 }
   }
+  return { ...library, options }
 }

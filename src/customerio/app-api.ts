@@ -1,5 +1,5 @@
 import { cidr } from '../settings/parse.ts'
-import { type CustomerIoAccount, clientOptions, loadClients } from './api-client.ts'
+import { type CustomerIoAccount, loadClients } from './api-client.ts'
 
 const TIMEOUT_MS = 10_000
 
@@ -16,8 +16,8 @@ export async function fetchPublishedIps(
   { region, appUrl }: Pick<CustomerIoAccount, 'region' | 'appUrl'>,
   appApiKey: string
 ): Promise<readonly string[]> {
-  const { APIClient } = await loadClients()
-  const client = new APIClient(appApiKey, await clientOptions(region, appUrl, TIMEOUT_MS))
+  const { APIClient, options } = await loadClients(region, appUrl, TIMEOUT_MS)
+  const client = new APIClient(appApiKey, options)
   const answer: Record<string, unknown> = await client.getIpAddresses()
   return checkAddresses(answer['ip_addresses'])
 }

@@ -1,7 +1,7 @@
 // Tested by test/tools/rotate/track-key.test.ts.
 import { errorCode } from '../errors.ts'
 import type { Secret } from '../secret.ts'
-import { type CustomerIoAccount, clientOptions, loadClients } from './api-client.ts'
+import { type CustomerIoAccount, loadClients } from './api-client.ts'
 
 export interface TrackCredentials {
   readonly siteId: Secret
@@ -32,8 +32,7 @@ const TIMEOUT_MS = 3000
  */
 export function trackProbe({ region, trackUrl }: Pick<CustomerIoAccount, 'region' | 'trackUrl'>): TrackProbe {
   const clientFor = async ({ siteId, apiKey }: TrackCredentials) => {
-    const { TrackClient } = await loadClients()
-    const options = await clientOptions(region, trackUrl, TIMEOUT_MS)
+    const { TrackClient, options } = await loadClients(region, trackUrl, TIMEOUT_MS)
     return new TrackClient(siteId.reveal(), apiKey.reveal(), options)
   }
   const check = (credentials: TrackCredentials): Promise<TrackAnswer> =>
@@ -61,9 +60,8 @@ async function toAnswer(request: () => Promise<TrackAnswer>): Promise<TrackAnswe
   try {
     return await request()
   } catch (error) {
-    const { CustomerIORequestError } = await loadClients()
-    if (!(error instanceof CustomerIORequestError)) return { kind: 'unknown', why: causeOf(error) }
-    const { statusCode } = error
+    const statusCode = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined
+    if (statusCode === undefined) return { kind: 'unknown', why: causeOf(error) }
     if (statusCode === 401) return { kind: 'refused' }
     const hint = statusCode === 403 ? ' (is this address on the allow list of the account?)' : ''
     return { kind: 'unknown', why: `status ${statusCode}${hint}` }

@@ -5,7 +5,8 @@ import { compileSanitizer, type Sanitizer } from '../sanitize/sanitize.ts'
 import type { Secret } from '../secret.ts'
 import { readConsumersFile } from './consumers-file.ts'
 import type { Environment } from './environment.ts'
-import { createReader, type Reader } from './read-variables.ts'
+import { signingKeyText } from './parse.ts'
+import { createReader, type Reader, readSecret } from './read-variables.ts'
 import { redisTarget, runningRedis } from './redis-address.ts'
 import { createDevelopmentKey } from './secrets/development-key.ts'
 import type { OpenSecrets } from './secrets/open-secrets.ts'
@@ -77,8 +78,8 @@ const serviceParts = {
 const commandParts = {
   /** The configured Redis, or the private one of a service that runs; `undefined` if there is neither. */
   runningRedis,
-  /** Names of all sources. The key of the default one is not read. */
-  sourceNames: reader => [DEFAULT_SOURCE, ...reader.sourcesFile().sources.map(source => source.name)],
+  /** Names of all sources. Reads none of their keys. */
+  sourceNames: reader => [DEFAULT_SOURCE, ...reader.sourcesFile().map(source => source.name)],
   /** For commands that need keys or policies for some of their actions only. */
   loadSources: reader => () => readSources(reader),
   loadSourceSettings: reader => () => readSourceSettings(reader),
@@ -144,9 +145,9 @@ async function findSigningKey(reader: Reader, source: string): Promise<Secret | 
   if (path === undefined) {
     throw new ConfigError(`CIO_SOURCES_FILE is missing: it has the key of the source ${source}`)
   }
-  const found = reader.sourcesFile().sources.find(({ name }) => name === source)
+  const found = reader.sourcesFile().find(({ name }) => name === source)
   if (found === undefined) throw new ConfigError(`CIO_SOURCES_FILE=${path}: there is no source ${source}`)
-  return found.keys[0]?.secret
+  return readSecret('CIO_SOURCES_FILE', found.key, signingKeyText)
 }
 
 /** A replay near the end of the tolerance must still find its id in the dedupe window, so: the window less one hour. */
@@ -173,7 +174,14 @@ async function readSourceSettings(reader: Reader): Promise<readonly SourceSettin
     idHeader: undefined,
     policy: undefined
   }
-  return [fallback, ...reader.sourcesFile().sources]
+  const further = reader.sourcesFile().map(async ({ key, previousKey, ...source }) => {
+    const current = await readSecret('CIO_SOURCES_FILE', key, signingKeyText)
+    const previous =
+      previousKey &&
+      (await readSecret('CIO_SOURCES_FILE', previousKey, signingKeyText, { mayBeMissing: true }))
+    return { ...source, keys: signingKeys(current?.reveal(), previous?.reveal()) }
+  })
+  return [fallback, ...(await Promise.all(further))]
 }
 
 async function readSources(reader: Reader): Promise<ReadonlyMap<string, Source>> {

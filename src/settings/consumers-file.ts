@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { ConfigError } from '../errors.ts'
-import { readJsonFile } from '../json-file.ts'
+import { readJsonFile, readTextFile } from '../json-file.ts'
 import { Secret } from '../secret.ts'
-import { readSecretFile } from './sources.ts'
+import { wrongEncoding } from './secrets/stray-characters.ts'
 
 /** The push consumers of `CONSUMERS_FILE`, with the values of their secrets. */
 export type ConsumerSettings = HttpSettings | NatsSettings | AmqpSettings
@@ -150,8 +150,8 @@ export function readConsumersFile(variable: string, path: string): readonly Cons
   return readJsonFile(variable, path, consumersSchema).consumers.map(consumer => {
     const where = `${variable}=${path}: ${consumer.name}`
     const secretOf = (value: string | undefined, key: string, file: string | undefined) => {
-      const text = value ?? readSecretFile(`${where}: ${key}`, file)
-      return text === undefined ? undefined : new Secret(text)
+      if (value !== undefined) return new Secret(value)
+      return file === undefined ? undefined : readSecretFile(`${where}: ${key}`, file)
     }
     if (consumer.type === 'nats') return natsSettings(consumer, secretOf)
     if (consumer.type === 'amqp') return amqpSettings(consumer, secretOf)
@@ -159,6 +159,14 @@ export function readConsumersFile(variable: string, path: string): readonly Cons
     if (settings.secrets.every(secret => isSigningSecret(secret.reveal()))) return settings
     throw new ConfigError(`${where}: secretFile: ${SECRET_RULE}`)
   })
+}
+
+/** The content of the file, without the line break that editors and `echo` leave at its end. */
+function readSecretFile(where: string, path: string): Secret {
+  const value = readTextFile(where, path).replace(/\r?\n$/, '')
+  const problem = value === '' ? 'the file is empty' : wrongEncoding(value)
+  if (problem !== undefined) throw new ConfigError(`${where}=${path} is not allowed: ${problem}`)
+  return new Secret(value)
 }
 
 /** The published JSON Schema, for editors. Rules between keys are checked at the start only. */

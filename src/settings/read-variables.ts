@@ -3,9 +3,10 @@ import { existsSync } from 'node:fs'
 import { ConfigError, errorCode } from '../errors.ts'
 import { Secret } from '../secret.ts'
 import { type Environment, nonEmpty } from './environment.ts'
-import { refusalOf } from './parse.ts'
+import { type Parser, refusalOf } from './parse.ts'
 import { awsStore } from './secrets/aws.ts'
 import { developmentKeyFile } from './secrets/development-key.ts'
+import { fileSecret } from './secrets/file.ts'
 import { type OpenSecrets, openSecrets } from './secrets/open-secrets.ts'
 import {
   type SecretHandle,
@@ -14,7 +15,7 @@ import {
   secretNameOf
 } from './secrets/secret-handle.ts'
 import { wrongEncoding } from './secrets/stray-characters.ts'
-import { DEFAULT_SOURCE, readSourcesFile, type SourcesFile, signingKeyName } from './sources.ts'
+import { DEFAULT_SOURCE, type FurtherSource, readSourcesFile, signingKeyName } from './sources.ts'
 import {
   type PlainName,
   type SecretName,
@@ -34,7 +35,7 @@ export interface Reader {
    */
   secret(name: SecretName): Promise<Secret | undefined>
   /** The further sources of `CIO_SOURCES_FILE`, read on first use. */
-  sourcesFile(): SourcesFile
+  sourcesFile(): readonly FurtherSource[]
   /** Checks every variable that is set, also those that nothing uses. */
   checkAll(): Promise<void>
   readonly secrets: OpenSecrets
@@ -49,9 +50,9 @@ const providers: Readonly<
 > = { aws: awsStore }
 
 export function createReader(env: Environment): Reader {
-  let sources: SourcesFile | undefined
+  let sources: readonly FurtherSource[] | undefined
   const provider = value('SECRETS_PROVIDER')
-  const secrets = openSecrets({ env, provider: openProvider(), keyFile })
+  const secrets = openSecrets({ env, provider: openProvider(), findKey })
 
   return { value, secret, sourcesFile, checkAll, secrets }
 
@@ -69,20 +70,12 @@ export function createReader(env: Environment): Reader {
   async function secret(name: SecretName): Promise<Secret | undefined> {
     const isPrevious = name.endsWith('_PREVIOUS')
     const handle = isPrevious ? secrets.findVariable(name) : secrets.find(secretNameOf(name))
-    if (handle === undefined) return undefined
-    const { current } = await readVersions(name, handle, { mayBeMissing: isPrevious })
-    if (current === undefined) return undefined
-    const text = current.reveal()
-    const parsed = variables[name].parse(text)
-    const problem = parsed === undefined ? refusalOf(variables[name], text) : wrongEncoding(text)
-    if (parsed !== undefined && problem === undefined) return new Secret(parsed)
-    throw new ConfigError(`${handle.setting ?? `${name}: ${handle.place}`} is not allowed: ${problem}`)
+    return handle && readSecret(name, handle, variables[name], { mayBeMissing: isPrevious })
   }
 
-  function sourcesFile(): SourcesFile {
+  function sourcesFile(): readonly FurtherSource[] {
     const path = value('CIO_SOURCES_FILE')
-    sources ??=
-      path === undefined ? { sources: [], keyFiles: new Map() } : readSourcesFile('CIO_SOURCES_FILE', path)
+    sources ??= path === undefined ? [] : readSourcesFile('CIO_SOURCES_FILE', path)
     return sources
   }
 
@@ -100,17 +93,43 @@ export function createReader(env: Environment): Reader {
     return providers[provider](value('SECRETS_PREFIX') ?? '', value('SECRETS_REFRESH_SECONDS') * 1000)
   }
 
-  function keyFile(name: string) {
+  function findKey(name: string): SecretHandle | undefined {
     if (name !== signingKeyName(DEFAULT_SOURCE)) {
-      return name.startsWith(signingKeyName('')) ? sourcesFile().keyFiles.get(name) : undefined
+      if (!name.startsWith(signingKeyName(''))) return undefined
+      return sourcesFile().find(source => signingKeyName(source.name) === name)?.key
     }
     if (provider !== 'environment' || value('NODE_ENV') === 'production') return undefined
     const file = developmentKeyFile(value('DATA_DIR'))
-    return existsSync(file.path) ? file : undefined
+    return existsSync(file.path) ? fileSecret(file) : undefined
   }
 }
 
 const isSecret = (name: VariableName): name is SecretName => variables[name].secret
+
+/** The previous key may be missing: `cio-webhook rotate finish` removes it, and leaves its name in the configuration. */
+interface ReadOptions {
+  readonly mayBeMissing?: boolean
+}
+
+/**
+ * The current value of a secret, checked.
+ *
+ * @param name its variable
+ * @throws ConfigError as `readVersions`, and for a value that is not allowed
+ */
+export async function readSecret(
+  name: string,
+  handle: SecretHandle,
+  parser: Parser<string>,
+  options?: ReadOptions
+): Promise<Secret | undefined> {
+  const text = (await readVersions(name, handle, options)).current?.reveal()
+  if (text === undefined) return undefined
+  const parsed = parser.parse(text)
+  const problem = parsed === undefined ? refusalOf(parser, text) : wrongEncoding(text)
+  if (parsed !== undefined && problem === undefined) return new Secret(parsed)
+  throw new ConfigError(`${handle.setting ?? `${name}: ${handle.place}`} is not allowed: ${problem}`)
+}
 
 /**
  * Reads a secret, at the start of the service or for a command.
@@ -121,7 +140,7 @@ const isSecret = (name: VariableName): name is SecretName => variables[name].sec
 export async function readVersions(
   name: string,
   handle: SecretHandle,
-  { mayBeMissing = false } = {}
+  { mayBeMissing = false }: ReadOptions = {}
 ): Promise<Partial<SecretVersions>> {
   let versions: SecretVersions
   try {

@@ -1,12 +1,13 @@
-import { existsSync, statSync } from 'node:fs'
 import { z } from 'zod'
 import { ConfigError } from '../errors.ts'
-import { readJsonFile, readTextFile } from '../json-file.ts'
+import { readJsonFile } from '../json-file.ts'
 import type { Sanitizer } from '../sanitize/sanitize.ts'
 import { Secret } from '../secret.ts'
 import { signingKeyText } from './parse.ts'
-import type { SecretFile } from './secrets/file.ts'
-import { strayCharacters, wrongEncoding } from './secrets/stray-characters.ts'
+import { fixedSecret } from './secrets/environment.ts'
+import { fileSecret } from './secrets/file.ts'
+import type { SecretHandle } from './secrets/secret-handle.ts'
+import { strayCharacters } from './secrets/stray-characters.ts'
 
 /** How a delivery is signed: see receive/signature.ts. */
 export type Scheme = 'v0' | 'body' | 'cdp'
@@ -92,10 +93,10 @@ const fileSchema = z.strictObject({
 export const signingKeyName = (source: string): string =>
   source === DEFAULT_SOURCE ? 'cio-webhook-secret' : `cio-webhook-secret-${source}`
 
-export interface SourcesFile {
-  readonly sources: readonly SourceSettings[]
-  /** The files of the keys that are given as files, by `signingKeyName`. */
-  readonly keyFiles: ReadonlyMap<string, SecretFile>
+/** A source of `CIO_SOURCES_FILE`, and where its keys are. */
+export interface FurtherSource extends Omit<SourceSettings, 'keys'> {
+  readonly key: SecretHandle
+  readonly previousKey: SecretHandle | undefined
 }
 
 /**
@@ -105,32 +106,31 @@ export interface SourcesFile {
  *
  * @throws ConfigError naming the line and the key
  */
-export function readSourcesFile(variable: string, path: string): SourcesFile {
-  const keyFiles = new Map<string, SecretFile>()
-  const sources = readJsonFile(variable, path, fileSchema).sources.map(source => {
-    const where = `${variable}=${path}: ${source.name}`
-    if (source.secretFile !== undefined) {
-      keyFiles.set(signingKeyName(source.name), {
-        path: source.secretFile,
-        previousPath: source.secretPreviousFile,
-        setting: `${where}: secretFile=${source.secretFile}`
-      })
+export function readSourcesFile(variable: string, path: string): readonly FurtherSource[] {
+  return readJsonFile(variable, path, fileSchema).sources.map(source => {
+    const { name, secret, secretFile, secretPrevious, secretPreviousFile } = source
+    const where = `${variable}=${path}: ${name}`
+    const handleOf = (key: string, value: string | undefined, file: string | undefined) => {
+      const place = `${key} of the source ${name} in ${variable}`
+      if (value !== undefined) {
+        return fixedSecret(`${where}: ${key}`, place, 'use secretFile', new Secret(value))
+      }
+      if (file === undefined) return undefined
+      const previousPath = file === secretFile ? secretPreviousFile : undefined
+      return fileSecret({ path: file, previousPath, setting: `${where}: ${key}File=${file}` })
     }
-    const current = source.secret ?? readSecretFile(`${where}: secretFile`, source.secretFile)
-    checkSigningKey(`${where}: secretFile=${source.secretFile}`, current)
-    const previous =
-      source.secretPrevious ?? readPreviousFile(`${where}: secretPreviousFile`, source.secretPreviousFile)
-    checkSigningKey(`${where}: secretPreviousFile=${source.secretPreviousFile}`, previous)
+    const key = handleOf('secret', secret, secretFile)
+    if (key === undefined) throw new ConfigError(`${where}: needs one of secret and secretFile`)
     return {
-      name: source.name,
-      keys: signingKeys(current, previous),
+      name,
+      key,
+      previousKey: handleOf('secretPrevious', secretPrevious, secretPreviousFile),
       schemes: source.schemes ?? DEFAULT_SCHEMES,
       idPointer: source.idPointer,
       idHeader: source.idHeader?.toLowerCase(),
       policy: source.policy
     }
   })
-  return { sources, keyFiles }
 }
 
 export function signingKeys(
@@ -148,28 +148,6 @@ export const signingKey = (label: SigningKey['label'], secret: Secret): SigningK
   id: secret.id,
   secret
 })
-
-/**
- * The text of a mounted secret, without the line break that editors and `echo` leave at its end.
- *
- * @throws ConfigError if the file cannot be read or is empty
- */
-export function readSecretFile(variable: string, path: string): string
-export function readSecretFile(variable: string, path: string | undefined): string | undefined
-export function readSecretFile(variable: string, path: string | undefined): string | undefined {
-  if (path === undefined) return undefined
-  const value = readTextFile(variable, path).replace(/\r?\n$/, '')
-  if (value === '') throw new ConfigError(`${variable}=${path}: the file is empty`)
-  const problem = wrongEncoding(value)
-  if (problem !== undefined) throw new ConfigError(`${variable}=${path} is not allowed: ${problem}`)
-  return value
-}
-
-/** The same for the previous key. Its file may be missing: `cio-webhook rotate finish` removes it. */
-function readPreviousFile(variable: string, path: string | undefined): string | undefined {
-  if (path === undefined || !existsSync(path) || statSync(path).size === 0) return undefined
-  return readSecretFile(variable, path)
-}
 
 /**
  * @param where the place of the key, for the message

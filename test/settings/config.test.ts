@@ -323,7 +323,7 @@ t.test('a sources file that is wrong is named with its line and key, and not rep
     [
       'a key file that is missing',
       '{"sources": [{ "name": "a", "secretFile": "/nowhere" }]}',
-      /can't be read \(ENOENT\)/
+      /: a: secretFile=\/nowhere: the file is missing or empty$/
     ]
   ]
   for (const [name, text, expected] of rows) {

@@ -125,7 +125,7 @@ t.test('what the environment names comes before the provider, and a source key i
     CIO_WEBHOOK_SECRET_PREVIOUS: 'previous',
     CIO_WEBHOOK_SECRET_CRM: 'not looked at'
   }
-  const { find, sibling } = openSecrets({ env, provider, keyFile: () => undefined })
+  const { find, sibling } = openSecrets({ env, provider, findKey: () => undefined })
   t.equal(find('cio-api-key')?.place, 'the environment variable CIO_API_KEY')
   t.equal(find('cio-site-id')?.place, 'the file /mounted/site')
   t.equal(find('cio-app-api-key')?.place, 'the file /provider/cio-app-api-key')

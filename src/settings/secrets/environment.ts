@@ -20,16 +20,32 @@ function secretIn(env: Environment, variable: string): Secret | undefined {
   return text === undefined ? undefined : new Secret(text)
 }
 
-/** The value is fixed for the life of the process. */
 function environmentSecret(variable: string, current: Secret, previous: Secret | undefined): SecretHandle {
+  const instruction = `give its file as ${variable}_FILE`
+  return fixedSecret(variable, `the environment variable ${variable}`, instruction, current, previous)
+}
+
+/**
+ * A secret whose value is fixed for the life of the process.
+ *
+ * @param setting see `SecretHandle`
+ * @param instruction how to make it one that a command can change
+ */
+export function fixedSecret(
+  setting: string,
+  place: string,
+  instruction: string,
+  current: Secret,
+  previous?: Secret
+): SecretHandle {
   const readOnly = async (): Promise<never> => {
     throw new ReadOnlySecretError(
-      `${variable} stands in the environment, which no command can change: give its file as ${variable}_FILE, or set it by hand and restart one replica after the other`
+      `no command can change ${place}: ${instruction}, or set it by hand and restart one replica after the other`
     )
   }
   return {
-    place: `the environment variable ${variable}`,
-    setting: variable,
+    place,
+    setting,
     refreshMs: undefined,
     versions: async () => ({ current, previous, pending: undefined }),
     promote: value => (value.equals(current) ? Promise.resolve() : readOnly()),

@@ -3,7 +3,7 @@ import { ConfigError } from '../../errors.ts'
 import type { Environment } from '../environment.ts'
 import { type VariableName, variables } from '../variables.ts'
 import { environmentStore } from './environment.ts'
-import { fileSecret, fileStore, type SecretFile } from './file.ts'
+import { fileStore } from './file.ts'
 import {
   type SecretHandle,
   type Secrets,
@@ -16,7 +16,7 @@ import {
 export interface OpenSecrets extends Secrets {
   /** The secret that a variable gives, itself or as `…_FILE`; it need not be a variable of the service. */
   findVariable(variable: string): SecretHandle | undefined
-  /** Like `find`, without the files of signing keys that no variable names. */
+  /** Like `find`, but without signing keys that no variable names. */
   findStored(name: string): SecretHandle | undefined
   /** The place of a new secret: a variable of its own, else the folder or the provider of the one it replaces. */
   sibling(name: string, newName: string): SecretHandle | undefined
@@ -26,8 +26,8 @@ export interface OpenSecrets extends Secrets {
 export interface SecretSources {
   readonly env: Environment
   readonly provider: SecretStore | undefined
-  /** The file of a secret that no variable names: the signing key of a further source, or the development key. */
-  readonly keyFile: (name: string) => SecretFile | undefined
+  /** A secret that no variable names: the signing key of a further source, or the development key. */
+  readonly findKey: (name: string) => SecretHandle | undefined
 }
 
 const PREVIOUS = '_PREVIOUS'
@@ -37,7 +37,7 @@ export const secretVariables: readonly VariableName[] = (Object.keys(variables) 
   name => variables[name].secret && !name.endsWith(PREVIOUS)
 )
 
-export function openSecrets({ env, provider, keyFile }: SecretSources): OpenSecrets {
+export function openSecrets({ env, provider, findKey }: SecretSources): OpenSecrets {
   const named = new Set(secretVariables.map(secretNameOf))
   const stores = [environmentStore(env), fileStore(env)]
   const fromEnvironment = (name: string): SecretHandle | undefined => {
@@ -48,9 +48,7 @@ export function openSecrets({ env, provider, keyFile }: SecretSources): OpenSecr
   }
   const find = (name: string): SecretHandle | undefined => {
     const handle = named.has(name) ? fromEnvironment(name) : undefined
-    if (handle !== undefined) return handle
-    const file = keyFile(name)
-    return file === undefined ? provider?.find(name) : fileSecret(file)
+    return handle ?? findKey(name) ?? provider?.find(name)
   }
   return {
     find,

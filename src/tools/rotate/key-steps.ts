@@ -69,29 +69,17 @@ export function compareKeys(
 export const recordSwitch = (steps: Steps, record: RotationRecord, at: string, state: RotationState) =>
   steps.run('record', async () => [await record.write(state), `switched at ${at}`])
 
-interface Retirement {
-  readonly what: string
-  readonly current: Secret
-  readonly previous: Secret
-  readonly switchedAt: string | undefined
-}
-
-/**
- * Removes the previous value of each secret, and moves the rotation into the history.
- *
- * @param state without the rotation that ends
- */
-export function retireKey(
+/** Removes the previous value of each secret, and adds the rotation to the history. */
+export const retireKey = (
   steps: Steps,
   { record, now }: { readonly record: RotationRecord; readonly now: () => Date },
   secrets: readonly SecretHandle[],
-  { what, current, previous, switchedAt = 'unknown' }: Retirement,
+  finished: Omit<RotationState['history'][number], 'finishedAt'> & { readonly oldKey: string },
   state: RotationState
-): Promise<void> {
-  return steps.run('retire the old key', async () => {
+): Promise<void> =>
+  steps.run('retire the old key', async () => {
     for (const secret of secrets) await secret.forgetPrevious()
-    const entry = { what, newKey: current.id, switchedAt, finishedAt: now().toISOString() }
-    await record.write({ ...state, history: [...state.history, entry] })
-    return [undefined, `${previous.id} is gone, ${current.id} is in use`]
+    const { oldKey, ...entry } = finished
+    const history = [...state.history, { ...entry, finishedAt: now().toISOString() }]
+    return [await record.write({ ...state, history }), `${oldKey} is gone, ${entry.newKey} is in use`]
   })
-}

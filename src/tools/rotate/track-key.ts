@@ -174,8 +174,11 @@ export function finishTrackKey(rotation: TrackKeyRotation, dryRun: boolean): Pro
     })
     if (dryRun) return steps.done('would_do', ['A dry run: the old key would be removed now.'])
     const { trackKey, ...rest } = state
-    const retirement = { what: 'track-key', current, previous, switchedAt: trackKey?.switchedAt }
-    await retireKey(steps, rotation, [apiKey, siteId], retirement, rest)
+    const finished = {
+      ...{ what: 'track-key', oldKey: previous.id, newKey: current.id },
+      switchedAt: trackKey?.switchedAt ?? 'unknown'
+    }
+    await retireKey(steps, rotation, [apiKey, siteId], finished, rest)
     return steps.done('done', [])
   })
 }

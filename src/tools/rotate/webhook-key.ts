@@ -170,8 +170,11 @@ export function finishWebhookKey(
     if (dryRun) return steps.done('would_do', ['A dry run: the old key would be retired now.', ...warnings])
 
     const { [source]: begun, ...webhookKeys } = state.webhookKeys
-    const retirement = { what: `webhook-key ${source}`, current, previous, switchedAt: begun?.switchedAt }
-    await retireKey(steps, rotation, [signingKey], retirement, { ...state, webhookKeys })
+    const finished = {
+      ...{ what: `webhook-key ${source}`, oldKey: previous.id, newKey: current.id },
+      switchedAt: begun?.switchedAt ?? 'unknown'
+    }
+    await retireKey(steps, rotation, [signingKey], finished, { ...state, webhookKeys })
     if (!('problem' in redis)) {
       await steps.run('wait for the replicas', async () => {
         const holding = ({ replicas }: ReplicaKeys): number =>
