@@ -3,7 +3,7 @@ import { errorCode } from '../errors.ts'
 import type { Secret } from '../secret.ts'
 import { type CustomerIoAccount, loadClients } from './api-client.ts'
 
-export interface TrackCredentials {
+interface TrackCredentials {
   readonly siteId: Secret
   readonly apiKey: Secret
 }

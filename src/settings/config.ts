@@ -27,7 +27,7 @@ const serviceParts = {
     shutdownDelayMs: (reader.value('SHUTDOWN_DELAY_SECONDS') ?? (isProduction(reader) ? 5 : 0)) * 1000
   }),
   /** Before `sources`, which then has the key. */
-  newKey: createMissingKey,
+  generatedKey: generateMissingKey,
   sources: readSources,
   signature: readTolerance,
   admission: reader => ({
@@ -126,7 +126,7 @@ export async function loadSettings<const Needs extends Part>(
 const isProduction = (reader: Reader): boolean => reader.value('NODE_ENV') === 'production'
 
 /** @returns the development key, if this start has created it: it is shown once */
-async function createMissingKey(reader: Reader): Promise<Secret | undefined> {
+async function generateMissingKey(reader: Reader): Promise<Secret | undefined> {
   const key = await reader.secret('CIO_WEBHOOK_SECRET')
   if (key !== undefined) return undefined
   const isElsewhere = isProduction(reader) || reader.value('SECRETS_PROVIDER') !== 'environment'

@@ -124,7 +124,7 @@ const amqpSchema = z
   .refine(notBoth('password', 'passwordFile'), 'takes one of password and passwordFile')
   .refine(togetherWith('username'), 'needs username and password together')
 
-export const consumersSchema = z.strictObject({
+const consumersSchema = z.strictObject({
   $schema: z.string().optional(),
   consumers: z
     .array(

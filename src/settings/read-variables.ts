@@ -80,11 +80,10 @@ export function createReader(env: Environment): Reader {
   }
 
   async function checkAll(): Promise<void> {
-    for (const [name, variable] of Object.entries(variables) as [VariableName, Variable<unknown>][]) {
+    for (const name of Object.keys(variables) as VariableName[]) {
       if (!isSecret(name)) value(name)
-      // A secret of the provider that nobody needs is not requested.
+      // A secret that only the provider has is requested by the part that needs it.
       else if (secrets.findVariable(name) !== undefined) await secret(name)
-      else nonEmpty(env, name, variable.allowed)
     }
   }
 

@@ -341,9 +341,9 @@ t.test('a development start makes a key once, for its owner’s eyes only', asyn
   const folder = join(t.testdir(), 'data')
   const first = await load({ DATA_DIR: folder })
   const again = await load({ DATA_DIR: folder })
-  const key = first.newKey?.reveal() ?? ''
+  const key = first.generatedKey?.reveal() ?? ''
   t.match(key, /^[0-9a-f]{64}$/)
-  t.equal(again.newKey, undefined, 'shown once')
+  t.equal(again.generatedKey, undefined, 'shown once')
   t.equal(again.sources.get('default')?.keys[0]?.secret.reveal(), key)
   const { mode } = (await import('node:fs')).statSync(join(folder, 'webhook_secret'))
   t.equal(mode & 0o777, 0o600)

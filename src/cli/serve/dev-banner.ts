@@ -49,7 +49,7 @@ export function welcome(config: Config, port: number, privateRedis: DevRedis | u
   const look = cli ? `${cli} XREVRANGE '${events}' + - COUNT 1` : 'cio-webhook events --count 1 --json'
   return `
 cio-webhook receives on ${url}
-${config.newKey === undefined ? '' : `\nA signing key was made for development, in ${join(config.dataDir, DEVELOPMENT_KEY_FILE)}:\n  ${key}\n`}
+${config.generatedKey === undefined ? '' : `\nA signing key was made for development, in ${join(config.dataDir, DEVELOPMENT_KEY_FILE)}:\n  ${key}\n`}
 Accepted:
   ${curl} -H 'x-cio-timestamp: ${timestamp}' -H 'x-cio-signature: ${signature}' -d '${body}'
 

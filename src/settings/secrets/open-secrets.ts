@@ -23,7 +23,7 @@ export interface OpenSecrets extends Secrets {
   close(): void
 }
 
-export interface SecretSources {
+interface SecretSources {
   readonly env: Environment
   readonly provider: SecretStore | undefined
   /** A secret that no variable names: the signing key of a further source, or the development key. */

@@ -15,7 +15,7 @@ export interface NamedSecret {
   readonly secret: Secret
 }
 
-export interface ConfiguredSecrets {
+interface ConfiguredSecrets {
   readonly secrets: readonly NamedSecret[]
   /** Names whose value is too short to be looked for. */
   readonly tooShort: readonly string[]

@@ -31,7 +31,7 @@ export interface NoRedis {
   readonly problem: string
 }
 
-export interface WebhookKeyOptions {
+interface WebhookKeyOptions {
   readonly newKey: NewSecret
   /** How long the old key must not have been seen before it can be retired. */
   readonly quietSeconds: number
@@ -117,7 +117,7 @@ async function waitForReplicas(
   ])
 }
 
-export interface FinishOptions {
+interface FinishOptions {
   readonly quietSeconds: number
   readonly waitMs: number
   /** Do not check whether the old key is still in use: for a key that has leaked, say. */
