@@ -32,7 +32,6 @@ export async function rememberIds(address: RedisAddress, from: number, count: nu
     partitions: 1,
     maxLength: Number.MAX_SAFE_INTEGER,
     durabilityWait: undefined,
-    makeRoom: async () => 0,
     isRedisUp: () => true
   })
   try {

@@ -26,6 +26,10 @@ export function parseAddress(text: string): string | undefined {
   }
 }
 
+/** This machine, by the spelling of the host in a URL: no name is looked up. */
+export const isLoopbackHost = (hostname: string): boolean =>
+  /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)
+
 const withoutQuotes = (text: string): string => (/^".*"$/.test(text) ? text.slice(1, -1) : text)
 
 const withoutPort = (text: string): string =>

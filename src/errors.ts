@@ -16,22 +16,22 @@ const catalogue = {
   CIO_UNAVAILABLE: { status: 503, error: 'Temporarily unavailable, please retry' }
 } as const
 
-export type RefusalCode = keyof typeof catalogue
+export type ErrorResponseCode = keyof typeof catalogue
 
 /** One refusal, ready to send: `body` is the JSON text. */
-export interface Refusal {
-  readonly code: RefusalCode
+export interface ErrorResponse {
+  readonly code: ErrorResponseCode
   readonly status: number
   readonly body: string
 }
 
 /** The answer for each code, serialized once. */
-export const refusals = Object.fromEntries(
+export const errorResponses = Object.fromEntries(
   Object.entries(catalogue).map(([code, { status, error }]) => [
     code,
     Object.freeze({ code, status, body: JSON.stringify({ error, code }) })
   ])
-) as Readonly<Record<RefusalCode, Refusal>>
+) as Readonly<Record<ErrorResponseCode, ErrorResponse>>
 
 /** Why an event could not be kept. All of them are a 503: the sender's retry finds out what became of it. */
 export type UnavailableReason =

@@ -1,3 +1,4 @@
+// Tested by test/log/retention.test.ts, test/log/memory-pressure.slow.test.ts and test/properties/unread.test.ts.
 import type { EventLogOptions } from './log/append.ts'
 import { readLogHold } from './log/log-hold.ts'
 import { createMemoryRelief } from './log/memory-relief.ts'
@@ -18,10 +19,10 @@ export interface MaintenanceOptions {
   readonly log: Logger
 }
 
-/** What keeps the log within its limits. Any number of processes may do so at once. */
+/** Keeps the log within its limits. Any number of processes may do so at once. */
 export interface Maintenance {
-  /** What an append does about a log that is full: also in processes that are not started. */
-  readonly room: Required<Pick<EventLogOptions, 'makeRoom' | 'memory' | 'onParked'>>
+  /** For appends to a full log: works without `start`. */
+  readonly room: Required<Pick<EventLogOptions, 'trimForSpace' | 'memory' | 'onParked'>>
   start(): void
   stop(): Promise<void>
 }
@@ -33,7 +34,8 @@ export function createMaintenance({ config, redis, metrics, log }: MaintenanceOp
     ...config,
     redis,
     onDropped: drops.report,
-    onError: error => log.warn({ err: error }, 'the limits of parked deliveries were not enforced')
+    onError: error =>
+      log.warn({ err: error }, 'limits of parked deliveries could not be enforced: the next run tries again')
   })
   const relief = createMemoryRelief({
     redis,
@@ -46,7 +48,7 @@ export function createMaintenance({ config, redis, metrics, log }: MaintenanceOp
     redis,
     limits,
     onTrimmed: metrics.trimmed,
-    onError: error => log.warn({ err: error }, 'retention did not finish')
+    onError: error => log.warn({ err: error }, 'retention run failed: the next one tries again')
   })
   const memoryWatch = watchMemory({
     usage: () => memoryUsage(redis),
@@ -62,7 +64,7 @@ export function createMaintenance({ config, redis, metrics, log }: MaintenanceOp
   })
   return {
     room: {
-      makeRoom: retention.makeRoom,
+      trimForSpace: retention.trimForSpace,
       memory: relief,
       onParked: limits.enforceParked
     },

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { errorCode, refusals } from '../src/errors.ts'
+import { errorCode, errorResponses } from '../src/errors.ts'
 
 function thrownBy(work: () => unknown): unknown {
   try {
@@ -21,7 +21,7 @@ for (const [what, error, code] of [
 }
 
 t.test('every refusal has a body of `error` and `code` only, and cannot be changed', async t => {
-  for (const [code, refusal] of Object.entries(refusals)) {
+  for (const [code, refusal] of Object.entries(errorResponses)) {
     const { error, ...rest } = JSON.parse(refusal.body)
     t.type(error, 'string')
     t.same(rest, { code })

@@ -1,22 +1,22 @@
-/** Jobs in lanes: those of one lane one after the other, lanes beside each other. */
+/** Runs jobs: those of one key one after the other, those of different keys concurrently. */
 export interface KeyedQueue<Job> {
-  add(lane: string, job: Job): void
-  /** Resolves once no lane has a job. */
+  add(key: string, job: Job): void
+  /** Resolves once no job is left. */
   idle(): Promise<void>
 }
 
-/** @param run does one job; never rejects */
+/** @param run runs one job; never rejects */
 export function createKeyedQueue<Job>(run: (job: Job) => Promise<void>): KeyedQueue<Job> {
   const queues = new Map<string, Job[]>()
   const onIdle = new Set<() => void>()
 
   return {
-    add: (lane, job) => {
-      const queue = queues.get(lane)
+    add: (key, job) => {
+      const queue = queues.get(key)
       if (queue !== undefined) queue.push(job)
       else {
-        queues.set(lane, [job])
-        void drain(lane)
+        queues.set(key, [job])
+        void drain(key)
       }
     },
     idle: () =>
@@ -26,12 +26,12 @@ export function createKeyedQueue<Job>(run: (job: Job) => Promise<void>): KeyedQu
       })
   }
 
-  async function drain(lane: string): Promise<void> {
-    for (let queue = queues.get(lane) ?? []; queue.length > 0; queue = queues.get(lane) ?? []) {
-      queues.set(lane, [])
+  async function drain(key: string): Promise<void> {
+    for (let queue = queues.get(key) ?? []; queue.length > 0; queue = queues.get(key) ?? []) {
+      queues.set(key, [])
       for (const job of queue) await run(job)
     }
-    queues.delete(lane)
+    queues.delete(key)
     if (queues.size > 0) return
     for (const resolve of onIdle) resolve()
     onIdle.clear()

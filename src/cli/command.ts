@@ -1,26 +1,27 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { errorCode } from '../errors.ts'
 import type { Environment } from '../settings/environment.ts'
 
 /** Exit codes of every command. */
-export const EXIT = { good: 0, foundSomething: 1, couldNotRun: 2 } as const
+export const EXIT = { ok: 0, findings: 1, error: 2 } as const
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
-/** One command of `cio-webhook`: a thin shell over functions that know nothing of terminals. */
+/** One command of `cio-webhook`: a thin layer over functions that know nothing of terminals. */
 export interface Command {
   /** One line for the list of commands. */
   readonly summary: string
   /** What `--help` prints. */
   readonly usage: string
   /**
-   * @param args what stands behind the command's name
+   * @param args the arguments after the command's name
    * @param env the variables of the process
-   * @returns the exit code; `undefined` for a command that goes on until it is told to end
-   * @throws UsageError and ConfigError, which are told in one line and end with 2
+   * @returns the exit code; `undefined` for a command that runs until a signal ends it
+   * @throws UsageError and ConfigError, which are printed as one line and end with 2
    */
   readonly run: (args: readonly string[], env: Environment) => Promise<ExitCode | undefined>
 }
 
-/** The command line can't be meant. The message says what to type. */
+/** An invalid command line. The message says what to type. */
 export class UsageError extends Error {
   constructor(message: string) {
     super(message)
@@ -28,16 +29,33 @@ export class UsageError extends Error {
   }
 }
 
-/** `parseArgs` of node:util, its refusals as UsageError. */
+/** `parseArgs` of node:util. @throws UsageError for what it refuses, in our words */
 export function parseCommandLine<const T extends ParseArgsConfig>(
   config: T
 ): ReturnType<typeof parseArgs<T>> {
   try {
     return parseArgs(config)
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
-    // Node.js goes on about positional arguments that begin with a dash.
-    const [, option] = /^Unknown option '(.+?)'\. /.exec(message) ?? []
-    throw new UsageError(option === undefined ? message : `unknown option ${option}: --help lists them`)
+    throw new UsageError(explain(errorCode(error), error instanceof Error ? error.message : ''))
+  }
+}
+
+/** Node's messages explain at length how to pass positional arguments that begin with a dash. */
+function explain(code: string | undefined, message: string): string {
+  const [, quoted = ''] = /'(.+?)'(?: |\.|$)/s.exec(message) ?? []
+  // `--count <value>` or `-c, --count <value>`
+  const option = quoted.replace(/^.*, /, '').replace(/ <value>$/, '')
+  switch (code) {
+    case 'ERR_PARSE_ARGS_UNKNOWN_OPTION':
+      return `unknown option ${option}: --help lists them`
+    case 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE':
+      if (message.includes('does not take')) return `option ${option} takes no value`
+      return message.includes('ambiguous')
+        ? `option ${option} needs a value; write ${option}=VALUE if the value begins with a dash`
+        : `option ${option} needs a value`
+    case 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL':
+      return `unexpected argument ${quoted}`
+    default:
+      return 'invalid command line: see --help'
   }
 }

@@ -1,14 +1,13 @@
 #!/usr/bin/env node
-// Before all else: libraries read DEBUG when they are loaded.
+// Must be the first import: libraries read DEBUG when they are loaded.
 import './serve/debug-variables.ts'
 
-import { ConfigError } from '../errors.ts'
-import { describeError } from '../ops/logger.ts'
 import { handleBrokenOutput } from './broken-output.ts'
-import { type Command, EXIT, type ExitCode, UsageError } from './command.ts'
+import { type Command, EXIT, type ExitCode } from './command.ts'
+import { describeFailure } from './failure.ts'
 import { IGNORED_DEBUG, ignoredVariables, refusedDebug } from './serve/debug-variables.ts'
 
-/** Each is loaded when it is called for: the service must not carry what only the others need. */
+/** Each is loaded when it is called: the service must not carry what only the others need. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./serve/command.ts')).serveCommand,
   send: async () => (await import('./send/command.ts')).sendCommand,
@@ -22,39 +21,43 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
 const exitCode = await run(process.argv.slice(2))
 if (exitCode !== undefined) process.exitCode = exitCode
 
-async function run([name, ...args]: readonly string[]): Promise<ExitCode | undefined> {
+async function run([first, ...rest]: readonly string[]): Promise<ExitCode | undefined> {
+  const asksForHelp = first === 'help' || first === '--help'
+  const [name, ...args] = asksForHelp ? [...rest, '--help'] : [first, ...rest]
   handleBrokenOutput(name ?? '')
   if (refusedDebug !== undefined) {
     process.stderr.write(`cio-webhook: ${refusedDebug}\n`)
-    return EXIT.couldNotRun
+    return EXIT.error
   }
-  const load = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (name === undefined || name === '--help') {
+    process[name === undefined ? 'stderr' : 'stdout'].write(await overview())
+    return name === undefined ? EXIT.error : EXIT.ok
+  }
+  const load = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (load === undefined) {
-    const asked = name === '--help' || name === 'help'
-    if (name !== undefined && !asked) {
-      process.stderr.write(`cio-webhook: unknown command ${JSON.stringify(name)}\n\n`)
-    }
-    process[asked ? 'stdout' : 'stderr'].write(await overview())
-    return asked ? EXIT.good : EXIT.couldNotRun
+    process.stderr.write(`cio-webhook: unknown command ${JSON.stringify(name)}\n\n${await overview()}`)
+    return EXIT.error
   }
   const command = await load()
   if (args.includes('--help')) {
     process.stdout.write(`${command.usage}\n`)
-    return EXIT.good
+    return EXIT.ok
   }
-  // The service says it in its log.
-  if (ignoredVariables.length > 0 && name !== 'serve') {
-    process.stderr.write(`cio-webhook: ${IGNORED_DEBUG}\n`)
+  // Whatever the failed command has opened must not keep the process alive: a supervisor would wait for its end.
+  const fail = (error: unknown): void =>
+    void process.stderr.write(`cio-webhook ${name}: ${describeFailure(error)}\n`, () =>
+      process.exit(EXIT.error)
+    )
+  // The service handles both itself, with a log line.
+  if (name !== 'serve') {
+    process.on('uncaughtException', fail)
+    if (ignoredVariables.length > 0) process.stderr.write(`cio-webhook: ${IGNORED_DEBUG}\n`)
   }
   try {
     return await command.run(args, process.env)
   } catch (error) {
-    // An error nobody foresaw is told without what it may carry: Node would print a Redis command's arguments.
-    const known = error instanceof ConfigError || error instanceof UsageError
-    const told = known ? error.message : `an error nobody foresaw: ${JSON.stringify(describeError(error))}`
-    // What the command had opened by then must not keep the process: a supervisor would wait for its end.
-    process.stderr.write(`cio-webhook ${name}: ${told}\n`, () => process.exit(EXIT.couldNotRun))
-    return EXIT.couldNotRun
+    fail(error)
+    return EXIT.error
   }
 }
 
@@ -62,5 +65,10 @@ async function overview(): Promise<string> {
   const lines = await Promise.all(
     Object.entries(commands).map(async ([name, load]) => `  ${name.padEnd(10)} ${(await load()).summary}`)
   )
-  return `usage: cio-webhook <command> [options]\n\n${lines.join('\n')}\n\ncio-webhook <command> --help tells more.\n`
+  return `usage: cio-webhook <command> [options]
+
+${lines.join('\n')}
+
+Run cio-webhook help <command> for the options of a command.
+`
 }

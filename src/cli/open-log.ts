@@ -22,17 +22,17 @@ export class UnreachableRedis extends ConfigError {}
  * @throws UnreachableRedis if it does not answer within 5 s, ConfigError if it refuses the configured database
  */
 export async function connectForCommand(address: RedisAddress): Promise<RedisClient> {
-  const redis = connect(address, 'prompt')
+  const redis = connect(address, 'fail-fast')
   const failure = followFailures(redis)
-  const monitor = monitorRedis({ redis, accept: async () => {}, onChange: () => {} })
+  const monitor = monitorRedis({ redis })
   try {
-    await monitor.firstUp(FIRST_CONTACT_MS)
+    await monitor.waitUntilUp(FIRST_CONTACT_MS)
     return redis
   } catch (cause) {
     disconnectRedis(redis)
     if (cause instanceof ConfigError) throw cause
     throw new UnreachableRedis(
-      `cannot reach Redis at ${describeRedis(address)}${failure()}: check REDIS_URL (or REDIS_SENTINELS, REDIS_CLUSTER_NODES)`,
+      `cannot reach Redis at ${describeRedis(address)}${failure(cause)}; check REDIS_URL (or REDIS_SENTINELS, REDIS_CLUSTER_NODES)`,
       { cause }
     )
   } finally {
@@ -40,8 +40,8 @@ export async function connectForCommand(address: RedisAddress): Promise<RedisCli
   }
 }
 
-function connect(address: RedisAddress, manner: 'prompt' | 'patient'): RedisClient {
-  const redis = connectRedis(address, manner)
+function connect(address: RedisAddress, profile: 'fail-fast' | 'blocking'): RedisClient {
+  const redis = connectRedis(address, profile)
   redis.on('error', () => {}) // reported by the command that fails
   return redis
 }
@@ -75,7 +75,7 @@ export async function openLog<const Needs extends Part = never>(
     const redis = await connectForCommand(address)
     opened.push(redis)
     const patient = (): RedisClient => {
-      opened.push(connect(address, 'patient'))
+      opened.push(connect(address, 'blocking'))
       return opened.at(-1) ?? redis
     }
     return { config, redis, patient, close }

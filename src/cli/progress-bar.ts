@@ -1,7 +1,8 @@
-/** Shows on a terminal how far a long step is. Elsewhere it does nothing: a log needs no bar. */
+/** Shows the progress of a long task on a terminal. On other outputs it does nothing. */
 export interface ProgressBar {
+  /** @param share from 0 to 1 */
   readonly show: (step: string, share: number) => void
-  /** Leaves no trace. */
+  /** Erases the bar. */
   readonly clear: () => void
 }
 
@@ -10,7 +11,7 @@ const INTERVAL_MS = 100
 const DEFAULT_COLUMNS = 80
 const ERASE_LINE = '\r\u001b[2K'
 
-/** @param output standard error, so that standard output stays the report alone */
+/** @param output standard error, so that standard output contains only the report */
 export function createProgressBar(
   output: Pick<NodeJS.WriteStream, 'isTTY' | 'columns' | 'write'>,
   now: () => number = () => performance.now()
@@ -27,7 +28,7 @@ export function createProgressBar(
       const full = Math.round(WIDTH * Math.max(0, Math.min(1, share)))
       const bar = '█'.repeat(full) + '░'.repeat(WIDTH - full)
       const percent = String(Math.floor(share * 100)).padStart(3)
-      // Of some terminals the width is not known, and given as 0.
+      // Some terminals give their width as 0.
       const line = `${bar} ${percent} % ${step}`.slice(0, (output.columns || DEFAULT_COLUMNS) - 1)
       output.write(ERASE_LINE + line)
     },

@@ -1,31 +1,44 @@
-/** A column: its heading, and what stands in it. Numbers are set to the right. */
+import { terminalSafe } from './terminal.ts'
+
+type Cell = string | number | undefined
+
+/** Numbers are aligned to the right. */
 export interface Column<T> {
   readonly heading: string
-  readonly value: (row: T) => string | number | undefined
+  readonly value: (row: T) => Cell
 }
 
-/** Rows under headings, as wide as they need; `-` where there is nothing. */
+/** Rows under headings, in columns as wide as their content; `-` for an empty cell. */
 export function table<T>(rows: readonly T[], columns: readonly Column<T>[]): string {
-  const cells = rows.map(row => columns.map(({ value }) => value(row)))
-  const widths = columns.map(({ heading }, index) =>
-    Math.max(heading.length, ...cells.map(row => shown(row[index]).length))
-  )
-  const line = (row: readonly (string | number | undefined)[]): string =>
-    row
-      .map((cell, index) => {
-        const width = widths[index] ?? 0
-        return typeof cell === 'number' ? shown(cell).padStart(width) : shown(cell).padEnd(width)
-      })
-      .join('  ')
-      .trimEnd()
-  return [line(columns.map(({ heading }) => heading)), ...cells.map(line)].map(text => `${text}\n`).join('')
+  const lines = [
+    columns.map(({ heading }): Cell => heading),
+    ...rows.map(row => columns.map(({ value }) => value(row)))
+  ]
+  const widths = columns.map((_, index) => Math.max(...lines.map(line => shown(line[index]).length)))
+  return lines
+    .map(line =>
+      line
+        .map((cell, index) => {
+          const width = widths[index] ?? 0
+          return typeof cell === 'number' ? shown(cell).padStart(width) : shown(cell).padEnd(width)
+        })
+        .join('  ')
+        .trimEnd()
+    )
+    .map(line => `${line}\n`)
+    .join('')
 }
 
-/** On one line, whatever it holds: nothing in it can move a terminal's cursor. */
-const shown = (cell: string | number | undefined): string =>
-  cell === undefined || cell === '' ? '-' : String(cell).replace(/[^\x20-\x7e\u00a0-\uffff]/g, '?')
+/** Names and values, one pair per line, indented; pairs without a value are left out. */
+export const fieldList = (fields: readonly (readonly [name: string, value: string | undefined])[]): string =>
+  fields
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `  ${name.padEnd(14)} ${shown(value)}`)
+    .join('\n')
 
-/** `3 s`, `12 min`, `5 h`, `2 d`: the largest unit there are two of. */
+const shown = (cell: Cell): string => (cell === undefined || cell === '' ? '-' : terminalSafe(String(cell)))
+
+/** `3 s`, `12 min`, `5 h`, `2 d`: the largest unit of which there are at least two. */
 export function duration(ms: number | undefined): string | undefined {
   if (ms === undefined) return undefined
   const units = [

@@ -1,3 +1,19 @@
+/*
+ * Terminology
+ *
+ * event           one reporting webhook of Customer.io, verified and sanitized, as a CloudEvent
+ * source          the webhook that an event came through, configured at Customer.io
+ * log             the Redis streams in which cio-webhook keeps the events
+ * partition       one of these streams. All events of a customer are in the same partition, in order
+ * entry           an event as an entry of its stream. Partition and entry id together are its position
+ * consumer group  a name under which the log is read. Each group gets every event
+ * member          one running consumer of a group. The members of a group share the partitions
+ * lease           the right of one member to read one partition. It expires if the member does not renew it
+ * pending entry   an entry that was delivered to the group, but not acknowledged
+ * acknowledge     mark an entry as handled, so that the group does not get it again
+ * attempt         one call of the handler with an event
+ * dead letter     an event that was not handled after all attempts, kept in `cio:dead:<group>`
+ */
 import { hostname } from 'node:os'
 import type { Cluster, Redis } from 'ioredis'
 import type { Backoff } from '../async/backoff.ts'
@@ -6,13 +22,13 @@ import { endOnSignals } from '../async/signals.ts'
 import { ConfigError } from '../errors.ts'
 import { compileTypeGlobs, DOCTOR_TYPE, type TypeMatcher } from '../event-types.ts'
 import { joinGroup } from '../group/member.ts'
-import { groupKeys } from '../log/keys.ts'
+import { withoutErrorEvents } from '../group/stream-waiter.ts'
 import { connectRedis, disconnectRedis, duplicateConnection, type RedisClient } from '../redis/connect.ts'
 import { firstDatabaseProblem } from '../redis/database.ts'
 import { Secret } from '../secret.ts'
 import { parseRedisUrl, REDIS_URL_FORM } from '../settings/redis-url.ts'
 import type { ErrorContext, Handler } from './handler.ts'
-import { processPartition } from './partition-processor.ts'
+import { type PartitionProcessorOptions, processPartition } from './partition-processor.ts'
 
 export type { Backoff } from '../async/backoff.ts'
 export { ConfigError } from '../errors.ts'
@@ -28,50 +44,50 @@ export type {
 export type { ErrorContext, Handler, HandlerContext } from './handler.ts'
 
 interface CommonOptions {
-  /** The consumer group: all members with this name share the events. Letters, digits, `-` and `_`. */
+  /** The consumer group. All members with this name share the events. Letters, digits, `-` and `_`. */
   readonly group: string
-  /** This member's name, for people: what the leases it holds begin with. By default host and process id. */
+  /** This member's name for people: the leases it holds start with it. Default: host name and process id. */
   readonly name?: string
-  /** Globs over `<object_type>.<metric>`, such as `email.*`; without them every event. */
+  /** Globs over `<object_type>.<metric>`, such as `email.*`. Default: every event. */
   readonly types?: readonly string[]
-  /** What the service has as CIO_KEY_PREFIX. */
+  /** CIO_KEY_PREFIX of the service. Default `cio:`. */
   readonly prefix?: string
-  /** By default what the service says. */
+  /** Default: the number that the service has published. */
   readonly partitions?: number
-  /** Where a group that is new begins: with the oldest event in the log (default), or with the next one. */
+  /** Where a new group starts: with the oldest event in the log (default), or with the next one. */
   readonly from?: 'start' | 'now'
-  /** Attempts at an event before it becomes a dead letter. Default 5. */
+  /** Attempts per event before it becomes a dead letter. Default 5. */
   readonly maxAttempts?: number
-  /** Events that are with the handler at once. Default 10. */
+  /** Events in the handler at the same time, over all partitions. Default 10. */
   readonly concurrency?: number
-  /** The waits between attempts: from `firstMs` (500), twice as long each time, up to `maxMs` (30,000). */
+  /** The pauses between attempts: from `firstMs` (500), twice as long each time, up to `maxMs` (30,000). */
   readonly backoff?: Backoff
-  /** Also what `cio-webhook doctor` sends through the receiver. Default false. */
-  readonly doctorEvents?: boolean
+  /** Whether the events that `cio-webhook doctor` sends are handled too. Default false. */
+  readonly includeDoctorEvents?: boolean
   /**
-   * SIGTERM and SIGINT stop the consumer, and then end the process: for one that has nothing else to close. Default
-   * false.
+   * Whether SIGTERM and SIGINT stop the consumer and then end the process, for a process that has nothing else to
+   * close. Default false.
    */
   readonly signals?: boolean
-  /** How long `stop` waits for handlers. Default 10,000. */
+  /** How long `stop` waits for handlers, in milliseconds. Default 10,000. */
   readonly stopTimeoutMs?: number
-  /** How long a member may be out of touch before others take over. Default 10,000. */
+  /** After this time without contact to Redis, other members take a member's partitions. Default 10,000. */
   readonly leaseMs?: number
   /**
-   * Called with every error. None of them stops the consumer, and an error thrown in here is ignored. Without it,
+   * Called with every error. No error stops the consumer, and an error thrown by this function is ignored. Without it,
    * each error is one line on standard error, without its message.
    *
-   * With `about`, the error concerns one event; `about.dead` says whether it is a dead letter now or is tried again:
+   * With `about`, the error concerns one event. `about.dead` says whether it is a dead letter now or will be retried:
    * - what your handler rejected with;
-   * - `InterruptedError`: every attempt began and none finished; a dead letter;
-   * - `MalformedEntryError`: the entry is not an event of this service; a dead letter, your handler never sees it.
+   * - `InterruptedError`: attempts began and none finished; a dead letter;
+   * - `MalformedEntryError`: the entry is not an event of this service; a dead letter, your handler never gets it.
    *
-   * Without `about`, it concerns Redis or the log, and what failed is tried again:
-   * - `EntriesDeletedError`: somebody deleted entries that this group had still to get;
-   * - `ConfigError`: Redis refuses the database that was asked for;
-   * - the errors of ioredis, as they are: its `ReplyError` (an error reply of Redis), a command that timed out, a
-   *   connection that is down. Log their `name` and `message` only: a `ReplyError` has the arguments of its
-   *   `command`, which can be whole events.
+   * Without `about`, it concerns Redis or the log, and the operation is retried:
+   * - `EntriesDeletedError`: entries were deleted before this group acknowledged them;
+   * - `ConfigError`: Redis refuses the database of the URL;
+   * - errors of ioredis, unchanged: `ReplyError` (an error reply of Redis), a command that timed out, a connection that
+   *   is down. Log only their `name` and `message`: a `ReplyError` has the arguments of its `command`, which can be
+   *   whole events.
    */
   readonly onError?: (error: unknown, about?: ErrorContext) => void
 }
@@ -80,7 +96,7 @@ export type ConsumerOptions = CommonOptions &
   (
     | { /** `redis://` or `rediss://` */ readonly redisUrl: string; readonly redis?: never }
     | {
-        /** A client of ioredis 6, also one for Sentinel or Cluster. It is copied, and stays the caller's. */
+        /** A client of ioredis 6, also for Sentinel or Cluster. It is duplicated; the original stays yours. */
         readonly redis: Redis | Cluster
         readonly redisUrl?: never
       }
@@ -88,11 +104,11 @@ export type ConsumerOptions = CommonOptions &
 
 export interface Consumer {
   /**
-   * Resolves once the group exists and this member is known to it; while Redis is away, it waits. Rejects with a
-   * `ConfigError` when Redis refuses the database that was asked for: nothing is read or written in another one.
+   * Resolves once the group exists and this member has joined. Waits while Redis is down. Rejects with a `ConfigError`
+   * if Redis refuses the database of the URL; nothing is read or written in another one.
    */
   start(): Promise<void>
-  /** Waits for the handlers that are running, and closes what was opened. Never rejects. */
+  /** Waits for running handlers, and closes the connections. Never rejects. */
   stop(): Promise<void>
 }
 
@@ -100,20 +116,20 @@ const GROUP = /^[a-z0-9][a-z0-9_-]{0,63}$/i
 const DEFAULT_CONCURRENCY = 10
 const DEFAULT_MAX_ATTEMPTS = 5
 const DEFAULT_BACKOFF: Backoff = { firstMs: 500, maxMs: 30_000 }
-/** So many entries a partition may be ahead of those that are with the handler, so that one person's retries stop nobody else. */
+/** Read-ahead per concurrency slot and partition, so that the retries of one customer do not block the others. */
 const IN_FLIGHT_PER_SLOT = 20
 const MIN_IN_FLIGHT = 500
-/** How long the start waits for Redis to say whether the database is there. */
-const FIRST_CONTACT_MS = 2000
+/** How long `start` waits for Redis to accept or refuse the database. */
+const CONNECT_TIMEOUT_MS = 2000
 
 /**
- * Reads the event log as one member of a consumer group, and hands each event to `handler` at least once.
+ * Reads the event log as a member of a consumer group, and passes each event to `handler` at least once.
  *
- * One person's events come in order, one at a time. An event is acknowledged when its handler resolves. When it
- * rejects, it is tried again, and that person's later events wait; after `maxAttempts` the event goes to
- * `cio:dead:<group>`.
+ * The events of one customer come in order, one at a time. An event is acknowledged when its handler resolves. If it
+ * rejects, the event is retried, and that customer's later events wait. After `maxAttempts` the event becomes a dead
+ * letter in `cio:dead:<group>`.
  *
- * @throws TypeError for options that can't be meant
+ * @throws TypeError for invalid options
  */
 export function createConsumer(options: ConsumerOptions, handler: Handler): Consumer {
   const { group, prefix = 'cio:', name = `${hostname()}:${process.pid}`, signals = false } = options
@@ -122,36 +138,23 @@ export function createConsumer(options: ConsumerOptions, handler: Handler): Cons
   if (options.partitions !== undefined) positive('partitions', options.partitions)
   if (!GROUP.test(group)) throw new TypeError('group: 1 to 64 letters, digits, - and _')
   const { connect, database } = connector(options)
-  const isWanted = wanted(options)
-  const slots = createSemaphore(concurrency)
+  const processing: PartitionProcessorOptions = {
+    keyPrefix: prefix,
+    group,
+    handler,
+    isWanted: typeMatcher(options),
+    maxAttempts,
+    backoff: options.backoff ?? DEFAULT_BACKOFF,
+    semaphore: createSemaphore(concurrency),
+    maxInFlight: Math.max(MIN_IN_FLIGHT, concurrency * IN_FLIGHT_PER_SLOT),
+    onError
+  }
+  const member = joinGroup(
+    { ...options, connect, keyPrefix: prefix, member: name, onError: error => onError(error) },
+    reader => processPartition(processing, reader)
+  )
   let stopped: Promise<void> | undefined
   let ignoreSignals = (): void => {}
-
-  const onError = (error: unknown, about?: ErrorContext): void => {
-    try {
-      if (options.onError === undefined) complain(group, error, about)
-      else options.onError(error, about)
-    } catch {
-      // Who is told must not break what tells.
-    }
-  }
-  const holder = joinGroup(
-    { ...options, connect, keyPrefix: prefix, member: name, onError: error => onError(error) },
-    held =>
-      processPartition(
-        {
-          handler,
-          isWanted,
-          maxAttempts,
-          backoff: options.backoff ?? DEFAULT_BACKOFF,
-          slots,
-          maxInFlight: Math.max(MIN_IN_FLIGHT, concurrency * IN_FLIGHT_PER_SLOT),
-          deadLetters: groupKeys(prefix, group).dead,
-          onError
-        },
-        held
-      )
-  )
 
   return {
     start: async () => {
@@ -162,18 +165,27 @@ export function createConsumer(options: ConsumerOptions, handler: Handler): Cons
         ignoreSignals()
         throw error
       }
-      if (stopped === undefined) await holder.start()
+      if (stopped === undefined) await member.start()
     },
     stop
   }
 
   function stop(): Promise<void> {
-    stopped ??= holder.stop().finally(ignoreSignals)
+    stopped ??= member.stop().finally(ignoreSignals)
     return stopped
+  }
+
+  function onError(error: unknown, about?: ErrorContext): void {
+    try {
+      if (options.onError === undefined) defaultOnError(group, error, about)
+      else options.onError(error, about)
+    } catch {
+      // An error in the user's callback must not break the loop.
+    }
   }
 }
 
-/** @throws TypeError unless exactly one of `redisUrl` and `redis` is given, and usable; a URL is not repeated */
+/** @throws TypeError unless exactly one of `redisUrl` and `redis` is given, and valid. The message never contains the URL */
 function connector({ redisUrl, redis }: ConsumerOptions): {
   readonly connect: () => RedisClient
   readonly database: number
@@ -191,23 +203,20 @@ function connector({ redisUrl, redis }: ConsumerOptions): {
   return { connect: () => connectRedis({ kind: 'standalone', url }), database: parsed.database }
 }
 
-/**
- * @throws ConfigError when Redis refuses the database of the URL; a Redis that does not answer is waited for later
- */
+/** @throws ConfigError if Redis refuses the database of the URL. If Redis does not answer, `start` waits for it later. */
 async function checkDatabase(connect: () => RedisClient): Promise<void> {
-  const redis = connect()
-  redis.on('error', () => {})
+  const redis = withoutErrorEvents(connect())
   try {
-    const problem = await firstDatabaseProblem(redis, FIRST_CONTACT_MS)
+    const problem = await firstDatabaseProblem(redis, CONNECT_TIMEOUT_MS)
     if (problem !== undefined) throw new ConfigError(`redisUrl: ${problem}`)
   } finally {
     disconnectRedis(redis)
   }
 }
 
-function wanted({ types, doctorEvents = false }: ConsumerOptions): TypeMatcher {
+function typeMatcher({ types, includeDoctorEvents = false }: ConsumerOptions): TypeMatcher {
   const matches = compileTypeGlobs(types)
-  return type => (type === DOCTOR_TYPE ? doctorEvents : matches(type))
+  return type => (type === DOCTOR_TYPE ? includeDoctorEvents : matches(type))
 }
 
 function positive(name: string, value: number): number {
@@ -215,13 +224,13 @@ function positive(name: string, value: number): number {
   return value
 }
 
-/** For who gave no `onError`: that something is wrong, and nothing that could be personal. */
-function complain(group: string, error: unknown, about: ErrorContext | undefined): void {
+/** Prints the error's name and place, but not its message, which can be personal. */
+function defaultOnError(group: string, error: unknown, about: ErrorContext | undefined): void {
   const name =
     error instanceof ConfigError ? error.message : error instanceof Error ? error.name : typeof error
-  const what =
+  const place =
     about === undefined
-      ? 'redis or the log'
+      ? 'Redis or the log'
       : `${about.type} ${about.entryId}, attempt ${about.attempt}${about.dead ? ', now a dead letter' : ''}`
-  console.error(`cio-webhook consumer ${group}: ${name}: ${what}`)
+  console.error(`cio-webhook consumer ${group}: ${name}: ${place}`)
 }

@@ -1,33 +1,33 @@
 /*
- * The events of the log as TypeScript knows them. What is documented is from Customer.io's API description of
- * reporting webhooks and the event names its API accepts (read 2026-11-26); values are as they come out of the default PII policy, `customerio`.
- * These types promise nothing that Customer.io does not: events nobody documented occur, fields may be missing
- * from an event in an older format, and another PII policy lets other things through.
+ * The types of events in the log. Documented events are from Customer.io's API description of reporting webhooks, and
+ * from the event names that its API accepts (read 2026-11-26). Values are as after the default PII policy, `customerio`.
+ * The types promise no more than Customer.io does: undocumented events occur, events in an older format can lack fields,
+ * and other PII policies keep other values.
  */
 
-/** What stands where the policy has taken something out. */
+/** Replaces a value that the PII policy removes. */
 export type Redacted = '[REDACTED]'
 
-/** Hexadecimal SHA-256 (or HMAC-SHA256) of what was there; null where nothing was. */
+/** SHA-256 (or HMAC-SHA256) of the value, in hexadecimal; null if there was none. */
 export type Hash = string | null
 
 export interface Identifiers {
-  /** Its hash where the id is an e-mail address or a phone number. */
+  /** Its hash if it is an e-mail address or a phone number. */
   readonly id: string | null
   readonly email_hash?: Hash
   readonly cio_id?: string
 }
 
-/** Whom an event is about. */
+/** The person of an event. */
 export interface Person {
-  /** Deprecated by Customer.io; '' for a person that was deleted. Its hash where it is an e-mail address. */
+  /** Deprecated by Customer.io; '' for a deleted person. Its hash if it is an e-mail address. */
   readonly customer_id?: string
   readonly identifiers: Identifiers
 }
 
-/** A message to a person, and one of: the campaign, broadcast, newsletter or transactional template it is from. */
+/** A message to a person, with the id of its campaign, broadcast, newsletter or transactional template. */
 export interface Message extends Person {
-  /** Whoever has it can unsubscribe the person: treat it as a secret. */
+  /** A secret: it is enough to unsubscribe the person. */
   readonly delivery_id: string
   readonly campaign_id?: number | null
   readonly broadcast_id?: number | null
@@ -50,37 +50,22 @@ interface Subscription extends Person {
   readonly email_address_hash: Hash
 }
 
-/**
- * A person's choice of topics, by itself or by a link in a message. `content` is JSON text, such as
- * `{"topics":{"topic_7":false}}`.
- */
+/** A person's choice of topics, also by a link in a message. `content` is JSON text: `{"topics":{"topic_7":false}}`. */
 type Preferences = Subscription & Partial<Message> & { readonly content?: string }
 
-interface Failed {
-  readonly failure_message: string
-}
-
 /**
- * Customer.io's API lists these pairs by name only (`email_deferred`, `sms_dropped`, `slack_converted`,
- * `webhook_converted`), so what similar events have may be missing here.
+ * Customer.io's API only lists the names of these events (`email_deferred`, `sms_dropped`, `slack_converted`,
+ * `webhook_converted`), so fields of similar events can be missing.
  */
 type NamedOnly<Data> = Message & Partial<Omit<Data, keyof Message>>
 
-interface Linked {
-  /** Without query and fragment. */
-  readonly href: string
-  readonly link_id: number
-}
+/** `href` is without query and fragment. */
+type Linked = { readonly href: string; readonly link_id: number }
+type Failed = { readonly failure_message: string }
+type Received = { readonly recipient_hash: Hash }
+type Titled = { readonly subject: Redacted }
 
-interface Received {
-  readonly recipient_hash: Hash
-}
-
-interface Titled {
-  readonly subject: Redacted
-}
-
-/** Only where a webhook is set up to include what was sent. */
+/** Only if the webhook is configured to include message content. */
 interface Sent {
   readonly content?: Redacted
 }
@@ -103,7 +88,7 @@ interface Devices {
 type Email = Message & Titled & Received
 type ToPhone = Message & Received
 
-/** Any channel can be what a person's subscription was changed through. */
+/** A subscription can be changed through any channel. */
 interface Subscriptions {
   readonly subscribed: Subscription
   readonly unsubscribed: Subscription
@@ -120,7 +105,7 @@ interface EmailEvents extends Omit<Subscriptions, 'unsubscribed'> {
     Received & { readonly proxied?: boolean; readonly prefetched?: boolean; readonly synthetic?: boolean }
   readonly clicked: Email & Linked & { readonly machine?: boolean }
   readonly converted: Email
-  /** Either of the two: the person's, which has no `delivery_id`, or the message's. */
+  /** Either of the message, or of the person: then without `delivery_id`. */
   readonly unsubscribed: Email | (Subscription & { readonly delivery_id?: never })
   readonly bounced: Email & Failed
   readonly deferred: NamedOnly<Email & Failed>
@@ -155,7 +140,7 @@ interface InAppEvents extends Subscriptions {
   readonly undeliverable: Message & Failed
 }
 
-/** What SMS and WhatsApp have in common. */
+/** Common to SMS and WhatsApp. */
 interface PhoneEvents extends Subscriptions {
   readonly drafted: Message
   readonly attempted: Message & Failed
@@ -189,7 +174,7 @@ interface PostEvents extends Subscriptions {
   readonly undeliverable: Message & Failed
 }
 
-/** For each object type its metrics, for each of them the payload's `data`. */
+/** By object type and metric: the `data` of the payload. */
 export interface DocumentedEvents {
   readonly customer: Subscriptions
   readonly email: EmailEvents
@@ -203,30 +188,30 @@ export interface DocumentedEvents {
 
 export type ObjectType = keyof DocumentedEvents
 
-/** What Customer.io sent, sanitized: the `data` of the CloudEvent. */
+/** The sanitized payload of Customer.io: the `data` of the CloudEvent. */
 export type Payload<O extends string, M extends string, Data> = {
   readonly event_id: string
   readonly metric: M
-  /** When it happened, unix seconds. */
+  /** Time of the event, unix seconds. */
   readonly timestamp: number
   readonly data: Data
 } & (M extends 'cio_subscription_preferences_changed'
   ? { readonly object_type_type?: O }
   : { readonly object_type: O })
 
-/** A CloudEvents 1.0 event as it is in the log. */
+/** A CloudEvents 1.0 event, as in the log. */
 interface Envelope<Type, Data> {
   readonly specversion: '1.0'
-  /** The event's id: the same however often it is handed over. */
+  /** The event's id, the same in each delivery. */
   readonly id: string
-  /** `/customerio/<source>`: which webhook of Customer.io it came through. */
+  /** `/customerio/<source>`: the webhook at Customer.io that it came through. */
   readonly source: string
   readonly type: Type
-  /** The customer id, sanitized. Events with the same one come in order. */
+  /** The sanitized customer id. Events with the same subject come in order. */
   readonly subject?: string
-  /** When it happened, RFC 3339; missing where the payload does not say. */
+  /** Time of the event, RFC 3339; missing if the payload has none. */
   readonly time?: string
-  /** When it was received, RFC 3339. */
+  /** Time of receipt, RFC 3339. */
   readonly receivedtime: string
   readonly datacontenttype: 'application/json'
   readonly data: Data
@@ -244,18 +229,18 @@ export type DocumentedEvent = { [O in ObjectType]: EventsOf<O> }[ObjectType]
 declare const undocumented: unique symbol
 
 /**
- * The type of an event that is not in Customer.io's description. It equals no literal, so that a comparison with
- * a documented type narrows, and one with a misspelt type does not compile: `String(event.type) === '…'` does.
+ * The type of an undocumented event. It equals no literal, so that a comparison with a documented type narrows, and one
+ * with a misspelt type does not compile. To compare with an undocumented type: `String(event.type) === '…'`.
  */
 export type UndocumentedType = `io.customer.${string}` & { readonly [undocumented]: true }
 
-/** What `cio-webhook doctor` sends through the receiver; handed over only with `doctorEvents`. */
+/** Sent by `cio-webhook doctor` through the receiver. The handler gets it only with `includeDoctorEvents`. */
 export type DoctorEvent = Envelope<'io.customer.doctor', Readonly<Record<string, unknown>>>
 
-/** Neither object type nor metric could be told. */
+/** An event without object type or metric. */
 export type UnknownEvent = Envelope<'io.customer.unknown', Readonly<Record<string, unknown>>>
 
 export type UndocumentedEvent = Envelope<UndocumentedType, Readonly<Record<string, unknown>>>
 
-/** Every event of the log: `event.type === 'io.customer.email.bounced'` tells what `event.data` has. */
+/** Every event of the log. `event.type === 'io.customer.email.bounced'` narrows the type of `event.data`. */
 export type CustomerEvent = DocumentedEvent | UnknownEvent | UndocumentedEvent | DoctorEvent

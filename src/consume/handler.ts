@@ -2,7 +2,7 @@ import type { CustomerEvent } from './events.ts'
 
 /** What a handler gets besides the event. */
 export interface HandlerContext {
-  /** Aborted when this member may no longer be the one that works on the event: what is not done yet is done again. */
+  /** Aborted when another member may handle the event: stop, because unfinished work will be repeated. */
   readonly signal: AbortSignal
   /** From 1. */
   readonly attempt: number
@@ -11,14 +11,15 @@ export interface HandlerContext {
   readonly entryId: string
 }
 
+/** Your function. Its event is acknowledged when the promise resolves, and retried when it rejects. */
 export type Handler = (event: CustomerEvent, context: HandlerContext) => Promise<unknown>
 
-/** What an error was about, where it was about an entry. */
+/** The entry that an error is about. */
 export interface ErrorContext {
   readonly partition: number
   readonly entryId: string
   readonly type: string
   readonly attempt: number
-  /** Is it a dead letter now? Otherwise it is tried again. */
+  /** Whether it is a dead letter now. Otherwise it is retried. */
   readonly dead: boolean
 }

@@ -1,27 +1,29 @@
+// Tested by test/consume/consumer.test.ts.
 import { raceAbort } from '../async/abort.ts'
 import { type Backoff, backoffMs, pause } from '../async/backoff.ts'
 import { createKeyedQueue } from '../async/keyed-queue.ts'
 import type { Semaphore } from '../async/semaphore.ts'
 import type { TypeMatcher } from '../event-types.ts'
-import { addDeadLetter, type DeadReason } from '../group/dead-letter.ts'
+import { type DeadLetterReason, deadLetters } from '../group/dead-letters.ts'
 import { InterruptedError, MalformedEntryError } from '../group/entry-errors.ts'
 import type { ReadEntry } from '../group/fenced-read.ts'
 import type { PartitionReader } from '../group/partition-reader.ts'
+import { formatPosition } from '../log/position.ts'
 import type { CustomerEvent } from './events.ts'
 import type { ErrorContext, Handler } from './handler.ts'
 import { readEntry } from './read-entry.ts'
 
 export interface PartitionProcessorOptions {
+  readonly keyPrefix: string
+  readonly group: string
   readonly handler: Handler
   readonly isWanted: TypeMatcher
   readonly maxAttempts: number
   readonly backoff: Backoff
-  /** How many events may be with the handler at once, in all partitions together. */
-  readonly slots: Semaphore
-  /** Entries of one partition that may be here without being acknowledged. */
+  /** Limits the events in handlers, over all partitions. */
+  readonly semaphore: Semaphore
+  /** Unacknowledged entries of one partition in this process, at most. */
   readonly maxInFlight: number
-  /** The stream of the group's dead letters. */
-  readonly deadLetters: string
   readonly onError: (error: unknown, about?: ErrorContext) => void
 }
 
@@ -30,37 +32,41 @@ interface Job {
   readonly event: CustomerEvent
 }
 
-/** Entries taken in one call, at most. */
+/** Entries per read, at most. */
 const MAX_BATCH_ENTRIES = 100
-/** Characters of one partition's events that may be here; one event may exceed it. */
+/** Characters of one partition's events in this process. A single event may exceed it. */
 const MAX_IN_FLIGHT_CHARACTERS = 8 * 1024 * 1024
 
 /**
- * Works a partition until it ends: one person's events one after the other, those of different people beside each
- * other, each acknowledged once its handler has resolved.
+ * Processes a partition until its reader drains: the events of one customer in order, those of different customers
+ * concurrently. Each is acknowledged after its handler has resolved. Never rejects.
  */
-export function processPartition(options: PartitionProcessorOptions, held: PartitionReader): Promise<void> {
-  const { handler, isWanted, maxAttempts, backoff, slots, maxInFlight, deadLetters, onError } = options
-  const { draining: ending, revoked: signal } = held
-  const lanes = createKeyedQueue<Job>(settle)
-  const untried: ReadEntry[] = []
-  const inFlight = { entries: 0, characters: 0, onRoom: (): void => {} }
-  return work()
+export function processPartition(options: PartitionProcessorOptions, reader: PartitionReader): Promise<void> {
+  const { handler, isWanted, maxAttempts, backoff, semaphore, maxInFlight, onError } = options
+  const { draining, revoked } = reader
+  const letters = deadLetters(reader.redis, options.keyPrefix)
+  const queue = createKeyedQueue<Job>(handleWithRetry)
+  const neverAttempted: ReadEntry[] = []
+  const inFlight = { entries: 0, characters: 0, onSpace: (): void => {} }
+  return process()
 
-  async function work(): Promise<void> {
-    ending.addEventListener('abort', () => inFlight.onRoom(), { once: true })
+  async function process(): Promise<void> {
+    draining.addEventListener('abort', () => inFlight.onSpace(), { once: true })
     for (;;) {
-      while (!hasRoom() && !ending.aborted) await new Promise<void>(resolve => (inFlight.onRoom = resolve))
-      const entries = await held.read(Math.min(MAX_BATCH_ENTRIES, maxInFlight - inFlight.entries))
+      while (!hasSpace() && !draining.aborted)
+        await new Promise<void>(resolve => (inFlight.onSpace = resolve))
+      const entries = await reader.read(Math.min(MAX_BATCH_ENTRIES, maxInFlight - inFlight.entries))
       if (entries.length === 0) break
       accept(entries)
     }
-    await raceAbort(signal, lanes.idle())
-    // They were handed out, but nobody tried: whoever has them next begins with the first attempt.
-    if (untried.length > 0 && !signal.aborted) await held.setDeliveryCount(untried, 0).catch(onError)
+    await raceAbort(revoked, queue.idle())
+    // They were delivered, but not attempted: the next reader starts with the first attempt.
+    if (neverAttempted.length > 0 && !revoked.aborted) {
+      await reader.setDeliveryCount(neverAttempted, 0).catch(onError)
+    }
   }
 
-  function hasRoom(): boolean {
+  function hasSpace(): boolean {
     return inFlight.entries < maxInFlight && inFlight.characters < MAX_IN_FLIGHT_CHARACTERS
   }
 
@@ -74,92 +80,81 @@ export function processPartition(options: PartitionProcessorOptions, held: Parti
         continue
       }
       const event = readEntry(entry)
-      if (event === undefined) void setMalformedAside(entry)
-      else lanes.add(event.subject ?? event.id, { entry, event })
+      if (event !== undefined) queue.add(event.subject ?? event.id, { entry, event })
+      else void deadLetter(entry, 'malformed', new MalformedEntryError(), entry.deliveryCount)
     }
-    void finish(unwanted)
+    void acknowledge(unwanted)
   }
 
-  async function finish(entries: readonly ReadEntry[]): Promise<void> {
+  async function acknowledge(entries: readonly ReadEntry[]): Promise<void> {
     if (entries.length === 0) return
-    await held.acknowledge(entries)
+    await reader.acknowledge(entries)
     for (const { event } of entries) {
       inFlight.entries--
       inFlight.characters -= event.length
     }
-    if (hasRoom()) inFlight.onRoom()
+    if (hasSpace()) inFlight.onSpace()
   }
 
-  /** One event, until it is handled, set aside, or left to whoever has the partition next. Never rejects. */
-  async function settle({ entry, event }: Job): Promise<void> {
+  /** Returns when the event is handled, a dead letter, or left to the next reader. Never rejects. */
+  async function handleWithRetry({ entry, event }: Job): Promise<void> {
     let attempt = entry.deliveryCount
-    // The only attempt allowed may not have begun when its member died: then there is one more.
+    // With one allowed attempt, the member may have crashed before it began: then another one is allowed.
     if (attempt >= maxAttempts && attempt > 1) {
-      await die(entry, 'unfinished', new InterruptedError(attempt), attempt)
+      await deadLetter(entry, 'interrupted', new InterruptedError(attempt), attempt)
       return
     }
     let begun = false
-    while (!ending.aborted) {
-      if (!(await slots.take(ending))) break
+    while (!draining.aborted) {
+      if (!(await semaphore.acquire(draining))) break
       attempt++
       let error: unknown
       try {
-        // Redis has counted the first when it handed the entry out.
-        if (attempt > 1 && !(await count(entry, attempt))) break
+        // Saved before the attempt, so that it counts even if it ends the process. Redis has counted the first.
+        if (attempt > 1 && !(await persist(() => reader.setDeliveryCount([entry], attempt)))) break
         begun = true
-        const context = { signal, attempt, partition: entry.partition, entryId: entry.id }
-        const done = (async () => handler(event, context))().then(() => true)
-        if (await raceAbort(signal, done)) void finish([entry])
+        const context = { signal: revoked, attempt, partition: entry.partition, entryId: entry.id }
+        const handled = (async () => handler(event, context))().then(() => true)
+        if (await raceAbort(revoked, handled)) void acknowledge([entry])
         return
       } catch (thrown) {
         error = thrown
       } finally {
-        slots.give()
+        semaphore.release()
       }
       if (attempt >= maxAttempts) {
-        await die(entry, 'failed', error, attempt)
+        await deadLetter(entry, 'failed', error, attempt)
         return
       }
-      tell(error, entry, attempt, false)
-      await pause(backoffMs(backoff, attempt), ending)
+      report(error, entry, attempt, false)
+      await pause(backoffMs(backoff, attempt), draining)
     }
-    if (!begun && entry.deliveryCount === 0) untried.push(entry)
+    if (!begun && entry.deliveryCount === 0) neverAttempted.push(entry)
   }
 
-  /** Tells Redis that an attempt begins, so that it counts even if it is our last. @returns false when it is over */
-  function count(entry: ReadEntry, attempt: number): Promise<boolean> {
-    return persist(() => held.setDeliveryCount([entry], attempt))
+  /** Acknowledges the entry after the dead letter is added: see `DeadLetters.add`. */
+  async function deadLetter(entry: ReadEntry, reason: DeadLetterReason, error: unknown, attempts: number) {
+    const dead = { ...entry, position: formatPosition(entry.partition, entry.id) }
+    if (!(await persist(() => letters.add(options.group, dead, { reason, error, attempts })))) return
+    report(error, entry, attempts, true)
+    void acknowledge([entry])
   }
 
-  function setMalformedAside(entry: ReadEntry): Promise<void> {
-    return die(entry, 'malformed', new MalformedEntryError(), entry.deliveryCount)
-  }
-
-  /** First set aside, then acknowledged: see addDeadLetter. */
-  async function die(entry: ReadEntry, reason: DeadReason, error: unknown, attempts: number): Promise<void> {
-    const done = await persist(() =>
-      addDeadLetter(held.redis, deadLetters, entry, { reason, error, attempts })
-    )
-    if (!done) return
-    tell(error, entry, attempts, true)
-    void finish([entry])
-  }
-
-  /** Does it again until Redis has heard. @returns false when it is over before that */
-  async function persist(act: () => Promise<void>): Promise<boolean> {
-    for (let failures = 0; !signal.aborted; ) {
+  /** Repeats a write until it succeeds. @returns false if the lease was lost before that */
+  async function persist(write: () => Promise<void>): Promise<boolean> {
+    for (let failures = 0; !revoked.aborted; ) {
       try {
-        await act()
+        await write()
         return true
       } catch (error) {
         onError(error)
-        await pause(backoffMs(backoff, ++failures), signal)
+        await pause(backoffMs(backoff, ++failures), revoked)
       }
     }
     return false
   }
 
-  function tell(error: unknown, { partition, id, type }: ReadEntry, attempt: number, dead: boolean): void {
+  function report(error: unknown, { partition, id, type }: ReadEntry, attempt: number, dead: boolean): void {
     onError(error, { partition, entryId: id, type, attempt, dead })
   }
 }

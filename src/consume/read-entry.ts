@@ -1,31 +1,14 @@
+// Tested by test/consume/consumer.test.ts.
+import { type CloudEvent, parseCloudEvent } from '../group/cloud-event.ts'
 import type { ReadEntry } from '../group/fenced-read.ts'
 import type { CustomerEvent } from './events.ts'
 
-/**
- * The event of an entry; `undefined` where the entry is not one of ours.
- *
- * Only its frame is checked. Its data are taken as they come: no description of Customer.io's is so true that an
- * event should be refused by it.
- */
+/** @returns the event of an entry; `undefined` unless it is an event of this service */
 export function readEntry({ type, event }: Pick<ReadEntry, 'type' | 'event'>): CustomerEvent | undefined {
-  if (type === '' || event === '') return undefined
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(event)
-  } catch {
-    return undefined
-  }
-  return isOurs(parsed, type) ? parsed : undefined
+  const parsed = parseCloudEvent(event)
+  return hasType(parsed, type) ? parsed : undefined
 }
 
-function isOurs(parsed: unknown, type: string): parsed is CustomerEvent {
-  if (typeof parsed !== 'object' || parsed === null) return false
-  const { specversion, id, type: named, subject } = parsed as Readonly<Record<string, unknown>>
-  return (
-    specversion === '1.0' &&
-    typeof id === 'string' &&
-    id !== '' &&
-    named === type &&
-    (subject === undefined || typeof subject === 'string')
-  )
-}
+/** The entry's type must match: consumers filter by it without parsing the event. */
+const hasType = (parsed: CloudEvent | undefined, type: string): parsed is CustomerEvent =>
+  parsed?.type === type

@@ -1,10 +1,9 @@
 import { deadLetters } from '../group/dead-letters.ts'
-import { HOLDER } from '../group/fenced-read.ts'
-import { MEMBER } from '../group/redeliver.ts'
-import { type GroupStats, groupStats } from '../log/group-stats.ts'
-import { partitionKeys } from '../log/keys.ts'
-import { readPartitionCount } from '../log/partition-count.ts'
+import { runtimeConsumerNames } from '../group/fenced-read.ts'
+import { publishedPartitions } from '../log/partition.ts'
+import { type GroupStats, groupStats } from '../log/stats.ts'
 import type { RedisClient } from '../redis/connect.ts'
+import { flatToMap } from '../redis/reply.ts'
 import type { ConsumerSettings } from '../settings/consumers-file.ts'
 import { consumerStates } from './consumer-state.ts'
 import { inspectQueue, type OpenQueue } from './sinks/push-queue.ts'
@@ -119,12 +118,10 @@ export function consumerStatusReader(
  */
 async function idleTimesMs(redis: RedisClient, keyPrefix: string, group: string): Promise<readonly number[]> {
   const idleMs = new Map<string, number>()
-  const partitions = await readPartitionCount(redis, keyPrefix)
-  for (let partition = 0; partition < partitions; partition++) {
-    const stream = partitionKeys(keyPrefix, partition).events
-    for (const fields of await infoConsumers(redis, stream, group)) {
+  for (const { events } of await publishedPartitions(redis, keyPrefix)) {
+    for (const fields of await infoConsumers(redis, events, group)) {
       const [name, idle] = [String(fields.get('name')), Number(fields.get('idle'))]
-      if (name !== HOLDER && name !== MEMBER) idleMs.set(name, Math.min(idle, idleMs.get(name) ?? idle))
+      if (!runtimeConsumerNames.has(name)) idleMs.set(name, Math.min(idle, idleMs.get(name) ?? idle))
     }
   }
   return [...idleMs.values()]
@@ -135,10 +132,10 @@ async function infoConsumers(
   redis: RedisClient,
   stream: string,
   group: string
-): Promise<Map<unknown, unknown>[]> {
+): Promise<ReadonlyMap<unknown, unknown>[]> {
   try {
     const consumers = (await redis.xinfo('CONSUMERS', stream, group)) as unknown[][]
-    return consumers.map(flat => new Map(flat.map((field, index) => [field, flat[index + 1]])))
+    return consumers.map(flatToMap)
   } catch (error) {
     if (error instanceof Error && /^(?:NOGROUP|ERR no such key)/.test(error.message)) return []
     throw error

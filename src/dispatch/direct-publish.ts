@@ -3,6 +3,7 @@ import { rejectOnAbort } from '../async/abort.ts'
 import type { OutgoingEvent } from '../group/outgoing-event.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { ConsumerSettings } from '../settings/consumers-file.ts'
+import type { Refused, Sink } from './sink.ts'
 import { createAmqpSink } from './sinks/amqp.ts'
 import { createNatsSink } from './sinks/nats.ts'
 import { openPushQueue } from './sinks/push-queue.ts'
@@ -16,56 +17,42 @@ export interface DirectPublisher {
 
 const PUBLISH_TIMEOUT_MS = 10_000
 
-/** @param openQueueRedis opens a connection in the `patient` manner, which the caller closes */
+/** @param openQueueRedis opens a connection with the profile `blocking`, which the caller closes */
 export function openDirectPublisher(
   settings: ConsumerSettings,
   openQueueRedis: () => RedisClient,
   keyPrefix: string
 ): DirectPublisher {
-  const { send, close } = openTarget(settings, openQueueRedis, keyPrefix)
+  const sink = openSink(settings, openQueueRedis, keyPrefix)
   let hasTimedOut = false
   return {
     publish: async event => {
       const limit = AbortSignal.timeout(PUBLISH_TIMEOUT_MS)
-      let refusal: string | undefined
+      let refused: Refused | undefined
       try {
         // There may be thousands of dead letters: do not wait for each of them.
         if (hasTimedOut) throw new Error('an earlier event timed out')
-        refusal = await send(event, limit)
+        refused = (await sink.publish([event], limit))[0]
       } catch (cause) {
         hasTimedOut ||= limit.aborted
         throw new Error('it is no longer in the log, and could not be sent to the consumer', { cause })
       }
-      if (refusal !== undefined) throw new Error(refusal)
+      if (refused !== undefined) throw new Error(refused.reason)
     },
-    close
-  }
-}
-
-interface Target {
-  /** @returns why the event is refused, if it is */
-  readonly send: (event: OutgoingEvent, signal: AbortSignal) => Promise<string | undefined>
-  readonly close: () => Promise<void>
-}
-
-function openTarget(
-  settings: ConsumerSettings,
-  openQueueRedis: () => RedisClient,
-  keyPrefix: string
-): Target {
-  if (settings.type === 'http') {
-    const { add, queue } = openPushQueue(openQueueRedis(), keyPrefix, settings)
-    return {
-      send: async (event, signal) => {
-        await rejectOnAbort(signal, add([event], signal))
-        return undefined
-      },
-      close: () => queue.close()
-    }
-  }
-  const sink = settings.type === 'nats' ? createNatsSink(settings) : createAmqpSink(settings)
-  return {
-    send: async (event, signal) => (await sink.publish([event], signal))[0]?.reason,
     close: () => sink.close()
+  }
+}
+
+function openSink(settings: ConsumerSettings, openQueueRedis: () => RedisClient, keyPrefix: string): Sink {
+  if (settings.type === 'nats') return createNatsSink(settings)
+  if (settings.type === 'amqp') return createAmqpSink(settings)
+  // The workers of the service send what is in the queue.
+  const { add, queue } = openPushQueue(openQueueRedis(), keyPrefix, settings)
+  return {
+    publish: async (events, signal) => {
+      await rejectOnAbort(signal, add(events, signal))
+      return []
+    },
+    close: () => queue.close()
   }
 }

@@ -2,13 +2,11 @@ import { hostname } from 'node:os'
 import { errorCode, ReportedError } from '../errors.ts'
 import { compileTypeGlobs, DOCTOR_TYPE } from '../event-types.ts'
 import { consumeInBatches } from '../group/batch-consumer.ts'
-import { addDeadLetter } from '../group/dead-letter.ts'
-import { deadLetters } from '../group/dead-letters.ts'
+import { type DeadEntry, deadLetters } from '../group/dead-letters.ts'
 import { MalformedEntryError } from '../group/entry-errors.ts'
 import type { ReadEntry } from '../group/fenced-read.ts'
-import type { OutgoingEvent } from '../group/outgoing-event.ts'
-import { outgoingEvent } from '../group/outgoing-event.ts'
-import { groupKeys } from '../log/keys.ts'
+import { type OutgoingEvent, toOutgoingEvent } from '../group/outgoing-event.ts'
+import { formatPosition } from '../log/position.ts'
 import type { Logger } from '../ops/logger.ts'
 import { disconnectRedis, type RedisClient } from '../redis/connect.ts'
 import type { ConsumerSettings } from '../settings/consumers-file.ts'
@@ -22,7 +20,7 @@ export interface DispatcherOptions {
   /** The service's own connection. */
   readonly redis: RedisClient
   /** Opens a connection, which the dispatcher closes. */
-  readonly connect: (manner: 'prompt' | 'patient') => RedisClient
+  readonly connect: (profile: 'fail-fast' | 'blocking') => RedisClient
   readonly keyPrefix: string
   readonly metrics: DispatchMetrics
   readonly log: Logger
@@ -58,7 +56,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   return {
     start: () => {
-      const queueRedis = connect('patient')
+      const queueRedis = connect('blocking')
       queueRedis.on('error', error =>
         log.debug({ err: error }, 'the Redis connection of the push queues failed')
       )
@@ -93,7 +91,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const matches = compileTypeGlobs(types)
     const member = consumeInBatches(
       {
-        connect: () => connect('prompt'),
+        connect: () => connect('fail-fast'),
         keyPrefix,
         group: name,
         member: `${hostname()}:${process.pid}`,
@@ -119,8 +117,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     async function handle(entries: readonly ReadEntry[], signal: AbortSignal): Promise<void> {
       const wanted: OutgoingEvent[] = []
       for (const entry of entries) {
-        const event = outgoingEvent(`${entry.partition}-${entry.id}`, entry.event)
-        if (event === undefined) await addMalformed(name, entry)
+        const position = formatPosition(entry.partition, entry.id)
+        const event = toOutgoingEvent({ position, event: entry.event })
+        if (event === undefined) await addMalformed(name, { ...entry, position })
         else if (event.type !== DOCTOR_TYPE && matches(event.type)) wanted.push(event)
       }
       if (wanted.length === 0) return
@@ -141,19 +140,17 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     }
   }
 
-  async function addMalformed(consumer: string, entry: ReadEntry): Promise<void> {
-    const error = new MalformedEntryError()
-    const why = { reason: 'malformed', error, attempts: 1 } as const
-    await addDeadLetter(redis, groupKeys(keyPrefix, consumer).dead, entry, why)
+  async function addMalformed(consumer: string, entry: DeadEntry): Promise<void> {
+    await letters.add(consumer, entry, { reason: 'malformed', error: new MalformedEntryError(), attempts: 1 })
     metrics.attempt(consumer, 'dead')
     log.warn(
-      { consumer, partition: entry.partition, entry: entry.id },
+      { consumer, position: entry.position },
       'malformed log entry moved to dead letters: cio-webhook did not write it'
     )
   }
 
   async function addRefused(consumer: string, event: OutgoingEvent, reason: string): Promise<void> {
-    await letters.keep(consumer, event, new RefusedError(reason), 1)
+    await letters.add(consumer, event, { reason: 'failed', error: new RefusedError(reason), attempts: 1 })
     metrics.attempt(consumer, 'dead')
     log.warn(
       { consumer, position: event.position, reason },

@@ -2,18 +2,17 @@
 import { UnavailableError } from '../errors.ts'
 import type { EventLog } from '../log/append.ts'
 import { partitionKeys } from '../log/keys.ts'
-import { readPartitionCount } from '../log/partition-count.ts'
+import { publishedPartitions, readPartitionCount } from '../log/partition.ts'
+import { formatPosition, type LogPosition, parsePosition } from '../log/position.ts'
 import { readEntries } from '../log/read-range.ts'
 import { parseDelivery, toLogEntry } from '../receive/log-entry.ts'
 import { openParked, type ParkedDelivery, readParked } from '../receive/parked.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { SigningKey, Source } from '../settings/sources.ts'
-import { placeOf } from './replay.ts'
 
 /** An entry of a stream of parked deliveries. */
 export interface ParkedEntry {
-  /** `<partition>-<entry id>`. */
-  readonly position: string
+  readonly position: LogPosition
   /** When it was parked, by the clock of Redis, in unix milliseconds. */
   readonly parkedAtMs: number
   /** `undefined` if this service did not write the entry. */
@@ -26,45 +25,42 @@ export interface ParkedDeliveries {
   count(): Promise<number>
   /** Oldest first, partition by partition, a few at a time. */
   list(): AsyncGenerator<ParkedEntry>
-  get(position: string): Promise<ParkedEntry | undefined>
+  get(position: LogPosition): Promise<ParkedEntry | undefined>
   /** @returns whether it existed */
-  drop(position: string): Promise<boolean>
+  drop(position: LogPosition): Promise<boolean>
 }
 
 export function parkedDeliveries(redis: RedisClient, keyPrefix: string): ParkedDeliveries {
   return {
     count: async () => {
-      let count = 0
-      const partitions = await readPartitionCount(redis, keyPrefix)
-      for (let partition = 0; partition < partitions; partition++) {
-        count += await redis.xlen(partitionKeys(keyPrefix, partition).parked)
-      }
-      return count
+      const partitions = await publishedPartitions(redis, keyPrefix)
+      const counts = await Promise.all(partitions.map(({ parked }) => redis.xlen(parked)))
+      return counts.reduce((sum, count) => sum + count, 0)
     },
     list: async function* () {
       const partitions = await readPartitionCount(redis, keyPrefix)
       for (let partition = 0; partition < partitions; partition++) {
         const range = { stream: 'parked', partition, from: '-', to: '+' } as const
         for await (const page of readEntries(redis, keyPrefix, range)) {
-          for (const { id, event } of page) yield toParkedEntry(`${partition}-${id}`, event)
+          for (const { id, event } of page) yield toParkedEntry(formatPosition(partition, id), event)
         }
       }
     },
     get: async position => {
-      const { partition, id } = placeOf(position)
+      const { partition, id } = parsePosition(position)
       const [entry] = await redis.xrange(partitionKeys(keyPrefix, partition).parked, id, id)
       return entry && toParkedEntry(position, entry[1][entry[1].indexOf('event') + 1] ?? '')
     },
     drop: async position => {
-      const { partition, id } = placeOf(position)
+      const { partition, id } = parsePosition(position)
       return (await redis.xdel(partitionKeys(keyPrefix, partition).parked, id)) === 1
     }
   }
 }
 
-const toParkedEntry = (position: string, event: string): ParkedEntry => ({
+const toParkedEntry = (position: LogPosition, event: string): ParkedEntry => ({
   position,
-  parkedAtMs: Number.parseInt(placeOf(position).id, 10),
+  parkedAtMs: Number.parseInt(parsePosition(position).id, 10),
   delivery: readParked(event)
 })
 
@@ -85,7 +81,7 @@ export interface ReplayParkedOptions {
  */
 export async function replayParked(
   { parked, eventLog, sources, keysOf }: ReplayParkedOptions,
-  position: string
+  position: LogPosition
 ): Promise<string | undefined> {
   const entry = await parked.get(position)
   if (entry === undefined) return 'there is no such parked delivery'

@@ -1,9 +1,10 @@
 // Tested by test/cli/consumers/command.slow.test.ts.
-import { type DeadLetter, deadLetters, revive } from '../group/dead-letters.ts'
-import type { OutgoingEvent } from '../group/outgoing-event.ts'
+import { type DeadLetter, deadLetters } from '../group/dead-letters.ts'
+import { type OutgoingEvent, toOutgoingEvent } from '../group/outgoing-event.ts'
 import { redeliver } from '../group/redeliver.ts'
 import { partitionKeys } from '../log/keys.ts'
-import { readPartitionCount } from '../log/partition-count.ts'
+import { readPartitionCount } from '../log/partition.ts'
+import { parsePosition } from '../log/position.ts'
 import { readEntries, type StreamEntry } from '../log/read-range.ts'
 import type { RedisClient } from '../redis/connect.ts'
 
@@ -21,7 +22,8 @@ export interface ReplayOptions {
 
 export interface ReplayedLetters {
   readonly replayed: number
-  readonly left: readonly { readonly letter: string; readonly why: string }[]
+  /** Those that were not replayed, and why not. */
+  readonly left: readonly { readonly id: string; readonly why: string }[]
 }
 
 /**
@@ -36,12 +38,12 @@ export async function replayLetters(
 ): Promise<ReplayedLetters> {
   const { redis, keyPrefix, consumer } = options
   const done: string[] = []
-  const left: { letter: string; why: string }[] = []
+  const left: { id: string; why: string }[] = []
   try {
     for (const letter of letters) {
       const why = await replayLetter(options, letter)
       if (why === undefined) done.push(letter.letter)
-      else left.push({ letter: letter.letter, why })
+      else left.push({ id: letter.letter, why })
     }
   } finally {
     // Also after an error: dead letters that were replayed before it must not be replayed again.
@@ -53,9 +55,9 @@ export async function replayLetters(
 /** @returns why it was not replayed; `undefined` if it was */
 async function replayLetter(options: ReplayOptions, letter: DeadLetter): Promise<string | undefined> {
   const { redis, keyPrefix, consumer, publish } = options
-  const event = revive(letter)
+  const event = toOutgoingEvent(letter)
   if (event === undefined) return 'it is not an event'
-  const { partition, id } = placeOf(letter.position)
+  const { partition, id } = parsePosition(letter.position)
   if ((await redeliver(redis, keyPrefix, consumer, partition, [id])).length > 0) return undefined
   // The consumer has not acknowledged it yet, and gets it again anyway.
   if (await isInLog(redis, keyPrefix, partition, id)) return undefined
@@ -86,22 +88,16 @@ async function isInLog(
 export async function replayRange(
   options: Omit<ReplayOptions, 'publish'>,
   range: { readonly from: string; readonly to: string },
-  isMeant: (entry: StreamEntry) => boolean
+  matches: (entry: StreamEntry) => boolean
 ): Promise<number> {
   const { redis, keyPrefix, consumer } = options
   const partitions = await readPartitionCount(redis, keyPrefix)
   let count = 0
   for (let partition = 0; partition < partitions; partition++) {
     for await (const page of readEntries(redis, keyPrefix, { stream: 'events', partition, ...range })) {
-      const ids = page.filter(isMeant).map(({ id }) => id)
+      const ids = page.filter(matches).map(({ id }) => id)
       count += (await redeliver(redis, keyPrefix, consumer, partition, ids)).length
     }
   }
   return count
-}
-
-/** @param position `<partition>-<entry id>` */
-export function placeOf(position: string): { readonly partition: number; readonly id: string } {
-  const at = position.indexOf('-')
-  return { partition: Number(position.slice(0, at)), id: position.slice(at + 1) }
 }

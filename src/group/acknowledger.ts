@@ -1,19 +1,20 @@
+// Tested by test/group/batch-consumer.test.ts.
 import { type Backoff, backoffMs, pause } from '../async/backoff.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { ReadEntry } from './fenced-read.ts'
 
 /**
- * Acknowledges entries of one partition for one group, those of one moment in one call, until Redis has heard:
- * what is done is not done again because Redis was away when we said so.
+ * Acknowledges entries of one partition for one group. Concurrent acknowledgements share a call. It is repeated until
+ * Redis confirms it, so that handled entries are not handled again because Redis was down for a moment.
  */
 export interface Acknowledger {
-  /** Resolves once Redis knows; never rejects. */
+  /** Resolves once Redis confirms it, or after `close`; never rejects. */
   acknowledge(entries: readonly ReadEntry[]): Promise<void>
-  /** Is it done, and only Redis does not know yet? */
+  /** Whether the entry is handled, and only the confirmation of Redis is missing. */
   isUnconfirmed(entry: ReadEntry): boolean
-  /** Resolves when nothing waits any more, or at `close`. */
+  /** Resolves when nothing is unconfirmed, or at `close`. */
   flushed(): Promise<void>
-  /** Gives up what still waits: it will be handled again. */
+  /** Gives up unconfirmed acknowledgements: their entries will be handled again. */
   close(): void
 }
 
@@ -28,38 +29,38 @@ export interface AcknowledgerOptions {
 }
 
 export function createAcknowledger({ redis, stream, group, onError }: AcknowledgerOptions): Acknowledger {
-  /** By id, what it was: after a failover another entry may have come to the same id. */
-  const waiting = new Map<string, string>()
+  /** The event by entry id: after a failover another entry can have the same id. */
+  const unconfirmed = new Map<string, string>()
   const closed = new AbortController()
   let flushing: Promise<void> | undefined
 
   return {
     acknowledge: async entries => {
-      for (const { id, event } of entries) waiting.set(id, event)
-      while (entries.some(isWaiting) && !closed.signal.aborted) {
+      for (const { id, event } of entries) unconfirmed.set(id, event)
+      while (entries.some(isUnconfirmed) && !closed.signal.aborted) {
         flushing ??= flush()
         await flushing
       }
     },
-    isUnconfirmed: isWaiting,
+    isUnconfirmed,
     flushed: async () => {
       await flushing
     },
     close: () => closed.abort()
   }
 
-  function isWaiting({ id, event }: ReadEntry): boolean {
-    return waiting.get(id) === event
+  function isUnconfirmed({ id, event }: ReadEntry): boolean {
+    return unconfirmed.get(id) === event
   }
 
   async function flush(): Promise<void> {
-    // What else is done in this turn of the event loop goes along.
+    // Acknowledgements of the same turn of the event loop share the call.
     await new Promise(resolve => setImmediate(resolve))
-    for (let failures = 0; waiting.size > 0 && !closed.signal.aborted; ) {
-      const ids = [...waiting.keys()].slice(0, MAX_BATCH_ENTRIES)
+    for (let failures = 0; unconfirmed.size > 0 && !closed.signal.aborted; ) {
+      const ids = [...unconfirmed.keys()].slice(0, MAX_BATCH_ENTRIES)
       try {
         await redis.xack(stream, group, ...ids)
-        for (const id of ids) waiting.delete(id)
+        for (const id of ids) unconfirmed.delete(id)
         failures = 0
       } catch (error) {
         onError(error)

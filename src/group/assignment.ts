@@ -1,3 +1,4 @@
+// Tested by test/group/batch-consumer.test.ts.
 import { setMaxListeners } from 'node:events'
 import type { RedisClient } from '../redis/connect.ts'
 import { createAcknowledger } from './acknowledger.ts'
@@ -5,15 +6,15 @@ import { createLease } from './lease.ts'
 import { createPartitionReader, type PartitionReader } from './partition-reader.ts'
 import { createStreamWaiter } from './stream-waiter.ts'
 
-/** One partition as this member sees it: held, or wanted, or left to others. */
+/** One partition from the view of this member: held, wanted, or left to others. */
 export interface Assignment {
-  /** One look at it: keeps its lease or takes it where `wanted`, else finishes and lets it go. Never rejects. */
+  /** Renews the lease, or acquires it if `wanted`. If not wanted, drains and releases it. Never rejects. */
   renew(wanted: boolean): Promise<void>
-  /** Takes nothing more. @returns when what is under way is finished and the lease given back */
+  /** Reads no more entries. Resolves when the work in flight is finished and the lease released. */
   release(): Promise<void>
-  /** Finishes nothing more. */
+  /** Ends the work in flight. */
   revoke(): void
-  /** Gives up the acknowledgements that Redis has not heard yet. */
+  /** Gives up unconfirmed acknowledgements. */
   close(): void
 }
 
@@ -21,21 +22,21 @@ export interface AssignmentOptions {
   readonly redis: RedisClient
   readonly connect: () => RedisClient
   readonly leaseKey: string
-  readonly putBackKey: string
+  readonly redeliverKey: string
   readonly leaseMs: number
   readonly token: string
   readonly stream: string
   readonly partition: number
   readonly group: string
-  /** Runs once for each time the partition is held. */
-  readonly work: (held: PartitionReader) => Promise<void>
+  /** Runs once each time the partition is held. */
+  readonly work: (reader: PartitionReader) => Promise<void>
   readonly onError: (error: unknown) => void
 }
 
-/** From taking the lease to giving it back. */
+/** From acquiring the lease to releasing it. */
 interface Session {
-  readonly ending: AbortController
-  readonly over: AbortController
+  readonly draining: AbortController
+  readonly revoked: AbortController
   readonly done: Promise<void>
 }
 
@@ -44,73 +45,74 @@ export function createAssignment(options: AssignmentOptions): Assignment {
   const lease = createLease(redis, options.leaseKey, options.token, options.leaseMs)
   const acknowledger = createAcknowledger({ redis, stream, group: options.group, onError })
   let session: Session | undefined
-  /** From when the lease is being given back: a renewal sent after that would take it again. */
+  /** While the lease is being released, a renewal would acquire it again. */
   let releasing = false
   let ended = false
 
   return {
     renew: async wanted => {
-      if (!wanted) session?.ending.abort()
-      // While it ends, the lease is kept: what is under way is still ours.
+      if (!wanted) session?.draining.abort()
+      // A draining session keeps the lease, because it still has entries in flight.
       if (releasing || (session === undefined && (ended || !wanted))) return
-      if (!(await keepLease()) || !wanted || session !== undefined) return
-      // `end` may have been called meanwhile: a session opened now would never end.
+      if (!(await renewLease()) || !wanted || session !== undefined) return
+      // After a `release` in the meantime, a new session would never end.
       if (ended) await lease.release().catch(onError)
       else session = open()
     },
     release: async () => {
       ended = true
-      session?.ending.abort()
+      session?.draining.abort()
       await session?.done
     },
-    revoke: abandon,
+    revoke,
     close: () => acknowledger.close()
   }
 
-  /** @returns whether the lease is ours; where it is not, the session is over */
-  async function keepLease(): Promise<boolean> {
+  /** @returns whether the lease is ours; if not, the session is revoked */
+  async function renewLease(): Promise<boolean> {
     try {
       if (await lease.acquireOrRenew()) return true
     } catch (error) {
       onError(error)
       if (lease.mayStillHold()) return session !== undefined
     }
-    abandon()
+    revoke()
     return false
   }
 
-  function abandon(): void {
-    session?.ending.abort()
-    session?.over.abort()
+  function revoke(): void {
+    session?.draining.abort()
+    session?.revoked.abort()
   }
 
   function open(): Session {
-    const ending = new AbortController()
-    const over = new AbortController()
-    // As many listen as there are events under way.
-    setMaxListeners(0, ending.signal, over.signal)
-    const wakeUp = createStreamWaiter(connect, stream)
-    ending.signal.addEventListener('abort', () => wakeUp.close(), { once: true })
-    const held = createPartitionReader({
+    const draining = new AbortController()
+    const revoked = new AbortController()
+    // There is a listener for each event in flight.
+    setMaxListeners(0, draining.signal, revoked.signal)
+    const waiter = createStreamWaiter(connect, stream)
+    draining.signal.addEventListener('abort', () => waiter.close(), { once: true })
+    const reader = createPartitionReader({
       ...options,
-      lease: { key: lease.key, token: lease.token, keep: keepLease },
+      lease,
+      renewLease,
       acknowledger,
-      wakeUp,
-      ending: ending.signal,
-      signal: over.signal
+      waiter,
+      draining: draining.signal,
+      revoked: revoked.signal
     })
-    const done = run(held).finally(() => {
-      ending.abort()
-      over.abort()
+    const done = run(reader).finally(() => {
+      draining.abort()
+      revoked.abort()
       session = undefined
       releasing = false
     })
-    return { ending, over, done }
+    return { draining, revoked, done }
   }
 
-  async function run(held: PartitionReader): Promise<void> {
+  async function run(reader: PartitionReader): Promise<void> {
     try {
-      await work(held)
+      await work(reader)
       await acknowledger.flushed()
       releasing = true
       await lease.release()

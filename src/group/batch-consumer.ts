@@ -5,51 +5,46 @@ import { type GroupMember, joinGroup, type MemberOptions } from './member.ts'
 import type { PartitionReader } from './partition-reader.ts'
 
 /**
- * Handles entries of one partition, in order. Where it rejects, it gets the same ones again.
+ * Handles entries of one partition, in order. If it rejects, it gets the same entries again.
  *
- * @param signal aborted when another member may have the partition: what is done from then on is done twice
+ * @param signal aborted when another member may hold the partition: entries handled after that are handled twice
  */
 export type HandleEntries = (entries: readonly ReadEntry[], signal: AbortSignal) => Promise<void>
 
 export interface BatchConsumerOptions extends MemberOptions {
-  /** Entries handed over at once, at most. */
-  readonly batchSize?: number | undefined
-  /** The waits between tries. */
-  readonly backoff?: Backoff | undefined
+  /** Entries per batch, at most. */
+  readonly batchSize: number
+  /** The pauses between attempts. */
+  readonly backoff: Backoff
 }
 
-const DEFAULT_BATCH_SIZE = 100
-const DEFAULT_BACKOFF: Backoff = { firstMs: 100, maxMs: 30_000 }
-
 /**
- * Follows the log as a consumer group: every entry of every partition at least once, a partition's entries in
- * order and one batch at a time, acknowledged once `handle` has resolved. What a member left when it died comes
- * first to whoever has the partition next.
+ * Consumes the log as a member of a group: each entry at least once, the entries of a partition in order and one batch
+ * at a time, acknowledged after `handle` has resolved. Pending entries of a member that crashed come first.
  */
 export function consumeInBatches(options: BatchConsumerOptions, handle: HandleEntries): GroupMember {
-  const { batchSize = DEFAULT_BATCH_SIZE, backoff = DEFAULT_BACKOFF, onError = () => {} } = options
-  return joinGroup(options, async held => {
+  const { batchSize, backoff, onError = () => {} } = options
+  return joinGroup(options, async reader => {
     for (;;) {
-      const entries = await held.read(batchSize)
+      const entries = await reader.read(batchSize)
       if (entries.length === 0) return
-      if (!(await untilHandled(held, entries))) return
-      await raceAbort(held.revoked, held.acknowledge(entries))
+      if (!(await handleWithRetry(reader, entries))) return
+      await raceAbort(reader.revoked, reader.acknowledge(entries))
     }
   })
 
-  /** @returns false when it ends before that: then the entries are left to whoever has the partition next */
-  async function untilHandled(held: PartitionReader, entries: readonly ReadEntry[]): Promise<boolean> {
+  /** @returns false if it ended before that; the entries stay pending */
+  async function handleWithRetry(reader: PartitionReader, entries: readonly ReadEntry[]): Promise<boolean> {
+    const { draining, revoked } = reader
     for (let failures = 0; ; ) {
       try {
-        return await raceAbort(
-          held.revoked,
-          (async () => handle(entries, held.revoked))().then(() => true)
-        )
+        const handled = (async () => handle(entries, revoked))().then(() => true)
+        return await raceAbort(revoked, handled)
       } catch (error) {
         onError(error)
       }
-      await pause(backoffMs(backoff, ++failures), held.draining)
-      if (held.draining.aborted) return false
+      await pause(backoffMs(backoff, ++failures), draining)
+      if (draining.aborted) return false
     }
   }
 }

@@ -1,73 +1,109 @@
 import { groupKeys } from '../log/keys.ts'
+import { formatPosition, type LogPosition, parsePosition } from '../log/position.ts'
 import type { RedisClient } from '../redis/connect.ts'
-import { addDeadLetter } from './dead-letter.ts'
-import type { OutgoingEvent } from './outgoing-event.ts'
-import { outgoingEvent } from './outgoing-event.ts'
+import { flatToMap } from '../redis/reply.ts'
+import { loadScript, runScript } from '../redis/script.ts'
+import { textMask } from '../sanitize/mask-text.ts'
+import { allTextKinds } from '../sanitize/text-kinds.ts'
+
+/**
+ * Why an entry became a dead letter. `failed`: every attempt failed. `malformed`: it is not an event of this service.
+ * `interrupted`: attempts began, and none finished before its process ended.
+ */
+export type DeadLetterReason = 'failed' | 'malformed' | 'interrupted'
 
 export interface DeadLetter {
-  /** Its id in the stream of dead letters; the number in front is when it was given up, unix milliseconds. */
+  /** Its id in the stream of dead letters. It starts with the time it was added, unix milliseconds. */
   readonly letter: string
-  /** `failed`, `malformed`, `unfinished`: see log/dead-letter.ts. */
+  /** A `DeadLetterReason`, or one of another version. */
   readonly reason: string
-  /** What was wrong, in our own words. */
+  /** Name and message of the error, without personal data. */
   readonly error: string
   readonly attempts: number
   readonly type: string
-  /** The CloudEvent; empty where there was none. */
+  /** The CloudEvent as JSON text; '' if the entry had none. */
   readonly event: string
-  /** Where it stood in the log, `<partition>-<entry id>`. */
-  readonly position: string
+  readonly position: LogPosition
 }
 
-/** The events that a consumer did not take, `cio:dead:<consumer>`: kept until somebody replays or drops them. */
+/** An entry of the log that becomes a dead letter. */
+export interface DeadEntry {
+  readonly position: LogPosition
+  readonly type: string
+  readonly event: string
+  /** All fields and values in turn; kept if the entry is malformed. */
+  readonly fields?: readonly string[]
+}
+
+export interface Failure {
+  readonly reason: DeadLetterReason
+  readonly error: unknown
+  readonly attempts: number
+}
+
+/** The dead letters of consumers, in `cio:dead:<consumer>`. Every method throws the error of Redis. */
 export interface DeadLetters {
-  /** @param problem what was wrong; in our own words, since it is shown */
-  keep(consumer: string, event: OutgoingEvent, problem: Error, attempts: number): Promise<void>
+  /**
+   * Adds a dead letter. Acknowledge the entry afterwards: a crash in between adds it twice, but never loses it. Two
+   * dead letters with the same `position` are the same entry. After an error the outcome is unknown.
+   */
+  add(consumer: string, entry: DeadEntry, failure: Failure): Promise<void>
   count(consumer: string): Promise<number>
-  /** Oldest first, from behind the letter `after` on. */
+  /** Oldest first, those after the dead letter `after`. */
   list(consumer: string, count: number, after?: string): Promise<readonly DeadLetter[]>
   get(consumer: string, letter: string): Promise<DeadLetter | undefined>
-  /** @returns how many of them there were */
+  /** @returns how many of them existed */
   drop(consumer: string, letters: readonly string[]): Promise<number>
-  forget(consumer: string): Promise<void>
+  /** Drops all dead letters of a consumer. */
+  clear(consumer: string): Promise<void>
 }
+
+const MAX_ERROR_LENGTH = 500
+/** Masking sees more than is kept, so that no personal value is cut in two and missed. */
+const MAX_MASKED_LENGTH = 4 * MAX_ERROR_LENGTH
+
+const addScript = loadScript(new URL('dead-letter.lua', import.meta.url))
+
+const mask = textMask(allTextKinds)
 
 export function deadLetters(redis: RedisClient, keyPrefix: string): DeadLetters {
   const keyOf = (consumer: string): string => groupKeys(keyPrefix, consumer).dead
   return {
-    keep: (consumer, { type, event, position }, problem, attempts) => {
-      const at = position.indexOf('-')
-      const entry = {
-        partition: Number(position.slice(0, at)),
-        id: position.slice(at + 1),
+    add: async (consumer, { position, type, event, fields }, { reason, error, attempts }) => {
+      const { partition, id } = parsePosition(position)
+      const letter = {
+        partition: String(partition),
+        id,
         type,
         event,
-        fields: [],
-        deliveryCount: 0
+        reason,
+        error: describe(error),
+        attempts: String(attempts),
+        time: new Date().toISOString(),
+        ...(reason === 'malformed' ? { fields: JSON.stringify(fields) } : {})
       }
-      return addDeadLetter(redis, keyOf(consumer), entry, { reason: 'failed', error: problem, attempts })
+      await runScript(redis, addScript, [keyOf(consumer)], Object.entries(letter).flat())
     },
     count: consumer => redis.xlen(keyOf(consumer)),
     list: async (consumer, count, after) => {
       const from = after === undefined ? '-' : `(${after}`
       const entries = await redis.xrange(keyOf(consumer), from, '+', 'COUNT', count)
-      return entries.map(([letter, flat]) => deadLetter(letter, flat))
+      return entries.map(([letter, flat]) => toDeadLetter(letter, flat))
     },
     get: async (consumer, letter) => {
       const [entry] = await redis.xrange(keyOf(consumer), letter, letter)
-      return entry && deadLetter(...entry)
+      return entry && toDeadLetter(...entry)
     },
     drop: (consumer, letters) =>
       letters.length === 0 ? Promise.resolve(0) : redis.xdel(keyOf(consumer), ...letters),
-    forget: async consumer => {
+    clear: async consumer => {
       await redis.del(keyOf(consumer))
     }
   }
 }
 
-function deadLetter(letter: string, flat: readonly string[]): DeadLetter {
-  const fields = new Map<string | undefined, string>()
-  for (let index = 0; index < flat.length; index += 2) fields.set(flat[index], flat[index + 1] ?? '')
+function toDeadLetter(letter: string, flat: readonly string[]): DeadLetter {
+  const fields = flatToMap(flat)
   const text = (name: string): string => fields.get(name) ?? ''
   return {
     letter,
@@ -76,10 +112,12 @@ function deadLetter(letter: string, flat: readonly string[]): DeadLetter {
     attempts: Number(text('attempts')),
     type: text('type'),
     event: text('event'),
-    position: `${text('partition')}-${text('id')}`
+    position: formatPosition(Number(text('partition')), text('id'))
   }
 }
 
-/** The event of a dead letter, to be offered again; `undefined` where it never was one. */
-export const revive = ({ event, position }: DeadLetter): OutgoingEvent | undefined =>
-  outgoingEvent(position, event)
+/** An error's name and message in one line, with personal data masked by its form. */
+function describe(error: unknown): string {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : `${typeof error} thrown`
+  return mask(text.slice(0, MAX_MASKED_LENGTH)).replace(/\s+/g, ' ').slice(0, MAX_ERROR_LENGTH)
+}

@@ -1,4 +1,5 @@
-/** Attempts at an entry began and none of them finished: its handler may be what ends the process. */
+// Tested by test/consume/errors.test.ts.
+/** Attempts began, and none of them finished: the handler may be what ends the process. */
 export class InterruptedError extends Error {
   override readonly name = 'InterruptedError'
   readonly attempts: number
@@ -9,7 +10,7 @@ export class InterruptedError extends Error {
   }
 }
 
-/** An entry of the stream is not an event that this service wrote. */
+/** An entry of the stream is not an event of this service. */
 export class MalformedEntryError extends Error {
   override readonly name = 'MalformedEntryError'
 
@@ -18,7 +19,7 @@ export class MalformedEntryError extends Error {
   }
 }
 
-/** Entries were deleted from the stream, or trimmed by other means, before this group had acknowledged them. */
+/** Entries were deleted from the stream before this group had acknowledged them, by XDEL or XTRIM from outside. */
 export class EntriesDeletedError extends Error {
   override readonly name = 'EntriesDeletedError'
   readonly count: number

@@ -1,32 +1,33 @@
 import type { RedisClient } from '../redis/connect.ts'
+import { flatToMap } from '../redis/reply.ts'
 import { loadScript, runScript } from '../redis/script.ts'
 
-/** An entry of the log as a group's member got it. */
+/** An entry of the log, delivered to a member of a group. */
 export interface ReadEntry {
   readonly partition: number
-  /** The stream's id, `<unix milliseconds>-<sequence>`. */
+  /** The entry's id in the stream, `<unix milliseconds>-<sequence>`. */
   readonly id: string
-  /** CloudEvents type; '' in an entry that is not one of ours. */
+  /** CloudEvents type; '' if the entry has none. */
   readonly type: string
-  /** The CloudEvent as JSON text; '' in an entry that is not one of ours. */
+  /** The CloudEvent as JSON text; '' if the entry has none. */
   readonly event: string
   /**
-   * 0 for a new entry. Else somebody had it before and did not acknowledge it, and this is the count Redis keeps:
-   * how often it was handed out, unless a member set it to what it knew better.
+   * 0 for a new entry. Otherwise it was delivered before and not acknowledged. This is the count that Redis keeps:
+   * its deliveries, unless a member has set it to the number of attempts.
    */
   readonly deliveryCount: number
-  /** All fields and values in turn, as they are in the stream. */
+  /** All fields and values in turn, as in the stream. */
   readonly fields: readonly string[]
 }
 
-/** What one call brought: see take.lua. */
+/** The result of one call: see fenced-read.lua. */
 export type FencedReadResult =
-  | { readonly state: 'lost' }
-  | { readonly state: 'again' }
+  | { readonly state: 'lease_lost' }
+  | { readonly state: 'pending_changed' }
   | {
-      readonly state: 'left' | 'new'
-      readonly mark: string
-      readonly gone: number
+      readonly state: 'pending' | 'new'
+      readonly cursor: string
+      readonly deletedCount: number
       readonly entries: readonly ReadEntry[]
     }
 
@@ -34,53 +35,47 @@ export interface FencedReadOptions {
   readonly redis: RedisClient
   readonly lease: { readonly key: string; readonly token: string }
   readonly stream: string
-  readonly putBackKey: string
+  readonly redeliverKey: string
   readonly partition: number
   readonly group: string
 }
 
 /**
- * The one name in the group, for whoever holds a partition: names of their own, made anew at each start, would
- * pile up in Redis. Who it is at the moment is what the lease says.
+ * All members use this one consumer name in the group. A name per process would leave one more name in Redis with each
+ * start. The lease says which member is active.
  */
-export const HOLDER = 'holder'
+export const CONSUMER_NAME = 'cio-webhook'
+/** With the names of version 0.1, which stay in its groups. Their pending entries are read too. */
+export const runtimeConsumerNames: ReadonlySet<string> = new Set([CONSUMER_NAME, 'holder', 'put-back'])
 
-const takeScript = loadScript(new URL('fenced-read.lua', import.meta.url))
+const fencedReadScript = loadScript(new URL('fenced-read.lua', import.meta.url))
 
 /**
- * @param after take what was left unacknowledged after this id; `undefined`: what is new
- * @throws what Redis answers; then entries may have been handed out that nobody got: they are among those left
+ * @param after read pending entries after this id; `undefined`: new entries
+ * @throws the error of Redis. Entries may have been delivered by the failed call: they are pending then
  */
 export async function fencedRead(
-  options: FencedReadOptions,
+  { redis, lease, stream, redeliverKey, partition, group }: FencedReadOptions,
   count: number,
   after: string | undefined
 ): Promise<FencedReadResult> {
-  const { redis, lease, stream, partition, group } = options
-  const reply = (await runScript(
-    redis,
-    takeScript,
-    [lease.key, stream, options.putBackKey],
-    [lease.token, group, HOLDER, count, after ?? '']
-  )) as ['lost'] | ['again'] | ['left' | 'new', string, number, [string, string[], number][]]
-  if (reply[0] === 'lost' || reply[0] === 'again') return { state: reply[0] }
-  const [state, mark, gone, entries] = reply
-  return {
-    state,
-    mark,
-    gone,
-    entries: entries.map(([id, fields, deliveryCount]) => ({
-      partition,
-      id,
-      type: field(fields, 'type'),
-      event: field(fields, 'event'),
-      deliveryCount,
-      fields
-    }))
+  const keys = [lease.key, stream, redeliverKey]
+  const args = [lease.token, group, CONSUMER_NAME, count, after ?? '']
+  const reply = (await runScript(redis, fencedReadScript, keys, args)) as
+    | ['lease_lost' | 'pending_changed']
+    | ['pending' | 'new', string, number, [string, string[], number][]]
+  if (reply.length === 1) return { state: reply[0] }
+  const [state, cursor, deletedCount, entries] = reply
+  return { state, cursor, deletedCount, entries: entries.map(toEntry) }
+
+  function toEntry([id, fields, deliveryCount]: [string, string[], number]): ReadEntry {
+    const values = flatToMap(fields)
+    const [type = '', event = ''] = [values.get('type'), values.get('event')]
+    return { partition, id, type, event, deliveryCount, fields }
   }
 }
 
-/** Sets the count of deliveries that Redis keeps for entries this member has. @throws what Redis answers */
+/** Sets the delivery count that Redis keeps for pending entries of this member. @throws the error of Redis */
 export async function setDeliveryCount(
   { redis, stream, group }: FencedReadOptions,
   entries: readonly ReadEntry[],
@@ -88,12 +83,5 @@ export async function setDeliveryCount(
 ): Promise<void> {
   if (entries.length === 0) return
   const ids = entries.map(({ id }) => id)
-  await redis.call('XCLAIM', stream, group, HOLDER, 0, ...ids, 'RETRYCOUNT', count, 'JUSTID')
-}
-
-function field(fields: readonly string[], name: string): string {
-  for (let index = 0; index < fields.length; index += 2) {
-    if (fields[index] === name) return fields[index + 1] ?? ''
-  }
-  return ''
+  await redis.call('XCLAIM', stream, group, CONSUMER_NAME, 0, ...ids, 'RETRYCOUNT', count, 'JUSTID')
 }

@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
--- Takes, keeps or gives back the right to work a partition for a group. A full Redis allows it: whoever reads
--- is the one that makes room.
+-- Acquires, renews or releases the lease of a partition for a group. Allowed while memory is full: consumers make
+-- entries trimmable.
 --
 -- KEYS[1]  the lease
--- ARGV[1]  the member's token      ARGV[2]  milliseconds it lasts; '0' gives it back
--- Returns 1 when the member holds the lease afterwards, else 0
+-- ARGV[1]  the member's token      ARGV[2]  duration in milliseconds; '0' releases it
+-- Returns 1 if the member holds the lease afterwards, else 0
 local holder = redis.call('GET', KEYS[1])
 if ARGV[2] == '0' then
   if holder == ARGV[1] then

@@ -1,21 +1,22 @@
+// Tested by test/group/batch-consumer.test.ts.
 import type { RedisClient } from '../redis/connect.ts'
 import { loadScript, runScript } from '../redis/script.ts'
 
 /**
- * The right to work one partition for one group, held by one member at a time.
+ * The right of one member to read one partition for a group.
  *
- * A lease alone fences nothing off: a member that was stopped for a minute does not know that its lease has
- * passed on. So whoever reads from the group proves in the same call that the lease is still its own (take.lua),
- * and what a former holder can still do is to finish events that its successor handles again.
+ * A lease alone does not exclude others: a process that was suspended for a minute does not know that another member
+ * holds its lease now. So every read checks the lease in the same call (fenced-read.lua). A former holder can only
+ * finish events that the new holder handles again.
  */
 export interface Lease {
   readonly key: string
   readonly token: string
-  /** Takes it, or keeps it for another `leaseMs`. @returns whether it is ours now. @throws what Redis answers */
+  /** @returns whether the lease is ours for another `leaseMs`. @throws the error of Redis */
   acquireOrRenew(): Promise<boolean>
-  /** May it still be ours, by this process' own clock? */
+  /** Whether it can still be ours, by this process' own clock. */
   mayStillHold(): boolean
-  /** Gives it back, so that the next member need not wait for its end. */
+  /** Releases it, so that the next member does not wait until it expires. @throws the error of Redis */
   release(): Promise<void>
 }
 
@@ -27,10 +28,10 @@ export function createLease(redis: RedisClient, key: string, token: string, leas
     key,
     token,
     acquireOrRenew: async () => {
-      // Counted from before the call: in Redis it ends later than we think, never earlier.
-      const askedAtMs = performance.now()
+      // Counted from before the call: in Redis it never expires earlier than that.
+      const calledAtMs = performance.now()
       const held = (await runScript(redis, leaseScript, [key], [token, leaseMs])) === 1
-      endsAtMs = held ? askedAtMs + leaseMs : 0
+      endsAtMs = held ? calledAtMs + leaseMs : 0
       return held
     },
     mayStillHold: () => performance.now() < endsAtMs,

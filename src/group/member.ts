@@ -1,9 +1,10 @@
+// Tested by test/group/batch-consumer.test.ts.
 import { randomUUID } from 'node:crypto'
 import { withTimeout } from '../async/abort.ts'
 import { pause } from '../async/backoff.ts'
 import { ConfigError } from '../errors.ts'
 import { groupKeys, partitionKeys } from '../log/keys.ts'
-import { readPartitionCount } from '../log/partition-count.ts'
+import { readPartitionCount } from '../log/partition.ts'
 import { disconnectRedis, type RedisClient } from '../redis/connect.ts'
 import { databaseProblem } from '../redis/database.ts'
 import { waitUntilReady } from '../redis/ready.ts'
@@ -11,76 +12,75 @@ import { loadScript, runScript } from '../redis/script.ts'
 import { type Assignment, createAssignment } from './assignment.ts'
 import { assignedPartitions, createMembership, type Membership } from './membership.ts'
 import type { PartitionReader } from './partition-reader.ts'
+import { withoutErrorEvents } from './stream-waiter.ts'
 
 export interface MemberOptions {
-  /** Opens a connection; each is closed by whoever asked for it. */
+  /** Opens a connection. Each connection is closed by its user. */
   readonly connect: () => RedisClient
   readonly keyPrefix: string
-  /** `undefined`: as many as the service says, also when it says more later. */
+  /** `undefined`: the number that the service has published, also when it grows. */
   readonly partitions?: number | undefined
   readonly group: string
-  /** This member's name, for people: what the leases it holds begin with. Two may have the same. */
+  /** This member's name for people: the leases it holds start with it. Need not be unique. */
   readonly member: string
-  /** Where a group that is new begins: with the oldest event there is (default), or with the next. */
+  /** Where a new group starts: with the oldest event (default), or with the next. */
   readonly from?: 'start' | 'now' | undefined
-  /** How long a member may be out of touch with Redis before others take its partitions. */
+  /** After this time without contact to Redis, other members take the partitions. */
   readonly leaseMs?: number | undefined
-  /** How long `stop` waits for what is under way. */
+  /** How long `stop` waits for work in flight. */
   readonly stopTimeoutMs?: number | undefined
-  /** Told of what went wrong and is tried again. */
+  /** Called with each error. What failed is tried again. */
   readonly onError?: ((error: unknown) => void) | undefined
 }
 
-const makeGroupScript = loadScript(new URL('create-group.lua', import.meta.url))
-
-/** The members of a group share its partitions among them: see docs/consumers.md. */
+/** A member of a consumer group. The members of a group share its partitions: see docs/consumers.md. */
 export interface GroupMember {
-  /** Resolves once the group exists in every partition and this member is known; until then it keeps trying. */
+  /** Resolves once the group exists in every partition and this member has joined. Until then it keeps trying. */
   start(): Promise<void>
-  /** Finishes what is under way, gives the partitions back and closes the connections. Never rejects. */
+  /** Finishes the work in flight, releases the partitions and closes the connections. Never rejects. */
   stop(): Promise<void>
 }
 
 const DEFAULT_LEASE_MS = 10_000
 const DEFAULT_STOP_TIMEOUT_MS = 10_000
-/** How often leases are renewed and the shares looked at, unless leases are short. */
-const TURN_MS = 1000
-/** How long the last acknowledgements may take when everything else is over. */
-const LAST_WORDS_MS = 2000
-/** A Redis that takes longer to connect to is trouble to be told of. */
-const FIRST_CONTACT_MS = 2000
+/** How often leases and membership are renewed, unless leases are short. */
+const RENEW_INTERVAL_MS = 1000
+/** How long the last acknowledgements may take after all work has ended. */
+const FINAL_ACK_TIMEOUT_MS = 2000
+/** If the connection takes longer, the first command fails and its error is reported. */
+const CONNECT_TIMEOUT_MS = 2000
+
+const createGroupScript = loadScript(new URL('create-group.lua', import.meta.url))
 
 /**
- * Works the partitions that are this member's share, each as long as it holds the lease.
+ * Works the partitions that are assigned to this member, each for as long as it holds the lease.
  *
- * @param work runs once for each time a partition is held; resolves when it is `ending` and nothing is under way,
- *   or at once when its `signal` is aborted
+ * @param work runs once each time a partition is held. It resolves when the reader is `draining` and nothing is in
+ *   flight, or at once when the reader is `revoked`
  */
 export function joinGroup(
   options: MemberOptions,
-  work: (held: PartitionReader) => Promise<void>
+  work: (reader: PartitionReader) => Promise<void>
 ): GroupMember {
   const { connect, keyPrefix, group, member } = options
   const { leaseMs = DEFAULT_LEASE_MS, stopTimeoutMs = DEFAULT_STOP_TIMEOUT_MS } = options
-  const turnMs = Math.min(TURN_MS, leaseMs / 4)
+  const renewIntervalMs = Math.min(RENEW_INTERVAL_MS, leaseMs / 4)
   const token = `${member}:${randomUUID()}`
   const keys = groupKeys(keyPrefix, group)
-  const holds: Assignment[] = []
+  const assignments: Assignment[] = []
   const stopped = new AbortController()
   let partitions = options.partitions ?? 0
   let leaving = false
   let stopping: Promise<void> | undefined
-  let running: { redis: RedisClient; membership: Membership; turns: Promise<void> } | undefined
+  let running: { redis: RedisClient; membership: Membership; renewals: Promise<void> } | undefined
 
   return {
     start: () =>
       new Promise((resolve, reject) => {
         if (running !== undefined || leaving) return reject(new Error('already started'))
-        const redis = connect()
-        // What happens to the connection shows in the calls made on it.
-        redis.on('error', () => {})
+        const redis = withoutErrorEvents(connect())
         const membership = createMembership(redis, keys.members, token, leaseMs)
-        running = { redis, membership, turns: turnUntilStopped(redis, membership, resolve) }
+        running = { redis, membership, renewals: renewUntilStopped(redis, membership, resolve) }
       }),
     stop: () => {
       stopping ??= stop()
@@ -88,53 +88,56 @@ export function joinGroup(
     }
   }
 
-  async function turnUntilStopped(
+  async function renewUntilStopped(
     redis: RedisClient,
     membership: Membership,
-    started: () => void
+    onJoined: () => void
   ): Promise<void> {
-    let share: ReadonlySet<number> = new Set()
-    await waitUntilReady(redis, FIRST_CONTACT_MS)
+    let assigned: ReadonlySet<number> = new Set()
+    await waitUntilReady(redis, CONNECT_TIMEOUT_MS)
     while (!stopped.signal.aborted) {
       try {
-        await discover(redis)
-        if (!leaving) share = assignedPartitions(token, await membership.heartbeat(), holds.length)
-        started()
+        await addNewPartitions(redis)
+        if (!leaving) assigned = assignedPartitions(token, await membership.heartbeat(), assignments.length)
+        onJoined()
       } catch (error) {
-        // The share stays what it was: leases are renewed all the same, each where its partition is.
+        // Leases are renewed anyway, because each is on the server of its partition.
         const problem = await databaseProblem(redis)
         onError(problem === undefined ? error : new ConfigError(`the database of Redis: ${problem}`))
       }
-      await Promise.all(holds.map((hold, partition) => hold.renew(!leaving && share.has(partition))))
-      await pause(turnMs, stopped.signal)
+      await Promise.all(
+        assignments.map((assignment, partition) => assignment.renew(!leaving && assigned.has(partition)))
+      )
+      await pause(renewIntervalMs, stopped.signal)
     }
-    started()
+    onJoined()
   }
 
-  /** Learns how many partitions there are, and makes the group in those that are new. */
-  async function discover(redis: RedisClient): Promise<void> {
+  /** Reads the number of partitions, and creates the group in new ones. */
+  async function addNewPartitions(redis: RedisClient): Promise<void> {
     if (options.partitions === undefined) {
       partitions = Math.max(partitions, await readPartitionCount(redis, keyPrefix))
     }
-    // A partition that comes later is new as a whole.
-    const from = holds.length === 0 && options.from === 'now' ? '$' : '0'
-    const missing = Array.from({ length: partitions - holds.length }, (_, index) => holds.length + index)
+    // In a partition that is added later, every event is newer than the start of the group.
+    const from = assignments.length === 0 && options.from === 'now' ? '$' : '0'
+    const missing = Array.from(
+      { length: partitions - assignments.length },
+      (_, index) => assignments.length + index
+    )
     const streams = missing.map(partition => partitionKeys(keyPrefix, partition).events)
-    await Promise.all(streams.map(stream => runScript(redis, makeGroupScript, [stream], [group, from])))
-    holds.push(...missing.map(partition => holdOf(redis, partition)))
+    await Promise.all(streams.map(stream => runScript(redis, createGroupScript, [stream], [group, from])))
+    assignments.push(...missing.map(partition => assignmentOf(redis, partition)))
   }
 
-  function holdOf(redis: RedisClient, partition: number): Assignment {
-    const stream = partitionKeys(keyPrefix, partition).events
-    const leaseKey = keys.lease(partition)
+  function assignmentOf(redis: RedisClient, partition: number): Assignment {
     return createAssignment({
       redis,
       connect,
-      leaseKey,
-      putBackKey: keys.putBack(partition),
+      leaseKey: keys.lease(partition),
+      redeliverKey: keys.redeliver(partition),
       leaseMs,
       token,
-      stream,
+      stream: partitionKeys(keyPrefix, partition).events,
       partition,
       group,
       work,
@@ -145,16 +148,16 @@ export function joinGroup(
   async function stop(): Promise<void> {
     leaving = true
     if (running === undefined) return
-    const { redis, membership, turns } = running
-    const ended = Promise.all(holds.map(hold => hold.release()))
-    // The others learn at once whose partitions they will be; the leases follow as they come free.
+    const { redis, membership, renewals } = running
+    const released = Promise.all(assignments.map(assignment => assignment.release()))
+    // Other members learn their new partitions at once, and acquire each lease when it is released.
     await membership.leave().catch(onError)
-    await withTimeout(stopTimeoutMs, ended)
-    for (const hold of holds) hold.revoke()
-    await withTimeout(LAST_WORDS_MS, ended)
+    await withTimeout(stopTimeoutMs, released)
+    for (const assignment of assignments) assignment.revoke()
+    await withTimeout(FINAL_ACK_TIMEOUT_MS, released)
     stopped.abort()
-    for (const hold of holds) hold.close()
-    await Promise.all([turns, ended])
+    for (const assignment of assignments) assignment.close()
+    await Promise.all([renewals, released])
     disconnectRedis(redis)
   }
 
@@ -162,7 +165,7 @@ export function joinGroup(
     try {
       options.onError?.(error)
     } catch {
-      // Who is told must not break what tells.
+      // An error in the callback must not break the loop.
     }
   }
 }

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- Who works for a group at the moment. Every member says so from time to time and learns of the others.
+-- The running members of a group. Each member calls this regularly, and gets the list of all.
 --
--- KEYS[1]  the group's members (a sorted set; the score is when a member's word runs out, unix milliseconds)
--- ARGV[1]  the member's token      ARGV[2]  milliseconds its word lasts; '0' leaves the group
--- Returns the tokens of all members, in an order that is the same for everybody
+-- KEYS[1]  the group's members (a sorted set; the score is when a member expires, unix milliseconds)
+-- ARGV[1]  the member's token      ARGV[2]  milliseconds until it expires; '0' leaves the group
+-- Returns the tokens of all members, in the same order for every member
 local now = redis.call('TIME')
 local nowMs = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
 if ARGV[2] == '0' then

@@ -1,12 +1,13 @@
 import type { RedisClient } from '../redis/connect.ts'
 import { loadScript, runScript } from '../redis/script.ts'
 
-const membersScript = loadScript(new URL('membership.lua', import.meta.url))
+const membershipScript = loadScript(new URL('membership.lua', import.meta.url))
 
-/** A member's word that it works for its group. */
+/** A member's place in the list of running members. */
 export interface Membership {
-  /** Says so for another `lastsMs`. @returns all members, in the same order for everybody */
+  /** Joins, or stays, for another `lifetimeMs`. @returns all members, in the same order for every member. @throws the error of Redis */
   heartbeat(): Promise<readonly string[]>
+  /** @throws the error of Redis */
   leave(): Promise<void>
 }
 
@@ -14,27 +15,27 @@ export function createMembership(
   redis: RedisClient,
   key: string,
   token: string,
-  lastsMs: number
+  lifetimeMs: number
 ): Membership {
   return {
-    heartbeat: async () => (await runScript(redis, membersScript, [key], [token, lastsMs])) as string[],
+    heartbeat: async () => (await runScript(redis, membershipScript, [key], [token, lifetimeMs])) as string[],
     leave: async () => {
-      await runScript(redis, membersScript, [key], [token, 0])
+      await runScript(redis, membershipScript, [key], [token, 0])
     }
   }
 }
 
 /**
- * The partitions a member works: every so-manieth, so that no two members differ by more than one. All members
- * come to the same result from the same list; while their lists differ, the leases decide.
+ * The partitions of a member: every n-th, with n = number of members, so that no two members differ by more than one.
+ * Members with the same list get disjoint partitions. While their lists differ, the leases decide.
  */
 export function assignedPartitions(
   token: string,
   members: readonly string[],
   partitions: number
 ): ReadonlySet<number> {
-  const place = members.indexOf(token)
-  if (place === -1) return new Set()
+  const index = members.indexOf(token)
+  if (index === -1) return new Set()
   const all = Array.from({ length: partitions }, (_, partition) => partition)
-  return new Set(all.filter(partition => partition % members.length === place))
+  return new Set(all.filter(partition => partition % members.length === index))
 }

@@ -1,3 +1,4 @@
+// Tested by test/group/batch-consumer.test.ts.
 import { type Backoff, backoffMs, pause } from '../async/backoff.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { Acknowledger } from './acknowledger.ts'
@@ -5,97 +6,92 @@ import { EntriesDeletedError } from './entry-errors.ts'
 import { type FencedReadOptions, fencedRead, type ReadEntry, setDeliveryCount } from './fenced-read.ts'
 import type { StreamWaiter } from './stream-waiter.ts'
 
-/** A partition while this member holds its lease: the one way by which entries come to a group. */
+/** Reads a partition while this member holds its lease. */
 export interface PartitionReader {
   readonly partition: number
-  /** The member's connection, which nothing blocks. */
+  /** The member's connection. Blocking commands never use it. */
   readonly redis: RedisClient
-  /** Aborted when nothing more is to be taken, and what is under way is to be finished. */
+  /** Aborted when no more entries are read, and work in flight should finish. */
   readonly draining: AbortSignal
-  /** Aborted when it is over: the lease is lost, or the time to finish has passed. Others take what is left. */
+  /** Aborted when the lease is lost, or the time to finish is over. Another member gets the unacknowledged entries. */
   readonly revoked: AbortSignal
   /**
-   * The next entries in order: first those that were left unacknowledged, whoever had them, then new ones. Waits
-   * until there are some. Empty only once it is `ending`. Never rejects.
+   * The next entries in order: first the pending ones of all members, then new ones. Waits until there are some. Empty
+   * only while draining. Never rejects.
    */
   read(count: number): Promise<readonly ReadEntry[]>
-  /** Resolves once Redis knows. Never rejects. */
+  /** Resolves once Redis confirms it. Never rejects. */
   acknowledge(entries: readonly ReadEntry[]): Promise<void>
-  /** Sets what whoever takes the entries over will find as `deliveryCount`. @throws what Redis answers */
+  /** Sets the `deliveryCount` that the next reader of these entries gets. @throws the error of Redis */
   setDeliveryCount(entries: readonly ReadEntry[], count: number): Promise<void>
 }
 
 export interface PartitionReaderOptions extends FencedReadOptions {
-  readonly lease: FencedReadOptions['lease'] & {
-    /** Asked when a call found that the lease is no longer ours. @returns false when that is so, and all is over */
-    readonly keep: () => Promise<boolean>
-  }
+  /** Called after a read found the lease lost. @returns whether it is ours again; otherwise `revoked` is aborted */
+  readonly renewLease: () => Promise<boolean>
   readonly acknowledger: Acknowledger
-  readonly wakeUp: StreamWaiter
-  readonly ending: AbortSignal
-  readonly signal: AbortSignal
+  readonly waiter: StreamWaiter
+  readonly draining: AbortSignal
+  readonly revoked: AbortSignal
   readonly onError: (error: unknown) => void
 }
 
 const BACKOFF: Backoff = { firstMs: 20, maxMs: 1000 }
 
 export function createPartitionReader(options: PartitionReaderOptions): PartitionReader {
-  const { acknowledger, wakeUp, ending, signal, onError } = options
-  /** Taken and not acknowledged, by id: what it was. */
-  const underWay = new Map<string, string>()
-  /** Where to go on among those left; `undefined` once they are all taken. */
-  let after: string | undefined = '0-0'
+  const { partition, redis, acknowledger, waiter, draining, revoked, onError } = options
+  /** The event of entries that were read and not acknowledged, by entry id. */
+  const inFlight = new Map<string, string>()
+  /** The last pending entry that was read; `undefined` once all were. */
+  let cursor: string | undefined = '0-0'
   let failures = 0
 
   return {
-    partition: options.partition,
-    redis: options.redis,
-    draining: ending,
-    revoked: signal,
+    partition,
+    redis,
+    draining,
+    revoked,
     read: async count => {
-      while (!ending.aborted) {
+      while (!draining.aborted) {
         try {
-          const entries = await takeSome(count)
+          const entries = await readSome(count)
           failures = 0
           if (entries.length > 0) return entries
         } catch (error) {
-          if (ending.aborted) break
+          if (draining.aborted) break
           onError(error)
-          // The call may have been done and its answer lost: then what it took is among those left.
-          after = '0-0'
-          await pause(backoffMs(BACKOFF, ++failures), ending)
+          // If only the reply was lost, the entries were delivered and are pending.
+          cursor = '0-0'
+          await pause(backoffMs(BACKOFF, ++failures), draining)
         }
       }
       return []
     },
     acknowledge: async entries => {
       await acknowledger.acknowledge(entries)
-      for (const { id } of entries) underWay.delete(id)
+      for (const { id } of entries) inFlight.delete(id)
     },
     setDeliveryCount: (entries, count) => setDeliveryCount(options, entries, count)
   }
 
-  async function takeSome(count: number): Promise<readonly ReadEntry[]> {
-    const taken = await fencedRead(options, count, after)
-    if (taken.state === 'lost') {
-      // It is gone with a Redis that was wiped, or ran out unnoticed: whoever had it meanwhile may have left some.
-      if (await options.lease.keep()) after = '0-0'
+  async function readSome(count: number): Promise<readonly ReadEntry[]> {
+    const result = await fencedRead(options, count, cursor)
+    if (result.state === 'lease_lost' || result.state === 'pending_changed') {
+      // A lost lease expired unnoticed, or Redis was emptied. A holder in between may have left pending entries.
+      if (result.state === 'pending_changed' || (await options.renewLease())) cursor = '0-0'
       return []
     }
-    if (taken.state === 'again') {
-      after = '0-0'
-      return []
-    }
-    if (taken.gone > 0) onError(new EntriesDeletedError(taken.gone))
-    if (taken.state === 'left') after = taken.mark === '' ? undefined : taken.mark
-    else if (taken.entries.length === 0) await wakeUp.waitForNewer(taken.mark)
+    const { state, entries, deletedCount } = result
+    if (deletedCount > 0) onError(new EntriesDeletedError(deletedCount))
+    if (state === 'pending') cursor = result.cursor === '' ? undefined : result.cursor
+    else if (entries.length === 0) await waiter.waitForNewer(result.cursor)
 
-    const done = taken.entries.filter(acknowledger.isUnconfirmed)
-    if (done.length > 0) void acknowledger.acknowledge(done)
-    const fresh = taken.entries.filter(
-      entry => !acknowledger.isUnconfirmed(entry) && underWay.get(entry.id) !== entry.event
+    const unconfirmed = entries.filter(acknowledger.isUnconfirmed)
+    if (unconfirmed.length > 0) void acknowledger.acknowledge(unconfirmed)
+    const fresh = entries.filter(
+      entry => !acknowledger.isUnconfirmed(entry) && inFlight.get(entry.id) !== entry.event
     )
-    for (const { id, event } of fresh) underWay.set(id, event)
+    for (const { id, event } of fresh) inFlight.set(id, event)
     return fresh
   }
 }

@@ -1,12 +1,12 @@
 #!lua
--- Puts entries that a group has acknowledged back among those it has not, so that it gets them once more. The
--- position of the group stays where it is; what it has not been handed yet, or not acknowledged, is left alone.
+-- Makes acknowledged entries pending again, so that the group gets them once more. The last delivered id of the group
+-- does not change. Entries that were not delivered yet, or are still pending, are skipped.
 --
--- KEYS[1]  stream of events        KEYS[2]  tells whoever works the partition that there is something to take again
--- ARGV[1]  group                   ARGV[2]  the name in the group they are put under
+-- KEYS[1]  stream of events        KEYS[2]  set here, so that the member of the partition reads pending entries again
+-- ARGV[1]  group                   ARGV[2]  name of the consumer in the group
 -- ARGV[3…] ids of entries
--- Returns the ids that were put back; those that are no longer in the stream are not among them
-local stream, group, member = KEYS[1], ARGV[1], ARGV[2]
+-- Returns the ids that are pending again, without those that are no longer in the stream
+local stream, group, consumer = KEYS[1], ARGV[1], ARGV[2]
 
 local function less(a, b)
   local aMs, aSeq = string.match(a, '^(%d+)-(%d+)$')
@@ -31,17 +31,17 @@ if not delivered then
   return redis.error_reply('NOGROUP no such consumer group')
 end
 
-local back = {}
+local redelivered = {}
 for i = 3, #ARGV do
   local id = ARGV[i]
   if not less(delivered, id) and #redis.call('XPENDING', stream, group, id, id, 1) == 0 then
-    local claimed = redis.call('XCLAIM', stream, group, member, 0, id, 'RETRYCOUNT', 0, 'FORCE', 'JUSTID')
+    local claimed = redis.call('XCLAIM', stream, group, consumer, 0, id, 'RETRYCOUNT', 0, 'FORCE', 'JUSTID')
     if claimed[1] then
-      back[#back + 1] = id
+      redelivered[#redelivered + 1] = id
     end
   end
 end
-if #back > 0 then
+if #redelivered > 0 then
   redis.call('SET', KEYS[2], '1')
 end
-return back
+return redelivered

@@ -1,21 +1,19 @@
 import { groupKeys, partitionKeys } from '../log/keys.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import { loadScript, runScript } from '../redis/script.ts'
+import { CONSUMER_NAME } from './fenced-read.ts'
 
-const putBackScript = loadScript(new URL('redeliver.lua', import.meta.url))
+const redeliverScript = loadScript(new URL('redeliver.lua', import.meta.url))
 
-/** Under this name entries wait that somebody put back; whoever works the partition takes them over. */
-export const MEMBER = 'put-back'
-/** Ids in one call: Redis does nothing else meanwhile (about 2 ms). */
+/** Ids per call: Redis is blocked meanwhile (about 2 ms). */
 const BATCH_IDS = 500
 
 /**
- * Lets one consumer group have entries of a partition again that it has acknowledged; within about a second where
- * somebody works for it. What it still has to get is left alone.
+ * Makes acknowledged entries of a partition pending again for one consumer group. A running member gets them within
+ * about a second.
  *
- * @param ids entries of the partition
- * @returns those that were put back: not those that are gone from the log, nor those it has still to get
- * @throws what Redis answers; NOGROUP where there is no such group
+ * @returns the ids that are pending again: without entries that are no longer in the log, or not acknowledged yet
+ * @throws the error of Redis; NOGROUP if the group does not exist
  */
 export async function redeliver(
   redis: RedisClient,
@@ -24,11 +22,11 @@ export async function redeliver(
   partition: number,
   ids: readonly string[]
 ): Promise<readonly string[]> {
-  const keys = [partitionKeys(keyPrefix, partition).events, groupKeys(keyPrefix, group).putBack(partition)]
-  const back: string[] = []
+  const keys = [partitionKeys(keyPrefix, partition).events, groupKeys(keyPrefix, group).redeliver(partition)]
+  const redelivered: string[] = []
   for (let first = 0; first < ids.length; first += BATCH_IDS) {
-    const args = [group, MEMBER, ...ids.slice(first, first + BATCH_IDS)]
-    back.push(...((await runScript(redis, putBackScript, keys, args)) as string[]))
+    const args = [group, CONSUMER_NAME, ...ids.slice(first, first + BATCH_IDS)]
+    redelivered.push(...((await runScript(redis, redeliverScript, keys, args)) as string[]))
   }
-  return back
+  return redelivered
 }

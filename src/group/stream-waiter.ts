@@ -1,19 +1,20 @@
+// Tested by test/group/batch-consumer.test.ts.
 import { disconnectRedis, type RedisClient } from '../redis/connect.ts'
 import { waitUntilReady } from '../redis/ready.ts'
 
-/** Tells when a stream has grown. */
+/** Waits for new entries of a stream. */
 export interface StreamWaiter {
-  /** Resolves once there is something after `id`, or after about a second. @throws what Redis answers */
+  /** Resolves once the stream has an entry after `id`, or after about a second. @throws the error of Redis */
   waitForNewer(id: string): Promise<void>
   close(): void
 }
 
-/** Below the connection's command timeout (2 s). It is also how long a wake-up that got lost is missed. */
+/** Below the command timeout (2 s). After a lost notification, an entry is read this much later. */
 const BLOCK_MS = 1000
 
 /**
- * Waits on a connection of its own, which it blocks. It only looks (XREAD): what it sees is taken by take.lua,
- * under the lease, and not by a call that may have been waiting in Redis since before the lease was lost.
+ * Waits on a connection of its own, which is blocked meanwhile. It only looks (XREAD). Entries are read by
+ * fenced-read.lua under the lease, and not by a call that may have waited in Redis since before the lease was lost.
  */
 export function createStreamWaiter(connect: () => RedisClient, stream: string): StreamWaiter {
   let redis: RedisClient | undefined
@@ -21,7 +22,7 @@ export function createStreamWaiter(connect: () => RedisClient, stream: string): 
   return {
     waitForNewer: async id => {
       if (closed) return
-      redis ??= quiet(connect())
+      redis ??= withoutErrorEvents(connect())
       await waitUntilReady(redis, BLOCK_MS)
       await redis.xread('COUNT', 1, 'BLOCK', BLOCK_MS, 'STREAMS', stream, id)
     },
@@ -32,8 +33,7 @@ export function createStreamWaiter(connect: () => RedisClient, stream: string): 
   }
 }
 
-/** What happens to this connection shows in the calls made on it. */
-function quiet(redis: RedisClient): RedisClient {
-  redis.on('error', () => {})
-  return redis
+/** Errors of the connection surface through the commands. */
+export function withoutErrorEvents(redis: RedisClient): RedisClient {
+  return redis.on('error', () => {})
 }

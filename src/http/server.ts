@@ -1,6 +1,6 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { refuseConnection, sendRawError } from '../ops/error-responses.ts'
+import { sendRawError, sendSocketError } from '../ops/error-responses.ts'
 import { limitUnknownPeers } from './unknown-peers.ts'
 
 export interface HttpServerOptions {
@@ -48,7 +48,7 @@ export function createHttpServer(
   server.on('checkExpectation', take)
   server.on('connect', (_request, socket: Socket) => {
     socket.on('error', () => {}) // Node has let go of it
-    refuseConnection(socket, 'CIO_METHOD_NOT_ALLOWED')
+    sendSocketError(socket, 'CIO_METHOD_NOT_ALLOWED')
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     if (failed.has(socket)) return
@@ -73,10 +73,10 @@ export function createHttpServer(
     const isBodyPending = response !== undefined && !response.req.complete
     if (error.code === 'ECONNRESET' || (isBodyPending && response.writableEnded)) socket.destroy()
     else if (response === undefined || isBodyPending || response.writableFinished) {
-      refuseConnection(socket, code)
+      sendSocketError(socket, code)
     } else {
       // What is broken came behind a whole request, which is answered first.
-      response.once('close', () => refuseConnection(socket, code))
+      response.once('close', () => sendSocketError(socket, code))
     }
   }
 }

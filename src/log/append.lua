@@ -1,21 +1,21 @@
 #!lua
--- Remembers event ids and appends their events, in one act: either both are done or neither.
--- Redis runs the whole call before anything else, and writes it to its append-only file as one transaction.
+-- Remembers event ids and appends their events, atomically: Redis runs the call before anything else, and writes it to
+-- its append-only file as one transaction.
 --
 -- KEYS[1]  the partition's list of generations (a string)
 -- KEYS[2]  stream of events          KEYS[3]  stream of parked deliveries
--- KEYS[4…] for each entry one hash a living generation, newest first: where its id is, or would be, remembered
+-- KEYS[4…] for each entry one hash per living generation, newest first: where its id is, or would be, remembered
 --
 -- ARGV[1]  the list of generations as the caller knows it
--- ARGV[2]  how many entries a stream may hold
--- ARGV[3]  '1': touch what is remembered on a duplicate too, so that WAIT and WAITAOF cover the first write
+-- ARGV[2]  entries per stream, at most
+-- ARGV[3]  '1': write the id of a duplicate again, so that WAIT and WAITAOF cover its first write too
 -- ARGV[4…] for each entry: its id's digest, '2' or '3' (the KEYS index of its stream), its type, its event;
---          '0' instead of a stream only asks whether the id is remembered
+--          '0' instead of a stream only looks up whether the id is remembered
 --
 -- Returns {'stale', <list>}   the caller's list is not the current one; nothing was done
---         {'done', <fill>, …} for each entry 1 appended, 0 seen before, 2 stream full (nothing was done for it),
---                             3 not remembered (it was only asked for);
---                             fill: ids in the hash that was last written to, to see when a generation is full
+--         {'done', <fill>, …} for each entry 1 appended, 0 duplicate, 2 stream full (nothing was done for it),
+--                             3 not remembered (only looked up);
+--                             fill: ids in the hash that was last written to; shows when a generation is full
 local current = redis.call('GET', KEYS[1]) or ''
 if current ~= ARGV[1] or current == '' then
   return { 'stale', current }

@@ -14,29 +14,31 @@ import {
   serverTimeMs,
   swapGenerations
 } from './dedupe-index.ts'
-import { type PartitionKeys, partitionKeys } from './keys.ts'
+import type { PartitionKeys } from './keys.ts'
 import type { LogEntry } from './log-entry.ts'
 import type { MemoryRelief } from './memory-relief.ts'
-import { partitionOf } from './partition.ts'
+import { allPartitionKeys, partitionOf } from './partition.ts'
 
 export type AppendOutcome = 'appended' | 'duplicate'
 
-/** The event log in Redis: the one place that writes events. */
+/**
+ * The event log in Redis. Every entry is written here, with dedupe, length cap and durability: deliveries, and parked
+ * deliveries that are replayed.
+ */
 export interface EventLog {
   /**
-   * Remembers the event's id and appends the event, unless it is remembered already.
+   * Remembers the event's id and appends the event, unless the id is remembered already. Resolves once that is
+   * durable as configured. Concurrent appends to a partition share a call, and its calls run one after another, so
+   * the log keeps the order of the calls of `append`.
    *
-   * Resolves once that is durable as configured. Appends of one moment and partition share one call, and the
-   * calls of a partition follow each other, so what is appended keeps the order in which it came.
-   *
-   * @throws UnavailableError when it was not kept, or nobody can know
+   * @throws UnavailableError if the event was not kept, or the outcome is unknown
    */
   append(entry: LogEntry): Promise<AppendOutcome>
   /**
-   * Is an event with this digest remembered in the partition of `partitionKey`? Resolves with `true` once that is
-   * durable as configured, so a known event can be answered as a duplicate.
+   * Whether the id with this digest is remembered in the partition of `partitionKey`. Resolves with `true` once that
+   * is durable as configured, so that the delivery can be answered as a duplicate.
    *
-   * @throws UnavailableError when nobody can know
+   * @throws UnavailableError if that is unknown
    */
   isKnown(digest: string, partitionKey: string): Promise<boolean>
 }
@@ -45,62 +47,63 @@ export interface EventLogOptions {
   readonly redis: RedisClient
   readonly keyPrefix: string
   readonly partitions: number
-  /** Entries a stream may hold. */
+  /** Entries per stream, at most. */
   readonly maxLength: number
-  /** How a partition's writes are awaited; `undefined` where Redis' own answer is promise enough. */
+  /** How to wait for the durability of a partition's writes; `undefined`: the reply of Redis is enough. */
   readonly durabilityWait: ((key: string) => DurabilityWait) | undefined
-  /** Makes room in a full stream. @returns how many entries were removed */
-  readonly makeRoom: (stream: string) => Promise<number>
-  /** What to do about a Redis that refuses to append to a stream for want of memory. */
+  /** Trims acknowledged entries of a full stream. @returns how many. Without it, a full stream stays full. */
+  readonly trimForSpace?: (stream: string) => Promise<number>
+  /** What to do when Redis refuses to append because its memory is full. */
   readonly memory?: Pick<MemoryRelief, 'isFull' | 'makeRoom'>
   /** Called after deliveries were parked in a stream. Never rejects. */
   readonly onParked?: (stream: string) => Promise<void>
-  /** Does Redis answer at all? While it does not, an append fails at once instead of after a timeout. */
+  /** While Redis is down, an append fails at once instead of after a timeout. */
   readonly isRedisUp: () => boolean
   /** Called when Redis did not answer a call in time. */
   readonly onTimeout?: () => void
   /** Called with the duration of each call, in seconds. */
-  readonly onCall?: (seconds: number) => void
+  readonly onCallDuration?: (seconds: number) => void
 }
 
-/** An entry to be appended, or one that is only looked up: then it has no stream. */
-type LaneEntry = Pick<LogEntry, 'digest' | 'type' | 'event'> & {
+/** An entry to append. Without a stream it is only looked up. */
+type WriterEntry = Pick<LogEntry, 'digest' | 'type' | 'event'> & {
   readonly stream: LogEntry['stream'] | undefined
 }
-type LaneOutcome = AppendOutcome | 'unknown'
+type WriterOutcome = AppendOutcome | 'unknown'
 
 interface Pending {
-  readonly entry: LaneEntry
+  readonly entry: WriterEntry
   readonly queuedAtMs: number
-  readonly resolve: (outcome: LaneOutcome) => void
+  readonly resolve: (outcome: WriterOutcome) => void
   readonly reject: (error: UnavailableError) => void
 }
 
-/** Redis does nothing else during a call: at about 15 µs an entry this keeps it below 2 ms. */
+/** Redis is blocked during a call. At about 15 µs per entry this keeps it below 2 ms. */
 const MAX_BATCH_ENTRIES = 128
 const MAX_BATCH_CHARACTERS = 4 * 1024 * 1024
-/** Entries that may wait in this process; more are an overload, told at once. */
+/** Entries that may wait in this process. More are answered at once as an overload. */
 const MAX_WAITING = 10_000
-/** With the command's own timeout of 2 s this stays below the deadline of a delivery (3.35 s). */
+/** With the command timeout of 2 s this stays below the deadline of a delivery (3.35 s). */
 const MAX_WAIT_MS = 1300
-/** A list of generations that changes more often during one call is a fault, not a race. */
+/** If the list of generations changes more often during one call, something is wrong. */
 const MAX_STALE = 5
-/** Room in memory can be taken by others before we get to it; after this many times it is full for our purposes. */
+/** Other writers can use the memory that was freed. After this many attempts Redis counts as full. */
 const MAX_OUT_OF_MEMORY = 3
 
-/** By the script's reply; a stream that is full has no outcome yet. */
-const outcomes: readonly (LaneOutcome | undefined)[] = ['duplicate', 'appended', undefined, 'unknown']
+/** By the script's reply. The entry of a full stream has no outcome yet. */
+const outcomes: readonly (WriterOutcome | undefined)[] = ['duplicate', 'appended', undefined, 'unknown']
 
 const appendScript = loadScript(new URL('append.lua', import.meta.url))
 
 export function createEventLog(options: EventLogOptions): EventLog {
-  const lanes = Array.from({ length: options.partitions }, (_, partition) =>
-    createLane(partitionKeys(options.keyPrefix, partition), options)
+  const writers = allPartitionKeys(options.keyPrefix, options.partitions).map(keys =>
+    createPartitionWriter(keys, options)
   )
-  const run = (partitionKey: string, entry: LaneEntry): Promise<LaneOutcome> => {
-    if (!options.isRedisUp()) return Promise.reject(new UnavailableError('redis_down'))
-    const lane = lanes[partitionOf(partitionKey, lanes.length)]
-    return lane === undefined ? Promise.reject(new RangeError('no such partition')) : lane(entry)
+  const run = async (partitionKey: string, entry: WriterEntry): Promise<WriterOutcome> => {
+    if (!options.isRedisUp()) throw new UnavailableError('redis_down')
+    const write = writers[partitionOf(partitionKey, writers.length)]
+    if (write === undefined) throw new RangeError('no such partition')
+    return write(entry)
   }
   return {
     append: async entry => ((await run(entry.partitionKey, entry)) === 'appended' ? 'appended' : 'duplicate'),
@@ -109,28 +112,28 @@ export function createEventLog(options: EventLogOptions): EventLog {
   }
 }
 
-/** One partition's way into Redis: a queue and at most one call under way. */
-function createLane(keys: PartitionKeys, options: EventLogOptions) {
-  const { redis, maxLength, makeRoom, memory, onTimeout, onCall } = options
+/** Writes to one partition: a queue, and at most one call in flight. */
+function createPartitionWriter(keys: PartitionKeys, options: EventLogOptions) {
+  const { redis, maxLength, trimForSpace, memory, onTimeout, onCallDuration } = options
   const durable = options.durabilityWait?.(keys.events)
   const waiting: Pending[] = []
   let generations: Generations = []
   let running = false
 
-  return (entry: LaneEntry): Promise<LaneOutcome> =>
+  return (entry: WriterEntry): Promise<WriterOutcome> =>
     new Promise((resolve, reject) => {
       if (waiting.length >= MAX_WAITING) return reject(new UnavailableError('overloaded'))
       waiting.push({ entry, queuedAtMs: performance.now(), resolve, reject })
       if (running) return
       running = true
-      // What else arrives in this turn of the event loop goes along in the same call.
+      // Entries that arrive in this turn of the event loop share the call.
       setImmediate(drain)
     })
 
   async function drain(): Promise<void> {
     while (waiting.length > 0) {
       const batch = takeBatch()
-      if (batch.length > 0) await settle(batch)
+      if (batch.length > 0) await runBatch(batch)
     }
     running = false
   }
@@ -151,8 +154,8 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
     return batch
   }
 
-  /** Runs one batch and answers each of its entries. Never rejects. */
-  async function settle(batch: readonly Pending[]): Promise<void> {
+  /** Runs one batch and settles each of its entries. Never rejects. */
+  async function runBatch(batch: readonly Pending[]): Promise<void> {
     const startedMs = performance.now()
     try {
       const replies = await appendAll(batch.map(pending => pending.entry))
@@ -168,25 +171,25 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
       if (unavailable.reason === 'redis_timeout') onTimeout?.()
       for (const pending of batch) pending.reject(unavailable)
     } finally {
-      onCall?.((performance.now() - startedMs) / 1000)
+      onCallDuration?.((performance.now() - startedMs) / 1000)
     }
   }
 
   /** The outcome of each entry; `undefined` where its stream is full. */
-  async function appendAll(entries: readonly LaneEntry[]): Promise<(LaneOutcome | undefined)[]> {
+  async function appendAll(entries: readonly WriterEntry[]): Promise<(WriterOutcome | undefined)[]> {
     const replies = await callWithRoom(entries)
     const full = entries.filter((_, index) => replies[index] === undefined)
     if (full.length === 0) return replies
 
     const streams = new Set(full.flatMap(({ stream }) => (stream === undefined ? [] : keys[stream])))
-    const removed = await Promise.all([...streams].map(stream => makeRoom(stream)))
+    const removed = await Promise.all([...streams].map(stream => trimForSpace?.(stream) ?? 0))
     if (removed.every(count => count === 0)) return replies
     const retried = await callWithRoom(full)
     return replies.map(outcome => outcome ?? retried.shift())
   }
 
-  /** A call that Redis refuses for want of memory has done nothing: it is made again once there is room. */
-  async function callWithRoom(entries: readonly LaneEntry[]): Promise<(LaneOutcome | undefined)[]> {
+  /** Redis refuses a call as a whole when its memory is full. The call is repeated once there is space. */
+  async function callWithRoom(entries: readonly WriterEntry[]): Promise<(WriterOutcome | undefined)[]> {
     if (memory?.isFull(keys.events) && !(await memory.makeRoom(keys.events))) {
       throw new UnavailableError('redis_full')
     }
@@ -200,7 +203,7 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
     }
   }
 
-  async function call(entries: readonly LaneEntry[]): Promise<(LaneOutcome | undefined)[]> {
+  async function call(entries: readonly WriterEntry[]): Promise<(WriterOutcome | undefined)[]> {
     for (let attempt = 0; attempt < MAX_STALE; attempt++) {
       const [status, detail, ...replies] = await runAppend(entries)
       if (status === 'done') {
@@ -213,7 +216,7 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
     throw new UnavailableError('redis_error')
   }
 
-  async function runAppend(entries: readonly LaneEntry[]): Promise<readonly unknown[]> {
+  async function runAppend(entries: readonly WriterEntry[]): Promise<readonly unknown[]> {
     const scriptKeys = [keys.generations, keys.events, keys.parked]
     const args: (string | number)[] = [formatGenerations(generations), maxLength, durable ? '1' : '0']
     for (const entry of entries) {
@@ -231,12 +234,12 @@ function createLane(keys: PartitionKeys, options: EventLogOptions) {
 }
 
 /** The index of the stream among the script's keys. */
-function streamArgument({ stream }: LaneEntry): number {
+function streamArgument({ stream }: WriterEntry): number {
   if (stream === undefined) return 0
   return stream === 'events' ? 2 : 3
 }
 
-/** What a failed command says about Redis. Its text stays in the cause: it may repeat arguments. */
+/** The message of a failed command stays in the cause, because it may repeat arguments. */
 function asUnavailable(cause: unknown): UnavailableError {
   const message = cause instanceof Error ? cause.message : ''
   return new UnavailableError(reasonOf(message), { cause })

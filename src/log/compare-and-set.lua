@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Compare and set: writes ARGV[2] to KEYS[1] if it still holds ARGV[1] ('' where there is none).
--- Returns what KEYS[1] holds afterwards. Where memory is full, taking a dead generation off the list makes room.
+-- Writes ARGV[2] to KEYS[1] if its value is still ARGV[1] ('': no value). Returns the value afterwards.
+-- Allowed while memory is full: removing an expired generation from the list frees memory.
 local current = redis.call('GET', KEYS[1]) or ''
 if current == ARGV[1] then
   redis.call('SET', KEYS[1], ARGV[2])

@@ -1,49 +1,48 @@
+// Tested by test/log/append.test.ts and test/log/retention.test.ts.
 import type { RedisClient } from '../redis/connect.ts'
 import { loadScript, runScript } from '../redis/script.ts'
 import type { PartitionKeys } from './keys.ts'
 
 /*
- * What is remembered lives in generations. A generation is a fixed number of small hashes ("buckets") whose
- * fields are digests: Redis keeps a hash of up to 128 short fields as one flat list, about 19 bytes a digest all
- * told, where a key for each event would cost about 129. New ids go into the newest generation; an id is looked
- * for in every living one. A new generation opens when the newest is half a window old, or full; an old one goes
- * as a whole when the window has passed since its successor opened. So an id is remembered for at least the
- * window and for at most one and a half, and nothing in Redis has an expiry that a clock or an eviction policy
- * (`volatile-*`) could bring forward.
+ * The dedupe index consists of generations. A generation is a fixed number of small hashes ("buckets") with digests as
+ * fields. Redis stores a hash of up to 128 short fields as one flat list, about 19 bytes per digest in total; one key
+ * per event would need about 129. New ids go into the newest generation, and every living generation is searched.
+ * A new generation opens when the newest is full, or half a window old. A generation expires as a whole when the
+ * window has passed since its successor opened. So an id is remembered for at least the window and at most one and a
+ * half, and no key has an expiry that a clock or an eviction policy (`volatile-*`) could bring forward.
  */
 
 export interface Generation {
   readonly number: number
   /** A power of two. */
   readonly buckets: number
-  /** Redis' clock, unix milliseconds. */
+  /** By the clock of Redis, unix milliseconds. */
   readonly openedAtMs: number
 }
 
-/** Newest first. Its text is what every call to append.lua proves it knows. */
+/** Newest first. append.lua refuses a call whose list, as text, is not the current one. */
 export type Generations = readonly Generation[]
 
 /**
- * What is read off a digest, which is base64 and so six bits a character: 72 bits name the event in its bucket, the
- * next 30 choose the bucket. Text, because one argument that is bytes makes ioredis put a whole call together from
- * bytes, at twice the cost. Among 80 million events in 2^20 buckets two share a name and a bucket with a probability
- * of one to a trillion.
+ * A digest is base64, six bits per character: 72 bits name the event in its bucket, the next 30 choose the bucket.
+ * It is text, because a single binary argument makes ioredis build the whole call from buffers, at twice the cost.
+ * Two of 80 million events in 2^20 buckets share a name and a bucket with a probability of one in a trillion.
  */
 const NAME_CHARACTERS = 12
 const BUCKET_CHARACTERS = 5
 
-/** 256 buckets hold about 20,000 events and cost nothing while they are empty. */
+/** 256 buckets hold about 20,000 events. Empty ones use no memory. */
 const FIRST_BUCKETS = 256
 /** 2^20 buckets hold about 80 million events. */
 const MAX_BUCKETS = 2 ** 20
-/** A full generation is followed by one four times its size, so that a backlog needs few of them. */
+/** The successor of a full generation is four times as large, so that a backlog needs few generations. */
 const GROWTH = 4
 /**
- * Ids in one bucket from which its generation counts as full. Buckets fill evenly (by digest), so one with 96
- * means about 80 in most, and still none over the 128 at which Redis would turn it into a real hash table.
+ * A generation counts as full when one bucket has this many ids. Buckets fill evenly (by digest): most have about 80
+ * then, and none more than 128, from which on Redis would store it as a real hash table.
  */
 export const FULL_BUCKET = 96
-/** Ids a bucket of a generation sized by experience is meant to hold. */
+/** Planned ids per bucket of a generation that is sized by the one before. */
 const PLANNED_FILL = 48
 
 const SAMPLED_BUCKETS = 32
@@ -70,10 +69,10 @@ export function parseGenerations(text: string): Generations {
     })
 }
 
-/** The field by which a digest is remembered in its hash. */
+/** The field of a digest in its hash. */
 export const memberField = (digest: string): string => digest.slice(0, NAME_CHARACTERS)
 
-/** The hashes in which a digest is, or would be, remembered: one a generation, newest first. */
+/** The hashes in which a digest is, or would be, remembered: one per generation, newest first. */
 export function bucketKeysOf(keys: PartitionKeys, generations: Generations, digest: string): string[] {
   const hash = bucketBits(digest)
   return generations.map(({ number, buckets }) => bucketKey(keys, number, hash % buckets))
@@ -90,13 +89,13 @@ function bucketBits(digest: string): number {
 const bucketKey = (keys: PartitionKeys, generation: number, bucket: number): string =>
   keys.bucketPrefix(generation) + bucket.toString(36)
 
-/** A newest generation that is full is followed by a larger one at once. */
+/** Opens a larger generation, because the newest is full. */
 export function grow(generations: Generations, nowMs: number): Generations {
   const buckets = (generations[0]?.buckets ?? FIRST_BUCKETS / GROWTH) * GROWTH
   return opened(generations, Math.min(buckets, MAX_BUCKETS), nowMs)
 }
 
-/** A generation of half a window is followed by one for as many events as it has brought. */
+/** Opens a generation sized for `events`, as many as the newest has received in half a window. */
 export function rotate(generations: Generations, nowMs: number, events: number): Generations {
   const wanted = 2 ** Math.ceil(Math.log2(Math.max(1, events / PLANNED_FILL)))
   return opened(generations, Math.min(Math.max(FIRST_BUCKETS, wanted), MAX_BUCKETS), nowMs)
@@ -106,7 +105,7 @@ function opened(generations: Generations, buckets: number, nowMs: number): Gener
   return [{ number: (generations[0]?.number ?? 0) + 1, buckets, openedAtMs: nowMs }, ...generations]
 }
 
-/** The generations whose newest possible id has outlived the window. */
+/** The generations whose newest possible id is older than the window. */
 export function expiredGenerations(generations: Generations, nowMs: number, windowMs: number): Generations {
   return generations.filter((_, index) => {
     const successor = generations[index - 1]
@@ -114,7 +113,7 @@ export function expiredGenerations(generations: Generations, nowMs: number, wind
   })
 }
 
-/** Replaces the list if nobody else has meanwhile. @returns the list that holds now */
+/** Replaces the list unless another process has changed it. @returns the current list. @throws the error of Redis */
 export async function swapGenerations(
   redis: RedisClient,
   keys: PartitionKeys,
@@ -126,9 +125,10 @@ export async function swapGenerations(
 }
 
 /**
- * Opens a new generation when it is time, and removes what has outlived the window: first the buckets, then the
- * name, so that a death in between leaves nothing behind that nobody knows of. Any number of processes may do
- * this at once.
+ * Opens a new generation when it is due, and removes expired ones: first the buckets, then the entry in the list, so
+ * that a crash in between leaves no unknown keys. Several processes may do so at the same time.
+ *
+ * @throws the error of Redis
  */
 export async function rotateAndExpire(
   redis: RedisClient,
@@ -145,18 +145,18 @@ export async function rotateAndExpire(
     generations = await swapGenerations(redis, keys, generations, next)
   }
 
-  const dead = expiredGenerations(generations, nowMs, windowMs)
-  if (dead.length === 0) return
-  for (const generation of dead) await unlinkGeneration(redis, keys, generation)
+  const expired = expiredGenerations(generations, nowMs, windowMs)
+  if (expired.length === 0) return
+  for (const generation of expired) await unlinkGeneration(redis, keys, generation)
   await swapGenerations(
     redis,
     keys,
     generations,
-    generations.filter(generation => !dead.includes(generation))
+    generations.filter(generation => !expired.includes(generation))
   )
 }
 
-/** The clock of the partition's server: the one clock that all replicas of the service share. Unix milliseconds. */
+/** The clock of the partition's server, which all replicas share, in unix milliseconds. @throws the error of Redis */
 export async function serverTimeMs(redis: RedisClient, keys: PartitionKeys): Promise<number> {
   const [seconds, microseconds] = (await runScript(redis, clockScript, [keys.generations], [])) as [
     string,
@@ -165,7 +165,7 @@ export async function serverTimeMs(redis: RedisClient, keys: PartitionKeys): Pro
   return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000)
 }
 
-/** About how many ids a generation holds, from a sample of its buckets. */
+/** Estimates the number of ids in a generation from a sample of its buckets. */
 async function estimateEvents(
   redis: RedisClient,
   keys: PartitionKeys,

@@ -1,13 +1,13 @@
 /**
- * The names of everything the log keeps in Redis. All keys of a partition share a hash tag, so that one script
- * call may touch them on a Cluster.
+ * The names of the log's keys in Redis. All keys of a partition share a hash tag, so that one script call can use
+ * them on a Cluster.
  */
 export interface PartitionKeys {
   readonly events: string
   readonly parked: string
-  /** The list of generations of what is remembered: see generations.ts. */
+  /** The list of generations of the dedupe index: see dedupe-index.ts. */
   readonly generations: string
-  /** What the keys of one generation's hashes begin with; the hash's number follows. */
+  /** The prefix of a generation's hashes; the number of the hash follows. */
   readonly bucketPrefix: (generation: number) => string
 }
 
@@ -21,19 +21,19 @@ export function partitionKeys(prefix: string, partition: number): PartitionKeys 
   }
 }
 
-/** Where the service writes how many partitions the log has, for those who read it. */
+/** Here the service writes the number of partitions, for readers of the log. */
 export const partitionCountKey = (prefix: string): string => `${prefix}partitions`
 
-/** The names of what a consumer group keeps in Redis, besides its place in each stream. */
+/** The names of a consumer group's keys in Redis, besides the groups of the streams. */
 export interface GroupKeys {
-  /** Who works for the group at the moment. */
+  /** The running members: see membership.lua. */
   readonly members: string
-  /** What failed too often: see dead-letter.ts. */
+  /** The dead letters: see group/dead-letters.ts. */
   readonly dead: string
-  /** The right to work a partition. On a Cluster it is where the partition is. */
+  /** The lease of a partition. On a Cluster it has the slot of the partition. */
   readonly lease: (partition: number) => string
-  /** Is there something to take again? See put-back.lua. */
-  readonly putBack: (partition: number) => string
+  /** Set while acknowledged entries are pending again: see redeliver.lua. */
+  readonly redeliver: (partition: number) => string
 }
 
 export function groupKeys(prefix: string, group: string): GroupKeys {
@@ -41,6 +41,6 @@ export function groupKeys(prefix: string, group: string): GroupKeys {
     members: `${prefix}members:${group}`,
     dead: `${prefix}dead:${group}`,
     lease: partition => `${prefix}lease:{${partition}}:${group}`,
-    putBack: partition => `${prefix}put-back:{${partition}}:${group}`
+    redeliver: partition => `${prefix}redeliver:{${partition}}:${group}`
   }
 }

@@ -1,13 +1,13 @@
 #!lua flags=allow-oom
--- Drops the oldest entries of a stream that waits for people, not for consumer groups: parked deliveries and dead
--- letters. A full Redis allows it: this makes room.
+-- Drops the oldest entries of a stream that no consumer group reads: parked deliveries and dead letters.
+-- Allowed while memory is full: it frees memory.
 --
 -- KEYS[1]  the stream
--- ARGV[1]  milliseconds: what is older is dropped
--- ARGV[2]  bytes of memory that the stream may take. The newest entry stays, however large it is
--- ARGV[3]  share of maxmemory, from 0 to 1, that the stream may take where that is less
--- ARGV[4]  how many entries may be dropped in one call, about, for each reason: Redis does nothing else meanwhile
--- Returns {dropped because of their age, dropped because of the size}
+-- ARGV[1]  maximum age in milliseconds
+-- ARGV[2]  bytes of memory that the stream may use. The newest entry stays, however large it is
+-- ARGV[3]  share of maxmemory, from 0 to 1, that the stream may use, where that is less
+-- ARGV[4]  about how many entries a call may drop for each reason: Redis is blocked meanwhile
+-- Returns {dropped by age, dropped by size}
 local key, most = KEYS[1], tonumber(ARGV[4])
 
 if redis.call('EXISTS', key) == 0 then
@@ -28,8 +28,8 @@ if maxMemory > 0 then
   allowed = math.min(allowed, tonumber(ARGV[3]) * maxMemory)
 end
 
--- A few entries at a time, since one can be as large as all others together. Their sizes are not read: copying an
--- entry of several MiB takes longer than removing it and weighing the rest.
+-- A few entries at a time, because one can be as large as all others together. Sizes of entries are not read: copying
+-- an entry of several MiB takes longer than removing it and measuring the stream again.
 local bySize = 0
 for _ = 1, 8 do
   local bytes, length = redis.call('MEMORY', 'USAGE', key, 'SAMPLES', 0) or 0, redis.call('XLEN', key)

@@ -1,22 +1,22 @@
-/** What is appended to the log: sanitized, serialized, and all there is to know about it without reading it. */
+/** An entry to be appended to the log: sanitized and serialized. */
 export interface LogEntry {
   readonly stream: 'events' | 'parked'
-  /** The event id as it may be shown: in the answer, the log line and the CloudEvent. */
+  /** The event id as shown in the answer, the log line and the CloudEvent. */
   readonly id: string
   /** CloudEvents type. */
   readonly type: string
-  /** What the event is remembered by: SHA-256 of the source and the event id as received, in base64. */
+  /** The key of the dedupe index: SHA-256 of the source and the event id as received, in base64. */
   readonly digest: string
-  /** Entries with the same one stay in order. */
+  /** Entries with the same key stay in order. */
   readonly partitionKey: string
   /** The CloudEvent, as JSON text. */
   readonly event: string
   readonly parked: ParkedReason | undefined
-  /** When it happened, by the payload: unix milliseconds. */
+  /** The time of the event by its payload, unix milliseconds. */
   readonly happenedAtMs: number | undefined
 }
 
-/** Why an authentic delivery cannot be an event. It is kept all the same, in the stream of parked deliveries. */
+/** Why an authentic delivery is not an event. It is kept in the stream of parked deliveries. */
 export const parkedReasons = [
   'not_utf8',
   'not_json',

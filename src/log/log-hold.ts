@@ -1,11 +1,10 @@
 import type { RedisClient } from '../redis/connect.ts'
-import { groupStats } from './group-stats.ts'
-import { partitionKeys } from './keys.ts'
-import { readPartitionCount } from './partition-count.ts'
+import { publishedPartitions } from './partition.ts'
+import { groupStats } from './stats.ts'
 
 /** What keeps the log from being trimmed. */
 export interface LogHold {
-  /** Redis' memory that the events take, about. */
+  /** Approximate memory of Redis that the events use. */
   readonly logBytes: number
   /** The consumer group with the most unacknowledged events; `undefined` where there is no group. */
   readonly holder: Holder | undefined
@@ -13,33 +12,32 @@ export interface LogHold {
 
 export interface Holder {
   readonly consumer: string
-  /** Events it has not read or not acknowledged. */
+  /** Events that it has not read or not acknowledged. */
   readonly unacknowledged: number
-  /** Redis' memory that these take, about. */
+  /** Approximate memory of Redis that these use. */
   readonly bytes: number
   readonly oldestAgeMs: number | undefined
 }
 
-/** Nodes of a stream that Redis weighs, in about 2 ms; it estimates the rest, up to 80 MB are exact. */
+/** Nodes of a stream that Redis measures, in about 2 ms. Up to 80 MB are exact, the rest is an estimate. */
 const SAMPLES = 20_000
 
-/** @throws what Redis answers */
+/** @throws the error of Redis */
 export async function readLogHold(redis: RedisClient, keyPrefix: string): Promise<LogHold> {
-  const partitions = await readPartitionCount(redis, keyPrefix)
-  const streams = Array.from({ length: partitions }, (_, number) => partitionKeys(keyPrefix, number).events)
+  const partitions = await publishedPartitions(redis, keyPrefix)
   const [groups, sizes] = await Promise.all([
     groupStats(redis, keyPrefix),
     Promise.all(
-      streams.map(async stream => ({
-        entries: await redis.xlen(stream),
-        bytes: (await redis.memory('USAGE', stream, 'SAMPLES', SAMPLES)) ?? 0
+      partitions.map(async ({ events }) => ({
+        entries: await redis.xlen(events),
+        bytes: (await redis.memory('USAGE', events, 'SAMPLES', SAMPLES)) ?? 0
       }))
     )
   ])
   const entries = sizes.reduce((sum, size) => sum + size.entries, 0)
   const logBytes = sizes.reduce((sum, size) => sum + size.bytes, 0)
   const holders = groups.map(({ name, lag, pending, oldestAgeMs }): Holder => {
-    // Redis cannot always tell how far a group is behind; then it may need the whole log.
+    // Where Redis does not know the lag, the group may need the whole log.
     const unacknowledged = lag === undefined ? entries : Math.min(entries, lag + pending)
     const bytes = entries === 0 ? 0 : Math.round((logBytes / entries) * unacknowledged)
     return { consumer: name, unacknowledged, bytes, oldestAgeMs }

@@ -1,52 +1,53 @@
 import type { RedisClient } from '../redis/connect.ts'
-import { partitionKeys } from './keys.ts'
-import { readPartitionCount } from './partition-count.ts'
+import { allPartitionKeys, readPartitionCount } from './partition.ts'
 import { MAX_TRIM_ENTRIES, type TrimmedForMemory, trimForMemory, trimGaps } from './trim.ts'
 
-/** Makes room in a Redis that fills up, with what every consumer group has acknowledged. Any number of processes may. */
+/**
+ * Trims entries that every consumer group has acknowledged, when Redis runs short of memory. Several processes may do
+ * so at the same time.
+ */
 export interface MemoryRelief {
   /**
    * On each server that uses more than `PRESSURE` of its maxmemory, removes acknowledged entries, the oldest of all
-   * its partitions first, until it uses no more than `RELIEVED`, or nothing is left that may go. Calls at the same
-   * time share one run.
+   * its partitions first, until it uses at most `RELIEVED`, or everything left is unread. Concurrent calls share a run.
    *
-   * @returns whether it is finished: a run that takes long is continued by the next call
-   * @throws what Redis answers
+   * @returns whether it is finished; the next call continues a long run
+   * @throws the error of Redis
    */
   relieve(): Promise<boolean>
-  /** After Redis refused to append to this stream: makes room. @returns whether there is enough now */
+  /** Frees memory after Redis refused to append to this stream. @returns whether there is enough now */
   makeRoom(stream: string): Promise<boolean>
-  /** Was there not enough room for this stream when it was last asked for? */
+  /** Whether the last `makeRoom` for this stream did not free enough. */
   isFull(stream: string): boolean
-  /** Ends what is running early. */
+  /** Ends a running relief early. */
   stop(): Promise<void>
 }
 
-/** From this share of maxmemory on, acknowledged entries are trimmed early. */
+/** Above this share of maxmemory, acknowledged entries are trimmed before their time. */
 export const PRESSURE = 0.8
-/** How far: enough that the next time is a while away. */
+/** Trimming stops here, so that it is not needed again at once. */
 const RELIEVED = 0.7
 /**
- * Once it was full, a server takes events again below this: consumers need memory too, to read and to queue what they
- * push, and they are the ones that make room.
+ * A server that was full gets events again below this. Consumers need memory too, for reads and push queues, and only
+ * they make more entries trimmable.
  */
 const RESUMED = 0.97
-/** A delivery waits for room no longer than this. */
+/** A delivery waits for memory no longer than this. */
 const MAX_RUN_MS = 300
 const FIRST_ENTRIES = 64
-/** How many times as many entries as before the next call may remove: what follows can be much larger. */
+/** The next call may remove at most this many times the entries of the last: newer entries can be much larger. */
 const GROWTH = 4
-/** Calls of trim-gaps.lua in one run, about 1 ms each: they also read what cannot go. */
+/** Calls of trim-gaps.lua per run, about 1 ms each. They also read entries that must stay. */
 const MAX_GAP_CALLS = 20
 const GAP_ENTRIES = 500
-/** Nothing is trimmed again sooner on a server that was found to be full: each refused delivery would do so. */
+/** A full server is not trimmed again sooner; otherwise each refused delivery would do so. */
 const FULL_MS = 100
 
 interface Partition {
   readonly stream: string
-  /** When its oldest entry was appended. */
+  /** When its oldest entry was appended, unix milliseconds. */
   oldestMs: number
-  /** How many entries the next call may remove. */
+  /** Entries that the next call may remove. */
   entries: number
 }
 
@@ -64,9 +65,9 @@ export function createMemoryRelief(options: MemoryReliefOptions): MemoryRelief {
   const { redis, keyPrefix, onTrimmed } = options
   let current: Promise<boolean> | undefined
   let stopped = false
-  /** When trimming last left a server without room, by stream. */
+  /** When trimming last left a server full, by stream. */
   const fullAtMs = new Map<string, number>()
-  /** Where the search for gaps goes on, by stream. */
+  /** Where the search for gaps continues, by stream. */
   const gapsAfter = new Map<string, string>()
 
   return {
@@ -102,13 +103,12 @@ export function createMemoryRelief(options: MemoryReliefOptions): MemoryRelief {
     return (await Promise.all(runs)).every(isFinished => isFinished)
   }
 
-  /** Every partition that can be reached; one server of a Cluster that is away must not keep the others full. */
+  /** Every reachable partition: a Cluster node that is down must not keep the others full. */
   async function lookAtAll(): Promise<readonly Look[]> {
-    const announced = await readPartitionCount(redis, keyPrefix).catch(() => 0)
-    const partitions = Math.max(options.partitions, announced)
+    const published = await readPartitionCount(redis, keyPrefix).catch(() => 0)
+    const partitions = allPartitionKeys(keyPrefix, Math.max(options.partitions, published))
     const looks = await Promise.allSettled(
-      Array.from({ length: partitions }, async (_, number): Promise<Look> => {
-        const stream = partitionKeys(keyPrefix, number).events
+      partitions.map(async ({ events: stream }): Promise<Look> => {
         const found = await trimForMemory(redis, stream, 0, PRESSURE)
         return {
           ...found,
@@ -132,7 +132,7 @@ export function createMemoryRelief(options: MemoryReliefOptions): MemoryRelief {
       const trimmed = await trimForMemory(redis, partition.stream, partition.entries, RELIEVED)
       if (trimmed.removed > 0) onTrimmed(trimmed.removed)
       if (isBelow(RELIEVED, trimmed)) return true
-      // Redis removes whole nodes, so a few entries less than asked for do not mean that this was all.
+      // Redis removes whole nodes, so slightly fewer entries do not mean that nothing is left.
       if (trimmed.removed < partition.entries / 2) left.delete(partition)
       partition.oldestMs = millisecondsOf(trimmed.oldest)
       partition.entries = nextEntries(partition.entries, trimmed)
@@ -162,7 +162,7 @@ const isBelow = (share: number, { usedBytes, maxBytes }: TrimmedForMemory): bool
 
 const millisecondsOf = (id: string): number => Number.parseInt(id, 10)
 
-/** As many entries as it takes if they are as large as those before; not too many more at a time, if they are not. */
+/** The entries needed if they are as large as the last ones, with limited growth in case they are larger. */
 function nextEntries(
   entries: number,
   { removed, usedBytesBefore, usedBytes, maxBytes }: TrimmedForMemory

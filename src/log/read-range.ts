@@ -1,7 +1,8 @@
 import type { RedisClient } from '../redis/connect.ts'
+import { flatToMap } from '../redis/reply.ts'
 import { partitionKeys } from './keys.ts'
 
-/** An entry of a stream of the log, events or parked. */
+/** An entry of a stream of the log, events or parked deliveries. */
 export interface StreamEntry {
   readonly partition: number
   readonly id: string
@@ -11,38 +12,89 @@ export interface StreamEntry {
   readonly event: string
 }
 
-export type StreamName = 'events' | 'parked'
+type StreamName = 'events' | 'parked'
+
+/** Ids, or their milliseconds alone, both included; `-` is the oldest, `+` the newest, `(<id>` excludes the id. */
+export interface EntryRange {
+  readonly from: string
+  readonly to: string
+}
 
 const PAGE_ENTRIES: Readonly<Record<StreamName, number>> = {
   events: 500,
-  // Each can have 7 MiB.
+  // A parked delivery can have 7 MiB.
   parked: 8
 }
 
-/**
- * The entries of one partition, oldest first, page by page.
- *
- * @param from first id, or its milliseconds alone; `-` for the oldest
- * @param to last id, or its milliseconds alone; `+` for the newest
- * @throws what Redis answers
- */
+/** The entries of one partition, oldest first, page by page. @throws the error of Redis */
 export async function* readEntries(
   redis: RedisClient,
   keyPrefix: string,
-  { stream, partition, from, to }: { stream: StreamName; partition: number; from: string; to: string }
+  { stream, partition, from, to }: EntryRange & { stream: StreamName; partition: number }
 ): AsyncGenerator<readonly StreamEntry[]> {
   const key = partitionKeys(keyPrefix, partition)[stream]
-  for (let start = from; ; ) {
-    const page = await redis.xrange(key, start, to, 'COUNT', PAGE_ENTRIES[stream])
-    if (page.length > 0) yield page.map(([id, fields]) => toEntry(partition, id, fields))
-    const last = page.at(-1)?.[0]
-    if (last === undefined || page.length < PAGE_ENTRIES[stream]) return
-    start = `(${last}`
+  const count = PAGE_ENTRIES[stream]
+  const pages = pagesOf(from, start => redis.xrange(key, start, to, 'COUNT', count))
+  for await (const page of pages) yield page.map(([id, fields]) => toEntry(partition, id, fields))
+}
+
+export interface NewestOptions extends EntryRange {
+  readonly partitions: number
+  readonly count: number
+  readonly matches: (entry: StreamEntry) => boolean
+}
+
+/**
+ * The newest matching events over all partitions, oldest first.
+ *
+ * @returns them, and the last id of each partition, to continue from
+ * @throws the error of Redis
+ */
+export async function newestEntries(
+  redis: RedisClient,
+  keyPrefix: string,
+  { partitions, count, from, to, matches }: NewestOptions
+): Promise<{ readonly entries: readonly StreamEntry[]; readonly ends: string[] }> {
+  const ends: string[] = []
+  const found: StreamEntry[] = []
+  for (let partition = 0; partition < partitions; partition++) {
+    const key = partitionKeys(keyPrefix, partition).events
+    const [newest] = await redis.xrevrange(key, '+', '-', 'COUNT', 1)
+    ends.push(newest?.[0] ?? '0-0')
+    const pages = pagesOf(to, end => redis.xrevrange(key, end, from, 'COUNT', PAGE_ENTRIES.events))
+    let missing = count
+    for await (const page of pages) {
+      const matching = page.map(([id, fields]) => toEntry(partition, id, fields)).filter(matches)
+      found.push(...matching.slice(0, missing))
+      missing -= matching.length
+      if (missing <= 0) break
+    }
+  }
+  found.sort((a, b) => compareIds(a.id, b.id))
+  return { entries: found.slice(-count), ends }
+}
+
+/** Reads pages until one is empty. Each page starts after the last entry of the page before. */
+export async function* pagesOf<Entry extends readonly [id: string | Buffer, fields: unknown]>(
+  first: string,
+  read: (start: string) => Promise<readonly Entry[]>
+): AsyncGenerator<readonly Entry[]> {
+  for (let start = first; ; ) {
+    const page = await read(start)
+    const last = page.at(-1)
+    if (last === undefined) return
+    yield page
+    start = `(${last[0]}`
   }
 }
 
-export function toEntry(partition: number, id: string, flat: readonly string[]): StreamEntry {
-  const fields = new Map<string | undefined, string>()
-  for (let index = 0; index < flat.length; index += 2) fields.set(flat[index], flat[index + 1] ?? '')
+function toEntry(partition: number, id: string, flat: readonly string[]): StreamEntry {
+  const fields = flatToMap(flat)
   return { partition, id, type: fields.get('type') ?? '', event: fields.get('event') ?? '' }
+}
+
+function compareIds(a: string, b: string): number {
+  const [aMs = 0, aSequence = 0] = a.split('-').map(Number)
+  const [bMs = 0, bSequence = 0] = b.split('-').map(Number)
+  return aMs - bMs || aSequence - bSequence
 }

@@ -1,8 +1,8 @@
 import { createPollingLoop } from '../async/poll.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import { rotateAndExpire } from './dedupe-index.ts'
-import { partitionKeys } from './keys.ts'
-import { publishPartitionCount, readPartitionCount } from './partition-count.ts'
+import type { PartitionKeys } from './keys.ts'
+import { publishedPartitions, publishPartitionCount } from './partition.ts'
 import type { StreamLimits } from './stream-limits.ts'
 import { MAX_TRIM_ENTRIES, trim } from './trim.ts'
 
@@ -21,37 +21,38 @@ export interface RetentionOptions {
   readonly onError: (error: unknown) => void
 }
 
-/** Keeps the log and what is remembered within their limits. Any number of processes may do so at once. */
+/** Keeps the log and the dedupe index within their limits. Several processes may do so at the same time. */
 export interface Retention {
-  /** Trims and sweeps every partition once. @throws what Redis answers */
+  /** Trims every partition and expires its dedupe generations, once. @throws the error of Redis */
   run(): Promise<void>
   /**
-   * Removes what every consumer group has acknowledged from a stream that is full, so that some more fits.
+   * Trims entries that every consumer group has acknowledged from a full stream.
    *
-   * @returns how many entries were removed; 0 when all of it is still unread
+   * @returns how many were removed; 0 when all are unread
+   * @throws the error of Redis
    */
-  makeRoom(stream: string): Promise<number>
+  trimForSpace(stream: string): Promise<number>
   start(): void
   stop(): Promise<void>
 }
 
-/** Calls one run spends on one stream; what is left is the next run's. */
+/** Calls per stream and run; the next run continues. */
 const MAX_TRIMS = 1000
 const MAX_INTERVAL_MS = 60_000
 const MIN_INTERVAL_MS = 250
-/** A full stream is relieved by a hundredth, so that not every delivery has to ask for room. */
+/** A full stream is trimmed by a hundredth, so that not every delivery has to trim it. */
 const ROOM_SHARE = 100
 
 export function createRetention(options: RetentionOptions): Retention {
   const { redis, keyPrefix, partitions, windowMs, retentionMs, maxLength, limits, onTrimmed, onError } =
     options
-  // Often enough that nothing outlives its time by more than an eighth.
+  // Nothing is kept longer than its limit by more than an eighth.
   const intervalMs = Math.max(MIN_INTERVAL_MS, Math.min(MAX_INTERVAL_MS, windowMs / 8, retentionMs / 8))
   const loop = createPollingLoop(run, intervalMs, onError)
 
   return {
     run,
-    makeRoom: async stream => {
+    trimForSpace: async stream => {
       const room = Math.max(1, Math.floor(maxLength / ROOM_SHARE))
       const { byLength } = await trim(redis, stream, {
         entries: MAX_TRIM_ENTRIES,
@@ -65,20 +66,18 @@ export function createRetention(options: RetentionOptions): Retention {
   }
 
   async function run(): Promise<void> {
-    // Again and again, since Redis may have been emptied under us.
+    // In each run, because Redis can be emptied at any time.
     await publishPartitionCount(redis, keyPrefix, partitions)
-    const announced = await readPartitionCount(redis, keyPrefix)
-    // One server of a Cluster that is away must not keep the others from being trimmed.
+    // A Cluster node that is down must not keep the others from being trimmed.
     const errors: unknown[] = []
-    for (let partition = 0; partition < announced && !loop.isStopped; partition++) {
-      await keepWithin(partition).catch(error => errors.push(error))
+    for (const keys of await publishedPartitions(redis, keyPrefix)) {
+      if (!loop.isStopped) await runPartition(keys).catch(error => errors.push(error))
     }
     if (errors.length > 0) throw errors[0]
     if (!loop.isStopped) await limits.enforce()
   }
 
-  async function keepWithin(partition: number): Promise<void> {
-    const keys = partitionKeys(keyPrefix, partition)
+  async function runPartition(keys: PartitionKeys): Promise<void> {
     await trimStream(keys.events)
     await rotateAndExpire(redis, keys, windowMs)
   }

@@ -1,3 +1,3 @@
 #!lua flags=no-writes
--- The clock of the server that holds KEYS[1], as {unix seconds, microseconds}.
+-- Returns the clock of the server that holds KEYS[1]: {unix seconds, microseconds}.
 return redis.call('TIME')

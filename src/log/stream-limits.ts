@@ -1,18 +1,18 @@
-import type { RedisClient } from '../redis/connect.ts'
+import { mastersOf, type RedisClient } from '../redis/connect.ts'
 import { loadScript, runScript } from '../redis/script.ts'
-import { createDeadLetterSearch } from './dead-letter-search.ts'
-import { groupKeys, partitionKeys } from './keys.ts'
-import { readPartitionCount } from './partition-count.ts'
+import { groupKeys } from './keys.ts'
+import { publishedPartitions, readPartitionCount } from './partition.ts'
+import { logStats } from './stats.ts'
 
 export interface Limits {
   readonly maxAgeMs: number
-  /** Bytes of Redis' memory. */
+  /** Bytes of memory in Redis. */
   readonly maxBytes: number
 }
 
 export interface Dropped {
   readonly what: 'parked deliveries' | 'dead letters'
-  /** Whose dead letters. */
+  /** The consumer of the dead letters. */
   readonly consumer: string | undefined
   readonly reason: 'age' | 'size'
   readonly entries: number
@@ -22,59 +22,82 @@ export interface StreamLimitsOptions {
   readonly redis: RedisClient
   readonly keyPrefix: string
   readonly partitions: number
-  /** Of all parked deliveries together. */
+  /** For all parked deliveries together. */
   readonly parked: Limits
-  /** Of the dead letters of one consumer. */
+  /** For the dead letters of each consumer. */
   readonly deadLetters: Limits
   readonly onDropped: (dropped: Dropped) => void
   readonly onError: (error: unknown) => void
 }
 
-/** Keeps what waits for people within its limits: parked deliveries and dead letters, which no consumer group reads. */
+/** Enforces the limits of the streams that no consumer group reads: parked deliveries and dead letters. */
 export interface StreamLimits {
-  /** Drops what is beyond the limits. Any number of processes may do so at once. @throws what Redis answers */
+  /** Drops entries beyond the limits. Several processes may do so at the same time. @throws the error of Redis */
   enforce(): Promise<void>
-  /** The same at once for one stream of parked deliveries, after one was added. Never rejects. */
+  /** Does the same at once for one stream of parked deliveries, after one was added. Never rejects. */
   enforceParked(stream: string): Promise<void>
 }
 
-/** Parked deliveries, and each consumer's dead letters, take at most a tenth of maxmemory, however small that is. */
+/** Parked deliveries, and the dead letters of each consumer, use at most a tenth of maxmemory. */
 const MAX_SHARE = 0.1
-/** Entries dropped in one call, at most: Redis does nothing else meanwhile. */
+/** Entries dropped per call, at most: Redis is blocked meanwhile. */
 const MAX_DROPS = 1000
-/** Calls for one stream in one run; what is left is the next run's. */
+/** Calls per stream and run; the next run continues. */
 const MAX_CALLS = 100
+/** Dead letters of a removed group do not grow, so they may be found late. A search takes about 1 s per million keys. */
+const SEARCH_INTERVAL_MS = 60 * 60 * 1000
+const PAGE_KEYS = 1000
 
 const limitScript = loadScript(new URL('limit.lua', import.meta.url))
 
 export function createStreamLimits(options: StreamLimitsOptions): StreamLimits {
   const { redis, keyPrefix, partitions, parked, deadLetters, onDropped, onError } = options
-  const deadLetterSearch = createDeadLetterSearch(redis, keyPrefix)
   const running = new Map<string, Promise<void>>()
+  let found: readonly string[] = []
+  let searchedAtMs = Number.NEGATIVE_INFINITY
 
   return {
     enforce: async () => {
-      const announced = await readPartitionCount(redis, keyPrefix)
-      for (let partition = 0; partition < announced; partition++) {
-        await limitParked(partitionKeys(keyPrefix, partition).parked)
-      }
-      for (const consumer of await deadLetterSearch.consumers()) {
+      for (const keys of await publishedPartitions(redis, keyPrefix)) await limitParked(keys.parked)
+      for (const consumer of await consumersWithDeadLetters()) {
         await limit(groupKeys(keyPrefix, consumer).dead, deadLetters, 1, { what: 'dead letters', consumer })
       }
     },
     enforceParked: stream => {
-      // One run at a time is enough: whatever is added meanwhile is followed by another call.
+      // One run at a time is enough: each delivery that is added meanwhile is followed by another call.
       const run = running.get(stream) ?? limitParked(stream).catch(onError)
       running.set(stream, run)
       return run.finally(() => running.delete(stream))
     }
   }
 
+  /** Every group of the log, and removed groups that left dead letters. */
+  async function consumersWithDeadLetters(): Promise<ReadonlySet<string>> {
+    const partitions = await logStats(redis, keyPrefix, await readPartitionCount(redis, keyPrefix))
+    if (performance.now() - searchedAtMs > SEARCH_INTERVAL_MS) {
+      found = await searchDeadLetters()
+      searchedAtMs = performance.now()
+    }
+    return new Set([...partitions.flatMap(({ groups }) => groups.map(({ name }) => name)), ...found])
+  }
+
+  async function searchDeadLetters(): Promise<readonly string[]> {
+    const prefix = groupKeys(keyPrefix, '').dead
+    const keys: string[] = []
+    for (const node of mastersOf(redis)) {
+      // A key prefix has no characters with a meaning in a pattern.
+      for await (const page of node.scanStream({ match: `${prefix}*`, count: PAGE_KEYS, type: 'stream' })) {
+        keys.push(...(page as string[]))
+      }
+    }
+    return keys.map(key => key.slice(prefix.length))
+  }
+
   function limitParked(stream: string): Promise<void> {
     return limit(stream, parked, partitions, { what: 'parked deliveries', consumer: undefined })
   }
 
-  /** @param streams how many streams share the limits of size */
+  /** @param streams number of streams that share the size limit */
   async function limit(
     stream: string,
     { maxAgeMs, maxBytes }: Limits,

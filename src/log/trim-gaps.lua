@@ -1,15 +1,15 @@
 #!lua flags=allow-oom
--- Removes entries that every consumer group has acknowledged but that come after one that is not acknowledged, which
--- trim.lua cannot reach from the old end. Without this, a single entry that its consumer never acknowledges would
--- keep everything after it, and fill Redis. A full Redis allows it: this makes room.
+-- Removes entries that every consumer group has acknowledged, but that come after an unacknowledged one, so that
+-- trim.lua cannot reach them. Otherwise a single entry that is never acknowledged would keep all later ones, and fill
+-- Redis. Allowed while memory is full: it frees memory.
 --
 -- KEYS[1]  the stream
 -- ARGV[1]  how many entries to look at
--- ARGV[2]  the id after which to look
--- Returns {removed, the last id that was looked at, or '' if nothing is left to look at}
+-- ARGV[2]  the id after which to start
+-- Returns {removed, the last id that was looked at, or '' at the end}
 local key, most, after = KEYS[1], tonumber(ARGV[1]), ARGV[2]
 local PAGE_ENTRIES = 10
--- Redis does nothing else during a call, and copying 1 MiB takes about a millisecond.
+-- Redis is blocked during a call, and copying 1 MiB takes about a millisecond.
 local MAX_BYTES = 1024 * 1024
 
 local function less(a, b)
@@ -20,8 +20,7 @@ local function less(a, b)
 end
 
 local groups = {}
--- The id up to which every group has been handed the entries, and the lag and pending entries of the group that is
--- the furthest behind.
+-- The last id that was delivered to every group, and the lag and pending entries of the group that is furthest behind.
 local handed, lag, pending = nil, nil, nil
 if redis.call('EXISTS', key) == 1 then
   for _, group in ipairs(redis.call('XINFO', 'GROUPS', key)) do
@@ -35,14 +34,14 @@ if redis.call('EXISTS', key) == 1 then
     end
   end
 end
--- If that group has nearly all of them pending, there is nothing to look for.
+-- If nearly all entries of that group are pending, there is nothing to find.
 if not handed or handed == '0-0' or (lag and redis.call('XLEN', key) - lag <= pending + 1) then
   return { 0, '' }
 end
 
 local ids, bytes, atEnd = {}, 0, false
 while #ids < most and bytes < MAX_BYTES and not atEnd do
-  -- Without the last one that was handed out: if it were removed, Redis could no longer tell how far groups are behind.
+  -- Without the last delivered entry: if it were removed, Redis would no longer know the lag of groups.
   local page = redis.call('XRANGE', key, '(' .. after, '(' .. handed, 'COUNT', PAGE_ENTRIES)
   for _, entry in ipairs(page) do
     ids[#ids + 1], after = entry[1], entry[1]
@@ -62,7 +61,7 @@ for _, group in ipairs(groups) do
   for _, one in ipairs(found) do
     unacknowledged[one[1]] = true
   end
-  -- There can be more than were asked for, since entries that are gone can be pending too: go no further than seen.
+  -- Deleted entries can be pending too, so there can be more than were asked for: go no further than what was seen.
   local last = #found == #ids and found[#found][1]
   while last and less(last, ids[#ids]) do
     ids[#ids], atEnd = nil, false

@@ -1,13 +1,13 @@
 #!lua flags=allow-oom
--- Trims a stream from its old end, but nothing that a consumer group has not acknowledged. A full Redis allows it:
--- this is what makes room.
+-- Trims a stream from its old end, but no entry that a consumer group has not acknowledged. Allowed while memory is
+-- full: it frees memory.
 --
 -- KEYS[1]  the stream
--- ARGV[1]  how many entries may go in one call, about, for each of the following; 0 only looks
--- ARGV[2]  '', or milliseconds: what is older goes, by this server's clock, which is the clock of the ids
--- ARGV[3]  '', or how many entries may stay: what is beyond goes, whatever its age
--- ARGV[4]  '', or a share of maxmemory: while more than that is in use, everything goes that every group has
---          acknowledged. Without a group, nothing goes for this reason
+-- ARGV[1]  about how many entries a call may remove for each of the following reasons; 0 removes none
+-- ARGV[2]  '', or the maximum age in milliseconds, by this server's clock, which is also the clock of the ids
+-- ARGV[3]  '', or the maximum length: older entries beyond it are removed, whatever their age
+-- ARGV[4]  '', or a share of maxmemory: while more is in use, entries that every group has acknowledged are removed.
+--          Without a group, none are removed for this reason
 -- Returns {removed by age, by length, by memory}; with ARGV[4] also: id of the oldest entry left ('' where there is
 --         none), run id of the server, bytes in use before and after, maxmemory
 local key, limit = KEYS[1], tonumber(ARGV[1])
@@ -31,7 +31,7 @@ local function oldest()
   return first[1] and first[1][1] or ''
 end
 
--- The first entry that some group has not acknowledged; everything before it may go.
+-- The first entry that some group has not acknowledged; all entries before it may be removed.
 local groups = redis.call('XINFO', 'GROUPS', key)
 local unread = NEWEST
 for _, group in ipairs(groups) do
@@ -39,10 +39,10 @@ for _, group in ipairs(groups) do
   for i = 1, #group, 2 do
     fields[group[i]] = group[i + 1]
   end
-  -- What was handed out before this and is not pending is acknowledged: the first unread entry is the next one.
+  -- Entries up to the last delivered one are acknowledged unless they are pending. The next entry is unread.
   local first = fields['last-delivered-id']
   local ms, seq = string.match(first, '^(%d+)-(%d+)$')
-  if #seq < 16 then -- Lua cannot add to a longer one exactly; then one entry more stays
+  if #seq < 16 then -- Lua cannot add to a longer one exactly; one entry more stays then
     first = ms .. '-' .. string.format('%.0f', tonumber(seq) + 1)
   end
   if fields['pending'] > 0 then
@@ -55,7 +55,7 @@ for _, group in ipairs(groups) do
   end
 end
 
--- Removes at most `most` entries, about, that are before `from`.
+-- Removes about `most` entries, at most, that are before `from`.
 local function trim(from, most)
   local first = oldest()
   if most <= 0 or first == '' or not less(first, from) then
@@ -66,7 +66,7 @@ local function trim(from, most)
   if removed > 0 then
     return removed
   end
-  -- `from` is in the first node, or that node alone holds more entries than may go.
+  -- `from` is in the first node, or that node has more entries than may be removed.
   if most < NODE_ENTRIES then
     local entries = redis.call('XRANGE', key, '-', '+', 'COUNT', most + 1)
     if #entries > most and less(entries[#entries][1], from) then
@@ -98,7 +98,7 @@ local function memory()
   local function field(name)
     return tonumber(string.match(info, '\n' .. name .. ':(%d+)') or 0)
   end
-  -- Redis does not hold the buffers of replicas and of the append-only file against maxmemory.
+  -- Redis does not count the buffers of replicas and of the append-only file towards maxmemory.
   return field('used_memory') - field('mem_not_counted_for_evict'), field('maxmemory')
 end
 

@@ -1,3 +1,4 @@
+// Tested by test/log/retention.test.ts and test/log/memory-relief.test.ts.
 import type { RedisClient } from '../redis/connect.ts'
 import { loadScript, runScript } from '../redis/script.ts'
 
@@ -7,33 +8,33 @@ export interface Trimmed {
   readonly byLength: number
 }
 
-/** The same for a call that trims while memory is short. */
+/** The result of a call that trims because memory is short. */
 export interface TrimmedForMemory {
   readonly removed: number
-  /** Id of the oldest entry that is left; `''` where none is. */
+  /** Id of the oldest entry left; `''` where none is. */
   readonly oldest: string
-  /** Names the server that holds the stream. */
+  /** Run id of the server that holds the stream. */
   readonly server: string
   readonly usedBytesBefore: number
   readonly usedBytes: number
-  /** 0 where the server has no limit. */
+  /** maxmemory; 0: no limit. */
   readonly maxBytes: number
 }
 
 export interface TrimLimits {
-  /** Entries one call may remove, about: Redis does nothing else meanwhile. */
+  /** About how many entries a call may remove: Redis is blocked meanwhile. */
   readonly entries: number
   readonly retentionMs?: number
   readonly maxLength?: number
 }
 
-/** Entries that may go in one call: about 1 ms for events of ordinary size. */
+/** Entries per call: about 1 ms for events of ordinary size. */
 export const MAX_TRIM_ENTRIES = 1000
 
 const trimScript = loadScript(new URL('trim.lua', import.meta.url))
 const gapsScript = loadScript(new URL('trim-gaps.lua', import.meta.url))
 
-/** Removes acknowledged entries beyond an age or a length. @throws what Redis answers */
+/** Removes acknowledged entries beyond an age or a length. @throws the error of Redis */
 export async function trim(
   redis: RedisClient,
   stream: string,
@@ -47,8 +48,8 @@ export async function trim(
 /**
  * Removes acknowledged entries, oldest first, if the stream's server uses more than this share of its maxmemory.
  *
- * @param entries how many at most, about; 0 only looks
- * @throws what Redis answers
+ * @param entries about how many, at most; with 0 it only reads the memory usage
+ * @throws the error of Redis
  */
 export async function trimForMemory(
   redis: RedisClient,
@@ -56,27 +57,19 @@ export async function trimForMemory(
   entries: number,
   share: number
 ): Promise<TrimmedForMemory> {
-  const reply = (await runScript(redis, trimScript, [stream], [entries, '', '', share])) as [
-    number,
-    number,
-    number,
-    string,
-    string,
-    number,
-    number,
-    number
-  ]
-  const [, , removed, oldest, server, usedBytesBefore, usedBytes, maxBytes] = reply
+  const reply = await runScript(redis, trimScript, [stream], [entries, '', '', share])
+  const [, , removed, ...rest] = reply as [number, number, number, string, string, number, number, number]
+  const [oldest, server, usedBytesBefore, usedBytes, maxBytes] = rest
   return { removed, oldest, server, usedBytesBefore, usedBytes, maxBytes }
 }
 
 /**
- * Removes acknowledged entries behind entries that are not.
+ * Removes acknowledged entries that come after unacknowledged ones.
  *
  * @param entries how many to look at
- * @param after the id after which to look
- * @returns how many were removed, and where to go on; `''` at the end
- * @throws what Redis answers
+ * @param after the id after which to start
+ * @returns how many were removed, and the id to continue after; `''` at the end
+ * @throws the error of Redis
  */
 export async function trimGaps(
   redis: RedisClient,

@@ -2,13 +2,13 @@ import type { Dropped } from '../log/stream-limits.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 
-/** Counts and logs what is dropped of parked deliveries and dead letters, so that nothing vanishes silently. */
+/** Counts and logs parked deliveries and dead letters that were dropped, so that none disappears silently. */
 export interface DropReport {
   report(dropped: Dropped): void
   stop(): void
 }
 
-/** A flood drops something with every delivery: one log line a minute has the sum. */
+/** During a flood, every delivery can drop another one: one log line per minute has the sum. */
 const INTERVAL_MS = 60_000
 
 const variables: Readonly<Record<Dropped['what'], Readonly<Record<Dropped['reason'], string>>>> = {
@@ -47,7 +47,7 @@ export function createDropReport(metrics: Pick<Metrics, 'dropped'>, log: Logger)
       const whose = consumer === undefined ? '' : ` of consumer ${consumer}`
       log.warn(
         { dropped: entries, reason, consumer },
-        `${entries} ${what}${whose} were dropped: they exceeded ${limit}. Look after the rest (cio-webhook consumers), or raise it`
+        `${entries} ${what}${whose} were dropped: they exceeded ${limit}. Process the others (cio-webhook consumers), or raise ${limit}`
       )
     }
     pending.clear()

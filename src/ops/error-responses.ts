@@ -1,13 +1,18 @@
+// Tested by test/receive/route.test.ts and test/http.
 import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyReply } from 'fastify'
-import { type RefusalCode, refusals } from '../errors.ts'
+import { type ErrorResponseCode, errorResponses } from '../errors.ts'
 
 const CONTENT_TYPE = 'application/json; charset=utf-8'
 
-/** Answers with an entry of the catalogue. */
-export function sendError(reply: FastifyReply, code: RefusalCode, retryAfterSeconds?: number): FastifyReply {
-  const { status, body } = refusals[code]
+/** Sends an error response of the catalogue. */
+export function sendError(
+  reply: FastifyReply,
+  code: ErrorResponseCode,
+  retryAfterSeconds?: number
+): FastifyReply {
+  const { status, body } = errorResponses[code]
   if (retryAfterSeconds !== undefined) reply.header('retry-after', Math.max(1, retryAfterSeconds))
   return reply.code(status).header('content-type', CONTENT_TYPE).send(body)
 }
@@ -18,16 +23,16 @@ const MAX_LINGERING = 8
 let lingering = 0
 
 /**
- * Closes the connection behind the answer. To close it while input is unread resets it, and a client that is still
- * sending loses the answer: behind nginx it gets a 502. So input is discarded for a moment, unless many ask for that.
+ * Closes the connection after the response. Closing it while input is unread would reset it, and a client that is still
+ * sending would lose the response (nginx answers 502 then). So input is discarded for a moment, on a few connections.
  */
-export function closeAfterAnswer(reply: FastifyReply): FastifyReply {
+export function closeAfterResponse(reply: FastifyReply): FastifyReply {
   reply.header('connection', 'close')
   if (lingering >= MAX_LINGERING) return reply
   lingering++
   const { socket } = reply.request.raw
   socket.once('close', () => lingering--)
-  // Called by Node behind the last answer of a connection.
+  // Node calls this after the last response of a connection.
   socket.destroySoon = () => {
     socket.end()
     setTimeout(() => socket.destroy(), LINGER_MS).unref()
@@ -35,9 +40,9 @@ export function closeAfterAnswer(reply: FastifyReply): FastifyReply {
   return reply
 }
 
-/** As `refuse`, for a request that does not reach Fastify; closes the connection. */
-export function sendRawError(response: ServerResponse, code: RefusalCode): void {
-  const { status, body } = refusals[code]
+/** As `sendError`, for a request that does not reach Fastify. Closes the connection. */
+export function sendRawError(response: ServerResponse, code: ErrorResponseCode): void {
+  const { status, body } = errorResponses[code]
   response.writeHead(status, {
     'content-type': CONTENT_TYPE,
     'content-length': body.length,
@@ -46,10 +51,10 @@ export function sendRawError(response: ServerResponse, code: RefusalCode): void 
   response.end(body)
 }
 
-/** As `refuse`, for what is not an HTTP request, or not one in time; closes the connection. */
-export function refuseConnection(socket: Socket, code: RefusalCode): void {
+/** As `sendError`, for input that is not an HTTP request, or not in time. Closes the connection. */
+export function sendSocketError(socket: Socket, code: ErrorResponseCode): void {
   if (socket.writable) {
-    const { status, body } = refusals[code]
+    const { status, body } = errorResponses[code]
     socket.write(
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: ${CONTENT_TYPE}\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`
     )

@@ -1,20 +1,21 @@
+// Tested by test/ops/metrics.test.ts.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { parseAddress } from '../address.ts'
 import { compileAddressList } from '../address-list.ts'
 import { sendError } from './error-responses.ts'
 
-/** What the service knows of itself, asked at each request. */
+/** The state of the service, read at each request. */
 export interface Health {
   readonly redisUp: boolean
   readonly draining: boolean
-  /** The configured durability, and what Redis is configured to keep. */
+  /** The configured durability, and what Redis is configured to persist. */
   readonly durability: { readonly level: string; readonly redis: string }
 }
 
 /**
- * `/healthz`: 200 while the process can answer, Redis up or not: were the load balancer to answer for us, its
- * 502 would cost the sender an hour, our own 503 does not. `/readyz`: 503 while Redis is away or the process is
- * about to end.
+ * `/healthz`: 200 while the process can answer, whether Redis is up or not. Otherwise a load balancer would answer in
+ * our place, and its 502 costs the sender an hour; our 503 does not. `/readyz`: 503 while Redis is down or the process
+ * is about to stop.
  */
 export function healthRoutes(app: FastifyInstance, health: () => Health): void {
   app.get('/healthz', (_request, reply) => {
@@ -36,22 +37,23 @@ export function healthRoutes(app: FastifyInstance, health: () => Health): void {
 
 export interface MetricsRoute {
   readonly allowed: readonly string[]
-  /** The metrics of the whole service, as Prometheus text. */
+  /** The metrics of all workers, in Prometheus text format. */
   readonly read: () => Promise<string>
   readonly contentType: string
 }
 
 /** `/metrics`, for the configured addresses only. */
 export function metricsRoute(app: FastifyInstance, { allowed, read, contentType }: MetricsRoute): void {
-  const mayRead = compileAddressList(allowed)
+  const isAllowed = compileAddressList(allowed)
   app.get('/metrics', async (request, reply) => {
-    if (!mayRead(request.ip ?? '') || cameThroughUnknownProxy(request))
+    if (!isAllowed(request.ip ?? '') || cameThroughUnknownProxy(request)) {
       return sendError(reply, 'CIO_METRICS_FORBIDDEN')
+    }
     return reply.header('content-type', contentType).send(await read())
   })
 }
 
-/** A private address that forwards for others is a load balancer that is not configured: anybody can be behind it. */
+/** A forwarded request from an address that is not a trusted proxy: the real client can be anyone on the internet. */
 function cameThroughUnknownProxy({ headers, ip, socket }: FastifyRequest): boolean {
   const forwarded = headers['x-forwarded-for'] ?? headers['forwarded'] ?? headers['x-real-ip']
   const address = parseAddress(ip ?? '')

@@ -3,25 +3,24 @@ import { errorCode, ReportedError } from '../errors.ts'
 
 export type { Logger }
 
-/** Where the lines go: pino's own destination, or a stand-in that writes at once. */
+/** Where the lines go: pino's own destination, or one that writes at once. */
 type Output = DestinationStream & {
   readonly flush?: (done: () => void) => void
-  /** Called by pino when the process ends. */
+  /** pino calls it when the process ends. */
   flushSync?: () => void
 }
 
-/** Lines that wait for an output that takes none (a full disk, a hanging reader); later ones are dropped. */
+/** Lines that wait for an output that accepts none (disk full, reader hangs). Later lines are dropped. */
 const MAX_UNWRITTEN_BYTES = 4 * 1024 * 1024
-/** How long the end waits for an output that takes no lines. */
+/** How long a stopping process waits for an output that accepts no lines. */
 const FLUSH_TIMEOUT_MS = 1000
 
 /**
- * One JSON line an entry, on standard output, gathered into writes of about 4 kB and flushed at least each
- * second: a write a delivery would cost more than the delivery. What is buffered is written at a normal end and
- * after an uncaught error; SIGKILL can take the last second's lines with it. An output that fails costs lines,
- * never a delivery and never the end.
+ * Writes JSON lines to standard output, in blocks of about 4 kB, at least once per second: one write per delivery would
+ * cost more than the delivery. A normal end and an uncaught error write the rest; SIGKILL can lose the last second's
+ * lines. An output that fails costs lines, but never a delivery, and never blocks the end of the process.
  *
- * @returns the logger, and what writes the rest before the process ends: never rejects, and gives up after a second
+ * @returns the logger, and a function that writes the rest before the process ends: never rejects, takes at most a second
  */
 export function createLogger(
   level: string,
@@ -61,22 +60,22 @@ function standardOutput(): Output {
     maxLength: MAX_UNWRITTEN_BYTES,
     periodicFlush: 1000
   })
-  // An error without a listener would be uncaught.
+  // Without a listener an 'error' event would crash the process.
   stream.on('error', () => giveUp(stream))
   return stream
 }
 
 /**
- * When the process ends, sonic-boom 4.2 tries for ever to write the rest: to a full disk, or to a pipe that nobody
- * reads. The process would never end.
+ * At the end of the process, sonic-boom 4.2 tries forever to write the rest to a full disk, or to a pipe without a
+ * reader: the process would never end.
  */
 function giveUp(stream: Output): void {
   stream.flushSync = () => {}
 }
 
 /**
- * An error without what it may carry: ioredis puts a command's arguments into `command`, and a message from
- * Redis can repeat them. Only names, codes and the messages of ReportedError are known to be clean.
+ * An error as log lines show it. Its message and other properties can contain a payload: ioredis adds the arguments of a
+ * command as `command`, and a message of Redis can repeat them. Only names, codes and messages of ReportedError are safe.
  */
 export function describeError(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { type: typeof error }

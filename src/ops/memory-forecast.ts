@@ -1,22 +1,22 @@
-/** Projects from the latest usage of memory when it will be full. */
+/** Estimates when memory will be full, from its usage in the last minutes. */
 export interface MemoryForecast {
   /** @param ratio used share of the limit @param atMs monotonic milliseconds */
   add(ratio: number, atMs: number): void
-  /** `undefined` while usage does not grow, or not long enough to tell. */
+  /** `undefined` if usage does not grow, or too little is known. */
   fullInMs(): number | undefined
 }
 
-/** The rate is that of the latest ten minutes: one newsletter should not decide it, nor should yesterday. */
+/** Long enough that a single newsletter does not decide, short enough that yesterday does not. */
 const WINDOW_MS = 10 * 60 * 1000
-/** A fall by this much is a clean-up: what was before says nothing about the growth since. */
-const CLEAN_UP = 0.02
+/** If usage drops by this much, memory was freed: older samples say nothing about the growth since then. */
+const FREED = 0.02
 
 export function createMemoryForecast(): MemoryForecast {
   let samples: { readonly ratio: number; readonly atMs: number }[] = []
   return {
     add: (ratio, atMs) => {
       const last = samples.at(-1)
-      if (last !== undefined && ratio < last.ratio - CLEAN_UP) samples = []
+      if (last !== undefined && ratio < last.ratio - FREED) samples = []
       samples.push({ ratio, atMs })
       const firstInWindow = samples.findIndex(sample => atMs - sample.atMs <= WINDOW_MS)
       samples.splice(0, firstInWindow)

@@ -1,16 +1,20 @@
 import type { LogHold } from '../log/log-hold.ts'
 import { type MemoryUsage, memoryUsageRatio } from '../redis/memory.ts'
 
-/** A log line about a Redis that fills up: what, why, until when, and what to do. */
+// Tested by test/ops/memory-watch.test.ts.
+/** A log line about Redis memory that is running out: usage, cause, time left, and what to do. */
 export interface MemoryWarning {
   readonly fields: Readonly<Record<string, number | string>>
   readonly message: string
 }
 
-/** A consumer that has less than this share of the used memory unread is not why Redis is full. */
-const MATTERS = 0.1
+/** If the unread events of a consumer use a smaller share of the memory in use, they are not the cause. */
+const RELEVANT_SHARE = 0.1
 
-/** @param hold `undefined` where Redis did not tell @param fullInMs when memory will be full at the current rate; `undefined` where usage does not grow */
+/**
+ * @param hold what keeps the log from being trimmed; `undefined` if it could not be read
+ * @param fullInMs when memory will be full at the current rate; `undefined` if usage does not grow
+ */
 export function memoryWarning(
   usage: MemoryUsage,
   hold: LogHold | undefined,
@@ -24,7 +28,7 @@ export function memoryWarning(
   const until = isFull
     ? ''
     : fullInMs === undefined
-      ? '; usage is not growing at the moment'
+      ? '; usage is not growing now'
       : `; at the current rate deliveries get 503 in about ${durationText(fullInMs)}`
   const projection = fullInMs === undefined || isFull ? {} : { fullInSeconds: Math.round(fullInMs / 1000) }
   const { cause, advice, fields } = explain()
@@ -37,7 +41,7 @@ export function memoryWarning(
     if (hold === undefined) {
       return {
         fields: {},
-        cause: 'what takes it could not be read',
+        cause: 'the cause is unknown, because the log could not be read',
         advice: 'Start every consumer, or raise maxmemory'
       }
     }
@@ -45,7 +49,7 @@ export function memoryWarning(
     if (holder === undefined) {
       return {
         fields: { logBytes },
-        cause: 'no consumer group reads the log, so events are trimmed by their age alone',
+        cause: 'no consumer group reads the log, so events are only trimmed by age',
         advice: 'Start a consumer, lower EVENT_RETENTION_SECONDS, or raise maxmemory'
       }
     }
@@ -57,7 +61,7 @@ export function memoryWarning(
       unacknowledgedBytes: bytes,
       ...(oldestAgeMs === undefined ? {} : { oldestAgeSeconds: Math.round(oldestAgeMs / 1000) })
     }
-    if (bytes >= MATTERS * usage.usedBytes) {
+    if (bytes >= RELEVANT_SHARE * usage.usedBytes) {
       return {
         fields,
         cause: `consumer ${consumer} has not acknowledged ${unacknowledged} events (${bytesText(bytes)}), and unread events are never trimmed`,
@@ -66,7 +70,7 @@ export function memoryWarning(
     }
     return {
       fields,
-      cause: `events take only ${bytesText(logBytes)} of it and read ones are trimmed already; the rest is remembered ids (DEDUPE_WINDOW_SECONDS), parked deliveries, dead letters, push queues, or not ours`,
+      cause: `events use only ${bytesText(logBytes)} of it, and acknowledged ones are trimmed already; the rest is the dedupe index (DEDUPE_WINDOW_SECONDS), parked deliveries, dead letters, push queues, or data of others`,
       advice: 'Raise maxmemory'
     }
   }

@@ -6,7 +6,7 @@ import type { Logger } from './logger.ts'
 import { createMemoryForecast } from './memory-forecast.ts'
 import { memoryWarning } from './memory-warning.ts'
 
-/** Has memory freed when Redis fills up, and warns when that is not enough, before deliveries are refused. */
+/** Frees memory when Redis is filling up. If that is not enough, it warns before deliveries get 503. */
 export interface MemoryWatch {
   start(): void
   stop(): Promise<void>
@@ -15,7 +15,7 @@ export interface MemoryWatch {
 export interface MemoryWatchOptions {
   /** See redis/memory.ts. */
   readonly usage: () => Promise<MemoryUsage | undefined>
-  /** Frees memory. @returns whether it is finished: false when there is more to free */
+  /** Frees memory. @returns false if there is more to free */
   readonly relieve: () => Promise<boolean>
   readonly readHold: () => Promise<LogHold>
   readonly onUsedRatio: (usedRatio: number) => void
@@ -25,28 +25,29 @@ export interface MemoryWatchOptions {
   readonly intervalMs?: number
 }
 
-/** Often enough for bursts: a fifth of 64 MB lasts for 6 s at 2,000 events of 1 KB a second. */
+/** Fast enough for bursts: at 2,000 events of 1 kB per second, a fifth of 64 MB lasts for 6 s. */
 const INTERVAL_MS = 1000
+/** The warning is repeated this often. */
 const REPEAT_MS = 10 * 60 * 1000
-/** How far usage has to fall before the trouble is over. */
+/** Usage below which the warning is over. */
 const RECOVERED = 0.75
 
 export function watchMemory(options: MemoryWatchOptions): MemoryWatch {
   const { usage, relieve, readHold, onUsedRatio, log, now, intervalMs = INTERVAL_MS } = options
   const forecast = createMemoryForecast()
-  /** The last warning, until the trouble is over. */
+  /** The last warning, until it is over. */
   let warned: { readonly atMs: number; readonly wasFull: boolean } | undefined
-  const loop = createPollingLoop(look, intervalMs)
+  const loop = createPollingLoop(check, intervalMs)
   return { start: loop.runNow, stop: loop.stop }
 
-  /** Never rejects: the monitor reports a Redis that does not answer. */
-  async function look(): Promise<void> {
+  /** Never rejects. If Redis does not answer, that is reported by the monitor. */
+  async function check(): Promise<void> {
     let used = await read()
     let isFinished = true
     if (used !== undefined && memoryUsageRatio(used) >= PRESSURE) {
-      // What is wrong with it is logged by others too; usage is the news here.
+      // Errors of Redis are logged elsewhere too; this log line is about usage.
       isFinished = await relieve().catch(error => {
-        log.debug({ err: error }, 'memory was not freed')
+        log.debug({ err: error }, 'Redis memory could not be freed early')
         return true
       })
       used = await read()
@@ -65,7 +66,7 @@ export function watchMemory(options: MemoryWatchOptions): MemoryWatch {
   async function report(used: MemoryUsage): Promise<void> {
     const ratio = memoryUsageRatio(used)
     if (ratio < RECOVERED && warned !== undefined) {
-      log.info({ usedRatio: ratio }, 'redis has room again')
+      log.info({ usedRatio: ratio }, 'redis has enough free memory again')
       warned = undefined
     }
     if (ratio < PRESSURE) return

@@ -8,159 +8,105 @@ import { attemptOutcomes, deliveryOutcomes } from './outcomes.ts'
  */
 type LabelValues = readonly string[] | 'configured' | 'observed'
 
-interface Declaration {
-  readonly kind: 'counter' | 'gauge' | 'histogram'
-  readonly help: string
-  readonly labels?: Readonly<Record<string, LabelValues>>
-  /** How the values of several workers are combined. Default: their sum. */
-  readonly aggregator?: 'max' | 'min' | 'first'
-  readonly buckets?: number[]
-}
+type Labels = Readonly<Record<string, LabelValues>>
+
+const counter = (help: string, labels: Labels) => ({ kind: 'counter', help, labels }) as const
+const histogram = (help: string, buckets: number[]) =>
+  ({ kind: 'histogram', help, labels: {}, buckets }) as const
+/** @param aggregator how the values of several workers are combined */
+const gauge = (help: string, labels: Labels = {}, aggregator: 'max' | 'min' | 'first' = 'max') =>
+  ({ kind: 'gauge', help, labels, aggregator }) as const
+
+const perConsumer: Labels = { consumer: 'observed' }
 
 export const metricTable = {
-  cio_deliveries_total: {
-    kind: 'counter',
-    help: 'Deliveries by outcome',
-    labels: { source: 'configured', outcome: deliveryOutcomes }
-  },
-  cio_signature_failures_total: {
-    kind: 'counter',
-    help: 'Deliveries without a valid signature, by reason',
-    labels: { source: 'configured', reason: 'observed' }
-  },
-  cio_forbidden_but_authentic_total: {
-    kind: 'counter',
-    help: 'Authentic deliveries from addresses that are not allowed: the list of addresses may be outdated',
-    labels: { source: 'configured' }
-  },
-  cio_signature_key_total: {
-    kind: 'counter',
-    help: 'Authentic deliveries by the signing key that matched',
-    labels: { source: 'configured', key: ['current', 'previous'] }
-  },
-  cio_delivery_duration_seconds: {
-    kind: 'histogram',
-    help: 'Time from a delivery to its response',
-    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3.5]
-  },
-  cio_event_age_seconds: {
-    kind: 'histogram',
-    help: 'Age of events on arrival, by the timestamp in the payload',
-    buckets: [1, 5, 30, 60, 300, 1800, 3600, 21_600, 86_400, 259_200, 604_800]
-  },
-  cio_redis_call_duration_seconds: {
-    kind: 'histogram',
-    help: 'Duration of the Redis calls that dedupe and append events, durability included',
-    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2]
-  },
-  cio_parked_total: {
-    kind: 'counter',
-    help: 'Authentic deliveries that are not events and were parked, by reason',
-    labels: { source: 'configured', reason: 'observed' }
-  },
-  cio_parked_dropped_total: {
-    kind: 'counter',
-    help: 'Parked deliveries dropped because of their age or their total size',
-    labels: { reason: ['age', 'size'] }
-  },
-  cio_dead_letters_dropped_total: {
-    kind: 'counter',
-    help: 'Dead letters dropped because of their age or their total size',
-    labels: { reason: ['age', 'size'] }
-  },
-  cio_trimmed_events_total: {
-    kind: 'counter',
-    help: 'Acknowledged events removed from the log, by reason: age, length, or memory (early, because Redis was filling up)',
-    labels: { reason: ['age', 'length', 'memory'] }
-  },
-  cio_redis_up: {
-    kind: 'gauge',
-    help: '1 while Redis answers and meets the requirements, otherwise 0: then deliveries get 503',
-    aggregator: 'min'
-  },
-  cio_redis_memory_used_ratio: {
-    kind: 'gauge',
-    help: 'Used share of maxmemory, of the fullest Redis server; 0 without a limit. At 1 deliveries get 503',
-    aggregator: 'max'
-  },
-  cio_build_info: {
-    kind: 'gauge',
-    help: 'Always 1; the label is the version that is running',
-    labels: { version: 'observed' },
-    aggregator: 'first'
-  },
-  cio_published_addresses_added: {
-    kind: 'gauge',
-    help: 'Source addresses that Customer.io publishes and that are not built in',
-    aggregator: 'max'
-  },
-  cio_published_addresses_withdrawn: {
-    kind: 'gauge',
-    help: 'Built-in source addresses that Customer.io no longer publishes',
-    aggregator: 'max'
-  },
-  cio_published_addresses_time_seconds: {
-    kind: 'gauge',
-    help: 'Unix time of the last valid response about source addresses; 0 without one',
-    aggregator: 'max'
-  },
-  cio_published_addresses_asked_total: {
-    kind: 'counter',
-    help: "Requests to Customer.io's IP address API, by outcome",
-    labels: { outcome: ['ok', 'failed'] }
-  },
-  cio_stream_length: {
-    kind: 'gauge',
-    help: 'Events in the log',
-    labels: { partition: 'observed' },
-    aggregator: 'max'
-  },
-  cio_consumer_lag: {
-    kind: 'gauge',
-    help: 'Events that a consumer group has not read yet',
-    labels: { consumer: 'observed', partition: 'observed' },
-    aggregator: 'max'
-  },
-  cio_consumer_attempts_total: {
-    kind: 'counter',
-    help: 'Attempts to deliver an event to a push consumer, by outcome; a failed batch of a broker counts once',
-    labels: { consumer: 'configured', outcome: attemptOutcomes }
-  },
-  cio_consumer_oldest_unacknowledged_seconds: {
-    kind: 'gauge',
-    help: 'Age of the oldest event that a consumer has not processed; 0 if there is none',
-    labels: { consumer: 'observed' },
-    aggregator: 'max'
-  },
-  cio_consumer_outstanding: {
-    kind: 'gauge',
-    help: 'Events that a consumer has not processed, those in its push queue included',
-    labels: { consumer: 'observed' },
-    aggregator: 'max'
-  },
-  cio_consumer_dead_letters: {
-    kind: 'gauge',
-    help: 'Dead letters that wait to be replayed or dropped',
-    labels: { consumer: 'observed' },
-    aggregator: 'max'
-  },
-  cio_consumer_disabled: {
-    kind: 'gauge',
-    help: '1 while a push consumer is disabled because it answered 410',
-    labels: { consumer: 'observed' },
-    aggregator: 'max'
-  },
-  cio_consumer_no_members: {
-    kind: 'gauge',
-    help: '1 while a consumer group has no active member and the log keeps all events for it',
-    labels: { consumer: 'observed' },
-    aggregator: 'max'
-  }
-} as const satisfies Readonly<Record<string, Declaration>>
+  cio_deliveries_total: counter('Deliveries by outcome', { source: 'configured', outcome: deliveryOutcomes }),
+  cio_signature_failures_total: counter('Deliveries without a valid signature, by reason', {
+    source: 'configured',
+    reason: 'observed'
+  }),
+  cio_forbidden_but_authentic_total: counter(
+    'Authentic deliveries from addresses that are not allowed: the list of addresses may be outdated',
+    { source: 'configured' }
+  ),
+  cio_signature_key_total: counter('Authentic deliveries by the signing key that matched', {
+    source: 'configured',
+    key: ['current', 'previous']
+  }),
+  cio_delivery_duration_seconds: histogram(
+    'Time from a delivery to its response',
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3.5]
+  ),
+  cio_event_age_seconds: histogram(
+    'Age of events on arrival, by the timestamp in the payload',
+    [1, 5, 30, 60, 300, 1800, 3600, 21_600, 86_400, 259_200, 604_800]
+  ),
+  cio_redis_call_duration_seconds: histogram(
+    'Duration of the Redis calls that dedupe and append events, durability included',
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2]
+  ),
+  cio_parked_total: counter('Authentic deliveries that are not events and were parked, by reason', {
+    source: 'configured',
+    reason: 'observed'
+  }),
+  cio_parked_dropped_total: counter('Parked deliveries dropped because of their age or their total size', {
+    reason: ['age', 'size']
+  }),
+  cio_dead_letters_dropped_total: counter('Dead letters dropped because of their age or their total size', {
+    reason: ['age', 'size']
+  }),
+  cio_trimmed_events_total: counter(
+    'Acknowledged events removed from the log, by reason: age, length, or memory (early, because Redis was filling up)',
+    { reason: ['age', 'length', 'memory'] }
+  ),
+  cio_redis_up: gauge(
+    '1 while Redis answers and meets the requirements, otherwise 0: then deliveries get 503',
+    {},
+    'min'
+  ),
+  cio_redis_memory_used_ratio: gauge(
+    'Used share of maxmemory, of the fullest Redis server; 0 without a limit. At 1 deliveries get 503'
+  ),
+  cio_build_info: gauge('Always 1; the label is the running version', { version: 'observed' }, 'first'),
+  cio_published_addresses_added: gauge(
+    'Source addresses that Customer.io publishes and that are not built in'
+  ),
+  cio_published_addresses_withdrawn: gauge('Built-in source addresses that Customer.io no longer publishes'),
+  cio_published_addresses_time_seconds: gauge(
+    'Unix time of the last valid response about source addresses; 0 without one'
+  ),
+  cio_published_addresses_asked_total: counter("Requests to Customer.io's IP address API, by outcome", {
+    outcome: ['ok', 'failed']
+  }),
+  cio_stream_length: gauge('Events in the log', { partition: 'observed' }),
+  cio_consumer_lag: gauge('Events that a consumer group has not read yet', {
+    consumer: 'observed',
+    partition: 'observed'
+  }),
+  cio_consumer_attempts_total: counter(
+    'Attempts to deliver an event to a push consumer, by outcome; a failed batch of a broker counts once',
+    { consumer: 'configured', outcome: attemptOutcomes }
+  ),
+  cio_consumer_oldest_unacknowledged_seconds: gauge(
+    'Age of the oldest event that a consumer has not processed; 0 if there is none',
+    perConsumer
+  ),
+  cio_consumer_outstanding: gauge(
+    'Events that a consumer has not processed, those in its push queue included',
+    perConsumer
+  ),
+  cio_consumer_dead_letters: gauge('Dead letters that wait to be replayed or dropped', perConsumer),
+  cio_consumer_disabled: gauge('1 while a push consumer is disabled because it answered 410', perConsumer),
+  cio_consumer_no_members: gauge(
+    '1 while a consumer group has no active member and the log keeps all events for it',
+    perConsumer
+  )
+}
 
-type NameOf<Kind extends Declaration['kind']> = {
-  [Name in keyof typeof metricTable]: (typeof metricTable)[Name]['kind'] extends Kind ? Name : never
-}[keyof typeof metricTable]
+type MetricName = keyof typeof metricTable
+type NameOf<Kind extends 'counter' | 'gauge' | 'histogram'> = {
+  [Name in MetricName]: (typeof metricTable)[Name]['kind'] extends Kind ? Name : never
+}[MetricName]
 
 /**
  * Makes metrics of the table.
@@ -168,9 +114,9 @@ type NameOf<Kind extends Declaration['kind']> = {
  * @param configured names of the sources or consumers: the values of labels that are `configured`
  */
 export function metricFactory(register: Registry, configured: readonly string[] = []) {
-  const optionsOf = (name: keyof typeof metricTable) => {
-    const { kind: _, labels = {}, ...rest }: Declaration = metricTable[name]
-    return { ...rest, name, labelNames: Object.keys(labels), registers: [register] }
+  const optionsOf = (name: MetricName) => {
+    const { help, labels } = metricTable[name]
+    return { name, help, labelNames: Object.keys(labels), registers: [register] }
   }
   return {
     counter: (name: NameOf<'counter'>): Counter => {
@@ -178,11 +124,13 @@ export function metricFactory(register: Registry, configured: readonly string[] 
       for (const labels of initialSeries(metricTable[name].labels, configured)) counter.inc(labels, 0)
       return counter
     },
-    histogram: (name: NameOf<'histogram'>): Histogram => new Histogram(optionsOf(name)),
+    histogram: (name: NameOf<'histogram'>): Histogram =>
+      new Histogram({ ...optionsOf(name), buckets: metricTable[name].buckets }),
     /** @param collect sets the series at each scrape; those of the scrape before are removed */
     gauge: (name: NameOf<'gauge'>, collect?: (gauge: Gauge) => void | Promise<void>): Gauge =>
       new Gauge({
         ...optionsOf(name),
+        aggregator: metricTable[name].aggregator,
         ...(collect && {
           async collect() {
             this.reset()
@@ -195,7 +143,7 @@ export function metricFactory(register: Registry, configured: readonly string[] 
 
 /** All combinations of the labels' values; none where a value is only known later. */
 function initialSeries(
-  labels: Readonly<Record<string, LabelValues>>,
+  labels: Labels,
   configured: readonly string[]
 ): readonly Readonly<Record<string, string>>[] {
   let series: readonly Readonly<Record<string, string>>[] = [{}]

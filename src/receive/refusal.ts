@@ -1,6 +1,7 @@
+// Tested by test/receive/admission.test.ts and test/receive/unlisted.test.ts.
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type RefusalCode, refusals, UnavailableError } from '../errors.ts'
-import { closeAfterAnswer, sendError } from '../ops/error-responses.ts'
+import { type ErrorResponseCode, errorResponses, UnavailableError } from '../errors.ts'
+import { closeAfterResponse, sendError } from '../ops/error-responses.ts'
 import type { Outcome } from '../ops/outcomes.ts'
 import { BODY_LIMIT_BYTES, declaredBytes, UnreadBodyError, type UnreadReason } from './body.ts'
 import type { Delivery } from './delivery.ts'
@@ -8,7 +9,7 @@ import type { FailedAttempts } from './failed-attempts.ts'
 
 const RETRY_AFTER_SECONDS = 5
 
-const outcomes: Partial<Record<RefusalCode, Outcome>> = {
+const outcomes: Partial<Record<ErrorResponseCode, Outcome>> = {
   CIO_SIGNATURE_INVALID: 'signature_invalid',
   CIO_SOURCE_FORBIDDEN: 'source_forbidden',
   CIO_RATE_LIMITED: 'rate_limited',
@@ -18,20 +19,20 @@ const outcomes: Partial<Record<RefusalCode, Outcome>> = {
 
 /** The ways to refuse a delivery. */
 export interface Refusals {
-  refuse(reply: FastifyReply, delivery: Delivery, code: RefusalCode, waitSeconds?: number): FastifyReply
-  /** Refuses one whose signature is not right. */
+  refuse(reply: FastifyReply, delivery: Delivery, code: ErrorResponseCode, waitSeconds?: number): FastifyReply
+  /** Refuses a delivery without a valid signature. */
   refuseUnauthentic(reply: FastifyReply, delivery: Delivery): Promise<FastifyReply>
-  /** Refuses one whose body was not read to its end. */
+  /** Refuses a delivery whose body was not read completely. */
   refuseUnread(
     reply: FastifyReply,
     delivery: Delivery,
     reason: UnreadReason | 'overloaded'
   ): Promise<FastifyReply>
-  /** Fastify's error handler. An authentic delivery is never answered worse than 503. */
+  /** Fastify's error handler. An authentic delivery gets 503 at worst. */
   refuseError(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>
 }
 
-/** @param record called with each delivery that is refused, before it is answered */
+/** @param record called for each refused delivery, before it is answered */
 export function createRefusals(
   failures: FailedAttempts,
   record: (reply: FastifyReply, delivery: Delivery, status: number) => void
@@ -41,16 +42,16 @@ export function createRefusals(
   function refuseDelivery(
     reply: FastifyReply,
     delivery: Delivery,
-    code: RefusalCode,
+    code: ErrorResponseCode,
     waitSeconds = code === 'CIO_UNAVAILABLE' ? RETRY_AFTER_SECONDS : undefined
   ): FastifyReply {
     if (reply.sent) return reply
     delivery.outcome = outcomeOf(delivery, code)
-    record(reply, delivery, refusals[code].status)
+    record(reply, delivery, errorResponses[code].status)
     return sendError(reply, code, waitSeconds)
   }
 
-  /** Failures of a listed address do not count: Customer.io shares its addresses among its tenants. */
+  /** Failures of listed addresses do not count, since all tenants of Customer.io share its addresses. */
   async function countFailure({ request }: FastifyReply, { listed }: Delivery): Promise<number | undefined> {
     return listed ? undefined : failures.count(request)
   }
@@ -62,8 +63,8 @@ export function createRefusals(
   }
 
   /**
-   * The rest of the body is discarded as it comes, so that a sender that may deliver gets the answer and not a reset.
-   * On any other address the connection is closed.
+   * For an address that may deliver, the rest of the body is read and discarded, so that the sender gets the answer and
+   * not a reset. For any other address the connection is closed.
    */
   async function refuseUnread(
     reply: FastifyReply,
@@ -80,7 +81,7 @@ export function createRefusals(
         reason === 'too_large' ? 'CIO_BODY_TOO_LARGE' : 'CIO_UNAVAILABLE'
       )
     }
-    closeAfterAnswer(reply)
+    closeAfterResponse(reply)
     if (waitSeconds !== undefined) return refuseDelivery(reply, delivery, 'CIO_RATE_LIMITED', waitSeconds)
     if (reason === 'unfinished') return refuseDelivery(reply, delivery, 'CIO_REQUEST_TIMEOUT')
     const isTooLargeForAll = (declaredBytes(reply.request.headers) ?? 0) > BODY_LIMIT_BYTES
@@ -102,10 +103,10 @@ export function createRefusals(
 }
 
 /**
- * Only the holder of a key, or an address on a list, can raise `unavailable`, the alert for an outage. Of all others
- * nothing is known before the body is read but that the request ended early.
+ * Only a key holder or a listed address can raise `unavailable`, the alert for an outage (law 9). Other requests whose
+ * body was not read count as `aborted`.
  */
-function outcomeOf(delivery: Delivery, code: RefusalCode): Outcome {
+function outcomeOf(delivery: Delivery, code: ErrorResponseCode): Outcome {
   const isUnread = delivery.bytes === undefined
   const isAborted = isUnread && (!delivery.listed || delivery.reason === 'unfinished')
   return isAborted && code !== 'CIO_RATE_LIMITED' ? 'aborted' : (outcomes[code] ?? 'aborted')

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
 import { connect } from 'node:net'
 import { dirname, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError } from '../errors.ts'
+import { createDataDir } from '../settings/data-dir.ts'
 import { PRIVATE_SOCKET } from '../settings/redis-address.ts'
 
 /** A Redis of our own, for development. */
@@ -41,7 +41,7 @@ export async function startDevRedis(dataDir: string): Promise<DevRedis> {
       `DATA_DIR=${dataDir} is too long a path for a socket: give a shorter one, or set REDIS_URL`
     )
   }
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  createDataDir(dataDir, folder, 0o700)
   if (!(await isFree(socket))) {
     throw new ConfigError(
       `DATA_DIR=${dataDir} is in use by a running cio-webhook: stop it, or give another folder`

@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis'
 import { UnavailableError } from '../errors.ts'
 import type { Durability } from '../settings/parse.ts'
 import { mastersOf, type RedisClient } from './connect.ts'
+import { flatToMap } from './reply.ts'
 
 /**
  * What a Redis server is configured to keep. `unknown`: it does not tell (some managed ones forbid CONFIG).
@@ -78,12 +79,9 @@ const PERSISTENCE_SETTINGS = [
 ] as const
 
 async function inspectPersistence(redis: Redis): Promise<Persistence> {
-  let settings: Map<string, string>
+  let settings: ReadonlyMap<string, string>
   try {
-    const pairs = (await redis.config('GET', ...PERSISTENCE_SETTINGS)) as string[]
-    settings = new Map(
-      pairs.flatMap((name, index) => (index % 2 === 0 ? [[name, pairs[index + 1] ?? '']] : []))
-    )
+    settings = flatToMap((await redis.config('GET', ...PERSISTENCE_SETTINGS)) as string[])
   } catch {
     return 'unknown'
   }

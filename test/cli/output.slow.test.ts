@@ -130,7 +130,7 @@ t.test('a command ends quietly when its reader has gone, and says so when its ou
     t.same(await runBroken(t, args, 'stdout', 'closed'), { code: 2, text: '' }, `${name}: closed`)
     const { code, text } = await runBroken(t, args, 'stdout', 'full')
     t.equal(code, 2, `${name}: full`)
-    t.match(text, /^cio-webhook [\w-]+: standard output: ENOSPC\n$/)
+    t.match(text, /^cio-webhook [\w-]+: cannot write to standard output: ENOSPC\n$/)
   }
 })
 

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { testCommands } from '../fixtures/commands-by-provider.ts'
-import { runCli } from '../helpers/cli.ts'
+import { runToEnd } from '../helpers/command.ts'
 import { temporaryFolder } from '../helpers/server.ts'
 
 t.setTimeout(120_000)
@@ -46,11 +46,11 @@ t.test('a command that lacks a secret names it, and asks for no other', async t 
   )
   const check = async ([args, missing]: (typeof rows)[number]): Promise<void> => {
     const env = { NODE_ENV: 'production', DATA_DIR: temporaryFolder() }
-    const { code, stdout, stderr } = await runCli(args, env)
+    const { code, stdout, stderr } = await runToEnd(args, env)
     t.equal(code, 2, args.join(' '))
     t.match(stdout + stderr, new RegExp(`\\b${missing} is missing`), args.join(' '))
     if (args[0] === 'serve' || args[0] === 'leaks') return // they read what is set, whatever it is
-    const named = (await runCli(args, { ...env, ...unread })).stderr
+    const named = (await runToEnd(args, { ...env, ...unread })).stderr
     t.notMatch(named, missing === redis ? /SECRET|PII|APP_API/ : /REDIS_PASSWORD|PII|APP_API/, args.join(' '))
   }
   await Promise.all(rows.map(check))
@@ -58,7 +58,7 @@ t.test('a command that lacks a secret names it, and asks for no other', async t 
 
 t.test('rotate status says that Redis cannot be reached, and ends with 2', async t => {
   const env = { CIO_WEBHOOK_SECRET: 'signing-key', DATA_DIR: temporaryFolder() }
-  const { code, stdout, stderr } = await runCli(['rotate', 'status'], {
+  const { code, stdout, stderr } = await runToEnd(['rotate', 'status'], {
     ...env,
     REDIS_URL: 'redis://:hunter2@127.0.0.1:1'
   })
@@ -66,6 +66,6 @@ t.test('rotate status says that Redis cannot be reached, and ends with 2', async
   t.match(stderr, /cannot reach Redis at 127\.0\.0\.1:1 \(ECONNREFUSED: nothing listens at this address\)/)
   t.notMatch(stdout, /deliveries/)
   t.notMatch(stdout + stderr, 'hunter2')
-  const unset = await runCli(['rotate', 'status'], env)
+  const unset = await runToEnd(['rotate', 'status'], env)
   t.match(unset, { code: 2, stderr: /REDIS_URL is missing/ })
 })

@@ -43,7 +43,7 @@ const append = async (...events: readonly Appended[]): Promise<void> => {
 const pending = async (): Promise<number> => Number((await redis.client.xpending(STREAM, GROUP))[0])
 const allAcknowledged = () => until('everything is acknowledged', async () => (await pending()) === 0)
 
-/** The dead letters, without what differs from run to run. */
+/** The dead letters, as fields by name. */
 async function deadLetters(): Promise<Record<string, string>[]> {
   const entries = await redis.client.xrange(DEAD, '-', '+')
   return entries.map(([, fields]) => {
@@ -55,7 +55,7 @@ async function deadLetters(): Promise<Record<string, string>[]> {
 }
 
 t.test(
-  'the handler gets the event as it is in the log, and it is acknowledged only once that resolves',
+  'the handler gets the event as it is in the log, which is acknowledged only after the handler resolves',
   async t => {
     let finish = (): void => {}
     let seen: unknown
@@ -78,40 +78,43 @@ t.test(
   }
 )
 
-t.test('one person’s events come in order and one at a time, those of others beside them', async t => {
-  const order = new Map<string, number[]>()
-  const busy = new Set<string>()
-  let overlaps = 0
-  let most = 0
-  await consume(
-    t,
-    async event => {
-      const [person = '', number] = event.id.split('-')
-      if (busy.has(person)) overlaps++
-      busy.add(person)
-      most = Math.max(most, busy.size)
-      await sleep(Math.random() * 4)
-      order.set(person, [...(order.get(person) ?? []), Number(number)])
-      busy.delete(person)
-    },
-    { concurrency: 5 }
-  )
-  const people = Array.from({ length: 12 }, (_, index) => `p${index}`)
-  for (let number = 0; number < 20; number++) {
-    await append(...people.map(person => ({ id: `${person}-${number}`, subject: person })))
-  }
-  await until('all of them', async () => [...order.values()].flat().length === 240)
-  t.equal(overlaps, 0)
-  t.equal(most, 5, 'as many at once as allowed, and no more')
-  for (const numbers of order.values()) {
-    t.same(
-      numbers,
-      numbers.toSorted((a, b) => a - b)
+t.test(
+  'events of one customer come in order, one at a time; those of different customers concurrently',
+  async t => {
+    const order = new Map<string, number[]>()
+    const busy = new Set<string>()
+    let overlaps = 0
+    let most = 0
+    await consume(
+      t,
+      async event => {
+        const [person = '', number] = event.id.split('-')
+        if (busy.has(person)) overlaps++
+        busy.add(person)
+        most = Math.max(most, busy.size)
+        await sleep(Math.random() * 4)
+        order.set(person, [...(order.get(person) ?? []), Number(number)])
+        busy.delete(person)
+      },
+      { concurrency: 5 }
     )
+    const people = Array.from({ length: 12 }, (_, index) => `p${index}`)
+    for (let number = 0; number < 20; number++) {
+      await append(...people.map(person => ({ id: `${person}-${number}`, subject: person })))
+    }
+    await until('all of them', async () => [...order.values()].flat().length === 240)
+    t.equal(overlaps, 0)
+    t.equal(most, 5, 'as many concurrently as allowed, and no more')
+    for (const numbers of order.values()) {
+      t.same(
+        numbers,
+        numbers.toSorted((a, b) => a - b)
+      )
+    }
   }
-})
+)
 
-t.test('a failing event holds back that person’s later events, and nobody else’s', async t => {
+t.test('a failing event delays later events of its customer, but not those of others', async t => {
   const done: string[] = []
   await append({ id: 'bad', subject: 'x' }, { id: 'x2', subject: 'x' }, { id: 'y1', subject: 'y' })
   await consume(
@@ -128,10 +131,10 @@ t.test('a failing event holds back that person’s later events, and nobody else
 })
 
 t.test(
-  'what fails too often is a dead letter with its reason, and the person’s next event goes on',
+  'an event that fails too often becomes a dead letter, and the customer’s next event is handled',
   async t => {
     const attempts: number[] = []
-    const told: unknown[] = []
+    const reported: unknown[] = []
     const done: string[] = []
     const entry = await appendEvent(redis.client, { id: 'bad', subject: 'x', data: { n: 1 } })
     const startedMs = performance.now()
@@ -143,7 +146,7 @@ t.test(
         attempts.push(attempt)
         throw new RangeError('no ada@example.com in the\nCRM')
       },
-      { maxAttempts: 3, backoff: { firstMs: 40, maxMs: 1000 }, onError: (_, about) => told.push(about) }
+      { maxAttempts: 3, backoff: { firstMs: 40, maxMs: 1000 }, onError: (_, about) => reported.push(about) }
     )
     await until('the next event', async () => done.length === 1)
     t.same(attempts, [1, 2, 3])
@@ -162,7 +165,7 @@ t.test(
     t.match(letters[0]?.['error'], /^RangeError: no \S+ in the CRM$/)
     t.notMatch(letters[0]?.['error'], /ada|example/)
     t.match(JSON.parse(letters[0]?.['event'] ?? ''), { id: 'bad', subject: 'x', data: { n: 1 } })
-    t.match(told, [
+    t.match(reported, [
       { entryId: entry, attempt: 1, dead: false },
       { entryId: entry, attempt: 2, dead: false },
       { entryId: entry, attempt: 3, dead: true }
@@ -174,21 +177,26 @@ t.test(
 const malformed: readonly (readonly [what: string, fields: readonly string[]])[] = [
   ['has other fields', ['hello', 'world']],
   ['has no event', ['type', 'io.customer.email.opened']],
-  ['is no JSON', ['type', 'io.customer.email.opened', 'event', '{"specversion":']],
-  ['is no object', ['type', 'io.customer.email.opened', 'event', '7']],
+  ['is not JSON', ['type', 'io.customer.email.opened', 'event', '{"specversion":']],
+  ['is not an object', ['type', 'io.customer.email.opened', 'event', '7']],
   ['has no id', ['type', 'io.customer.email.opened', 'event', '{"specversion":"1.0"}']],
   [
     'has two types',
-    ['type', 'io.customer.email.opened', 'event', '{"specversion":"1.0","id":"a","type":"b"}']
+    [
+      'type',
+      'io.customer.email.opened',
+      'event',
+      '{"specversion":"1.0","id":"a","source":"/customerio/default","type":"b"}'
+    ]
   ]
 ]
 for (const [what, fields] of malformed) {
-  t.test(`an entry that ${what} is set aside as it is, and not tried`, async t => {
+  t.test(`an entry that ${what} becomes a dead letter unchanged, without an attempt`, async t => {
     const id = await redis.client.xadd(STREAM, '*', ...fields)
     const seen: string[] = []
     await append({ id: 'good' })
     await consume(t, async event => void seen.push(event.id))
-    await allAcknowledgedAnd('it is set aside', async () => (await redis.client.xlen(DEAD)) === 1)
+    await allAcknowledgedAnd('the dead letter', async () => (await redis.client.xlen(DEAD)) === 1)
     t.same(seen, ['good'])
     t.match(await deadLetters(), [{ id, reason: 'malformed', attempts: '0', fields: JSON.stringify(fields) }])
   })
@@ -208,11 +216,14 @@ t.test('only the wanted types reach the handler, the others are acknowledged', a
   t.same(seen.toSorted(), ['a', 'c', 'd'])
 })
 
-t.test('what the doctor sends is dropped, unless it is asked for', async t => {
+t.test('events of the doctor are dropped, unless they are included', async t => {
   const seen: string[] = []
   await append({ id: 'probe', type: 'io.customer.doctor' }, { id: 'real' })
   await consume(t, async event => void seen.push(event.id))
-  await consume(t, async event => void seen.push(`asked: ${event.id}`), { group: 'all', doctorEvents: true })
+  await consume(t, async event => void seen.push(`asked: ${event.id}`), {
+    group: 'all',
+    includeDoctorEvents: true
+  })
   await until('both groups', async () => seen.length >= 3)
   t.same(seen.toSorted(), ['asked: probe', 'asked: real', 'real'])
 })
@@ -226,7 +237,7 @@ t.test('two groups each get every event', async t => {
   t.same(seen.toSorted(), ['bi a', 'bi b', 'crm a', 'crm b'])
 })
 
-t.test('attempts that other members made are counted', async t => {
+t.test('attempts of other members are counted', async t => {
   await append({ id: 'a' })
   await redis.client.xgroup('CREATE', STREAM, GROUP, '0')
   await redis.client.xreadgroup('GROUP', GROUP, 'dead', 'STREAMS', STREAM, '>')
@@ -243,19 +254,22 @@ t.test('attempts that other members made are counted', async t => {
   t.match(await deadLetters(), [{ reason: 'failed', attempts: '5' }])
 })
 
-t.test('an event that was handed out but never tried has all its attempts with the next member', async t => {
-  await append({ id: 'a1', subject: 'a' }, { id: 'a2', subject: 'a' })
-  const first = await consume(t, () => sleep(50))
-  await until('the first is under way', async () => (await pending()) === 2)
-  await first.stop()
-  t.equal(await pending(), 1, 'a1 was finished, a2 not begun')
-  const seen: [string, number][] = []
-  await consume(t, async (event, { attempt }) => void seen.push([event.id, attempt]))
-  await until('a2', async () => seen.length === 1)
-  t.same(seen, [['a2', 1]])
-})
+t.test(
+  'an event that was delivered but never attempted has all its attempts with the next member',
+  async t => {
+    await append({ id: 'a1', subject: 'a' }, { id: 'a2', subject: 'a' })
+    const first = await consume(t, () => sleep(50))
+    await until('the first is in flight', async () => (await pending()) === 2)
+    await first.stop()
+    t.equal(await pending(), 1, 'a1 is finished, a2 was not attempted')
+    const seen: [string, number][] = []
+    await consume(t, async (event, { attempt }) => void seen.push([event.id, attempt]))
+    await until('a2', async () => seen.length === 1)
+    t.same(seen, [['a2', 1]])
+  }
+)
 
-/** The classes of a second copy of ioredis, as a user's own dependency may be one. */
+/** A second copy of ioredis, as a user's dependency can be. */
 function otherIoredis(): typeof import('ioredis') {
   const require = createRequire(import.meta.url)
   const loaded = Object.keys(require.cache).filter(path => path.includes('/node_modules/ioredis/'))
@@ -267,7 +281,7 @@ for (const [whose, Client] of [
   ['this ioredis', Redis],
   ['another copy of ioredis', otherIoredis().Redis]
 ] as const) {
-  t.test(`a client from ${whose} is copied, without its key prefix, and left alone`, async t => {
+  t.test(`a client from ${whose} is duplicated without its key prefix, and stays open`, async t => {
     const own = new Client(redis.port, { keyPrefix: 'mine:', commandTimeout: 5 })
     t.teardown(() => own.disconnect())
     t.equal(own instanceof Redis, Client === Redis)
@@ -297,7 +311,7 @@ for (const [whose, Client] of [
   })
 }
 
-t.test('a consumer that is started while Redis is away gets there when it comes', async t => {
+t.test('a consumer that is started while Redis is down joins when Redis is up', async t => {
   const other = await startRedis()
   await other.stop()
   const seen: string[] = []
@@ -315,7 +329,7 @@ t.test('a consumer that is started while Redis is away gets there when it comes'
   await until('a', async () => seen.length === 1)
 })
 
-t.test('a consumer that never reached Redis stops all the same', async t => {
+t.test('a consumer that never reached Redis can be stopped', async t => {
   const other = await startRedis()
   await other.stop()
   const consumer = createConsumer({ redisUrl: other.url, group: GROUP, onError: () => {} }, async () => {})
@@ -325,7 +339,7 @@ t.test('a consumer that never reached Redis stops all the same', async t => {
   t.pass('both resolve')
 })
 
-t.test('the rights that the page for consumers lists are enough', async t => {
+t.test('the Redis permissions in docs/consumers.md are sufficient', async t => {
   const page = readFileSync('docs/consumers.md', 'utf8')
   const listed = /on keys with the prefix: `([^`]*)`, and `(INFO)`/.exec(page)
   const commands = `${listed?.[1]} ${listed?.[2]}`.split(/\s+/).map(command => `+${command.toLowerCase()}`)
@@ -358,12 +372,12 @@ const refused: readonly (readonly [what: string, options: Record<string, unknown
   ['an empty group', { group: '' }],
   ['a group with a colon', { group: 'a:b' }],
   ['no attempts', { maxAttempts: 0 }],
-  ['half a slot', { concurrency: 0.5 }],
+  ['a concurrency of a half', { concurrency: 0.5 }],
   ['no types', { types: [] }],
-  ['types that are no globs', { types: ['email/*'] }]
+  ['types that are not globs', { types: ['email/*'] }]
 ]
 for (const [what, options] of refused) {
-  t.test(`${what} is refused, and no secret repeated`, async t => {
+  t.test(`${what} is refused, without a secret in the message`, async t => {
     try {
       createConsumer({ redisUrl: redis.url, group: GROUP, ...options } as ConsumerOptions, async () => {})
       t.fail('not refused')

@@ -8,6 +8,7 @@ import {
   InterruptedError,
   MalformedEntryError
 } from '../../src/consume/consumer.ts'
+import { CONSUMER_NAME } from '../../src/group/fenced-read.ts'
 import { appendEvent } from '../helpers/log.ts'
 import { startRedis, type TestRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
@@ -46,7 +47,7 @@ async function consume(test: Test): Promise<Seen> {
 /** Hands the first entries of the log to a member that acknowledges none of them. */
 async function readWithoutAcknowledging(count: number): Promise<void> {
   await redis.client.xgroup('CREATE', STREAM, GROUP, '0')
-  await redis.client.xreadgroup('GROUP', GROUP, 'holder', 'COUNT', count, 'STREAMS', STREAM, '>')
+  await redis.client.xreadgroup('GROUP', GROUP, CONSUMER_NAME, 'COUNT', count, 'STREAMS', STREAM, '>')
 }
 
 t.test('an entry that is not an event is reported as a MalformedEntryError', async t => {
@@ -64,7 +65,7 @@ t.test('an entry that is not an event is reported as a MalformedEntryError', asy
 t.test('an event whose attempts never finished is reported as an InterruptedError', async t => {
   const entryId = await appendEvent(redis.client, { id: 'poison' })
   await readWithoutAcknowledging(1)
-  await redis.client.call('XCLAIM', STREAM, GROUP, 'holder', 0, entryId, 'RETRYCOUNT', 2, 'JUSTID')
+  await redis.client.call('XCLAIM', STREAM, GROUP, CONSUMER_NAME, 0, entryId, 'RETRYCOUNT', 2, 'JUSTID')
   const { events, errors } = await consume(t)
   await until('the error', async () => errors.length > 0)
   t.same(
@@ -92,7 +93,7 @@ t.test('entries that were deleted too early are reported as an EntriesDeletedErr
   t.ok(error instanceof EntriesDeletedError && error.count === 2, String(error))
 })
 
-t.test('an error reply of Redis is reported as ioredis has it, and tried again', async t => {
+t.test('an error reply of Redis is reported as the error of ioredis, and the call is retried', async t => {
   await appendEvent(redis.client, { id: 'a' })
   const { events, errors } = await consume(t)
   await until('the first event', async () => events.length === 1)

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { runCli } from '../helpers/cli.ts'
+import { runToEnd } from '../helpers/command.ts'
 import { startCustomerIo } from '../helpers/customer-io.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { freePort, startServer, temporaryFolder, until } from '../helpers/server.ts'
@@ -52,7 +52,7 @@ t.test('rotating both keys under load refuses no authentic delivery and restarts
   const say = (text: string): void => t.comment(`${new Date().toISOString()} ${text}`)
 
   async function rotate(...args: string[]): Promise<string> {
-    const run = await runCli(['rotate', ...args], env)
+    const run = await runToEnd(['rotate', ...args], env)
     say(`$ cio-webhook rotate ${args.join(' ')} (exit ${run.code})\n${run.stdout}${run.stderr}`)
     t.equal(run.code, 0, `rotate ${args.join(' ')}`)
     return run.stdout
@@ -68,14 +68,14 @@ t.test('rotating both keys under load refuses no authentic delivery and restarts
   cio.trackKeys.set(`site:${TRACK.new}`, 4711)
   await rotate('--probe', 'identify', '--drain', '1s')
   sender.signWith(KEYS.new)
-  await runCli(['rotate', 'finish', 'webhook-key', '--quiet', '1h'], env).then(run =>
+  await runToEnd(['rotate', 'finish', 'webhook-key', '--quiet', '1h'], env).then(run =>
     t.equal(run.code, 1, 'it is too early to finish')
   )
   cio.trackKeys.delete(`site:${TRACK.old}`)
   await rotate('finish')
-  const due = async (): Promise<boolean> => (await runCli(['rotate', 'status'], env)).code === 1
+  const due = async (): Promise<boolean> => (await runToEnd(['rotate', 'status'], env)).code === 1
   await until('the old key can be retired', due, 60_000)
-  say((await runCli(['rotate', 'status'], env)).stdout)
+  say((await runToEnd(['rotate', 'status'], env)).stdout)
   await rotate('finish', 'webhook-key')
   const refused = await Promise.all(replicas.map(({ port }) => sender.post(port, KEYS.old)))
   t.same(refused, [401, 401], 'the old key is refused by every replica')

@@ -6,12 +6,20 @@ import { appendEvent } from '../helpers/log.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
 
-t.test('what is put back comes once more to its group, in order, and to nobody else', async t => {
+t.test('redelivered entries come once more to their group, in order, and to no other group', async t => {
   const redis = await startRedis()
   const got: Record<'one' | 'two', string[]> = { one: [], two: [] }
   const follow = (group: 'one' | 'two') =>
     consumeInBatches(
-      { connect: () => connectRedis(redis.address), keyPrefix: 'cio:', partitions: 1, group, member: 'm' },
+      {
+        connect: () => connectRedis(redis.address),
+        keyPrefix: 'cio:',
+        partitions: 1,
+        group,
+        member: 'm',
+        batchSize: 100,
+        backoff: { firstMs: 5, maxMs: 20 }
+      },
       async entries => {
         got[group].push(...entries.map(({ id }) => id))
       }
@@ -37,7 +45,7 @@ t.test('what is put back comes once more to its group, in order, and to nobody e
   await until('acknowledged', async () => (await redis.client.xpending('cio:events:{0}', 'one'))[0] === 0)
 })
 
-t.test('what is gone, unread or unacknowledged is not put back, and a group must be there', async t => {
+t.test('deleted, undelivered and pending entries are not redelivered, and the group must exist', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   const service = connectRedis(redis.address)

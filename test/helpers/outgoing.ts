@@ -1,5 +1,5 @@
-import type { OutgoingEvent } from '../../src/group/outgoing-event.ts'
-import { outgoingEvent } from '../../src/group/outgoing-event.ts'
+import { type OutgoingEvent, toOutgoingEvent } from '../../src/group/outgoing-event.ts'
+import { formatPosition } from '../../src/log/position.ts'
 
 /** A CloudEvent as the receiver writes it. */
 export function cloudEventText(id: string, type = 'io.customer.email.opened', source = 'default'): string {
@@ -19,7 +19,10 @@ let sequence = 0
 
 /** An event with a unique log position. */
 export function outgoing(id: string, type?: string, source?: string): OutgoingEvent {
-  const event = outgoingEvent(`0-${Date.now()}-${++sequence}`, cloudEventText(id, type, source))
+  const event = toOutgoingEvent({
+    position: formatPosition(0, `${Date.now()}-${++sequence}`),
+    event: cloudEventText(id, type, source)
+  })
   if (event === undefined) throw new Error('not a valid event')
   return event
 }

@@ -38,7 +38,7 @@ export async function startTestService(
     config,
     log,
     redisAddress: config.redis,
-    maintains: true
+    runsMaintenance: true
   })
   const url = `http://127.0.0.1:${service.port}`
   if (ready) await until('readiness', async () => (await fetch(`${url}/readyz`)).ok)

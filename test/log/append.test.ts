@@ -28,7 +28,7 @@ const entry = (id: string, change: Partial<LogEntry> = {}): LogEntry => ({
 })
 
 let prefixes = 0
-/** A log of its own: nothing in one test can meet another's. */
+/** Each test has its own log. */
 function newLog(change: Partial<EventLogOptions> = {}): { log: EventLog; prefix: string } {
   const prefix = `t${++prefixes}:`
   const log = createEventLog({
@@ -37,7 +37,6 @@ function newLog(change: Partial<EventLogOptions> = {}): { log: EventLog; prefix:
     partitions: 1,
     maxLength: 1000,
     durabilityWait: undefined,
-    makeRoom: async () => 0,
     isRedisUp: () => true,
     ...change
   })
@@ -57,7 +56,7 @@ t.test('an event is appended once, and its entry has the fields type and event',
   t.equal(await redis.client.xlen(`${prefix}events:{0}`), 1)
 })
 
-t.test('what comes at one moment goes in one call, in its order, each id once', async t => {
+t.test('concurrent appends share a call, in order, each id once', async t => {
   const { log, prefix } = newLog()
   const before = await calls()
   const ids = Array.from({ length: 100 }, (_, index) => `id-${index % 60}`)
@@ -75,7 +74,7 @@ t.test('what comes at one moment goes in one call, in its order, each id once', 
   }
 })
 
-t.test('an id is looked up without anything being kept, also beside appends of the same moment', async t => {
+t.test('a lookup keeps nothing, also in the same call as appends', async t => {
   const { log, prefix } = newLog()
   const { digest, partitionKey } = entry('a')
   t.equal(await log.isKnown(digest, partitionKey), false, 'before the first event of all')
@@ -87,11 +86,11 @@ t.test('an id is looked up without anything being kept, also beside appends of t
     log.isKnown(entry('c').digest, partitionKey)
   ])
   t.same(answers, [false, 'appended', true, 'appended', false])
-  t.equal(await log.append(entry('c')), 'appended', 'asking is not remembering')
+  t.equal(await log.append(entry('c')), 'appended', 'a lookup does not remember')
   t.same(await idsIn(redis.client, `${prefix}events:{0}`), ['a', 'b', 'c'])
 })
 
-t.test('a full stream still tells what it knows', async t => {
+t.test('a lookup works while the stream is full', async t => {
   const { log } = newLog({ maxLength: 1 })
   await log.append(entry('a'))
   t.equal(await log.isKnown(entry('a').digest, 'customer-1'), true)
@@ -112,7 +111,6 @@ t.test('many writers with their own connections append each id once', async t =>
         partitions: 1,
         maxLength: 10_000,
         durabilityWait: undefined,
-        makeRoom: async () => 0,
         isRedisUp: () => true
       })
     )
@@ -123,7 +121,7 @@ t.test('many writers with their own connections append each id once', async t =>
   t.same((await idsIn(redis.client, `${prefix}events:{0}`)).sort(), ids.sort())
 })
 
-t.test('a script that the server forgot is sent again', async t => {
+t.test('a script that the server no longer has is sent again', async t => {
   const { log } = newLog()
   await log.append(entry('before'))
   await redis.client.script('FLUSH')
@@ -131,7 +129,7 @@ t.test('a script that the server forgot is sent again', async t => {
   t.equal(await log.append(entry('before')), 'duplicate')
 })
 
-t.test('after a wipe the log begins anew', async t => {
+t.test('the log starts again after Redis was emptied', async t => {
   const { log } = newLog()
   await log.append(entry('a'))
   await redis.client.flushall()
@@ -139,7 +137,7 @@ t.test('after a wipe the log begins anew', async t => {
   t.equal(await log.append(entry('a')), 'duplicate')
 })
 
-t.test('a full stream takes nothing, remembers nothing, and still knows its duplicates', async t => {
+t.test('a full stream appends and remembers nothing, but still answers duplicates', async t => {
   const { log, prefix } = newLog({ maxLength: 2 })
   const outcomes = await Promise.allSettled(['a', 'b', 'c', 'a'].map(id => log.append(entry(id))))
   t.same(
@@ -150,23 +148,23 @@ t.test('a full stream takes nothing, remembers nothing, and still knows its dupl
   t.equal(await log.append(entry('c')), 'appended', 'what was refused was not remembered')
 })
 
-t.test('room that was made in a full stream is used at once', async t => {
+t.test('after trimming, a full stream appends in the same call', async t => {
   const { log, prefix } = newLog({
     maxLength: 2,
-    makeRoom: stream => redis.client.xtrim(stream, 'MAXLEN', 1)
+    trimForSpace: stream => redis.client.xtrim(stream, 'MAXLEN', 1)
   })
   for (const id of ['a', 'b', 'c']) t.equal(await log.append(entry(id)), 'appended')
   t.same(await idsIn(redis.client, `${prefix}events:{0}`), ['b', 'c'])
 })
 
-t.test('parked deliveries have a stream of their own', async t => {
+t.test('parked deliveries have their own stream', async t => {
   const { log, prefix } = newLog()
   await log.append(entry('p', { stream: 'parked' }))
   t.equal(await redis.client.xlen(`${prefix}events:{0}`), 0)
   t.equal(await redis.client.xlen(`${prefix}parked:{0}`), 1)
 })
 
-t.test('one person’s events stay in one partition, and all partitions are used', async t => {
+t.test('events of one customer stay in one partition, and all partitions are used', async t => {
   const { log, prefix } = newLog({ partitions: 4 })
   for (let person = 0; person < 40; person++) {
     for (const n of [1, 2]) await log.append(entry(`${person}-${n}`, { partitionKey: `person-${person}` }))
@@ -179,7 +177,7 @@ t.test('one person’s events stay in one partition, and all partitions are used
   }
 })
 
-t.test('when the newest generation is full a larger one opens, and old ids are still known', async t => {
+t.test('when the newest generation is full, a larger one opens, and old ids are still known', async t => {
   const { log, prefix } = newLog({ maxLength: 100_000 })
   const ids = Array.from({ length: 26_000 }, (_, index) => `id-${index}`)
   for (let at = 0; at < ids.length; at += 1000) {
@@ -204,7 +202,7 @@ t.test('a log whose Redis does not answer fails at once, with the reason', async
   await t.rejects(log.append(entry('a')), new UnavailableError('redis_down'))
 })
 
-t.test('what Redis refuses is told by its kind, never by its text', async t => {
+t.test('an error of Redis is reported by its kind, never by its text', async t => {
   const { log } = newLog()
   await redis.client.config('SET', 'maxmemory', '1mb')
   t.teardown(() => redis.client.config('SET', 'maxmemory', '0'))

@@ -101,7 +101,7 @@ async function smallRedis() {
   return redis
 }
 
-t.test('while every event is read, ten times of what fits is taken without one 503', async t => {
+t.test('while every event is consumed, ten times maxmemory is accepted without a 503', async t => {
   const redis = await smallRedis()
   const service = await startTestService({ REDIS_URL: redis.url, LOG_LEVEL: 'warn' })
   t.teardown(() => service.close())

@@ -76,7 +76,7 @@ t.test('below 80 %, and without maxmemory, nothing is removed', async t => {
   t.equal(await client.xlen(STREAM), ENTRIES)
 })
 
-t.test('of small events with large ones among them, not many more are removed than it takes', async t => {
+t.test('few more events than needed are removed, also when small and large ones are mixed', async t => {
   const { relieve } = newRelief()
   await client.xgroup('CREATE', STREAM, 'reader', '0', 'MKSTREAM')
   for (let round = 0; round < 60; round++) {
@@ -97,7 +97,7 @@ t.test('without a consumer group nothing is removed, however full Redis is', asy
   t.equal(await client.xlen(STREAM), ENTRIES)
 })
 
-t.test('a group that never reads keeps everything; once it is gone, the rest can go', async t => {
+t.test('a group that never reads keeps every entry; when it is removed, they can be trimmed', async t => {
   const { relieve } = newRelief()
   await readLog()
   await client.xgroup('CREATE', STREAM, 'stopped', '0')
@@ -138,7 +138,7 @@ t.test('entries behind one that is never acknowledged are removed, and the lag s
   )
 })
 
-t.test('a group that holds many unacknowledged entries costs little when nothing can go', async t => {
+t.test('many pending entries cost little time when nothing can be removed', async t => {
   const { relieve } = newRelief()
   await client.xgroup('CREATE', STREAM, 'slow', '0', 'MKSTREAM')
   await fill(client, STREAM, ENTRIES, BYTES)
@@ -151,7 +151,7 @@ t.test('a group that holds many unacknowledged entries costs little when nothing
   t.ok(calls <= 3, `${calls} calls: one look, one to trim, one for the gaps`)
 })
 
-t.test('of several partitions the oldest entries go first, whichever they are in', async t => {
+t.test('the oldest entries of all partitions are removed first', async t => {
   const { relieve } = newRelief(2)
   for (const number of [0, 1]) {
     await client.xgroup('CREATE', `cio:events:{${number}}`, 'reader', '0', 'MKSTREAM')
@@ -172,7 +172,7 @@ t.test('of several partitions the oldest entries go first, whichever they are in
   t.ok(Math.abs(a - b) < 200, `both begin at about the same time: ${a}, ${b}`)
 })
 
-t.test('of a Cluster each master counts by itself', async t => {
+t.test('each master of a Cluster is relieved by its own memory', async t => {
   const { nodes, stop } = await startCluster()
   t.teardown(stop)
   const cluster = connectRedis({
@@ -230,13 +230,12 @@ function newLog(relief: ReturnType<typeof newRelief>) {
     partitions: 1,
     maxLength: 1_000_000,
     durabilityWait: undefined,
-    makeRoom: async () => 0,
     memory: relief,
     isRedisUp: () => true
   })
 }
 
-t.test('an append that a full Redis refuses is made again once there is room', async t => {
+t.test('an append that a full Redis refuses is repeated when there is memory', async t => {
   const relief = newRelief()
   const log = newLog(relief)
   await log.append(entry('first', 10))
@@ -248,7 +247,7 @@ t.test('an append that a full Redis refuses is made again once there is room', a
   t.ok(relief.counted.trimmed > 0)
 })
 
-t.test('where everything is unread an append fails, and costs one call', async t => {
+t.test('if every entry is unread, an append fails, at the cost of one call', async t => {
   const relief = newRelief()
   const log = newLog(relief)
   await log.append(entry('first', 10))

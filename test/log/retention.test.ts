@@ -35,7 +35,7 @@ function newLog(change: Partial<RetentionOptions> = {}) {
   const log = createEventLog({
     ...options,
     durabilityWait: undefined,
-    makeRoom: stream => retention.makeRoom(stream),
+    trimForSpace: stream => retention.trimForSpace(stream),
     isRedisUp: () => true
   })
   return { retention, log, stream: `${keyPrefix}events:{0}`, dedupe: `${keyPrefix}dedupe:{0}:` }
@@ -60,14 +60,14 @@ async function addAged(stream: string, agesMs: readonly number[]): Promise<strin
 }
 const idsIn = async (stream: string) => (await client.xrange(stream, '-', '+')).map(([id]) => id)
 
-t.test('what is old goes when nobody is registered, what is young stays', async t => {
+t.test('without a group, entries beyond their age are removed, and younger ones stay', async t => {
   const { retention, stream } = newLog()
   const ids = await addAged(stream, [90_000, 61_000, 59_000, 10])
   await retention.run()
   t.same(await idsIn(stream), ids.slice(2))
 })
 
-t.test('what a consumer group has not acknowledged stays, however old', async t => {
+t.test('entries that a consumer group has not acknowledged stay, however old', async t => {
   const { retention, stream } = newLog()
   const ids = await addAged(stream, [99_000, 98_000, 97_000, 96_000, 95_000])
   await client.xgroup('CREATE', stream, 'fast', '0')
@@ -94,7 +94,7 @@ t.test('what a consumer group has not acknowledged stays, however old', async t 
   t.same(await idsIn(stream), [], 'once slow is gone')
 })
 
-t.test('where memory is full, what is old still goes, and deliveries are taken again', async t => {
+t.test('old entries are removed while memory is full, and deliveries are accepted again', async t => {
   const { retention, log, stream } = newLog()
   await addAged(stream, [90_000, 80_000, 10])
   await client.config('SET', 'maxmemory', '1mb')
@@ -106,7 +106,7 @@ t.test('where memory is full, what is old still goes, and deliveries are taken a
   t.equal(await log.append(entry('a')), 'appended')
 })
 
-t.test('a full stream makes room from what all groups have acknowledged', async t => {
+t.test('a full stream is trimmed by entries that all groups have acknowledged', async t => {
   const { log, stream } = newLog({ maxLength: 5 })
   await log.append(entry('first'))
   await client.xgroup('CREATE', stream, 'g', '0')
@@ -122,7 +122,7 @@ t.test('a full stream makes room from what all groups have acknowledged', async 
   t.equal(await client.xlen(stream), 5)
 })
 
-t.test('a full stream that nobody is registered for goes on with the newest', async t => {
+t.test('a full stream without a group drops its oldest entries', async t => {
   const { log, stream } = newLog({ maxLength: 3 })
   for (const id of ['1', '2', '3', '4', '5']) t.equal(await log.append(entry(id)), 'appended')
   t.equal(await client.xlen(stream), 3)
@@ -139,7 +139,7 @@ t.test('a long backlog is trimmed in bounded steps', async t => {
   t.equal(await client.xlen(stream), 1)
 })
 
-t.test('an id is remembered for the window, and what remembered it goes afterwards', async t => {
+t.test('an id is remembered for the window, and its keys are removed afterwards', async t => {
   const { log, retention, dedupe } = newLog({ windowMs: 800 })
   retention.start()
   t.teardown(() => retention.stop())
@@ -157,7 +157,7 @@ t.test('an id is remembered for the window, and what remembered it goes afterwar
   t.equal(await log.append(entry('a')), 'appended', 'as new')
 })
 
-t.test('two processes that sweep at once remove nothing that lives', async t => {
+t.test('two processes that expire generations at once remove no living one', async t => {
   const windowMs = 400
   const { log, retention, dedupe } = newLog({ windowMs })
   const keyPrefix = dedupe.replace('dedupe:{0}:', '')

@@ -76,7 +76,7 @@ t.test(
 )
 
 t.test(
-  'beyond the size the oldest are dropped, no more than it takes; the newest stays, however large',
+  'beyond the size the oldest are dropped, no more than needed; the newest stays, however large',
   async t => {
     const { enforce, dropped } = newLimits({ parked: { ...WIDE, maxBytes: 120_000 } })
     const ids = await addAged(PARKED, [50, 40, 30, 20, 10], 30_000)
@@ -131,7 +131,6 @@ t.test(
       partitions: 1,
       maxLength: 1_000_000,
       durabilityWait: undefined,
-      makeRoom: async () => 0,
       onParked: limits.enforceParked,
       isRedisUp: () => true
     })

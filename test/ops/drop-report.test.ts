@@ -17,7 +17,7 @@ t.test('what is dropped is counted each time, and logged at once and then as a s
       level: 40,
       dropped: 2,
       reason: 'size',
-      msg: '2 parked deliveries were dropped: they exceeded PARKED_MAX_BYTES. Look after the rest (cio-webhook consumers), or raise it'
+      msg: '2 parked deliveries were dropped: they exceeded PARKED_MAX_BYTES. Process the others (cio-webhook consumers), or raise PARKED_MAX_BYTES'
     }
   ])
   report(parked)
@@ -31,7 +31,7 @@ t.test('what is dropped is counted each time, and logged at once and then as a s
       dropped: 1,
       reason: 'age',
       consumer: 'crm',
-      msg: '1 dead letters of consumer crm were dropped: they exceeded DEAD_LETTER_RETENTION_SECONDS. Look after the rest (cio-webhook consumers), or raise it'
+      msg: '1 dead letters of consumer crm were dropped: they exceeded DEAD_LETTER_RETENTION_SECONDS. Process the others (cio-webhook consumers), or raise DEAD_LETTER_RETENTION_SECONDS'
     }
   ])
   t.same(counted, [parked, parked, letters, parked])

@@ -37,7 +37,7 @@ const healthy: RequestListener = ({ url }, response) =>
   response.writeHead(url === '/healthz' ? 200 : 404).end()
 const well = { code: 0, stderr: '' }
 
-t.test('it asks where the service listens', async t => {
+t.test('it sends the request to the address on which the service listens', async t => {
   for (const [listens, env] of [
     ['0.0.0.0', {}],
     ['0.0.0.0', { HOST: '0.0.0.0' }],
@@ -50,7 +50,7 @@ t.test('it asks where the service listens', async t => {
   }
 })
 
-t.test('another answer, none, and one that does not come in time are told and end with 1', async t => {
+t.test('another response, none, and a late one are reported and end with 1', async t => {
   const broken = await serve(t, '127.0.0.1', (_request, response) => response.writeHead(500).end())
   t.same(await check({ PORT: broken }), { code: 1, stderr: '/healthz answers 500\n' })
 
@@ -61,5 +61,5 @@ t.test('another answer, none, and one that does not come in time are told and en
   })
 
   const hanging = await serve(t, '127.0.0.1', () => {})
-  t.same(await check({ PORT: hanging }), { code: 1, stderr: 'no answer in time\n' })
+  t.same(await check({ PORT: hanging }), { code: 1, stderr: 'no response within 2000 ms\n' })
 })

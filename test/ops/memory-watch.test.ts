@@ -118,7 +118,7 @@ t.test('the warning comes once, again after ten minutes, and at once when Redis 
     [
       [40, 'redis uses 81 % of its maxmemory'],
       [50, 'redis is full and deliveries get 503'],
-      [30, 'redis has room again'],
+      [30, 'redis has enough free memory again'],
       [40, 'redis uses 81 % of its maxmemory']
     ]
   )
@@ -142,12 +142,14 @@ t.test('the cause is named: no consumer, something else than events, or that it 
   t.match(noGroup.lines, [
     {
       level: 40,
-      msg: /: no consumer group reads the log, so events are trimmed by their age alone; usage is not growing at the moment\. Start a consumer, lower EVENT_RETENTION_SECONDS, or raise maxmemory$/
+      msg: /: no consumer group reads the log, so events are only trimmed by age; usage is not growing now\. Start a consumer, lower EVENT_RETENTION_SECONDS, or raise maxmemory$/
     }
   ])
   const small = { consumer: 'crm', unacknowledged: 3, bytes: 1, oldestAgeMs: 10 }
   const other = await watched([85, 85], { hold: { logBytes: 2, holder: small } })
-  t.match(other.lines, [{ level: 40, msg: /: events take only 0\.0 MB of it .*\. Raise maxmemory$/ }])
+  t.match(other.lines, [{ level: 40, msg: /: events use only 0\.0 MB of it, .*\. Raise maxmemory$/ }])
   const unknown = await watched([85, 85], { hold: new Error('NOPERM') })
-  t.match(unknown.lines, [{ level: 40, msg: /: what takes it could not be read.*\. Start every consumer/ }])
+  t.match(unknown.lines, [
+    { level: 40, msg: /: the cause is unknown, because the log could not be read.*\. Start every consumer/ }
+  ])
 })

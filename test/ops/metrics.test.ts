@@ -52,7 +52,11 @@ t.test('the metrics are what the contract names, and promtool has nothing agains
     `cio_consumer_lag{consumer="crm",partition="${partition}"} 1`,
     'cio_parked_total{source="default",reason="not_an_object"} 1',
     'cio_signature_key_total{source="default",key="current"} 3',
-    'cio_signature_key_total{source="default",key="previous"} 0'
+    'cio_signature_key_total{source="default",key="previous"} 0',
+    'cio_trimmed_events_total{reason="memory"} 0',
+    'cio_parked_dropped_total{reason="age"} 0',
+    'cio_dead_letters_dropped_total{reason="size"} 0',
+    'cio_published_addresses_asked_total{outcome="failed"} 0'
   ]
   for (const line of lines) t.ok(text.includes(`\n${line}\n`), line)
   t.match(text, /^process_cpu_seconds_total /m)

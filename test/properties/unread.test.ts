@@ -189,7 +189,7 @@ async function apply(model: Model, step: Step): Promise<void> {
         onTrimmed: () => {},
         onError: () => {}
       })
-      if (full) await retention.makeRoom(STREAM)
+      if (full) await retention.trimForSpace(STREAM)
       else await retention.run()
     }
   }

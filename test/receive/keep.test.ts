@@ -41,7 +41,7 @@ async function startSlowService(busyMs: number) {
     config: { ...config, sources },
     log: createLogger('silent').log,
     redisAddress: redis.address,
-    maintains: false
+    runsMaintenance: false
   })
   t.teardown(() => service.close())
   return { url: `http://127.0.0.1:${service.port}/api/cio/webhook`, sanitized }

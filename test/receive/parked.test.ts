@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { parkedDeliveries, replayParked } from '../../src/dispatch/parked.ts'
 import { createEventLog } from '../../src/log/append.ts'
+import { formatPosition, type LogPosition } from '../../src/log/position.ts'
 import { parkedId } from '../../src/receive/event-id.ts'
 import { parseDelivery, toLogEntry } from '../../src/receive/log-entry.ts'
 import { openParked, type ParkedDelivery, readParked } from '../../src/receive/parked.ts'
@@ -141,7 +142,6 @@ t.test('replayed, a delivery enters the log by today’s rules, once, or stays w
     partitions: 1,
     maxLength: 100,
     durabilityWait: undefined,
-    makeRoom: async () => 0,
     isRedisUp: () => true
   })
   const parked = parkedDeliveries(own.client, 'cio:')
@@ -161,12 +161,15 @@ t.test('replayed, a delivery enters the log by today’s rules, once, or stays w
     fromDoctor: false
   })
   /** Parks a body as a version would have that could not read it. */
-  const park = async (text: string, idHeader?: string): Promise<string> => {
+  const park = async (text: string, idHeader?: string): Promise<LogPosition> => {
     const body = Buffer.from(text) as VerifiedBody
     const context = contextOf(idHeader)
     const asBroken = parseDelivery(Buffer.from('{') as VerifiedBody, context)
     const { type, event } = toLogEntry({ ...asBroken, ...parkedId(body, context), body })
-    return `0-${await own.client.xadd('cio:parked:{0}', '*', 'type', type, 'event', event)}`
+    return formatPosition(
+      0,
+      String(await own.client.xadd('cio:parked:{0}', '*', 'type', type, 'event', event))
+    )
   }
 
   const event =
@@ -195,7 +198,7 @@ t.test('replayed, a delivery enters the log by today’s rules, once, or stays w
   }
 
   const broken = await park('{broken')
-  t.match(await replayParked(options, broken), 'it still is not an event: not_json')
+  t.match(await replayParked(options, broken), 'it is still not an event: not_json')
   t.match(await replayParked({ ...options, sources: new Map() }, broken), /source default is not configured/)
   t.match(await replayParked({ ...options, keysOf: async () => [] }, broken), /sealed with the signing key/)
   t.match(await replayParked(options, '0-1-1'), /no such/)

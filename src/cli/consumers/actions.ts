@@ -6,7 +6,7 @@ import { parkedDeliveries } from '../../dispatch/parked.ts'
 import { type ReplayedLetters, replayLetters } from '../../dispatch/replay.ts'
 import { inspectQueue } from '../../dispatch/sinks/push-queue.ts'
 import { type DeadLetter, deadLetters } from '../../group/dead-letters.ts'
-import { removeGroup } from '../../log/group-stats.ts'
+import { removeGroup } from '../../log/stats.ts'
 import type { ConsumerSettings } from '../../settings/consumers-file.ts'
 import { UsageError } from '../command.ts'
 import type { OpenLog } from '../open-log.ts'
@@ -60,7 +60,7 @@ export function consumerActions({ config, redis, patient }: OpenLog<'dispatch'>,
       if (chosen !== 'all') return letters.drop(consumer, chosen.map(entryId))
       await requireKnown(consumer)
       const count = await letters.count(consumer)
-      await letters.forget(consumer)
+      await letters.clear(consumer)
       return count
     },
     enable: async (consumer: string): Promise<void> => {

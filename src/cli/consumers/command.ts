@@ -96,15 +96,12 @@ async function run(options: Options, actions: ReturnType<typeof consumerActions>
     case 'dead': {
       const letters = await actions.deadLetters(only(names, 'CONSUMER'), options.count)
       print(options, deadLettersJson(letters), deadLettersText(letters))
-      return EXIT.good
+      return EXIT.ok
     }
     case 'replay': {
       const [consumer, ids] = consumerAndIds(names)
-      const { replayed, left } = await actions.replay(consumer, chosenOf(options, ids, 'ID'))
-      const lines = left.map(({ letter, why }) => `${letter}: ${why}\n`).join('')
-      const leftJson = left.map(({ letter, why }) => ({ id: letter, why }))
-      print(options, { replayed, left: leftJson }, `${replayed} replayed\n${lines}`)
-      return exitCode(left.length === 0)
+      const result = await actions.replay(consumer, chosenOf(options, ids, 'ID'))
+      return printReplayed(options, result, ({ id }) => id)
     }
     case 'drop': {
       const [consumer, ids] = consumerAndIds(names)
@@ -114,7 +111,7 @@ async function run(options: Options, actions: ReturnType<typeof consumerActions>
       const consumer = only(names, 'CONSUMER')
       await actions.enable(consumer)
       print(options, { enabled: consumer }, `${consumer} re-enabled\n`)
-      return EXIT.good
+      return EXIT.ok
     }
     case 'remove': {
       const consumer = only(names, 'CONSUMER')
@@ -122,7 +119,7 @@ async function run(options: Options, actions: ReturnType<typeof consumerActions>
       const note =
         dead === 0 ? '' : `; it still has ${dead} dead letters (drop ${consumer} --all deletes them)`
       print(options, { removed: consumer, dead }, `${consumer} removed${note}\n`)
-      return EXIT.good
+      return EXIT.ok
     }
     default:
       throw new UsageError(`unknown action ${JSON.stringify(action)}: --help lists the actions`)
@@ -132,10 +129,8 @@ async function run(options: Options, actions: ReturnType<typeof consumerActions>
 async function runParked(options: Options, actions: ReturnType<typeof parkedActions>): Promise<ExitCode> {
   const { action, names } = options
   if (action === 'replay-parked') {
-    const { replayed, left } = await actions.replay(chosenOf(options, names, 'DELIVERY'))
-    const lines = left.map(({ delivery, why }) => `${delivery}: ${why}\n`).join('')
-    print(options, { replayed, left }, `${replayed} replayed\n${lines}`)
-    return exitCode(left.length === 0)
+    const result = await actions.replay(chosenOf(options, names, 'DELIVERY'))
+    return printReplayed(options, result, ({ delivery }) => delivery)
   }
   if (action === 'drop-parked') {
     return printDropped(options, await actions.drop(chosenOf(options, names, 'DELIVERY')))
@@ -144,7 +139,7 @@ async function runParked(options: Options, actions: ReturnType<typeof parkedActi
   if (show === undefined) {
     const entries = await actions.list(options.count)
     print(options, entries, parkedListText(entries, Date.now()))
-    return EXIT.good
+    return EXIT.ok
   }
   if (show !== 'show') {
     throw new UsageError(`unexpected argument ${JSON.stringify(show)}: parked takes only show DELIVERY`)
@@ -153,29 +148,39 @@ async function runParked(options: Options, actions: ReturnType<typeof parkedActi
   if (options.reveal) return reveal(await actions.reveal(entry), entry.position)
   const summary = parkedSummary(entry)
   print(options, summary, parkedEntryText(summary))
-  return EXIT.good
+  return EXIT.ok
 }
 
 /** Prints nothing but the body, so that it can be piped into a file. */
 async function reveal(body: Buffer | string, position: string): Promise<ExitCode> {
   if (typeof body === 'string') {
     process.stderr.write(`cio-webhook consumers: ${position} cannot be revealed: ${body}\n`)
-    return EXIT.foundSomething
+    return EXIT.findings
   }
   await new Promise(resolve => process.stdout.write(body, resolve))
-  return EXIT.good
+  return EXIT.ok
+}
+
+function printReplayed<Left extends { readonly why: string }>(
+  options: Options,
+  result: { readonly replayed: number; readonly left: readonly Left[] },
+  nameOf: (left: Left) => string
+): ExitCode {
+  const lines = result.left.map(left => `${nameOf(left)}: ${left.why}\n`).join('')
+  print(options, result, `${result.replayed} replayed\n${lines}`)
+  return exitCode(result.left.length === 0)
 }
 
 function printDropped(options: Options, dropped: number): ExitCode {
   print(options, { dropped }, `${dropped} dropped\n`)
-  return EXIT.good
+  return EXIT.ok
 }
 
 function print({ json }: Options, value: unknown, text: string): void {
   process.stdout.write(json ? `${stringifyExactly(value, 2)}\n` : text)
 }
 
-const exitCode = (isGood: boolean): ExitCode => (isGood ? EXIT.good : EXIT.foundSomething)
+const exitCode = (isGood: boolean): ExitCode => (isGood ? EXIT.ok : EXIT.findings)
 
 function only(names: readonly string[], what: string): string {
   const [name] = names

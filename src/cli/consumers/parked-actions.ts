@@ -1,7 +1,8 @@
 // Tested by test/cli/consumers/command.slow.test.ts.
 import { type ParkedEntry, parkedDeliveries, replayParked } from '../../dispatch/parked.ts'
 import { createEventLog } from '../../log/append.ts'
-import { readPartitionCount } from '../../log/partition-count.ts'
+import { readPartitionCount } from '../../log/partition.ts'
+import { isPosition, type LogPosition } from '../../log/position.ts'
 import { openParked } from '../../receive/parked.ts'
 import { durabilityWaits } from '../../redis/durability.ts'
 import { inspectServers } from '../../redis/server-facts.ts'
@@ -16,7 +17,6 @@ export interface ReplayedDeliveries {
   readonly left: readonly { readonly delivery: string; readonly why: string }[]
 }
 
-const POSITION = /^\d+-\d+-\d+$/
 /** The id in the response to the sender: SHA-256 of the delivery, in hex. */
 const PUBLIC_ID = /^[0-9a-f]{64}$/
 
@@ -35,8 +35,8 @@ export function parkedActions({ config, redis }: OpenLog<'loadSources' | 'loadSo
       return found
     },
     show: async (delivery: string): Promise<ParkedEntry> => {
-      const [position = delivery] = await positionsOf([delivery])
-      const entry = await parked.get(position)
+      const [position] = await positionsOf([delivery])
+      const entry = position && (await parked.get(position))
       if (entry === undefined) throw unknownDelivery(delivery)
       return entry
     },
@@ -55,7 +55,6 @@ export function parkedActions({ config, redis }: OpenLog<'loadSources' | 'loadSo
         partitions: await readPartitionCount(redis, keyPrefix),
         maxLength,
         durabilityWait: waits?.of,
-        makeRoom: async () => 0,
         isRedisUp: () => true
       })
       let replayed = 0
@@ -79,17 +78,17 @@ export function parkedActions({ config, redis }: OpenLog<'loadSources' | 'loadSo
     }
   }
 
-  async function positionsOf(chosen: Chosen): Promise<readonly string[]> {
-    if (chosen !== 'all' && chosen.every(isPosition)) return chosen
-    const all: string[] = []
-    const byId = new Map<string, string>()
+  async function positionsOf(chosen: Chosen): Promise<readonly LogPosition[]> {
+    if (chosen !== 'all' && chosen.every(isNamedByPosition)) return chosen
+    const all: LogPosition[] = []
+    const byId = new Map<string, LogPosition>()
     for await (const { position, delivery } of parked.list()) {
       all.push(position)
       if (delivery !== undefined) byId.set(delivery.id, position)
     }
     if (chosen === 'all') return all
     return chosen.map(delivery => {
-      const position = isPosition(delivery) ? delivery : byId.get(delivery)
+      const position = isNamedByPosition(delivery) ? delivery : byId.get(delivery)
       if (position === undefined) throw unknownDelivery(delivery)
       return position
     })
@@ -104,8 +103,8 @@ export function parkedActions({ config, redis }: OpenLog<'loadSources' | 'loadSo
 }
 
 /** A delivery is given by its position, or by the id in the response to the sender. */
-function isPosition(delivery: string): boolean {
-  if (POSITION.test(delivery)) return true
+function isNamedByPosition(delivery: string): delivery is LogPosition {
+  if (isPosition(delivery)) return true
   if (PUBLIC_ID.test(delivery)) return false
   throw new UsageError(
     `${JSON.stringify(delivery)} is not a parked delivery: cio-webhook consumers parked lists them`

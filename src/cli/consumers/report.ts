@@ -54,8 +54,8 @@ export function eventId(text: string): string | undefined {
     : undefined
 }
 
-/** The event, its numbers with all their digits; the text itself if it is not JSON. */
-function eventJson(text: string): unknown {
+/** The event, its numbers with all their digits: for `stringifyExactly`. The text itself if it is not JSON. */
+export function eventJson(text: string): unknown {
   try {
     return withExactNumbers(JSON.parse(text), text)
   } catch {

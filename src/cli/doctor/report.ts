@@ -1,173 +1,147 @@
-import { styleText } from 'node:util'
 import type { Area, Check, Status } from '../../tools/doctor/check.ts'
 import type { RootCause } from '../../tools/doctor/root-cause.ts'
-import type { Examination, Result } from '../../tools/doctor/run-checks.ts'
-import { type Verdict, verdictOf } from '../../tools/doctor/verdict.ts'
-
-/** How wide prose is at most: longer lines tire the eye. */
-const MAX_WIDTH = 100
+import { type Report, type Result, type Verdict, verdictOf } from '../../tools/doctor/run-checks.ts'
+import { paint, type TerminalStyle, terminalSafe, wrap } from '../terminal.ts'
 
 const areas: Readonly<Record<Area, string>> = {
   reach: 'Reach',
   signature: 'Signature',
   time: 'Age',
-  once: 'Once',
+  idempotency: 'Idempotency',
   address: 'Sender’s address',
   body: 'Body',
-  oddities: 'Authentic oddities',
+  'edge-cases': 'Edge cases',
   http: 'HTTP',
   answers: 'Answers'
 }
 
-const words: Readonly<Record<Status, string>> = { well: 'ok', wrong: 'WRONG', note: 'note', unjudged: '-' }
-const colours = { well: 'green', wrong: 'red', note: 'yellow', unjudged: 'gray' } as const
+const colours = { pass: 'green', fail: 'red', warn: 'yellow', skip: 'gray' } as const
 
-export interface Look {
-  readonly colour: boolean
-  /** Columns of the terminal. */
-  readonly width: number
-}
+/** Failures are in capitals, so that they stand out without colour. */
+const label = (status: Status): string => (status === 'fail' ? 'FAIL' : status)
 
-/** The report for a person: the root cause, a line per check, what is wrong with reasons and remedies, the sum. */
-export function toText(examination: Examination, look: Look): string {
-  const { results, url, remoteAddress, readOnly, rootCause } = examination
-  const width = Math.min(MAX_WIDTH, Math.max(50, look.width))
+/** The report for a person: root cause, a line per check, then each failure with its reason and remedy, and the sum. */
+export function toText(report: Report, style: TerminalStyle): string {
+  const { results, url, remoteAddress, readOnly, rootCause } = report
   const idWidth = Math.max(...results.map(({ check }) => check.id.length))
-  const lines = [
-    `${url}${remoteAddress === undefined ? '' : ` (${remoteAddress})`}${readOnly ? ', read-only' : ''}`
-  ]
-  if (rootCause !== undefined) lines.push('', ...rootCauseRows(rootCause, width, look))
+  const address = remoteAddress === undefined ? '' : ` (${remoteAddress})`
+  const lines = [terminalSafe(`${url}${address}${readOnly ? ', read-only' : ''}`)]
+  if (rootCause !== undefined) lines.push('', ...rootCauseLines(rootCause, style))
   let area: Area | undefined
-  for (const result of results.filter(({ status }) => status !== 'unjudged')) {
+  for (const result of results.filter(({ status }) => status !== 'skip')) {
     if (result.check.area !== area) {
       area = result.check.area
-      lines.push('', paint(look, 'bold', areas[area]))
+      lines.push('', paint(style, 'bold', areas[area]))
     }
-    lines.push(...row(result, idWidth, width, look))
+    lines.push(...resultLines(result, idWidth, style))
   }
-  lines.push(...unjudgedRows(results, width, look))
-  const wrong = results.filter(({ status }) => status === 'wrong')
-  for (const result of wrong) lines.push('', ...fault(result, width, look))
-  lines.push('', sum(examination))
+  lines.push(...skippedLines(results, style))
+  for (const result of results.filter(({ status }) => status === 'fail'))
+    lines.push('', ...failureLines(result, style))
+  lines.push('', summary(report))
   return `${lines.map(line => line.trimEnd()).join('\n')}\n`
 }
 
-function rootCauseRows({ saw }: RootCause, width: number, look: Look): string[] {
-  const [first = '', ...rest] = wrap(saw, width - 12)
-  return [`${paint(look, 'red', 'ROOT CAUSE')}  ${first}`, ...rest.map(line => ' '.repeat(12) + line)]
+function rootCauseLines({ observed }: RootCause, style: TerminalStyle): string[] {
+  const [first = '', ...rest] = wrap(observed, style.width - 12)
+  return [`${paint(style, 'red', 'ROOT CAUSE')}  ${first}`, ...rest.map(line => ' '.repeat(12) + line)]
 }
 
-function row({ check, status, saw }: Result, idWidth: number, width: number, look: Look): string[] {
-  const head = `  ${paint(look, colours[status], words[status].padEnd(6))} ${check.id.padEnd(idWidth)}  `
-  const indent = 2 + 6 + 1 + idWidth + 2
-  const told =
-    status === 'well' ? [check.title] : status === 'wrong' ? [`Not so: ${check.title}`] : [check.title, saw]
-  return told
-    .flatMap(text => wrap(text, width - indent))
+function resultLines({ check, status, observed }: Result, idWidth: number, style: TerminalStyle): string[] {
+  const head = `  ${paint(style, colours[status], label(status))} ${check.id.padEnd(idWidth)}  `
+  const indent = 2 + 4 + 1 + idWidth + 2
+  const texts = {
+    pass: [check.title],
+    fail: [`Not so: ${check.title}`],
+    warn: [check.title, observed],
+    skip: []
+  }[status]
+  return texts
+    .flatMap(text => wrap(text, style.width - indent))
     .map((line, index) => (index === 0 ? head : ' '.repeat(indent)) + line)
 }
 
-/** Checks that nothing can be said of, by the reason, which many of them may share. */
-function unjudgedRows(results: readonly Result[], width: number, look: Look): string[] {
-  const unjudged = results.filter(({ status }) => status === 'unjudged')
-  const reasons = [...new Set(unjudged.map(({ saw }) => saw))]
+/** Skipped checks, grouped by their reason. */
+function skippedLines(results: readonly Result[], style: TerminalStyle): string[] {
+  const skipped = results.filter(({ status }) => status === 'skip')
+  const reasons = [...new Set(skipped.map(({ observed }) => observed))]
   if (reasons.length === 0) return []
-  const told = reasons.flatMap(reason => {
-    const ids = unjudged.filter(({ saw }) => saw === reason).map(({ check }) => check.id)
+  const lines = reasons.flatMap(reason => {
+    const ids = skipped.filter(({ observed }) => observed === reason).map(({ check }) => check.id)
     return [
-      ...wrap(reason, width - 2).map(line => `  ${line}`),
-      ...wrap(ids.join(', '), width - 4).map(line => `    ${line}`)
+      ...wrap(reason, style.width - 2).map(line => `  ${line}`),
+      ...wrap(ids.join(', '), style.width - 4).map(line => `    ${line}`)
     ]
   })
-  return ['', paint(look, 'bold', 'Not judged'), ...told]
+  return ['', paint(style, 'bold', 'Skipped'), ...lines]
 }
 
-function fault({ check, saw }: Result, width: number, look: Look): string[] {
+function failureLines({ check, observed }: Result, style: TerminalStyle): string[] {
   const part = (name: string, text: string): string[] =>
-    wrap(text, width - 12).map((line, index) => `  ${(index === 0 ? name : '').padEnd(10)}${line}`)
+    wrap(text, style.width - 12).map((line, index) => `  ${(index === 0 ? name : '').padEnd(10)}${line}`)
   return [
-    `${paint(look, 'red', 'WRONG')} ${paint(look, 'bold', check.id)}`,
-    ...part('what', saw),
+    `${paint(style, 'red', 'FAIL')} ${paint(style, 'bold', check.id)}`,
+    ...part('observed', observed),
     ...part('why', check.why),
-    ...part('mend', check.mend)
+    ...part('remedy', check.remedy)
   ]
 }
 
-function sum(examination: Examination): string {
-  const { results, durationMs } = examination
+function summary(report: Report): string {
+  const { results, rootCause, durationMs } = report
   const count = (status: Status): number => results.filter(result => result.status === status).length
   const requests = results.reduce((total, result) => total + result.requests, 0)
-  const wrong = count('wrong')
   const verdicts: Readonly<Record<Verdict, string>> = {
-    well: 'Nothing is wrong',
-    wrong: `${wrong} wrong`,
-    unjudged: examination.rootCause?.stops
-      ? 'COULD NOT JUDGE: see the root cause'
-      : 'COULD NOT JUDGE: authentic and forged deliveries are turned away alike'
+    pass: 'PASS',
+    fail: 'FAIL',
+    skip: rootCause?.stops
+      ? 'COULD NOT CHECK: see the root cause'
+      : 'COULD NOT CHECK: authentic and forged deliveries are refused alike'
   }
-  return [
-    `${verdicts[verdictOf(examination)]}: ${count('well')} ok`,
-    `${count('note')} to note`,
-    `${count('unjudged')} not judged; ${requests} requests in ${(durationMs / 1000).toFixed(1)} s`
-  ].join(', ')
+  const counts = (['fail', 'warn', 'pass', 'skip'] as const).map(status => `${count(status)} ${status}`)
+  return `${verdicts[verdictOf(report)]}: ${counts.join(', ')}; ${requests} requests in ${(durationMs / 1000).toFixed(1)} s`
 }
 
-/** What an examination would send: nothing else leaves. */
-export function planText(checks: readonly Check[], url: URL, look: Look): string {
-  const width = Math.min(MAX_WIDTH, Math.max(50, look.width))
-  const requests = checks.reduce((total, check) => total + check.requests, 0)
-  const lines = [`To ${url.href} would be sent, at most ${requests} requests:`]
+const sumOfRequests = (checks: readonly Check[]): number =>
+  checks.reduce((total, check) => total + check.requests, 0)
+
+/** What a run would send: nothing else is sent. */
+export function planText(checks: readonly Check[], url: URL, style: TerminalStyle): string {
+  const lines = [terminalSafe(`At most ${sumOfRequests(checks)} requests would be sent to ${url.href}:`)]
   for (const { id, sends, expects, requests } of checks) {
     lines.push('', `${id} (${requests})`)
-    lines.push(...wrap(`sends ${sends}`, width - 2).map(line => `  ${line}`))
-    lines.push(...wrap(`expects ${expects}`, width - 2).map(line => `  ${line}`))
+    lines.push(...wrap(`sends ${sends}`, style.width - 2).map(line => `  ${line}`))
+    lines.push(...wrap(`expects ${expects}`, style.width - 2).map(line => `  ${line}`))
   }
   return `${lines.join('\n')}\n`
 }
 
-export function toJson(examination: Examination): object {
-  const { url, readOnly, remoteAddress, rootCause, results, durationMs } = examination
+export function toJson(report: Report): object {
+  const { url, readOnly, remoteAddress, rootCause, results, durationMs } = report
   return {
     url,
     readOnly,
     remoteAddress,
     durationMs: Math.round(durationMs),
-    verdict: verdictOf(examination),
-    rootCause: rootCause === undefined ? null : { cause: rootCause.cause, saw: rootCause.saw },
-    checks: results.map(({ check, status, saw, requests, durationMs }) => ({
+    verdict: verdictOf(report),
+    rootCause: rootCause === undefined ? null : { cause: rootCause.cause, observed: rootCause.observed },
+    checks: results.map(({ check, status, observed, requests, durationMs }) => ({
       id: check.id,
       area: check.area,
       status,
       title: check.title,
-      saw,
+      observed,
       requests,
       durationMs: Math.round(durationMs),
-      ...(status === 'wrong' ? { why: check.why, mend: check.mend } : {})
+      ...(status === 'fail' ? { why: check.why, remedy: check.remedy } : {})
     }))
   }
 }
 
-/** A plan as JSON: what each check sends, expects, and why. */
 export const planJson = (checks: readonly Check[], url: URL): object => ({
   url: url.href,
-  requests: checks.reduce((total, check) => total + check.requests, 0),
-  checks: checks.map(({ id, area, title, sends, requests, expects, why, mend }) => ({
-    ...{ id, area, title, sends, requests, expects, why, mend }
+  requests: sumOfRequests(checks),
+  checks: checks.map(({ id, area, title, sends, requests, expects, why, remedy }) => ({
+    ...{ id, area, title, sends, requests, expects, why, remedy }
   }))
 })
-
-const paint = (look: Look, format: Parameters<typeof styleText>[0], text: string): string =>
-  look.colour ? styleText(format, text) : text
-
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = []
-  let line = ''
-  // What a server wrote may hold what moves a terminal's cursor.
-  for (const word of text.replace(/[\p{Cc}\p{Cf}]/gu, ' ').split(/ +/)) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line)
-      line = word
-    } else line = line === '' ? word : `${line} ${word}`
-  }
-  return [...lines, line]
-}

@@ -1,15 +1,17 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+// Tested by test/cli/consumers/command.slow.test.ts.
+import { pause } from '../../async/backoff.ts'
 import { replayRange } from '../../dispatch/replay.ts'
 import { compileTypeGlobs, eventName, type TypeMatcher } from '../../event-types.ts'
-import { newestEntries } from '../../log/newest-entries.ts'
-import { readPartitionCount } from '../../log/partition-count.ts'
-import { readEntries, type StreamEntry } from '../../log/read-range.ts'
+import { stringifyExactly } from '../../exact-json.ts'
+import { readPartitionCount } from '../../log/partition.ts'
+import { newestEntries, readEntries, type StreamEntry } from '../../log/read-range.ts'
 import { type Command, EXIT, type ExitCode, parseCommandLine, UsageError } from '../command.ts'
 import { ofExistingGroup } from '../consumers/actions.ts'
 import { parseCount } from '../consumers/command.ts'
-import { eventId, timeOf } from '../consumers/report.ts'
+import { eventId, eventJson, timeOf } from '../consumers/report.ts'
 import { type OpenLog, openLog } from '../open-log.ts'
 import { parseTime } from '../parse-time.ts'
+import { terminalSafe } from '../terminal.ts'
 
 const usage = `usage: cio-webhook events [options]
        cio-webhook events replay CONSUMER --from TIME [--to TIME] [options]
@@ -73,15 +75,15 @@ function readOptions(args: readonly string[], nowMs: number) {
     to: values.to === undefined ? '+' : String(parseTime('--to', values.to, nowMs))
   }
   const { follow, json } = values
-  const isMeant = entryFilter(values.type, values.id)
-  return { consumer, count: parseCount(values.count), range, follow, json, isMeant }
+  const matches = entryFilter(values.type, values.id)
+  return { consumer, count: parseCount(values.count), range, follow, json, matches }
 }
 
 function entryFilter(types: readonly string[] | undefined, ids: readonly string[] | undefined) {
-  const matches = compileTypes(types)
+  const matchesType = compileTypes(types)
   const wanted = ids && new Set<string | undefined>(ids)
   return (entry: StreamEntry): boolean =>
-    matches(entry.type) && (wanted === undefined || wanted.has(eventId(entry.event)))
+    matchesType(entry.type) && (wanted === undefined || wanted.has(eventId(entry.event)))
 }
 
 function compileTypes(types: readonly string[] | undefined): TypeMatcher {
@@ -92,61 +94,43 @@ function compileTypes(types: readonly string[] | undefined): TypeMatcher {
   }
 }
 
-async function tail({ range, count, isMeant, follow, json }: Options, log: OpenLog): Promise<ExitCode> {
+async function tail({ range, count, matches, follow, json }: Options, log: OpenLog): Promise<ExitCode> {
   const { redis, config } = log
   const { keyPrefix } = config.log
   const partitions = await readPartitionCount(redis, keyPrefix)
-  const { entries, ends } = await newestEntries(redis, keyPrefix, { partitions, count, isMeant, ...range })
+  const newest = { partitions, count, matches, ...range }
+  const { entries, ends } = await newestEntries(redis, keyPrefix, newest)
   for (const entry of entries) show(entry, json)
-  if (!follow) return entries.length > 0 ? EXIT.good : EXIT.foundSomething
+  if (!follow) return entries.length > 0 ? EXIT.ok : EXIT.findings
 
-  const enough = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => enough.abort())
-  while (!enough.signal.aborted) {
+  const stopped = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort())
+  while (!stopped.signal.aborted) {
     for (const [partition, end] of ends.entries()) {
-      const from = `(${end}`
-      for await (const page of readEntries(redis, keyPrefix, {
-        stream: 'events',
-        partition,
-        from,
-        to: '+'
-      })) {
-        for (const entry of page) if (isMeant(entry)) show(entry, json)
+      const newer = { stream: 'events', partition, from: `(${end}`, to: '+' } as const
+      for await (const page of readEntries(redis, keyPrefix, newer)) {
+        for (const entry of page) if (matches(entry)) show(entry, json)
         ends[partition] = page.at(-1)?.id ?? end
       }
     }
-    await sleep(FOLLOW_POLL_MS, undefined, { signal: enough.signal }).catch(() => {})
+    await pause(FOLLOW_POLL_MS, stopped.signal)
   }
-  return EXIT.good
+  return EXIT.ok
 }
 
-async function replay({ consumer = '', range, isMeant, json }: Options, log: OpenLog): Promise<ExitCode> {
+async function replay({ consumer = '', range, matches, json }: Options, log: OpenLog): Promise<ExitCode> {
   const { redis, config } = log
   const options = { redis, keyPrefix: config.log.keyPrefix, consumer }
-  const replayed = await ofExistingGroup(consumer, replayRange(options, range, isMeant))
+  const replayed = await ofExistingGroup(consumer, replayRange(options, range, matches))
   process.stdout.write(json ? `${JSON.stringify({ replayed })}\n` : `${replayed} replayed to ${consumer}\n`)
-  return replayed > 0 ? EXIT.good : EXIT.foundSomething
+  return replayed > 0 ? EXIT.ok : EXIT.findings
 }
 
 function show({ partition, id, type, event }: StreamEntry, json: boolean): void {
   if (json) {
-    // The text of the log: parsed and written again, long numbers would lose digits.
-    const text = isJson(event) ? event : JSON.stringify(event)
-    process.stdout.write(`{"partition":${partition},"entry":"${id}","event":${text}}\n`)
+    process.stdout.write(`${stringifyExactly({ partition, entry: id, event: eventJson(event) })}\n`)
     return
   }
-  const name = eventName(type).padEnd(24)
-  process.stdout.write(`${timeOf(id)}  ${partition}-${id}  ${name}  ${oneLine(eventId(event) ?? '-')}\n`)
-}
-
-/** Without control characters, which could move the cursor of a terminal. */
-const oneLine = (text: string): string => text.replace(/[^\x20-\x7e\u00a0-\uffff]/g, '?')
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
-  }
+  const name = terminalSafe(eventName(type)).padEnd(24)
+  process.stdout.write(`${timeOf(id)}  ${partition}-${id}  ${name}  ${terminalSafe(eventId(event) ?? '-')}\n`)
 }

@@ -113,11 +113,11 @@ function read<T>(option: string, { parse, allowed }: Parser<T>, text: string): T
 }
 
 const exitCodes: Readonly<Record<RotationReport['outcome'], ExitCode>> = {
-  done: EXIT.good,
-  nothing_to_do: EXIT.good,
-  would_do: EXIT.good,
-  failed: EXIT.foundSomething,
-  impossible: EXIT.couldNotRun
+  done: EXIT.ok,
+  nothing_to_do: EXIT.ok,
+  would_do: EXIT.ok,
+  failed: EXIT.findings,
+  impossible: EXIT.error
 }
 
 function finished(report: RotationReport, json: boolean): ExitCode {
@@ -142,8 +142,8 @@ async function status(rotation: Rotation, quiet: number | undefined, json: boole
   const problem = all.webhookKeys.find(one => one.problem !== undefined)?.problem
   if (problem !== undefined) {
     process.stderr.write(`cio-webhook rotate: ${problem}\n`)
-    return EXIT.couldNotRun
+    return EXIT.error
   }
   const due = all.trackKey?.due === true || all.webhookKeys.some(one => one.due)
-  return due ? EXIT.foundSomething : EXIT.good
+  return due ? EXIT.findings : EXIT.ok
 }

@@ -1,5 +1,6 @@
 import type { RotationReport } from '../../tools/rotate/report.ts'
 import type { RotationStatus, TrackKeyStatus, WebhookKeyStatus } from '../../tools/rotate/status.ts'
+import { fieldList } from '../table.ts'
 
 const headlines: Readonly<Record<RotationReport['outcome'], string>> = {
   done: 'Done.',
@@ -31,7 +32,7 @@ function trackKeyText(status: TrackKeyStatus): string {
     ['revoke after', status.revokeAfter],
     [status.due ? 'DUE' : 'next', status.advice]
   ]
-  return `Track API key\n${table(rows)}`
+  return `Track API key\n${fieldList(rows)}`
 }
 
 function webhookKeyText(status: WebhookKeyStatus): string {
@@ -52,15 +53,9 @@ function webhookKeyText(status: WebhookKeyStatus): string {
     ),
     [status.due ? 'DUE' : 'next', status.advice]
   ]
-  return `Signing key of the source ${status.source}\n${table(rows)}`
+  return `Signing key of the source ${status.source}\n${fieldList(rows)}`
 }
 
 type Row = readonly [name: string, value: string | undefined]
 
 const since = (at: string | undefined): string => (at === undefined ? '' : ` since ${at}`)
-
-const table = (rows: readonly Row[]): string =>
-  rows
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `  ${name.padEnd(14)} ${value}`)
-    .join('\n')

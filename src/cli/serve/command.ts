@@ -8,34 +8,35 @@ import { type Config, loadSettings, serviceNeeds } from '../../settings/config.t
 import type { Environment } from '../../settings/environment.ts'
 import type { RedisAddress } from '../../settings/redis-address.ts'
 import { sharedKeys, unknownVariables } from '../../settings/warnings.ts'
-import { shareMetrics, startWorkers, type WorkerOrders, workerOrders } from '../../workers.ts'
+import { shareMetrics, startWorkers, type WorkerArgs, workerArgs } from '../../workers.ts'
 import type { Command } from '../command.ts'
 import { IGNORED_DEBUG, ignoredVariables } from './debug-variables.ts'
-import { welcome } from './dev-banner.ts'
+import { devBanner } from './dev-banner.ts'
 
-/** Time for what is in flight once the listener is closed: a delivery has 3.4 s, the log the rest. */
+/** Time to finish after the listener is closed: a delivery has 3.4 s, the log output the rest. */
 const CLOSE_MS = 4500
 
-/** What was opened, newest last. */
+/** What was opened, newest last; closed in reverse order. */
 type Closers = (() => Promise<void>)[]
 
 export const serveCommand: Command = {
-  summary: 'receive webhooks',
+  summary: 'run the webhook receiver',
   usage: `usage: cio-webhook serve
 
-Receives webhooks until SIGTERM or SIGINT. Configured by the environment: see .env.example.`,
+Receives deliveries of Customer.io and appends their events to the log, until SIGTERM or SIGINT. All settings are
+environment variables: see .env.example.`,
   run: async (_args, env) => {
     await serve(env)
     return undefined
   }
 }
 
-/** The process, from the configuration to the port, and all of it back on a signal. */
+/** Starts everything from the settings to the port, and closes it on a signal. */
 async function serve(env: Environment): Promise<void> {
   const config = await loadSettings(env, serviceNeeds)
   const { log, flush } = createLogger(config.logLevel)
-  const orders = workerOrders(process.argv)
-  if (orders === undefined) warnAboutSettings(env, config, log)
+  const args = workerArgs(process.argv)
+  if (args === undefined) warnAboutSettings(env, config, log)
   const closers: Closers = [async () => config.secrets.close()]
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close()
@@ -46,20 +47,20 @@ async function serve(env: Environment): Promise<void> {
     {
       delay: config.http.shutdownDelayMs + CLOSE_MS,
       logger: false,
-      // A terminal's Ctrl-C reaches workers too: they end when the primary tells them.
-      skip: orders === undefined ? ['beforeExit'] : ['beforeExit', 'SIGINT']
+      // Ctrl-C in a terminal reaches the workers too, but the primary ends them.
+      skip: args === undefined ? ['beforeExit'] : ['beforeExit', 'SIGINT']
     },
     async ({ signal, err }) => {
-      if (err === undefined) log.info({ signal }, 'ending: what is in flight is answered first')
-      else log.fatal({ err }, 'ending: an error that nobody caught')
+      if (err === undefined) log.info({ signal }, 'shutting down: finishing requests in flight')
+      else log.fatal({ err }, 'shutting down: uncaught error')
       await closeAll()
     }
   )
-  if (orders !== undefined) process.on('SIGINT', () => {})
+  if (args !== undefined) process.on('SIGINT', () => {})
 
   try {
-    if (orders === undefined) await servePrimary(config, log, closers)
-    else await serveAlone(config, log, closers, orders)
+    if (args === undefined) await servePrimary(config, log, closers)
+    else await serveAlone(config, log, closers, args)
   } catch (error) {
     await closeAll()
     throw error
@@ -82,27 +83,22 @@ async function servePrimary(config: Config, log: Logger, closers: Closers): Prom
   const socket = privateRedis?.socket
   let port: number
   if (config.workers === 1) {
-    port = await serveAlone(config, log, closers, { maintains: true, redisSocket: socket })
+    port = await serveAlone(config, log, closers, { runsMaintenance: true, redisSocket: socket })
   } else {
     const workers = startWorkers(config.workers, socket, log)
     closers.push(workers.close)
     port = await workers.listening
   }
   log.info({ port, workers: config.workers }, 'receiving')
-  if (!config.production) process.stdout.write(welcome(config, port, privateRedis))
+  if (!config.production) process.stdout.write(devBanner(config, port, privateRedis))
 }
 
-async function serveAlone(
-  config: Config,
-  log: Logger,
-  closers: Closers,
-  orders: WorkerOrders
-): Promise<number> {
+async function serveAlone(config: Config, log: Logger, closers: Closers, args: WorkerArgs): Promise<number> {
   const service = await startService({
     config,
     log,
-    redisAddress: redisAddress(config, orders),
-    maintains: orders.maintains,
+    redisAddress: redisAddress(config, args),
+    runsMaintenance: args.runsMaintenance,
     ...(config.workers === 1 ? {} : { shareMetrics })
   })
   closers.push(async () => {
@@ -113,8 +109,8 @@ async function serveAlone(
   return service.port
 }
 
-function redisAddress({ redis }: Config, { redisSocket }: WorkerOrders): RedisAddress {
+function redisAddress({ redis }: Config, { redisSocket }: WorkerArgs): RedisAddress {
   if (redis.kind !== 'private') return redis
-  if (redisSocket === undefined) throw new Error('no private Redis was started')
+  if (redisSocket === undefined) throw new Error('the development Redis was not started')
   return { kind: 'standalone', url: new Secret(redisSocket) }
 }

@@ -1,7 +1,7 @@
 /**
- * Debug output of libraries goes to standard error and shows what they send: ioredis prints each command with its
- * arguments, AUTH and events among them. The variable counts when a library is loaded, so this module is imported
- * before all others. Processes that this one starts do not see it either.
+ * Libraries write debug output to standard error and show in it what they send: ioredis prints each command with its
+ * arguments, AUTH and events among them. The variable is read when a library is loaded, so this module is imported
+ * before all others. Child processes do not see the variable either.
  */
 export const ignoredVariables: readonly string[] = process.env['DEBUG'] ? ['DEBUG'] : []
 delete process.env['DEBUG']
@@ -9,7 +9,7 @@ delete process.env['DEBUG']
 export const IGNORED_DEBUG =
   'DEBUG is ignored: with it libraries would print passwords and payloads; for more log lines set LOG_LEVEL=debug'
 
-/** Node.js reads NODE_DEBUG before any of our code runs, so it can't be unset here. */
+/** Node.js reads NODE_DEBUG before any of our code runs, so it cannot be unset here. */
 export const refusedDebug: string | undefined = process.env['NODE_DEBUG']
   ? 'NODE_DEBUG is not allowed: Node.js would print headers and payloads of requests; unset it'
   : undefined

@@ -1,8 +1,9 @@
+// Tested by test/image/shutdown.slow.test.ts.
 /**
- * As a container's first process we would never hear a signal before `serve` listens for it: Linux drops what
- * PID 1 has no handler for, and the stop would take its whole grace period. So this is loaded before all else.
+ * Linux drops a signal that process 1 has no handler for. As a container's first process we would not notice a stop
+ * before `serve` listens for it, and the stop would take its whole grace period. So this module is loaded first.
  *
- * Once a command listens itself, this one stays out of its way.
+ * Once a command has its own handlers, these do nothing.
  */
 if (process.pid === 1) {
   for (const [signal, number] of [

@@ -1,16 +1,16 @@
 import { type ChannelModel, type ConfirmChannel, connect, type SocketOptions } from 'amqplib'
 import { rejectOnAbort } from '../../async/abort.ts'
+import { ReportedError } from '../../errors.ts'
 import { routingKey } from '../../event-types.ts'
 import type { OutgoingEvent } from '../../group/outgoing-event.ts'
 import type { AmqpSettings } from '../../settings/consumers-file.ts'
 import type { Sink } from '../sink.ts'
 
-/** How long the broker may take to greet, or to confirm what it was given. */
-const ANSWER_TIMEOUT_MS = 10_000
-/** A broker that vanished without a goodbye is noticed after two of these. */
+/** How long the broker may take to greet, and to confirm events. */
+const RESPONSE_TIMEOUT_MS = 10_000
+/** A broker that vanished without closing the connection is noticed after two heartbeats. */
 const HEARTBEAT_SECONDS = 5
-
-/** How long a goodbye may take. */
+/** How long closing the connection may take. */
 const CLOSE_LIMIT_MS = 1500
 
 interface Connected {
@@ -19,11 +19,11 @@ interface Connected {
 }
 
 /**
- * A bridge to RabbitMQ: a durable topic exchange, routing key `<object_type>.<metric>`, persistent messages,
- * `messageId` = event id. Resolves once the broker has confirmed each message, which for a durable queue means
- * that it is on disk. What no queue is bound to the broker drops, confirmed: bind queues first.
+ * Publishes to RabbitMQ: durable topic exchange, routing key `<object_type>.<metric>`, persistent messages, `messageId`
+ * = event id. The broker confirms each message; for a durable queue this means that it is on disk. It confirms and
+ * drops messages for which no queue is bound: bind queues first.
  *
- * As with NATS, a lost connection rejects what waits, and the next call opens another.
+ * If the connection is lost, pending calls reject, and the next call opens a new one.
  */
 export function createAmqpSink(settings: AmqpSettings): Sink {
   let current: { readonly opening: Promise<Connected>; readonly cut: AbortController } | undefined
@@ -41,7 +41,7 @@ export function createAmqpSink(settings: AmqpSettings): Sink {
       const { opening, cut } = current
       const limit = setTimeout(() => cut.abort(), CLOSE_LIMIT_MS)
       const opened = await opening.catch(() => undefined)
-      // A broker that says nothing any more gets no proper goodbye.
+      // Without the limit, a broker that no longer answers would block the stop.
       await rejectOnAbort(cut.signal, opened?.connection.close() ?? Promise.resolve()).catch(() => {})
       clearTimeout(limit)
     }
@@ -74,11 +74,11 @@ export function createAmqpSink(settings: AmqpSettings): Sink {
           }
           channel.publish(settings.exchange, routingKey(type), content, properties, error => {
             if (error === null || error === undefined) resolve()
-            else reject(new Error('RabbitMQ did not take the event'))
+            else reject(new ReportedError('RabbitMQ did not confirm an event', { cause: error }))
           })
         })
     )
-    const timeout = AbortSignal.timeout(ANSWER_TIMEOUT_MS)
+    const timeout = AbortSignal.timeout(RESPONSE_TIMEOUT_MS)
     await rejectOnAbort(timeout, Promise.all(confirmed))
   }
 }
@@ -98,7 +98,7 @@ async function open(settings: AmqpSettings, cut: AbortSignal, onLost: () => void
     },
     socketOptions(cut)
   )
-  // The reason reaches whoever publishes; without a listener it would end the process.
+  // The error reaches the caller of `publish`. Without a listener it would crash the process.
   connection.on('error', onLost)
   connection.on('close', onLost)
   try {
@@ -117,11 +117,11 @@ async function open(settings: AmqpSettings, cut: AbortSignal, onLost: () => void
   }
 }
 
-/** `signal` is an option of the sockets of node:net that amqplib hands on and does not declare. */
+/** `signal` is an option of node:net that amqplib passes on, but does not declare. */
 function socketOptions(cut: AbortSignal): SocketOptions & { readonly signal: AbortSignal } {
   return {
     signal: cut,
-    timeout: ANSWER_TIMEOUT_MS,
+    timeout: RESPONSE_TIMEOUT_MS,
     noDelay: true,
     clientProperties: { connection_name: 'cio-webhook' }
   }

@@ -135,7 +135,8 @@ export function createHttpSink(settings: HttpSettings, context: SinkContext): Si
     const attempts = job.attemptsMade + 1
     if (attempts < (job.opts.attempts ?? maxAttempts)) return 'failed'
     // First kept, then removed from the queue: a crash in between leaves two copies, never none.
-    await deadLetters.keep(consumer, job.data, new AttemptFailed(pushed.reason), attempts)
+    const error = new AttemptFailed(pushed.reason)
+    await deadLetters.add(consumer, job.data, { reason: 'failed', error, attempts })
     return 'dead'
   }
 }

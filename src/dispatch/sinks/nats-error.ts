@@ -3,12 +3,12 @@ import { errorCode, ReportedError } from '../../errors.ts'
 
 const MAX_TEXT = 200
 
-/** @param failed what could not be done, as in `the stream CIO can't be created` */
+/** @param failed what could not be done, such as `the stream CIO cannot be created` */
 export function natsError(failed: string, cause: unknown): ReportedError {
   return new ReportedError(`${failed}: ${natsReason(cause)}`, { cause })
 }
 
-/** What NATS says, with its code: `subjects overlap with an existing stream (10065)`. */
+/** The error of NATS with its code: `subjects overlap with an existing stream (10065)`. */
 function natsReason(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown'
   if (hasNoResponders(error)) {
@@ -21,8 +21,8 @@ function natsReason(error: unknown): string {
 }
 
 /**
- * Did nobody take the message? The client calls this "jetstream is not enabled", whether there is no JetStream or no
- * stream with this subject.
+ * Whether the message had no receiver. The client calls this "jetstream is not enabled", no matter whether JetStream or
+ * a stream with this subject is missing.
  */
 export const hasNoResponders = (error: unknown): boolean =>
   error instanceof Error && error.name === 'JetStreamNotEnabled'

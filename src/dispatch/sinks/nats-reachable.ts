@@ -1,39 +1,39 @@
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { withAnySignal } from '../../async/abort.ts'
+import { ReportedError } from '../../errors.ts'
 
 const DEFAULT_PORT = 4222
-/** Once one server has greeted, how long the others are waited for. */
+/** How long the other servers are waited for after the first has greeted. */
 const OTHERS_MS = 200
 
 /**
- * Which servers to connect to: those that greet, as every NATS server does before anything else.
+ * The servers that send a greeting, as every NATS server does first.
  *
- * The client (@nats-io/transport-node 3.4) forgets, open, the socket of a server that is reached and says nothing,
- * or that can't be reached at all, so each further attempt would cost a descriptor: it is given only servers that
- * are awake, and chooses among them.
+ * If a server is unreachable or silent, the client (@nats-io/transport-node 3.4) never closes its socket: each attempt
+ * would leak a file descriptor. So the client gets only servers that answer.
  *
  * @param servers addresses, `nats://host:port`
- * @param signals when one of them aborts it is no longer waited for
- * @throws Error when none greets before that
+ * @param signals the first that aborts ends the wait
+ * @throws ReportedError if none has answered by then
  */
 export async function reachableServers(
   servers: readonly string[],
   ...signals: readonly AbortSignal[]
 ): Promise<readonly string[]> {
   try {
-    return await withAnySignal(signals, async enough => {
-      const awake: string[] = []
+    return await withAnySignal(signals, async any => {
+      const reachable: string[] = []
       const greetings = servers.map(async server => {
-        await greeting(server, enough)
-        awake.push(server)
+        await greeting(server, any)
+        reachable.push(server)
       })
       await Promise.any(greetings)
       await Promise.race([Promise.allSettled(greetings), sleep(OTHERS_MS, undefined, { ref: false })])
-      return [...awake]
+      return [...reachable]
     })
   } catch (cause) {
-    throw new Error('no NATS server answers', { cause })
+    throw new ReportedError(`no NATS server answers at ${servers.join(', ')}`, { cause })
   }
 }
 
@@ -44,6 +44,6 @@ function greeting(server: string, signal: AbortSignal): Promise<void> {
   return new Promise<void>((resolve, reject) => {
     socket.once('data', () => resolve())
     socket.on('error', reject)
-    socket.once('close', () => reject(new Error('it hung up')))
+    socket.once('close', () => reject(new Error('the server closed the connection without a greeting')))
   }).finally(() => socket.destroy())
 }

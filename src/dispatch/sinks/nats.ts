@@ -17,10 +17,11 @@ import type { Refused, Sink } from '../sink.ts'
 import { hasNoResponders, natsError } from './nats-error.ts'
 import { reachableServers } from './nats-reachable.ts'
 
-/** How long the broker may take to say that it has an event, or to greet. */
-const ANSWER_TIMEOUT_MS = 10_000
-/** A broker that vanished without a goodbye is noticed after two of these. */
+/** How long the broker may take to greet, and to acknowledge an event. */
+const RESPONSE_TIMEOUT_MS = 10_000
+/** A broker that vanished without closing the connection is noticed after two intervals. */
 const PING_INTERVAL_MS = 5000
+/** More than our headers take; they count towards `max_payload`. */
 const HEADERS_BYTES = 1024
 
 interface Connected {
@@ -31,14 +32,14 @@ interface Connected {
 }
 
 /**
- * A bridge to NATS JetStream: subject `<prefix>.<object_type>.<metric>`, `Nats-Msg-Id` = event id, so that the
- * broker drops what it was given twice within its duplicate window.
+ * Publishes to NATS JetStream: subject `<prefix>.<object_type>.<metric>`, `Nats-Msg-Id` = event id. The broker drops
+ * duplicates within its duplicate window.
  *
- * All events of a call are on their way at once and acknowledged by the broker one by one, in order. When one
- * of them is not, the whole call is repeated by the caller; those the broker has are duplicates then.
+ * The events of a call are sent at once; the broker acknowledges each of them. If it does not, the caller repeats the
+ * whole call, and the broker drops the events that it has already.
  *
- * The connection does not mend itself: when it is lost, what waits for an answer rejects at once, and the next
- * call opens another. So nothing is sent behind the caller's back.
+ * The client does not reconnect by itself: if the connection is lost, pending calls reject at once, and the next call
+ * opens a new one. So nothing is sent without the caller's knowledge.
  */
 export function createNatsSink(settings: NatsSettings): Sink {
   let current: Promise<Connected> | undefined
@@ -47,8 +48,8 @@ export function createNatsSink(settings: NatsSettings): Sink {
   return {
     publish: async (events, signal) => {
       const open = await rejectOnAbort(signal, connected())
-      const { taken, refused } = sizeUp(events, open.maxPayloadBytes)
-      await rejectOnAbort(signal, publishAll(open, taken))
+      const { fitting, refused } = splitBySize(events, open.maxPayloadBytes)
+      await rejectOnAbort(signal, publishAll(open, fitting))
       return refused
     },
     close: async () => {
@@ -74,52 +75,55 @@ export function createNatsSink(settings: NatsSettings): Sink {
   async function publishAll(open: Connected, events: readonly OutgoingEvent[]): Promise<void> {
     const subjectOf = ({ type }: Pick<OutgoingEvent, 'type'>): string =>
       `${settings.subjectPrefix}.${routingKey(type)}`
-    const answers = events.map(({ id, source, type, event }) =>
+    const acknowledgements = events.map(({ id, source, type, event }) =>
       open.client.publish(subjectOf({ type }), event, {
-        // The broker drops by this alone, and ids of different sources may be the same.
+        // The broker drops duplicates by this alone, and ids of different sources can be equal.
         msgID: source === DEFAULT_SOURCE ? id : `${source}/${id}`,
         expect: { streamName: settings.stream },
-        timeout: ANSWER_TIMEOUT_MS,
-        // A repetition in here would overtake the events behind it.
+        timeout: RESPONSE_TIMEOUT_MS,
+        // A retry by the client would arrive after the events that follow it.
         retries: 1
       })
     )
-    const outcomes = await Promise.allSettled(answers)
+    const outcomes = await Promise.allSettled(acknowledgements)
     for (const [index, outcome] of outcomes.entries()) {
       const event = events[index]
       if (outcome.status !== 'rejected' || event === undefined) continue
-      const why = hasNoResponders(outcome.reason) ? await whyNobodyTakes(open, subjectOf(event)) : undefined
-      throw why ?? natsError('NATS did not take every event', outcome.reason)
+      const why = hasNoResponders(outcome.reason)
+        ? await explainNoResponders(open, subjectOf(event))
+        : undefined
+      throw why ?? natsError('NATS did not accept every event', outcome.reason)
     }
   }
 
-  /** @returns `undefined` where JetStream itself is what is missing */
-  async function whyNobodyTakes({ connection, manager }: Connected, subject: string) {
+  /** @returns `undefined` if JetStream itself is missing */
+  async function explainNoResponders({ connection, manager }: Connected, subject: string) {
     const { stream } = settings
     try {
       const { config } = await manager.streams.info(stream)
       return new ReportedError(
-        `NATS did not take every event: the stream ${stream} does not take the subject ${subject}, only ${config.subjects?.join(', ') || 'none'}`
+        `NATS did not accept every event: the stream ${stream} does not have the subject ${subject}, only ${config.subjects?.join(', ') || 'none'}`
       )
     } catch (error) {
       if (!isMissingStream(error)) return undefined
-      await connection.close() // The next call connects anew, and makes the stream.
-      return natsError(`NATS did not take every event: the stream ${stream}`, error)
+      // The next call opens a new connection, and creates the stream.
+      await connection.close()
+      return natsError(`NATS did not accept every event: the stream ${stream}`, error)
     }
   }
 }
 
 async function open(settings: NatsSettings, closed: AbortSignal): Promise<Connected> {
   const { servers, user, password, token } = settings
-  const awake = await reachableServers(servers, closed, AbortSignal.timeout(ANSWER_TIMEOUT_MS))
+  const reachable = await reachableServers(servers, closed, AbortSignal.timeout(RESPONSE_TIMEOUT_MS))
   const connecting = connect({
-    servers: [...awake],
+    servers: [...reachable],
     name: 'cio-webhook',
     reconnect: false,
-    timeout: ANSWER_TIMEOUT_MS,
+    timeout: RESPONSE_TIMEOUT_MS,
     pingInterval: PING_INTERVAL_MS,
     maxPingOut: 2,
-    // By itself the client takes `tls://` for a name, and sends its password in the clear where a server offers no TLS.
+    // Without this the client ignores `tls://`, and sends the password unencrypted if the server offers no TLS.
     ...(servers.some(isTls) ? { tls: {} } : {}),
     ...(user === undefined || password === undefined ? {} : { user, pass: password.reveal() }),
     ...(token === undefined ? {} : { token: token.reveal() })
@@ -127,12 +131,12 @@ async function open(settings: NatsSettings, closed: AbortSignal): Promise<Connec
   const connection = await orReport('NATS refuses the connection', connecting)
   try {
     const manager = await orReport(
-      'JetStream can not be used',
-      jetstreamManager(connection, { timeout: ANSWER_TIMEOUT_MS })
+      'JetStream cannot be used',
+      jetstreamManager(connection, { timeout: RESPONSE_TIMEOUT_MS })
     )
     await ensureStream(manager, settings)
     const maxPayloadBytes = (connection.info?.max_payload ?? Number.POSITIVE_INFINITY) - HEADERS_BYTES
-    const client = jetstream(connection, { timeout: ANSWER_TIMEOUT_MS })
+    const client = jetstream(connection, { timeout: RESPONSE_TIMEOUT_MS })
     return { connection, client, manager, maxPayloadBytes }
   } catch (error) {
     await connection.close()
@@ -140,15 +144,15 @@ async function open(settings: NatsSettings, closed: AbortSignal): Promise<Connec
   }
 }
 
-/** Makes the stream if it is missing. One that is there is its owner's, whatever it looks like. */
+/** Creates the stream if it is missing. An existing stream is never altered. */
 async function ensureStream(manager: JetStreamManager, { stream, subjectPrefix }: NatsSettings) {
   try {
     await manager.streams.info(stream)
   } catch (error) {
-    if (!isMissingStream(error)) throw natsError(`the stream ${stream} can not be looked up`, error)
+    if (!isMissingStream(error)) throw natsError(`the stream ${stream} cannot be looked up`, error)
     const subjects = [`${subjectPrefix}.>`]
     await orReport(
-      `the stream ${stream} can not be created for the subjects ${subjects}`,
+      `the stream ${stream} cannot be created for the subjects ${subjects}`,
       manager.streams.add({ name: stream, subjects })
     )
   }
@@ -157,7 +161,7 @@ async function ensureStream(manager: JetStreamManager, { stream, subjectPrefix }
 const isMissingStream = (error: unknown): boolean =>
   error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound
 
-/** What NATS refuses is reported with what was tried. */
+/** Adds to an error of NATS what failed. */
 async function orReport<T>(failed: string, attempt: Promise<T>): Promise<T> {
   try {
     return await attempt
@@ -166,13 +170,13 @@ async function orReport<T>(failed: string, attempt: Promise<T>): Promise<T> {
   }
 }
 
-/** An event larger than the broker takes would be refused for ever. */
-function sizeUp(events: readonly OutgoingEvent[], maxBytes: number) {
-  const taken: OutgoingEvent[] = []
+/** The broker would reject an event that is too large again and again. */
+function splitBySize(events: readonly OutgoingEvent[], maxBytes: number) {
+  const fitting: OutgoingEvent[] = []
   const refused: Refused[] = []
   for (const event of events) {
-    if (Buffer.byteLength(event.event) <= maxBytes) taken.push(event)
-    else refused.push({ event, reason: 'larger than the broker takes (max_payload)' })
+    if (Buffer.byteLength(event.event) <= maxBytes) fitting.push(event)
+    else refused.push({ event, reason: 'larger than the broker accepts (max_payload)' })
   }
-  return { taken, refused }
+  return { fitting, refused }
 }

@@ -1,8 +1,9 @@
 // Tested by test/settings/config.test.ts.
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ConfigError, errorCode } from '../../errors.ts'
+import { createDataDir } from '../data-dir.ts'
 import type { SecretFile } from './file.ts'
 
 /** The file of the development key inside `DATA_DIR`. */
@@ -22,8 +23,8 @@ export const developmentKeyFile = (dataDir: string): SecretFile => ({
  */
 export function createDevelopmentKey(dataDir: string): boolean {
   const { path } = developmentKeyFile(dataDir)
+  createDataDir(dataDir)
   try {
-    mkdirSync(dataDir, { recursive: true })
     writeFileSync(path, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600, flag: 'wx' })
     return true
   } catch (cause) {

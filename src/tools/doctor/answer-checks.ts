@@ -1,10 +1,11 @@
-import { type Check, note, unjudged, well, wrong } from './check.ts'
-import { type Endpoint, type Heard, SENDER_TIMEOUT_MS } from './endpoint.ts'
-import { isRedirect, tell } from './expectations.ts'
+// Tested by test/tools/doctor/faults.slow.test.ts.
+import { type Check, fail, pass, skip, warn } from './check.ts'
+import { type Endpoint, type Exchange, SENDER_TIMEOUT_MS } from './endpoint.ts'
+import { describeReply, isRedirect } from './expectations.ts'
 
-const UNEASY_MS = 2000
+const SLOW_MS = 2000
 
-/** Marks of a trace in Node, Python, Java, Go, PHP, Ruby and .NET. */
+/** Marks of a stack trace in Node, Python, Java, Go, PHP, Ruby and .NET. */
 const TRACES: readonly RegExp[] = [
   /\bat (async )?[\w.<>$ [\]]*\(?(file:\/\/)?[\w./\\:@-]+:\d+:\d+\)?/,
   /Traceback \(most recent call last\)/,
@@ -16,111 +17,115 @@ const TRACES: readonly RegExp[] = [
   /node_modules\//
 ]
 
-/** Headers that name the software; a version in one of them names its known holes too. */
+/** Headers that name the software. With a version they also reveal its known vulnerabilities. */
 const BANNERS = ['server', 'x-powered-by', 'x-aspnet-version', 'x-runtime', 'x-generator'] as const
 
-const shared = { area: 'answers', requests: 0, needs: 'anyone' } as const
-const NOTHING = 'nothing: it looks at all answers so far'
+const shared = {
+  area: 'answers',
+  requests: 0,
+  needs: 'anyone',
+  sends: 'nothing: all answers so far are examined'
+} as const
+
+const NO_KEY = 'Cannot be checked without the key.'
 
 export const answerChecks: readonly Check[] = [
   {
     ...shared,
     id: 'answer-time',
     title: 'Every answer is in time',
-    sends: NOTHING,
     expects: `less than ${SENDER_TIMEOUT_MS / 1000} s`,
-    why: 'Customer.io hangs up after 4 s and counts the delivery as failed, whatever the receiver does with it afterwards.',
-    mend: 'Answer as soon as the event is stored, and do the work after that, from a queue.',
-    run: async ({ heard }) => {
-      const timed = heard.filter(
+    why: 'Customer.io gives up after 4 s and counts the delivery as failed, whatever the endpoint does with it afterwards.',
+    remedy: 'Answer as soon as the event is stored, and process it afterwards, from a queue.',
+    run: async ({ exchanges }) => {
+      const timed = exchanges.filter(
         ({ timed, method, reply }) => timed && method === 'POST' && reply.kind === 'answer'
       )
       const slowest = timed.toSorted((a, b) => b.reply.durationMs - a.reply.durationMs)[0]
-      if (slowest === undefined) return unjudged('There was no answer.')
+      if (slowest === undefined) return skip('There was no answer.')
       const ms = Math.round(slowest.reply.durationMs)
-      const saw = `The slowest of ${timed.length} took ${ms} ms (${slowest.check}).`
-      if (ms >= SENDER_TIMEOUT_MS) return wrong(saw)
-      return ms >= UNEASY_MS ? note(saw) : well(saw)
+      const observed = `The slowest of ${timed.length} took ${ms} ms (${slowest.check}).`
+      if (ms >= SENDER_TIMEOUT_MS) return fail(observed)
+      return ms >= SLOW_MS ? warn(observed) : pass(observed)
     }
   },
   {
     ...shared,
     id: 'redirect',
-    title: 'No delivery is sent elsewhere',
-    sends: NOTHING,
+    title: 'No delivery is redirected',
     expects: 'no 3xx',
-    why: 'Whether Customer.io follows redirects is not documented, and a POST that is followed often becomes a GET without a body. What is not answered 2xx is held back and tried again.',
-    mend: 'Give Customer.io the address at the end of the redirects (https, the right host, with or without the slash), or take the redirect away.',
-    run: async ({ heard }) => {
-      const elsewhere = heard.find(({ method, reply }) => method === 'POST' && isRedirect(reply))
-      if (elsewhere === undefined) return well('None is.')
-      const { reply } = elsewhere
-      const to =
+    why: 'Customer.io does not document whether it follows redirects, and a redirected POST often becomes a GET without a body. A delivery that is not answered 2xx is held back and tried again.',
+    remedy:
+      'Give Customer.io the address at the end of the redirects (https, the right host, with or without the slash), or remove the redirect.',
+    run: async ({ exchanges }) => {
+      const redirect = exchanges.find(({ method, reply }) => method === 'POST' && isRedirect(reply))
+      if (redirect === undefined) return pass('None is.')
+      const { reply } = redirect
+      const location =
         reply.kind === 'answer' ? reply.headers.find(([name]) => name === 'location')?.[1] : undefined
-      return wrong(`${tell(reply)}, to ${originAndPath(to)}.`)
+      return fail(`${describeReply(reply)}, to ${withoutQuery(location)}.`)
     }
   },
   {
     ...shared,
     id: 'key-in-answer',
-    title: 'No answer names the signing key',
-    sends: NOTHING,
-    expects: 'no key, as it is or encoded, in any answer',
-    why: 'Whoever has the key is Customer.io.',
-    mend: 'Make a new key in Customer.io now, and take the key out of error messages.',
+    title: 'No answer contains the signing key',
+    expects: 'no key, plain or encoded, in any answer',
+    why: 'With the key, anyone can sign deliveries as Customer.io.',
+    remedy: 'Create a new key in Customer.io now, and remove the key from error messages.',
     run: async endpoint => {
       const forms = keyForms(endpoint.key)
-      if (forms.length === 0) return unjudged('Without the key nobody can look for it.')
-      const found = endpoint.heard.find(heard => forms.some(form => textOf(heard).includes(form)))
-      return found === undefined ? well(seen(endpoint)) : wrong(`The answer to ${found.check} holds it.`)
+      if (forms.length === 0) return skip(NO_KEY)
+      return noneOf(endpoint, exchange => forms.some(form => textOf(exchange).includes(form)))
     }
   },
   {
     ...shared,
     id: 'signature-in-answer',
-    title: 'No answer gives away the right signature',
-    sends: NOTHING,
-    expects: 'no answer holds the signature the receiver computed',
-    why: 'Whoever is told the right signature of what he sent sends it again with that signature, and is believed.',
-    mend: 'Answer 401 with a fixed text; tell expected and received signatures to nobody, not even the log.',
+    title: 'No answer reveals the right signature',
+    expects: 'no answer contains the signature that the endpoint computed',
+    why: 'An attacker who gets the right signature of a forged delivery sends it again with that signature, and it is accepted.',
+    remedy:
+      'Answer 401 with a fixed text; write expected and received signatures nowhere, not even to the log.',
     run: async endpoint => {
-      if (endpoint.key === undefined) return unjudged('Without the key nobody can look for it.')
-      const found = endpoint.heard.find(heard => heard.untoldMacs.some(mac => textOf(heard).includes(mac)))
-      return found === undefined ? well(seen(endpoint)) : wrong(`The answer to ${found.check} holds it.`)
+      if (endpoint.key === undefined) return skip(NO_KEY)
+      return noneOf(endpoint, exchange =>
+        exchange.unsentSignatures.some(signature => textOf(exchange).includes(signature))
+      )
     }
   },
   {
     ...shared,
     id: 'stack-trace',
-    title: 'No answer holds a stack trace',
-    sends: NOTHING,
-    expects: 'no trace in any answer',
-    why: 'Traces tell an outsider files, libraries and versions, and now and then values.',
-    mend: 'Turn development mode off (NODE_ENV=production), and answer errors with a fixed text.',
-    run: async endpoint => {
-      const found = endpoint.heard.find(heard => TRACES.some(trace => trace.test(textOf(heard))))
-      return found === undefined ? well(seen(endpoint)) : wrong(`The answer to ${found.check} holds one.`)
-    }
+    title: 'No answer contains a stack trace',
+    expects: 'no stack trace in any answer',
+    why: 'Stack traces reveal files, libraries and versions, and sometimes values.',
+    remedy: 'Turn development mode off (NODE_ENV=production), and answer errors with a fixed text.',
+    run: async endpoint => noneOf(endpoint, exchange => TRACES.some(trace => trace.test(textOf(exchange))))
   },
   {
     ...shared,
     id: 'banner',
-    title: 'No answer boasts of its software (reported only)',
-    sends: NOTHING,
+    title: 'No answer discloses the version of its software (reported only)',
     expects: 'no x-powered-by, no version in server',
-    why: 'A version tells which known holes to try.',
-    mend: 'nginx: server_tokens off; Express: app.disable("x-powered-by").',
-    run: async ({ heard }) => {
-      const banners = new Set(heard.flatMap(bannersOf))
-      return banners.size === 0 ? well('None does.') : note(`Answers say ${[...banners].join(', ')}.`)
+    why: 'A version shows an attacker which known vulnerabilities to try.',
+    remedy: 'nginx: server_tokens off; Express: app.disable("x-powered-by").',
+    run: async ({ exchanges }) => {
+      const banners = new Set(exchanges.flatMap(bannersOf))
+      return banners.size === 0 ? pass('None does.') : warn(`Answers say ${[...banners].join(', ')}.`)
     }
   }
 ]
 
-const seen = ({ heard }: Endpoint): string => `None of ${heard.length} does.`
+function noneOf({ exchanges }: Endpoint, isFault: (exchange: Exchange) => boolean) {
+  const found = exchanges.find(isFault)
+  return found === undefined
+    ? pass(`None of ${exchanges.length} does.`)
+    : fail(`The answer to ${found.check} does.`)
+}
 
-/** A header that names a product without a version is left alone, unless its only use is to boast. */
-function bannersOf({ reply }: Heard): readonly string[] {
+/** `server` without a version is left alone; the other headers have no other use. */
+function bannersOf({ reply }: Exchange): readonly string[] {
   if (reply.kind === 'none') return []
   return reply.headers
     .filter(
@@ -129,7 +134,7 @@ function bannersOf({ reply }: Heard): readonly string[] {
     .map(([name, value]) => `${name}: ${value.slice(0, 60)}`)
 }
 
-function textOf({ reply }: Heard): string {
+function textOf({ reply }: Exchange): string {
   return reply.kind === 'none'
     ? ''
     : `${reply.headers.map(pair => pair.join(': ')).join('\n')}\n\n${reply.body}`
@@ -147,8 +152,8 @@ function keyForms(key: string | undefined): readonly string[] {
   ]
 }
 
-/** Where a redirect leads, less its query, which may hold anything. */
-function originAndPath(location: string | undefined): string {
-  if (location === undefined) return 'nowhere'
+/** Of a redirect's target, without the query, which may contain anything. */
+function withoutQuery(location: string | undefined): string {
+  if (location === undefined) return 'an unknown address'
   return location.split(/[?#]/, 1)[0]?.slice(0, 200) ?? ''
 }

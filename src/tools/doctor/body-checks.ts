@@ -1,98 +1,115 @@
+// Tested by test/tools/doctor/faults.slow.test.ts.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Check, type Finding, note, well, wrong } from './check.ts'
+import { type Check, type Finding, fail, pass, warn } from './check.ts'
 import type { Reply } from './endpoint.ts'
-import { isAccepted, isBroken, isRefused, judgeAccepted, outcomeOf, statusOf, tell } from './expectations.ts'
+import {
+  acceptedCheck,
+  describeReply,
+  isAccepted,
+  isBroken,
+  isRefused,
+  isTimeout,
+  judgeAccepted,
+  outcomeOf,
+  statusOf
+} from './expectations.ts'
 
 const MIB = 1024 * 1024
-/** With "body content" on, an event holds the whole message. */
+/** With "body content" on, an event contains the whole message. */
 const LARGE_BYTES = 2 * MIB
 const DECLARED_BYTES = 256 * MIB
 const CHUNKED_BYTES = 16 * MIB
 const PIECE = Buffer.alloc(64 * 1024, ' ')
 
-/** How long the doctor waits for a receiver to tire of a body that does not come. */
+/** How long the doctor waits for an endpoint to give up on a body that does not arrive. */
 const STALL_MS = 8000
-/** A slow body is spread over this time: within Customer.io's 4 s. */
+/** A slow body is spread over this time: well within Customer.io's 4 s. */
 const DRIP_MS = 1000
 const DRIPS = 5
 
 const shared = { area: 'body', requests: 1 } as const
-const ANSWERS = 'Customer.io waits an hour after a 4xx, and holds back every later event.'
+const WAITS = 'Customer.io waits an hour after a 4xx, and holds back every later event.'
 
 export const bodyChecks: readonly Check[] = [
-  {
-    ...shared,
-    id: 'large-body',
-    alone: true,
-    title: 'An event of 2 MiB is accepted',
-    sends: 'one event of 2 MiB',
-    expects: '2xx',
-    needs: 'acceptance',
-    why: `With "body content" on, Customer.io sends whole messages. ${ANSWERS}`,
-    mend: 'Raise the limit of the receiver and of each proxy before it to 5 MiB (nginx: client_max_body_size, 1 MiB by default; Express: limit of express.raw(), 100 kB by default).',
-    run: async endpoint => {
-      const body = endpoint.event({ data: { note: 'x'.repeat(LARGE_BYTES) } })
-      return judgeAccepted(await endpoint.deliver(body, { timed: false }))
-    }
-  },
-  {
-    ...shared,
-    id: 'chunked-body',
-    title: 'An event whose length is not declared is accepted',
-    sends: 'one event with transfer-encoding: chunked',
-    expects: '2xx',
-    needs: 'acceptance',
-    why: `HTTP allows it, and a proxy on the way may make it so. ${ANSWERS}`,
-    mend: 'Read the body to its end instead of trusting content-length, up to a limit.',
-    run: async endpoint => judgeAccepted(await endpoint.deliver(endpoint.event(), { declared: 'chunked' }))
-  },
-  {
-    ...shared,
-    id: 'slow-body',
-    alone: true,
-    title: 'An event that arrives in pieces within a second is accepted',
-    sends: `one event in ${DRIPS} pieces over ${DRIP_MS / 1000} s`,
-    expects: '2xx',
-    needs: 'acceptance',
-    why: `A slow way is no fault of the event. ${ANSWERS}`,
-    mend: 'Give the body at least 3 s to arrive.',
-    run: async endpoint => {
+  acceptedCheck(
+    {
+      ...shared,
+      id: 'large-body',
+      alone: true,
+      title: 'An event of 2 MiB is accepted',
+      sends: 'one event of 2 MiB',
+      expects: '2xx',
+      needs: 'acceptance',
+      why: `With "body content" on, Customer.io sends whole messages. ${WAITS}`,
+      remedy:
+        'Raise the limit of the endpoint and of each proxy in front of it to 5 MiB (nginx: client_max_body_size, 1 MiB by default; Express: limit of express.raw(), 100 kB by default).'
+    },
+    endpoint =>
+      endpoint.deliver(endpoint.event({ data: { note: 'x'.repeat(LARGE_BYTES) } }), { timed: false })
+  ),
+  acceptedCheck(
+    {
+      ...shared,
+      id: 'chunked-body',
+      title: 'An event whose length is not declared is accepted',
+      sends: 'one event with transfer-encoding: chunked',
+      expects: '2xx',
+      needs: 'acceptance',
+      why: `HTTP allows it, and a proxy may send it this way. ${WAITS}`,
+      remedy: 'Read the body to its end, up to a limit, instead of relying on content-length.'
+    },
+    endpoint => endpoint.deliver(endpoint.event(), { declared: 'chunked' })
+  ),
+  acceptedCheck(
+    {
+      ...shared,
+      id: 'slow-body',
+      alone: true,
+      title: 'An event that arrives in pieces within a second is accepted',
+      sends: `one event in ${DRIPS} pieces over ${DRIP_MS / 1000} s`,
+      expects: '2xx',
+      needs: 'acceptance',
+      why: `A slow network must not cost an event. ${WAITS}`,
+      remedy: 'Give the body at least 3 s to arrive.'
+    },
+    endpoint => {
       const body = endpoint.event()
-      return judgeAccepted(await endpoint.deliver(body, { pieces: dripped(body), timed: false }))
+      return endpoint.deliver(body, { pieces: dripped(body), timed: false })
     }
-  },
+  ),
   {
     ...shared,
     id: 'truncated-body',
     alone: true,
-    title: 'Half an event is not taken for one',
-    sends: 'half of one event, then the connection ends; then the whole of it',
+    title: 'A truncated event is not processed',
+    sends: 'half of one event, then the connection ends; then the whole event',
     requests: 2,
-    expects: 'nothing for the half, accepted for the whole',
+    expects: 'no effect of the half, the whole accepted',
     needs: 'acceptance',
-    why: 'A connection that breaks is an everyday thing. If the half is remembered, the retry is called a duplicate and the event is lost.',
-    mend: 'Do nothing with a body before all of it is there and its signature is right.',
+    why: 'Connections break every day. If the half is remembered, the retry is called a duplicate and the event is lost.',
+    remedy: 'Do nothing with a body before it is complete and its signature is verified.',
     run: async endpoint => {
       const body = endpoint.event()
       const headers = endpoint.signed(body)
       await endpoint.post(body, { headers, pieces: cutOff(body), timed: false })
       const reply = await endpoint.post(body, { headers })
       if (isAccepted(reply) && outcomeOf(reply) === 'duplicate') {
-        return wrong('The whole event is called a duplicate of its half.')
+        return fail('The whole event is called a duplicate of its half.')
       }
-      return judgeAccepted(reply, 'The whole of it')
+      return judgeAccepted(reply, 'The whole event')
     }
   },
   {
     ...shared,
     id: 'stalled-body',
     alone: true,
-    title: 'A body that never comes to its end does not hold a connection for long',
+    title: 'A body that never ends does not hold a connection for long',
     sends: `half of one unsigned event, and then nothing for up to ${STALL_MS / 1000} s`,
-    expects: 'an answer or an end of the connection',
+    expects: 'an answer, or the connection closed',
     needs: 'anyone',
-    why: 'A few hundred such connections, which cost an outsider nothing, can take all that a receiver has, and Customer.io no longer gets in.',
-    mend: 'Limit the time a whole request may take to some seconds (Node: requestTimeout; nginx: client_body_timeout).',
+    why: 'A few hundred such connections, which cost an attacker nothing, can use up all connections of an endpoint, and lock Customer.io out.',
+    remedy:
+      'Limit the time of a whole request to a few seconds (Node: requestTimeout; nginx: client_body_timeout).',
     run: async endpoint => {
       const body = endpoint.event()
       const reply = await endpoint.post(body, {
@@ -100,10 +117,9 @@ export const bodyChecks: readonly Check[] = [
         timed: false,
         timeoutMs: STALL_MS
       })
-      if (reply.kind === 'none' && reply.reason === 'timeout') {
-        return note(`The connection is still held after ${STALL_MS / 1000} s.`)
-      }
-      return well(`Ended: ${tell(reply)}.`)
+      return isTimeout(reply)
+        ? warn(`The connection is still held after ${STALL_MS / 1000} s.`)
+        : pass(`Ended: ${describeReply(reply)}.`)
     }
   },
   {
@@ -114,8 +130,8 @@ export const bodyChecks: readonly Check[] = [
     sends: `one unsigned request that declares ${DECLARED_BYTES / MIB} MiB and sends 64 KiB`,
     expects: '413',
     needs: 'anyone',
-    why: 'Bodies are kept in memory until their signature is known. Without a limit a few requests of anybody fill it.',
-    mend: 'Limit the body to 5 MiB, and answer 413 as soon as content-length says more.',
+    why: 'Bodies are kept in memory until their signature is verified. Without a limit, a few requests from anyone fill it.',
+    remedy: 'Limit the body to 5 MiB, and answer 413 as soon as content-length exceeds it.',
     run: async endpoint =>
       judgeOversize(
         await endpoint.post(PIECE, {
@@ -129,12 +145,12 @@ export const bodyChecks: readonly Check[] = [
     ...shared,
     id: 'oversize-chunked',
     alone: true,
-    title: 'A body that grows too large is refused on the way',
+    title: 'A body that grows too large is refused while it arrives',
     sends: `one unsigned request of up to ${CHUNKED_BYTES / MIB} MiB whose length is not declared`,
     expects: '413',
     needs: 'anyone',
-    why: 'A limit that looks at content-length only is none: whoever means harm leaves it out.',
-    mend: 'Count the bytes as they come, and answer 413 when they are more than 5 MiB.',
+    why: 'A limit that only checks content-length does not stop an attacker, who leaves it out.',
+    remedy: 'Count the bytes as they arrive, and answer 413 beyond 5 MiB.',
     run: async endpoint => {
       const counter = { bytes: 0 }
       const reply = await endpoint.post(PIECE, {
@@ -142,9 +158,9 @@ export const bodyChecks: readonly Check[] = [
         pieces: growing(counter),
         timed: false
       })
-      // A proxy reads on for a while and throws it away after it has said 413: that is no lack of a limit.
+      // After its 413 a proxy reads on for a while and discards the data: the limit works.
       if (counter.bytes >= CHUNKED_BYTES && statusOf(reply) !== 413) {
-        return wrong(`All ${CHUNKED_BYTES / MIB} MiB are read before the answer: ${tell(reply)}.`)
+        return fail(`All ${CHUNKED_BYTES / MIB} MiB are read before the answer: ${describeReply(reply)}.`)
       }
       return judgeOversize(reply)
     }
@@ -152,12 +168,11 @@ export const bodyChecks: readonly Check[] = [
 ]
 
 function judgeOversize(reply: Reply): Finding {
-  if (isAccepted(reply)) return wrong(`Accepted: ${tell(reply)}.`)
-  if (isBroken(reply) && statusOf(reply) !== 503) return wrong(`It breaks the receiver: ${tell(reply)}.`)
-  if (reply.kind === 'none' && reply.reason === 'timeout')
-    return wrong(`The receiver waits for all of it: ${tell(reply)}.`)
-  if (isRefused(reply)) return well(`Refused: ${tell(reply)}.`)
-  return well(`Not taken: ${tell(reply)}.`)
+  const described = describeReply(reply)
+  if (isAccepted(reply)) return fail(`Accepted: ${described}.`)
+  if (isBroken(reply) && statusOf(reply) !== 503) return fail(`It causes an error: ${described}.`)
+  if (isTimeout(reply)) return fail(`The endpoint waits for all of it: ${described}.`)
+  return pass(`${isRefused(reply) ? 'Refused' : 'Not accepted'}: ${described}.`)
 }
 
 async function* dripped(body: Buffer): AsyncIterable<Buffer> {
@@ -172,7 +187,7 @@ const half = (body: Buffer): Buffer => body.subarray(0, body.length >> 1)
 
 async function* cutOff(body: Buffer): AsyncIterable<Buffer> {
   yield half(body)
-  throw new Error('hangs up here')
+  throw new Error('the connection ends here')
 }
 
 async function* stalled(body: Buffer): AsyncIterable<Buffer> {

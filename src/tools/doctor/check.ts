@@ -4,64 +4,65 @@ export type Area =
   | 'reach'
   | 'signature'
   | 'time'
-  | 'once'
+  | 'idempotency'
   | 'address'
   | 'body'
-  | 'oddities'
+  | 'edge-cases'
   | 'http'
   | 'answers'
 
 /**
- * - `well`: what is expected was seen
- * - `wrong`: a fault; the check's `why` and `mend` apply
- * - `note`: no fault, but the operator should know
- * - `unjudged`: nothing can be said, and why
+ * - `pass`: the expected behaviour was observed
+ * - `fail`: a fault; the check's `why` and `remedy` apply
+ * - `warn`: not a fault, but the operator should know
+ * - `skip`: could not be checked; the observation says why
  */
-export type Status = 'well' | 'wrong' | 'note' | 'unjudged'
+export type Status = 'pass' | 'fail' | 'warn' | 'skip'
 
 export interface Finding {
   readonly status: Status
-  /** What was seen, in one sentence. Never a key, a signature or a body. */
-  readonly saw: string
+  /** What was observed, in one sentence. Never contains a key, a signature or a body. */
+  readonly observed: string
 }
 
-/** One question that is asked of an endpoint. All texts are for operators: plain words, whole sentences. */
+/** One property of an endpoint that is checked. All texts are whole sentences for operators. */
 export interface Check {
   readonly id: string
   readonly area: Area
-  /** What holds when all is well. */
+  /** What must hold. */
   readonly title: string
-  /** What is sent. Together with `requests` this is a promise: nothing else leaves. */
+  /** What is sent. Together with `requests` this is a promise: nothing else is sent. */
   readonly sends: string
-  /** At most so many requests. */
+  /** Number of requests at most. */
   readonly requests: number
   readonly expects: string
-  /** Why a fault matters, for the events of Customer.io above all. */
+  /** Why a fault matters for the events of Customer.io. */
   readonly why: string
-  readonly mend: string
+  readonly remedy: string
   /**
-   * `anyone`: what an outsider could send, refused by every sound receiver; all that `--read-only` asks.
-   * `acceptance`: signed with the right key, or meaningless while such deliveries are refused.
+   * `anyone`: sends only what an outsider could send and a correct endpoint refuses; these checks make up `--read-only`.
+   * `acceptance`: signed with the right key, or meaningless if such deliveries are refused.
    */
   readonly needs: 'anyone' | 'acceptance'
-  /** When one of these is wrong this one would only repeat it. */
+  /** Ids of checks whose failure this one would only repeat. */
   readonly after?: readonly string[]
   /**
-   * Asked while nothing else is: it measures order, holds a connection, or fills the line, which an endpoint that
-   * takes one request at a time would make the others pay for.
+   * Runs while no other check does: it measures order, holds a connection or uses up bandwidth, which would distort the
+   * other checks on an endpoint that handles requests one by one.
    */
   readonly alone?: boolean
   readonly run: (endpoint: Endpoint) => Promise<Finding>
 }
 
-export const well = (saw: string): Finding => ({ status: 'well', saw })
-export const wrong = (saw: string): Finding => ({ status: 'wrong', saw })
-export const note = (saw: string): Finding => ({ status: 'note', saw })
-export const unjudged = (saw: string): Finding => ({ status: 'unjudged', saw })
+export const pass = (observed: string): Finding => ({ status: 'pass', observed })
+export const fail = (observed: string): Finding => ({ status: 'fail', observed })
+export const warn = (observed: string): Finding => ({ status: 'warn', observed })
+export const skip = (observed: string): Finding => ({ status: 'skip', observed })
 
-/** Why most is left open where an authentic delivery is not accepted. */
 export const NOT_ACCEPTED =
-  'Authentic deliveries from here are not accepted in time, so this can not be told.'
+  'Authentic deliveries from here are not accepted in time, so this cannot be checked.'
 
-export const NOT_RUN = 'Not run: it would only repeat the root cause.'
-export const OUT_OF_TIME = 'Not finished: the examination ends after 55 s.'
+/** Nobody has this address: TEST-NET-3 (RFC 5737). */
+export const UNUSED_ADDRESS = '203.0.113.9'
+
+export const WRONG_KEY = 'not the key'

@@ -1,15 +1,16 @@
+// Tested by test/tools/doctor/promises.slow.test.ts.
 import { randomBytes } from 'node:crypto'
+import { compileAddressList } from '../../address-list.ts'
 import { DOCTOR, DOCTOR_USER_AGENT } from '../../event-types.ts'
 import type { Secret } from '../../secret.ts'
-import { type Answer, exchange, type NoAnswer } from '../send/raw-request.ts'
+import { type Answer, type NoAnswer, sendRawRequest } from '../send/raw-request.ts'
 import { type Header, macBody, macV0, signatureHeaders } from '../send/sign.ts'
-import { isInside } from './private-address.ts'
 import type { RequestLimit } from './request-limit.ts'
 
 export type Reply = Answer | NoAnswer
 
-/** What an authentic delivery meets, found out before anything else is asked. */
-export type Standing =
+/** How the endpoint treats an authentic delivery; found out before all other checks. */
+export type Baseline =
   | 'unknown'
   | 'accepted'
   | 'forbidden'
@@ -22,24 +23,24 @@ export type Standing =
 /** Customer.io's own limit (its documentation, read 2026-11-24). */
 export const SENDER_TIMEOUT_MS = 4000
 
-/** One exchange that was had, for the questions that are asked of all answers. */
-export interface Heard {
+/** A completed exchange, for the checks that examine all answers. */
+export interface Exchange {
   readonly check: string
   readonly method: string
   readonly reply: Reply
-  /** Does its duration say something of the receiver? Not if the doctor was slow, or had other requests in flight. */
+  /** Does the duration describe the endpoint? Not if the doctor was slow or had other requests in flight. */
   readonly timed: boolean
-  /** Right signatures of what was sent that were not sent: an answer that holds one gives them away. */
-  readonly untoldMacs: readonly string[]
+  /** Right signatures of the body that were not sent: an answer that contains one reveals it. */
+  readonly unsentSignatures: readonly string[]
 }
 
 export interface PostOptions {
   readonly headers?: readonly Header[]
-  /** `null`: none at all. */
+  /** `null`: no such header. */
   readonly contentType?: string | null
-  /** How the body leaves, where that is not in one piece. */
+  /** The body in pieces, if it is not sent at once. */
   readonly pieces?: AsyncIterable<Buffer>
-  /** What `content-length` says; `chunked`: the body is chunked. Default: the truth. */
+  /** The value of `content-length`, or `chunked`. Default: the length of the body. */
   readonly declared?: number | 'chunked'
   readonly timeoutMs?: number
   readonly timed?: boolean
@@ -52,32 +53,44 @@ export interface SigningOptions {
 
 export interface EndpointOptions {
   readonly url: URL
-  /** The right signing key; `undefined` where nothing is to be accepted. */
+  /** The right signing key; `undefined` if no delivery has to be accepted. */
   readonly key: Secret | undefined
   /** Unix milliseconds. */
   readonly now: () => number
-  /** A certificate authority to believe besides the known ones, as PEM. */
+  /** A certificate authority to trust in addition to the known ones, as PEM. */
   readonly ca?: string
 }
 
 /** How long the doctor waits for an answer. */
 export const ANSWER_TIMEOUT_MS = 8000
-/** An examination ends after this time, also if checks are left: with its report, within a minute. */
-export const EXAMINATION_LIMIT_MS = 55_000
-/** A request ends this much after the examination at the latest, so that a check is not judged by its end. */
+/** A run ends after this time, also if checks are left, so that it ends with its report within a minute. */
+export const RUN_LIMIT_MS = 55_000
+/** Requests may end this much later than the run, so that the run's end is not taken for an answer. */
 const GRACE_MS = 250
 
-/** What all checks of one examination share. */
-export class ExaminationState {
-  readonly heard: Heard[] = []
-  readonly run = randomBytes(6).toString('hex')
-  readonly endsAtMs = performance.now() + EXAMINATION_LIMIT_MS
-  /** What authentic deliveries meet, and in plain words what there is to know about it. */
-  standing: Standing = 'unknown'
+/** Loopback, private and link-local addresses. */
+const isPrivate = compileAddressList([
+  '127.0.0.0/8',
+  '10.0.0.0/8',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '169.254.0.0/16',
+  '::1',
+  'fc00::/7',
+  'fe80::/10'
+])
+
+/** State shared by all checks of one run. */
+export class RunState {
+  readonly exchanges: Exchange[] = []
+  readonly id = randomBytes(6).toString('hex')
+  readonly endsAtMs = performance.now() + RUN_LIMIT_MS
+  /** How authentic deliveries are treated, and in plain words why. */
+  baseline: Baseline = 'unknown'
   diagnosis = ''
-  /** `object_type` of what is sent: the doctor's own, unless the receiver refuses types it does not know. */
+  /** `object_type` of what is sent: the doctor's own, unless the endpoint refuses unknown types. */
   objectType = DOCTOR
-  /** Makes requests wait for each other; `undefined`: none waits. */
+  /** Limits the requests in flight; `undefined`: no limit. */
   limit: RequestLimit | undefined
   events = 0
   sent = 0
@@ -88,15 +101,15 @@ export class ExaminationState {
   }
 }
 
-/** The endpoint under examination: what can be asked of it, and what it has answered so far. */
+/** The endpoint that is checked: sends requests to it and keeps its answers. */
 export class Endpoint {
   readonly url: URL
   readonly ca: string | undefined
-  readonly state: ExaminationState
+  readonly state: RunState
   readonly #options: EndpointOptions
   readonly #check: string
 
-  constructor(options: EndpointOptions, state = new ExaminationState(), check = '') {
+  constructor(options: EndpointOptions, state = new RunState(), check = '') {
     this.url = options.url
     this.ca = options.ca
     this.state = state
@@ -104,16 +117,16 @@ export class Endpoint {
     this.#check = check
   }
 
-  /** The same endpoint for another check, under whose id its answers are remembered. */
+  /** The same endpoint for another check; its answers are kept under the check's id. */
   forCheck(id: string): Endpoint {
     return new Endpoint(this.#options, this.state, id)
   }
 
-  get heard(): readonly Heard[] {
-    return this.state.heard
+  get exchanges(): readonly Exchange[] {
+    return this.state.exchanges
   }
 
-  /** The right key, to sign with. */
+  /** The right signing key. */
   get key(): string | undefined {
     return this.#options.key?.reveal()
   }
@@ -123,40 +136,42 @@ export class Endpoint {
     return Math.floor(this.#options.now() / 1000)
   }
 
-  /** Was the connection to a loopback or private address? Then the doctor is no outsider. `undefined`: none yet. */
-  get fromInside(): boolean | undefined {
+  /** Is the endpoint at a loopback or private address? Then the doctor is inside its network. `undefined`: not known yet. */
+  get fromPrivateAddress(): boolean | undefined {
     const address = this.remoteAddress
-    return address === undefined ? undefined : isInside(address)
+    return address === undefined ? undefined : isPrivate(address)
   }
 
   get remoteAddress(): string | undefined {
-    return this.heard.flatMap(({ reply }) => (reply.kind === 'answer' ? (reply.remoteAddress ?? []) : []))[0]
+    return this.exchanges.flatMap(({ reply }) =>
+      reply.kind === 'answer' ? (reply.remoteAddress ?? []) : []
+    )[0]
   }
 
-  /** A fresh id, like no other of any run. */
+  /** An id that no other run uses. */
   newId(): string {
     this.state.events += 1
-    return `${DOCTOR}-${this.state.run}-${this.state.events}`
+    return `${DOCTOR}-${this.state.id}-${this.state.events}`
   }
 
-  /** An event of nobody, marked as the doctor's. `changes` replace fields; `undefined` leaves one out. */
+  /** An event of no real person, marked as the doctor's. `changes` replace fields; `undefined` removes one. */
   event(changes: Readonly<Record<string, unknown>> = {}): Buffer {
     const event = {
       event_id: this.newId(),
       object_type: this.state.objectType,
-      metric: this.state.objectType === DOCTOR ? 'examined' : 'sent',
+      metric: this.state.objectType === DOCTOR ? 'checked' : 'sent',
       timestamp: this.nowSeconds,
       data: {
         customer_id: DOCTOR,
         delivery_id: DOCTOR,
-        note: 'Sent by cio-webhook doctor to examine this endpoint. Nothing happened to anybody.'
+        note: 'Sent by cio-webhook doctor to check this endpoint. It is about no real person.'
       },
       ...changes
     }
     return Buffer.from(JSON.stringify(event))
   }
 
-  /** Signed as Customer.io does, with the right key and now, unless told otherwise. */
+  /** Signature headers as Customer.io sends them; by default with the right key and the current time. */
   signed(body: Buffer, options: SigningOptions = {}): readonly Header[] {
     return signatureHeaders('v0', options.key ?? this.key ?? '', body, options.timestamp ?? this.nowSeconds)
   }
@@ -165,7 +180,7 @@ export class Endpoint {
     return signatureHeaders('body', this.key ?? '', body, '')
   }
 
-  /** Signed and posted: what should be accepted. */
+  /** Signs and posts. */
   deliver(body: Buffer = this.event(), options: PostOptions & SigningOptions = {}): Promise<Reply> {
     return this.post(body, {
       ...options,
@@ -198,10 +213,10 @@ export class Endpoint {
     } = { declaredBytes: 0 }
   ): Promise<Reply> {
     const { body = Buffer.alloc(0), timeoutMs = ANSWER_TIMEOUT_MS } = options
-    const ask = async (): Promise<Reply> => {
+    const send = async (): Promise<Reply> => {
       const others = this.state.inFlight++
       const before = ++this.state.sent
-      const reply = await exchange({
+      const reply = await sendRawRequest({
         url,
         method,
         headers: [['user-agent', DOCTOR_USER_AGENT], ...headers],
@@ -213,15 +228,15 @@ export class Endpoint {
       this.state.inFlight--
       const wasAlone = others === 0 && this.state.sent === before
       const timed = wasAlone && (options.timed ?? true)
-      const untoldMacs = this.#untoldMacs(body, headers)
-      this.state.heard.push({ check: this.#check, method, reply, timed, untoldMacs })
+      const unsentSignatures = this.#unsentSignatures(body, headers)
+      this.state.exchanges.push({ check: this.#check, method, reply, timed, unsentSignatures })
       return reply
     }
     const { limit } = this.state
-    return limit === undefined ? ask() : limit.run(ask)
+    return limit === undefined ? send() : limit.run(send)
   }
 
-  #untoldMacs(body: Buffer, headers: readonly Header[]): readonly string[] {
+  #unsentSignatures(body: Buffer, headers: readonly Header[]): readonly string[] {
     if (this.key === undefined || body.length === 0) return []
     const timestamp = headers.find(([name]) => name === 'x-cio-timestamp')?.[1]
     const macs = [macBody(this.key, body)]

@@ -1,4 +1,5 @@
-import { type Finding, note, unjudged, well, wrong } from './check.ts'
+// Tested by test/tools/doctor/faults.slow.test.ts.
+import { type Check, type Finding, fail, pass, skip, warn } from './check.ts'
 import { type Endpoint, type Reply, SENDER_TIMEOUT_MS } from './endpoint.ts'
 
 /** Statuses after which Customer.io waits an hour before it tries again (its documentation, read 2026-11-24). */
@@ -8,21 +9,24 @@ export const statusOf = (reply: Reply): number => (reply.kind === 'answer' ? rep
 export const isAccepted = (reply: Reply): boolean => statusOf(reply) >= 200 && statusOf(reply) < 300
 export const isRedirect = (reply: Reply): boolean => statusOf(reply) >= 300 && statusOf(reply) < 400
 export const isRefused = (reply: Reply): boolean => statusOf(reply) >= 400 && statusOf(reply) < 500
-/** Does our own service say that the address is not on its list? Elsewhere a 403 may mean anything. */
+/** True if cio-webhook says that the address is not on its list. Elsewhere a 403 may mean anything. */
 export const isForbidden = (reply: Reply): boolean =>
   reply.kind === 'answer' && reply.status === 403 && reply.body.includes('CIO_SOURCE_FORBIDDEN')
 export const isBroken = (reply: Reply): boolean => statusOf(reply) >= 500
+export const isTimeout = (reply: Reply): boolean => reply.kind === 'none' && reply.reason === 'timeout'
+export const isInTime = (reply: Reply): boolean =>
+  reply.kind === 'answer' && reply.durationMs < SENDER_TIMEOUT_MS
 
-/** `401 after 3 ms`, or why there is none. */
-export function tell(reply: Reply): string {
+/** `401 after 3 ms`, or why there is no answer. */
+export function describeReply(reply: Reply): string {
   const after = `after ${Math.round(reply.durationMs)} ms`
   if (reply.kind === 'answer') return `${reply.status} ${after}`
   if (reply.reason === 'timeout') return `no answer ${after}`
   if (reply.reason === 'unreachable') return `no connection (${reply.code})`
-  return `hung up without an answer ${after} (${reply.code})`
+  return `connection closed without an answer ${after} (${reply.code})`
 }
 
-/** What our own answers say became of the event; `undefined` where a receiver only says 2xx. */
+/** What cio-webhook's answer says about the event; `undefined` if the answer does not say it. */
 export function outcomeOf(reply: Reply): 'accepted' | 'duplicate' | 'parked' | undefined {
   if (reply.kind === 'none') return undefined
   try {
@@ -33,84 +37,86 @@ export function outcomeOf(reply: Reply): 'accepted' | 'duplicate' | 'parked' | u
   }
 }
 
-/** An authentic delivery must be answered 2xx, or it holds back all that follow. */
-export function judgeAccepted(reply: Reply, what = 'It'): Finding {
-  if (isAccepted(reply)) return well(`${what} is accepted: ${tell(reply)}.`)
-  const wait = HOUR_STATUSES.has(statusOf(reply))
-    ? ' Customer.io waits an hour after this answer, and holds back every later event.'
-    : ' Customer.io tries again, and holds back every later event.'
-  return wrong(`${what} is authentic and not accepted: ${tell(reply)}.${wait}`)
+/** An authentic delivery must be answered 2xx, or it holds up all later ones. */
+export function judgeAccepted(reply: Reply, subject = 'It'): Finding {
+  if (isAccepted(reply)) return pass(`${subject} is accepted: ${describeReply(reply)}.`)
+  const consequence = HOUR_STATUSES.has(statusOf(reply))
+    ? 'Customer.io waits an hour after this answer, and holds back every later event.'
+    : 'Customer.io tries again, and holds back every later event.'
+  return fail(`${subject} is authentic and not accepted: ${describeReply(reply)}. ${consequence}`)
 }
 
-/**
- * What is not authentic must be refused with 4xx.
- *
- * @param byAddress may a 403 mean that the doctor's address was refused before anything else was looked at?
- */
-export function judgeRefused(endpoint: Endpoint, reply: Reply, what = 'It'): Finding {
-  if (isAccepted(reply)) return wrong(`${what} is accepted: ${tell(reply)}.`)
-  if (isBroken(reply)) return wrong(`${what} breaks the receiver instead of being refused: ${tell(reply)}.`)
-  if (isRedirect(reply)) return unjudged(`${what} is sent elsewhere: ${tell(reply)}. See redirect.`)
-  if (reply.kind === 'none' && reply.reason === 'timeout') return wrong(`${what} gets ${tell(reply)}.`)
-  if (reply.kind === 'none') return note(`${what}: the receiver ${tell(reply)}.`)
-  if (isForbidden(reply) || (reply.status === 403 && endpoint.state.standing === 'forbidden')) {
-    return unjudged('403: your address is refused before the signature is looked at.')
+/** A delivery that is not authentic must be refused with 4xx. */
+export function judgeRefused(endpoint: Endpoint, reply: Reply, subject = 'It'): Finding {
+  const described = describeReply(reply)
+  if (isAccepted(reply)) return fail(`${subject} is accepted: ${described}.`)
+  if (isBroken(reply)) return fail(`${subject} causes an error instead of being refused: ${described}.`)
+  if (isRedirect(reply)) return skip(`${subject} is redirected: ${described}. See redirect.`)
+  if (isTimeout(reply)) return fail(`${subject} gets ${described}.`)
+  if (reply.kind === 'none') return warn(`${subject} is not answered: ${described}.`)
+  if (isForbidden(reply) || (reply.status === 403 && endpoint.state.baseline === 'forbidden')) {
+    return skip('403: your address is refused before the signature is checked.')
   }
   const limited = reply.status === 429 ? ' The limit for failed attempts is reached.' : ''
-  return well(`${what} is refused: ${tell(reply)}.${limited}`)
+  return pass(`${subject} is refused: ${described}.${limited}`)
 }
 
-/** Of several findings on one question the worst, told in full. */
+type Send = (endpoint: Endpoint) => Promise<Reply>
+
+/** A check of one authentic delivery, which must be accepted. */
+export const acceptedCheck = (check: Omit<Check, 'run'>, send: Send): Check => ({
+  ...check,
+  run: async endpoint => judgeAccepted(await send(endpoint))
+})
+
+/** A check of one delivery that is not authentic and must be refused. */
+export const refusedCheck = (check: Omit<Check, 'run'>, send: Send): Check => ({
+  ...check,
+  run: async endpoint => judgeRefused(endpoint, await send(endpoint))
+})
+
+/** Of several findings on one question the worst, with all observations of that status. */
 export function worst(findings: readonly Finding[]): Finding {
-  for (const status of ['wrong', 'unjudged', 'note'] as const) {
+  for (const status of ['fail', 'skip', 'warn'] as const) {
     const of = findings.filter(finding => finding.status === status)
-    if (of.length > 0) return { status, saw: [...new Set(of.map(({ saw }) => saw))].join(' ') }
+    if (of.length > 0) return { status, observed: [...new Set(of.map(({ observed }) => observed))].join(' ') }
   }
-  return findings[0] ?? unjudged('Nothing was asked.')
+  return findings[0] ?? skip('Nothing was sent.')
 }
 
-/** Asks for every row at once, and tells the worst. */
+/** Sends every row at once. @returns the worst finding */
 export async function judgeEachRefused<T>(
   endpoint: Endpoint,
   rows: readonly T[],
-  ask: (row: T) => Promise<readonly [what: string, reply: Reply]>
+  send: (row: T) => Promise<readonly [subject: string, reply: Reply]>
 ): Promise<Finding> {
   const findings = await Promise.all(
     rows.map(async row => {
-      const [what, reply] = await ask(row)
-      return judgeRefused(endpoint, reply, what)
+      const [subject, reply] = await send(row)
+      return judgeRefused(endpoint, reply, subject)
     })
   )
   const finding = worst(findings)
-  return finding.status === 'well' ? well(`All ${findings.length} are refused.`) : finding
+  return finding.status === 'pass' ? pass(`All ${findings.length} are refused.`) : finding
 }
 
-/** Several deliveries of one id: all answered, one kept. */
-export function judgeOnce(replies: readonly Reply[], id: string): Finding {
+/** Several deliveries of one event: all must be answered, and one kept. */
+export function judgeAcceptedOnce(replies: readonly Reply[], id: string): Finding {
+  const count = replies.length
   const bad = replies.find(reply => !isAccepted(reply) && statusOf(reply) !== 503)
   if (bad !== undefined)
-    return wrong(`One of ${replies.length} got this: ${tell(bad)}. A retry must be answered 2xx.`)
+    return fail(`One of ${count} gets ${describeReply(bad)}. A retry must be answered 2xx.`)
   const outcomes = replies.map(outcomeOf)
   const accepted = outcomes.filter(outcome => outcome === 'accepted').length
-  const away = replies.filter(reply => statusOf(reply) === 503).length
-  const untold = replies.some((reply, index) => isAccepted(reply) && outcomes[index] === undefined)
-  if (accepted > 1)
-    return wrong(`${accepted} of ${replies.length} deliveries of one event are accepted as new.`)
-  if (untold) {
-    return unjudged(
-      `All are answered 2xx, but the answers don't tell a new event from a duplicate. Look whether your consumers got ${id} once.`
+  const unavailable = replies.filter(reply => statusOf(reply) === 503).length
+  if (accepted > 1) return fail(`${accepted} of ${count} deliveries of one event are accepted as new.`)
+  if (replies.some((reply, index) => isAccepted(reply) && outcomes[index] === undefined)) {
+    return skip(
+      `All are answered 2xx, but the answers do not distinguish a new event from a duplicate. Check whether your consumers got ${id} once.`
     )
   }
-  if (accepted === 1 || away > 0) {
-    const later = away > 0 ? `, ${away} asked to come again (503)` : ''
-    return well(
-      `${replies.length} deliveries of one event: ${accepted} accepted${later}, the others duplicates.`
-    )
-  }
-  return wrong(
-    `Of ${replies.length} deliveries of one new event none is accepted: all are called duplicates.`
-  )
+  if (accepted === 0 && unavailable === 0)
+    return fail(`Of ${count} deliveries of one new event none is accepted: all are called duplicates.`)
+  const later = unavailable > 0 ? `, ${unavailable} asked to retry later (503)` : ''
+  return pass(`${count} deliveries of one event: ${accepted} accepted${later}, the others duplicates.`)
 }
-
-export const isInTime = (reply: Reply): boolean =>
-  reply.kind === 'answer' && reply.durationMs < SENDER_TIMEOUT_MS

@@ -1,46 +1,46 @@
-import type { Examination, Result } from './run-checks.ts'
-import { verdictOf } from './verdict.ts'
+import { type Report, type Result, verdictOf } from './run-checks.ts'
 
 /**
- * An examination as JUnit XML: one case a check, wrong ones as failures, unjudged ones as skipped, so that a CI
- * page shows them; and one more, an error, where the whole could not be judged, so that the page is not green. (The format has no standard; this is the part that Jenkins, GitLab and GitHub readers share.)
+ * A report as JUnit XML: one case per check, failed and skipped ones as such. If the verdict is `skip`, one more case
+ * with an error keeps a CI page from being green. The format has no standard; this is the part that the readers of
+ * Jenkins, GitLab and GitHub share.
  */
-export function toJunit(examination: Examination): string {
-  const { results, url, durationMs } = examination
+export function toJunit(report: Report): string {
+  const { results, url, durationMs } = report
   const count = (status: Result['status']): number =>
     results.filter(result => result.status === status).length
-  const isOpen = verdictOf(examination) === 'unjudged'
-  const totals = `tests="${results.length + (isOpen ? 1 : 0)}" failures="${count('wrong')}" errors="${isOpen ? 1 : 0}" skipped="${count('unjudged')}" time="${seconds(durationMs)}"`
+  const isSkipped = verdictOf(report) === 'skip'
+  const totals = `tests="${results.length + (isSkipped ? 1 : 0)}" failures="${count('fail')}" errors="${isSkipped ? 1 : 0}" skipped="${count('skip')}" time="${seconds(durationMs)}"`
   return `<?xml version="1.0" encoding="UTF-8"?>
 <testsuites ${totals}>
   <testsuite name="${escapeXml(`cio-webhook doctor ${url}`)}" ${totals}>
-${[...results.map(testCase), ...(isOpen ? [openCase(examination)] : [])].join('\n')}
+${[...results.map(testCase), ...(isSkipped ? [skippedCase(report)] : [])].join('\n')}
   </testsuite>
 </testsuites>
 `
 }
 
-const openCase = ({ rootCause }: Examination): string =>
-  `    <testcase classname="doctor" name="the endpoint could be judged" time="0.000">
-      <error message="${escapeXml(`Could not be judged: ${rootCause?.saw ?? 'authentic and forged deliveries are refused alike.'}`)}"/>
+const skippedCase = ({ rootCause }: Report): string =>
+  `    <testcase classname="doctor" name="the endpoint can be checked" time="0.000">
+      <error message="${escapeXml(`Could not be checked: ${rootCause?.observed ?? 'authentic and forged deliveries are refused alike.'}`)}"/>
     </testcase>`
 
-function testCase({ check, status, saw, durationMs }: Result): string {
+function testCase({ check, status, observed, durationMs }: Result): string {
   const head = `    <testcase classname="doctor.${check.area}" name="${escapeXml(`${check.id}: ${check.title}`)}" time="${seconds(durationMs)}"`
   switch (status) {
-    case 'wrong':
+    case 'fail':
       return `${head}>
-      <failure message="${escapeXml(saw)}">${escapeXml(`${saw}\nWhy it matters: ${check.why}\nHow to mend it: ${check.mend}`)}</failure>
+      <failure message="${escapeXml(observed)}">${escapeXml(`${observed}\nWhy it matters: ${check.why}\nRemedy: ${check.remedy}`)}</failure>
     </testcase>`
-    case 'unjudged':
+    case 'skip':
       return `${head}>
-      <skipped message="${escapeXml(saw)}"/>
+      <skipped message="${escapeXml(observed)}"/>
     </testcase>`
-    case 'note':
+    case 'warn':
       return `${head}>
-      <system-out>${escapeXml(`Note: ${saw}`)}</system-out>
+      <system-out>${escapeXml(`Warning: ${observed}`)}</system-out>
     </testcase>`
-    case 'well':
+    case 'pass':
       return `${head}/>`
   }
 }
@@ -55,7 +55,7 @@ const entities: Readonly<Record<string, string>> = {
   '\n': '&#10;'
 }
 
-/** For attributes and text. What XML 1.0 can't hold at all becomes a replacement character. */
+/** For attributes and text. Characters that XML 1.0 does not allow become replacement characters. */
 function escapeXml(text: string): string {
   return text
     .toWellFormed()

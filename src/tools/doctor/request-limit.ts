@@ -1,16 +1,15 @@
 const FIRST_LIMIT = 4
 const HIGHEST_LIMIT = 16
-/** An answer that takes this many times as long as that to a single request has waited for other requests. */
+/** An answer that takes this many times as long as that to a single request was delayed by other requests. */
 const CROWDED_FACTOR = 3
-/** One that takes no longer than this has not. */
+/** An answer up to this factor was not delayed. */
 const FREE_FACTOR = 1.5
-/** Below this, a longer answer says nothing. */
-const UNNOTABLE_MS = 500
+/** Below this, the duration shows nothing. */
+const NEGLIGIBLE_MS = 500
 
 /**
- * How many requests are in flight at once. An endpoint that answers slowly but many at a time gets more of them, one
- * that answers one after the other gets them one after the other: otherwise the doctor would measure the queue that it
- * made itself.
+ * Limits the requests in flight. An endpoint that answers slowly but in parallel gets more of them; one that handles
+ * requests one by one gets them one by one. Otherwise the doctor would measure the queue that it caused itself.
  */
 export class RequestLimit {
   readonly #freeMs: number
@@ -19,10 +18,10 @@ export class RequestLimit {
   #limit = FIRST_LIMIT
   #inFlight = 0
 
-  /** @param singleMs how long an answer takes when nothing else is asked */
+  /** @param singleMs duration of an answer while no other request is in flight */
   constructor(singleMs: number) {
-    this.#freeMs = Math.max(UNNOTABLE_MS, FREE_FACTOR * singleMs)
-    this.#crowdedMs = Math.max(UNNOTABLE_MS, CROWDED_FACTOR * singleMs)
+    this.#freeMs = Math.max(NEGLIGIBLE_MS, FREE_FACTOR * singleMs)
+    this.#crowdedMs = Math.max(NEGLIGIBLE_MS, CROWDED_FACTOR * singleMs)
   }
 
   async run<T extends { readonly durationMs: number }>(request: () => Promise<T>): Promise<T> {

@@ -1,12 +1,13 @@
+// Tested by test/tools/doctor/promises.slow.test.ts and root-cause.slow.test.ts.
 import { addressChecks } from './address-checks.ts'
 import { answerChecks } from './answer-checks.ts'
 import { authentic } from './baseline-check.ts'
 import { bodyChecks } from './body-checks.ts'
-import { type Check, type Finding, NOT_ACCEPTED, NOT_RUN, OUT_OF_TIME, unjudged } from './check.ts'
-import { oddityChecks } from './edge-case-checks.ts'
+import { type Check, type Finding, NOT_ACCEPTED, skip } from './check.ts'
+import { edgeCaseChecks } from './edge-case-checks.ts'
 import { Endpoint, type EndpointOptions } from './endpoint.ts'
 import { httpChecks } from './http-checks.ts'
-import { onceChecks } from './idempotency-checks.ts'
+import { idempotencyChecks } from './idempotency-checks.ts'
 import { RequestLimit } from './request-limit.ts'
 import { type RootCause, rootCauseOf } from './root-cause.ts'
 import { signatureChecks } from './signature-checks.ts'
@@ -14,7 +15,7 @@ import { timeChecks } from './time-checks.ts'
 import { tlsChecks } from './tls-checks.ts'
 
 export interface Selection {
-  /** Only what no sound receiver accepts. */
+  /** Only checks that send nothing a correct endpoint accepts. */
   readonly readOnly?: boolean
   /** Ids of checks that are left out. */
   readonly skip?: readonly string[]
@@ -28,7 +29,7 @@ export interface Result extends Finding {
   readonly durationMs: number
 }
 
-export interface Examination {
+export interface Report {
   readonly url: string
   readonly readOnly: boolean
   readonly remoteAddress: string | undefined
@@ -37,7 +38,7 @@ export interface Examination {
   readonly durationMs: number
 }
 
-/** Nothing can be said of an endpoint that can't be reached. */
+/** There is no connection to the endpoint. */
 export class UnreachableError extends Error {
   constructor(message: string) {
     super(message)
@@ -46,24 +47,26 @@ export class UnreachableError extends Error {
 }
 
 const DEFAULT_BURST = 20
+const NOT_RUN = 'Not run: it would only repeat the root cause.'
+const OUT_OF_TIME = 'Not finished: a run ends after 55 s.'
 
-/** Every check, in the order of the report: what an authentic delivery meets comes first. */
+/** Every check, in the order of the report. */
 export function allChecks(burst = DEFAULT_BURST): readonly Check[] {
   return [
     authentic,
     ...tlsChecks,
     ...signatureChecks,
     ...timeChecks,
-    ...onceChecks(burst),
+    ...idempotencyChecks(burst),
     ...addressChecks,
     ...bodyChecks,
-    ...oddityChecks,
+    ...edgeCaseChecks,
     ...httpChecks,
     ...answerChecks
   ]
 }
 
-/** What would be asked: nothing else is sent. */
+/** The checks of a run: nothing else is sent. */
 export function selectChecks({ readOnly = false, skip = [], burst }: Selection): readonly Check[] {
   return allChecks(burst).filter(
     ({ id, needs }) => !(skip.includes(id) && id !== authentic.id) && !(readOnly && needs === 'acceptance')
@@ -71,49 +74,47 @@ export function selectChecks({ readOnly = false, skip = [], burst }: Selection):
 }
 
 /**
- * Asks an endpoint every selected question. First those that the others depend on, one after the other; then, unless
- * they have found a root cause that says it all, those that can be asked at the same time, and those that can't.
- * Ends within `EXAMINATION_LIMIT_MS`, whatever the endpoint does.
+ * Runs the selected checks against an endpoint: first, one by one, those that the others depend on; then, unless they
+ * have found a root cause that explains everything, the others in parallel, except those that must run alone. Ends
+ * within `RUN_LIMIT_MS`, whatever the endpoint does.
  *
- * @param onResult called after each, for a progress display
- * @throws UnreachableError when there is no connection at all
+ * @param onResult called after each check, for a progress display
+ * @throws UnreachableError if there is no connection at all
  */
-export async function examine(
+export async function runChecks(
   options: EndpointOptions,
   selection: Selection = {},
   onResult: (result: Result, done: number, count: number) => void = () => {}
-): Promise<Examination> {
+): Promise<Report> {
   const startedMs = performance.now()
   const endpoint = new Endpoint(options)
   const checks = selectChecks(selection)
   const results = new Map<string, Result>()
-  const record = (result: Result): Result => {
-    results.set(result.check.id, result)
+  const soFar = (): readonly Result[] => [...results.values()]
+  const run = async (check: Check): Promise<void> => {
+    const result = await runCheck(check, endpoint, soFar())
+    results.set(check.id, result)
     onResult(result, results.size, checks.length)
-    return result
   }
-  const now = (): readonly Result[] => [...results.values()]
 
-  const [reach, gates] = [checks.filter(isReach), checks.filter(isGate)]
-  const others = checks.filter(check => !isReach(check) && !isGate(check) && check.area !== 'answers')
+  const isOther = (check: Check): boolean => !isReach(check) && !isGate(check) && check.area !== 'answers'
+  const others = checks.filter(isOther)
   let rootCause: RootCause | undefined
-  for (const step of [reach, gates]) {
+  for (const step of [checks.filter(isReach), checks.filter(isGate)]) {
     for (const check of step) {
-      record(await ask(check, endpoint, now()))
+      await run(check)
       throwIfUnreachable(endpoint)
     }
-    rootCause = rootCauseOf(endpoint, now())
+    rootCause = rootCauseOf(endpoint, soFar())
     if (rootCause?.stops === true) break
   }
   if (rootCause?.stops !== true) {
     endpoint.state.limit = new RequestLimit(singleAnswerMs(endpoint))
-    await askAtOnce(others.filter(({ alone }) => alone !== true))
+    await runInParallel(others.filter(({ alone }) => alone !== true))
     endpoint.state.limit = undefined
-    for (const check of others.filter(({ alone }) => alone === true))
-      record(await ask(check, endpoint, now()))
+    for (const check of others.filter(({ alone }) => alone === true)) await run(check)
   }
-  for (const check of checks.filter(({ area }) => area === 'answers'))
-    record(await ask(check, endpoint, now()))
+  for (const check of checks.filter(({ area }) => area === 'answers')) await run(check)
 
   const listed = checks.map(check => results.get(check.id) ?? notRun(check))
   return {
@@ -125,55 +126,73 @@ export async function examine(
     durationMs: performance.now() - startedMs
   }
 
-  /** A check is asked as soon as those are done that it would only repeat. */
-  async function askAtOnce(parallel: readonly Check[]): Promise<void> {
-    const pending = new Map<string, Promise<Result>>()
+  /** Each check starts as soon as the checks of its `after` are done. */
+  async function runInParallel(parallel: readonly Check[]): Promise<void> {
+    const pending = new Map<string, Promise<void>>()
     for (const check of parallel) {
       const earlier = (check.after ?? []).map(id => pending.get(id))
       pending.set(
         check.id,
-        Promise.all(earlier)
-          .then(() => ask(check, endpoint, now()))
-          .then(record)
+        Promise.all(earlier).then(() => run(check))
       )
     }
     await Promise.all(pending.values())
   }
 }
 
-/** What has to be known before anything else makes sense: is there an endpoint, and is it fit for deliveries? */
+/**
+ * - `pass`: no check failed, and the important ones were possible
+ * - `fail`: at least one check failed
+ * - `skip`: no check failed, but the important ones were not possible
+ */
+export type Verdict = 'pass' | 'fail' | 'skip'
+
+/**
+ * The important checks are that authentic deliveries are accepted, and forged ones refused for their signature. If the
+ * endpoint refuses the doctor's address, neither can be checked, and the absence of faults proves nothing.
+ */
+export function verdictOf({ results, rootCause }: Report): Verdict {
+  if (results.some(({ status }) => status === 'fail')) return 'fail'
+  if (rootCause?.stops === true) return 'skip'
+  const baseline = results.find(({ check }) => check.id === authentic.id)
+  const signatures = results.filter(({ check }) => check.area === 'signature')
+  const allSkipped = signatures.length > 0 && signatures.every(({ status }) => status === 'skip')
+  return baseline?.status === 'skip' || allSkipped ? 'skip' : 'pass'
+}
+
+/** Whether there is an endpoint that can receive deliveries. */
 const isReach = ({ area }: Check): boolean => area === 'reach'
-/** The faults that most other checks would only repeat. Asked one by one, so their answers' times count. */
+/** Checks whose failure most others would repeat. They run one by one, so their answer times count. */
 const isGate = ({ id }: Check): boolean => ['no-signature', 'wrong-key', 'replay'].includes(id)
 
-function throwIfUnreachable({ heard, url }: Endpoint): void {
-  const reply = heard[0]?.reply
+function throwIfUnreachable({ exchanges, url }: Endpoint): void {
+  const reply = exchanges[0]?.reply
   if (reply?.kind === 'none' && reply.reason === 'unreachable') {
-    throw new UnreachableError(`${url.origin} can't be reached (${reply.code})`)
+    throw new UnreachableError(`cannot connect to ${url.origin} (${reply.code})`)
   }
 }
 
-const singleAnswerMs = ({ heard }: Endpoint): number =>
-  Math.max(0, ...heard.filter(({ timed }) => timed).map(({ reply }) => reply.durationMs))
+const singleAnswerMs = ({ exchanges }: Endpoint): number =>
+  Math.max(0, ...exchanges.filter(({ timed }) => timed).map(({ reply }) => reply.durationMs))
 
-async function ask(check: Check, endpoint: Endpoint, earlier: readonly Result[]): Promise<Result> {
+async function runCheck(check: Check, endpoint: Endpoint, earlier: readonly Result[]): Promise<Result> {
   const startedMs = performance.now()
   const finding =
-    beforehand(check, endpoint, earlier) ??
+    findWithoutRunning(check, endpoint, earlier) ??
     (await withinTime(endpoint.state.remainingMs, check.run(endpoint.forCheck(check.id))))
   return {
     check,
     ...finding,
-    requests: endpoint.heard.filter(heard => heard.check === check.id).length,
+    requests: endpoint.exchanges.filter(exchange => exchange.check === check.id).length,
     durationMs: performance.now() - startedMs
   }
 }
 
-/** A check that is not done when the examination ends has found nothing; its requests end soon afterwards. */
+/** A check that is not finished when the run ends is skipped; its requests end soon afterwards. */
 async function withinTime(remainingMs: number, finding: Promise<Finding>): Promise<Finding> {
   let timer: NodeJS.Timeout | undefined
   const end = new Promise<Finding>(resolve => {
-    timer = setTimeout(() => resolve(unjudged(OUT_OF_TIME)), remainingMs)
+    timer = setTimeout(() => resolve(skip(OUT_OF_TIME)), remainingMs)
   })
   try {
     return await Promise.race([finding, end])
@@ -182,22 +201,26 @@ async function withinTime(remainingMs: number, finding: Promise<Finding>): Promi
   }
 }
 
-/** What is known before anything is sent: that it would say nothing. */
-function beforehand(check: Check, endpoint: Endpoint, earlier: readonly Result[]): Finding | undefined {
+/** Why a check need not run; `undefined` if it must. */
+function findWithoutRunning(
+  check: Check,
+  endpoint: Endpoint,
+  earlier: readonly Result[]
+): Finding | undefined {
   if (check.area === 'answers') return undefined
-  const cause = earlier.find(result => result.status === 'wrong' && check.after?.includes(result.check.id))
-  if (cause !== undefined) return unjudged(`It would only repeat ${cause.check.id}.`)
-  if (check.needs === 'acceptance' && check.id !== authentic.id && endpoint.state.standing !== 'accepted') {
-    return unjudged(NOT_ACCEPTED)
+  const cause = earlier.find(result => result.status === 'fail' && check.after?.includes(result.check.id))
+  if (cause !== undefined) return skip(`It would only repeat ${cause.check.id}.`)
+  if (check.needs === 'acceptance' && check.id !== authentic.id && endpoint.state.baseline !== 'accepted') {
+    return skip(NOT_ACCEPTED)
   }
-  return endpoint.state.remainingMs === 0 ? unjudged(OUT_OF_TIME) : undefined
+  return endpoint.state.remainingMs === 0 ? skip(OUT_OF_TIME) : undefined
 }
 
-const notRun = (check: Check): Result => ({ check, ...unjudged(NOT_RUN), requests: 0, durationMs: 0 })
+const notRun = (check: Check): Result => ({ check, ...skip(NOT_RUN), requests: 0, durationMs: 0 })
 
 function timeLimitCause(results: readonly Result[]): RootCause | undefined {
-  const unfinished = results.filter(({ saw }) => saw === OUT_OF_TIME).length
+  const unfinished = results.filter(({ observed }) => observed === OUT_OF_TIME).length
   if (unfinished === 0) return undefined
-  const saw = `The endpoint answers so slowly that ${unfinished} checks could not be finished in time.`
-  return { cause: 'time_limit', saw, stops: true }
+  const observed = `The endpoint answers so slowly that ${unfinished} checks could not finish in time.`
+  return { cause: 'time_limit', observed, stops: true }
 }

@@ -1,140 +1,151 @@
-import { macV0, signatureHeaders } from '../send/sign.ts'
-import { type Check, note, well } from './check.ts'
+// Tested by test/tools/doctor/faults.slow.test.ts.
+import { macV0 } from '../send/sign.ts'
+import { type Check, pass, WRONG_KEY, warn } from './check.ts'
 import type { Endpoint, Reply } from './endpoint.ts'
-import { isAccepted, isRefused, judgeAccepted, judgeEachRefused, judgeRefused, tell } from './expectations.ts'
+import {
+  acceptedCheck,
+  describeReply,
+  isAccepted,
+  isRefused,
+  judgeEachRefused,
+  judgeRefused,
+  refusedCheck
+} from './expectations.ts'
 
-const WHY =
-  'Whoever finds the address can then make up events: unsubscribe your customers, or have your systems act on mails nobody opened.'
-const MEND =
-  'Compute the HMAC over the raw bytes with your key, compare in constant time, and answer 401 before anything else is done with the body.'
+const shared = {
+  area: 'signature',
+  expects: '401',
+  requests: 1,
+  why: 'Anyone who knows the address can invent events: unsubscribe your customers, or trigger your systems with emails that were never opened.',
+  remedy:
+    'Compute the HMAC over the raw bytes with your key, compare in constant time, and answer 401 before you process the body.'
+} as const
 
-const shared = { area: 'signature', why: WHY, mend: MEND, expects: '401', requests: 1 } as const
+/** Sends nothing that a correct endpoint accepts. */
+const outsider = { ...shared, needs: 'anyone', after: ['no-signature', 'wrong-key'] } as const
+const keyHolder = { ...outsider, needs: 'acceptance' } as const
 
-/** Keys that stand for a key that is not there. */
-const NO_KEYS = ['', 'undefined', 'null'] as const
+/** What a missing key often turns into. */
+const MISSING_KEYS = ['', 'undefined', 'null'] as const
 
-const otherDigit = (hex: string): string => `${hex.slice(0, -1)}${hex.endsWith('0') ? '1' : '0'}`
+const malformedSignatures: readonly (readonly [name: string, signatures: readonly string[]])[] = [
+  ['An empty signature', ['']],
+  ['A short signature', ['abc123']],
+  ['A long signature', ['ab'.repeat(64)]],
+  ['A signature that is not hex', ['z'.repeat(64)]],
+  ['A signature with non-ASCII characters', ['é'.repeat(64)]],
+  ['A repeated signature', ['ab'.repeat(32), 'cd'.repeat(32)]]
+]
 
 export const signatureChecks: readonly Check[] = [
+  refusedCheck(
+    {
+      ...shared,
+      id: 'no-signature',
+      title: 'A delivery without a signature is refused',
+      sends: 'one event without signature headers',
+      remedy:
+        'Refuse deliveries without a signature. If your code does: the key is missing in the running endpoint, which then accepts everything; it should refuse to start without a key.',
+      needs: 'anyone'
+    },
+    endpoint => endpoint.post(endpoint.event())
+  ),
+  refusedCheck(
+    {
+      ...outsider,
+      id: 'wrong-key',
+      title: 'A delivery signed with another key is refused',
+      sends: 'one event signed with a key that is not yours',
+      after: ['no-signature']
+    },
+    endpoint => endpoint.deliver(endpoint.event(), { key: WRONG_KEY })
+  ),
   {
-    ...shared,
-    id: 'no-signature',
-    title: 'A delivery without a signature is refused',
-    sends: 'one event without signature headers',
-    mend: 'Refuse what has no signature. If you do: the key is missing where the receiver runs, and it then accepts everything; let it refuse to start without a key instead.',
-    needs: 'anyone',
-    run: async endpoint => judgeRefused(endpoint, await endpoint.post(endpoint.event()))
-  },
-  {
-    ...shared,
-    id: 'wrong-key',
-    title: 'A delivery signed with another key is refused',
-    sends: 'one event signed with a key that is not yours',
-    needs: 'anyone',
-    after: ['no-signature'],
-    run: async endpoint =>
-      judgeRefused(endpoint, await endpoint.deliver(endpoint.event(), { key: 'not the key' }))
-  },
-  {
-    ...shared,
+    ...outsider,
     id: 'empty-key',
     title: 'A delivery signed with an empty key is refused',
-    sends: 'three events, signed with an empty key and with the words "undefined" and "null" as key',
-    requests: NO_KEYS.length,
-    why: 'A receiver whose key is not set often verifies with an empty key or the word "undefined": anybody can sign with those.',
-    mend: 'Set the key where the receiver runs, and refuse to start without one.',
-    needs: 'anyone',
-    after: ['no-signature', 'wrong-key'],
+    sends: 'three events, signed with an empty key and with the words "undefined" and "null" as the key',
+    requests: MISSING_KEYS.length,
+    why: 'If its key is not set, an endpoint often verifies with an empty key or the word "undefined": anyone can sign with those.',
+    remedy: 'Set the key in the running endpoint, and refuse to start without one.',
     run: endpoint =>
-      judgeEachRefused(endpoint, NO_KEYS, async key => [
+      judgeEachRefused(endpoint, MISSING_KEYS, async key => [
         `A signature under the key "${key}"`,
         await endpoint.deliver(endpoint.event(), { key })
       ])
   },
   {
-    ...shared,
+    ...outsider,
     id: 'malformed-signature',
-    title: 'A signature of the wrong length or form is refused, and breaks nothing',
-    sends: 'six events with signatures that are empty, short, long, no hex, not ASCII, repeated',
-    requests: 6,
-    why: 'Comparing values of unequal length throws in many libraries (timingSafeEqual for one): a 500 anybody can cause, and each one is a log line, an alarm or a crash.',
-    mend: 'Look whether the signature is 64 hex digits before it is compared.',
-    needs: 'anyone',
-    after: ['no-signature', 'wrong-key'],
-    run: endpoint => {
-      const forms: readonly (readonly [string, readonly string[]])[] = [
-        ['An empty signature', ['']],
-        ['A short signature', ['abc123']],
-        ['A long signature', ['ab'.repeat(64)]],
-        ['A signature that is no hex', ['z'.repeat(64)]],
-        ['A signature with characters beyond ASCII', ['é'.repeat(64)]],
-        ['A repeated signature', ['ab'.repeat(32), 'cd'.repeat(32)]]
-      ]
-      return judgeEachRefused(endpoint, forms, async ([what, signatures]) => {
+    title: 'A malformed signature is refused and causes no error',
+    sends: 'six events with signatures that are empty, short, long, not hex, not ASCII, repeated',
+    requests: malformedSignatures.length,
+    why: 'Comparing values of unequal length throws in many libraries (for example timingSafeEqual): anyone can cause a 500, and with it log lines, alerts or a crash.',
+    remedy: 'Check that the signature is 64 hex digits before you compare it.',
+    run: endpoint =>
+      judgeEachRefused(endpoint, malformedSignatures, async ([name, signatures]) => {
         const headers = [
           ['x-cio-timestamp', String(endpoint.nowSeconds)] as const,
           ...signatures.map(signature => ['x-cio-signature', signature] as const)
         ]
-        return [what, await endpoint.post(endpoint.event(), { headers })]
+        return [name, await endpoint.post(endpoint.event(), { headers })]
+      })
+  },
+  refusedCheck(
+    {
+      ...keyHolder,
+      id: 'changed-body',
+      title: 'A delivery whose body was changed by one byte is refused',
+      sends: 'one event, one byte of which is changed after signing'
+    },
+    endpoint => {
+      const body = endpoint.event()
+      const changed = Buffer.from(body.toString('latin1').replace('Sent by', 'sent by'), 'latin1')
+      return endpoint.post(changed, { headers: endpoint.signed(body) })
+    }
+  ),
+  refusedCheck(
+    {
+      ...keyHolder,
+      id: 'changed-timestamp',
+      title: 'A delivery whose timestamp was changed is refused',
+      sends: 'one event, its timestamp header one second later than signed',
+      why: 'Only the timestamp limits how long a captured delivery can be sent again. If it is not signed, there is no limit.'
+    },
+    endpoint => {
+      const body = endpoint.event()
+      const { nowSeconds, key = '' } = endpoint
+      return endpoint.post(body, {
+        headers: [
+          ['x-cio-timestamp', String(nowSeconds + 1)],
+          ['x-cio-signature', macV0(key, body, nowSeconds)]
+        ]
       })
     }
-  },
-  {
-    ...shared,
-    id: 'changed-body',
-    title: 'A delivery whose body was changed by one byte is refused',
-    sends: 'one event, one byte of which is changed after signing',
-    needs: 'acceptance',
-    after: ['no-signature', 'wrong-key'],
-    run: async endpoint => {
-      const body = endpoint.event()
-      const changed = Buffer.from(body.toString('latin1').replace('Nothing', 'nothing'), 'latin1')
-      return judgeRefused(endpoint, await endpoint.post(changed, { headers: endpoint.signed(body) }))
-    }
-  },
-  {
-    ...shared,
-    id: 'changed-timestamp',
-    title: 'A delivery whose timestamp was changed is refused',
-    sends: 'one event, its timestamp header one second on after signing',
-    why: 'The timestamp is what makes a captured delivery age. If it is not signed, the delivery can be sent again for ever.',
-    needs: 'acceptance',
-    after: ['no-signature', 'wrong-key'],
-    run: async endpoint => {
-      const body = endpoint.event()
-      const { nowSeconds: now, key = '' } = endpoint
-      const headers = [
-        ['x-cio-timestamp', String(now + 1)] as const,
-        ['x-cio-signature', macV0(key, body, now)] as const
-      ]
-      return judgeRefused(endpoint, await endpoint.post(body, { headers }))
-    }
-  },
-  {
-    ...shared,
-    id: 'changed-signature',
-    title: 'A delivery whose signature was changed in the last digit is refused',
-    sends: 'one event, the last digit of its signature changed',
-    needs: 'acceptance',
-    after: ['no-signature', 'wrong-key'],
-    run: async endpoint => {
+  ),
+  refusedCheck(
+    {
+      ...keyHolder,
+      id: 'changed-signature',
+      title: 'A delivery whose signature was changed in the last digit is refused',
+      sends: 'one event, the last digit of its signature changed'
+    },
+    endpoint => {
       const body = endpoint.event()
       const headers = endpoint
         .signed(body)
-        .map(([name, value]) => [name, name === 'x-cio-signature' ? otherDigit(value) : value] as const)
-      return judgeRefused(endpoint, await endpoint.post(body, { headers }))
+        .map(([name, value]) => [name, name === 'x-cio-signature' ? otherLastDigit(value) : value] as const)
+      return endpoint.post(body, { headers })
     }
-  },
+  ),
   {
-    ...shared,
+    ...keyHolder,
     id: 'no-timestamp',
     title: 'A signature over a timestamp is refused without the timestamp',
     sends: 'up to three events with a right signature and without the timestamp header',
     requests: 3,
-    needs: 'acceptance',
-    after: ['no-signature', 'wrong-key'],
     run: async endpoint => {
-      // A receiver that puts its own time in place of a missing one may do so in the next second.
+      // An endpoint that fills in its own time may do so in the next second.
       for (const aheadSeconds of [0, 1]) {
         const reply = await postWithoutTimestamp(endpoint, endpoint.nowSeconds + aheadSeconds)
         if (!isRefused(reply)) return judgeRefused(endpoint, reply)
@@ -142,62 +153,63 @@ export const signatureChecks: readonly Check[] = [
       return judgeRefused(endpoint, await postWithoutTimestamp(endpoint, endpoint.nowSeconds))
     }
   },
-  {
-    ...shared,
-    id: 'scheme-confusion',
-    title: 'A captured delivery can not be sent again as one without a timestamp',
-    sends:
-      'one body that reads "v0:<timestamp>:<event>", with the signature of the event and no timestamp header',
-    why: 'Where signatures over the body alone count too, what Customer.io has signed is also such a body: it carries a right signature, and no age.',
-    mend: 'Refuse bodies that begin with "v0:", or signatures over the body alone.',
-    needs: 'acceptance',
-    after: ['no-signature', 'wrong-key'],
-    run: async endpoint => {
+  refusedCheck(
+    {
+      ...keyHolder,
+      id: 'scheme-confusion',
+      title: 'A captured delivery cannot be sent again as one without a timestamp',
+      sends:
+        'one body that reads "v0:<timestamp>:<event>", with the signature of the event and no timestamp header',
+      why: 'If signatures over the body alone are accepted too, everything Customer.io signs is also such a body: with a right signature, and without an age.',
+      remedy: 'Refuse bodies that begin with "v0:", or signatures over the body alone.'
+    },
+    endpoint => {
       const body = endpoint.event()
-      const { nowSeconds: now, key = '' } = endpoint
-      const confused = Buffer.concat([Buffer.from(`v0:${now}:`), body])
-      const headers = [['x-cio-signature', macV0(key, body, now)] as const]
-      return judgeRefused(endpoint, await endpoint.post(confused, { headers }))
+      const { nowSeconds, key = '' } = endpoint
+      const confused = Buffer.concat([Buffer.from(`v0:${nowSeconds}:`), body])
+      return endpoint.post(confused, { headers: [['x-cio-signature', macV0(key, body, nowSeconds)]] })
     }
-  },
-  {
-    ...shared,
-    id: 'raw-bytes',
-    title: 'What is verified are the bytes as received',
-    sends: 'one event with unusual blanks, escapes and numbers',
-    expects: '2xx',
-    why: 'A receiver that parses the JSON and writes it again before it verifies refuses authentic events whose JSON is written otherwise than it would.',
-    mend: 'Verify the raw body, before a JSON parser sees it (express.raw(), addContentTypeParser with parseAs: "buffer").',
-    needs: 'acceptance',
-    run: async endpoint => {
+  ),
+  acceptedCheck(
+    {
+      ...shared,
+      id: 'raw-bytes',
+      title: 'The bytes are verified as received',
+      sends: 'one event with unusual whitespace, escapes and numbers',
+      expects: '2xx',
+      why: 'An endpoint that parses the JSON and serializes it again before it verifies refuses authentic events that are formatted in another way.',
+      remedy:
+        'Verify the raw body before a JSON parser reads it (express.raw(), addContentTypeParser with parseAs: "buffer").',
+      needs: 'acceptance'
+    },
+    endpoint => {
       const text = endpoint.event().toString('utf8')
-      const body = Buffer.from(
-        `\n${text.replace('{', '{ "unusual" : [1.0, 1e2, "\\u0061\\/", "é"] ,\t').replaceAll('":', '" : ')} \n`
+      return endpoint.deliver(
+        Buffer.from(
+          `\n${text.replace('{', '{ "unusual" : [1.0, 1e2, "\\u0061\\/", "é"] ,\t').replaceAll('":', '" : ')} \n`
+        )
       )
-      return judgeAccepted(await endpoint.deliver(body))
     }
-  },
+  ),
   {
-    ...shared,
+    ...keyHolder,
     id: 'body-scheme',
     title: 'Signatures over the body alone (reported only)',
     sends: 'one event signed over the body alone, without a timestamp',
-    expects: '2xx or 401, as you have it',
-    why: 'Such signatures are handy for tools of your own. They carry no timestamp, so a captured one never ages; it is caught by its event id only.',
-    mend: 'Nothing needs mending. Where nobody of yours uses them, turn them off ("schemes" of the source).',
-    needs: 'acceptance',
-    after: ['no-signature', 'wrong-key'],
+    expects: '2xx or 401, as configured',
+    why: 'Such signatures are convenient for your own tools. They have no timestamp, so a captured one never expires; only its event id reveals a replay.',
+    remedy: 'No change needed. If your tools do not use them, turn them off ("schemes" of the source).',
     run: async endpoint => {
       const body = endpoint.event()
-      const reply = await endpoint.post(body, {
-        headers: signatureHeaders('body', endpoint.key ?? '', body, '')
-      })
+      const reply = await endpoint.post(body, { headers: endpoint.signedBodyOnly(body) })
       return isAccepted(reply)
-        ? note('They are accepted too: right for tools of your own, Customer.io does not use them.')
-        : well(`They are not accepted: ${tell(reply)}.`)
+        ? warn('They are accepted too. That is fine for your own tools; Customer.io does not use them.')
+        : pass(`They are not accepted: ${describeReply(reply)}.`)
     }
   }
 ]
+
+const otherLastDigit = (hex: string): string => `${hex.slice(0, -1)}${hex.endsWith('0') ? '1' : '0'}`
 
 function postWithoutTimestamp(endpoint: Endpoint, timestamp: number): Promise<Reply> {
   const body = endpoint.event()

@@ -1,7 +1,8 @@
 // Tested by test/tools/rotate/webhook-key.test.ts.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { REPLICA_GONE_MS, serverTime, usageKeys } from '../../receive/key-usage-reporter.ts'
+import { REPLICA_GONE_MS, usageKeys } from '../../receive/key-usage-reporter.ts'
 import type { RedisClient } from '../../redis/connect.ts'
+import { serverTime } from '../../redis/server-time.ts'
 
 /** What the running replicas report about the signing keys of one source. */
 export interface ReplicaKeys {

@@ -1,8 +1,9 @@
 // Tested by test/tools/rotate/track-key.test.ts.
-import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { ConfigError, errorCode } from '../../errors.ts'
+import { createDataDir } from '../../settings/data-dir.ts'
 
 const begun = z.object({
   /** ISO 8601. */
@@ -60,7 +61,7 @@ export function rotationRecord(dataDir: string): RotationRecord {
       }
     },
     async write(state) {
-      await mkdir(dataDir, { recursive: true })
+      createDataDir(dataDir)
       const file = await open(`${path}.tmp`, 'w', 0o600)
       try {
         const kept = { ...state, history: state.history.slice(-MAX_HISTORY) }

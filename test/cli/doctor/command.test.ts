@@ -17,19 +17,19 @@ t.teardown(() => rmSync(folder, { recursive: true }))
 const QUICK = ['--skip', 'stalled-body,slow-body']
 const env = { CIO_WEBHOOK_SECRET: KEY }
 
-t.test('a sound receiver: nothing is wrong, and the command ends with 0', async t => {
+t.test('a correct endpoint: no check fails, and the command ends with 0', async t => {
   const receiver = await startReceiver()
   t.teardown(() => receiver.close())
   const { code, stdout, stderr } = await runToEnd(['doctor', receiver.url.href, ...QUICK], env)
   t.equal(code, 0)
   t.equal(stderr, '')
-  t.match(stdout, 'Nothing is wrong: ')
-  t.match(stdout, / {2}ok {5}no-signature +A delivery without a signature is refused\n/)
+  t.match(stdout, /\nPASS: 0 fail, \d+ warn, \d+ pass, \d+ skip; \d+ requests in [\d.]+ s\n$/)
+  t.match(stdout, / {2}pass no-signature +A delivery without a signature is refused\n/)
   t.notMatch(stdout, '\u001b')
 })
 
 t.test(
-  'a faulty receiver: the fault, its reason and its remedy are told, and the command ends with 1',
+  'a faulty endpoint: the fault, its reason and its remedy are reported, and the command ends with 1',
   async t => {
     const receiver = await startReceiver({ isNew: async () => true })
     t.teardown(() => receiver.close())
@@ -38,22 +38,22 @@ t.test(
     t.equal(code, 1)
     t.match(
       stdout,
-      /WRONG replay\n {2}what +2 of 2 deliveries of one event are accepted as new\.\n {2}why +\S.*/
+      /FAIL replay\n {2}observed +2 of 2 deliveries of one event are accepted as new\.\n {2}why +\S.*/
     )
-    t.match(stdout, /\n {2}mend +Remember the event_id/)
-    t.match(stdout, '1 wrong: ')
+    t.match(stdout, /\n {2}remedy +Remember the event_id/)
+    t.match(stdout, 'FAIL: 1 fail, ')
     t.notMatch(stdout, KEY)
 
     const xml = readFileSync(junit, 'utf8')
     t.match(xml, /<testsuites tests="\d+" failures="1" errors="0" skipped="\d+"/)
     t.match(
       xml,
-      /<testcase classname="doctor.once" name="replay: [^"]+" time="[\d.]+">\s+<failure message="2 of 2/
+      /<testcase classname="doctor.idempotency" name="replay: [^"]+" time="[\d.]+">\s+<failure message="2 of 2/
     )
   }
 )
 
-t.test('as JSON the report says the same, the key being in a file', async t => {
+t.test('the JSON report has the same findings, with the key in a file', async t => {
   const receiver = await startReceiver({ isFresh: () => true })
   t.teardown(() => receiver.close())
   const file = join(folder, 'key')
@@ -66,9 +66,9 @@ t.test('as JSON the report says the same, the key being in a file', async t => {
     checks: { id: string; status: string }[]
     verdict: string
   }
-  t.equal(verdict, 'wrong')
+  t.equal(verdict, 'fail')
   t.same(
-    checks.filter(({ status }) => status === 'wrong').map(({ id }) => id),
+    checks.filter(({ status }) => status === 'fail').map(({ id }) => id),
     ['stale-timestamp']
   )
 })
@@ -89,11 +89,11 @@ t.test('the root cause comes first, and is in the JSON', async t => {
   const { rootCause, checks } = JSON.parse(stdout)
   t.match(rootCause, {
     cause: 'no_receiver',
-    saw: /^There is no webhook receiver .* Other checks were not run\.$/
+    observed: /^There is no webhook endpoint .* Other checks were not run\.$/
   })
   t.match(
     checks.find(({ id }: { id: string }) => id === 'burst'),
-    { status: 'unjudged', saw: /^Not run: /, requests: 0 }
+    { status: 'skip', observed: /^Not run: /, requests: 0 }
   )
   const right = await startReceiver()
   t.teardown(() => right.close())
@@ -101,7 +101,7 @@ t.test('the root cause comes first, and is in the JSON', async t => {
   t.equal(JSON.parse(report.stdout).rootCause, null)
 })
 
-t.test('a plan is shown without a key and without a request', async t => {
+t.test('--plan needs no key and sends no request', async t => {
   const receiver = await startReceiver()
   t.teardown(() => receiver.close())
   const human = await runToEnd(['doctor', receiver.url.href, '--plan', '--burst', '7'])
@@ -113,7 +113,7 @@ t.test('a plan is shown without a key and without a request', async t => {
   t.same(receiver.requests, [])
 })
 
-t.test('read-only it needs no key, and nothing is kept', async t => {
+t.test('a read-only run needs no key, and the endpoint keeps nothing', async t => {
   const receiver = await startReceiver()
   t.teardown(() => receiver.close())
   const { code, stdout } = await runToEnd(['doctor', receiver.url.href, '--read-only', ...QUICK])
@@ -123,38 +123,32 @@ t.test('read-only it needs no key, and nothing is kept', async t => {
 })
 
 for (const options of [QUICK, ['--read-only', ...QUICK]]) {
-  t.test(
-    `from an address that is not allowed nothing is judged, and that is no 0: ${options[0]}`,
-    async t => {
-      const receiver = await startReceiver({ allowed: address => publishedAddresses.includes(address) })
-      t.teardown(() => receiver.close())
-      const junit = join(folder, 'unjudged.xml')
-      const args = ['doctor', receiver.url.href, ...options, '--junit', junit]
-      const human = await runToEnd(args, env)
-      t.equal(human.code, 2)
-      t.match(
-        human.stdout,
-        /\nCOULD NOT JUDGE: authentic and forged deliveries are turned away alike: \d+ ok/
-      )
-      t.match(human.stdout, '403: your address is refused before the signature is looked at.')
-      t.notMatch(human.stdout, 'WRONG')
-      t.notMatch(human.stdout, / ok +(no-signature|wrong-key|changed-body) /)
-      t.match(
-        readFileSync(junit, 'utf8'),
-        /<testsuites tests="\d+" failures="0" errors="1".*<error message="Could/s
-      )
+  t.test(`from an address that is not allowed the command ends with 2: ${options[0]}`, async t => {
+    const receiver = await startReceiver({ allowed: address => publishedAddresses.includes(address) })
+    t.teardown(() => receiver.close())
+    const junit = join(folder, 'skipped.xml')
+    const args = ['doctor', receiver.url.href, ...options, '--junit', junit]
+    const human = await runToEnd(args, env)
+    t.equal(human.code, 2)
+    t.match(human.stdout, /\nCOULD NOT CHECK: authentic and forged deliveries are refused alike: 0 fail/)
+    t.match(human.stdout, '403: your address is refused before the signature is checked.')
+    t.notMatch(human.stdout, 'FAIL')
+    t.notMatch(human.stdout, / pass +(no-signature|wrong-key|changed-body) /)
+    t.match(
+      readFileSync(junit, 'utf8'),
+      /<testsuites tests="\d+" failures="0" errors="1".*<error message="Could/s
+    )
 
-      const machine = await runToEnd([...args, '--json'], env)
-      t.equal(machine.code, 2)
-      t.equal(JSON.parse(machine.stdout).verdict, 'unjudged')
-    }
-  )
+    const machine = await runToEnd([...args, '--json'], env)
+    t.equal(machine.code, 2)
+    t.equal(JSON.parse(machine.stdout).verdict, 'skip')
+  })
 }
 
 const refusals: readonly (readonly [string, readonly string[], Record<string, string>, RegExp])[] = [
   ['no URL', [], env, /give the URL of the endpoint/],
-  ['a URL that is none', ['nonsense'], env, /nonsense: give an address that begins with http/],
-  ['a URL with a login', ['https://user:pass@example.com/'], env, /without a login/],
+  ['an invalid URL', ['nonsense'], env, /nonsense: give a URL that begins with http/],
+  ['a URL with a login', ['https://user:pass@example.com/'], env, /without user name and password/],
   [
     'no key',
     ['http://127.0.0.1:1/'],
@@ -162,10 +156,15 @@ const refusals: readonly (readonly [string, readonly string[], Record<string, st
     /CIO_WEBHOOK_SECRET is missing.*--read-only/
   ],
   ['an empty key', ['http://127.0.0.1:1/'], { CIO_WEBHOOK_SECRET: '' }, /is set but empty/],
-  ['a key twice', ['http://127.0.0.1:1/'], { ...env, CIO_WEBHOOK_SECRET_FILE: 'x' }, /are both set/],
-  ['an unknown check', ['http://127.0.0.1:1/', '--skip', 'luck'], env, /--skip luck: there is no such check/],
+  ['two keys', ['http://127.0.0.1:1/'], { ...env, CIO_WEBHOOK_SECRET_FILE: 'x' }, /are both set/],
   [
-    'the check all hangs on',
+    'an unknown check',
+    ['http://127.0.0.1:1/', '--skip', 'luck'],
+    env,
+    /--skip luck: unknown check; --plan lists all/
+  ],
+  [
+    'the check that all others depend on',
     ['http://127.0.0.1:1/', '--skip', 'authentic'],
     env,
     /every other check depends on it/
@@ -181,7 +180,7 @@ const refusals: readonly (readonly [string, readonly string[], Record<string, st
 ]
 
 for (const [name, args, environment, message] of refusals) {
-  t.test(`${name} can’t be meant, and one line says so`, async t => {
+  t.test(`${name} is refused with one line`, async t => {
     const error: unknown = await doctorCommand.run(args, environment).catch(error => error)
     t.ok(error instanceof UsageError || error instanceof ConfigError)
     t.match(error, { message })
@@ -189,8 +188,8 @@ for (const [name, args, environment, message] of refusals) {
   })
 }
 
-t.test('an address where nobody listens: one line says so, and the command ends with 2', async t => {
+t.test('without a connection the command prints one line and ends with 2', async t => {
   const { code, stderr } = await runToEnd(['doctor', `http://127.0.0.1:${await freePort()}/`], env)
   t.equal(code, 2)
-  t.match(stderr, /can't be reached \(ECONNREFUSED\)\n$/)
+  t.match(stderr, /cannot connect to http:\S+ \(ECONNREFUSED\)\n$/)
 })

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { runCli } from '../../helpers/cli.ts'
+import { runToEnd } from '../../helpers/command.ts'
 import { startCustomerIo } from '../../helpers/customer-io.ts'
 import { temporaryFolder } from '../../helpers/server.ts'
 
@@ -22,17 +22,17 @@ t.test('an operator rotates the Track API key, and sees no key in what is printe
     CIO_TRACK_URL: cio.trackUrl,
     DATA_DIR: join(folder, 'data')
   }
-  const rotated = await runCli(['rotate', '--drain', '0s'], env)
+  const rotated = await runToEnd(['rotate', '--drain', '0s'], env)
   t.match(rotated, { code: 0, stdout: /^Done\.$/m, stderr: '' })
   t.equal(readFileSync(path, 'utf8'), `${NEW}\n`)
   const [status, early] = await Promise.all([
-    runCli(['rotate', 'status', '--json'], env),
-    runCli(['rotate', 'finish', '--json'], env)
+    runToEnd(['rotate', 'status', '--json'], env),
+    runToEnd(['rotate', 'finish', '--json'], env)
   ])
   t.match(status, { code: 1, stdout: /"due":true/ }, 'a scheduler can tell by the exit code')
   t.match(early, { code: 1, stdout: /^{"outcome":"failed",.*it still works/ })
   cio.trackKeys.delete(`site:${OLD}`)
-  const finished = await runCli(['rotate', 'finish'], env)
+  const finished = await runToEnd(['rotate', 'finish'], env)
   t.match(finished, { code: 0, stdout: /is gone/ })
   for (const { stdout, stderr } of [rotated, status, early, finished]) {
     t.notMatch(stdout + stderr, OLD)
@@ -44,7 +44,7 @@ t.test('a key in the environment is proven, but only the operator can switch it'
   const cio = await startCustomerIo(t)
   cio.trackKeys.set(`site:${OLD}`, 4711).set(`site:${NEW}`, 4711)
   const env = { CIO_SITE_ID: 'site', CIO_API_KEY: OLD, CIO_API_KEY_V2: NEW, CIO_TRACK_URL: cio.trackUrl }
-  const { code, stdout } = await runCli(['rotate'], env)
+  const { code, stdout } = await runToEnd(['rotate'], env)
   t.equal(code, 2)
   t.match(stdout, /^ok {4}ask Customer.io about the new key: accepted/m)
   t.match(
@@ -59,6 +59,6 @@ t.test('what can not be meant or is missing is named', async t => {
     [['rotate', '--drain', 'long'], {}, /--drain long: give a number/],
     [['rotate', 'webhook-key', '--source', 'crm'], {}, /--source crm: no such source/]
   ] as const
-  const ended = await Promise.all(runs.map(([args, env]) => runCli(args, env)))
+  const ended = await Promise.all(runs.map(([args, env]) => runToEnd(args, env)))
   for (const [index, run] of ended.entries()) t.match(run, { code: 2, stderr: runs[index]?.[2] })
 })

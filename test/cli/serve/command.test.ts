@@ -16,28 +16,34 @@ const newBody = (): string =>
   JSON.stringify({ event_id: `id-${++ids}`, object_type: 'email', metric: 'sent' })
 const sh = (command: string) => spawnSync('sh', ['-c', command], { encoding: 'utf8' }).stdout
 
-t.test('without a Redis a development start brings its own, and what it prints works as pasted', async t => {
-  const service = await startServiceProcess({ CIO_WEBHOOK_SECRET: KEY })
-  t.teardown(() => service.process.kill('SIGKILL'))
-  const lines = (
-    await until('the welcome', async () => /XREVRANGE/.test(service.output()) && service.output())
-  ).split('\n')
-  const after = (heading: string): string => lines[lines.indexOf(heading) + 1]?.trim() ?? ''
+t.test(
+  'without REDIS_URL a development start runs its own Redis, and the printed commands work as pasted',
+  async t => {
+    const service = await startServiceProcess({ CIO_WEBHOOK_SECRET: KEY })
+    t.teardown(() => service.process.kill('SIGKILL'))
+    const lines = (
+      await until('the banner', async () => /XREVRANGE/.test(service.output()) && service.output())
+    ).split('\n')
+    const after = (heading: string): string => lines[lines.indexOf(heading) + 1]?.trim() ?? ''
 
-  t.match(sh(`${after('Accepted:')} -s`), /"status":"accepted"/)
-  t.match(sh(`${after('Refused:')} -s -w '%{http_code}'`), /CIO_SIGNATURE_INVALID.*401$/)
-  const landed = sh(after('Where the event landed:'))
-  t.match(landed, /io\.customer\.email\.opened/)
-  t.notMatch(landed, /ada@example\.com/)
-  t.ok(existsSync(join(service.folder, 'data/redis/appendonlydir')), 'in an append-only file')
+    t.match(sh(`${after('Send a signed delivery (accepted):')} -s`), /"status":"accepted"/)
+    t.match(
+      sh(`${after('Send one without a signature (refused):')} -s -w '%{http_code}'`),
+      /CIO_SIGNATURE_INVALID.*401$/
+    )
+    const landed = sh(after('Show the newest event in the log:'))
+    t.match(landed, /io\.customer\.email\.opened/)
+    t.notMatch(landed, /ada@example\.com/)
+    t.ok(existsSync(join(service.folder, 'data/redis/appendonlydir')), 'in an append-only file')
 
-  service.process.kill('SIGTERM')
-  t.equal(await service.ended, 0)
-  const socket = join(service.folder, 'data/redis/redis.sock')
-  t.notOk(existsSync(socket), 'its Redis went with it')
-})
+    service.process.kill('SIGTERM')
+    t.equal(await service.ended, 0)
+    const socket = join(service.folder, 'data/redis/redis.sock')
+    t.notOk(existsSync(socket), 'its Redis has ended too')
+  }
+)
 
-t.test('with a Redis of yours, the printed command looks into that one, without its password', async t => {
+t.test('with REDIS_URL the printed command reads that Redis, and does not contain its password', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   await redis.client.acl('SETUSER', 'bob', 'on', '>hunter2', '~*', '&*', '+@all')
@@ -47,20 +53,17 @@ t.test('with a Redis of yours, the printed command looks into that one, without 
   ]) {
     const service = await startServiceProcess({ REDIS_URL: `redis://${login}127.0.0.1:${redis.port}/3` })
     t.teardown(() => service.process.kill('SIGKILL'))
-    const output = await until(
-      'the welcome',
-      async () => /COUNT 1/.test(service.output()) && service.output()
-    )
+    const output = await until('the banner', async () => /COUNT 1/.test(service.output()) && service.output())
     const command = `redis-cli -h 127.0.0.1 -p ${redis.port} -n 3${options} XREVRANGE 'cio:events:{0}' + - COUNT 1`
-    t.match(output, `Where the event landed:\n  ${command}\n`)
+    t.match(output, `Show the newest event in the log:\n  ${command}\n`)
     t.notMatch(output, 'hunter2')
     if (login !== '') continue
-    sh(`${/Accepted:\n(.+)/.exec(output)?.[1]} -s`)
+    sh(`${/\(accepted\):\n(.+)/.exec(output)?.[1]} -s`)
     t.match(sh(command), /io\.customer\.email\.opened/)
   }
 })
 
-t.test('a start that can’t be meant ends with 2 and one line', async t => {
+t.test('an invalid command line or setting ends with 2 and one line', async t => {
   const rows: readonly (readonly [readonly string[], Record<string, string>, RegExp])[] = [
     [['serve'], { NODE_ENV: 'production' }, /^cio-webhook serve: CIO_WEBHOOK_SECRET is missing: [^\n]+\n$/],
     [['serve'], { PORT: 'http' }, /^cio-webhook serve: PORT=http is not allowed: [^\n]+\n$/],
@@ -80,7 +83,7 @@ t.test('a start that can’t be meant ends with 2 and one line', async t => {
 })
 
 t.test(
-  'on SIGTERM what is in flight is answered, later connections are turned away, and it ends with 0',
+  'on SIGTERM requests in flight are answered, later connections are refused, and the exit code is 0',
   async t => {
     const redis = await startRedis()
     t.teardown(() => redis.stop())

@@ -50,7 +50,7 @@ export function problemOfPush({ headers, body }: ReceivedRequest): string | unde
 export const handledBy = (members: readonly MemberProcess[]): Arrived[] =>
   members.flatMap(member =>
     member
-      .told()
+      .lines()
       .flatMap(({ done, event }) => (done === undefined ? [] : [{ id: String(done), event: String(event) }]))
   )
 

@@ -53,7 +53,7 @@ interface Push {
 }
 
 interface Keepers {
-  readonly keep?: (keep: DeadLetters['keep']) => DeadLetters['keep']
+  readonly keep?: (keep: DeadLetters['add']) => DeadLetters['add']
   readonly failed?: () => Promise<void>
 }
 
@@ -63,7 +63,7 @@ function openSink(
   outcomes: AttemptOutcome[] = [],
   { keep = kept => kept, failed }: Keepers = {}
 ) {
-  const patient = connectRedis(redis.address, 'patient')
+  const patient = connectRedis(redis.address, 'blocking')
   patient.on('error', () => {})
   const client = connectRedis(redis.address)
   client.on('error', () => {})
@@ -73,7 +73,7 @@ function openSink(
     queueRedis: patient,
     keyPrefix: 'cio:',
     states: failed === undefined ? states : { ...states, recordFailure: failed },
-    deadLetters: { ...dead, keep: keep(dead.keep) },
+    deadLetters: { ...dead, add: keep(dead.add) },
     now: Date.now,
     onAttempt: (_, outcome) => outcomes.push(outcome),
     onError: () => {}

@@ -4,7 +4,7 @@ import { reachableServers } from '../../../src/dispatch/sinks/nats-reachable.ts'
 import { startNats } from '../../helpers/nats.ts'
 import { freePort, until } from '../../helpers/server.ts'
 
-/** Takes connections and says what it is told to, or nothing. */
+/** Accepts connections, and sends a greeting or nothing. */
 async function startListener(t: Test, greet: (socket: Socket) => void = () => {}) {
   const open = new Set<Socket>()
   const server: Server = createServer(socket => {
@@ -21,7 +21,7 @@ async function startListener(t: Test, greet: (socket: Socket) => void = () => {}
 
 const nobody = async (): Promise<string> => `nats://127.0.0.1:${await freePort()}`
 
-t.test('servers that greet are taken, whatever the others do, and all are let go', async t => {
+t.test('servers that greet are found, whatever the others do, and all connections are closed', async t => {
   const nats = await startNats()
   t.teardown(() => nats.stop())
   const silent = await startListener(t)
@@ -31,17 +31,19 @@ t.test('servers that greet are taken, whatever the others do, and all are let go
   await until('both are let go', async () => silent.open.size + polite.open.size === 0)
 })
 
-t.test('who hangs up without a word is not waited for', async t => {
+t.test('a server that closes the connection without a greeting is not waited for', async t => {
   const rude = await startListener(t, socket => socket.destroy())
   const patience = AbortSignal.timeout(20_000)
   await t.rejects(reachableServers([rude.url, await nobody()], patience))
   t.notOk(patience.aborted)
 })
 
-t.test('where none greets it is told in time, and no connection stays', async t => {
+t.test('if none greets, it rejects in time, and no connection stays open', async t => {
   const silent = await startListener(t)
   const rude = await startListener(t, socket => socket.destroy())
-  const told = { message: 'no NATS server answers' }
-  await t.rejects(reachableServers([silent.url, rude.url, await nobody()], AbortSignal.timeout(300)), told)
+  const servers = [silent.url, rude.url, await nobody()]
+  await t.rejects(reachableServers(servers, AbortSignal.timeout(300)), {
+    message: `no NATS server answers at ${servers.join(', ')}`
+  })
   await until('the silent one is let go', async () => silent.open.size === 0)
 })

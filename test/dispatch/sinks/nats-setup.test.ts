@@ -64,7 +64,7 @@ t.test('a stream whose subjects overlap with another one is reported with the co
   const { message } = await reported(t, { stream: 'OURS', subjectPrefix: 'taken' })
   t.equal(
     message,
-    'the stream OURS can not be created for the subjects taken.>: subjects overlap with an existing stream (10065)'
+    'the stream OURS cannot be created for the subjects taken.>: subjects overlap with an existing stream (10065)'
   )
 })
 
@@ -73,28 +73,28 @@ t.test('a stream that does not take the subject is not called a missing JetStrea
   const { message } = await reported(t, { stream: 'PARTLY', subjectPrefix: 'partly' })
   t.equal(
     message,
-    'NATS did not take every event: the stream PARTLY does not take the subject partly.email.sent, only partly.sms.*, other.>'
+    'NATS did not accept every event: the stream PARTLY does not have the subject partly.email.sent, only partly.sms.*, other.>'
   )
 })
 
 t.test('a subject that another stream takes is reported with the code', async t => {
   await manager.streams.add({ name: 'EMPTY', subjects: ['elsewhere'] })
   const { message } = await reported(t, { stream: 'EMPTY', subjectPrefix: 'taken' })
-  t.equal(message, 'NATS did not take every event: expected stream does not match (10060)')
+  t.equal(message, 'NATS did not accept every event: expected stream does not match (10060)')
 })
 
 t.test('a stream that is full is reported with the code', async t => {
   await manager.streams.add({ name: 'FULL', subjects: ['full.>'], max_msgs: 1, discard: 'new' })
   await jetstream(owner).publish('full.first', '')
   const { message } = await reported(t, { stream: 'FULL', subjectPrefix: 'full' })
-  t.equal(message, 'NATS did not take every event: maximum messages exceeded (10077)')
+  t.equal(message, 'NATS did not accept every event: maximum messages exceeded (10077)')
 })
 
 t.test('a stream that is deleted meanwhile is reported, and made again by the next call', async t => {
   const { publish, message } = await reported(t, { stream: 'BRIEF', subjectPrefix: 'brief' })
   t.equal(message, 'published')
   await manager.streams.delete('BRIEF')
-  t.equal(await publish(), 'NATS did not take every event: the stream BRIEF: stream not found (10059)')
+  t.equal(await publish(), 'NATS did not accept every event: the stream BRIEF: stream not found (10059)')
   t.equal(await publish(), 'published')
 })
 
@@ -102,23 +102,23 @@ t.test('an account without JetStream is said to have none', async t => {
   const { message } = await reported(t, { user: 'plain' })
   t.equal(
     message,
-    'JetStream can not be used: JetStream is not enabled on this server, or not for this account'
+    'JetStream cannot be used: JetStream is not enabled on this server, or not for this account'
   )
 })
 
 t.test('missing permissions are reported with what is not permitted', async t => {
   t.equal(
     (await reported(t, { user: 'outsider' })).message,
-    'JetStream can not be used: Permissions Violation for Publish to "$JS.API.INFO"'
+    'JetStream cannot be used: Permissions Violation for Publish to "$JS.API.INFO"'
   )
   t.equal(
     (await reported(t, { user: 'looker', stream: 'NEW', subjectPrefix: 'new' })).message,
-    'the stream NEW can not be created for the subjects new.>: Permissions Violation for Publish to "$JS.API.STREAM.CREATE.NEW"'
+    'the stream NEW cannot be created for the subjects new.>: Permissions Violation for Publish to "$JS.API.STREAM.CREATE.NEW"'
   )
   await manager.streams.add({ name: 'SEEN', subjects: ['seen.>'] })
   t.equal(
     (await reported(t, { user: 'looker', stream: 'SEEN', subjectPrefix: 'seen' })).message,
-    'NATS did not take every event: Permissions Violation for Publish to "seen.email.sent"'
+    'NATS did not accept every event: Permissions Violation for Publish to "seen.email.sent"'
   )
 })
 

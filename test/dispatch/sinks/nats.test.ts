@@ -138,7 +138,7 @@ t.test('a stream that is there is left as it is', async t => {
   t.same((await manager.streams.info('CIO')).config, before)
   await t.rejects(
     sink.publish([outgoing('two', 'io.customer.sms.sent')], never),
-    { message: 'NATS did not take every event' },
+    { message: 'NATS did not accept every event' },
     'what the stream does not cover is not lost but waits'
   )
 })
@@ -154,7 +154,7 @@ t.test('an event larger than the broker takes is refused by itself, the others a
   const refused = await sink.publish([outgoing('a'), large, outgoing('b')], never)
   t.same(
     refused.map(({ event, reason }) => [event.id, reason]),
-    [['large', 'larger than the broker takes (max_payload)']]
+    [['large', 'larger than the broker accepts (max_payload)']]
   )
   t.same(
     (await stored(nats)).map(({ id }) => id),

@@ -10,7 +10,7 @@ import { awsStore } from '../../../src/settings/secrets/aws.ts'
 import { type SecretHandle, type SecretVersions, secretNameOf } from '../../../src/settings/secrets/secret-handle.ts'
 import { Secret } from '../../../src/secret.ts'
 import { testCommands } from '../../fixtures/commands-by-provider.ts'
-import { runCli } from '../../helpers/cli.ts'
+import { runToEnd } from '../../helpers/command.ts'
 import { startCustomerIo } from '../../helpers/customer-io.ts'
 import { startRedis } from '../../helpers/redis.ts'
 import { freePort, startServer, temporaryFolder, until } from '../../helpers/server.ts'
@@ -126,7 +126,7 @@ t.test('the service starts with keys from AWS, and both rotations reach it witho
     PORT: String(listenPort),
     CIO_ALLOWED_IPS: '127.0.0.1'
   }
-  t.match(await runCli(['serve'], serveEnv), { code: 2, stderr: /CIO_WEBHOOK_SECRET is missing/ })
+  t.match(await runToEnd(['serve'], serveEnv), { code: 2, stderr: /CIO_WEBHOOK_SECRET is missing/ })
 
   await create('cio-webhook-secret', 'signing-old')
   await create('cio-api-key', 'track-old')
@@ -151,19 +151,19 @@ t.test('the service starts with keys from AWS, and both rotations reach it witho
   t.same([await signedBy('signing-old'), await signedBy('signing-new')], [200, 401])
 
   await create('cio-webhook-secret-v2', 'signing-new')
-  const rotated = await runCli(['rotate', 'webhook-key'], env)
+  const rotated = await runToEnd(['rotate', 'webhook-key'], env)
   t.match(rotated, { code: 0, stdout: /1 of 1 take both keys/ })
   t.comment(rotated.stdout)
   t.same([await signedBy('signing-old'), await signedBy('signing-new')], [200, 200])
-  t.match(await runCli(['rotate', 'finish', 'webhook-key', '--now'], env), { code: 0 })
+  t.match(await runToEnd(['rotate', 'finish', 'webhook-key', '--now'], env), { code: 0 })
   await until('the old key is refused', async () => (await signedBy('signing-old')) === 401)
   t.equal(await signedBy('signing-new'), 200)
 
   await create('cio-api-key-v2', 'track-new')
-  t.match(await runCli(['rotate'], env), { code: 0, stdout: /prod\/cio-api-key-v2 in AWS Secrets Manager/ })
-  t.match(await runCli(['rotate', 'finish'], env), { code: 1 })
+  t.match(await runToEnd(['rotate'], env), { code: 0, stdout: /prod\/cio-api-key-v2 in AWS Secrets Manager/ })
+  t.match(await runToEnd(['rotate', 'finish'], env), { code: 1 })
   cio.trackKeys.delete('site:track-old')
-  t.match(await runCli(['rotate', 'finish'], env), { code: 0, stdout: /is gone/ })
+  t.match(await runToEnd(['rotate', 'finish'], env), { code: 0, stdout: /is gone/ })
   t.same(shown(await awsSecret('prod/cio-api-key').versions()), [
     'track-new',
     undefined,
@@ -197,9 +197,9 @@ t.test('`leaks` looks for the keys that lie there, and can not run without their
   const path = join(temporaryFolder(), 'app.log')
   writeFileSync(path, `key=${key}\n`)
   const env = { ...aws, SECRETS_PROVIDER: 'aws' }
-  const found = await runCli(['leaks', path], env)
+  const found = await runToEnd(['leaks', path], env)
   t.match(found, { code: 1, stdout: /CIO_WEBHOOK_SECRET \(certain\)/ })
   t.notMatch(found.stdout + found.stderr, key)
   const elsewhere = { ...env, AWS_ENDPOINT_URL_SECRETS_MANAGER: `http://127.0.0.1:${await freePort()}` }
-  t.match(await runCli(['leaks', path], elsewhere), { code: 2, stderr: /[A-Z_]+: .* can't be read/ })
+  t.match(await runToEnd(['leaks', path], elsewhere), { code: 2, stderr: /[A-Z_]+: .* can't be read/ })
 })

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Secret } from '../../../src/secret.ts'
-import { examine, type Selection } from '../../../src/tools/doctor/run-checks.ts'
+import { runChecks, type Selection } from '../../../src/tools/doctor/run-checks.ts'
 import { firingAlerts, type Series, samplesOf } from '../../helpers/alerts.ts'
 import { runToEnd } from '../../helpers/command.ts'
 import { answers, startReceiver } from '../../helpers/receiver.ts'
@@ -59,7 +59,7 @@ async function examined(t: Test, env: Record<string, string>, selection: Selecti
   t.teardown(() => service.close())
   const before = await scrape(service.url)
   const url = new URL(`${service.url}/api/cio/webhook`)
-  await examine({ url, key: new Secret(KEY), now: Date.now }, selection)
+  await runChecks({ url, key: new Secret(KEY), now: Date.now }, selection)
   const group = async () => await runToEnd(['consumers', '--json'], { ...settings, CIO_WEBHOOK_SECRET: KEY })
   await until('the consumer to have read all of it', async () =>
     /^(?:0|undefined)$/.test(

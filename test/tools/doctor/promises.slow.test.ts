@@ -1,17 +1,17 @@
 import t from 'tap'
 import { eventType } from '../../../src/event-types.ts'
 import { Secret } from '../../../src/secret.ts'
-import { allChecks, examine, selectChecks, UnreachableError } from '../../../src/tools/doctor/run-checks.ts'
+import { allChecks, runChecks, selectChecks, UnreachableError } from '../../../src/tools/doctor/run-checks.ts'
 import { freePort } from '../../helpers/server.ts'
 import { KEY } from '../../helpers/sign.ts'
 import { objectOf, PATH, startReceiver } from './receiver.ts'
 
 const SECRET = new Secret(KEY)
 
-t.test('an examination sends what it announces, and nothing else', async t => {
+t.test('a run sends what it announces, and nothing else', async t => {
   const receiver = await startReceiver()
   t.teardown(() => receiver.close())
-  const { results } = await examine({ url: receiver.url, key: SECRET, now: Date.now }, { burst: 5 })
+  const { results } = await runChecks({ url: receiver.url, key: SECRET, now: Date.now }, { burst: 5 })
 
   for (const { check, requests } of results) {
     t.ok(requests <= check.requests, `${check.id}: ${requests} of ${check.requests} requests`)
@@ -22,13 +22,13 @@ t.test('an examination sends what it announces, and nothing else', async t => {
   t.same([...new Set(receiver.requests.map(({ userAgent }) => userAgent))], ['cio-webhook-doctor'])
 })
 
-t.test('whatever a receiver keeps of it is marked as the doctor’s', async t => {
+t.test('everything that an endpoint keeps is marked as the doctor’s', async t => {
   const receiver = await startReceiver({ verifies: false })
   t.teardown(() => receiver.close())
-  await examine({ url: receiver.url, key: SECRET, now: Date.now })
+  await runChecks({ url: receiver.url, key: SECRET, now: Date.now })
   const right = await startReceiver()
   t.teardown(() => right.close())
-  await examine({ url: right.url, key: SECRET, now: Date.now })
+  await runChecks({ url: right.url, key: SECRET, now: Date.now })
 
   const kept = [...receiver.kept, ...right.kept]
   t.ok(kept.length > 20, `${kept.length} kept`)
@@ -39,31 +39,34 @@ t.test('whatever a receiver keeps of it is marked as the doctor’s', async t =>
   }
 })
 
-t.test('a read-only examination needs no key, and a sound receiver keeps nothing of it', async t => {
+t.test('a read-only run needs no key, and a correct endpoint keeps nothing of it', async t => {
   const receiver = await startReceiver()
   t.teardown(() => receiver.close())
   for (const key of [undefined, SECRET]) {
-    const { results } = await examine({ url: receiver.url, key, now: Date.now }, { readOnly: true })
+    const { results } = await runChecks({ url: receiver.url, key, now: Date.now }, { readOnly: true })
     t.same(receiver.kept, [])
     t.same(
-      results.filter(({ status }) => status === 'wrong'),
+      results.filter(({ status }) => status === 'fail'),
       []
     )
-    t.ok(results.some(({ check, status }) => check.id === 'no-signature' && status === 'well'))
+    t.ok(results.some(({ check, status }) => check.id === 'no-signature' && status === 'pass'))
   }
 })
 
-t.test('a read-only examination finds a receiver that verifies nothing', async t => {
+t.test('a read-only run finds an endpoint that verifies nothing', async t => {
   const receiver = await startReceiver({ verifies: false })
   t.teardown(() => receiver.close())
-  const { results } = await examine({ url: receiver.url, key: undefined, now: Date.now }, { readOnly: true })
+  const { results } = await runChecks(
+    { url: receiver.url, key: undefined, now: Date.now },
+    { readOnly: true }
+  )
   t.same(
-    results.filter(({ status }) => status === 'wrong').map(({ check }) => check.id),
+    results.filter(({ status }) => status === 'fail').map(({ check }) => check.id),
     ['no-signature']
   )
 })
 
-t.test('a read-only examination finds a forged address where the address is looked at first', async t => {
+t.test('a read-only run finds a forged address if the address is checked first', async t => {
   const receiver = await startReceiver({
     addressOf: ({ headers, socket }) =>
       String(headers['x-forwarded-for'] ?? '')
@@ -72,31 +75,34 @@ t.test('a read-only examination finds a forged address where the address is look
     allowed: address => address.startsWith('35.')
   })
   t.teardown(() => receiver.close())
-  const { results } = await examine({ url: receiver.url, key: undefined, now: Date.now }, { readOnly: true })
+  const { results } = await runChecks(
+    { url: receiver.url, key: undefined, now: Date.now },
+    { readOnly: true }
+  )
   t.same(
-    results.filter(({ status }) => status === 'wrong').map(({ check }) => check.id),
+    results.filter(({ status }) => status === 'fail').map(({ check }) => check.id),
     ['forged-forwarded-for']
   )
 })
 
-t.test('where nobody listens there is nothing to say', async t => {
+t.test('without a connection there is no report', async t => {
   const url = new URL(`http://127.0.0.1:${await freePort()}${PATH}`)
-  await t.rejects(examine({ url, key: SECRET, now: Date.now }), UnreachableError)
+  await t.rejects(runChecks({ url, key: SECRET, now: Date.now }), UnreachableError)
 })
 
-t.test('every check says all an operator asks for, under an id of its own', async t => {
+t.test('every check has all its texts, and an id of its own', async t => {
   const checks = allChecks()
   t.equal(new Set(checks.map(({ id }) => id)).size, checks.length)
   for (const { id, after = [], ...texts } of checks) {
     t.match(id, /^[a-z0-9]+(-[a-z0-9]+)*$/)
-    for (const name of ['title', 'sends', 'expects', 'why', 'mend'] as const)
+    for (const name of ['title', 'sends', 'expects', 'why', 'remedy'] as const)
       t.ok(texts[name], `${id} ${name}`)
     for (const other of after)
       t.ok(checks.findIndex(check => check.id === other) < checks.findIndex(check => check.id === id))
   }
 })
 
-t.test('a check can be left out, but not what all others hang on', async t => {
+t.test('a check can be left out, but not the one that all others depend on', async t => {
   const left = selectChecks({ skip: ['metrics', 'authentic'] }).map(({ id }) => id)
   t.notOk(left.includes('metrics'))
   t.ok(left.includes('authentic'))

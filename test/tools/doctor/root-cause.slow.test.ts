@@ -4,8 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Secret } from '../../../src/secret.ts'
 import type { RootCause } from '../../../src/tools/doctor/root-cause.ts'
-import { type Examination, examine } from '../../../src/tools/doctor/run-checks.ts'
-import { verdictOf } from '../../../src/tools/doctor/verdict.ts'
+import { type Report, runChecks, verdictOf } from '../../../src/tools/doctor/run-checks.ts'
 import { KEY } from '../../helpers/sign.ts'
 import { type Habits, PATH, startReceiver } from './receiver.ts'
 
@@ -36,7 +35,7 @@ const withHabits = (habits: Partial<Habits>) => async (t: Test) => {
   return receiver.url
 }
 
-/** Writes the text once there is a request, then a piece every 100 ms for ever. */
+/** Writes the text after the first bytes of a request, then a piece every 100 ms without end. */
 const endless = (start: string, piece: string) =>
   onConnection(socket => {
     socket.once('data', () => {
@@ -46,13 +45,13 @@ const endless = (start: string, piece: string) =>
     })
   })
 
-/** One request at a time, each of which takes so long. */
-function oneByOne(answerMs: number): RequestListener {
+/** Handles one request at a time, each in this time. */
+const oneByOne = (answerMs: number) => (t: Test) => {
   let last = Promise.resolve()
-  return (request, response) => {
+  return onRequest((request, response) => {
     request.resume()
     last = last.then(() => sleep(answerMs)).then(() => void response.end('{}'))
-  }
+  })(t)
 }
 
 const answer = (status: number, body = '{}', type = 'application/json') =>
@@ -65,7 +64,7 @@ const rows: readonly (readonly [
   name: string,
   start: (t: Test) => Promise<URL>,
   cause: RootCause['cause'] | undefined,
-  saw?: RegExp
+  observed?: RegExp
 ])[] = [
   ['needs 4.5 s to accept', withHabits({ answerDelayMs: 4500 }), 'slow', /^Every answer takes 4\.5 s/],
   [
@@ -73,75 +72,80 @@ const rows: readonly (readonly [
     onRequest((_, response) => void sleep(4500).then(() => response.writeHead(401).end())),
     'slow'
   ],
-  ['takes the connection and is silent', onConnection(() => {}), 'no_answer', /no answer after 8\d\d\d ms/],
+  [
+    'accepts the connection and never answers',
+    onConnection(() => {}),
+    'no_answer',
+    /no answer after 8\d\d\d ms/
+  ],
   ['resets the connection', onConnection(socket => socket.resetAndDestroy()), 'no_answer', /ECONNRESET/],
   ['drips its answer', endless('HTTP/1.1 200 OK\r\n\r\n', ' '), 'no_answer'],
   ['never ends its headers', endless('HTTP/1.1 200 OK\r\n', 'a: b\r\n'), 'no_answer'],
   ['never ends its interim answers', endless('', 'HTTP/1.1 102 Processing\r\n\r\n'), 'no_answer'],
-  ['answers no HTTP', endless('SSH-2.0-x\r\n', 'x'), 'no_answer'],
-  ['has nothing at this path', answer(404), 'no_receiver', /^There is no webhook receiver/],
+  ['does not speak HTTP', endless('SSH-2.0-x\r\n', 'x'), 'no_answer'],
+  ['has nothing at this path', answer(404), 'no_receiver', /^There is no webhook endpoint/],
   [
     'shows a web page',
     answer(200, '<!DOCTYPE html><html></html>', 'text/html'),
     'no_receiver',
     /^A web page/
   ],
-  ['fails on everything', answer(502), 'unavailable', /fails on everything: 502/],
+  ['fails on everything', answer(502), 'unavailable', /fails on every delivery: 502/],
   ['redirects everything', answer(308), 'redirected'],
   ['has another key', withHabits({ key: 'another key' }), 'key', /^Not accepted: 401/],
-  ['does not know the address', withHabits({ allowed: () => false }), 'address'],
-  ['is right', withHabits({}), undefined],
-  ['is right and needs 3 s per answer', withHabits({ answerDelayMs: 3000 }), undefined],
-  ['takes one request at a time', onRequest(oneByOne(200)), undefined],
-  ['takes one request at a time, slowly', onRequest(oneByOne(1000)), 'time_limit']
+  ['does not allow the address', withHabits({ allowed: () => false }), 'address'],
+  ['is correct', withHabits({}), undefined],
+  ['is correct and needs 3 s per answer', withHabits({ answerDelayMs: 3000 }), undefined],
+  ['handles one request at a time', oneByOne(200), undefined],
+  ['handles one request at a time, slowly', oneByOne(1000), 'time_limit']
 ]
 
-/** Read-only there is no authentic delivery, and less to ask. */
+/** A read-only run has no authentic delivery and fewer checks. */
 const needsAcceptance = new Set([
   'needs 4.5 s to accept',
   'has another key',
-  'takes one request at a time, slowly'
+  'handles one request at a time, slowly'
 ])
 
-for (const [name, start, cause, saw = /./] of rows) {
+for (const [name, start, cause, observed = /./] of rows) {
   for (const readOnly of [false, true]) {
-    t.test(`a receiver that ${name}${readOnly ? ', read-only' : ''}`, { buffered: true }, async t => {
+    t.test(`an endpoint that ${name}${readOnly ? ', read-only' : ''}`, { buffered: true }, async t => {
       const url = await start(t)
-      const examination = await examine({ url, key: new Secret(KEY), now: Date.now }, { readOnly })
-      t.ok(examination.durationMs < LIMIT_MS - 2000, `${examination.durationMs} ms`)
+      const report = await runChecks({ url, key: new Secret(KEY), now: Date.now }, { readOnly })
+      t.ok(report.durationMs < LIMIT_MS - 2000, `${report.durationMs} ms`)
       if (readOnly && needsAcceptance.has(name)) return
-      t.equal(examination.rootCause?.cause, cause, JSON.stringify(examination.rootCause))
-      if (cause !== undefined) t.match(examination.rootCause?.saw, saw)
-      if (examination.rootCause?.stops) t.not(verdictOf(examination), 'well')
-      if (examination.rootCause?.stops && cause !== 'time_limit') {
-        t.ok(examination.durationMs < 20_000, `no check was made in vain: ${examination.durationMs} ms`)
+      t.equal(report.rootCause?.cause, cause, JSON.stringify(report.rootCause))
+      if (cause !== undefined) t.match(report.rootCause?.observed, observed)
+      if (report.rootCause?.stops) t.not(verdictOf(report), 'pass')
+      if (report.rootCause?.stops && cause !== 'time_limit') {
+        t.ok(report.durationMs < 20_000, `no check was run in vain: ${report.durationMs} ms`)
       }
-      if (cause === undefined) t.same(slowOnes(examination), [], 'nothing is blamed on the doctor’s own load')
+      if (cause === undefined) t.same(slowOnes(report), [], 'no failure is caused by the doctor’s own load')
     })
   }
 }
 
-const slowOnes = ({ results }: Examination): readonly string[] =>
+const slowOnes = ({ results }: Report): readonly string[] =>
   results
-    .filter(({ status, check }) => status === 'wrong' && check.id !== 'no-signature')
-    .filter(({ saw }) => /no answer|hung up|took/.test(saw))
-    .map(({ check, saw }) => `${check.id}: ${saw}`)
+    .filter(({ status, check }) => status === 'fail' && check.id !== 'no-signature')
+    .filter(({ observed }) => /no answer|closed without|took/.test(observed))
+    .map(({ check, observed }) => `${check.id}: ${observed}`)
 
-t.test('behind https, a server that never shakes hands is found out', async t => {
+t.test('a server that never completes a TLS handshake is found', async t => {
   const url = await onConnection(() => {})(t)
   url.protocol = 'https:'
-  const { rootCause, durationMs } = await examine({ url, key: new Secret(KEY), now: Date.now })
-  t.match(rootCause, { cause: 'tls', saw: /^There was no TLS handshake: not finished in time/ })
+  const { rootCause, durationMs } = await runChecks({ url, key: new Secret(KEY), now: Date.now })
+  t.match(rootCause, { cause: 'tls', observed: /^The TLS handshake failed: not finished in time/ })
   t.ok(durationMs < LIMIT_MS, `${durationMs} ms`)
 })
 
-t.test('a receiver that turns silent after its first answers is examined in time', async t => {
+t.test('an endpoint that stops answering after its first answers is checked in time', async t => {
   let answers = 0
   const url = await onRequest((request, response) => {
     request.resume()
     if (++answers < 8) response.writeHead(answers % 3 === 1 ? 200 : 401).end('{}')
   })(t)
-  const { durationMs, results } = await examine({ url, key: new Secret(KEY), now: Date.now })
+  const { durationMs, results } = await runChecks({ url, key: new Secret(KEY), now: Date.now })
   t.ok(durationMs < LIMIT_MS - 2000, `${durationMs} ms`)
-  t.ok(results.some(({ status }) => status === 'wrong'))
+  t.ok(results.some(({ status }) => status === 'fail'))
 })

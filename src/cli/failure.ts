@@ -1,0 +1,68 @@
+import { basename } from 'node:path'
+import { getSystemErrorMap } from 'node:util'
+import { errorCode, ReportedError } from '../errors.ts'
+import { UsageError } from './command.ts'
+import { terminalSafe } from './terminal.ts'
+
+/**
+ * One line on the error that ended a command. Messages of libraries are not repeated: they may contain a secret or a
+ * payload (ioredis puts a command's arguments into its errors). An error of our own has its message; a failure of the
+ * system, of Redis or of AWS is named by its code; everything else is a bug.
+ */
+export function describeFailure(error: unknown): string {
+  if (error instanceof UsageError || error instanceof ReportedError) return terminalSafe(error.message)
+  return (
+    (error instanceof Error
+      ? (systemFailure(error) ?? redisFailure(error) ?? awsFailure(error))
+      : undefined) ?? unexpected(error)
+  )
+}
+
+const VERBS: Readonly<Record<string, string>> = {
+  connect: 'connect to',
+  getaddrinfo: 'resolve the host name',
+  mkdir: 'create',
+  scandir: 'read'
+}
+
+type SystemError = NodeJS.ErrnoException & {
+  readonly address?: string
+  readonly port?: number
+  readonly hostname?: string
+}
+
+/** Of a file, a socket or a process: `cannot open ./x: EACCES (permission denied)`. */
+function systemFailure(error: Error): string | undefined {
+  // A host name with several addresses fails with one error for each.
+  const failure: SystemError = error instanceof AggregateError ? error.errors.at(-1) : error
+  const { syscall, errno, path, address, port, hostname } = failure
+  if (syscall === undefined || errno === undefined) return undefined
+  const target = path ?? hostname ?? [address, port].filter(part => part !== undefined).join(':')
+  const [, meaning = 'unknown error'] = getSystemErrorMap().get(errno) ?? []
+  return `cannot ${VERBS[syscall] ?? syscall} ${terminalSafe(target)}: ${errorCode(failure)} (${meaning})`
+}
+
+const LOST_CONNECTION = /^(?:Connection is closed|Command timed out|Stream isn't writeable)/
+
+function redisFailure(error: Error): string | undefined {
+  // The first word of an error reply is its code; the rest may repeat what was sent.
+  if (error.name === 'ReplyError') return `Redis refused a command: ${error.message.split(' ', 1)[0]}`
+  return error.name === 'MaxRetriesPerRequestError' || LOST_CONNECTION.test(error.message)
+    ? 'the connection to Redis was lost: check REDIS_URL (or REDIS_SENTINELS, REDIS_CLUSTER_NODES), and try again'
+    : undefined
+}
+
+/** An error of the AWS SDK has `$metadata`, one of its credential providers `tryNextLink`. */
+function awsFailure(error: Error): string | undefined {
+  if (!('$metadata' in error || 'tryNextLink' in error)) return undefined
+  const code = errorCode(error)
+  return `AWS failed: ${error.name}${code === undefined ? '' : ` (${code})`}`
+}
+
+function unexpected(error: unknown): string {
+  const type = error instanceof Error ? error.name : typeof error
+  const code = errorCode(error)
+  const at = error instanceof Error ? /\((.+?:\d+:\d+)\)|at (\S+:\d+:\d+)/.exec(error.stack ?? '') : null
+  const where = at === null ? '' : ` at ${basename(at[1] ?? at[2] ?? '')}`
+  return `unexpected error: ${type}${code === undefined ? '' : ` ${code}`}${where}. This is a bug: please report this line, see CONTRIBUTING.md`
+}

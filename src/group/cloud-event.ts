@@ -1,0 +1,42 @@
+// Tested by test/group/outgoing-event.test.ts.
+/** The attributes by which an event of this service is recognized. */
+export interface CloudEvent {
+  readonly specversion: '1.0'
+  readonly id: string
+  /** `/customerio/<source>` */
+  readonly source: string
+  readonly type: string
+  readonly subject?: string
+}
+
+export const SOURCE_PREFIX = '/customerio/'
+
+/**
+ * Parses an entry's event. Only the envelope is checked: no description of Customer.io's payloads is reliable enough to
+ * reject an event by it.
+ *
+ * @returns `undefined` unless it is an event of this service
+ */
+export function parseCloudEvent(text: string): CloudEvent | undefined {
+  try {
+    const parsed: unknown = JSON.parse(text)
+    return isCloudEvent(parsed) ? parsed : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isCloudEvent(parsed: unknown): parsed is CloudEvent {
+  if (typeof parsed !== 'object' || parsed === null) return false
+  const { specversion, id, source, type, subject }: Partial<Record<keyof CloudEvent, unknown>> = parsed
+  return (
+    specversion === '1.0' &&
+    isNonEmpty(id) &&
+    isNonEmpty(source) &&
+    source.startsWith(SOURCE_PREFIX) &&
+    isNonEmpty(type) &&
+    (subject === undefined || typeof subject === 'string')
+  )
+}
+
+const isNonEmpty = (value: unknown): value is string => typeof value === 'string' && value !== ''

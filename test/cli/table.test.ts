@@ -1,0 +1,58 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { duration, fieldList, table } from '../../src/cli/table.ts'
+
+const cell = fc.option(fc.oneof(fc.string({ unit: 'binary' }), fc.integer()), { nil: undefined })
+
+t.test('columns are as wide as their content, numbers to the right, "-" for an empty cell', async t => {
+  const rows = [
+    { name: 'crm', lag: 7 },
+    { name: 'data warehouse', lag: 1200 },
+    { name: '', lag: undefined }
+  ]
+  const text = table(rows, [
+    { heading: 'NAME', value: ({ name }) => name },
+    { heading: 'LAG', value: ({ lag }) => lag }
+  ])
+  t.equal(
+    text,
+    ['NAME            LAG', 'crm                7', 'data warehouse  1200', '-               -', ''].join(
+      '\n'
+    )
+  )
+})
+
+t.test('whatever its cells contain, a table has a line for the headings and one per row', async () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(cell, cell)), rows => {
+      const text = table(rows, [
+        { heading: 'A', value: ([a]) => a },
+        { heading: 'B', value: ([, b]) => b }
+      ])
+      return text.split(/[\p{Cc}\p{Zl}\p{Zp}]/u).length === rows.length + 2
+    })
+  )
+})
+
+t.test('a field list has a line per field that has a value', async t => {
+  t.equal(
+    fieldList([
+      ['in use', 'a1b2\n'],
+      ['previous', undefined]
+    ]),
+    '  in use         a1b2\\n'
+  )
+})
+
+t.test('a duration is in the largest unit of which there are at least two', async t => {
+  const rows = [
+    [undefined, undefined],
+    [0, '0 s'],
+    [119_999, '119 s'],
+    [120_000, '2 min'],
+    [2 * 3_600_000 - 1, '119 min'],
+    [47 * 3_600_000, '47 h'],
+    [48 * 3_600_000, '2 d']
+  ] as const
+  for (const [ms, expected] of rows) t.equal(duration(ms), expected)
+})

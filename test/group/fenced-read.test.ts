@@ -1,0 +1,117 @@
+import t from 'tap'
+import { CONSUMER_NAME, fencedRead, setDeliveryCount } from '../../src/group/fenced-read.ts'
+import { redeliver } from '../../src/group/redeliver.ts'
+import { appendEvent } from '../helpers/log.ts'
+import { startRedis } from '../helpers/redis.ts'
+
+const GROUP = 'crm'
+const STREAM = 'cio:events:{0}'
+const { client, stop } = await startRedis()
+t.teardown(() => stop())
+t.beforeEach(() => client.flushall())
+
+const lease = { key: 'cio:lease:{0}:crm', token: 'me' }
+const options = {
+  redis: client,
+  lease,
+  stream: STREAM,
+  redeliverKey: 'cio:redeliver:{0}:crm',
+  partition: 0,
+  group: GROUP
+}
+
+/** Appends events, and delivers the first ones to a consumer of the group. @returns their ids */
+async function deliver(events: readonly string[], consumer: string, count: number): Promise<string[]> {
+  const ids: string[] = []
+  for (const id of events) ids.push(await appendEvent(client, { id }))
+  await client.xgroup('CREATE', STREAM, GROUP, '0')
+  await client.xreadgroup('GROUP', GROUP, consumer, 'COUNT', count, 'STREAMS', STREAM, '>')
+  return ids
+}
+const holdLease = () => client.set(lease.key, lease.token)
+const pending = async () => (await client.xpending(STREAM, GROUP, '-', '+', 10)) as unknown[][]
+
+t.test('without the lease nothing is read, neither new nor pending entries', async t => {
+  await deliver(['pending', 'new'], 'another', 1)
+  for (const holder of ['another member', undefined]) {
+    if (holder === undefined) await client.del(lease.key)
+    else await client.set(lease.key, holder)
+    t.same(await fencedRead(options, 10, undefined), { state: 'lease_lost' })
+    t.same(await fencedRead(options, 10, '0-0'), { state: 'lease_lost' })
+  }
+  t.match(await pending(), [[String, 'another', Number, 1]], 'nothing was delivered or taken over')
+  await holdLease()
+  t.match(await fencedRead(options, 10, '0-0'), { state: 'pending', entries: [{ deliveryCount: 1 }] })
+  t.match(await fencedRead(options, 10, undefined), { state: 'new', entries: [{ deliveryCount: 0 }] })
+})
+
+t.test(
+  'entries that are pending under a consumer name of version 0.1 are read, with their count',
+  async t => {
+    const ids = await deliver(['a', 'b', 'c'], 'holder', 2)
+    await client.call('XCLAIM', STREAM, GROUP, 'put-back', 0, ids[1] ?? '', 'RETRYCOUNT', 0, 'JUSTID')
+    await holdLease()
+    const result = await fencedRead(options, 10, '0-0')
+    t.match(result, {
+      state: 'pending',
+      cursor: '',
+      deletedCount: 0,
+      entries: [
+        { id: ids[0], deliveryCount: 1 },
+        { id: ids[1], deliveryCount: 0 }
+      ]
+    })
+    t.match(await pending(), [
+      [ids[0], CONSUMER_NAME, Number, 1],
+      [ids[1], CONSUMER_NAME, Number, 0]
+    ])
+    await client.xack(STREAM, GROUP, ...ids.slice(0, 2))
+    t.match(await fencedRead(options, 10, undefined), { state: 'new', entries: [{ id: ids[2] }] })
+  }
+)
+
+t.test('pending entries are read page by page, and deleted ones are counted', async t => {
+  const ids = await deliver(['a', 'b', 'c'], 'another', 3)
+  await client.xdel(STREAM, ids[0] ?? '')
+  await holdLease()
+  const first = await fencedRead(options, 2, '0-0')
+  t.match(first, { state: 'pending', cursor: ids[1], deletedCount: 1, entries: [{ id: ids[1] }] })
+  const second = await fencedRead(options, 2, ids[1])
+  t.match(second, { state: 'pending', cursor: '', deletedCount: 0, entries: [{ id: ids[2] }] })
+  t.same(await fencedRead(options, 2, undefined), {
+    state: 'new',
+    cursor: ids[2],
+    deletedCount: 0,
+    entries: []
+  })
+})
+
+t.test('after a redelivery the reader is sent back to the pending entries, once', async t => {
+  const [first = ''] = await deliver(['a', 'b'], 'another', 1)
+  await client.xack(STREAM, GROUP, first)
+  await holdLease()
+  await redeliver(client, 'cio:', GROUP, 0, [first])
+  t.same(await fencedRead(options, 10, undefined), { state: 'pending_changed' })
+  t.match(await fencedRead(options, 10, '0-0'), {
+    state: 'pending',
+    entries: [{ id: first, deliveryCount: 0 }]
+  })
+  t.match(await fencedRead(options, 10, undefined), { state: 'new' })
+})
+
+t.test('a delivery count that was set is what the next reader gets', async t => {
+  await deliver(['a'], 'another', 1)
+  await holdLease()
+  const result = await fencedRead(options, 10, '0-0')
+  if (!('entries' in result)) return t.fail(result.state)
+  await setDeliveryCount(options, result.entries, 7)
+  t.match(await fencedRead(options, 10, '0-0'), { entries: [{ deliveryCount: 7 }] })
+  await setDeliveryCount(options, [], 9)
+})
+
+t.test('a group that was lost with its Redis is created again, from the oldest entry', async t => {
+  const id = await appendEvent(client, { id: 'a' })
+  await holdLease()
+  t.match(await fencedRead(options, 10, '0-0'), { state: 'pending', entries: [] })
+  t.match(await fencedRead(options, 10, undefined), { state: 'new', entries: [{ id }] })
+})

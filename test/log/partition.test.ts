@@ -1,0 +1,28 @@
+import t from 'tap'
+import { partitionOf, publishedPartitions, publishPartitionCount } from '../../src/log/partition.ts'
+import { startRedis } from '../helpers/redis.ts'
+
+t.test('a key always gets the same partition, and many keys use all partitions evenly', t => {
+  t.equal(partitionOf('customer-1', 1), 0)
+  t.equal(partitionOf('customer-1', 4), partitionOf('customer-1', 4))
+  const counts = [0, 0, 0, 0]
+  for (let n = 0; n < 4000; n++)
+    counts[partitionOf(`customer-${n}`, 4)] = (counts[partitionOf(`customer-${n}`, 4)] ?? 0) + 1
+  t.ok(
+    counts.every(count => count > 900 && count < 1100),
+    String(counts)
+  )
+  t.end()
+})
+
+t.test('the published number of partitions is 1 at first, and never falls', async t => {
+  const { client, stop } = await startRedis()
+  t.teardown(() => stop())
+  const events = async () => (await publishedPartitions(client, 'cio:')).map(keys => keys.events)
+  t.same(await events(), ['cio:events:{0}'])
+  await publishPartitionCount(client, 'cio:', 3)
+  await publishPartitionCount(client, 'cio:', 2)
+  t.same(await events(), ['cio:events:{0}', 'cio:events:{1}', 'cio:events:{2}'])
+  await client.set('cio:partitions', 'not a number')
+  t.same(await events(), ['cio:events:{0}'])
+})
