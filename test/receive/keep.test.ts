@@ -12,7 +12,6 @@ import { basic, customerio, definePolicy, pipelines } from '../../src/sanitize/p
 import { compileSanitizer, type Sanitizer } from '../../src/sanitize/sanitize.ts'
 import { startService } from '../../src/service.ts'
 import type { Config } from '../../src/settings/config.ts'
-import { connectProvider, locateSecrets } from '../../src/settings/secrets/open-secrets.ts'
 import type { Source } from '../../src/settings/sources.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { deliverTo, postTo, testConfig } from '../helpers/service.ts'
@@ -35,14 +34,13 @@ async function startSlowService(busyMs: number) {
       return sanitizer.value(json, about)
     }
   })
-  const config = testConfig({ REDIS_URL: redis.url, PARTITIONS: '8' })
+  const config = await testConfig({ REDIS_URL: redis.url, PARTITIONS: '8' })
   const withSlow = (source: Source): Source => ({ ...source, sanitizer: slow(source.sanitizer) })
   const sources: Config['sources'] = new Map([...config.sources].map(([name, one]) => [name, withSlow(one)]))
   const service = await startService({
     config: { ...config, sources },
     log: createLogger('silent').log,
     redisAddress: redis.address,
-    secrets: locateSecrets(config.secrets.places, await connectProvider(config.secrets)),
     runsMaintenance: false
   })
   t.teardown(() => service.close())

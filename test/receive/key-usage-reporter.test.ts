@@ -1,7 +1,7 @@
 import t from 'tap'
 import { usageKeys } from '../../src/receive/key-usage-reporter.ts'
 import { Secret } from '../../src/secret.ts'
-import { readSightings } from '../../src/tools/rotate/replica-keys.ts'
+import { readReplicaKeys } from '../../src/tools/rotate/replica-keys.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
@@ -9,7 +9,7 @@ import { KEY } from '../helpers/sign.ts'
 
 const redis = await startRedis()
 t.teardown(() => redis.stop())
-const sightings = () => readSightings(redis.client, 'cio:', 'default')
+const sightings = () => readReplicaKeys(redis.client, 'cio:', 'default')
 const { id } = new Secret(KEY)
 
 t.test('a replica reports its keys before its first delivery, and removes itself when it stops', async t => {

@@ -162,7 +162,7 @@ t.test('a half-written key is not applied', async t => {
           const current = readings.length > 1 ? readings.shift() : readings[0]
           return { current: new Secret(current ?? ''), previous: undefined, pending: undefined }
         },
-        setActive: async () => {},
+        promote: async () => {},
         forgetPrevious: async () => {},
         keepPrevious: async value => kept.push(value.reveal()) > 0
       })
