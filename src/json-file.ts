@@ -11,8 +11,8 @@ import type { z } from 'zod'
 import { ConfigError, errorCode } from './errors.ts'
 
 /**
- * Reads a JSON file that the operator wrote. Every refusal is one line with the variable, the file, the line
- * and the key; what stands in the file is never repeated, since it may be a secret.
+ * Reads a JSON file that the operator wrote. Every refusal is one line with the variable, the file, the line, the key
+ * and what is expected. It never repeats the content of the file, which may be a secret.
  *
  * @param variable the environment variable that names the file
  * @throws ConfigError when the file can't be read, is not JSON, or does not fit the schema
@@ -22,7 +22,7 @@ export function readJsonFile<T>(variable: string, path: string, schema: z.ZodTyp
   const read = parseJsonTree(text)
   if ('problem' in read) throw new ConfigError(`${variable}=${path}: ${read.problem}`)
   const tree: Node = read
-  const parsed = schema.safeParse(getNodeValue(tree))
+  const parsed = schema.safeParse(getNodeValue(tree), { error: describeIssue })
   if (parsed.success) return parsed.data
 
   const [issue] = parsed.error.issues
@@ -37,7 +37,7 @@ export function readJsonFile<T>(variable: string, path: string, schema: z.ZodTyp
     }`
   )
 
-  /** A missing key has no place of its own; what should hold it has. */
+  /** A missing key has no place of its own: take the object that should contain it. */
   function nearest(missing: readonly (string | number)[]) {
     for (let length = missing.length - 1; length > 0; length--) {
       const node = findNodeAtLocation(tree, missing.slice(0, length))
@@ -47,14 +47,65 @@ export function readJsonFile<T>(variable: string, path: string, schema: z.ZodTyp
   }
 }
 
+/** Codes of jsonc-parser in words. */
+const syntaxErrors: Readonly<Record<string, string>> = {
+  PropertyNameExpected: 'a key in double quotes is expected',
+  ValueExpected: 'a value is expected',
+  ColonExpected: 'a colon is expected',
+  CommaExpected: 'a comma is expected',
+  CloseBraceExpected: 'a } is expected',
+  CloseBracketExpected: 'a ] is expected',
+  EndOfFileExpected: 'there is text after the end',
+  InvalidCommentToken: 'comments are not allowed',
+  UnexpectedEndOfString: 'a string is not closed'
+}
+
 /** @returns the tree of a JSON text without comments, or the line that is not JSON and why */
 export function parseJsonTree(text: string): Node | { readonly problem: string } {
   const errors: ParseError[] = []
   const tree = parseTree(text, errors, { disallowComments: true })
   const [error] = errors
   if (tree !== undefined && error === undefined) return tree
-  const what = error === undefined ? 'no value' : printParseErrorCode(error.error)
+  const code = error === undefined ? 'ValueExpected' : printParseErrorCode(error.error)
+  const what = syntaxErrors[code] ?? 'unexpected text'
   return { problem: `line ${lineOf(text, error?.offset ?? 0)}: not JSON (${what})` }
+}
+
+const typeNames: Readonly<Record<string, string>> = {
+  int: 'a whole number',
+  number: 'a number',
+  string: 'a text',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'an object',
+  record: 'an object'
+}
+
+/**
+ * The messages of zod in words, for those rules of a schema that have no message of their own.
+ *
+ * @returns what is expected, without the value that was found
+ */
+export function describeIssue(issue: z.core.$ZodRawIssue): string {
+  switch (issue.code) {
+    case 'invalid_type': {
+      const expected = typeNames[issue.expected] ?? issue.expected
+      return issue.input === undefined ? `is missing: give ${expected}` : `must be ${expected}`
+    }
+    case 'invalid_value':
+      return `must be ${issue.values.length === 1 ? '' : 'one of '}${issue.values.map(String).join(', ')}`
+    case 'unrecognized_keys':
+      return `unknown key ${JSON.stringify(issue.keys[0])}`
+    case 'too_small':
+    case 'too_big': {
+      const isNumber = typeof issue.input === 'number'
+      if (!isNumber && issue.code === 'too_small' && issue.minimum === 1) return 'must not be empty'
+      const limit = issue.code === 'too_small' ? `at least ${issue.minimum}` : `at most ${issue.maximum}`
+      return `must ${isNumber ? 'be' : 'have a length of'} ${limit}`
+    }
+    default:
+      return 'is not allowed here'
+  }
 }
 
 /** @throws ConfigError when the file can't be read */

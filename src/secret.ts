@@ -4,13 +4,13 @@ import { inspect } from 'node:util'
 const MASK = '[secret]'
 
 /**
- * A credential that can't be shown by accident: as a string, in JSON and in an inspection it is a mask.
- * `reveal()` is the one way to its value, so a search for that word finds every use.
+ * A credential that cannot be shown by accident: as a string, in JSON and when inspected it is a mask. Only `reveal()`
+ * returns its value, so a search for that word finds every use.
  */
 export class Secret {
   readonly #value: string
 
-  /** @param value the credential; empty is refused, since an empty key would sign for everybody */
+  /** @param value the credential; an empty one is refused, since anyone could sign with an empty key */
   constructor(value: string) {
     if (value === '') throw new TypeError('a secret must not be empty')
     this.#value = value
@@ -26,8 +26,8 @@ export class Secret {
   }
 
   /**
-   * A name for it that tells nothing: 32 bits of a MAC under the credential itself, so that logs, Redis and
-   * people can say which of two keys is meant.
+   * A name that reveals nothing: 32 bits of a MAC under the credential itself. Logs, Redis and people use it to tell
+   * two keys apart.
    */
   get id(): string {
     return createHmac('sha256', this.#value).update('cio-webhook key id').digest('hex').slice(0, 8)

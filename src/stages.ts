@@ -1,6 +1,7 @@
 // Tested by test/receive, test/redis and test/dispatch, through the whole service.
 import type { Registry } from 'prom-client'
 import type { CloseStack } from './async/close-stack.ts'
+import { fetchPublishedIps } from './customerio/app-api.ts'
 import { consumerStatusReader } from './dispatch/consumer-status.ts'
 import type { Dispatcher } from './dispatch/dispatcher.ts'
 import { createDispatchMetrics } from './dispatch/metrics.ts'
@@ -12,7 +13,7 @@ import type { Logger } from './ops/logger.ts'
 import type { Metrics } from './ops/metrics.ts'
 import { createIpAllowlist, type IpAllowlist } from './receive/ip-allowlist.ts'
 import { createKeyUsageReporter, type KeyUsageReporter } from './receive/key-usage-reporter.ts'
-import { askCustomerIo, createPublishedIps } from './receive/published-ips.ts'
+import { createPublishedIps } from './receive/published-ips.ts'
 import { type SigningKeys, watchSigningKeys } from './receive/signing-keys.ts'
 import { connectRedis, disconnectRedis, type RedisClient } from './redis/connect.ts'
 import { durabilityWaits } from './redis/durability.ts'
@@ -21,14 +22,11 @@ import { monitorRedis, type RedisMonitor } from './redis/monitor.ts'
 import { inspectServers, type ServerFacts, unmetRequirement } from './redis/server-facts.ts'
 import type { Config } from './settings/config.ts'
 import { describeRedis, type RedisAddress } from './settings/redis-address.ts'
-import type { Secrets } from './settings/secrets/secret-handle.ts'
 
 export interface ServiceOptions {
   readonly config: Config
   readonly log: Logger
   readonly redisAddress: RedisAddress
-  /** Read again while the service runs. */
-  readonly secrets: Secrets
   /** Whether this process keeps the log within its limits and dispatches: one of several workers does. */
   readonly runsMaintenance: boolean
   /** With several workers: shares this one's metrics, and returns what reads those of all. */
@@ -135,10 +133,10 @@ export function openEventLog(stage: Stage): EventLog {
 export async function openSigningKeys(
   stage: Stage
 ): Promise<{ readonly keys: SigningKeys; readonly keyUsage: KeyUsageReporter }> {
-  const { config, secrets, log, redis, monitor, opened } = stage
+  const { config, log, redis, monitor, opened } = stage
   const keys = watchSigningKeys({
     sources: config.sources,
-    secrets,
+    secrets: config.secrets,
     log,
     onChange: () => void keyUsage.report()
   })
@@ -157,14 +155,14 @@ export async function openSigningKeys(
 }
 
 export async function openIpAllowlist(stage: Stage): Promise<IpAllowlist> {
-  const { config, secrets, log, redis, monitor, metrics, opened } = stage
-  const { customerIo } = config
+  const { config, log, redis, monitor, metrics, opened } = stage
   const ipAllowlist = createIpAllowlist(config.admission)
   const publishedIps = createPublishedIps({
     redis,
     keyPrefix: config.log.keyPrefix,
     isRedisUp: monitor.isUp,
-    fetchPublishedIps: customerIo.appApiKey && (await askCustomerIo(customerIo, appApiKey)),
+    fetchPublishedIps:
+      config.appApiKey && (async () => fetchPublishedIps(config.customerIo, await appApiKey())),
     onList: ipAllowlist.setPublished,
     metrics,
     log
@@ -176,9 +174,11 @@ export async function openIpAllowlist(stage: Stage): Promise<IpAllowlist> {
   return ipAllowlist
 
   /** Read for each request: it may be rotated while the service runs. */
-  async function appApiKey(): Promise<string | undefined> {
-    const versions = await secrets.find('cio-app-api-key')?.versions()
-    return (versions?.current ?? customerIo.appApiKey)?.reveal()
+  async function appApiKey(): Promise<string> {
+    const versions = await config.secrets.find('cio-app-api-key')?.versions()
+    const key = versions?.current ?? config.appApiKey
+    if (key === undefined) throw new Error('there is no App API key any more')
+    return key.reveal()
   }
 }
 

@@ -1,5 +1,6 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { errorCode } from '../errors.ts'
+import type { Environment } from '../settings/environment.ts'
 
 /** Exit codes of every command. */
 export const EXIT = { ok: 0, findings: 1, error: 2 } as const
@@ -13,10 +14,11 @@ export interface Command {
   readonly usage: string
   /**
    * @param args the arguments after the command's name
+   * @param env the variables of the process
    * @returns the exit code; `undefined` for a command that runs until a signal ends it
    * @throws UsageError and ConfigError, which are printed as one line and end with 2
    */
-  readonly run: (args: readonly string[]) => Promise<ExitCode | undefined>
+  readonly run: (args: readonly string[], env: Environment) => Promise<ExitCode | undefined>
 }
 
 /** An invalid command line. The message says what to type. */

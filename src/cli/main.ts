@@ -54,7 +54,7 @@ async function run([first, ...rest]: readonly string[]): Promise<ExitCode | unde
     if (ignoredVariables.length > 0) process.stderr.write(`cio-webhook: ${IGNORED_DEBUG}\n`)
   }
   try {
-    return await command.run(args)
+    return await command.run(args, process.env)
   } catch (error) {
     fail(error)
     return EXIT.error

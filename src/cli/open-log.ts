@@ -1,62 +1,86 @@
-import { existsSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+// Tested by test/redis/failure.test.ts and test/cli/providers.test.ts.
 import { ConfigError } from '../errors.ts'
 import { connectRedis, disconnectRedis, type RedisClient } from '../redis/connect.ts'
 import { followFailures } from '../redis/failure.ts'
 import { monitorRedis } from '../redis/monitor.ts'
-import { Secret } from '../secret.ts'
-import { type Config, loadConfig } from '../settings/config.ts'
+import { loadSettings, type Part, type Settings } from '../settings/config.ts'
+import type { Environment } from '../settings/environment.ts'
 import { describeRedis, type RedisAddress } from '../settings/redis-address.ts'
 
-/** The event log of the environment, for a command. */
-export interface OpenLog {
-  readonly config: Config
-  readonly redis: RedisClient
-  /** A further connection for BullMQ. */
-  patient(): RedisClient
-  close(): void
-}
-
+/** How long a command waits for Redis. */
 const FIRST_CONTACT_MS = 5000
 
-/** @throws ConfigError when the configuration is none, or Redis does not answer */
-export async function openLog(env: Readonly<Record<string, string | undefined>>): Promise<OpenLog> {
-  const config = loadConfig(env, { developmentKey: () => ({ key: 'none is made here', created: false }) })
-  const address = addressOf(config)
-  const opened: RedisClient[] = []
-  const open = (profile: 'fail-fast' | 'blocking'): RedisClient => {
-    const redis = connectRedis(address, profile)
-    redis.on('error', () => {}) // told by the command that fails
-    opened.push(redis)
-    return redis
-  }
-  const redis = open('fail-fast')
+export const NO_REDIS =
+  'REDIS_URL is missing, and no cio-webhook runs with a Redis of its own: give redis://host:port'
+
+/** Redis does not answer, or refuses us. The message names the address and the cause. */
+export class UnreachableRedis extends ConfigError {}
+
+/**
+ * Connects to Redis for a command, and waits until it accepts commands.
+ *
+ * @throws UnreachableRedis if it does not answer within 5 s, ConfigError if it refuses the configured database
+ */
+export async function connectForCommand(address: RedisAddress): Promise<RedisClient> {
+  const redis = connect(address, 'fail-fast')
   const failure = followFailures(redis)
-  const close = (): void => {
-    for (const client of opened) disconnectRedis(client)
-  }
   const monitor = monitorRedis({ redis })
   try {
     await monitor.waitUntilUp(FIRST_CONTACT_MS)
+    return redis
   } catch (cause) {
-    close()
+    disconnectRedis(redis)
     if (cause instanceof ConfigError) throw cause
-    throw new ConfigError(
+    throw new UnreachableRedis(
       `cannot reach Redis at ${describeRedis(address)}${failure(cause)}; check REDIS_URL (or REDIS_SENTINELS, REDIS_CLUSTER_NODES)`,
       { cause }
     )
   } finally {
     monitor.stop()
   }
-  return { config, redis, patient: () => open('blocking'), close }
 }
 
-/** The private Redis of a development start is there while that runs. */
-function addressOf({ redis, dataDir }: Config): RedisAddress {
-  if (redis.kind !== 'private') return redis
-  const socket = join(resolve(dataDir), 'redis', 'redis.sock')
-  if (existsSync(socket)) return { kind: 'standalone', url: new Secret(socket) }
-  throw new ConfigError(
-    'REDIS_URL is missing, and no cio-webhook runs with a Redis of its own: give redis://host:port'
-  )
+function connect(address: RedisAddress, profile: 'fail-fast' | 'blocking'): RedisClient {
+  const redis = connectRedis(address, profile)
+  redis.on('error', () => {}) // reported by the command that fails
+  return redis
+}
+
+/** The event log, for a command. */
+export interface OpenLog<Needs extends Part = never> {
+  readonly config: Settings<Needs | 'log' | 'runningRedis'>
+  readonly redis: RedisClient
+  /** A further connection, for BullMQ. */
+  patient(): RedisClient
+  close(): void
+}
+
+/**
+ * @param needs the settings that the command needs besides those of the log
+ * @throws ConfigError for a bad setting, or if Redis does not answer
+ */
+export async function openLog<const Needs extends Part = never>(
+  env: Environment,
+  needs: readonly Needs[] = []
+): Promise<OpenLog<Needs>> {
+  const config = await loadSettings(env, ['log', 'runningRedis', ...needs])
+  const { runningRedis: address } = config
+  const opened: RedisClient[] = []
+  const close = (): void => {
+    for (const redis of opened) disconnectRedis(redis)
+    config.secrets.close()
+  }
+  try {
+    if (address === undefined) throw new ConfigError(NO_REDIS)
+    const redis = await connectForCommand(address)
+    opened.push(redis)
+    const patient = (): RedisClient => {
+      opened.push(connect(address, 'blocking'))
+      return opened.at(-1) ?? redis
+    }
+    return { config, redis, patient, close }
+  } catch (error) {
+    close()
+    throw error
+  }
 }

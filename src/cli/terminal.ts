@@ -1,4 +1,5 @@
 import { styleText } from 'node:util'
+import type { Environment } from '../settings/environment.ts'
 
 /** How text may look on an output. */
 export interface TerminalStyle {
@@ -11,8 +12,8 @@ export interface TerminalStyle {
 const MAX_WIDTH = 100
 const MIN_WIDTH = 50
 
-export const terminalStyle = ({ isTTY, columns }: NodeJS.WriteStream): TerminalStyle => ({
-  colour: isTTY === true && process.env['NO_COLOR'] === undefined,
+export const terminalStyle = ({ isTTY, columns }: NodeJS.WriteStream, env: Environment): TerminalStyle => ({
+  colour: isTTY === true && env['NO_COLOR'] === undefined,
   width: Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, columns ?? MAX_WIDTH))
 })
 

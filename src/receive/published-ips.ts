@@ -1,10 +1,9 @@
 import { createPollingLoop } from '../async/poll.ts'
+import { checkAddresses } from '../customerio/app-api.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { Metrics } from '../ops/metrics.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import { serverTime } from '../redis/server-time.ts'
-import type { CustomerIo } from '../settings/customer-io.ts'
-import { cidr } from '../settings/parse.ts'
 import { publishedAddresses } from './published-addresses.ts'
 
 /**
@@ -42,11 +41,6 @@ const REFRESH_MS = 60_000
 const RETRY_MS = 1000
 /** How long the replica that asks keeps the others from asking too. After a failure, the time to the next attempt. */
 const ASKING_MS = 5 * 60_000
-const ASK_TIMEOUT_MS = 10_000
-
-/** An answer with more addresses, or with wider ranges, is not the address list of a sender. */
-const MAX_ADDRESSES = 500
-const MIN_PREFIX = { v4: 20, v6: 48 }
 
 export function createPublishedIps(options: PublishedIpsOptions): PublishedIps {
   const { redis, keyPrefix, isRedisUp, fetchPublishedIps, onList, metrics, log, maxAgeMs = HOUR_MS } = options
@@ -145,48 +139,4 @@ function parseCached(text: string | null): CachedList | undefined {
   if (text === null) return undefined
   const { at, addresses } = JSON.parse(text) as { at?: unknown; addresses?: unknown }
   return { at: typeof at === 'number' ? at : 0, addresses: checkAddresses(addresses) }
-}
-
-/** What asks the App API. Its client is loaded here, since it is needed only where a key is configured. */
-export async function askCustomerIo(
-  { region, appUrl }: Pick<CustomerIo, 'region' | 'appUrl'>,
-  appApiKey: () => Promise<string | undefined>
-): Promise<() => Promise<readonly string[]>> {
-  const { APIClient, RegionEU, RegionUS } = await import('customerio-node')
-  return async () => {
-    const key = await appApiKey()
-    if (key === undefined) throw new Error('the App API key is gone')
-    const client = new APIClient(key, {
-      region: region === 'eu' ? RegionEU : RegionUS,
-      ...(appUrl === undefined ? {} : { url: appUrl }),
-      timeout: ASK_TIMEOUT_MS,
-      retry: { maxRetries: 0 }
-    })
-    const answer: Record<string, unknown> = await client.getIpAddresses()
-    return checkAddresses(answer['ip_addresses'])
-  }
-}
-
-/**
- * A good answer is a list of addresses, each of them one, and nothing else: an answer that is partly garbage is
- * not trusted for the rest.
- *
- * @throws Error for any other
- */
-export function checkAddresses(answer: unknown): readonly string[] {
-  if (!Array.isArray(answer) || answer.length === 0 || answer.length > MAX_ADDRESSES) {
-    throw new Error('not a list of addresses')
-  }
-  return answer.map(address => {
-    if (typeof address !== 'string' || cidr.parse(address) === undefined || isWide(address)) {
-      throw new Error('a list with something else than addresses')
-    }
-    return address
-  })
-}
-
-function isWide(address: string): boolean {
-  const prefix = address.split('/')[1]
-  if (prefix === undefined) return /^(0\.|127\.)|^::1?$/.test(address)
-  return Number(prefix) < (address.includes(':') ? MIN_PREFIX.v6 : MIN_PREFIX.v4)
 }

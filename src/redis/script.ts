@@ -1,9 +1,10 @@
+// Tested by test/redis/faults.test.ts.
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { sendCommand } from './command.ts'
 import type { RedisClient } from './connect.ts'
 
-/** A Lua script as Redis knows it. */
+/** A Lua script and its digest, by which Redis caches it. */
 export interface Script {
   readonly text: string
   readonly sha1: string
@@ -21,8 +22,8 @@ export function loadScript(url: URL): Script {
 }
 
 /**
- * Runs a script by its digest, and by its text where the server does not know it (any more): after a restart,
- * a failover or SCRIPT FLUSH. A script refused as unknown has done nothing, so this is no repetition.
+ * Runs a script by its digest, or by its text if the server does not have it: after a restart, a failover or SCRIPT FLUSH.
+ * A script that was refused as unknown has not run, so it never runs twice.
  */
 export async function runScript(
   redis: RedisClient,

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { getNodeValue } from 'jsonc-parser'
 import { z } from 'zod'
 import { errorCode } from '../errors.ts'
-import { parseJsonTree } from '../json-file.ts'
+import { describeIssue, parseJsonTree } from '../json-file.ts'
 import { allTextKinds } from './text-kinds.ts'
 
 /**
@@ -159,7 +159,7 @@ export function fieldPath(field: string): string[] {
  * Throws one line that says what is not allowed.
  */
 export function definePolicy(file: unknown): Policy {
-  const parsed = policyFileSchema.safeParse(file)
+  const parsed = policyFileSchema.safeParse(file, { error: describeIssue })
   if (!parsed.success) {
     const first = parsed.error.issues[0]
     const where = first === undefined || first.path.length === 0 ? '' : `${first.path.join('/')}: `

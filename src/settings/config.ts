@@ -2,206 +2,214 @@ import { ConfigError } from '../errors.ts'
 import { pathOf } from '../json-pointer.ts'
 import { loadPolicy } from '../sanitize/policy.ts'
 import { compileSanitizer, type Sanitizer } from '../sanitize/sanitize.ts'
-import { Secret } from '../secret.ts'
+import type { Secret } from '../secret.ts'
 import { readConsumersFile } from './consumers-file.ts'
-import { customerIo } from './customer-io.ts'
-import { type HostPort, refusalOf } from './parse.ts'
-import { secretSettings } from './secret-locations.ts'
-import {
-  checkSigningKey,
-  DEFAULT_SCHEMES,
-  DEFAULT_SOURCE,
-  type FurtherSources,
-  readPreviousFile,
-  readSecretFile,
-  readSourcesFile,
-  type Source,
-  type SourceSettings,
-  signingKeys
-} from './sources.ts'
-import { type Values, type Variable, variables } from './variables.ts'
+import type { Environment } from './environment.ts'
+import { signingKeyText } from './parse.ts'
+import { createReader, type Reader, readSecret } from './read-variables.ts'
+import { redisTarget, runningRedis } from './redis-address.ts'
+import { createDevelopmentKey } from './secrets/development-key.ts'
+import type { OpenSecrets } from './secrets/open-secrets.ts'
+import { DEFAULT_SCHEMES, DEFAULT_SOURCE, type Source, type SourceSettings, signingKeys } from './sources.ts'
 
-type Environment = Readonly<Record<string, string | undefined>>
-
-export type RedisTarget =
-  | { readonly kind: 'standalone'; readonly url: Secret }
-  | {
-      readonly kind: 'sentinel'
-      readonly nodes: readonly HostPort[]
-      readonly master: string
-      readonly login: RedisLogin
+/** The parts of the settings that the service needs, in the order in which they are loaded. */
+const serviceParts = {
+  /** Only serve checks what it does not use: its environment is the one these variables are for. */
+  checkedVariables: reader => reader.checkAll(),
+  production: reader => reader.value('NODE_ENV') === 'production',
+  logLevel: reader => reader.value('LOG_LEVEL'),
+  dataDir: reader => reader.value('DATA_DIR'),
+  workers: reader => reader.value('WORKERS'),
+  http: reader => ({
+    port: reader.value('PORT'),
+    host: reader.value('HOST'),
+    keepAliveMs: reader.value('KEEP_ALIVE_SECONDS') * 1000,
+    shutdownDelayMs: (reader.value('SHUTDOWN_DELAY_SECONDS') ?? (isProduction(reader) ? 5 : 0)) * 1000
+  }),
+  /** Before `sources`, which then has the key. */
+  generatedKey: generateMissingKey,
+  sources: readSources,
+  signature: readTolerance,
+  admission: reader => ({
+    allowed: reader.value('CIO_ALLOWED_IPS'),
+    loopbackAllowed: !isProduction(reader),
+    policy: reader.value('CIO_IP_POLICY'),
+    trustedProxies: reader.value('TRUSTED_PROXIES') ?? [],
+    maxFailures: reader.value('RATE_LIMIT_MAX'),
+    windowMs: reader.value('RATE_LIMIT_WINDOW_SECONDS') * 1000
+  }),
+  customerIo: reader => ({
+    region: reader.value('CIO_REGION'),
+    trackUrl: reader.value('CIO_TRACK_URL'),
+    appUrl: reader.value('CIO_APP_URL')
+  }),
+  appApiKey: reader => reader.secret('CIO_APP_API_KEY'),
+  /** `private` in development: the service starts one of its own then. */
+  redis: async reader => {
+    const target = await redisTarget(reader)
+    if (target.kind !== 'private' || !isProduction(reader)) return target
+    throw new ConfigError(
+      'REDIS_URL is missing: give redis://host:port, or set REDIS_SENTINELS or REDIS_CLUSTER_NODES'
+    )
+  },
+  log: reader => ({
+    keyPrefix: reader.value('CIO_KEY_PREFIX'),
+    partitions: reader.value('PARTITIONS'),
+    windowMs: reader.value('DEDUPE_WINDOW_SECONDS') * 1000,
+    durability: reader.value('DURABILITY'),
+    retentionMs: reader.value('EVENT_RETENTION_SECONDS') * 1000,
+    maxLength: reader.value('EVENT_MAX_LENGTH'),
+    parked: {
+      maxAgeMs: reader.value('PARKED_RETENTION_SECONDS') * 1000,
+      maxBytes: reader.value('PARKED_MAX_BYTES')
+    },
+    deadLetters: {
+      maxAgeMs: reader.value('DEAD_LETTER_RETENTION_SECONDS') * 1000,
+      maxBytes: reader.value('DEAD_LETTER_MAX_BYTES')
     }
-  | { readonly kind: 'cluster'; readonly nodes: readonly HostPort[]; readonly login: RedisLogin }
-  | { readonly kind: 'private' }
+  }),
+  dispatch: readDispatch,
+  metrics: reader => ({
+    port: reader.value('METRICS_PORT'),
+    allowed: reader.value('METRICS_ALLOWED_IPS')
+  })
+} satisfies Parts
 
-export interface RedisLogin {
-  readonly username: string | undefined
-  readonly password: Secret | undefined
-  readonly tls: boolean
-}
+const commandParts = {
+  /** The configured Redis, or the private one of a service that runs; `undefined` if there is neither. */
+  runningRedis,
+  /** Names of all sources. Reads none of their keys. */
+  sourceNames: reader => [DEFAULT_SOURCE, ...reader.sourcesFile().map(source => source.name)],
+  /** For commands that need keys or policies for some of their actions only. */
+  loadSources: reader => () => readSources(reader),
+  loadSourceSettings: reader => () => readSourceSettings(reader),
+  /** @returns the current signing key of a source */
+  findSigningKey: reader => (source: string) => findSigningKey(reader, source)
+} satisfies Parts
 
-export type Config = ReturnType<typeof loadConfig>
+type Parts = Readonly<Record<string, (reader: Reader) => unknown>>
+const parts = { ...serviceParts, ...commandParts }
+export type Part = keyof typeof parts
 
-/** What loading the configuration may do besides reading: make the development key. */
-export interface ConfigEffects {
-  /** @returns the key kept in the folder, made there on the first run */
-  readonly developmentKey: (dataDir: string) => { readonly key: string; readonly created: boolean }
-}
+/** The parts that were asked for, and the secrets: to read them again, or to rotate them. */
+export type Settings<Needs extends Part> = {
+  readonly [P in Needs]: Awaited<ReturnType<(typeof parts)[P]>>
+} & { readonly secrets: OpenSecrets }
+
+export const serviceNeeds = Object.keys(serviceParts) as (keyof typeof serviceParts)[]
+export type Config = Settings<keyof typeof serviceParts>
 
 /**
- * The one reader of the environment.
+ * The one way from the environment to settings, for the service and every command. A command asks for the parts that
+ * it needs, so no other variable, file or secret has to be there.
  *
- * @param provided the values of secrets that lie in the secrets provider, by variable
- * @throws ConfigError with one line that names the variable, what was read (a secret never) and what is allowed
+ * @param needs the parts that are loaded
+ * @throws ConfigError with one line that names the variable, what was read (never a secret) and what is allowed
  */
-export function loadConfig(
+export async function loadSettings<const Needs extends Part>(
   env: Environment,
-  effects: ConfigEffects,
-  provided: Readonly<Record<string, string>> = {}
-) {
-  const values = readValues(env, provided)
-  const production = values.NODE_ENV === 'production'
-  const { key, created } = defaultKey(values, production, effects)
+  needs: readonly Needs[]
+): Promise<Settings<Needs>> {
+  const reader = createReader(env)
+  const asked: ReadonlySet<string> = new Set(needs)
+  const loaded: Record<string, unknown> = { secrets: reader.secrets }
+  try {
+    // One after the other, so that of several errors the first one is reported each time.
+    for (const [part, load] of Object.entries(parts)) if (asked.has(part)) loaded[part] = await load(reader)
+  } catch (error) {
+    reader.secrets.close()
+    throw error
+  }
+  return Object.freeze(loaded) as Settings<Needs>
+}
 
+const isProduction = (reader: Reader): boolean => reader.value('NODE_ENV') === 'production'
+
+/** @returns the development key, if this start has created it: it is shown once */
+async function generateMissingKey(reader: Reader): Promise<Secret | undefined> {
+  const key = await reader.secret('CIO_WEBHOOK_SECRET')
+  if (key !== undefined) return undefined
+  const isElsewhere = isProduction(reader) || reader.value('SECRETS_PROVIDER') !== 'environment'
+  if (isElsewhere || (await reader.secret('CIO_WEBHOOK_SECRET_PREVIOUS')) !== undefined) {
+    throw new ConfigError(NO_SIGNING_KEY)
+  }
+  return createDevelopmentKey(reader.value('DATA_DIR')) ? reader.secret('CIO_WEBHOOK_SECRET') : undefined
+}
+
+export const NO_SIGNING_KEY =
+  'CIO_WEBHOOK_SECRET is missing: give the signing key that Customer.io shows beside the webhook, or its file as CIO_WEBHOOK_SECRET_FILE'
+
+async function findSigningKey(reader: Reader, source: string): Promise<Secret | undefined> {
+  if (source === DEFAULT_SOURCE) return reader.secret('CIO_WEBHOOK_SECRET')
+  const path = reader.value('CIO_SOURCES_FILE')
+  if (path === undefined) {
+    throw new ConfigError(`CIO_SOURCES_FILE is missing: it has the key of the source ${source}`)
+  }
+  const found = reader.sourcesFile().find(({ name }) => name === source)
+  if (found === undefined) throw new ConfigError(`CIO_SOURCES_FILE=${path}: there is no source ${source}`)
+  return readSecret('CIO_SOURCES_FILE', found.key, signingKeyText)
+}
+
+/** A replay near the end of the tolerance must still find its id in the dedupe window, so: the window less one hour. */
+function readTolerance(reader: Reader) {
+  const windowSeconds = reader.value('DEDUPE_WINDOW_SECONDS')
   const toleranceSeconds =
-    values.CIO_SIGNATURE_TOLERANCE_SECONDS ?? defaultTolerance(values.DEDUPE_WINDOW_SECONDS)
-  if (toleranceSeconds > values.DEDUPE_WINDOW_SECONDS) {
-    throw new ConfigError(
-      `CIO_SIGNATURE_TOLERANCE_SECONDS=${toleranceSeconds} is not allowed: at most DEDUPE_WINDOW_SECONDS=${values.DEDUPE_WINDOW_SECONDS}, or a replay would outlive what is remembered`
-    )
-  }
-
-  const further: FurtherSources =
-    values.CIO_SOURCES_FILE === undefined
-      ? { sources: [], keyFiles: new Map() }
-      : readSourcesFile('CIO_SOURCES_FILE', values.CIO_SOURCES_FILE)
-  return Object.freeze({
-    production,
-    logLevel: values.LOG_LEVEL,
-    http: {
-      port: values.PORT,
-      host: values.HOST,
-      keepAliveMs: values.KEEP_ALIVE_SECONDS * 1000,
-      shutdownDelayMs: (values.SHUTDOWN_DELAY_SECONDS ?? (production ? 5 : 0)) * 1000
-    },
-    workers: values.WORKERS,
-    dataDir: values.DATA_DIR,
-    sources: sourcesByName(values, key, further.sources),
-    secrets: secretSettings(values, env, further.keyFiles),
-    customerIo: customerIo(values),
-    /** A development key that this start has made: shown once. */
-    newKey: created ? new Secret(key) : undefined,
-    signature: { toleranceSeconds },
-    admission: {
-      allowed: values.CIO_ALLOWED_IPS,
-      loopbackAllowed: !production,
-      policy: values.CIO_IP_POLICY,
-      trustedProxies: values.TRUSTED_PROXIES ?? [],
-      maxFailures: values.RATE_LIMIT_MAX,
-      windowMs: values.RATE_LIMIT_WINDOW_SECONDS * 1000
-    },
-    redis: redisTarget(values, production),
-    log: {
-      keyPrefix: values.CIO_KEY_PREFIX,
-      partitions: values.PARTITIONS,
-      windowMs: values.DEDUPE_WINDOW_SECONDS * 1000,
-      durability: values.DURABILITY,
-      retentionMs: values.EVENT_RETENTION_SECONDS * 1000,
-      maxLength: values.EVENT_MAX_LENGTH,
-      parked: { maxAgeMs: values.PARKED_RETENTION_SECONDS * 1000, maxBytes: values.PARKED_MAX_BYTES },
-      deadLetters: {
-        maxAgeMs: values.DEAD_LETTER_RETENTION_SECONDS * 1000,
-        maxBytes: values.DEAD_LETTER_MAX_BYTES
-      }
-    },
-    dispatch: readDispatch(values),
-    metrics: { port: values.METRICS_PORT, allowed: values.METRICS_ALLOWED_IPS }
-  })
+    reader.value('CIO_SIGNATURE_TOLERANCE_SECONDS') ??
+    Math.max(windowSeconds - 3600, Math.ceil(windowSeconds / 2))
+  if (toleranceSeconds <= windowSeconds) return { toleranceSeconds }
+  throw new ConfigError(
+    `CIO_SIGNATURE_TOLERANCE_SECONDS=${toleranceSeconds} is not allowed: at most DEDUPE_WINDOW_SECONDS=${windowSeconds}, or a replay would outlive what is remembered`
+  )
 }
 
-/** The window less one hour, so that a replay near the end of the tolerance still meets a remembered id. */
-function defaultTolerance(windowSeconds: number): number {
-  return Math.max(windowSeconds - 3600, Math.ceil(windowSeconds / 2))
-}
-
-export function readValues(env: Environment, provided: Readonly<Record<string, string>> = {}): Values {
-  const entries = Object.entries(variables).map(([name, variable]) => [
-    name,
-    readValue(env, name, variable, provided)
-  ])
-  return Object.fromEntries(entries) as Values
-}
-
-function readValue(
-  env: Environment,
-  name: string,
-  variable: Variable<unknown>,
-  provided: Readonly<Record<string, string>>
-): unknown {
-  const path = variable.secret ? env[`${name}_FILE`] : undefined
-  if (path !== undefined && env[name] !== undefined) {
-    throw new ConfigError(`${name} and ${name}_FILE are both set: unset one of them`)
-  }
-  const read = path === undefined ? env[name] : readFromFile(name, path)
-  if (read === '') throw new ConfigError(`${name} is set but empty: unset it, or give ${variable.allowed}`)
-  const given = read ?? provided[name] ?? variable.fallback
-  if (given === undefined) return undefined
-  const value = variable.parse(given)
-  if (value === undefined) {
-    const place = path === undefined ? name : `${name}_FILE=${path}`
-    const shown = variable.secret ? place : `${name}=${JSON.stringify(given).slice(1, -1)}`
-    throw new ConfigError(`${shown} is not allowed: ${refusalOf(variable, given)}`)
-  }
-  return value
-}
-
-const readFromFile = (name: string, path: string): string | undefined =>
-  name.endsWith('_PREVIOUS') ? readPreviousFile(`${name}_FILE`, path) : readSecretFile(`${name}_FILE`, path)
-
-function defaultKey(values: Values, production: boolean, effects: ConfigEffects) {
-  if (values.CIO_WEBHOOK_SECRET !== undefined) return { key: values.CIO_WEBHOOK_SECRET, created: false }
-  if (production || values.CIO_WEBHOOK_SECRET_PREVIOUS !== undefined) {
-    throw new ConfigError(
-      'CIO_WEBHOOK_SECRET is missing: give the signing key that Customer.io shows beside the webhook, or its file as CIO_WEBHOOK_SECRET_FILE'
-    )
-  }
-  const made = effects.developmentKey(values.DATA_DIR)
-  checkSigningKey(`the development key in DATA_DIR=${values.DATA_DIR}`, made.key)
-  return made
-}
-
-function sourcesByName(
-  values: Values,
-  key: string,
-  further: readonly SourceSettings[]
-): ReadonlyMap<string, Source> {
+/** All sources with their keys. The default one has none where none is configured. */
+async function readSourceSettings(reader: Reader): Promise<readonly SourceSettings[]> {
+  const current = await reader.secret('CIO_WEBHOOK_SECRET')
+  const previous = await reader.secret('CIO_WEBHOOK_SECRET_PREVIOUS')
   const fallback: SourceSettings = {
     name: DEFAULT_SOURCE,
-    keys: signingKeys(key, values.CIO_WEBHOOK_SECRET_PREVIOUS),
+    keys: signingKeys(current?.reveal(), previous?.reveal()),
     schemes: DEFAULT_SCHEMES,
     idPointer: undefined,
     idHeader: undefined,
     policy: undefined
   }
+  const further = reader.sourcesFile().map(async ({ key, previousKey, ...source }) => {
+    const current = await readSecret('CIO_SOURCES_FILE', key, signingKeyText)
+    const previous =
+      previousKey &&
+      (await readSecret('CIO_SOURCES_FILE', previousKey, signingKeyText, { mayBeMissing: true }))
+    return { ...source, keys: signingKeys(current?.reveal(), previous?.reveal()) }
+  })
+  return [fallback, ...(await Promise.all(further))]
+}
+
+async function readSources(reader: Reader): Promise<ReadonlyMap<string, Source>> {
+  const hashKey = await reader.secret('PII_HASH_KEY')
   return new Map(
-    [fallback, ...further].map(source => [source.name, { ...source, sanitizer: sanitizerOf(source, values) }])
+    (await readSourceSettings(reader)).map(source => [
+      source.name,
+      { ...source, sanitizer: sanitizerOf(source, reader, hashKey) }
+    ])
   )
 }
 
-function sanitizerOf({ name, schemes, idPointer, policy }: SourceSettings, values: Values): Sanitizer {
+function sanitizerOf(source: SourceSettings, reader: Reader, hashKey: Secret | undefined): Sanitizer {
+  const { name, schemes, idPointer, policy } = source
   const ofScheme = schemes.includes('cdp') ? 'pipelines' : 'customerio'
-  const chosen = policy ?? values.PII_POLICY ?? ofScheme
+  const chosen = policy ?? reader.value('PII_POLICY') ?? ofScheme
   try {
     return compileSanitizer(loadPolicy(chosen), {
-      redactFields: values.PII_REDACT_FIELDS,
-      hashKey: values.PII_HASH_KEY,
+      redactFields: reader.value('PII_REDACT_FIELDS'),
+      hashKey: hashKey?.reveal(),
       idPaths: idPointer === undefined ? [] : idPaths(idPointer)
     })
   } catch (cause) {
+    if (cause instanceof ConfigError) throw cause
     const setting =
       policy === undefined
         ? `PII_POLICY=${chosen}`
-        : `CIO_SOURCES_FILE=${values.CIO_SOURCES_FILE}: policy of the source ${name}`
+        : `CIO_SOURCES_FILE=${reader.value('CIO_SOURCES_FILE')}: policy of the source ${name}`
     throw new ConfigError(`${setting}: ${cause instanceof Error ? cause.message : cause}`, { cause })
   }
 }
@@ -213,7 +221,9 @@ function idPaths(pointer: string): readonly (readonly string[])[] {
   return names.length === path.length || names.length === 0 ? [path] : [path, names]
 }
 
-function readDispatch({ CONSUMERS_FILE: path, DISPATCH: asked }: Values) {
+function readDispatch(reader: Reader) {
+  const path = reader.value('CONSUMERS_FILE')
+  const asked = reader.value('DISPATCH')
   if (path === undefined && asked === 'on') {
     throw new ConfigError(
       'DISPATCH=on is not allowed without CONSUMERS_FILE: give the file, or unset DISPATCH'
@@ -223,29 +233,4 @@ function readDispatch({ CONSUMERS_FILE: path, DISPATCH: asked }: Values) {
     consumers: path === undefined ? [] : readConsumersFile('CONSUMERS_FILE', path),
     isOn: path !== undefined && asked !== 'off'
   }
-}
-
-export function redisTarget(values: Values, production: boolean): RedisTarget {
-  const { REDIS_URL: url, REDIS_SENTINELS: sentinels, REDIS_CLUSTER_NODES: cluster } = values
-  const given = Object.entries({ REDIS_URL: url, REDIS_SENTINELS: sentinels, REDIS_CLUSTER_NODES: cluster })
-    .filter(([, value]) => value !== undefined)
-    .map(([name]) => name)
-  if (given.length > 1) throw new ConfigError(`${given.join(' and ')} are set: unset all but one of them`)
-
-  const login: RedisLogin = {
-    username: values.REDIS_USERNAME,
-    password: values.REDIS_PASSWORD === undefined ? undefined : new Secret(values.REDIS_PASSWORD),
-    tls: values.REDIS_TLS === 'on'
-  }
-  if (url !== undefined) return { kind: 'standalone', url: new Secret(url) }
-  if (sentinels !== undefined) {
-    return { kind: 'sentinel', nodes: sentinels, master: values.REDIS_SENTINEL_MASTER, login }
-  }
-  if (cluster !== undefined) return { kind: 'cluster', nodes: cluster, login }
-  if (production) {
-    throw new ConfigError(
-      'REDIS_URL is missing: give redis://host:port, or set REDIS_SENTINELS or REDIS_CLUSTER_NODES'
-    )
-  }
-  return { kind: 'private' }
 }

@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import { ConfigError } from '../errors.ts'
-import { readJsonFile } from '../json-file.ts'
+import { readJsonFile, readTextFile } from '../json-file.ts'
 import { Secret } from '../secret.ts'
-import { readSecretFile } from './sources.ts'
+import { wrongEncoding } from './secrets/stray-characters.ts'
 
-/** Who is told of events, and how: what `CONSUMERS_FILE` says, its secrets read. */
+/** The push consumers of `CONSUMERS_FILE`, with the values of their secrets. */
 export type ConsumerSettings = HttpSettings | NatsSettings | AmqpSettings
 export type HttpSettings = ReturnType<typeof httpSettings>
 export type NatsSettings = ReturnType<typeof natsSettings>
@@ -35,7 +35,7 @@ const shared = {
   from: z
     .enum(['start', 'now'])
     .default('start')
-    .describe('Where a consumer that is new starts: with the oldest event in the log, or with the next one')
+    .describe('Where a new consumer starts: at the oldest event in the log, or at the next one')
 }
 
 const httpSchema = z
@@ -45,12 +45,12 @@ const httpSchema = z
     url: address('http:', 'https:').describe('Where each event is posted to'),
     secret: signingSecret.optional().describe('Standard Webhooks secret, whsec_<base64>'),
     secretFile: text.optional(),
-    secretPrevious: signingSecret.optional().describe('A secret that is signed with too, during a rotation'),
+    secretPrevious: signingSecret.optional().describe('A secret that also signs, during a rotation'),
     secretPreviousFile: text.optional(),
-    concurrency: count(1, 1000).default(10).describe('Requests under way at once, a replica'),
+    concurrency: count(1, 1000).default(10).describe('Requests in flight at once, per replica'),
     timeoutMs: count(100, 120_000)
       .default(10 * SECOND_MS)
-      .describe('Time a request has, answer included'),
+      .describe('Time for a request and its answer'),
     maxAttempts: count(1, 100).default(12).describe('Attempts before an event becomes a dead letter'),
     retryDelayMs: count(10, 24 * HOUR_MS)
       .default(10 * SECOND_MS)
@@ -60,10 +60,10 @@ const httpSchema = z
       .describe('Longest pause; also the longest retry-after that is honoured'),
     backlog: count(1, 100_000)
       .default(1000)
-      .describe('Events taken out of the log at once; the rest waits in the log'),
+      .describe('Events taken out of the log at once; the others wait in the log'),
     backlogBytes: count(1024, 1024 * MEBIBYTE)
       .default(16 * MEBIBYTE)
-      .describe('The same in bytes of events; one that is larger goes by itself')
+      .describe('The same in bytes of events; a larger event is sent alone')
   })
   .refine(oneOfTwo('secret', 'secretFile'), 'needs one of secret and secretFile')
   .refine(
@@ -87,7 +87,7 @@ const natsSchema = z
     stream: z
       .string()
       .regex(/^[^\s.*>/\\]{1,64}$/, 'must be a stream name: no blanks, dots, *, > or slashes')
-      .describe('JetStream stream; made with the subjects <subjectPrefix>.> if missing, never altered'),
+      .describe('JetStream stream; created with the subjects <subjectPrefix>.> if missing, never changed'),
     subjectPrefix: z
       .string()
       .regex(/^[\w-]+(\.[\w-]+)*$/, 'must be one or more words of letters, digits, _ and -, joined by dots'),
@@ -119,12 +119,12 @@ const amqpSchema = z
     exchange: z
       .string()
       .regex(/^(?!amq\.)[\w.:-]{1,127}$/, 'must be letters, digits, _ . : - and not begin with amq.')
-      .describe('Durable topic exchange; declared at each connection')
+      .describe('Durable topic exchange; declared on each connection')
   })
   .refine(notBoth('password', 'passwordFile'), 'takes one of password and passwordFile')
   .refine(togetherWith('username'), 'needs username and password together')
 
-export const consumersSchema = z.strictObject({
+const consumersSchema = z.strictObject({
   $schema: z.string().optional(),
   consumers: z
     .array(
@@ -148,19 +148,28 @@ export const consumersSchema = z.strictObject({
  */
 export function readConsumersFile(variable: string, path: string): readonly ConsumerSettings[] {
   return readJsonFile(variable, path, consumersSchema).consumers.map(consumer => {
-    const secretOf = (given: string | undefined, file: string | undefined): Secret | undefined => {
-      const value = given ?? readSecretFile(variable, file)
-      return value === undefined ? undefined : new Secret(value)
+    const where = `${variable}=${path}: ${consumer.name}`
+    const secretOf = (value: string | undefined, key: string, file: string | undefined) => {
+      if (value !== undefined) return new Secret(value)
+      return file === undefined ? undefined : readSecretFile(`${where}: ${key}`, file)
     }
     if (consumer.type === 'nats') return natsSettings(consumer, secretOf)
     if (consumer.type === 'amqp') return amqpSettings(consumer, secretOf)
     const settings = httpSettings(consumer, secretOf)
     if (settings.secrets.every(secret => isSigningSecret(secret.reveal()))) return settings
-    throw new ConfigError(`${variable}=${path}: ${consumer.name}: secretFile: ${SECRET_RULE}`)
+    throw new ConfigError(`${where}: secretFile: ${SECRET_RULE}`)
   })
 }
 
-/** The published JSON Schema: what an editor can check; the rules between keys are told at the start. */
+/** The content of the file, without the line break that editors and `echo` leave at its end. */
+function readSecretFile(where: string, path: string): Secret {
+  const value = readTextFile(where, path).replace(/\r?\n$/, '')
+  const problem = value === '' ? 'the file is empty' : wrongEncoding(value)
+  if (problem !== undefined) throw new ConfigError(`${where}=${path} is not allowed: ${problem}`)
+  return new Secret(value)
+}
+
+/** The published JSON Schema, for editors. Rules between keys are checked at the start only. */
 export function consumersJsonSchema(): Record<string, unknown> {
   return {
     $id: 'consumers.schema.json',
@@ -169,22 +178,29 @@ export function consumersJsonSchema(): Record<string, unknown> {
   }
 }
 
-type SecretOf = (given: string | undefined, file: string | undefined) => Secret | undefined
+type SecretOf = (value: string | undefined, key: string, file: string | undefined) => Secret | undefined
 
 function httpSettings(consumer: z.output<typeof httpSchema>, secretOf: SecretOf) {
   const { secret, secretFile, secretPrevious, secretPreviousFile, ...settings } = consumer
-  const secrets = [secretOf(secret, secretFile), secretOf(secretPrevious, secretPreviousFile)]
+  const secrets = [
+    secretOf(secret, 'secretFile', secretFile),
+    secretOf(secretPrevious, 'secretPreviousFile', secretPreviousFile)
+  ]
   return { ...settings, secrets: secrets.filter(value => value !== undefined) }
 }
 
 function natsSettings(consumer: z.output<typeof natsSchema>, secretOf: SecretOf) {
   const { password, passwordFile, token, tokenFile, ...settings } = consumer
-  return { ...settings, password: secretOf(password, passwordFile), token: secretOf(token, tokenFile) }
+  return {
+    ...settings,
+    password: secretOf(password, 'passwordFile', passwordFile),
+    token: secretOf(token, 'tokenFile', tokenFile)
+  }
 }
 
 function amqpSettings(consumer: z.output<typeof amqpSchema>, secretOf: SecretOf) {
   const { password, passwordFile, ...settings } = consumer
-  return { ...settings, password: secretOf(password, passwordFile) }
+  return { ...settings, password: secretOf(password, 'passwordFile', passwordFile) }
 }
 
 function isSigningSecret(value: string): boolean {
@@ -194,12 +210,12 @@ function isSigningSecret(value: string): boolean {
   return bytes >= SECRET_BYTES.min && bytes <= SECRET_BYTES.max
 }
 
-/** Does a server's address ask for TLS? One that only allows it may get it too. */
+/** Does the address of a server demand TLS? Without it, TLS may be used too if the server offers it. */
 export function isTls(server: string): boolean {
   return new URL(server).protocol === 'tls:'
 }
 
-/** An address without credentials: those have keys of their own, so that an address can be shown. */
+/** An address without credentials: they have keys of their own, so an address can be shown. */
 function address(...protocols: readonly string[]) {
   const schemes = protocols.map(protocol => `${protocol}//`).join(' or ')
   return z.string().refine(

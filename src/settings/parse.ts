@@ -3,17 +3,17 @@ import { parseRedisUrl, REDIS_URL_FORM } from './redis-url.ts'
 import { strayCharacters } from './secrets/stray-characters.ts'
 
 /**
- * How one setting is read: `parse` turns its text into a value or `undefined` when it can't, and `allowed`
- * says in words what it takes. A refused text is shown to the operator unless the setting is a secret.
+ * How one setting is read: `parse` returns the value of a text, or `undefined` for a text that is not allowed;
+ * `allowed` says in words what is. A refused text is shown to the operator unless the setting is a secret.
  */
 export interface Parser<T> {
   readonly allowed: string
   readonly parse: (text: string) => T | undefined
-  /** What is wrong with a refused text, in words that do not repeat it. Without it `allowed` has to do. */
+  /** Why a text is refused, in words that do not repeat it. Without it, the message has `allowed` only. */
   readonly problem?: (text: string) => string | undefined
 }
 
-/** Kubernetes describes each Service to each pod of its namespace in variables such as `METRICS_PORT`. */
+/** Kubernetes describes each Service to the pods of its namespace in variables such as `METRICS_PORT`. */
 const SERVICE_LINK = /^(?:tcp|udp|sctp):\/\/[^/\s]+:\d+$/
 
 /** Why a text is refused, and what to give instead. */
@@ -47,7 +47,7 @@ export function text(allowed: string, pattern = /^.+$/s): Parser<string> {
   return { allowed, parse: value => (pattern.test(value) ? value : undefined) }
 }
 
-/** A comma-separated list, blanks around its items ignored, none of them empty. */
+/** A comma-separated list without empty items. Blanks around an item are ignored. */
 export function listOf<T>(item: Parser<T>): Parser<readonly T[]> {
   return {
     allowed: `a comma-separated list, each ${item.allowed}`,
@@ -101,7 +101,7 @@ export const durability: Parser<Durability> = {
   }
 }
 
-/** A Redis URL of which every part is known: see redis/url.ts. */
+/** See redis-url.ts. */
 export const redisUrl: Parser<string> = {
   allowed: REDIS_URL_FORM,
   parse: value => ('problem' in parseRedisUrl(value) ? undefined : value),
@@ -111,14 +111,14 @@ export const redisUrl: Parser<string> = {
   }
 }
 
-/** A signing key without stray characters around it. */
+/** See stray-characters.ts. */
 export const signingKeyText: Parser<string> = {
   allowed: 'the signing key alone, as Customer.io shows it',
   parse: value => (strayCharacters(value) === undefined ? value : undefined),
   problem: strayCharacters
 }
 
-/** `http://` or `https://`, with a host, without a slash at its end. */
+/** `http://` or `https://`, with a host. A slash at its end is removed. */
 export const httpUrl: Parser<string> = {
   allowed: 'an http:// or https:// address',
   parse: value => {

@@ -17,16 +17,16 @@ export const REDIS_URL_FORM = 'redis://[user:password@]host[:port][/database], o
 const ENCODE_PASSWORD =
   'encode the password (and the user name): write @ as %40, / as %2F, # as %23, ? as %3F, % as %25, a space as %20'
 
-/** What RFC 3986 allows in front of the `@`; the WHATWG parser of `URL` takes more, and guesses. */
+/** What RFC 3986 allows before the `@`. The WHATWG parser of `URL` accepts more, and guesses. */
 const USER_INFO = /^(?:[\w.~!$&'()*+,;=:-]|%[0-9A-Fa-f]{2})*$/
 const SERVER = /^(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]+))(?::(\d{1,5}))?$/
 const DATABASE = /^\/?$|^\/(0|[1-9]\d{0,8})$/
 
 /**
- * Reads a Redis URL strictly: ioredis ignores what it does not know, and takes a database that is not a number, or
- * half a password, for database 0.
+ * Reads a Redis URL strictly: ioredis ignores unknown parts, and uses database 0 if the database is not a number or is
+ * half of a password.
  *
- * @returns the server, or what is wrong in words that do not repeat the URL, since it may hold a password
+ * @returns the server, or the problem in words that do not repeat the URL, since it may contain a password
  */
 export function parseRedisUrl(text: string): RedisServer | { readonly problem: string } {
   const scheme = /^rediss?:\/\//.exec(text)?.[0]
@@ -34,7 +34,7 @@ export function parseRedisUrl(text: string): RedisServer | { readonly problem: s
   const rest = text.slice(scheme.length)
   const authority = /^[^/?#]*/.exec(rest)?.[0] ?? ''
   const tail = rest.slice(authority.length)
-  // A password with one of / ? # in it ends the authority too early.
+  // A / ? or # in a password ends the authority too early.
   if (tail.includes('@')) return { problem: ENCODE_PASSWORD }
 
   const at = authority.lastIndexOf('@')

@@ -1,32 +1,33 @@
-import { existsSync, statSync } from 'node:fs'
 import { z } from 'zod'
 import { ConfigError } from '../errors.ts'
-import { readJsonFile, readTextFile } from '../json-file.ts'
+import { readJsonFile } from '../json-file.ts'
 import type { Sanitizer } from '../sanitize/sanitize.ts'
 import { Secret } from '../secret.ts'
 import { signingKeyText } from './parse.ts'
-import type { SecretFile } from './secrets/file.ts'
-import { strayCharacters, wrongEncoding } from './secrets/stray-characters.ts'
+import { fixedSecret } from './secrets/environment.ts'
+import { fileSecret } from './secrets/file.ts'
+import type { SecretHandle } from './secrets/secret-handle.ts'
+import { strayCharacters } from './secrets/stray-characters.ts'
 
 /** How a delivery is signed: see receive/signature.ts. */
 export type Scheme = 'v0' | 'body' | 'cdp'
 
 export interface SigningKey {
   readonly label: 'current' | 'previous'
-  /** Names the key without telling it: see Secret. */
+  /** Identifies the key without revealing it: see Secret. */
   readonly id: string
   readonly secret: Secret
 }
 
-/** A webhook of Customer.io, with keys of its own, as it is configured. */
+/** A webhook of Customer.io with its own keys, as configured. */
 export interface SourceSettings {
   readonly name: string
-  /** Current first; never empty. */
+  /** Current first. Never empty while the service runs. */
   readonly keys: readonly SigningKey[]
   readonly schemes: readonly Scheme[]
-  /** JSON pointer (RFC 6901) to what identifies an event. */
+  /** JSON pointer (RFC 6901) to the event id. */
   readonly idPointer: string | undefined
-  /** The header, in lower case, that identifies a delivery where the pointer leads to nothing. */
+  /** Name of a header, in lower case: its value identifies a delivery if the pointer finds nothing. */
   readonly idHeader: string | undefined
   /** Its own PII policy. */
   readonly policy: string | undefined
@@ -88,14 +89,14 @@ const fileSchema = z.strictObject({
     })
 })
 
-/** A source's keys change while the service runs where they lie in a file or a provider, under this name. */
+/** The name of a source's signing key as a secret. */
 export const signingKeyName = (source: string): string =>
   source === DEFAULT_SOURCE ? 'cio-webhook-secret' : `cio-webhook-secret-${source}`
 
-export interface FurtherSources {
-  readonly sources: readonly SourceSettings[]
-  /** Where the keys lie that are given as files, by the name of `signingKeyName`. */
-  readonly keyFiles: ReadonlyMap<string, SecretFile>
+/** A source of `CIO_SOURCES_FILE`, and where its keys are. */
+export interface FurtherSource extends Omit<SourceSettings, 'keys'> {
+  readonly key: SecretHandle
+  readonly previousKey: SecretHandle | undefined
 }
 
 /**
@@ -105,29 +106,31 @@ export interface FurtherSources {
  *
  * @throws ConfigError naming the line and the key
  */
-export function readSourcesFile(variable: string, path: string): FurtherSources {
-  const keyFiles = new Map<string, SecretFile>()
-  const sources = readJsonFile(variable, path, fileSchema).sources.map(source => {
-    if (source.secretFile !== undefined) {
-      const file = { path: source.secretFile, previousPath: source.secretPreviousFile }
-      keyFiles.set(signingKeyName(source.name), file)
+export function readSourcesFile(variable: string, path: string): readonly FurtherSource[] {
+  return readJsonFile(variable, path, fileSchema).sources.map(source => {
+    const { name, secret, secretFile, secretPrevious, secretPreviousFile } = source
+    const where = `${variable}=${path}: ${name}`
+    const handleOf = (key: string, value: string | undefined, file: string | undefined) => {
+      const place = `${key} of the source ${name} in ${variable}`
+      if (value !== undefined) {
+        return fixedSecret(`${where}: ${key}`, place, 'use secretFile', new Secret(value))
+      }
+      if (file === undefined) return undefined
+      const previousPath = file === secretFile ? secretPreviousFile : undefined
+      return fileSecret({ path: file, previousPath, setting: `${where}: ${key}File=${file}` })
     }
-    const where = `${variable}=${path}: ${source.name}`
-    const current = source.secret ?? readSecretFile(`${where}: secretFile`, source.secretFile)
-    checkSigningKey(`${where}: secretFile=${source.secretFile}`, current)
-    const previous =
-      source.secretPrevious ?? readPreviousFile(`${where}: secretPreviousFile`, source.secretPreviousFile)
-    checkSigningKey(`${where}: secretPreviousFile=${source.secretPreviousFile}`, previous)
+    const key = handleOf('secret', secret, secretFile)
+    if (key === undefined) throw new ConfigError(`${where}: needs one of secret and secretFile`)
     return {
-      name: source.name,
-      keys: signingKeys(current, previous),
+      name,
+      key,
+      previousKey: handleOf('secretPrevious', secretPrevious, secretPreviousFile),
       schemes: source.schemes ?? DEFAULT_SCHEMES,
       idPointer: source.idPointer,
       idHeader: source.idHeader?.toLowerCase(),
       policy: source.policy
     }
   })
-  return { sources, keyFiles }
 }
 
 export function signingKeys(
@@ -147,33 +150,8 @@ export const signingKey = (label: SigningKey['label'], secret: Secret): SigningK
 })
 
 /**
- * The text of a mounted secret, less the line break that editors and `echo` leave at its end.
- *
- * @throws ConfigError when the file can't be read or holds nothing
- */
-export function readSecretFile(variable: string, path: string): string
-export function readSecretFile(variable: string, path: string | undefined): string | undefined
-export function readSecretFile(variable: string, path: string | undefined): string | undefined {
-  if (path === undefined) return undefined
-  const value = readTextFile(variable, path).replace(/\r?\n$/, '')
-  if (value === '') throw new ConfigError(`${variable}=${path}: the file is empty`)
-  const problem = wrongEncoding(value)
-  if (problem !== undefined) throw new ConfigError(`${variable}=${path} is not allowed: ${problem}`)
-  return value
-}
-
-/**
- * The same for the key before the present one, which may be gone: `cio-webhook rotate finish` removes its file,
- * and the next start must not fail over that.
- */
-export function readPreviousFile(variable: string, path: string | undefined): string | undefined {
-  if (path === undefined || !existsSync(path) || statSync(path).size === 0) return undefined
-  return readSecretFile(variable, path)
-}
-
-/**
- * @param where the key was read from, for the message
- * @throws ConfigError when it has stray characters around it: nothing would be verified with it
+ * @param where the place of the key, for the message
+ * @throws ConfigError for stray characters: no signature would match such a key
  */
 export function checkSigningKey(where: string, key: string | undefined): void {
   const problem = key === undefined ? undefined : strayCharacters(key)

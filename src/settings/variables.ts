@@ -12,49 +12,48 @@ import {
   text
 } from './parse.ts'
 
-/** One environment variable: how it is read, what it defaults to, and the sentence the documents repeat. */
+/** One environment variable: how it is read, its default, and the sentence that the documents repeat. */
 export interface Variable<T> extends Parser<T> {
   /** The text that is parsed when the variable is unset; `undefined`: there is no value then. */
   readonly fallback: string | undefined
   readonly help: string
-  /** A secret is never shown, and can also be given as `<NAME>_FILE`, the path of a mounted file. */
+  /** A secret is never shown. It can also be given as `<NAME>_FILE`, the path of a mounted file. */
   readonly secret: boolean
 }
 
-type Mandatory<T> = Variable<T> & { readonly fallback: string }
-type Optional<T> = Variable<T> & { readonly fallback: undefined }
+type Mandatory<T> = Variable<T> & { readonly fallback: string; readonly secret: false }
+type Optional<T> = Variable<T> & { readonly fallback: undefined; readonly secret: false }
+type SecretText = Variable<string> & { readonly fallback: undefined; readonly secret: true }
 
-const setting = <T>(parser: Parser<T>, fallback: string, help: string): Mandatory<T> => ({
-  ...parser,
-  fallback,
-  help,
-  secret: false
-})
-const optional = <T>(parser: Parser<T>, help: string): Optional<T> => ({
-  ...parser,
-  fallback: undefined,
-  help,
-  secret: false
-})
-const secret = <T>(parser: Parser<T>, help: string): Optional<T> => ({
-  ...parser,
-  fallback: undefined,
-  help,
-  secret: true
-})
+const setting = <T>(parser: Parser<T>, fallback: string, help: string): Mandatory<T> => {
+  return { ...parser, fallback, help, secret: false }
+}
+const optional = <T>(parser: Parser<T>, help: string): Optional<T> => {
+  return { ...parser, fallback: undefined, help, secret: false }
+}
+const secret = (parser: Parser<string>, help: string): SecretText => {
+  return { ...parser, fallback: undefined, help, secret: true }
+}
 
-/** What each variable is once it is read. */
+type Table = typeof variables
+export type VariableName = keyof Table
+export type SecretName = {
+  [Name in VariableName]: Table[Name] extends SecretText ? Name : never
+}[VariableName]
+export type PlainName = Exclude<VariableName, SecretName>
+
+/** The value of each variable that is not a secret. */
 export type Values = {
-  readonly [Name in VariableName]: (typeof variables)[Name] extends Mandatory<infer T>
+  readonly [Name in PlainName]: Table[Name] extends Mandatory<infer T>
     ? T
-    : (typeof variables)[Name] extends Optional<infer T>
+    : Table[Name] extends Optional<infer T>
       ? T | undefined
       : never
 }
 
 const filePath = text('the path of a file')
 const addresses = listOf(cidr)
-/** Who trusts everybody lets anybody claim any address; and the HTTP library refuses such a range at the start. */
+/** Trusting 0.0.0.0/0 would let any client spoof its address, and the HTTP library refuses such a range. */
 const proxies = listOf({
   allowed: `${cidr.allowed} narrower than /0`,
   parse: value => (/\/0+$/.test(value) ? undefined : cidr.parse(value))
@@ -64,7 +63,7 @@ const anyOr = <T>(parser: Parser<T>): Parser<'*' | T> => ({
   parse: value => (value === '*' ? '*' : parser.parse(value))
 })
 
-/** 8 days: Customer.io retries a delivery for 7, and a day is left for clocks and backlogs. */
+/** 8 days: Customer.io retries a delivery for 7 days; one more day for clocks and backlogs. */
 const DEDUPE_WINDOW_SECONDS = 8 * 24 * 60 * 60
 const YEAR_SECONDS = 366 * 24 * 60 * 60
 /** 30 days. */
@@ -76,16 +75,16 @@ const MAX_BYTES = 2 ** 40
 const PRIVATE_RANGES = '127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7'
 
 /**
- * Every environment variable the service reads, in the order in which the documents list them.
- * `.env.example` and the README's table are held to this by a test.
+ * Every environment variable that the service reads, in the order of the documents. `.env.example` and the table in
+ * README.md are generated from it.
  */
 export const variables = {
   NODE_ENV: setting(
     oneOf('production', 'development', 'test'),
     'development',
-    'In `production` no key is made, loopback is not an allowed source, and no Redis is started'
+    'In `production` no key is generated, loopback is not an allowed source, and no Redis is started'
   ),
-  PORT: setting(integer(0, 65535), '3000', 'TCP port of the receiver; 0 takes a free one'),
+  PORT: setting(integer(0, 65535), '3000', 'TCP port of the receiver; 0 chooses a free one'),
   HOST: setting(text('an address or host name', /^[\w.:-]+$/), '0.0.0.0', 'Address the receiver listens on'),
   LOG_LEVEL: setting(
     oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
@@ -95,17 +94,20 @@ export const variables = {
   WORKERS: setting(integer(1, 64), '1', 'Processes that share the port'),
   SHUTDOWN_DELAY_SECONDS: optional(
     integer(0, 60, 'seconds'),
-    'How long after SIGTERM `/readyz` says 503 while deliveries are still taken, so that a load balancer turns away first; default 5 in production, else 0'
+    'How long after SIGTERM `/readyz` answers 503 while deliveries are still accepted, so that load balancers stop sending first; default 5 in production, else 0'
   ),
   KEEP_ALIVE_SECONDS: setting(
     integer(1, 86_400, 'seconds'),
     '620',
-    'How long an idle connection is kept open; longer than your load balancer keeps it, or that answers 502 now and then'
+    'How long an idle connection is kept open; must be longer than the idle timeout of your load balancer, or it occasionally answers 502'
   ),
-  DATA_DIR: setting(text('a folder'), './data', 'Where the development key and the private Redis live'),
+  DATA_DIR: setting(text('a folder'), './data', 'Folder of the development key and the private Redis'),
 
   CIO_WEBHOOK_SECRET: secret(signingKeyText, 'Signing key of the default source'),
-  CIO_WEBHOOK_SECRET_PREVIOUS: secret(signingKeyText, 'Signing key that still counts during a rotation'),
+  CIO_WEBHOOK_SECRET_PREVIOUS: secret(
+    signingKeyText,
+    'Previous signing key, still accepted during a rotation'
+  ),
   CIO_SOURCES_FILE: optional(
     filePath,
     'JSON file with further sources: names, keys, schemes, id pointer, id header, policy'
@@ -121,47 +123,45 @@ export const variables = {
   CIO_IP_POLICY: setting(
     oneOf('enforce', 'report'),
     'enforce',
-    '`report` only counts a delivery from an unlisted address, `enforce` refuses it'
+    '`enforce` refuses a delivery from an unlisted address, `report` only counts it'
   ),
   CIO_SITE_ID: secret(
     text('a site id'),
-    'Site id of the Track API key; `cio-webhook rotate` proves keys with it'
+    'Site id of the Track API key; `cio-webhook rotate` checks keys with it'
   ),
-  CIO_API_KEY: secret(text('a Track API key'), 'Track API key that `cio-webhook rotate` looks after'),
+  CIO_API_KEY: secret(text('a Track API key'), 'Track API key, rotated by `cio-webhook rotate`'),
   CIO_APP_API_KEY: secret(
     text('an App API key'),
     'App API key; with it the list of source addresses is read from Customer.io every hour'
   ),
   CIO_REGION: setting(oneOf('us', 'eu'), 'us', 'Region of the account at Customer.io'),
-  CIO_TRACK_URL: optional(
-    httpUrl,
-    'Base address of the Track API where a proxy stands in between; default by region'
-  ),
-  CIO_APP_URL: optional(
-    httpUrl,
-    'Base address of the App API where a proxy stands in between; default by region'
-  ),
+  CIO_TRACK_URL: optional(httpUrl, 'Base URL of the Track API if a proxy is in between; default by region'),
+  CIO_APP_URL: optional(httpUrl, 'Base URL of the App API if a proxy is in between; default by region'),
   SECRETS_PROVIDER: setting(
     oneOf('environment', 'aws'),
     'environment',
-    'Where secrets lie that are given neither as `NAME` nor as `NAME_FILE`: nowhere (`environment`), or in AWS Secrets Manager (`aws`)'
+    'Where secrets are that are given neither as `NAME` nor as `NAME_FILE`: nowhere (`environment`), or in AWS Secrets Manager (`aws`)'
   ),
   SECRETS_PREFIX: optional(
     text('up to 200 letters, digits and /_+=.@-', /^[\w/+=.@-]{1,200}$/),
-    'What the names of secrets in the provider begin with, `prod/` for one: then `CIO_API_KEY` is `prod/cio-api-key`'
+    'Prefix of the names of secrets in the provider: with `prod/`, `CIO_API_KEY` is `prod/cio-api-key`'
   ),
   SECRETS_REFRESH_SECONDS: setting(
     integer(1, 3600, 'seconds'),
     '60',
-    'How often the provider is asked whether a signing key has changed; files are read every second'
+    'How often signing keys are read again from the provider; files are read every second'
   ),
-  TRUSTED_PROXIES: optional(proxies, 'Proxies whose `x-forwarded-for` is believed; default none'),
-  RATE_LIMIT_MAX: setting(integer(1, 1_000_000), '60', 'Failed attempts an unlisted address has a window'),
+  TRUSTED_PROXIES: optional(proxies, 'Proxies whose `x-forwarded-for` is trusted; default none'),
+  RATE_LIMIT_MAX: setting(
+    integer(1, 1_000_000),
+    '60',
+    'Failed attempts that an unlisted address has per window'
+  ),
   RATE_LIMIT_WINDOW_SECONDS: setting(integer(1, 86_400, 'seconds'), '60', 'Length of that window'),
 
   REDIS_URL: secret(redisUrl, 'A single Redis, `redis://user:password@host:port/db` or `rediss://…`'),
   REDIS_SENTINELS: optional(listOf(hostPort), 'Redis behind Sentinel: the sentinels'),
-  REDIS_SENTINEL_MASTER: setting(text('a name'), 'mymaster', 'The name the sentinels know the master by'),
+  REDIS_SENTINEL_MASTER: setting(text('a name'), 'mymaster', 'The name of the master at the sentinels'),
   REDIS_CLUSTER_NODES: optional(listOf(hostPort), 'Redis Cluster: some of its nodes'),
   REDIS_USERNAME: optional(text('a user name'), 'Redis user, for Sentinel and Cluster'),
   REDIS_PASSWORD: secret(text('a password'), 'Redis password, for Sentinel and Cluster'),
@@ -169,12 +169,12 @@ export const variables = {
   CIO_KEY_PREFIX: setting(
     text('up to 64 letters, digits, and _ . : -', /^[\w.:-]{1,64}$/),
     'cio:',
-    'What every key in Redis begins with'
+    'Prefix of every key in Redis'
   ),
   DEDUPE_WINDOW_SECONDS: setting(
     integer(1, YEAR_SECONDS, 'seconds'),
     String(DEDUPE_WINDOW_SECONDS),
-    'How long an event id is remembered at least'
+    'How long an event id is remembered, at least'
   ),
   DURABILITY: setting(
     durability,
@@ -189,7 +189,7 @@ export const variables = {
   EVENT_MAX_LENGTH: setting(
     integer(1, 1_000_000_000, 'events'),
     '5000000',
-    'Hard cap a partition; unread events are never trimmed, the service answers 503 instead'
+    'Hard cap per partition; unread events are never trimmed, the service answers 503 instead'
   ),
   PARKED_RETENTION_SECONDS: setting(
     integer(1, 10 * YEAR_SECONDS, 'seconds'),
@@ -215,7 +215,7 @@ export const variables = {
 
   PII_POLICY: optional(
     text('customerio, pipelines, basic, or the path of a JSON file'),
-    'What counts as personal data: `customerio`, `pipelines`, `basic`, or a JSON file; default `pipelines` for sources with the scheme `cdp`, else `customerio` (docs/pii.md). A `policy` in `CIO_SOURCES_FILE` counts more'
+    'What is personal data: `customerio`, `pipelines`, `basic`, or a JSON file; default `pipelines` for sources with the scheme `cdp`, else `customerio` (docs/pii.md). A `policy` in `CIO_SOURCES_FILE` takes precedence'
   ),
   PII_REDACT_FIELDS: optional(
     listOf(text('a field name', /^[^\s,]{1,128}$/)),
@@ -223,14 +223,12 @@ export const variables = {
   ),
   PII_HASH_KEY: secret(text('a key'), 'Key of the hashes that stand for addresses (HMAC-SHA256)'),
 
-  CONSUMERS_FILE: optional(filePath, 'JSON file of who is told of events, and how: see docs/consumers.md'),
+  CONSUMERS_FILE: optional(filePath, 'JSON file with the push consumers: see docs/consumers.md'),
   DISPATCH: optional(
     oneOf('on', 'off'),
-    'Does this replica work for the consumers of `CONSUMERS_FILE`? Default `on` where it is set'
+    'Whether this replica delivers to the consumers of `CONSUMERS_FILE`; default `on` if it is set'
   ),
 
-  METRICS_PORT: optional(integer(0, 65535), 'Port of `/metrics`, if it is to have its own'),
+  METRICS_PORT: optional(integer(0, 65535), 'Separate port for `/metrics`'),
   METRICS_ALLOWED_IPS: setting(addresses, PRIVATE_RANGES, 'Addresses that may read `/metrics`')
 } as const satisfies Record<string, Variable<unknown>>
-
-export type VariableName = keyof typeof variables

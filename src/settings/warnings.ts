@@ -1,9 +1,8 @@
 import { isOneEditApart } from './edit-distance.ts'
-import { secretVariables } from './secret-locations.ts'
 import type { Source } from './sources.ts'
 import { variables } from './variables.ts'
 
-/** A setting that is allowed and probably a mistake: a log line of the start. */
+/** A setting that is allowed but probably a mistake. It is logged at the start. */
 export interface Warning {
   readonly message: string
   readonly [detail: string]: unknown
@@ -12,16 +11,16 @@ export interface Warning {
 const PREFIX = 'CIO_'
 const known: readonly string[] = [
   ...Object.keys(variables),
-  ...secretVariables.map(name => `${name}_FILE`),
-  // Of docker-compose.yml, in a `.env` that is used for both.
+  ...Object.entries(variables).flatMap(([name, { secret }]) => (secret ? [`${name}_FILE`] : [])),
+  // Of docker-compose.yml, where one `.env` serves both.
   'CIO_WEBHOOK_IMAGE'
 ]
 
-/** Where `cio-webhook rotate` reads a new key. */
+/** `cio-webhook rotate` reads new keys from these. */
 const ROTATION = /^CIO_(?:API_KEY|SITE_ID|WEBHOOK_SECRET(?:_[A-Z0-9_]+)?)_V2(?:_FILE)?$/
 const SERVICE_LINK = /^(.+?)_(?:SERVICE_HOST|SERVICE_PORT(?:_.+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP).*)?)$/
 
-/** Variables that look like ours and are not: their values are not looked at. */
+/** Variables that look like settings of this service, but are not. Their values are not read. */
 export function unknownVariables(env: Readonly<Record<string, string | undefined>>): readonly Warning[] {
   return Object.keys(env).flatMap((variable): readonly Warning[] => {
     if (known.includes(variable) || ROTATION.test(variable) || isServiceLink(variable)) return []
@@ -43,7 +42,7 @@ export function unknownVariables(env: Readonly<Record<string, string | undefined
 /** `PORT0` is a variable of schedulers (Marathon), not a misspelt `PORT`. */
 const isNumbered = (variable: string, name: string): boolean => variable.replace(/\d$/, '') === name
 
-/** Sources with the same key: a delivery to one can be sent to the other again, and counts as new there. */
+/** Sources with the same key: a delivery to one can be replayed to the other, and is new there. */
 export function sharedKeys(sources: ReadonlyMap<string, Pick<Source, 'name' | 'keys'>>): readonly Warning[] {
   const all = [...sources.values()]
   return all.flatMap((source, index) =>

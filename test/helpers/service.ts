@@ -1,7 +1,6 @@
 import { createLogger } from '../../src/ops/logger.ts'
 import { type Service, startService } from '../../src/service.ts'
-import { type Config, loadConfig } from '../../src/settings/config.ts'
-import { connectProvider, locateSecrets } from '../../src/settings/secrets/open-secrets.ts'
+import { type Config, loadSettings, serviceNeeds } from '../../src/settings/config.ts'
 import { until } from './server.ts'
 import { type Headers, KEY, signV0, WEBHOOK_PATH } from './sign.ts'
 
@@ -31,7 +30,7 @@ export async function startTestService(
   env: Record<string, string>,
   { ready = true }: { readonly ready?: boolean } = {}
 ): Promise<TestService> {
-  const config = testConfig(env)
+  const config = await testConfig(env)
   if (config.redis.kind === 'private') throw new Error('the test must set a Redis address')
   const written: string[] = []
   const { log } = createLogger(config.logLevel, { write: line => void written.push(line) })
@@ -39,7 +38,6 @@ export async function startTestService(
     config,
     log,
     redisAddress: config.redis,
-    secrets: locateSecrets(config.secrets.places, await connectProvider(config.secrets)),
     runsMaintenance: true
   })
   const url = `http://127.0.0.1:${service.port}`
@@ -80,8 +78,8 @@ export async function deliverTo(url: string, body: string | Buffer, headers?: He
 }
 
 /** A development configuration with the key of the tests, on a free port, changed by `env`. */
-export function testConfig(env: Record<string, string> = {}): Config {
-  return loadConfig(
+export function testConfig(env: Record<string, string> = {}): Promise<Config> {
+  return loadSettings(
     {
       NODE_ENV: 'test',
       PORT: '0',
@@ -90,10 +88,6 @@ export function testConfig(env: Record<string, string> = {}): Config {
       LOG_LEVEL: 'info',
       ...env
     },
-    {
-      developmentKey: () => {
-        throw new Error('the test must set a signing key')
-      }
-    }
+    serviceNeeds
   )
 }

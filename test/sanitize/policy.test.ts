@@ -59,9 +59,9 @@ t.test('a policy file that is not JSON is refused with the line and the cause', 
   for (const [text, message] of [
     [
       '{\n  "fields": {\n    "a": "redact",\n  }\n}',
-      /not a PII policy: line 4: not JSON \(PropertyNameExpected\)$/
+      /not a PII policy: line 4: not JSON \(a key in double quotes is expected\)$/
     ],
-    ['', /not a PII policy: line 1: not JSON \(ValueExpected\)$/]
+    ['', /not a PII policy: line 1: not JSON \(a value is expected\)$/]
   ] as const) {
     writeFileSync(file, text)
     t.throws(() => loadPolicy(file), { message })

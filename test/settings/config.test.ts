@@ -3,25 +3,19 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import t from 'tap'
 import { ConfigError } from '../../src/errors.ts'
-import { loadConfig } from '../../src/settings/config.ts'
-import { developmentKey } from '../../src/settings/secrets/development-key.ts'
+import { loadSettings, serviceNeeds } from '../../src/settings/config.ts'
 
 type Environment = Record<string, string>
 
-const noKey = {
-  developmentKey: () => {
-    throw new Error('no key is to be made here')
-  }
-}
 const production: Environment = {
   NODE_ENV: 'production',
   CIO_WEBHOOK_SECRET: 'k3y',
   REDIS_URL: 'redis://r:6379'
 }
-const load = (env: Environment) => loadConfig(env, noKey)
-const refusal = (env: Environment): string => {
+const load = (env: Environment) => loadSettings(env, serviceNeeds)
+const refusal = async (env: Environment): Promise<string> => {
   try {
-    load(env)
+    await load(env)
   } catch (error) {
     if (error instanceof ConfigError) return error.message
     throw error
@@ -30,7 +24,7 @@ const refusal = (env: Environment): string => {
 }
 
 t.test('production needs a key and a Redis, and takes the contract’s defaults for the rest', async t => {
-  const config = load(production)
+  const config = await load(production)
   t.match(config, {
     production: true,
     http: { port: 3000, host: '0.0.0.0', shutdownDelayMs: 5000 },
@@ -120,7 +114,7 @@ t.test('what stops the start says in one line what to do, and never shows a secr
     [
       'a file that is not there',
       { NODE_ENV: 'production', REDIS_URL: 'redis://r', CIO_WEBHOOK_SECRET_FILE: '/nowhere/k' },
-      /^CIO_WEBHOOK_SECRET_FILE=\/nowhere\/k: the file can't be read \(ENOENT\)/
+      /^CIO_WEBHOOK_SECRET_FILE=\/nowhere\/k: the file is missing or empty$/
     ],
     ['a previous key alone', { CIO_WEBHOOK_SECRET_PREVIOUS: 'k' }, /^CIO_WEBHOOK_SECRET is missing/],
     [
@@ -140,14 +134,14 @@ t.test('what stops the start says in one line what to do, and never shows a secr
     ]
   ]
   for (const [name, env, expected] of rows) {
-    const message = refusal(env)
+    const message = await refusal(env)
     t.match(message, expected, name)
     t.notMatch(message, /\n|hunter2/, `${name}: one line, no secret`)
   }
 })
 
 t.test('settings are read as they are meant', async t => {
-  const config = load({
+  const config = await load({
     ...production,
     CIO_ALLOWED_IPS: ' 10.0.0.0/8 , ::1 ',
     TRUSTED_PROXIES: '10.1.0.0/16',
@@ -168,14 +162,20 @@ t.test('settings are read as they are meant', async t => {
     config.sources.get('default')?.keys.map(key => key.label),
     ['current', 'previous']
   )
-  t.equal(load({ ...production, CIO_ALLOWED_IPS: '*' }).admission.allowed, '*')
+  t.equal((await load({ ...production, CIO_ALLOWED_IPS: '*' })).admission.allowed, '*')
 })
 
 t.test('each Redis has its form', async t => {
   const base = { NODE_ENV: 'production', CIO_WEBHOOK_SECRET: 'k' }
   t.match(
-    load({ ...base, REDIS_SENTINELS: 'a:1,[::1]:2', REDIS_SENTINEL_MASTER: 'm', REDIS_PASSWORD: 'hunter2' })
-      .redis,
+    (
+      await load({
+        ...base,
+        REDIS_SENTINELS: 'a:1,[::1]:2',
+        REDIS_SENTINEL_MASTER: 'm',
+        REDIS_PASSWORD: 'hunter2'
+      })
+    ).redis,
     {
       kind: 'sentinel',
       nodes: [
@@ -185,23 +185,26 @@ t.test('each Redis has its form', async t => {
       master: 'm'
     }
   )
-  t.match(load({ ...base, REDIS_CLUSTER_NODES: 'a:1', REDIS_TLS: 'on' }).redis, {
+  t.match((await load({ ...base, REDIS_CLUSTER_NODES: 'a:1', REDIS_TLS: 'on' })).redis, {
     kind: 'cluster',
     login: { tls: true }
   })
-  t.match(load({ NODE_ENV: 'development', CIO_WEBHOOK_SECRET: 'k' }).redis, { kind: 'private' })
+  t.match((await load({ NODE_ENV: 'development', CIO_WEBHOOK_SECRET: 'k' })).redis, { kind: 'private' })
 })
 
 t.test('a secret can be a mounted file, its last line break left out', async t => {
   const folder = t.testdir({ key: 'from a file\n', empty: '\n' })
   const env = { NODE_ENV: 'production', REDIS_URL: 'redis://r' }
-  const config = load({ ...env, CIO_WEBHOOK_SECRET_FILE: join(folder, 'key') })
+  const config = await load({ ...env, CIO_WEBHOOK_SECRET_FILE: join(folder, 'key') })
   t.equal(config.sources.get('default')?.keys[0]?.secret.reveal(), 'from a file')
-  t.match(refusal({ ...env, CIO_WEBHOOK_SECRET_FILE: join(folder, 'empty') }), /the file is empty/)
+  t.match(
+    await refusal({ ...env, CIO_WEBHOOK_SECRET_FILE: join(folder, 'empty') }),
+    /the file is missing or empty/
+  )
 })
 
 t.test('nothing that prints a configuration shows a secret', async t => {
-  const config = load({ ...production, REDIS_URL: 'redis://:hunter2@r', PII_HASH_KEY: 'hunter3' })
+  const config = await load({ ...production, REDIS_URL: 'redis://:hunter2@r', PII_HASH_KEY: 'hunter3' })
   for (const text of [
     JSON.stringify(config),
     inspect(config, { depth: 10 }),
@@ -221,7 +224,7 @@ t.test('further sources come from a file, with keys and schemes of their own', a
       ]
     })
   })
-  const { sources } = load({ ...production, CIO_SOURCES_FILE: join(folder, 'sources.json') })
+  const { sources } = await load({ ...production, CIO_SOURCES_FILE: join(folder, 'sources.json') })
   t.same([...sources.keys()], ['default', 'campaigns', 'pipelines'])
   t.match(sources.get('campaigns'), { schemes: ['v0', 'body'], idPointer: '/message/id' })
   t.equal(sources.get('pipelines')?.keys[0]?.secret.reveal(), 'cdp key')
@@ -241,8 +244,12 @@ t.test(
         ]
       })
     })
-    const shown = (env: Record<string, string>, name: string): unknown => {
-      const { sources } = load({ ...production, CIO_SOURCES_FILE: join(folder, 'sources.json'), ...env })
+    const shown = async (env: Record<string, string>, name: string): Promise<unknown> => {
+      const { sources } = await load({
+        ...production,
+        CIO_SOURCES_FILE: join(folder, 'sources.json'),
+        ...env
+      })
       return sources.get(name)?.sanitizer.value({ userId: 'ada@example.com', subject: 'x' })
     }
     const rows: readonly (readonly [string, Record<string, string>, string, object])[] = [
@@ -256,9 +263,9 @@ t.test(
       ['set for all, its own', { PII_POLICY: 'pipelines' }, 'filed', { userId: '[REDACTED]', subject: 'x' }]
     ]
     for (const [name, env, source, expected] of rows) {
-      t.match(shown(env, source), expected, `${source}: ${name}, ${JSON.stringify(env)}`)
+      t.match(await shown(env, source), expected, `${source}: ${name}, ${JSON.stringify(env)}`)
     }
-    const { sources } = load({ ...production, CIO_SOURCES_FILE: join(folder, 'sources.json') })
+    const { sources } = await load({ ...production, CIO_SOURCES_FILE: join(folder, 'sources.json') })
     t.equal(sources.get('campaigns')?.idHeader, 'x-cio-idempotency-key', 'names of headers have no case')
   }
 )
@@ -316,14 +323,14 @@ t.test('a sources file that is wrong is named with its line and key, and not rep
     [
       'a key file that is missing',
       '{"sources": [{ "name": "a", "secretFile": "/nowhere" }]}',
-      /can't be read \(ENOENT\)/
+      /: a: secretFile=\/nowhere: the file is missing or empty$/
     ]
   ]
   for (const [name, text, expected] of rows) {
     const path = join(folder, 'sources.json')
     mkdirSync(folder, { recursive: true })
     writeFileSync(path, text)
-    const message = refusal({ ...production, CIO_SOURCES_FILE: path })
+    const message = await refusal({ ...production, CIO_SOURCES_FILE: path })
     t.match(message, expected, name)
     t.match(message, /^CIO_SOURCES_FILE=[^\n]+$/, `${name}: one line, the variable first`)
     t.notMatch(message, /hunter2/, `${name}: not repeated`)
@@ -332,11 +339,11 @@ t.test('a sources file that is wrong is named with its line and key, and not rep
 
 t.test('a development start makes a key once, for its owner’s eyes only', async t => {
   const folder = join(t.testdir(), 'data')
-  const first = loadConfig({ DATA_DIR: folder }, { developmentKey })
-  const again = loadConfig({ DATA_DIR: folder }, { developmentKey })
-  const key = first.newKey?.reveal() ?? ''
+  const first = await load({ DATA_DIR: folder })
+  const again = await load({ DATA_DIR: folder })
+  const key = first.generatedKey?.reveal() ?? ''
   t.match(key, /^[0-9a-f]{64}$/)
-  t.equal(again.newKey, undefined, 'shown once')
+  t.equal(again.generatedKey, undefined, 'shown once')
   t.equal(again.sources.get('default')?.keys[0]?.secret.reveal(), key)
   const { mode } = (await import('node:fs')).statSync(join(folder, 'webhook_secret'))
   t.equal(mode & 0o777, 0o600)
@@ -345,13 +352,13 @@ t.test('a development start makes a key once, for its owner’s eyes only', asyn
 t.test('a variable that a Kubernetes Service sets is refused with what to do', async t => {
   for (const name of ['METRICS_PORT', 'PORT', 'HOST', 'WORKERS']) {
     t.match(
-      refusal({ ...production, [name]: 'tcp://10.0.0.1:9100' }),
+      await refusal({ ...production, [name]: 'tcp://10.0.0.1:9100' }),
       new RegExp(`^${name}=tcp://10\\.0\\.0\\.1:9100 is not allowed: give .+ "enableServiceLinks: false"`)
     )
   }
   t.match(
-    refusal({ ...production, REDIS_URL: 'tcp://10.0.0.1:6379' }),
+    await refusal({ ...production, REDIS_URL: 'tcp://10.0.0.1:6379' }),
     /^REDIS_URL is not.+enableServiceLinks/
   )
-  t.notMatch(refusal({ ...production, METRICS_PORT: 'none' }), /Kubernetes/)
+  t.notMatch(await refusal({ ...production, METRICS_PORT: 'none' }), /Kubernetes/)
 })

@@ -6,7 +6,7 @@ import { inspect } from 'node:util'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import t from 'tap'
 import { ConfigError } from '../../src/errors.ts'
-import { loadConfig } from '../../src/settings/config.ts'
+import { loadSettings } from '../../src/settings/config.ts'
 import { readConsumersFile } from '../../src/settings/consumers-file.ts'
 import { httpConsumer, natsConsumer, WEBHOOK_SECRET } from '../helpers/consumers-file.ts'
 import { temporaryFolder } from '../helpers/server.ts'
@@ -84,9 +84,35 @@ t.test('a secret can lie in a file of its own', async t => {
 })
 
 const refusals: readonly [what: string, text: string, line: string][] = [
-  ['nothing', '', 'F: line 1: not JSON (ValueExpected)'],
-  ['broken JSON', '{ "consumers": [\n{ "name" ] }', 'F: line 2: not JSON (ColonExpected)'],
-  ['no consumers', file(), 'F: line 2: consumers: Too small: expected array to have >=1 items'],
+  ['nothing', '', 'F: line 1: not JSON (a value is expected)'],
+  ['broken JSON', '{ "consumers": [\n{ "name" ] }', 'F: line 2: not JSON (a colon is expected)'],
+  ['no consumers', file(), 'F: line 2: consumers: must not be empty'],
+  ['a text where a list belongs', '{ "consumers": "x" }', 'F: line 1: consumers: must be a list'],
+  [
+    'a missing key',
+    file(nats({ stream: undefined })),
+    'F: line 3: consumers.0.stream: is missing: give a text'
+  ],
+  [
+    'a value that is none of the allowed ones',
+    file(http({ from: 'end' })),
+    'F: line 8: consumers.0.from: must be one of start, now'
+  ],
+  [
+    'a number that is too large',
+    file(http({ concurrency: 1001 })),
+    'F: line 8: consumers.0.concurrency: must be at most 1000'
+  ],
+  [
+    'a fraction',
+    file(http({ concurrency: 1.5 })),
+    'F: line 8: consumers.0.concurrency: must be a whole number'
+  ],
+  [
+    'a secret file that is missing',
+    file({ ...http(), secret: undefined, secretFile: '/nope' }),
+    "F: crm: secretFile=/nope: the file can't be read (ENOENT)"
+  ],
   ['an unknown key', file(http({ retires: 3 })), 'F: line 8: consumers.0.retires: unknown key'],
   ['an unknown type', file(http({ type: 'ftp' })), 'F: line 5: consumers.0.type: must be http, nats or amqp'],
   [
@@ -168,16 +194,15 @@ for (const [what, text, line] of refusals) {
 }
 
 t.test('DISPATCH goes with a CONSUMERS_FILE', async t => {
-  const load = (env: Record<string, string>) =>
-    loadConfig(
-      { CIO_WEBHOOK_SECRET: 'k', REDIS_URL: 'redis://r', ...env },
-      { developmentKey: () => ({ key: 'k', created: false }) }
-    ).dispatch
+  const load = async (env: Record<string, string>) => (await loadSettings(env, ['dispatch'])).dispatch
   const path = written(file(http()))
-  t.equal(load({}).isOn, false)
-  t.equal(load({ CONSUMERS_FILE: path }).isOn, true)
-  t.match(load({ CONSUMERS_FILE: path, DISPATCH: 'off' }), { isOn: false, consumers: [{ name: 'crm' }] })
-  t.throws(() => load({ DISPATCH: 'on' }), { message: /^DISPATCH=on is not allowed without CONSUMERS_FILE/ })
+  t.equal((await load({})).isOn, false)
+  t.equal((await load({ CONSUMERS_FILE: path })).isOn, true)
+  t.match(await load({ CONSUMERS_FILE: path, DISPATCH: 'off' }), {
+    isOn: false,
+    consumers: [{ name: 'crm' }]
+  })
+  await t.rejects(load({ DISPATCH: 'on' }), { message: /^DISPATCH=on is not allowed without CONSUMERS_FILE/ })
 })
 
 t.test('the published JSON Schema is the one the service reads with, and takes what it takes', async t => {

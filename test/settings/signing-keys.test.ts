@@ -1,27 +1,25 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { signingKey } from '../../src/cli/signing-key.ts'
 import { ConfigError } from '../../src/errors.ts'
-import { loadConfig } from '../../src/settings/config.ts'
+import { loadSettings, serviceNeeds } from '../../src/settings/config.ts'
 import { fileSecret } from '../../src/settings/secrets/file.ts'
-import { providedValues } from '../../src/settings/secrets/provided-values.ts'
+import { openSecrets } from '../../src/settings/secrets/open-secrets.ts'
 
 const STRAY = '"topsecret"'
 const utf16 = Buffer.from('\ufefftopsecret\n', 'utf16le')
 const production = { NODE_ENV: 'production', REDIS_URL: 'redis://r' }
 
-function refusalOf(act: () => unknown): string {
+async function refusalOf(act: Promise<unknown>): Promise<string> {
   try {
-    act()
+    await act
   } catch (error) {
     if (error instanceof ConfigError) return error.message
     throw error
   }
   return 'accepted'
 }
-const load = (env: Record<string, string>, key = 'k'): string =>
-  refusalOf(() => loadConfig(env, { developmentKey: () => ({ key, created: false }) }))
+const load = (env: Record<string, string>): Promise<string> => refusalOf(loadSettings(env, serviceNeeds))
 
 t.test('a signing key with stray characters stops the start, which says where the key is', async t => {
   const folder = t.testdir({ quoted: `${STRAY}\n`, utf16, twice: 'topsecret\n\n', sources: '' })
@@ -74,49 +72,68 @@ t.test('a signing key with stray characters stops the start, which says where th
     ]
   ]
   for (const [env, expected] of rows) {
-    const message = load(env())
+    const message = await load(env())
     t.equal(message.slice(0, expected.length), expected)
     t.notMatch(message, /topsecret|\n/, 'one line, without the key')
   }
-  t.match(load({ DATA_DIR: '/data' }, STRAY), /^the development key in DATA_DIR=\/data is not allowed/)
+  writeFileSync(join(folder, 'webhook_secret'), STRAY)
+  t.match(
+    await load({ DATA_DIR: folder }),
+    /^the development key in DATA_DIR=\S+ is not allowed: it begins with a quotation mark/
+  )
   t.equal(
-    load({ ...production, CIO_WEBHOOK_SECRET_FILE: join(t.testdirName, 'one') }).includes('ENOENT'),
-    true
+    await load({ ...production, CIO_WEBHOOK_SECRET_FILE: join(folder, 'one') }),
+    `CIO_WEBHOOK_SECRET_FILE=${join(folder, 'one')}: the file is missing or empty`
   )
 })
 
 t.test('the line break that an editor leaves at the end of a file is no stray character', async t => {
   const folder = t.testdir({ unix: 'topsecret\n', windows: 'topsecret\r\n', none: 'topsecret' })
   for (const name of ['unix', 'windows', 'none']) {
-    t.equal(load({ ...production, CIO_WEBHOOK_SECRET_FILE: join(folder, name) }), 'accepted', name)
+    t.equal(await load({ ...production, CIO_WEBHOOK_SECRET_FILE: join(folder, name) }), 'accepted', name)
   }
 })
 
 t.test('a file with any secret in UTF-16 is refused', async t => {
   const path = join(t.testdir({ utf16 }), 'utf16')
   t.match(
-    load({ ...production, CIO_WEBHOOK_SECRET: 'k', PII_HASH_KEY_FILE: path }),
+    await load({ ...production, CIO_WEBHOOK_SECRET: 'k', PII_HASH_KEY_FILE: path }),
     /^PII_HASH_KEY_FILE=.+ is not allowed: it is encoded in UTF-16/
   )
 })
 
 t.test('the commands that sign refuse such a key too', async t => {
   const path = join(t.testdir({ quoted: STRAY }), 'quoted')
+  const find = async (env: Record<string, string>) =>
+    (await loadSettings(env, ['findSigningKey'])).findSigningKey('default')
+  t.match(await refusalOf(find({ CIO_WEBHOOK_SECRET: STRAY })), /^CIO_WEBHOOK_SECRET is not/)
   t.match(
-    refusalOf(() => signingKey({ CIO_WEBHOOK_SECRET: STRAY }, 'default')),
-    /^CIO_WEBHOOK_SECRET is not/
-  )
-  t.match(
-    refusalOf(() => signingKey({ CIO_WEBHOOK_SECRET_FILE: path }, 'default')),
+    await refusalOf(find({ CIO_WEBHOOK_SECRET_FILE: path })),
     /^CIO_WEBHOOK_SECRET_FILE=.+ is not allowed: it begins with a quotation mark/
   )
 })
 
-t.test('a signing key from the secrets provider is refused with its place', async t => {
-  const path = join(t.testdir({ quoted: STRAY }), 'quoted')
-  const provider = { secret: () => fileSecret({ path, previousPath: undefined }), close: () => {} }
-  await t.rejects(providedValues({ provider: 'aws', places: new Map() }, provider), {
-    name: 'ConfigError',
-    message: `CIO_WEBHOOK_SECRET: the file ${path} is not allowed: it begins with a quotation mark; give the signing key alone, as Customer.io shows it`
-  })
+t.test('what the environment names comes before the provider, and a source key is no variable', async t => {
+  const provider = {
+    find: (name: string) => fileSecret({ path: `/provider/${name}`, previousPath: undefined }),
+    close: () => {}
+  }
+  const env = {
+    CIO_API_KEY: 'k',
+    CIO_SITE_ID_FILE: '/mounted/site',
+    CIO_API_KEY_V2: 'new',
+    CIO_WEBHOOK_SECRET_PREVIOUS: 'previous',
+    CIO_WEBHOOK_SECRET_CRM: 'not looked at'
+  }
+  const { find, sibling } = openSecrets({ env, provider, findKey: () => undefined })
+  t.equal(find('cio-api-key')?.place, 'the environment variable CIO_API_KEY')
+  t.equal(find('cio-site-id')?.place, 'the file /mounted/site')
+  t.equal(find('cio-app-api-key')?.place, 'the file /provider/cio-app-api-key')
+  for (const source of ['crm', 'previous']) {
+    const name = `cio-webhook-secret-${source}`
+    t.equal(find(name)?.place, `the file /provider/${name}`, 'a further source')
+  }
+  t.equal(sibling('cio-api-key', 'cio-api-key-v2')?.place, 'the environment variable CIO_API_KEY_V2')
+  t.equal(sibling('cio-site-id', 'cio-site-id-v2')?.place, 'the file /mounted/cio-site-id-v2')
+  t.equal(sibling('cio-app-api-key', 'new')?.place, 'the file /provider/new')
 })

@@ -24,7 +24,7 @@ const PAGE_LETTERS = 200
 const ENTRY_ID = /^\d+-\d+$/
 
 /** The actions of the command `consumers`. They throw UsageError for an unknown consumer or id, and what Redis answers. */
-export function consumerActions({ config, redis, patient }: OpenLog, now: () => number) {
+export function consumerActions({ config, redis, patient }: OpenLog<'dispatch'>, now: () => number) {
   const { keyPrefix } = config.log
   const { consumers } = config.dispatch
   const letters = deadLetters(redis, keyPrefix)

@@ -1,6 +1,6 @@
 import { stringifyExactly } from '../../exact-json.ts'
 import { type Command, EXIT, type ExitCode, parseCommandLine, UsageError } from '../command.ts'
-import { openLog } from '../open-log.ts'
+import { type OpenLog, openLog } from '../open-log.ts'
 import { type Chosen, consumerActions } from './actions.ts'
 import { parkedActions } from './parked-actions.ts'
 import { parkedEntryText, parkedListText, parkedSummary } from './parked-report.ts'
@@ -36,16 +36,24 @@ Exit code: 0 ok, 1 a consumer is not ok or has dead letters, or not everything c
 export const consumersCommand: Command = {
   summary: 'list consumers, their lag and their dead letters',
   usage,
-  run: async args => {
+  run: async (args, env) => {
     const options = readOptions(args)
-    const log = await openLog(process.env)
-    try {
-      return await (PARKED_ACTIONS.has(options.action)
-        ? runParked(options, parkedActions(log))
-        : run(options, consumerActions(log, Date.now)))
-    } finally {
-      log.close()
-    }
+    return PARKED_ACTIONS.has(options.action)
+      ? withLog(await openLog(env, ['loadSources', 'loadSourceSettings']), log =>
+          runParked(options, parkedActions(log))
+        )
+      : withLog(await openLog(env, ['dispatch']), log => run(options, consumerActions(log, Date.now)))
+  }
+}
+
+async function withLog<Log extends OpenLog>(
+  log: Log,
+  act: (log: Log) => Promise<ExitCode>
+): Promise<ExitCode> {
+  try {
+    return await act(log)
+  } finally {
+    log.close()
   }
 }
 

@@ -6,7 +6,6 @@ import { isPosition, type LogPosition } from '../../log/position.ts'
 import { openParked } from '../../receive/parked.ts'
 import { durabilityWaits } from '../../redis/durability.ts'
 import { inspectServers } from '../../redis/server-facts.ts'
-import { connectProvider, locateSecrets } from '../../settings/secrets/open-secrets.ts'
 import { type SigningKey, signingKeyName, signingKeys } from '../../settings/sources.ts'
 import { UsageError } from '../command.ts'
 import type { OpenLog } from '../open-log.ts'
@@ -22,7 +21,7 @@ export interface ReplayedDeliveries {
 const PUBLIC_ID = /^[0-9a-f]{64}$/
 
 /** The actions `parked`, `replay-parked` and `drop-parked`. They throw UsageError for an unknown delivery. */
-export function parkedActions({ config, redis }: OpenLog) {
+export function parkedActions({ config, redis }: OpenLog<'loadSources' | 'loadSourceSettings'>) {
   const { keyPrefix, maxLength, durability } = config.log
   const parked = parkedDeliveries(redis, keyPrefix)
 
@@ -47,6 +46,7 @@ export function parkedActions({ config, redis }: OpenLog) {
         ? 'it is not a parked delivery of this service'
         : openParked(delivery, await keysOf(delivery.source)),
     replay: async (chosen: Chosen): Promise<ReplayedDeliveries> => {
+      const sources = await config.loadSources()
       const facts = await inspectServers(redis)
       const waits = durabilityWaits(redis, durability, () => facts)
       const eventLog = createEventLog({
@@ -61,7 +61,7 @@ export function parkedActions({ config, redis }: OpenLog) {
       const left: { delivery: string; why: string }[] = []
       try {
         for (const delivery of await positionsOf(chosen)) {
-          const options = { parked, eventLog, sources: config.sources, keysOf }
+          const options = { parked, eventLog, sources, keysOf }
           const why = await replayParked(options, delivery)
           if (why === undefined) replayed++
           else left.push({ delivery, why })
@@ -96,15 +96,9 @@ export function parkedActions({ config, redis }: OpenLog) {
 
   /** The keys of the configuration, and those in the secret store. */
   async function keysOf(source: string): Promise<readonly SigningKey[]> {
-    const configured = config.sources.get(source)?.keys ?? []
-    const provider = await connectProvider(config.secrets)
-    try {
-      const stored = locateSecrets(config.secrets.places, provider).find(signingKeyName(source))
-      const versions = await stored?.versions()
-      return [...configured, ...signingKeys(versions?.current?.reveal(), versions?.previous?.reveal())]
-    } finally {
-      provider.close()
-    }
+    const configured = (await config.loadSourceSettings()).find(({ name }) => name === source)?.keys ?? []
+    const versions = await config.secrets.find(signingKeyName(source))?.versions()
+    return [...configured, ...signingKeys(versions?.current?.reveal(), versions?.previous?.reveal())]
   }
 }
 

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { ConfigError, errorCode } from '../../errors.ts'
+import { loadSettings, NO_SIGNING_KEY } from '../../settings/config.ts'
 import { DEFAULT_SOURCE } from '../../settings/sources.ts'
 import { toJunit } from '../../tools/doctor/junit.ts'
 import {
@@ -13,7 +14,6 @@ import {
 } from '../../tools/doctor/run-checks.ts'
 import { type Command, EXIT, type ExitCode, parseCommandLine, UsageError } from '../command.ts'
 import { createProgressBar } from '../progress-bar.ts'
-import { NO_KEY, signingKey } from '../signing-key.ts'
 import { readHttpUrl } from '../target-url.ts'
 import { terminalStyle } from '../terminal.ts'
 import { planJson, planText, toJson, toText } from './report.ts'
@@ -44,7 +44,7 @@ consumers can drop it. A run ends within 60 seconds, and its report begins with 
 
 Exit code: 0 no check failed, 1 at least one check failed, 2 could not check (no key, no connection, or your address
 is not allowed to deliver).`,
-  run: async args => {
+  run: async (args, env) => {
     const { values, positionals } = parseCommandLine({
       args: [...args],
       allowPositionals: true,
@@ -64,14 +64,16 @@ is not allowed to deliver).`,
     const url = readHttpUrl(target)
     const readOnly = values['read-only']
     const selection = { readOnly, skip: readSkip(values.skip), burst: readBurst(values.burst) }
-    const style = terminalStyle(process.stdout)
+    const style = terminalStyle(process.stdout, env)
     if (values.plan) {
       const checks = selectChecks(selection)
       print(values.json ? planJson(checks, url) : planText(checks, url, style))
       return EXIT.ok
     }
-    const key = signingKey(process.env, values.source)
-    if (key === undefined && !readOnly) throw new ConfigError(`${NO_KEY}; or use --read-only`)
+    const { findSigningKey, secrets } = await loadSettings(env, ['findSigningKey'])
+    const key = await findSigningKey(values.source)
+    secrets.close()
+    if (key === undefined && !readOnly) throw new ConfigError(`${NO_SIGNING_KEY}; or use --read-only`)
     const ca = values.ca === undefined ? {} : { ca: readPem(values.ca) }
     const report = await runWithProgress({ url, key, now: Date.now, ...ca }, selection)
     if (values.junit !== undefined) writeReport(values.junit, toJunit(report))

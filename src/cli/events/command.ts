@@ -32,9 +32,9 @@ Exit code: 0 ok, 1 no event was found, 2 could not run.`
 export const eventsCommand: Command = {
   summary: 'show the event log, replay a stretch of it',
   usage,
-  run: async args => {
+  run: async (args, env) => {
     const options = readOptions(args, Date.now())
-    const log = await openLog(process.env)
+    const log = await openLog(env)
     try {
       return await (options.consumer === undefined ? tail(options, log) : replay(options, log))
     } finally {

@@ -1,14 +1,6 @@
-import { existsSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { writeFileSync } from 'node:fs'
 import { ConfigError } from '../../errors.ts'
-import { connectRedis, disconnectRedis } from '../../redis/connect.ts'
-import { monitorRedis } from '../../redis/monitor.ts'
-import { Secret } from '../../secret.ts'
-import { loadConfig, readValues } from '../../settings/config.ts'
-import type { RedisAddress } from '../../settings/redis-address.ts'
-import { secretSettings } from '../../settings/secret-locations.ts'
-import { connectProvider } from '../../settings/secrets/open-secrets.ts'
-import { providedValues } from '../../settings/secrets/provided-values.ts'
+import type { Environment } from '../../settings/environment.ts'
 import {
   type AcceptedLeak,
   formatBaseline,
@@ -26,21 +18,20 @@ import { toSarif } from '../../tools/leaks/sarif.ts'
 import { searchFile, searchPath, searchStaged } from '../../tools/leaks/search.ts'
 import { version } from '../../version.ts'
 import { type Command, EXIT, type ExitCode, UsageError } from '../command.ts'
+import { type OpenLog, openLog, UnreachableRedis } from '../open-log.ts'
 import { createProgressBar } from '../progress-bar.ts'
 import { terminalSafe } from '../terminal.ts'
 import { type LeaksOptions, leaksUsage, readLeaksOptions } from './options.ts'
 import { type Report, toJson, toText } from './report.ts'
 
-const REDIS_CONTACT_MS = 5000
-
 export const leaksCommand: Command = {
   summary: 'find leaked credentials in files, git history, logs and the event log',
   usage: leaksUsage,
-  run: async args => {
+  run: async (args, env) => {
     const options = readLeaksOptions(args)
     const bar = createProgressBar(process.stderr)
     try {
-      return await leaks(options, bar.show, bar.clear)
+      return await leaks(options, env, bar.show, bar.clear)
     } finally {
       bar.clear()
     }
@@ -49,11 +40,11 @@ export const leaksCommand: Command = {
 
 async function leaks(
   options: LeaksOptions,
+  env: Environment,
   onProgress: Search['onProgress'],
   onProgressEnd: () => void
 ): Promise<ExitCode> {
-  const env = await withProvidedSecrets(process.env)
-  const { secrets, tooShort } = configuredSecrets(env)
+  const { secrets, tooShort } = await configuredSecrets(env)
   const detector = createDetector(secrets)
   const redact = (text: string): string => redactKnown(detector, text)
   const problems: string[] = []
@@ -80,7 +71,7 @@ async function leaks(
   const { path, format } = options
   const commits = findings.commits()
   const dates =
-    path === undefined ? new Map<string, string>() : await commitDates(openGit(path, process.env), commits)
+    path === undefined ? new Map<string, string>() : await commitDates(openGit(path, env), commits)
   const found = findings.list(dates)
   onProgressEnd()
 
@@ -125,56 +116,26 @@ function applyBaseline(
   return readBaseline(baseline)
 }
 
-function steps(search: Search, options: LeaksOptions, env: NodeJS.ProcessEnv): (() => Promise<string>)[] {
+function steps(search: Search, options: LeaksOptions, env: Environment): (() => Promise<string>)[] {
   const { path, staged, files, stream, ignored, incomplete } = options
   const all: (() => Promise<string>)[] = files.map(file => () => searchFile(search, file))
   if (stream) all.push(() => searchStream(search, env))
   if (path === undefined) return all
-  if (staged) all.push(() => searchStaged(search, path, process.env))
-  else all.push(() => searchPath(search, path, { env: process.env, ignored, incomplete }))
+  if (staged) all.push(() => searchStaged(search, path, env))
+  else all.push(() => searchPath(search, path, { env, ignored, incomplete }))
   return all
 }
 
-/** The environment, and where the secrets lie in a provider, those as well. */
-async function withProvidedSecrets(env: NodeJS.ProcessEnv): Promise<NodeJS.ProcessEnv> {
-  if ((env['SECRETS_PROVIDER'] ?? 'environment') === 'environment') return env
-  const settings = secretSettings(readValues(env), env)
-  const provider = await connectProvider(settings)
+async function searchStream(search: Search, env: Environment): Promise<string> {
+  let log: OpenLog | undefined
   try {
-    return { ...env, ...(await providedValues(settings, provider)) }
-  } finally {
-    provider.close()
-  }
-}
-
-async function searchStream(search: Search, env: NodeJS.ProcessEnv): Promise<string> {
-  const config = loadConfig(env, {
-    developmentKey: () => ({ key: 'none is made here', created: false })
-  })
-  const { keyPrefix, partitions } = config.log
-  const redis = connectRedis(addressOf(config.redis, config.dataDir))
-  // Its errors are told by the command that fails.
-  redis.on('error', () => {})
-  const monitor = monitorRedis({ redis })
-  try {
-    await monitor.waitUntilUp(REDIS_CONTACT_MS)
-    return await searchEventLog(search, { redis, keyPrefix, partitions })
+    log = await openLog(env)
+    return await searchEventLog(search, { redis: log.redis, ...log.config.log })
   } catch (cause) {
-    if (cause instanceof ConfigError) throw cause
-    const why = cause instanceof Error ? cause.message : 'no answer'
-    throw new Error(`the event log can't be read: Redis: ${why}`, { cause })
+    if (cause instanceof ConfigError && !(cause instanceof UnreachableRedis)) throw cause
+    const reason = cause instanceof Error ? cause.message : 'no answer'
+    throw new Error(`the event log can't be read: ${reason}`, { cause })
   } finally {
-    monitor.stop()
-    disconnectRedis(redis)
+    log?.close()
   }
-}
-
-/** The private Redis of a development start is there while that runs. */
-function addressOf(redis: ReturnType<typeof loadConfig>['redis'], dataDir: string): RedisAddress {
-  if (redis.kind !== 'private') return redis
-  const socket = join(resolve(dataDir), 'redis', 'redis.sock')
-  if (existsSync(socket)) return { kind: 'standalone', url: new Secret(socket) }
-  throw new ConfigError(
-    'REDIS_URL is missing, and no cio-webhook runs with a Redis of its own: give redis://host:port'
-  )
 }

@@ -1,6 +1,5 @@
-import type { Parser } from '../../settings/parse.ts'
-import { duration } from '../../settings/parse.ts'
-import { loadRotationConfig } from '../../settings/rotation.ts'
+import { duration, type Parser } from '../../settings/parse.ts'
+import { signingKeyName } from '../../settings/sources.ts'
 import type { RotationReport } from '../../tools/rotate/report.ts'
 import { trackKeyStatus, webhookKeyStatus } from '../../tools/rotate/status.ts'
 import { finishTrackKey, rotateTrackKey } from '../../tools/rotate/track-key.ts'
@@ -12,38 +11,39 @@ import { printReport, printStatus } from './report.ts'
 const DAY = '24h'
 
 export const rotateCommand: Command = {
-  summary: 'put a new Track API key or signing key into use, without a refused delivery',
-  usage: `usage: cio-webhook rotate [track-key] [options]   prove and switch the Track API key
+  summary: 'put a new Track API key or signing key into use, without refusing a delivery',
+  usage: `usage: cio-webhook rotate [track-key] [options]   check and switch the Track API key
        cio-webhook rotate webhook-key [options]   put a new signing key beside the old one
-       cio-webhook rotate status                  what is under way, and what is due
+       cio-webhook rotate status                  show rotations in progress, and what is due
        cio-webhook rotate finish [track-key|webhook-key] [options]
-                                                  let the old key go, once it is proven to be out of use
+                                                  retire the old key, once nothing uses it any more
 
-The new key is read from where the old one lies: the file cio-api-key-v2 (cio-webhook-secret-v2) in the same
-folder or the secret of that name in the provider, or from CIO_API_KEY_V2 (CIO_WEBHOOK_SECRET_V2), also as
-…_FILE; else from the old secret's pending version. A Track API key that was made anew has a site id of its own:
+The new key is read from CIO_API_KEY_V2 (CIO_WEBHOOK_SECRET_V2), also as …_FILE; otherwise from the place of the
+old one: the file cio-api-key-v2 (cio-webhook-secret-v2) in the same folder, or the secret of that name in the
+provider; otherwise from the pending version of the old secret. A new Track API key has its own site id:
 cio-site-id-v2.
 
   --new NAME         name of the new secret, instead of cio-api-key-v2 or cio-webhook-secret-v2
   --new-site NAME    name of the new site id, instead of cio-site-id-v2
   --probe identify   also write the person rotation-test with the new key, and delete it
-  --drain TIME       how long the old Track API key stays valid (24h)
+  --drain TIME       how long the old Track API key must stay valid (24h)
   --old-revoked      the old Track API key is revoked already: do not compare the workspaces
-  --source NAME      whose signing key (default)
-  --quiet TIME       how long the old signing key must not have been seen before it may go (24h)
+  --source NAME      the source whose signing key is rotated (default)
+  --quiet TIME       how long the old signing key must not have been seen before it is retired (24h)
   --wait TIME        how long to wait for the replicas (120s)
-  --now              let the old signing key go without looking at the deliveries
-  --dry-run          ask and compare, change nothing
+  --now              retire the old signing key without checking the deliveries
+  --dry-run          check and compare, change nothing
   --json             the report as JSON
 
-Exit code 0: done, or nothing to do. 1: a key was refused, or it is not time yet. 2: could not be tried.`,
-  run: async args => {
+Exit code: 0 done, or nothing to do; 1 a key was refused, or it is too early, or (status) a step is due; 2 a step
+could not be tried, or (status) Redis cannot be reached.`,
+  run: async (args, env) => {
     const { values, positionals } = parseCommandLine({
       args: [...args],
       allowPositionals: true,
       options: {
         new: { type: 'string' },
-        'new-site': { type: 'string', default: 'cio-site-id-v2' },
+        'new-site': { type: 'string' },
         probe: { type: 'string' },
         drain: { type: 'string', default: DAY },
         quiet: { type: 'string' },
@@ -67,12 +67,12 @@ Exit code 0: done, or nothing to do. 1: a key was refused, or it is not time yet
     const quietGiven = values.quiet === undefined ? undefined : read('--quiet', duration, values.quiet)
     const dryRun = values['dry-run']
 
-    const config = loadRotationConfig(process.env)
-    if (!config.sources.includes(values.source)) {
-      throw new UsageError(`--source ${values.source}: no such source in CIO_SOURCES_FILE`)
-    }
-    const rotation = await openRotation(config)
+    const isOfWebhook = act === 'webhook-key' || act === 'finish webhook-key'
+    const rotation = await openRotation(env, isOfWebhook || act === 'status')
     try {
+      if (!rotation.sources.includes(values.source)) {
+        throw new UsageError(`--source ${values.source}: no such source in CIO_SOURCES_FILE`)
+      }
       if (act === 'status') return await status(rotation, quietGiven, values.json)
       return finished(await report(), values.json)
     } finally {
@@ -80,23 +80,23 @@ Exit code 0: done, or nothing to do. 1: a key was refused, or it is not time yet
     }
 
     async function report(): Promise<RotationReport> {
-      if (act === 'webhook-key' || act === 'finish webhook-key') {
+      if (isOfWebhook) {
         const webhookKey = rotation.webhookKey(values.source)
         const quietSeconds = quietGiven ?? (await rotation.quietSeconds(values.source))
         return act === 'webhook-key'
           ? rotateWebhookKey(webhookKey, {
-              newKey: rotation.newSecret(webhookKey.secretName, values.new ?? `${webhookKey.secretName}-v2`),
+              newKey: rotation.newSecret(signingKeyName(values.source), values.new),
               quietSeconds,
               waitMs,
               dryRun
             })
-          : finishWebhookKey(webhookKey, { quietSeconds, waitMs, atOnce: values.now, dryRun })
+          : finishWebhookKey(webhookKey, { quietSeconds, waitMs, force: values.now, dryRun })
       }
       const trackKey = rotation.trackKey()
       if (act !== 'track-key') return finishTrackKey(trackKey, dryRun)
       return rotateTrackKey(trackKey, {
-        newKey: rotation.newSecret('cio-api-key', values.new ?? 'cio-api-key-v2'),
-        newSiteId: rotation.newSecret('cio-site-id', values['new-site']),
+        newKey: rotation.newSecret('cio-api-key', values.new),
+        newSiteId: rotation.newSecret('cio-site-id', values['new-site']).handle,
         drainSeconds,
         identify: values.probe === 'identify',
         oldRevoked: values['old-revoked'],
@@ -125,7 +125,7 @@ function finished(report: RotationReport, json: boolean): ExitCode {
   return exitCodes[report.outcome]
 }
 
-/** Exit code 1 where something is due, so that a scheduler can tell. */
+/** Exit code 1 if something is due, so that a scheduler can check it; 2 if Redis cannot be read. */
 async function status(rotation: Rotation, quiet: number | undefined, json: boolean): Promise<ExitCode> {
   const webhookKeys = await Promise.all(
     rotation.sources.map(async source => {
@@ -139,6 +139,11 @@ async function status(rotation: Rotation, quiet: number | undefined, json: boole
     webhookKeys: webhookKeys.filter(one => one !== undefined)
   }
   process.stdout.write(json ? `${JSON.stringify(all)}\n` : printStatus(all))
+  const problem = all.webhookKeys.find(one => one.problem !== undefined)?.problem
+  if (problem !== undefined) {
+    process.stderr.write(`cio-webhook rotate: ${problem}\n`)
+    return EXIT.error
+  }
   const due = all.trackKey?.due === true || all.webhookKeys.some(one => one.due)
   return due ? EXIT.findings : EXIT.ok
 }

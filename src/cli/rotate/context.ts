@@ -1,65 +1,81 @@
+// Tested by test/cli/rotate/command.test.ts and test/cli/providers.test.ts.
+import { trackProbe } from '../../customerio/track-api.ts'
+import { parkedDeliveries } from '../../dispatch/parked.ts'
 import { ConfigError } from '../../errors.ts'
-import { connectRedis, disconnectRedis, type RedisClient } from '../../redis/connect.ts'
-import { monitorRedis } from '../../redis/monitor.ts'
+import { disconnectRedis, type RedisClient } from '../../redis/connect.ts'
+import { loadSettings } from '../../settings/config.ts'
+import type { Environment } from '../../settings/environment.ts'
 import type { RedisAddress } from '../../settings/redis-address.ts'
-import type { loadRotationConfig } from '../../settings/rotation.ts'
-import { locateVariable } from '../../settings/secret-locations.ts'
-import { connectProvider, locateSecrets, stored } from '../../settings/secrets/open-secrets.ts'
-import { type SecretHandle, variableOf } from '../../settings/secrets/secret-handle.ts'
 import { signingKeyName } from '../../settings/sources.ts'
-import { readSightings } from '../../tools/rotate/replica-keys.ts'
+import type { NewSecret } from '../../tools/rotate/key-steps.ts'
+import { readReplicaKeys } from '../../tools/rotate/replica-keys.ts'
 import { rotationRecord } from '../../tools/rotate/state.ts'
 import type { TrackKeyRotation } from '../../tools/rotate/track-key.ts'
-import { trackProbe } from '../../tools/rotate/track-probe.ts'
-import type { WebhookKeyRotation } from '../../tools/rotate/webhook-key.ts'
+import type { NoRedis, RotationRedis, WebhookKeyRotation } from '../../tools/rotate/webhook-key.ts'
+import { connectForCommand, NO_REDIS, UnreachableRedis } from '../open-log.ts'
 
 export type Rotation = Awaited<ReturnType<typeof openRotation>>
 
 const DAY_SECONDS = 86_400
-const REDIS_WAIT_MS = 2500
 
-/** What the rotations work on, as configured. */
-export async function openRotation(config: ReturnType<typeof loadRotationConfig>) {
-  const provider = await connectProvider(config.secrets)
-  const redis = config.redis && (await connected(config.redis))
-  const secrets = locateSecrets(config.secrets.places, provider)
-  const record = rotationRecord(config.dataDir)
+/** @param withRedis whether signing keys are concerned: a Track API key needs no Redis */
+export async function openRotation(env: Environment, withRedis: boolean) {
+  const needs = ['customerIo', 'dataDir', 'sourceNames', 'log'] as const
+  const settings = await loadSettings(env, withRedis ? [...needs, 'runningRedis'] : needs)
+  const { secrets, customerIo, log } = settings
+  const redis = withRedis && 'runningRedis' in settings ? await connect(settings.runningRedis) : undefined
+  const record = rotationRecord(settings.dataDir)
   const now = (): Date => new Date()
 
   return {
-    sources: config.sources,
+    sources: settings.sourceNames,
     findTrackKey,
     findWebhookKey,
-    /** @throws ConfigError where nothing says where the key is */
+    /** @throws ConfigError if no place is configured for the key */
     trackKey: (): TrackKeyRotation =>
       findTrackKey() ?? missing(secrets.find('cio-site-id') ? 'CIO_API_KEY' : 'CIO_SITE_ID'),
-    webhookKey: (source: string) => findWebhookKey(source) ?? missing('CIO_WEBHOOK_SECRET'),
-    /** Where a new secret waits: its own variable, or beside the one it is to replace. */
-    newSecret(name: string, newName: string): SecretHandle | undefined {
-      const place = locateVariable(process.env, variableOf(newName))
-      return place === undefined ? secrets.beside(name, newName) : stored(place)
-    },
-    /** As asked for when the rotation of this source's key began. */
+    webhookKey: (source: string): WebhookKeyRotation =>
+      findWebhookKey(source) ?? missing('CIO_WEBHOOK_SECRET'),
+    newSecret: (name: string, newName = `${name}-v2`): NewSecret => ({
+      name: newName,
+      handle: secrets.sibling(name, newName)
+    }),
+    /** As chosen when the rotation of this source's key was started. */
     quietSeconds: async (source: string) =>
       (await record.read()).webhookKeys[source]?.quietSeconds ?? DAY_SECONDS,
     close(): void {
-      provider.close()
-      if (redis !== undefined) disconnectRedis(redis)
+      secrets.close()
+      if (redis !== undefined && !('problem' in redis)) disconnectRedis(redis)
     }
   }
 
   function findTrackKey(): TrackKeyRotation | undefined {
     const [apiKey, siteId] = [secrets.find('cio-api-key'), secrets.find('cio-site-id')]
     if (apiKey === undefined || siteId === undefined) return undefined
-    return { apiKey, siteId, probe: trackProbe(config.customerIo), record, now }
+    return { apiKey, siteId, probe: trackProbe(customerIo), record, now }
   }
 
-  function findWebhookKey(source: string): (WebhookKeyRotation & { secretName: string }) | undefined {
-    const secretName = signingKeyName(source)
-    const signingKey = secrets.find(secretName)
-    if (signingKey === undefined) return undefined
-    const sightings = redis && (() => readSightings(redis, config.keyPrefix, source))
-    return { secretName, source, signingKey, record, sightings, now }
+  function findWebhookKey(source: string): WebhookKeyRotation | undefined {
+    const signingKey = secrets.find(signingKeyName(source))
+    if (signingKey === undefined || redis === undefined) return undefined
+    return {
+      ...{ source, signingKey, record, now },
+      redis: 'problem' in redis ? redis : rotationRedis(redis, log.keyPrefix, source)
+    }
+  }
+}
+
+function rotationRedis(redis: RedisClient, keyPrefix: string, source: string): RotationRedis {
+  return {
+    readKeys: () => readReplicaKeys(redis, keyPrefix, source),
+    countSealed: async keyId => {
+      let count = 0
+      for await (const { delivery } of parkedDeliveries(redis, keyPrefix).list()) {
+        if (delivery?.source !== source || !('keyId' in delivery.data)) continue
+        if (delivery.data.keyId === keyId) count++
+      }
+      return count
+    }
   }
 }
 
@@ -69,23 +85,13 @@ function missing(variable: string): never {
   )
 }
 
-/**
- * @returns `undefined`, said on standard error, where Redis does not answer
- * @throws ConfigError when it refuses the database
- */
-async function connected(address: RedisAddress): Promise<RedisClient | undefined> {
-  const redis = connectRedis(address)
-  redis.on('error', () => {})
-  const monitor = monitorRedis({ redis })
+/** A key can be switched without Redis, so its absence is for the rotation to report. */
+async function connect(address: RedisAddress | undefined): Promise<RedisClient | NoRedis> {
+  if (address === undefined) return { problem: NO_REDIS }
   try {
-    await monitor.waitUntilUp(REDIS_WAIT_MS)
-    return redis
+    return await connectForCommand(address)
   } catch (error) {
-    disconnectRedis(redis)
-    if (error instanceof ConfigError) throw error
-    process.stderr.write('cio-webhook rotate: Redis does not answer: what the replicas do is not known\n')
-    return undefined
-  } finally {
-    monitor.stop()
+    if (error instanceof UnreachableRedis) return { problem: error.message }
+    throw error
   }
 }

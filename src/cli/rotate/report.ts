@@ -5,7 +5,7 @@ import { fieldList } from '../table.ts'
 const headlines: Readonly<Record<RotationReport['outcome'], string>> = {
   done: 'Done.',
   nothing_to_do: 'Nothing to do.',
-  would_do: 'Would be done.',
+  would_do: 'Dry run: no changes made.',
   failed: 'Stopped.',
   impossible: 'Could not be done.'
 }

@@ -1,12 +1,12 @@
 import { ConfigError } from '../../errors.ts'
 import { WEBHOOK_PATH } from '../../receive/route.ts'
+import { loadSettings, NO_SIGNING_KEY } from '../../settings/config.ts'
 import { DEFAULT_SOURCE } from '../../settings/sources.ts'
 import { hintsFor } from '../../tools/send/hints.ts'
 import { type BatchSummary, sendBatch } from '../../tools/send/load.ts'
 import { sampleTypes } from '../../tools/send/samples.ts'
 import { type Command, EXIT, type ExitCode, parseCommandLine, UsageError } from '../command.ts'
 import { createProgressBar } from '../progress-bar.ts'
-import { NO_KEY, signingKey } from '../signing-key.ts'
 import { readHttpUrl } from '../target-url.ts'
 import { ownUrl, readDeliveries, readRate, readScheme, readShare, readWhole, SMALL_RATE } from './options.ts'
 
@@ -42,7 +42,7 @@ CIO_WEBHOOK_SECRET or CIO_WEBHOOK_SECRET_FILE; outside production also from DATA
   --json               print the summary as JSON
 
 Exit code: 0 all were accepted, 1 some were not (refused, or parked because they are not events), 2 could not run.`,
-  run: async args => {
+  run: async (args, env) => {
     const { values, positionals } = parseCommandLine({
       args: [...args],
       allowPositionals: true,
@@ -70,9 +70,11 @@ Exit code: 0 all were accepted, 1 some were not (refused, or parked because they
     if (positionals.length > 1) throw new UsageError('give only one URL')
     const { source, retry } = values
     const scheme = readScheme(values.scheme)
-    const url = readHttpUrl(positionals[0] ?? ownUrl(source))
-    const key = signingKey(process.env, source)
-    if (key === undefined) throw new ConfigError(NO_KEY)
+    const { findSigningKey, http, secrets } = await loadSettings(env, ['findSigningKey', 'http'])
+    const url = readHttpUrl(positionals[0] ?? ownUrl(source, http.port))
+    const key = await findSigningKey(source)
+    secrets.close()
+    if (key === undefined) throw new ConfigError(NO_SIGNING_KEY)
     const count = values.count === undefined ? undefined : readWhole('count', values.count, MAX_COUNT)
     const options = {
       url,

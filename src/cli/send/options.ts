@@ -18,8 +18,8 @@ export const SMALL_RATE = 5
 const PEOPLE = 1000
 
 /** The URL of the service on this machine. */
-export const ownUrl = (source: string): string =>
-  `http://localhost:${process.env['PORT'] ?? '3000'}${WEBHOOK_PATH}${source === DEFAULT_SOURCE ? '' : `/${source}`}`
+export const ownUrl = (source: string, port: number): string =>
+  `http://localhost:${port}${WEBHOOK_PATH}${source === DEFAULT_SOURCE ? '' : `/${source}`}`
 
 interface Deliveries {
   readonly count: number

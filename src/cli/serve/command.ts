@@ -4,12 +4,9 @@ import { createLogger, type Logger } from '../../ops/logger.ts'
 import { type DevRedis, startDevRedis } from '../../redis/private-server.ts'
 import { Secret } from '../../secret.ts'
 import { startService } from '../../service.ts'
-import { type Config, loadConfig, readValues } from '../../settings/config.ts'
+import { type Config, loadSettings, serviceNeeds } from '../../settings/config.ts'
+import type { Environment } from '../../settings/environment.ts'
 import type { RedisAddress } from '../../settings/redis-address.ts'
-import { secretSettings } from '../../settings/secret-locations.ts'
-import { developmentKey } from '../../settings/secrets/development-key.ts'
-import { connectProvider, locateSecrets, type SecretProvider } from '../../settings/secrets/open-secrets.ts'
-import { providedValues } from '../../settings/secrets/provided-values.ts'
 import { sharedKeys, unknownVariables } from '../../settings/warnings.ts'
 import { shareMetrics, startWorkers, type WorkerArgs, workerArgs } from '../../workers.ts'
 import type { Command } from '../command.ts'
@@ -28,20 +25,19 @@ export const serveCommand: Command = {
 
 Receives deliveries of Customer.io and appends their events to the log, until SIGTERM or SIGINT. All settings are
 environment variables: see .env.example.`,
-  run: async () => {
-    await serve()
+  run: async (_args, env) => {
+    await serve(env)
     return undefined
   }
 }
 
 /** Starts everything from the settings to the port, and closes it on a signal. */
-async function serve(): Promise<void> {
-  const configured = await configure(process.env)
-  const { config, provider } = configured
+async function serve(env: Environment): Promise<void> {
+  const config = await loadSettings(env, serviceNeeds)
   const { log, flush } = createLogger(config.logLevel)
   const args = workerArgs(process.argv)
-  if (args === undefined) warnAboutSettings(config, log)
-  const closers: Closers = [async () => provider.close()]
+  if (args === undefined) warnAboutSettings(env, config, log)
+  const closers: Closers = [async () => config.secrets.close()]
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close()
     await flush()
@@ -63,41 +59,22 @@ async function serve(): Promise<void> {
   if (args !== undefined) process.on('SIGINT', () => {})
 
   try {
-    if (args === undefined) await servePrimary(configured, log, closers)
-    else await serveAlone(configured, log, closers, args)
+    if (args === undefined) await servePrimary(config, log, closers)
+    else await serveAlone(config, log, closers, args)
   } catch (error) {
     await closeAll()
     throw error
   }
 }
 
-function warnAboutSettings({ sources }: Config, log: Logger): void {
+function warnAboutSettings(env: Environment, { sources }: Config, log: Logger): void {
   for (const variable of ignoredVariables) log.warn({ variable }, IGNORED_DEBUG)
-  for (const { message, ...details } of [...unknownVariables(process.env), ...sharedKeys(sources)]) {
+  for (const { message, ...details } of [...unknownVariables(env), ...sharedKeys(sources)]) {
     log.warn(details, message)
   }
 }
 
-interface Configured {
-  readonly config: Config
-  readonly provider: SecretProvider
-}
-
-/** The configuration, with those secrets that lie in the provider. */
-async function configure(env: NodeJS.ProcessEnv): Promise<Configured> {
-  const settings = secretSettings(readValues(env), env)
-  const provider = await connectProvider(settings)
-  try {
-    const config = loadConfig(env, { developmentKey }, await providedValues(settings, provider))
-    return { config, provider }
-  } catch (error) {
-    provider.close()
-    throw error
-  }
-}
-
-async function servePrimary(configured: Configured, log: Logger, closers: Closers): Promise<void> {
-  const { config } = configured
+async function servePrimary(config: Config, log: Logger, closers: Closers): Promise<void> {
   let privateRedis: DevRedis | undefined
   if (config.redis.kind === 'private') {
     privateRedis = await startDevRedis(config.dataDir)
@@ -106,7 +83,7 @@ async function servePrimary(configured: Configured, log: Logger, closers: Closer
   const socket = privateRedis?.socket
   let port: number
   if (config.workers === 1) {
-    port = await serveAlone(configured, log, closers, { runsMaintenance: true, redisSocket: socket })
+    port = await serveAlone(config, log, closers, { runsMaintenance: true, redisSocket: socket })
   } else {
     const workers = startWorkers(config.workers, socket, log)
     closers.push(workers.close)
@@ -116,17 +93,11 @@ async function servePrimary(configured: Configured, log: Logger, closers: Closer
   if (!config.production) process.stdout.write(devBanner(config, port, privateRedis))
 }
 
-async function serveAlone(
-  { config, provider }: Configured,
-  log: Logger,
-  closers: Closers,
-  args: WorkerArgs
-): Promise<number> {
+async function serveAlone(config: Config, log: Logger, closers: Closers, args: WorkerArgs): Promise<number> {
   const service = await startService({
     config,
     log,
     redisAddress: redisAddress(config, args),
-    secrets: locateSecrets(config.secrets.places, provider),
     runsMaintenance: args.runsMaintenance,
     ...(config.workers === 1 ? {} : { shareMetrics })
   })

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { partitionKeys } from '../../log/keys.ts'
 import { WEBHOOK_PATH } from '../../receive/route.ts'
 import type { DevRedis } from '../../redis/private-server.ts'
-import type { Config, RedisTarget } from '../../settings/config.ts'
+import type { Config } from '../../settings/config.ts'
+import type { RedisTarget } from '../../settings/redis-address.ts'
 import { parseRedisUrl } from '../../settings/redis-url.ts'
 import { DEVELOPMENT_KEY_FILE } from '../../settings/secrets/development-key.ts'
 import { DEFAULT_SOURCE } from '../../settings/sources.ts'
@@ -32,7 +33,7 @@ export function devBanner(config: Config, port: number, devRedis: DevRedis | und
   const show = cli ? `${cli} XREVRANGE '${events}' + - COUNT 1` : 'cio-webhook events --count 1 --json'
   return `
 cio-webhook is ready at ${url}
-${config.newKey === undefined ? '' : `\nA signing key for development was created in ${join(config.dataDir, DEVELOPMENT_KEY_FILE)}:\n  ${key}\n`}
+${config.generatedKey === undefined ? '' : `\nA signing key for development was created in ${join(config.dataDir, DEVELOPMENT_KEY_FILE)}:\n  ${key}\n`}
 Send a signed delivery (accepted):
   ${curl} -H 'x-cio-timestamp: ${timestamp}' -H 'x-cio-signature: ${signature}' -d '${body}'
 

@@ -1,6 +1,13 @@
 import type { SecretsManager } from '@aws-sdk/client-secrets-manager'
+import { ConfigError } from '../../errors.ts'
 import { Secret } from '../../secret.ts'
-import { NO_VERSIONS, type SecretVersions, type SecretHandle, sameSecret } from './secret-handle.ts'
+import {
+  NO_VERSIONS,
+  type SecretHandle,
+  type SecretStore,
+  type SecretVersions,
+  sameSecret
+} from './secret-handle.ts'
 
 /** Staging labels (AWS Secrets Manager User Guide, "Version IDs and staging labels", read 2026-11-24). */
 const LABELS = { current: 'AWSCURRENT', previous: 'AWSPREVIOUS', pending: 'AWSPENDING' } as const
@@ -10,48 +17,72 @@ const CONNECT_TIMEOUT_MS = 2000
 const REQUEST_TIMEOUT_MS = 5000
 
 /**
- * The client of AWS Secrets Manager, loaded here and nowhere else. Region, credentials and endpoint come from
- * where the SDK always looks for them: `AWS_REGION`, the role of the pod or machine, and so on.
+ * Secrets in AWS Secrets Manager, kept as plain text (`SecretString`). Region, credentials and endpoint come from where
+ * the SDK always looks for them: `AWS_REGION`, the role of the pod or machine, and so on. The SDK is loaded when the
+ * first secret is read.
+ *
+ * @param prefix what the name of each secret begins with
  */
-export async function connectSecretsManager(): Promise<SecretsManager> {
+export function awsStore(prefix: string, refreshMs: number): SecretStore {
+  let connecting: Promise<SecretsManager> | undefined
+  const connect = (): Promise<SecretsManager> => {
+    connecting ??= connectSecretsManager()
+    return connecting
+  }
+  return {
+    find: name => awsSecret(connect, prefix + name, refreshMs),
+    close: () => void connecting?.then(client => client.destroy()).catch(() => {})
+  }
+}
+
+/** @throws ConfigError if no region is configured */
+async function connectSecretsManager(): Promise<SecretsManager> {
   const { SecretsManager } = await import('@aws-sdk/client-secrets-manager')
-  return new SecretsManager({
+  const client = new SecretsManager({
     maxAttempts: 3,
     requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS }
   })
+  try {
+    await client.config.region()
+  } catch (cause) {
+    client.destroy()
+    throw new ConfigError('AWS_REGION is missing: SECRETS_PROVIDER=aws needs the region of the secrets', {
+      cause
+    })
+  }
+  return client
 }
 
-/** A secret in AWS Secrets Manager, kept as plain text (`SecretString`). */
-export function awsSecret(client: SecretsManager, id: string, refreshMs: number): SecretHandle {
+function awsSecret(connect: () => Promise<SecretsManager>, id: string, refreshMs: number): SecretHandle {
   /** What a version holds never changes, so each is fetched once. */
   const values = new Map<string, Secret>()
   return {
     place: `${id} in AWS Secrets Manager`,
     refreshMs,
     versions: async () => (await read()).versions,
-    async setActive(value) {
+    async promote(value) {
       const { ids, versions } = await read()
       if (sameSecret(versions.current, value)) return
       if (ids.pending !== undefined && sameSecret(versions.pending, value)) {
         await move('current', ids.pending, ids.current)
         await move('pending', undefined, ids.pending)
       } else {
-        // Moves AWSCURRENT to the new version, and AWSPREVIOUS to the one that had it.
-        await client.putSecretValue({ SecretId: id, SecretString: value.reveal() })
+        // AWS moves AWSCURRENT to the new version, and AWSPREVIOUS to the one that had it.
+        await (await connect()).putSecretValue({ SecretId: id, SecretString: value.reveal() })
       }
     },
     async forgetPrevious() {
       const { ids } = await read()
       if (ids.previous !== undefined) await move('previous', undefined, ids.previous)
     },
-    // The label AWSPREVIOUS is put there by AWS itself whenever the current version changes.
+    // AWS itself sets the label AWSPREVIOUS whenever the current version changes.
     keepPrevious: async () => true
   }
 
   async function read(): Promise<{ ids: Partial<Record<Label, string>>; versions: SecretVersions }> {
     let stages: Record<string, string[]>
     try {
-      stages = (await client.describeSecret({ SecretId: id })).VersionIdsToStages ?? {}
+      stages = (await (await connect()).describeSecret({ SecretId: id })).VersionIdsToStages ?? {}
     } catch (error) {
       if (isNotFound(error)) return { ids: {}, versions: NO_VERSIONS }
       throw error
@@ -72,6 +103,7 @@ export function awsSecret(client: SecretsManager, id: string, refreshMs: number)
     const known = values.get(version)
     if (known !== undefined) return known
     try {
+      const client = await connect()
       const { SecretString, SecretBinary } = await client.getSecretValue({ SecretId: id, VersionId: version })
       const text = (SecretString ?? Buffer.from(SecretBinary ?? []).toString('utf8')).replace(/\r?\n$/, '')
       if (text === '') return undefined
@@ -79,13 +111,14 @@ export function awsSecret(client: SecretsManager, id: string, refreshMs: number)
       values.set(version, value)
       return value
     } catch (error) {
-      // A version can carry a label before it has a value: a rotation that was begun elsewhere.
+      // A version can have a label before it has a value: a rotation that was started elsewhere.
       if (isNotFound(error)) return undefined
       throw error
     }
   }
 
   async function move(label: Label, to: string | undefined, from: string | undefined): Promise<void> {
+    const client = await connect()
     await client.updateSecretVersionStage({
       SecretId: id,
       VersionStage: LABELS[label],

@@ -3,43 +3,68 @@ import { lstat, open, readFile, realpath, rename, rm, stat } from 'node:fs/promi
 import { basename, dirname, join } from 'node:path'
 import { errorCode } from '../../errors.ts'
 import { Secret } from '../../secret.ts'
-import { ReadOnlySecretError, type SecretVersions, type SecretHandle, sameSecret } from './secret-handle.ts'
+import { type Environment, nonEmpty } from '../environment.ts'
+import {
+  ReadOnlySecretError,
+  type SecretHandle,
+  type SecretStore,
+  type SecretVersions,
+  sameSecret,
+  variableOf
+} from './secret-handle.ts'
 
-/** Where a mounted secret lies. */
+/** Where a secret lies in files. */
 export interface SecretFile {
   readonly path: string
-  /** Where the previous value lies, if the operator named a file for it; else beside the current one. */
+  /** The file of the previous value, if the operator named one; otherwise `<path>.previous`. */
   readonly previousPath: string | undefined
+  /** See `SecretHandle`. */
+  readonly setting?: string
 }
 
 const REFRESH_MS = 1000
 
+/** Secrets in files: `NAME_FILE`, and `NAME_PREVIOUS_FILE` for the previous value. */
+export function fileStore(env: Environment): SecretStore {
+  return {
+    find: name => {
+      const variable = variableOf(name)
+      const path = nonEmpty(env, `${variable}_FILE`)
+      if (path === undefined) return undefined
+      const previousPath = nonEmpty(env, `${variable}_PREVIOUS_FILE`)
+      return fileSecret({ path, previousPath, setting: `${variable}_FILE=${path}` })
+    },
+    close: () => {}
+  }
+}
+
 /**
- * A secret in a file: of Docker, of Kubernetes (whose mounts are links that are swapped as a whole), or of the
- * operator. It is read anew each time, by its path, so that a replaced file, a swapped link and a rewritten one
- * are all seen. The previous value lies beside it as `<file>.previous`, the next one as `<file>.pending`.
+ * A secret in a file of Docker, of Kubernetes (whose mounts are links that are swapped as a whole), or of the
+ * operator. It is read by its path each time, so a replaced file, a swapped link and a rewritten file are all noticed.
+ * The previous value lies next to it as `<file>.previous`, the next one as `<file>.pending`.
  */
-export function fileSecret({ path, previousPath }: SecretFile): SecretHandle {
-  const besidePath = `${path}.previous`
-  const oldPath = previousPath ?? besidePath
-  const read = async (): Promise<SecretVersions> => ({
+export function fileSecret({ path, previousPath, setting }: SecretFile): SecretHandle {
+  const oldPath = previousPath ?? `${path}.previous`
+  const pendingPath = `${path}.pending`
+  const versions = async (): Promise<SecretVersions> => ({
     current: await readSecret(path),
     previous: await readSecret(oldPath),
-    pending: await readSecret(`${path}.pending`)
+    pending: await readSecret(pendingPath)
   })
   return {
     place: `the file ${path}`,
+    ...(setting === undefined ? {} : { setting }),
     refreshMs: REFRESH_MS,
-    versions: read,
-    async setActive(value) {
-      const { current, pending } = await read()
+    versions,
+    async promote(value) {
+      const { current, pending } = await versions()
       if (!sameSecret(current, value)) {
         await refuseMounts(path)
-        // The old value first: whoever reads between the two finds it twice, never nowhere.
+        // The old value first: a reader between the two writes finds it twice, never nowhere.
         if (current !== undefined) await replaceFile(oldPath, current, path)
         await replaceFile(path, value, path)
       }
-      if (sameSecret(pending, value)) await remove(`${path}.pending`)
+      if (sameSecret(pending, value)) await remove(pendingPath)
     },
     async forgetPrevious() {
       if ((await readSecret(oldPath)) !== undefined) await remove(oldPath)
@@ -48,16 +73,17 @@ export function fileSecret({ path, previousPath }: SecretFile): SecretHandle {
       if (previousPath !== undefined) return false
       try {
         await refuseMounts(path)
-        await replaceFile(besidePath, value, path)
+        await replaceFile(oldPath, value, path)
         return true
       } catch {
         return false
       }
-    }
+    },
+    sibling: name => fileSecret({ path: join(dirname(path), name), previousPath: undefined })
   }
 }
 
-/** @returns `undefined` for a file that is not there or, as in the middle of a rewrite, is empty */
+/** @returns `undefined` for a file that is missing, or empty as in the middle of a rewrite */
 async function readSecret(path: string): Promise<Secret | undefined> {
   try {
     const text = (await readFile(path, 'utf8')).replace(/\r?\n$/, '')
@@ -68,17 +94,17 @@ async function readSecret(path: string): Promise<Secret | undefined> {
   }
 }
 
-/** A link belongs to whoever swaps it (the kubelet, say): a file put in its place would be undone, or undo it. */
+/** A link is swapped by its owner, such as the kubelet: a file in its place would be overwritten, or block the swap. */
 async function refuseMounts(path: string): Promise<void> {
   const info = await lstat(path).catch(() => undefined)
   if (info?.isSymbolicLink()) {
     throw new ReadOnlySecretError(
-      `${path} is a link to ${await realpath(path)}, as Kubernetes mounts secrets: change the Secret object instead (old value as …PREVIOUS_FILE), every replica takes it up by itself`
+      `${path} is a link to ${await realpath(path)}, as Kubernetes mounts secrets: change the Secret object instead (old value as …PREVIOUS_FILE), every replica reads it without a restart`
     )
   }
 }
 
-/** Replaces as a whole: a reader sees the old content or the new one. Mode and owner are those of `like`. */
+/** Atomic: a reader sees the old content or the new one. Mode and owner are copied from `like`. */
 async function replaceFile(path: string, value: Secret, like: string): Promise<void> {
   const folder = dirname(path)
   const temporary = join(folder, `.${basename(path)}.${randomUUID()}`)
@@ -124,10 +150,10 @@ async function syncFolder(path: string): Promise<void> {
 function readOnly(path: string, cause: unknown): unknown {
   const code = errorCode(cause)
   if (code === 'EBUSY') {
-    return new ReadOnlySecretError(`${path} is a mount of its own: mount its folder instead`, { cause })
+    return new ReadOnlySecretError(`${path} is a mount point: mount its folder instead`, { cause })
   }
   if (code === undefined || !['EROFS', 'EACCES', 'EPERM', 'ENOENT'].includes(code)) return cause
-  return new ReadOnlySecretError(`${path} can't be written (${code}): change it where it is mounted from`, {
+  return new ReadOnlySecretError(`${path} cannot be written (${code}): change it where it is mounted from`, {
     cause
   })
 }

@@ -1,7 +1,7 @@
-// Keeps a signing key in a file: usage: node init-signing-key.js FILE [< KEY]
+// Stores a signing key in a file. Usage: node init-signing-key.js FILE [< KEY]
 //
-// The key on standard input is put there; the one it replaces stays beside it as FILE_previous. Without one the file
-// is left as it is, or gets a random key on the first run. Prints what it did, never the key.
+// Writes the key from standard input to FILE, and the key that it replaces to FILE_previous. Without a key on standard
+// input, FILE stays as it is; on the first run it gets a random key. Prints what it did, never the key.
 import { randomBytes } from 'node:crypto'
 import {
   closeSync,
@@ -26,35 +26,35 @@ if (path === undefined || rest.length > 0) {
   process.exit(2)
 }
 try {
-  const given = withoutLineBreak((await buffer(process.stdin)).toString('utf8'))
-  process.stdout.write(`${keepKey(path, given)}\n`)
+  const input = withoutLineBreak((await buffer(process.stdin)).toString('utf8'))
+  process.stdout.write(`${storeKey(path, input)}\n`)
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : error}\n`)
   process.exit(2)
 }
 
-function keepKey(file: string, given: string): string {
-  const problem = given === '' ? undefined : strayCharacters(given)
+function storeKey(file: string, input: string): string {
+  const problem = input === '' ? undefined : strayCharacters(input)
   if (problem !== undefined) throw new Error(`the key on standard input: ${problem}`)
-  // A link could have been put there to read the key, or to have it written elsewhere.
+  // An attacker could use a link to read the key, or to have it written elsewhere.
   if (!lstatSync(dirname(file)).isDirectory()) throw new Error(`${dirname(file)} is not a directory`)
 
-  const kept = read(file)
-  if (given === '' && kept !== '') return `${file}: the signing key of an earlier run stays`
-  if (given === '') {
+  const stored = read(file)
+  if (input === '' && stored !== '') return `${file}: the signing key of an earlier run stays`
+  if (input === '') {
     replace(file, randomBytes(32).toString('hex'))
-    return `${file}: a random signing key was made`
+    return `${file}: a random signing key was generated`
   }
-  if (given === kept) return `${file}: holds the given key already`
-  if (kept !== '') replace(`${file}_previous`, kept)
-  replace(file, given)
-  return `${file}: holds the given key now${kept === '' ? '' : `, ${file}_previous the one before`}`
+  if (input === stored) return `${file}: contains this key already`
+  if (stored !== '') replace(`${file}_previous`, stored)
+  replace(file, input)
+  return `${file}: contains this key now${stored === '' ? '' : `, ${file}_previous the one before`}`
 }
 
 function read(file: string): string {
   let opened: number
   try {
-    // Not blocking: a pipe without a writer would be waited for.
+    // Opening a pipe without a writer would block.
     opened = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   } catch (error) {
     const code = errorCode(error)
@@ -70,7 +70,7 @@ function read(file: string): string {
   }
 }
 
-/** In one step: a reader sees the old key or the new one. A link in the way is replaced, never followed. */
+/** Atomic: a reader sees the old key or the new one. A link at this path is replaced, never followed. */
 function replace(file: string, key: string): void {
   const temporary = `${file}.new`
   rmSync(temporary, { force: true })
@@ -88,7 +88,7 @@ function replace(file: string, key: string): void {
   closeSync(folder)
 }
 
-/** Less the one line break that editors and `echo` leave at the end. */
+/** Removes the one line break that editors and `echo` leave at the end. */
 function withoutLineBreak(key: string): string {
   return key.replace(/\r?\n$/, '')
 }

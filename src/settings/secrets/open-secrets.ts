@@ -1,58 +1,61 @@
-import { dirname, join } from 'node:path'
-import type { SecretLocation, SecretLocations, SecretSettings } from '../secret-locations.ts'
+// Tested by test/cli/providers.test.ts and test/settings/signing-keys.test.ts.
 import { ConfigError } from '../../errors.ts'
-import { awsSecret, connectSecretsManager } from './aws.ts'
-import { environmentSecret } from './environment.ts'
-import { fileSecret } from './file.ts'
-import type { Secrets, SecretHandle } from './secret-handle.ts'
+import type { Environment } from '../environment.ts'
+import { type VariableName, variables } from '../variables.ts'
+import { environmentStore } from './environment.ts'
+import { fileStore } from './file.ts'
+import {
+  type SecretHandle,
+  type Secrets,
+  type SecretStore,
+  secretNameOf,
+  variableOf
+} from './secret-handle.ts'
 
-/** Where secrets lie that the environment does not name. */
-export interface SecretProvider {
-  /** `undefined` where there is no provider. */
-  secret(name: string): SecretHandle | undefined
+/** All stores together. What the environment names (`NAME`, `NAME_FILE`) comes first, then the provider. */
+export interface OpenSecrets extends Secrets {
+  /** The secret that a variable gives, itself or as `…_FILE`; it need not be a variable of the service. */
+  findVariable(variable: string): SecretHandle | undefined
+  /** Like `find`, but without signing keys that no variable names. */
+  findStored(name: string): SecretHandle | undefined
+  /** The place of a new secret: a variable of its own, else the folder or the provider of the one it replaces. */
+  sibling(name: string, newName: string): SecretHandle | undefined
   close(): void
 }
 
-/** @throws ConfigError when the provider can't be used at all */
-export async function connectProvider(
-  settings: Pick<SecretSettings, 'provider' | 'prefix' | 'refreshMs'>
-): Promise<SecretProvider> {
-  if (settings.provider === 'environment') return { secret: () => undefined, close: () => {} }
-  const client = await connectSecretsManager()
-  try {
-    await client.config.region()
-  } catch (cause) {
-    throw new ConfigError('AWS_REGION is missing: SECRETS_PROVIDER=aws needs the region of the secrets', {
-      cause
-    })
+interface SecretSources {
+  readonly env: Environment
+  readonly provider: SecretStore | undefined
+  /** A secret that no variable names: the signing key of a further source, or the development key. */
+  readonly findKey: (name: string) => SecretHandle | undefined
+}
+
+const PREVIOUS = '_PREVIOUS'
+
+/** Secrets with a variable of their own. `NAME_PREVIOUS` is the previous value of `NAME`. */
+export const secretVariables: readonly VariableName[] = (Object.keys(variables) as VariableName[]).filter(
+  name => variables[name].secret && !name.endsWith(PREVIOUS)
+)
+
+export function openSecrets({ env, provider, findKey }: SecretSources): OpenSecrets {
+  const named = new Set(secretVariables.map(secretNameOf))
+  const stores = [environmentStore(env), fileStore(env)]
+  const fromEnvironment = (name: string): SecretHandle | undefined => {
+    const [value, file] = stores.map(store => store.find(name))
+    if (value === undefined || file === undefined) return value ?? file
+    const variable = variableOf(name)
+    throw new ConfigError(`${variable} and ${variable}_FILE are both set: unset one of them`)
+  }
+  const find = (name: string): SecretHandle | undefined => {
+    const handle = named.has(name) ? fromEnvironment(name) : undefined
+    return handle ?? findKey(name) ?? provider?.find(name)
   }
   return {
-    secret: name => awsSecret(client, settings.prefix + name, settings.refreshMs),
-    close: () => client.destroy()
+    find,
+    findStored: name => fromEnvironment(name) ?? provider?.find(name),
+    findVariable: variable => fromEnvironment(secretNameOf(variable)),
+    sibling: (name, newName) =>
+      fromEnvironment(newName) ?? find(name)?.sibling?.(newName) ?? provider?.find(newName),
+    close: () => provider?.close()
   }
 }
-
-export interface LocatedSecrets extends Secrets {
-  /** A secret that lies where another one does: in the same folder, or in the same provider. */
-  beside(name: string, newName: string): SecretHandle | undefined
-}
-
-/** Where each secret is: what the environment names (`NAME`, `NAME_FILE`) comes first, the provider has the rest. */
-export function locateSecrets(places: SecretLocations, provider: SecretProvider): LocatedSecrets {
-  return {
-    find(name) {
-      const place = places.get(name)
-      return place === undefined ? provider.secret(name) : stored(place)
-    },
-    beside(name, newName) {
-      const place = places.get(name)
-      if (place?.kind !== 'file') return provider.secret(newName)
-      return fileSecret({ path: join(dirname(place.file.path), newName), previousPath: undefined })
-    }
-  }
-}
-
-export const stored = (place: SecretLocation): SecretHandle =>
-  place.kind === 'file'
-    ? fileSecret(place.file)
-    : environmentSecret(place.variable, place.current, place.previous)

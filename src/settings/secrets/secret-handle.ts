@@ -1,48 +1,61 @@
+// Tested by the tests of the stores: environment, file and aws.
 import type { Secret } from '../../secret.ts'
 
-/** What a place keeps of one secret. */
+/** The values that a store has for one secret. */
 export interface SecretVersions {
-  /** What is in use. */
+  /** The value in use. */
   readonly current: Secret | undefined
-  /** What was in use before, for as long as it still counts. */
+  /** The value that was in use before, until it is retired. */
   readonly previous: Secret | undefined
-  /** What is put there to be used next. */
+  /** The value that is stored to be used next. */
   readonly pending: Secret | undefined
 }
 
 export const NO_VERSIONS: SecretVersions = { current: undefined, previous: undefined, pending: undefined }
 
-/** One secret, wherever it lies: see environment.ts, file.ts and aws.ts. */
+/** One secret in a store. */
 export interface SecretHandle {
-  /** In words, for messages: `the file /run/secrets/cio-api-key`. */
+  /** For messages: `the file /run/secrets/cio-api-key`. */
   readonly place: string
-  /** How often it is worth asking again, in milliseconds; `undefined`: it can't change while the process lives. */
+  /**
+   * How the operator named this place, such as `CIO_API_KEY_FILE=/run/secrets/cio-api-key`. A secret that is named must
+   * exist; without a name, the place follows from a convention and may be empty.
+   */
+  readonly setting?: string
+  /** How often it makes sense to read it again, in milliseconds; `undefined`: it cannot change in this process. */
   readonly refreshMs: number | undefined
-  /** Reads anew. A secret that is not there has no versions; rejects when that can't be told. */
+  /** Reads the store. A secret that does not exist has no versions; rejects if the store cannot be read. */
   versions(): Promise<SecretVersions>
   /**
-   * Puts a value into use. What was in use becomes the previous one. Setting what is in use already changes
-   * nothing, so that a step can be run again.
+   * Puts a value into use; the current value becomes the previous one. Does nothing if the value is in use already, so
+   * a step can be repeated.
    *
-   * @throws ReadOnlySecretError where only the operator can
+   * @throws ReadOnlySecretError where only the operator can change it
    */
-  setActive(value: Secret): Promise<void>
-  /** Lets go of the previous value. Harmless when there is none. */
+  promote(value: Secret): Promise<void>
+  /** Removes the previous value. Does nothing if there is none. */
   forgetPrevious(): Promise<void>
   /**
-   * Where a change comes from outside: keeps the value that was in use, so that a restart still knows it.
+   * After a change from outside: stores the value that was in use, so that it survives a restart.
    *
-   * @returns false where that can't be done
+   * @returns false where the store cannot be written
    */
   keepPrevious(value: Secret): Promise<boolean>
+  /** Another secret in the same folder; `undefined` where the store has no folders. */
+  sibling?(name: string): SecretHandle
 }
 
-/** Finds a secret by its name, such as `cio-api-key`; `undefined` where nothing says where it would be. */
+/** Finds a secret by its name, such as `cio-api-key`; `undefined` if this store has no place for it. */
 export interface Secrets {
   find(name: string): SecretHandle | undefined
 }
 
-/** The place can't be written by a program. The message says what to do by hand. */
+/** A kind of place for secrets: see environment.ts, file.ts and aws.ts. */
+export interface SecretStore extends Secrets {
+  close(): void
+}
+
+/** A program cannot write to this store. The message says what to do by hand. */
 export class ReadOnlySecretError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options)
@@ -50,7 +63,7 @@ export class ReadOnlySecretError extends Error {
   }
 }
 
-/** `CIO_API_KEY` → `cio-api-key`: what a variable's secret is called where names are not variables. */
+/** `CIO_API_KEY` → `cio-api-key` */
 export const secretNameOf = (variable: string): string => variable.toLowerCase().replaceAll('_', '-')
 
 /** `cio-api-key-v2` → `CIO_API_KEY_V2` */

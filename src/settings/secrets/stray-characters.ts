@@ -2,10 +2,10 @@ const QUOTES = `"'\`“”„‘’‚«»`
 const STARTS_WITH_QUOTE = new RegExp(`^[${QUOTES}]`)
 const ENDS_WITH_QUOTE = new RegExp(`[${QUOTES}]$`)
 
-/** In the order in which the most telling one is reported. */
+/** The first match is reported. */
 const STRAYS: readonly (readonly [found: RegExp, problem: string])[] = [
   // Read as UTF-8, every other byte of UTF-16 is zero.
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: a zero byte is what gives UTF-16 away
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: a zero byte means UTF-16
   [/\u0000/, 'it is encoded in UTF-16: save it as UTF-8'],
   [/\ufffd/, 'it is not valid UTF-8 (is it UTF-16?): save it as UTF-8'],
   [/^\ufeff/, 'it begins with a byte order mark: save it as UTF-8 without one'],
@@ -23,16 +23,16 @@ const STRAYS: readonly (readonly [found: RegExp, problem: string])[] = [
 ]
 
 /**
- * What is wrong with a signing key that was copied with more than the key: quotation marks, white space, a byte order
- * mark, another encoding. Such a key verifies nothing, and every delivery would be refused.
+ * Finds what was copied together with a signing key: quotation marks, white space, a byte order mark, another encoding.
+ * No signature matches such a key, so every delivery would be refused.
  *
- * @returns words that do not repeat the key; `undefined` for a clean one
+ * @returns the problem in words that do not repeat the key; `undefined` for a clean key
  */
 export function strayCharacters(key: string): string | undefined {
   return STRAYS.find(([found]) => found.test(key))?.[1]
 }
 
-/** The same for any secret that lies in a file: an encoding other than UTF-8 is never meant. */
+/** The same for any secret: an encoding other than UTF-8 is always a mistake. */
 export function wrongEncoding(text: string): string | undefined {
   return STRAYS.slice(0, 3).find(([found]) => found.test(text))?.[1]
 }

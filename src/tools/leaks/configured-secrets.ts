@@ -1,10 +1,13 @@
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ConfigError } from '../../errors.ts'
 import { Secret } from '../../secret.ts'
+import type { Environment } from '../../settings/environment.ts'
+import { createReader, readVersions } from '../../settings/read-variables.ts'
 import { DEVELOPMENT_KEY_FILE } from '../../settings/secrets/development-key.ts'
-import { readSecretFile } from '../../settings/sources.ts'
-import { variables } from '../../settings/variables.ts'
+import { fileSecret } from '../../settings/secrets/file.ts'
+import { secretVariables } from '../../settings/secrets/open-secrets.ts'
+import { type SecretHandle, secretNameOf } from '../../settings/secrets/secret-handle.ts'
 
 /** A value the service is configured with, and where it comes from. */
 export interface NamedSecret {
@@ -12,7 +15,7 @@ export interface NamedSecret {
   readonly secret: Secret
 }
 
-export interface ConfiguredSecrets {
+interface ConfiguredSecrets {
   readonly secrets: readonly NamedSecret[]
   /** Names whose value is too short to be looked for. */
   readonly tooShort: readonly string[]
@@ -23,50 +26,52 @@ interface NamedValue {
   readonly value: string
 }
 
-type Environment = Readonly<Record<string, string | undefined>>
-
-/** A shorter value is found in too many places where nobody has put it. */
+/** A shorter value occurs in too many places that are not leaks. */
 const MIN_CHARACTERS = 8
 
-const FILES_WITH_SECRETS = ['CIO_SOURCES_FILE', 'CONSUMERS_FILE']
+const FILES_WITH_SECRETS = ['CIO_SOURCES_FILE', 'CONSUMERS_FILE'] as const
 
 /**
- * The secrets in the environment, read as the service reads them but without asking for a whole configuration:
- * a build machine that looks for leaks has no Redis. Of a URL only its password is one.
+ * The secrets of the service, from wherever it reads them, without asking for a complete configuration: a build
+ * machine that looks for leaks has no Redis. Of a URL only its password is one.
  *
- * @throws ConfigError for a file that is named but can't be read
+ * @throws ConfigError for a file that is named but cannot be read, and for a provider that does not answer
  */
-export function configuredSecrets(env: Environment): ConfiguredSecrets {
-  const names = Object.entries(variables).flatMap(([name, { secret }]) => (secret ? [name] : []))
-  const found = names.flatMap(name => [...valuesOf(env, name), ...valuesOf(env, `${name}_V2`)])
-  for (const name of FILES_WITH_SECRETS) {
-    const path = env[name]
-    if (path !== undefined) found.push(...secretsInJson(name, path))
+export async function configuredSecrets(env: Environment): Promise<ConfiguredSecrets> {
+  const reader = createReader(env)
+  try {
+    const found: NamedValue[] = []
+    for (const name of secretVariables) {
+      const secret = secretNameOf(name)
+      found.push(...(await valuesOf(name, reader.secrets.findStored(secret))))
+      for (const further of [`${name}_PREVIOUS`, `${name}_V2`]) {
+        found.push(...(await valuesOf(further, reader.secrets.findVariable(further))))
+      }
+    }
+    for (const name of FILES_WITH_SECRETS) {
+      const path = reader.value(name)
+      if (path !== undefined) found.push(...(await secretsInJson(name, path)))
+    }
+    const made = developmentKeyIn(reader.value('DATA_DIR'))
+    if (made !== undefined) found.push({ name: `DATA_DIR/${DEVELOPMENT_KEY_FILE}`, value: made })
+    return collect(found.flatMap(({ name, value }) => secretParts(name, value)))
+  } finally {
+    reader.secrets.close()
   }
-  const made = developmentKeyIn(env['DATA_DIR'] ?? variables.DATA_DIR.fallback)
-  if (made !== undefined) found.push({ name: `DATA_DIR/${DEVELOPMENT_KEY_FILE}`, value: made })
-
-  return collect(found.flatMap(({ name, value }) => secretParts(name, value)))
 }
 
-/** A secret, and what lies beside its file while it is being replaced: the one before, and the next one. */
-function valuesOf(env: Environment, name: string): NamedValue[] {
-  const path = env[`${name}_FILE`]
-  if (path !== undefined) return fileValues(`${name}_FILE`, name, path)
-  const value = env[name] ?? ''
-  return value === '' ? [] : [{ name, value }]
+/** All versions of a secret: while it is being replaced, also the previous and the next one. */
+async function valuesOf(name: string, handle: SecretHandle | undefined): Promise<NamedValue[]> {
+  if (handle === undefined) return []
+  // The end of a rotation removes the file of the previous key, and leaves its name in the configuration.
+  const mayBeMissing = /previous/i.test(name)
+  const { current, previous, pending } = await readVersions(name, handle, { mayBeMissing })
+  return [current, previous, pending].flatMap(value =>
+    value === undefined ? [] : [{ name, value: value.reveal() }]
+  )
 }
 
-function fileValues(variable: string, name: string, path: string): NamedValue[] {
-  const files = [`${path}.previous`, `${path}.pending`].filter(hasText)
-  // The end of a rotation removes the previous key's file, and leaves its name in the configuration.
-  if (!/previous/i.test(variable) || hasText(path)) files.unshift(path)
-  return files.map(file => ({ name, value: readSecretFile(variable, file) }))
-}
-
-const hasText = (path: string): boolean => existsSync(path) && statSync(path).size > 0
-
-/** The key that a development start has made, if there is one. */
+/** The key that a development start has created, if there is one. */
 function developmentKeyIn(dataDir: string): string | undefined {
   try {
     return readFileSync(join(dataDir, DEVELOPMENT_KEY_FILE), 'utf8').trim() || undefined
@@ -76,10 +81,10 @@ function developmentKeyIn(dataDir: string): string | undefined {
 }
 
 /**
- * Whatever in such a file is named like a secret or is a URL. Its schema belongs to the code that uses it; to miss
- * a key because that has grown would be worse than to look for one too many.
+ * Everything in such a file that is named like a secret or is a URL. This does not use the schema of the file: to miss
+ * a key because the schema has grown would be worse than to look for one value too many.
  */
-function secretsInJson(variable: string, path: string): NamedValue[] {
+async function secretsInJson(variable: string, path: string): Promise<NamedValue[]> {
   const found: NamedValue[] = []
   let tree: unknown
   try {
@@ -87,16 +92,17 @@ function secretsInJson(variable: string, path: string): NamedValue[] {
   } catch (cause) {
     throw new ConfigError(`${variable}=${path}: the file can't be read as JSON`, { cause })
   }
-  walk(tree, variable)
+  await walk(tree, variable)
   return found
 
-  function walk(node: unknown, name: string): void {
+  async function walk(node: unknown, name: string): Promise<void> {
     if (typeof node !== 'object' || node === null) return
     for (const [key, value] of Object.entries(node)) {
       const child = `${name}:${key}`
-      if (typeof value !== 'string') walk(value, child)
+      if (typeof value !== 'string') await walk(value, child)
       else if (/(?:secret|password|token|key|url|servers)\w*File$/i.test(key)) {
-        found.push(...fileValues(`${variable} ${key}`, child, value))
+        const setting = `${variable}: ${key}=${value}`
+        found.push(...(await valuesOf(child, fileSecret({ path: value, previousPath: undefined, setting }))))
       } else if (/secret|password|passwd|token|key$/i.test(key) || value.includes('://')) {
         found.push({ name: child, value })
       }
@@ -104,13 +110,13 @@ function secretsInJson(variable: string, path: string): NamedValue[] {
   }
 }
 
-/** A URL is no secret, its password is; of `whsec_<base64>` the part behind the prefix is enough to find both. */
+/** Of a URL only the password is a secret. Of `whsec_<base64>`, the part after the prefix is enough to find both. */
 function secretParts(name: string, value: string): NamedValue[] {
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(value) && URL.canParse(value)) {
     const { password } = new URL(value)
     if (password === '') return []
-    const given = safelyDecoded(password)
-    const both = given === password ? [given] : [given, password]
+    const decoded = safelyDecoded(password)
+    const both = decoded === password ? [decoded] : [decoded, password]
     return both.map(part => ({ name: `${name} (password)`, value: part }))
   }
   return [{ name, value: value.replace(/^whsec_/, '') }]
@@ -124,7 +130,7 @@ function safelyDecoded(text: string): string {
   }
 }
 
-/** One entry a value, under all of its names. */
+/** One entry per value, with all of its names. */
 function collect(found: readonly NamedValue[]): ConfiguredSecrets {
   const namesByValue = new Map<string, Set<string>>()
   const tooShort = new Set<string>()

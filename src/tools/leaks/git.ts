@@ -5,10 +5,7 @@ import { ReportedError } from '../../errors.ts'
 
 /** A part of the search failed. The message is one line for the operator. */
 export class ScanError extends ReportedError {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.name = 'ScanError'
-  }
+  override readonly name = 'ScanError'
 }
 
 /** Runs git in one folder. */

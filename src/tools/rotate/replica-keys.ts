@@ -1,23 +1,24 @@
+// Tested by test/tools/rotate/webhook-key.test.ts.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { REPLICA_GONE_MS, usageKeys } from '../../receive/key-usage-reporter.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import { serverTime } from '../../redis/server-time.ts'
 
-/** What the running replicas say about the signing keys of one source. */
-export interface Sightings {
-  /** Of Redis, in Unix milliseconds: all times here are by its clock. */
+/** What the running replicas report about the signing keys of one source. */
+export interface ReplicaKeys {
+  /** Unix milliseconds by the clock of Redis, like all times here. */
   readonly nowMs: number
-  /** The key ids each living replica takes, current first. */
+  /** The ids of the keys that each living replica accepts, current first. */
   readonly replicas: readonly { readonly replica: string; readonly keys: readonly string[] }[]
-  /** When each key has last signed a delivery, and how many. */
+  /** By key id: when it last signed a delivery, and how many it has signed. */
   readonly keys: ReadonlyMap<string, { readonly lastSeenMs: number; readonly count: number }>
 }
 
-export async function readSightings(
+export async function readReplicaKeys(
   redis: RedisClient,
   keyPrefix: string,
   source: string
-): Promise<Sightings> {
+): Promise<ReplicaKeys> {
   const names = usageKeys(keyPrefix)
   const [nowMs, seen, counts, reports] = await Promise.all([
     serverTime(redis),
@@ -44,16 +45,16 @@ export async function readSightings(
 
 const POLL_MS = 200
 
-/** Looks until the replicas are as wanted, or the time is up. @returns the last look */
-export async function watchSightings(
-  read: () => Promise<Sightings>,
-  wanted: (sightings: Sightings) => boolean,
+/** Reads until the replicas are as wanted, or the time is up. @returns the last reading */
+export async function watchReplicaKeys(
+  read: () => Promise<ReplicaKeys>,
+  wanted: (keys: ReplicaKeys) => boolean,
   waitMs: number
-): Promise<Sightings> {
+): Promise<ReplicaKeys> {
   const deadline = performance.now() + waitMs
   for (;;) {
-    const sightings = await read()
-    if (wanted(sightings) || performance.now() > deadline) return sightings
+    const keys = await read()
+    if (wanted(keys) || performance.now() > deadline) return keys
     await sleep(POLL_MS)
   }
 }

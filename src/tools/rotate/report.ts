@@ -1,20 +1,25 @@
+// Tested by test/tools/rotate/track-key.test.ts.
 import { errorCode } from '../../errors.ts'
-/** What a rotation did, for people and programs alike. Keys appear by their ids only. */
+import { ReadOnlySecretError } from '../../settings/secrets/secret-handle.ts'
+
+/** What a rotation did, for people and programs. Keys appear by their ids only. */
 export interface RotationReport {
-  /** `failed`: something is not as it must be, or not yet. `impossible`: a step could not be tried at all. */
+  /** `failed`: a check failed, or it is too early. `impossible`: a step could not be tried. */
   readonly outcome: 'done' | 'nothing_to_do' | 'would_do' | 'failed' | 'impossible'
   readonly steps: readonly Step[]
-  /** What the operator does now, in order. */
+  /** What the operator does next, in order. */
   readonly next: readonly string[]
 }
 
-export interface Step {
+interface Step {
   readonly step: string
   readonly ok: boolean
   readonly detail: string
 }
 
-/** Ends a rotation at a step. Nothing was changed, or what was changed is changed back. */
+export const NOTHING_CHANGED = 'Nothing was changed.'
+
+/** Ends a rotation at a step. Nothing was changed, or the change was undone. */
 export class RotationStopped extends Error {
   readonly outcome: 'failed' | 'impossible'
   readonly next: readonly string[]
@@ -28,44 +33,43 @@ export class RotationStopped extends Error {
 }
 
 export interface Steps {
-  /** Does one step: what it returns is its detail. A step that throws ends the rotation. */
+  /** Runs one step, which returns its result and its detail for the report. A step that throws ends the rotation. */
   run<T>(step: string, act: () => Promise<readonly [result: T, detail: string]>): Promise<T>
   done(outcome: 'done' | 'nothing_to_do' | 'would_do', next: readonly string[]): RotationReport
 }
 
-/** Runs the steps of `act`, and tells of each; also of the one it ended at. */
+/** Runs the steps of `act`, and reports each one, also the one that failed. */
 export async function reportSteps(act: (steps: Steps) => Promise<RotationReport>): Promise<RotationReport> {
-  const taken: Step[] = []
+  const steps: Step[] = []
   try {
     return await act({
       run: async (step, one) => {
         try {
           const [result, detail] = await one()
-          taken.push({ step, ok: true, detail })
+          steps.push({ step, ok: true, detail })
           return result
         } catch (error) {
-          const stopped = error instanceof RotationStopped ? error : asStopped(error)
-          if (stopped === undefined) throw error
-          taken.push({ step, ok: false, detail: stopped.message })
+          const stopped = asStopped(error)
+          steps.push({ step, ok: false, detail: stopped.message })
           throw stopped
         }
       },
-      done: (outcome, next) => ({ outcome, steps: taken, next })
+      done: (outcome, next) => ({ outcome, steps, next })
     })
   } catch (error) {
     if (!(error instanceof RotationStopped)) throw error
-    return { outcome: error.outcome, steps: taken, next: error.next }
+    return { outcome: error.outcome, steps, next: error.next }
   }
 }
 
-/** A place that can't be written or read, said in its own words. */
-function asStopped(error: unknown): RotationStopped | undefined {
-  if (!(error instanceof Error)) return undefined
-  if (error.name === 'ReadOnlySecretError') {
-    return new RotationStopped('impossible', error.message, ['Nothing was changed.'])
+/** @throws what is not an Error */
+function asStopped(error: unknown): RotationStopped {
+  if (error instanceof RotationStopped) return error
+  if (error instanceof ReadOnlySecretError) {
+    return new RotationStopped('impossible', error.message, [NOTHING_CHANGED])
   }
-  const code = errorCode(error) ?? error.name
-  return new RotationStopped('impossible', `could not be done (${code})`, [
-    'Mend this and run the command again: what is done already is found done.'
+  if (!(error instanceof Error)) throw error
+  return new RotationStopped('impossible', `could not be done (${errorCode(error) ?? error.name})`, [
+    'Fix this and run the command again: steps that are done are not repeated.'
   ])
 }

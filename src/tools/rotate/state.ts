@@ -1,3 +1,4 @@
+// Tested by test/tools/rotate/track-key.test.ts.
 import { open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -27,10 +28,8 @@ const schema = z.object({
   history: z.array(finished).default([])
 })
 
-/** What is under way. Says when, and which keys by their ids; the keys are in their places. */
+/** The rotations in progress: times and key ids, never keys. */
 export type RotationState = z.infer<typeof schema>
-export type TrackKeyState = z.infer<typeof trackKey>
-export type WebhookKeyState = z.infer<typeof webhookKey>
 
 export interface RotationRecord {
   read(): Promise<RotationState>
@@ -56,7 +55,9 @@ export function rotationRecord(dataDir: string): RotationRecord {
       try {
         return schema.parse(JSON.parse(text))
       } catch (cause) {
-        throw new ConfigError(`${path} is not what rotate wrote: move it away (it holds no keys)`, { cause })
+        throw new ConfigError(`${path} was not written by rotate: move it away (it contains no keys)`, {
+          cause
+        })
       }
     },
     async write(state) {

@@ -1,48 +1,26 @@
-import type { Sightings } from './replica-keys.ts'
+// Tested by test/tools/rotate/track-key.test.ts and test/tools/rotate/webhook-key.test.ts.
+import type { ReplicaKeys } from './replica-keys.ts'
 import { dueAt, type TrackKeyRotation } from './track-key.ts'
-import { mayGo, type WebhookKeyRotation } from './webhook-key.ts'
+import { canRetire, finishCommand, type WebhookKeyRotation } from './webhook-key.ts'
 
-/** What is under way, and what is due. */
+/** The rotations in progress, and what is due. */
 export interface RotationStatus {
   readonly trackKey: TrackKeyStatus | undefined
   readonly webhookKeys: readonly WebhookKeyStatus[]
 }
 
-export interface TrackKeyStatus {
-  readonly current: string
-  readonly previous: string | undefined
-  readonly switchedAt: string | undefined
-  readonly revokeAfter: string | undefined
-  readonly due: boolean
-  readonly advice: string
-}
+export type TrackKeyStatus = NonNullable<Awaited<ReturnType<typeof trackKeyStatus>>>
+export type WebhookKeyStatus = NonNullable<Awaited<ReturnType<typeof webhookKeyStatus>>>
 
-export interface WebhookKeyStatus {
-  readonly source: string
-  readonly current: string
-  readonly previous: string | undefined
-  readonly switchedAt: string | undefined
-  readonly replicas: { readonly all: number; readonly takingBoth: number } | undefined
-  readonly seen: readonly KeySeen[]
-  readonly due: boolean
-  readonly advice: string
-}
-
-export interface KeySeen {
-  readonly key: string
-  readonly role: 'current' | 'previous'
-  readonly deliveries: number
-  readonly lastSeen: string | undefined
-}
-
-export async function trackKeyStatus(rotation: TrackKeyRotation): Promise<TrackKeyStatus | undefined> {
-  const { current, previous } = await rotation.apiKey.versions()
+/** @returns `undefined` if no Track API key is configured */
+export async function trackKeyStatus({ apiKey, record, now }: TrackKeyRotation) {
+  const { current, previous } = await apiKey.versions()
   if (current === undefined) return undefined
-  const begun = (await rotation.record.read()).trackKey
+  const begun = (await record.read()).trackKey
   const known = begun?.newKey === current.id ? begun : undefined
   const revokeAfter = known && dueAt(known.switchedAt, known.drainSeconds)
   const due =
-    previous !== undefined && revokeAfter !== undefined && Date.parse(revokeAfter) <= rotation.now().getTime()
+    previous !== undefined && revokeAfter !== undefined && Date.parse(revokeAfter) <= now().getTime()
   return {
     current: current.id,
     previous: previous?.id,
@@ -51,56 +29,65 @@ export async function trackKeyStatus(rotation: TrackKeyRotation): Promise<TrackK
     due,
     advice:
       previous === undefined
-        ? 'nothing under way'
+        ? 'no rotation in progress'
         : due
           ? `revoke ${previous.id} at Customer.io, then: cio-webhook rotate finish`
           : revokeAfter === undefined
-            ? `${previous.id} is kept, no rotation here has put it there: revoke it once nothing uses it, then: cio-webhook rotate finish`
-            : `${previous.id} drains until ${revokeAfter}`
+            ? `${previous.id} is kept, but no rotation is recorded: revoke it once nothing uses it, then: cio-webhook rotate finish`
+            : `${previous.id} may be in use until ${revokeAfter}`
   }
 }
 
+/**
+ * `seen`: the deliveries that each key has signed. `problem`: why Redis cannot be read, so that this is not known.
+ *
+ * @returns `undefined` if the source has no signing key
+ */
 export async function webhookKeyStatus(
-  rotation: WebhookKeyRotation,
+  { source, signingKey, record, redis }: WebhookKeyRotation,
   quietSeconds: number
-): Promise<WebhookKeyStatus | undefined> {
-  const { current, previous } = await rotation.signingKey.versions()
+) {
+  const { current, previous } = await signingKey.versions()
   if (current === undefined) return undefined
-  const begun = (await rotation.record.read()).webhookKeys[rotation.source]
-  const sightings = await rotation.sightings?.()
+  const begun = (await record.read()).webhookKeys[source]
+  const status = {
+    source,
+    current: current.id,
+    previous: previous?.id,
+    switchedAt: begun?.newKey === current.id ? begun.switchedAt : undefined
+  }
+  if ('problem' in redis) {
+    const { problem } = redis
+    return { ...status, replicas: undefined, seen: [], due: false, problem, advice: problem }
+  }
+  const replicaKeys = await redis.readKeys()
   const roles = [
     { key: current.id, role: 'current' as const },
     ...(previous === undefined ? [] : [{ key: previous.id, role: 'previous' as const }])
   ]
   const verdict =
-    previous === undefined
-      ? undefined
-      : sightings && mayGo(sightings, { current: current.id, previous: previous.id }, { quietSeconds })
-  const finish = `cio-webhook rotate finish webhook-key${rotation.source === 'default' ? '' : ` --source ${rotation.source}`}`
+    previous && canRetire(replicaKeys, { current: current.id, previous: previous.id }, quietSeconds)
   return {
-    source: rotation.source,
-    current: current.id,
-    previous: previous?.id,
-    switchedAt: begun?.newKey === current.id ? begun.switchedAt : undefined,
-    replicas: sightings && {
-      all: sightings.replicas.length,
-      takingBoth: sightings.replicas.filter(({ keys }) => roles.every(({ key }) => keys.includes(key))).length
+    ...status,
+    replicas: {
+      all: replicaKeys.replicas.length,
+      takingBoth: replicaKeys.replicas.filter(({ keys }) => roles.every(({ key }) => keys.includes(key)))
+        .length
     },
-    seen: roles.map(({ key, role }) => ({ key, role, ...seenOf(sightings, key) })),
+    seen: roles.map(({ key, role }) => ({ key, role, ...seenOf(replicaKeys, key) })),
     due: verdict?.yes ?? false,
+    problem: undefined,
     advice:
-      previous === undefined
-        ? 'nothing under way'
-        : verdict === undefined
-          ? 'no Redis to ask which key deliveries match'
-          : verdict.yes
-            ? `${verdict.why}: it may go: ${finish}`
-            : verdict.why
+      verdict === undefined
+        ? 'no rotation in progress'
+        : verdict.yes
+          ? `${verdict.why}: retire it: ${finishCommand(source)}`
+          : verdict.why
   }
 }
 
-function seenOf(sightings: Sightings | undefined, key: string) {
-  const seen = sightings?.keys.get(key)
+function seenOf({ keys }: ReplicaKeys, key: string) {
+  const seen = keys.get(key)
   return {
     deliveries: seen?.count ?? 0,
     lastSeen: seen && new Date(seen.lastSeenMs).toISOString()

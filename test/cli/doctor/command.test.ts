@@ -181,8 +181,7 @@ const refusals: readonly (readonly [string, readonly string[], Record<string, st
 
 for (const [name, args, environment, message] of refusals) {
   t.test(`${name} is refused with one line`, async t => {
-    t.intercept(process, 'env', { value: environment })
-    const error: unknown = await doctorCommand.run(args).catch(error => error)
+    const error: unknown = await doctorCommand.run(args, environment).catch(error => error)
     t.ok(error instanceof UsageError || error instanceof ConfigError)
     t.match(error, { message })
     t.notMatch(error, { message: /pass@|\n/ })

@@ -14,7 +14,7 @@ t.test('an invalid command line is refused with a message that says what to type
     [['--write-baseline'], /--baseline FILE/]
   ]
   for (const [args, message] of table) {
-    await t.rejects(leaksCommand.run(args), { name: 'UsageError', message }, args.join(' '))
+    await t.rejects(leaksCommand.run(args, {}), { name: 'UsageError', message }, args.join(' '))
   }
 })
 

@@ -204,8 +204,7 @@ const refusals: readonly (readonly [string, readonly string[], RegExp])[] = [
 
 for (const [name, args, message] of refusals) {
   t.test(`${name} is refused with one line, and nothing is sent`, async t => {
-    t.intercept(process, 'env', { value: env })
-    await t.rejects(sendCommand.run(args), { name: 'UsageError', message })
+    await t.rejects(sendCommand.run(args, env), { name: 'UsageError', message })
     t.same(await entries(), [])
   })
 }

@@ -12,17 +12,26 @@ function loadsSdk(program: string): boolean {
   const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], {
     encoding: 'utf8',
     cwd: new URL('../../..', import.meta.url).pathname,
-    env: { PATH: process.env['PATH'], AWS_REGION: 'eu-central-1' }
+    // Nothing listens there, so a request fails at once.
+    env: {
+      PATH: process.env['PATH'],
+      AWS_REGION: 'eu-central-1',
+      AWS_ACCESS_KEY_ID: 'test',
+      AWS_SECRET_ACCESS_KEY: 'test',
+      AWS_ENDPOINT_URL: 'http://127.0.0.1:1'
+    }
   })
   if (!/^(true|false)\n$/.test(stdout)) throw new Error(stderr)
   return stdout === 'true\n'
 }
 
-t.test('the SDK of AWS is loaded only when it is configured', async t => {
-  const connect = (provider: string) => `
+t.test('the SDK of AWS is loaded when a secret is read from it, and not before', async t => {
+  const connect = (env: object, act = '') => `
     await import('@src/service.js')
-    const { connectProvider } = await import('@src/settings/secrets/open-secrets.js')
-    await connectProvider({ provider: '${provider}', prefix: '', refreshMs: 1000 })`
-  t.equal(loadsSdk(connect('environment')), false)
-  t.equal(loadsSdk(connect('aws')), true)
+    const { loadSettings } = await import('@src/settings/config.js')
+    const { secrets } = await loadSettings(${JSON.stringify(env)}, ['appApiKey'])${act}`
+  const aws = { SECRETS_PROVIDER: 'aws' }
+  t.equal(loadsSdk(connect({})), false)
+  t.equal(loadsSdk(connect({ ...aws, CIO_APP_API_KEY: 'k' })), false, 'the variable comes first')
+  t.equal(loadsSdk(connect(aws, '.catch(() => ({}))')), true)
 })

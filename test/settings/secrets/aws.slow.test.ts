@@ -5,10 +5,11 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SecretsManager } from '@aws-sdk/client-secrets-manager'
 import t from 'tap'
-import { connectProvider } from '../../../src/settings/secrets/open-secrets.ts'
-import { awsSecret } from '../../../src/settings/secrets/aws.ts'
-import type { SecretVersions } from '../../../src/settings/secrets/secret-handle.ts'
+import { loadSettings } from '../../../src/settings/config.ts'
+import { awsStore } from '../../../src/settings/secrets/aws.ts'
+import { type SecretHandle, type SecretVersions, secretNameOf } from '../../../src/settings/secrets/secret-handle.ts'
 import { Secret } from '../../../src/secret.ts'
+import { testCommands } from '../../fixtures/commands-by-provider.ts'
 import { runToEnd } from '../../helpers/command.ts'
 import { startCustomerIo } from '../../helpers/customer-io.ts'
 import { startRedis } from '../../helpers/redis.ts'
@@ -47,25 +48,34 @@ t.beforeEach(async () => {
   await fetch(`${endpoint}/moto-api/reset`, { method: 'POST' })
 })
 
+const store = awsStore('', 1000)
+t.teardown(() => store.close())
+/** A handle of its own each time: one keeps the values that it has read. */
+function awsSecret(name: string): SecretHandle {
+  const handle = store.find(name)
+  if (handle === undefined) throw new Error('AWS has a place for every name')
+  return handle
+}
+
 const shown = ({ current, previous, pending }: SecretVersions) =>
   [current, previous, pending].map(version => version?.reveal())
 
 t.test('a secret that is not there has no versions', async t => {
-  t.same(shown(await awsSecret(client, 'cio-api-key', 1000).versions()), [undefined, undefined, undefined])
+  t.same(shown(await awsSecret('cio-api-key').versions()), [undefined, undefined, undefined])
 })
 
 t.test('a new value becomes AWSCURRENT, the old one AWSPREVIOUS, until it is forgotten', async t => {
   await client.createSecret({ Name: 'cio-api-key', SecretString: 'one\n' })
-  const secret = awsSecret(client, 'cio-api-key', 1000)
+  const secret = awsSecret('cio-api-key')
   t.same(shown(await secret.versions()), ['one', undefined, undefined])
-  await secret.setActive(new Secret('two'))
+  await secret.promote(new Secret('two'))
   t.same(shown(await secret.versions()), ['two', 'one', undefined])
-  await secret.setActive(new Secret('two'))
+  await secret.promote(new Secret('two'))
   t.same(shown(await secret.versions()), ['two', 'one', undefined], 'run twice')
   await secret.forgetPrevious()
   await secret.forgetPrevious()
   t.same(shown(await secret.versions()), ['two', undefined, undefined])
-  t.same(shown(await awsSecret(client, 'cio-api-key', 1000).versions()), ['two', undefined, undefined])
+  t.same(shown(await awsSecret('cio-api-key').versions()), ['two', undefined, undefined])
 })
 
 t.test('a value that waits as AWSPENDING is moved, not copied', async t => {
@@ -76,9 +86,9 @@ t.test('a value that waits as AWSPENDING is moved, not copied', async t => {
     VersionStages: ['AWSPENDING'],
     ClientRequestToken: '11111111-1111-1111-1111-111111111111'
   })
-  const secret = awsSecret(client, 'cio-api-key', 1000)
+  const secret = awsSecret('cio-api-key')
   t.same(shown(await secret.versions()), ['one', undefined, 'two'])
-  await secret.setActive(new Secret('two'))
+  await secret.promote(new Secret('two'))
   t.same(shown(await secret.versions()), ['two', 'one', undefined])
   const { VersionIdsToStages } = await client.describeSecret({ SecretId: 'cio-api-key' })
   t.same(VersionIdsToStages?.['11111111-1111-1111-1111-111111111111'], ['AWSCURRENT'])
@@ -88,7 +98,7 @@ t.test('a region that nothing names stops the start', async t => {
   const { AWS_REGION: region } = process.env
   delete process.env['AWS_REGION']
   t.teardown(() => Object.assign(process.env, { AWS_REGION: region }))
-  await t.rejects(connectProvider({ provider: 'aws', prefix: '', refreshMs: 1000 }), {
+  await t.rejects(loadSettings({ SECRETS_PROVIDER: 'aws' }, ['appApiKey']), {
     name: 'ConfigError',
     message: /AWS_REGION is missing/
   })
@@ -154,11 +164,31 @@ t.test('the service starts with keys from AWS, and both rotations reach it witho
   t.match(await runToEnd(['rotate', 'finish'], env), { code: 1 })
   cio.trackKeys.delete('site:track-old')
   t.match(await runToEnd(['rotate', 'finish'], env), { code: 0, stdout: /is gone/ })
-  t.same(shown(await awsSecret(client, 'prod/cio-api-key', 1000).versions()), [
+  t.same(shown(await awsSecret('prod/cio-api-key').versions()), [
     'track-new',
     undefined,
     undefined
   ])
+})
+
+t.test('every command runs with exactly the secrets that it needs, from AWS', async t => {
+  let count = 0
+  await testCommands(t, async secrets => {
+    const SECRETS_PREFIX = `run-${++count}/`
+    for (const [variable, value] of Object.entries(secrets)) {
+      await client.createSecret({ Name: SECRETS_PREFIX + secretNameOf(variable), SecretString: value })
+    }
+    return { ...aws, SECRETS_PROVIDER: 'aws', SECRETS_PREFIX }
+  })
+})
+
+t.test('a signing key with stray characters is refused with its place', async t => {
+  await client.createSecret({ Name: 'cio-webhook-secret', SecretString: '"topsecret"' })
+  await t.rejects(loadSettings({ SECRETS_PROVIDER: 'aws' }, ['sources']), {
+    name: 'ConfigError',
+    message:
+      'CIO_WEBHOOK_SECRET: cio-webhook-secret in AWS Secrets Manager is not allowed: it begins with a quotation mark; give the signing key alone, as Customer.io shows it'
+  })
 })
 
 t.test('`leaks` looks for the keys that lie there, and can not run without their provider', async t => {

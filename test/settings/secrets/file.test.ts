@@ -48,13 +48,13 @@ t.test('a new value replaces the old one as a whole, and the old one stays besid
   const inode = statSync(path).ino
   const secret = fileSecret({ path, previousPath: undefined })
 
-  await secret.setActive(new Secret('two'))
+  await secret.promote(new Secret('two'))
   t.same(shown(await secret.versions()), { current: 'two', previous: 'one', pending: undefined })
   t.not(statSync(path).ino, inode, 'never a file that is half written')
   t.equal(statSync(path).mode & 0o777, 0o640, 'who may read it has not changed')
   t.equal(statSync(`${path}.previous`).mode & 0o777, 0o640)
 
-  await secret.setActive(new Secret('two'))
+  await secret.promote(new Secret('two'))
   t.same(shown(await secret.versions()), { current: 'two', previous: 'one', pending: undefined }, 'run twice')
 
   await secret.forgetPrevious()
@@ -69,7 +69,7 @@ t.test('a previous file that the operator names is used instead', async t => {
   const previousPath = join(folder, 'old-key')
   writeFileSync(path, 'one')
   const secret = fileSecret({ path, previousPath })
-  await secret.setActive(new Secret('two'))
+  await secret.promote(new Secret('two'))
   t.equal(readFileSync(previousPath, 'utf8'), 'one\n')
   t.equal(await secret.keepPrevious(new Secret('zero')), false, 'and is his alone to write otherwise')
 })
@@ -92,7 +92,7 @@ t.test(
     mount('..2026_11_24_b', 'two')
     t.equal((await secret.versions()).current?.reveal(), 'two')
 
-    await t.rejects(secret.setActive(new Secret('three')), {
+    await t.rejects(secret.promote(new Secret('three')), {
       name: 'ReadOnlySecretError',
       message: /change the Secret object/
     })
@@ -107,7 +107,7 @@ t.test('a place that can not be written changes nothing and says so', async t =>
   // A folder cannot be replaced by a file: what even root is refused.
   mkdirSync(`${path}.previous`)
   const secret = fileSecret({ path, previousPath: undefined })
-  await t.rejects(secret.setActive(new Secret('two')))
+  await t.rejects(secret.promote(new Secret('two')))
   t.equal(readFileSync(path, 'utf8'), 'one')
 })
 
@@ -122,9 +122,9 @@ t.test('another user’s folder is refused in words', async t => {
     const { fileSecret } = await import(${JSON.stringify(module)})
     const { Secret } = await import(${JSON.stringify(secretModule)})
     if (process.getuid() === 0) process.setuid(65534)
-    try { await fileSecret({ path: ${JSON.stringify(path)} }).setActive(new Secret('two')) }
+    try { await fileSecret({ path: ${JSON.stringify(path)} }).promote(new Secret('two')) }
     catch (error) { console.log(error.name + ': ' + error.message) }`
   const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' })
-  t.match(stdout, /^ReadOnlySecretError: .*can't be written \(EACCES\)/)
+  t.match(stdout, /^ReadOnlySecretError: .*cannot be written \(EACCES\)/)
   t.equal(readFileSync(path, 'utf8'), 'one')
 })

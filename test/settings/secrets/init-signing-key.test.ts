@@ -32,7 +32,7 @@ t.test(
   'the first run makes a key of 32 random bytes, for its owner’s eyes, and a second leaves it',
   async t => {
     const { file, files, read, run } = keepKey(t)
-    t.equal(run(), `${file}: a random signing key was made\n`)
+    t.equal(run(), `${file}: a random signing key was generated\n`)
     const key = read()
     t.match(key, /^[0-9a-f]{64}\n$/)
     t.equal(statSync(file).mode & 0o777, 0o600)
@@ -44,8 +44,8 @@ t.test(
 
 t.test('a first run with the operator’s key keeps that one, and a later one without it too', async t => {
   const { file, files, read, run } = keepKey(t)
-  t.equal(run('as shown\n'), `${file}: holds the given key now\n`)
-  t.equal(run('as shown'), `${file}: holds the given key already\n`)
+  t.equal(run('as shown\n'), `${file}: contains this key now\n`)
+  t.equal(run('as shown'), `${file}: contains this key already\n`)
   run()
   t.equal(read(), 'as shown\n')
   t.same(files(), ['key'])
@@ -57,7 +57,7 @@ t.test(
     const { file, files, read, run } = keepKey(t)
     run('first')
     writeFileSync(`${file}.new`, 'cut o', { mode: 0o600 })
-    t.equal(run('second'), `${file}: holds the given key now, ${file}_previous the one before\n`)
+    t.equal(run('second'), `${file}: contains this key now, ${file}_previous the one before\n`)
     t.equal(read(), 'second\n')
     t.equal(read('key_previous'), 'first\n')
     run('third')

@@ -16,28 +16,31 @@ function file(name: string, content: string): string {
   return path
 }
 
-const read = (env: Record<string, string>): Record<string, string> =>
+const read = async (env: Record<string, string>): Promise<Record<string, string>> =>
   Object.fromEntries(
-    configuredSecrets({ ...none, ...env }).secrets.map(({ name, secret }) => [name, secret.reveal()])
+    (await configuredSecrets({ ...none, ...env })).secrets.map(({ name, secret }) => [name, secret.reveal()])
   )
 
 t.test('every variable that is a secret is looked for, given itself or as a file', async t => {
   const names = Object.entries(variables).flatMap(([name, { secret }]) => (secret ? [name] : []))
   t.ok(names.length > 3)
   for (const name of [...names, 'CIO_API_KEY', 'CIO_APP_API_KEY']) {
-    t.strictSame(read({ [name]: 'a-secret-of-mine' }), { [name]: 'a-secret-of-mine' })
-    t.strictSame(read({ [`${name}_FILE`]: file('mounted', 'a-mounted-secret\n') }), {
+    t.strictSame(await read({ [name]: 'a-secret-of-mine' }), { [name]: 'a-secret-of-mine' })
+    t.strictSame(await read({ [`${name}_FILE`]: file('mounted', 'a-mounted-secret\n') }), {
       [name]: 'a-mounted-secret'
     })
   }
 })
 
 t.test('of a URL the password alone is secret, as it is typed and as it is meant', async t => {
-  t.strictSame(read({ REDIS_URL: 'redis://127.0.0.1:6379/0' }), {})
-  t.strictSame(read({ REDIS_URL: 'redis://me:longpassword@127.0.0.1/0' }), {
+  t.strictSame(await read({ REDIS_URL: 'redis://127.0.0.1:6379/0' }), {})
+  t.strictSame(await read({ REDIS_URL: 'redis://me:longpassword@127.0.0.1/0' }), {
     'REDIS_URL (password)': 'longpassword'
   })
-  const { secrets } = configuredSecrets({ ...none, REDIS_URL: 'redis://me:long%2Fpassword@127.0.0.1/0' })
+  const { secrets } = await configuredSecrets({
+    ...none,
+    REDIS_URL: 'redis://me:long%2Fpassword@127.0.0.1/0'
+  })
   t.strictSame(
     secrets.map(({ secret }) => secret.reveal()),
     ['long/password', 'long%2Fpassword']
@@ -71,7 +74,7 @@ t.test('keys in the files of sources and consumers, and the development key, are
   mkdirSync(join(folder, 'data'))
   file('data/webhook_secret', 'made-for-development\n')
   t.strictSame(
-    read({ CIO_SOURCES_FILE: sources, CONSUMERS_FILE: consumers, DATA_DIR: join(folder, 'data') }),
+    await read({ CIO_SOURCES_FILE: sources, CONSUMERS_FILE: consumers, DATA_DIR: join(folder, 'data') }),
     {
       'CIO_SOURCES_FILE:sources:0:secret': 'shop-secret-1',
       'CIO_SOURCES_FILE:sources:0:secretPreviousFile': 'shop-secret-0',
@@ -87,16 +90,24 @@ t.test('while a key is being replaced, the one before and the next one are looke
   const path = file('rotating', 'the-current-key')
   file('rotating.previous', 'the-previous-key')
   file('rotating.pending', 'the-pending-key')
-  const values = configuredSecrets({ ...none, CIO_API_KEY_FILE: path, CIO_API_KEY_V2: 'the-key-to-come' })
+  const values = await configuredSecrets({
+    ...none,
+    CIO_API_KEY_FILE: path,
+    CIO_API_KEY_V2: 'the-key-to-come'
+  })
   t.strictSame(
     values.secrets.map(({ secret }) => secret.reveal()),
     ['the-current-key', 'the-previous-key', 'the-pending-key', 'the-key-to-come']
   )
-  t.strictSame(read({ CIO_WEBHOOK_SECRET_PREVIOUS_FILE: join(folder, 'removed') }), {}, 'or is gone for good')
+  t.strictSame(
+    await read({ CIO_WEBHOOK_SECRET_PREVIOUS_FILE: join(folder, 'removed') }),
+    {},
+    'or is gone for good'
+  )
 })
 
 t.test('one value under two names is one secret; a short one is named and left out', async t => {
-  const { secrets, tooShort } = configuredSecrets({
+  const { secrets, tooShort } = await configuredSecrets({
     ...none,
     CIO_WEBHOOK_SECRET: 'the-same-value',
     CIO_WEBHOOK_SECRET_PREVIOUS: 'the-same-value',
@@ -112,6 +123,6 @@ t.test('one value under two names is one secret; a short one is named and left o
 
 t.test('a file that is named but not there is an error, not a secret less', async t => {
   for (const name of ['CIO_WEBHOOK_SECRET_FILE', 'CIO_SOURCES_FILE', 'CONSUMERS_FILE']) {
-    t.throws(() => configuredSecrets({ ...none, [name]: join(folder, 'missing') }), ConfigError)
+    await t.rejects(configuredSecrets({ ...none, [name]: join(folder, 'missing') }), ConfigError)
   }
 })

@@ -11,12 +11,12 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { trackProbe } from '../../../src/customerio/track-api.ts'
 import { fileSecret } from '../../../src/settings/secrets/file.ts'
 import type { RotationReport } from '../../../src/tools/rotate/report.ts'
 import { rotationRecord } from '../../../src/tools/rotate/state.ts'
 import { trackKeyStatus } from '../../../src/tools/rotate/status.ts'
 import { finishTrackKey, rotateTrackKey, type TrackKeyOptions } from '../../../src/tools/rotate/track-key.ts'
-import { trackProbe } from '../../../src/tools/rotate/track-probe.ts'
 import { startCustomerIo } from '../../helpers/customer-io.ts'
 import { temporaryFolder } from '../../helpers/server.ts'
 
@@ -44,7 +44,7 @@ async function operator(t: Test) {
     now: () => new Date()
   }
   const options = {
-    newKey: file('cio-api-key-v2'),
+    newKey: { name: 'cio-api-key-v2', handle: file('cio-api-key-v2') },
     newSiteId: file('cio-site-id-v2'),
     drainSeconds: 60,
     identify: false,
@@ -87,7 +87,7 @@ t.test('a rotation from the new key to the end', async t => {
   ])
   t.equal(cio.people.size, 0)
   t.match(kept(), { 'cio-api-key': NEW, 'cio-api-key.previous': OLD })
-  t.match(await status(), { due: false, advice: /drains until/ })
+  t.match(await status(), { due: false, advice: /may be in use until/ })
 
   const after = kept()
   t.match(await rotate(), {
@@ -111,7 +111,7 @@ t.test('a rotation from the new key to the end', async t => {
   t.match(finished, { outcome: 'done' })
   t.notHas(kept(), { 'cio-api-key.previous': OLD })
   t.match(await finish(), { outcome: 'nothing_to_do' }, 'run twice')
-  t.match(await status(), { due: false, advice: 'nothing under way' })
+  t.match(await status(), { due: false, advice: 'no rotation in progress' })
   for (const text of [JSON.stringify([switched, early, finished]), after['record'], kept()['record']]) {
     t.notMatch(text, OLD)
     t.notMatch(text, NEW)
@@ -171,7 +171,11 @@ t.test('a step that fails changes nothing and says what to do', async t => {
     [
       'there is no new key',
       () => {},
-      { outcome: 'impossible', step: 'read the new key', says: /run this again/ }
+      {
+        outcome: 'impossible',
+        step: 'read the new key',
+        says: /nothing at any of: CIO_API_KEY_V2, CIO_API_KEY_V2_FILE, the file \S+cio-api-key-v2, a pending version of the file .+run this again/
+      }
     ],
     [
       'the new key is refused',
@@ -207,7 +211,7 @@ t.test('a step that fails changes nothing and says what to do', async t => {
       {
         outcome: 'impossible',
         step: 'ask Customer.io about the key in use',
-        says: /an answer that is no JSON/
+        says: /an answer that is not JSON/
       }
     ],
     [
@@ -267,7 +271,7 @@ t.test('a record that was lost is written anew, and the drain period begins agai
   rmSync(record)
   t.match(await status(), { due: false, revokeAfter: undefined, advice: /once nothing uses it/ })
   t.match(await rotate(), { outcome: 'nothing_to_do' })
-  t.match(await status(), { due: false, advice: /drains until/ })
+  t.match(await status(), { due: false, advice: /may be in use until/ })
 })
 
 t.test('a revoked old key is no obstacle for who says so', async t => {

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { usageKeys } from '../../../src/receive/key-usage-reporter.ts'
 import { Secret } from '../../../src/secret.ts'
 import { fileSecret } from '../../../src/settings/secrets/file.ts'
-import { readSightings } from '../../../src/tools/rotate/replica-keys.ts'
+import { readReplicaKeys } from '../../../src/tools/rotate/replica-keys.ts'
 import { rotationRecord } from '../../../src/tools/rotate/state.ts'
 import { webhookKeyStatus } from '../../../src/tools/rotate/status.ts'
 import { finishWebhookKey, rotateWebhookKey } from '../../../src/tools/rotate/webhook-key.ts'
@@ -18,7 +18,7 @@ const keys = usageKeys('cio:')
 const [OLD, NEW] = [new Secret('old-key'), new Secret('new-key')]
 
 /** A key file, its new key beside it, and a Redis in which a test plays the replicas. */
-async function operator(t: Test, withRedis = true) {
+async function operator(t: Test, { withRedis = true, sealed = 0 } = {}) {
   await redis.client.flushall()
   const folder = temporaryFolder()
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
@@ -27,12 +27,17 @@ async function operator(t: Test, withRedis = true) {
   writeFileSync(path, OLD.reveal())
   writeFileSync(`${path}-v2`, NEW.reveal())
   const signingKey = fileSecret({ path, previousPath: undefined })
-  const newKey = fileSecret({ path: `${path}-v2`, previousPath: undefined })
+  const newKey = {
+    name: 'cio-webhook-secret-v2',
+    handle: fileSecret({ path: `${path}-v2`, previousPath: undefined })
+  }
   const rotation = {
     source: 'default',
     signingKey,
     record: rotationRecord(join(folder, 'data')),
-    sightings: withRedis ? () => readSightings(redis.client, 'cio:', 'default') : undefined,
+    redis: withRedis
+      ? { readKeys: () => readReplicaKeys(redis.client, 'cio:', 'default'), countSealed: async () => sealed }
+      : { problem: 'cannot reach Redis at nowhere:6379' },
     now: () => new Date()
   }
   const options = { newKey, quietSeconds: 60, waitMs: 0, dryRun: false }
@@ -40,8 +45,8 @@ async function operator(t: Test, withRedis = true) {
     path,
     rotation,
     rotate: (dryRun = false) => rotateWebhookKey(rotation, { ...options, dryRun }),
-    finish: (given: { atOnce?: boolean; dryRun?: boolean } = {}) =>
-      finishWebhookKey(rotation, { ...options, atOnce: false, ...given }),
+    finish: (given: { force?: boolean; dryRun?: boolean } = {}) =>
+      finishWebhookKey(rotation, { ...options, force: false, ...given }),
     held: async () => {
       const { current, previous } = await signingKey.versions()
       return [current?.reveal(), previous?.reveal()]
@@ -96,7 +101,10 @@ t.test('the old key goes when the new one was seen and the old one long enough n
   t.match(await finish(), { outcome: 'failed', steps: [{ detail: /no delivery with the new key/ }] })
   await saw(OLD, 10)
   await saw(NEW, 0)
-  t.match(await finish(), { outcome: 'failed', steps: [{ detail: /was seen last 1\d s ago, 60 s/ }] })
+  t.match(await finish(), {
+    outcome: 'failed',
+    steps: [{ detail: /was last seen 1\d s ago, required are 60 s/ }]
+  })
   t.equal(await due(), false)
   t.same(await held(), ['new-key', 'old-key'])
 
@@ -116,17 +124,42 @@ t.test('a key that others know goes at once when told', async t => {
   await report('one', [NEW, OLD])
   await rotate()
   await saw(OLD, 0)
-  const done = await finish({ atOnce: true })
+  const done = await finish({ force: true })
   t.match(done, { outcome: 'done' })
   t.match(done.steps.at(-1), { detail: '1 still take the old key' })
   t.same(await held(), ['new-key', undefined])
 })
 
 t.test('without Redis the switch is done, but the old key goes only when told', async t => {
-  const { rotate, finish, held } = await operator(t, false)
-  t.match(await rotate(), { outcome: 'done', steps: [{}, {}, {}, {}, {}, { detail: /no Redis to ask/ }] })
+  const { rotate, finish, held } = await operator(t, { withRedis: false })
+  t.match(await rotate(), {
+    outcome: 'done',
+    steps: [{}, {}, {}, {}, {}, { detail: /cannot reach Redis at nowhere:6379; check that each replica/ }]
+  })
   t.match(await finish(), { outcome: 'impossible' })
   t.same(await held(), ['new-key', 'old-key'])
+})
+
+t.test('status without Redis says why it knows nothing about deliveries', async t => {
+  const { rotate, rotation } = await operator(t, { withRedis: false })
+  await rotate()
+  t.match(await webhookKeyStatus(rotation, 60), {
+    due: false,
+    seen: [],
+    problem: 'cannot reach Redis at nowhere:6379'
+  })
+})
+
+t.test('finish warns of parked deliveries that are sealed with the old key', async t => {
+  const { rotate, finish } = await operator(t, { sealed: 3 })
+  await report('one', [NEW, OLD])
+  await rotate()
+  const warning = { step: 'check the parked deliveries', detail: /WARNING: 3 sealed with the old key/ }
+  t.match(await finish({ force: true, dryRun: true }), {
+    steps: [warning],
+    next: [/^A dry run/, /^Keep a copy of/]
+  })
+  t.match(await finish({ force: true }), { outcome: 'done', steps: [warning], next: [/^Keep a copy of/] })
 })
 
 t.test('a second rotation before the first is finished, and a missing new key, change nothing', async t => {
@@ -134,7 +167,7 @@ t.test('a second rotation before the first is finished, and a missing new key, c
   await report('one', [NEW, OLD])
   await rotate()
   writeFileSync(`${path}-v2`, 'a third')
-  t.match(await rotate(), { outcome: 'failed', steps: [{}, {}, { detail: /still counts/ }] })
+  t.match(await rotate(), { outcome: 'failed', steps: [{}, {}, { detail: /is not retired yet/ }] })
   rmSync(`${path}-v2`)
   t.match(await rotate(), { outcome: 'impossible', steps: [{}, { detail: /nothing at/ }] })
   t.same(await held(), ['new-key', 'old-key'])

@@ -1,0 +1,25 @@
+import t from 'tap'
+import { checkAddresses, fetchPublishedIps } from '../../src/customerio/app-api.ts'
+import { startCustomerIo } from '../helpers/customer-io.ts'
+
+t.test('addresses and narrow ranges are accepted, wide ranges and local addresses are not', async t => {
+  t.same(checkAddresses(['192.0.2.0/24', '2001:db8::/64', '2001:db8::1']).length, 3)
+  for (const wide of ['10.0.0.0/8', '2001:db8::/32', '127.0.0.1', '::1', '0.0.0.0']) {
+    t.throws(() => checkAddresses([wide]), wide)
+  }
+})
+
+t.test('a request uses the App API key and is made once, also if it fails', async t => {
+  const cio = await startCustomerIo(t)
+  cio.appKeys.add('app-key')
+  cio.addresses = ['192.0.2.1']
+  const account = { region: 'eu', appUrl: cio.appUrl } as const
+  t.same(await fetchPublishedIps(account, 'app-key'), ['192.0.2.1'])
+  await t.rejects(fetchPublishedIps(account, 'another-key'))
+  cio.answer = { status: 500, body: '{}' }
+  await t.rejects(fetchPublishedIps(account, 'app-key'))
+  t.same(
+    cio.requests,
+    [200, 401, 500].map(status => `GET /v1/info/ip_addresses ${status}`)
+  )
+})
