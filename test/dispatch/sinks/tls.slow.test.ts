@@ -77,7 +77,10 @@ for (const [name, { certFile, keyFile }, trusted, arrives] of rows) {
         .filter(line => line.includes(message))
         .map(line => JSON.parse(line).consumer)
     if (!arrives) {
-      await until('trouble', async () => new Set(told('trouble with a consumer')).size === groups.length)
+      await until(
+        'trouble',
+        async () => new Set(told('delivery to the consumer fails')).size === groups.length
+      )
       t.same(await inQueue(rabbit.url, 'work'), [])
       for (const group of groups) {
         t.equal((await redis.client.xpending('cio:events:{0}', group))[0], 1, `${group} waits`)
@@ -90,6 +93,6 @@ for (const [name, { certFile, keyFile }, trusted, arrives] of rows) {
     t.teardown(() => connection.close())
     const manager = await jetstreamManager(connection)
     await until('the stream', async () => (await manager.streams.info('CIO')).state.messages === 1)
-    t.same(told('trouble with a consumer'), [])
+    t.same(told('delivery to the consumer fails'), [])
   })
 }
