@@ -13,8 +13,8 @@ import { fails, hangs, leaves, moody, resets, startEndpoint } from './endpoint.t
 import { createRepeats } from './repeats.ts'
 
 /*
- * Everything at once: consumers of all four kinds, receivers that misbehave, brokers that are away, dispatchers
- * that are killed. `npm run test:republish` runs it at full size: 20,000 deliveries, brokers away for a minute.
+ * Everything at once: consumers of all four kinds, receivers that misbehave, brokers that are down, dispatchers that
+ * are killed. `npm run test:republish` runs it at full size: 20,000 deliveries, brokers down for a minute.
  */
 const EVENTS = Number(process.env['FAULT_EVENTS'] ?? 4000)
 const AWAY_MS = Number(process.env['FAULT_AWAY_MS'] ?? 5000)
@@ -25,7 +25,7 @@ const PATIENCE_MS = 600_000
 t.setTimeout(3_000_000)
 
 t.test(
-  'brokers stop and start, receivers misbehave, dispatchers are killed: nobody misses anything',
+  'brokers stop and start, receivers misbehave, dispatchers are killed: no consumer misses an event',
   async t => {
     const redis = await startRedis({ appendonly: 'yes' })
     const repeats = createRepeats(redis.client)
@@ -171,7 +171,7 @@ t.test(
         'nothing else came'
       )
       const explained = repeats.explain(name, ids)
-      t.equal(explained.get('unexplained') ?? 0, 0, 'what came more than once was under way at a kill')
+      t.equal(explained.get('unexplained') ?? 0, 0, 'every repeated event was in flight at a kill')
       const causes = [...explained].map(([cause, count]) => `${count} ${cause}`)
       t.comment(`${name}: ${had.size} events, ${ids.length - had.size} more than once. ${causes.join('; ')}`)
     }
@@ -186,22 +186,28 @@ t.test(
     await complete('work', everything, () => inQueue(rabbit.url, 'work'))
     await complete('work-some', texts, () => inQueue(rabbit.url, 'work-some'))
 
-    await t.test('the log has each event once, and who answers 500 has each as a dead letter', async t => {
-      t.equal(await redis.client.xlen('cio:events:{0}'), EVENTS)
-      const letters = async (): Promise<Arrived[]> =>
-        (await redis.client.xrange('cio:dead:failing', '-', '+')).map(([, fields]) => {
-          const event = fields[fields.indexOf('event') + 1] ?? '{}'
-          return { id: JSON.parse(event).id, event }
-        })
-      judge(
-        t,
-        'failing',
-        everything,
-        (await untilAll(everything, letters)).map(({ id }) => id)
-      )
-    })
+    await t.test(
+      'the log has each event once, and the consumer that answers 500 has each as a dead letter',
+      async t => {
+        t.equal(await redis.client.xlen('cio:events:{0}'), EVENTS)
+        const letters = async (): Promise<Arrived[]> =>
+          (await redis.client.xrange('cio:dead:failing', '-', '+')).map(([, fields]) => {
+            const event = fields[fields.indexOf('event') + 1] ?? '{}'
+            return { id: JSON.parse(event).id, event }
+          })
+        judge(
+          t,
+          'failing',
+          everything,
+          (await untilAll(everything, letters)).map(({ id }) => id)
+        )
+      }
+    )
 
-    t.ok(await redis.client.hexists('cio:consumer:gone', 'disabledAtMs'), 'who answered 410 is told nothing')
+    t.ok(
+      await redis.client.hexists('cio:consumer:gone', 'disabledAtMs'),
+      'the consumer that answered 410 is disabled'
+    )
     for (const name of ['hanging', 'resetting', 'gone'] as const) endpoints[name].recover()
     t.equal(await runCommand(['consumers', 'enable', 'gone'], env).ended, 0)
     await completePushes('hanging', everything)
@@ -211,7 +217,7 @@ t.test(
   }
 )
 
-/** What arrived, once that is all; or what there is after a long time. */
+/** All arrivals, as soon as they are complete, or after a long time. */
 async function untilAll(
   wanted: readonly string[],
   got: () => Promise<readonly Arrived[]>

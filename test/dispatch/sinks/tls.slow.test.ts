@@ -27,7 +27,7 @@ const rows: readonly (readonly [
   arrives: boolean
 ])[] = [
   ['for its name and trusted', right, true, true],
-  ['signed by nobody we know', right, false, false],
+  ['signed by an unknown authority', right, false, false],
   ['trusted and for another name', otherName, true, false]
 ]
 
@@ -70,7 +70,7 @@ for (const [name, { certFile, keyFile }, trusted, arrives] of rows) {
     })
     t.equal((await postTo(`${service.url}/api/cio/webhook`, body)).status, 200)
     const groups = ['bus', 'work', 'work-by-address']
-    const told = (message: string): string[] =>
+    const consumersIn = (message: string): string[] =>
       service
         .output()
         .split('\n')
@@ -78,8 +78,8 @@ for (const [name, { certFile, keyFile }, trusted, arrives] of rows) {
         .map(line => JSON.parse(line).consumer)
     if (!arrives) {
       await until(
-        'trouble',
-        async () => new Set(told('delivery to the consumer fails')).size === groups.length
+        'the failures',
+        async () => new Set(consumersIn('delivery to the consumer fails')).size === groups.length
       )
       t.same(await inQueue(rabbit.url, 'work'), [])
       for (const group of groups) {
@@ -87,12 +87,12 @@ for (const [name, { certFile, keyFile }, trusted, arrives] of rows) {
       }
       return
     }
-    await until('both ways', async () => (await inQueue(rabbit.url, 'work')).length === 2)
+    await until('both AMQP consumers', async () => (await inQueue(rabbit.url, 'work')).length === 2)
     const ca = readFileSync(certFile, 'utf8')
     const connection = await connect({ servers: `tls://localhost:${nats.port}`, tls: { ca } })
     t.teardown(() => connection.close())
     const manager = await jetstreamManager(connection)
     await until('the stream', async () => (await manager.streams.info('CIO')).state.messages === 1)
-    t.same(told('delivery to the consumer fails'), [])
+    t.same(consumersIn('delivery to the consumer fails'), [])
   })
 }
