@@ -17,9 +17,9 @@ export interface AppDependencies extends ReceiverDependencies {
 
 /** The whole HTTP side. Reads no environment, listens to nothing, decides nothing. */
 export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
-  const { config, admission } = dependencies
+  const { config, ipAllowlist } = dependencies
   const isTrusted = compileAddressList(config.admission.trustedProxies)
-  const isKnownPeer = (peer: string): boolean => admission.isKnown(peer) || isTrusted(peer)
+  const isKnownPeer = (peer: string): boolean => ipAllowlist.isKnown(peer) || isTrusted(peer)
   const app = createHttp({ keepAliveMs: config.http.keepAliveMs, isKnownPeer }, isTrusted)
   app.addHook('onRequest', (_request, reply, done) => {
     // A load balancer must not keep a connection that we are about to end.

@@ -4,33 +4,33 @@ import { AggregatorRegistry, type Registry } from 'prom-client'
 import { ConfigError } from './errors.ts'
 import type { Logger } from './ops/logger.ts'
 
-/** What the primary tells a worker, on its command line. */
-export interface WorkerOrders {
-  /** One worker looks after the log: retention, and what is remembered. */
-  readonly maintains: boolean
-  /** The unix socket of the private Redis, where there is one. */
+/** Passed by the primary to a worker, on its command line. */
+export interface WorkerArgs {
+  /** Whether this worker keeps the log within its limits and dispatches. One of them does. */
+  readonly runsMaintenance: boolean
+  /** The unix socket of the private Redis, if there is one. */
   readonly redisSocket: string | undefined
 }
 
 export interface Workers {
   /** Resolves with the port once every worker listens. */
   readonly listening: Promise<number>
-  /** Ends the workers, each as it would end alone, and resolves when the last one is gone. */
+  /** Ends every worker with SIGTERM, and resolves when the last one has ended. */
   close(): Promise<void>
 }
 
-/** A worker that dies at once would otherwise be started thousands of times a second. */
+/** Otherwise a worker that ends at once would be started thousands of times per second. */
 const RESTART_DELAY_MS = 1000
 
 const METRICS_REQUEST = 'cio-webhook:metrics'
 
-/** Starts the workers, and each of them again when it dies. */
+/** Starts the workers, and replaces each of them that ends. */
 export function startWorkers(count: number, redisSocket: string | undefined, log: Logger): Workers {
-  // Each takes its connections from the kernel. Handed out by this process, one that is on its way to a worker when
-  // that is killed would be answered by nobody.
+  // Each worker accepts its own connections from the kernel. With the default policy, a connection that this process
+  // hands to a worker that is killed meanwhile would get no answer.
   cluster.schedulingPolicy = cluster.SCHED_NONE
   const aggregate = new AggregatorRegistry()
-  const living = new Set<Worker>()
+  const workers = new Set<Worker>()
   let closing = false
   const ports = Array.from({ length: count }, (_, slot) => start(slot))
 
@@ -38,41 +38,45 @@ export function startWorkers(count: number, redisSocket: string | undefined, log
     listening: Promise.all(ports).then(([port = 0]) => port),
     close: async () => {
       closing = true
-      await Promise.all([...living].map(end))
+      await Promise.all([...workers].map(end))
     }
   }
 
   function start(slot: number): Promise<number> {
+    const maintenance = slot === 0 ? ['--maintenance'] : []
     const socket = redisSocket === undefined ? [] : ['--redis-socket', redisSocket]
-    cluster.setupPrimary({ args: ['serve', ...(slot === 0 ? ['--maintains'] : []), ...socket] })
+    cluster.setupPrimary({ args: ['serve', ...maintenance, ...socket] })
     const worker = cluster.fork()
-    living.add(worker)
+    workers.add(worker)
     worker.on('message', message => {
-      if (message === METRICS_REQUEST) void answerMetrics(worker)
+      if (message === METRICS_REQUEST) void sendMetrics(worker)
     })
-    worker.once('exit', () => living.delete(worker))
+    worker.once('exit', () => workers.delete(worker))
     return new Promise((resolve, reject) => {
       worker.once('listening', address => resolve(address.port))
       worker.once('exit', (code, signal) => {
         if (closing) return
-        log.error({ worker: worker.process.pid, code, signal }, 'a worker died: starting another')
-        // What it refuses itself the next one refuses too, and that ends the start. Killed it says nothing of that:
-        // the others are receiving by now.
+        log.error(
+          { worker: worker.process.pid, code, signal },
+          'worker ended unexpectedly; starting a replacement'
+        )
+        // A worker that exits by itself before it listens (bad configuration) would exit again: the start fails. A
+        // killed one is replaced: the others may be receiving already.
         if (signal === null) {
-          reject(new ConfigError('a worker ended before it listened: its own line says why'))
+          reject(new ConfigError('a worker exited before it listened: see its own log line for the cause'))
         }
-        setTimeout(() => closing || startAgain(slot).then(resolve, reject), RESTART_DELAY_MS)
+        setTimeout(() => closing || replace(slot).then(resolve, reject), RESTART_DELAY_MS)
       })
     })
   }
 
-  async function startAgain(slot: number): Promise<number> {
+  async function replace(slot: number): Promise<number> {
     const port = await start(slot)
-    log.warn({ slot }, 'another worker receives in place of one that died')
+    log.warn({ slot }, 'replacement worker is ready')
     return port
   }
 
-  async function answerMetrics(worker: Worker): Promise<void> {
+  async function sendMetrics(worker: Worker): Promise<void> {
     const text = await aggregate.clusterMetrics().catch(() => '')
     if (worker.isConnected()) worker.send({ type: METRICS_REQUEST, text })
   }
@@ -85,31 +89,31 @@ function end(worker: Worker): Promise<void> {
   })
 }
 
-/** @returns `undefined` in a process that is no worker */
-export function workerOrders(argv: readonly string[]): WorkerOrders | undefined {
+/** @returns `undefined` in a process that is not a worker */
+export function workerArgs(argv: readonly string[]): WorkerArgs | undefined {
   if (!cluster.isWorker) return undefined
   const { values } = parseArgs({
     args: argv.slice(3),
-    options: { maintains: { type: 'boolean', default: false }, 'redis-socket': { type: 'string' } }
+    options: { maintenance: { type: 'boolean', default: false }, 'redis-socket': { type: 'string' } }
   })
-  return { maintains: values.maintains, redisSocket: values['redis-socket'] }
+  return { runsMaintenance: values.maintenance, redisSocket: values['redis-socket'] }
 }
 
-/** In a worker: lends its metrics to the primary, and reads those of all workers from it. */
+/** In a worker: shares its metrics with the primary. @returns reads the metrics of all workers from the primary */
 export function shareMetrics(register: Registry): () => Promise<string> {
-  new AggregatorRegistry() // listens for the primary's questions
+  new AggregatorRegistry() // answers the primary's requests
   AggregatorRegistry.setRegistries([register])
   return () =>
     new Promise(resolve => {
-      const answered = (message: unknown): void => {
-        if (!isMetricsAnswer(message)) return
-        process.off('message', answered)
+      const receive = (message: unknown): void => {
+        if (!isMetricsResponse(message)) return
+        process.off('message', receive)
         resolve(message.text)
       }
-      process.on('message', answered)
+      process.on('message', receive)
       process.send?.(METRICS_REQUEST)
     })
 }
 
-const isMetricsAnswer = (message: unknown): message is { readonly text: string } =>
+const isMetricsResponse = (message: unknown): message is { readonly text: string } =>
   typeof message === 'object' && message !== null && 'type' in message && message.type === METRICS_REQUEST

@@ -76,7 +76,7 @@ t.test('a worker that is killed before it listens is replaced, and the start goe
   process.kill(victim, 'SIGKILL')
   await until('all receive', async () => output().includes('"msg":"receiving"'), 60_000)
   t.notOk(childrenOf(service.pid).includes(victim))
-  t.match(output(), 'another worker receives in place of one that died')
+  t.match(output(), 'replacement worker is ready')
   service.kill('SIGTERM')
   t.equal(await ended, 0)
 })
@@ -132,7 +132,7 @@ t.test('several workers share the port, one log, and one consistent /metrics', a
 
   const [, worker = ''] = /"pid":(\d+).*"outcome"/.exec(service.output()) ?? []
   process.kill(Number(worker), 'SIGKILL')
-  await until('another worker', async () => /a worker died/.test(service.output()))
+  await until('another worker', async () => /worker ended unexpectedly/.test(service.output()))
   await until('service as before', async () => (await postTo(service.url + PATH, newBody())).status === 200)
   service.process.kill('SIGTERM')
   t.equal(await service.ended, 0)

@@ -1,11 +1,11 @@
-/** Runs the jobs of one key one after another, and jobs of different keys concurrently. */
+/** Runs jobs: those of one key one after the other, those of different keys concurrently. */
 export interface KeyedQueue<Job> {
   add(key: string, job: Job): void
-  /** Resolves once no job is queued or running. */
+  /** Resolves once no job is left. */
   idle(): Promise<void>
 }
 
-/** @param run does one job; must not reject */
+/** @param run runs one job; never rejects */
 export function createKeyedQueue<Job>(run: (job: Job) => Promise<void>): KeyedQueue<Job> {
   const queues = new Map<string, Job[]>()
   const onIdle = new Set<() => void>()

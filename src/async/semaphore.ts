@@ -1,26 +1,25 @@
-/** Limits how many tasks run at once. */
+/** A limited number of permits. */
 export interface Semaphore {
-  /** Waits for a free permit, in order of arrival. @returns false if the signal was aborted before that */
-  take(signal: AbortSignal): Promise<boolean>
-  /** Returns a permit. */
-  give(): void
+  /** Waits for a permit, first come, first served. @returns false if the signal is aborted before */
+  acquire(signal: AbortSignal): Promise<boolean>
+  release(): void
 }
 
-export function createSemaphore(count: number): Semaphore {
+export function createSemaphore(permits: number): Semaphore {
   const waiting = new Set<() => void>()
-  let free = count
+  let free = permits
   return {
-    take: async signal => {
+    acquire: async signal => {
       if (signal.aborted) return false
       if (free > 0) {
         free--
         return true
       }
       return new Promise(resolve => {
-        const settle = (taken: boolean): void => {
+        const settle = (acquired: boolean): void => {
           waiting.delete(next)
           signal.removeEventListener('abort', abort)
-          resolve(taken)
+          resolve(acquired)
         }
         const next = (): void => settle(true)
         const abort = (): void => settle(false)
@@ -28,7 +27,7 @@ export function createSemaphore(count: number): Semaphore {
         signal.addEventListener('abort', abort, { once: true })
       })
     },
-    give: () => {
+    release: () => {
       const [next] = waiting
       if (next === undefined) free++
       else next()

@@ -1,10 +1,11 @@
+// Tested by test/consume/consumer-faults.slow.test.ts.
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const
 
 /**
- * Stops on the first SIGTERM or SIGINT, and then sends the signal once more, to have the process end by it as if
- * nobody had listened. A second one does that at once.
+ * Stops on the first SIGTERM or SIGINT, and then sends the signal again, so that the process ends by it as it would
+ * without a listener. A second signal does that at once.
  *
- * @returns what takes the listeners off again
+ * @returns removes the listeners
  */
 export function endOnSignals(stop: () => Promise<void>): () => void {
   const ignore = (): void => {

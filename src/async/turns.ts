@@ -1,4 +1,4 @@
-/** Resolves for one caller after another, with a turn of the event loop in between, so that ready events run first. */
+/** Resolves for one caller after the other, one per turn of the event loop, so that other work can run in between. */
 export function createTurns(): () => Promise<void> {
   let last = Promise.resolve()
   return () => {

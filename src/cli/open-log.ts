@@ -6,7 +6,7 @@ import { followFailures } from '../redis/failure.ts'
 import { monitorRedis } from '../redis/monitor.ts'
 import { Secret } from '../secret.ts'
 import { type Config, loadConfig } from '../settings/config.ts'
-import type { RedisAddress } from '../settings/redis-address.ts'
+import { describeRedis, type RedisAddress } from '../settings/redis-address.ts'
 
 /** The event log of the environment, for a command. */
 export interface OpenLog {
@@ -24,31 +24,31 @@ export async function openLog(env: Readonly<Record<string, string | undefined>>)
   const config = loadConfig(env, { developmentKey: () => ({ key: 'none is made here', created: false }) })
   const address = addressOf(config)
   const opened: RedisClient[] = []
-  const open = (manner: 'prompt' | 'patient'): RedisClient => {
-    const redis = connectRedis(address, manner)
+  const open = (profile: 'fail-fast' | 'blocking'): RedisClient => {
+    const redis = connectRedis(address, profile)
     redis.on('error', () => {}) // told by the command that fails
     opened.push(redis)
     return redis
   }
-  const redis = open('prompt')
+  const redis = open('fail-fast')
   const failure = followFailures(redis)
   const close = (): void => {
     for (const client of opened) disconnectRedis(client)
   }
-  const monitor = monitorRedis({ redis, accept: async () => {}, onChange: () => {} })
+  const monitor = monitorRedis({ redis })
   try {
-    await monitor.firstUp(FIRST_CONTACT_MS)
+    await monitor.waitUntilUp(FIRST_CONTACT_MS)
   } catch (cause) {
     close()
     if (cause instanceof ConfigError) throw cause
     throw new ConfigError(
-      `Redis does not answer${failure()}: check REDIS_URL (or REDIS_SENTINELS, REDIS_CLUSTER_NODES)`,
+      `cannot reach Redis at ${describeRedis(address)}${failure(cause)}; check REDIS_URL (or REDIS_SENTINELS, REDIS_CLUSTER_NODES)`,
       { cause }
     )
   } finally {
     monitor.stop()
   }
-  return { config, redis, patient: () => open('patient'), close }
+  return { config, redis, patient: () => open('blocking'), close }
 }
 
 /** The private Redis of a development start is there while that runs. */

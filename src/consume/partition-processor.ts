@@ -106,7 +106,7 @@ export function processPartition(options: PartitionProcessorOptions, reader: Par
     }
     let begun = false
     while (!draining.aborted) {
-      if (!(await semaphore.take(draining))) break
+      if (!(await semaphore.acquire(draining))) break
       attempt++
       let error: unknown
       try {
@@ -120,7 +120,7 @@ export function processPartition(options: PartitionProcessorOptions, reader: Par
       } catch (thrown) {
         error = thrown
       } finally {
-        semaphore.give()
+        semaphore.release()
       }
       if (attempt >= maxAttempts) {
         await deadLetter(entry, 'failed', error, attempt)

@@ -17,7 +17,7 @@ export interface DirectPublisher {
 
 const PUBLISH_TIMEOUT_MS = 10_000
 
-/** @param openQueueRedis opens a connection in the `patient` manner, which the caller closes */
+/** @param openQueueRedis opens a connection with the profile `blocking`, which the caller closes */
 export function openDirectPublisher(
   settings: ConsumerSettings,
   openQueueRedis: () => RedisClient,

@@ -20,7 +20,7 @@ export interface DispatcherOptions {
   /** The service's own connection. */
   readonly redis: RedisClient
   /** Opens a connection, which the dispatcher closes. */
-  readonly connect: (manner: 'prompt' | 'patient') => RedisClient
+  readonly connect: (profile: 'fail-fast' | 'blocking') => RedisClient
   readonly keyPrefix: string
   readonly metrics: DispatchMetrics
   readonly log: Logger
@@ -56,7 +56,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   return {
     start: () => {
-      const queueRedis = connect('patient')
+      const queueRedis = connect('blocking')
       queueRedis.on('error', error =>
         log.debug({ err: error }, 'the Redis connection of the push queues failed')
       )
@@ -91,7 +91,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const matches = compileTypeGlobs(types)
     const member = consumeInBatches(
       {
-        connect: () => connect('prompt'),
+        connect: () => connect('fail-fast'),
         keyPrefix,
         group: name,
         member: `${hostname()}:${process.pid}`,

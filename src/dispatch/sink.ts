@@ -31,7 +31,7 @@ export interface Sink {
 
 /** Shared by all sinks of a process. Only the HTTP sink, which retries by itself, needs it. */
 export interface SinkContext {
-  /** For BullMQ only: opened in the `patient` manner. */
+  /** For BullMQ only: opened with the profile `blocking`. */
   readonly queueRedis: RedisClient
   readonly keyPrefix: string
   readonly states: ConsumerStates

@@ -1,16 +1,17 @@
+// Tested by test/receive/unlisted.test.ts.
 import { compileAddressList } from '../address-list.ts'
 import type { Logger } from '../ops/logger.ts'
 
-/** What an authentic delivery that was refused because of its address tells about the settings. */
-export interface RefusedDelivery {
-  /** The address that counted. */
+/** An authentic delivery that was refused because of its address. */
+interface RefusedDelivery {
+  /** The address that was checked. */
   readonly address: string
-  /** The address of the connection. */
+  /** The remote address of the connection. */
   readonly peer: string
   readonly isForwarded: boolean
 }
 
-/** One line a minute says it; the metric counts each. */
+/** At most one log line per minute; the metric counts every delivery. */
 const INTERVAL_MS = 60_000
 
 const isPrivate = compileAddressList([
@@ -26,7 +27,7 @@ const isPrivate = compileAddressList([
 ])
 
 /**
- * Names the variable that is probably wrong when the holder of a key is refused because of the address.
+ * Logs which variable is probably wrong when authentic deliveries are refused because of their address.
  *
  * @param now monotonic milliseconds
  */
@@ -35,13 +36,13 @@ export function createAddressAdvice(
   now = () => performance.now()
 ): (refused: RefusedDelivery) => void {
   let lastMs = Number.NEGATIVE_INFINITY
-  let untold = 0
+  let unreported = 0
   return ({ address, peer, isForwarded }) => {
-    untold++
+    unreported++
     if (now() - lastMs < INTERVAL_MS) return
     lastMs = now()
-    const refused = untold
-    untold = 0
+    const refused = unreported
+    unreported = 0
     if (isForwarded && address === peer && isPrivate(peer)) {
       log.warn(
         { variable: 'TRUSTED_PROXIES', proxy: peer, refused },
@@ -50,7 +51,7 @@ export function createAddressAdvice(
     } else {
       log.warn(
         { variable: 'CIO_ALLOWED_IPS', address, refused },
-        `authentic deliveries are refused: ${address} is not an allowed source; add it to CIO_ALLOWED_IPS, or to TRUSTED_PROXIES if it is a proxy of yours`
+        `authentic deliveries are refused: ${address} is not an allowed source; add it to CIO_ALLOWED_IPS, or to TRUSTED_PROXIES if it is your proxy`
       )
     }
   }

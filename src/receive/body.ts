@@ -1,11 +1,12 @@
+// Tested by test/receive/admission.test.ts and test/receive/unlisted.test.ts.
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { MemoryBudget, Reservation } from './memory-budget.ts'
 
-/** Why a body was not read to its end. */
+/** Why a body was not read completely. */
 export type UnreadReason =
   /** Larger than the limit. */
   | 'too_large'
-  /** The connection ended first, or the answer was due. */
+  /** The connection ended, or the deadline passed. */
   | 'unfinished'
   /** The budget for bodies in flight is used up. */
   | 'no_memory'
@@ -20,13 +21,13 @@ export class UnreadBodyError extends Error {
   }
 }
 
-/** One body to be read, with memory set aside for it. */
+/** A body to be read, with memory reserved for it. */
 export interface AdmittedBody {
-  /** `done` is called once, with the body or with why there is none. */
+  /** `done` is called once, with the body or the reason why there is none. */
   read(payload: IncomingMessage, done: BodyCallback): void
-  /** Stops reading, as `unfinished`; what still comes is discarded. @returns was it being read? */
+  /** Stops reading, as `unfinished`; the rest is discarded. @returns whether it was being read */
   cancel(): boolean
-  /** Gives the memory back, once nobody needs the body. Calling it again does nothing. */
+  /** Releases the memory, once the body is no longer needed. Calling it again does nothing. */
   release(): void
 }
 
@@ -35,8 +36,8 @@ type BodyCallback = (error: UnreadBodyError | null, body?: Buffer) => void
 export interface BodyTerms {
   readonly limitBytes: number
   /**
-   * May other bodies take its memory away until the last byte is there? Then memory is set aside as bytes arrive.
-   * Otherwise all that is declared is set aside before the first one.
+   * Whether other bodies may take its memory until it is complete. Then memory is reserved as bytes arrive, otherwise
+   * for the whole declared length before the first byte.
    */
   readonly evictable: boolean
 }
@@ -45,9 +46,9 @@ const NOTHING = Buffer.alloc(0)
 
 export const BODY_LIMIT_BYTES = 5 * 1024 * 1024
 
-/** Charged for each request besides its body: its headers, and the objects that Node makes for it. */
+/** Reserved for each request besides its body: for its headers and Node's objects. */
 const REQUEST_BYTES = 16 * 1024
-/** Where the length is not known or not believed, this much is set aside first, and twice as much each time after. */
+/** First reservation if the length is unknown or not trusted. It doubles each time it is used up. */
 const FIRST_BYTES = 4 * 1024
 
 /** @returns `undefined` for a chunked body */
@@ -56,7 +57,7 @@ export function declaredBytes(headers: IncomingHttpHeaders): number | undefined 
   return Number(headers['content-length'] ?? 0)
 }
 
-/** Sets memory aside for a body before a byte of it is read. @returns why it can't be read, if so */
+/** Reserves memory for a body before a byte of it is read. @returns the reason if it must not be read */
 export function admitBody(
   budget: MemoryBudget,
   headers: IncomingHttpHeaders,
@@ -82,10 +83,10 @@ export function admitBody(
 }
 
 /**
- * Copies the chunks into one buffer that grows. A list of chunks would cost far more than their bytes: they can be
- * one byte each.
+ * Copies the chunks into one growing buffer. A list of chunks would cost far more than their bytes, since each chunk
+ * can be a single byte.
  *
- * @returns ends the reading
+ * @returns stops reading; false if that had ended before
  */
 function collect(
   payload: IncomingMessage,
@@ -141,7 +142,7 @@ function collect(
     return true
   }
 
-  /** The listener for errors stays: a connection can still break after that. */
+  /** The listener for errors stays, since the connection can still break. */
   function settle(): boolean {
     if (settled) return false
     settled = true
@@ -152,8 +153,8 @@ function collect(
   }
 }
 
-/** Gives memory back now and not at the next garbage collection, which comes too late in a flood. From Node 22 on. */
+/** Frees memory now: the next garbage collection would be too late in a flood. Works from Node 22 on. */
 function free({ buffer, byteLength }: Buffer<ArrayBuffer>): void {
-  // A small one is a part of Node's pool.
+  // A small buffer is part of Node's pool.
   if (buffer.byteLength === byteLength && 'transfer' in buffer) buffer.transfer(0)
 }

@@ -1,22 +1,23 @@
-export interface Envelope {
+// Tested by test/receive/payloads.test.ts.
+interface Envelope {
   readonly id: string
   /** CloudEvents type. */
   readonly type: string
   /** Name of the configured source. */
   readonly source: string
   readonly subject: string | undefined
-  /** Unix milliseconds, as all times here. */
+  /** Unix milliseconds. */
   readonly happenedAtMs: number | undefined
   readonly receivedAtMs: number
 }
 
-const timeOfEvent = rememberedTime()
-const timeOfArrival = rememberedTime()
+const timeOfEvent = lastTimeCached()
+const timeOfArrival = lastTimeCached()
 
 /**
- * A CloudEvents 1.0 JSON object as text.
+ * A CloudEvents 1.0 object as JSON text.
  *
- * @param data JSON text: what is already serialized is not serialized again
+ * @param data JSON text, inserted as it is
  */
 export function cloudEvent(envelope: Envelope, data: string): string {
   const { id, type, source, subject, happenedAtMs, receivedAtMs } = envelope
@@ -25,8 +26,8 @@ export function cloudEvent(envelope: Envelope, data: string): string {
   return `{"specversion":"1.0","id":${JSON.stringify(id)},"source":"/customerio/${source}","type":"${type}"${about}${time},"receivedtime":"${timeOfArrival(receivedAtMs)}","datacontenttype":"application/json","data":${data}}`
 }
 
-/** RFC 3339. Under load many deliveries in a row have the same time; it is written out once. */
-function rememberedTime(): (ms: number) => string {
+/** Formats a time as RFC 3339. Under load, many deliveries in a row have the same millisecond: the text is reused. */
+function lastTimeCached(): (ms: number) => string {
   let last = Number.NaN
   let text = ''
   return ms => {

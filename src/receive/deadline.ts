@@ -1,27 +1,26 @@
 import type { FastifyReply } from 'fastify'
 
-/** Answers deliveries that would otherwise be answered too late. */
+/** Answers deliveries that would otherwise be answered too late (law 7). */
 export interface Deadline {
   start(reply: FastifyReply): void
   done(reply: FastifyReply): void
-  /** Ends its timer. */
+  /** Stops the timer. */
   close(): void
 }
 
-/** How late a delivery can be noticed. */
+/** How long after its deadline a delivery is noticed at most. */
 const CHECK_INTERVAL_MS = 50
-/** Given to an answer that is nearly there, when a busy event loop made it late. */
+/** For an answer that is almost ready, when a busy event loop made it late. */
 const GRACE_MS = 50
 
 /**
- * One timer for all deliveries. Fastify's own `handlerTimeout` makes a timer and an AbortController for each, and
- * aborts it at the end of every request: a fifth of what a delivery costs.
+ * One timer for all deliveries. Fastify's `handlerTimeout` creates a timer and an AbortController for each request,
+ * which takes a fifth of the CPU time of a delivery.
  *
- * Timers run before input is read. After a turn of the event loop that took long, Redis' reply can lie in the socket
- * while the delivery is due already. So a delivery that is due gets its grace, and then one more look at the sockets:
- * an answer that is ready wins.
+ * Timers run before input is read: after a long turn of the event loop, the reply of Redis can be in the socket when the
+ * deadline passes. So the grace time passes and the sockets are read once more, and an answer that is ready is sent.
  *
- * @param afterMs the same for all, so the oldest is always the first that is due
+ * @param afterMs the same for all deliveries, so the oldest one is always due first
  * @param answer answers a delivery that is late
  */
 export function createDeadline(afterMs: number, answer: (reply: FastifyReply) => void): Deadline {
@@ -31,7 +30,6 @@ export function createDeadline(afterMs: number, answer: (reply: FastifyReply) =>
     for (const [reply, startedMs] of inFlight) {
       if (startedMs > due) return
       inFlight.delete(reply)
-      // Immediates run after input was read.
       setTimeout(() => setImmediate(() => reply.sent || answer(reply)), GRACE_MS).unref()
     }
   }, CHECK_INTERVAL_MS)

@@ -6,36 +6,36 @@ import type { Source } from '../settings/sources.ts'
 import type { JsonObject } from './payload.ts'
 
 /**
- * What an id was taken from, best first:
+ * Where an id was taken from, best first:
  * - `pointer`: the value at the source's JSON pointer;
  * - `header`: the header that the source names, together with the body, since headers are not signed;
  * - `event_id` of the payload;
- * - `delivery`: timestamp header and body. An exact replay has the same one, two like messages do not.
+ * - `delivery`: timestamp header and body. An exact replay has the same id, two similar messages do not.
  */
 export type IdKind = 'pointer' | 'header' | 'event_id' | 'delivery'
 
 export interface EventId {
   readonly kind: IdKind
-  /** The event id as it may be shown: in the answer, the log line and the CloudEvent. */
+  /** The event id in the answer, the log line and the CloudEvent: without personal data. */
   readonly id: string
-  /** What the event is remembered by: SHA-256 of the source, the kind and the id as received, in base64. */
+  /** What dedupe is keyed by: SHA-256 of the source, the kind and the id as received, in base64. */
   readonly digest: string
 }
 
-/** What an id can be taken from besides the body. */
+/** Sources of an id besides the body. */
 export interface IdContext {
   readonly source: Pick<Source, 'name' | 'idPointer' | 'idHeader'>
   /** `x-cio-timestamp`, as received. */
   readonly timestamp: string
   /** The value of the header that the source names. */
   readonly idHeader: string | undefined
-  /** The id under which the delivery was parked, where that is what is read: its headers are not kept. */
+  /** For a parked delivery that is replayed: its id, since its headers are not kept. */
   readonly parkedAs: Pick<EventId, 'kind' | 'id'> | undefined
 }
 
 const MAX_ID_LENGTH = 256
-/** What templates print where a value is missing. */
-const NOTHING = /^(?:null|undefined|[\s\p{Cf}]*)$/iu
+/** What templates print for a missing value. */
+const MISSING = /^(?:null|undefined|[\s\p{Cf}]*)$/iu
 
 export function eventId(
   payload: JsonObject,
@@ -47,21 +47,21 @@ export function eventId(
   const pointed = idPointer === undefined ? undefined : asPointedId(valueAt(payload, pathOf(idPointer)))
   if (pointed !== undefined) {
     const digest = digestOf('pointer', name, pointed)
-    return { kind: 'pointer', digest, id: shownId(pointed, digest, sanitizer) }
+    return { kind: 'pointer', digest, id: publicId(pointed, digest, sanitizer) }
   }
   const ofHeader = headerId(body, context)
   if (ofHeader !== undefined) return ofHeader
   const named = asId(payload['event_id'])
-  if (named === undefined) return deliveryId(body, context)
+  if (named === undefined) return digestId(body, context)
   const digest = digestOf('event_id', name, named)
-  // As text it could be the same as another event's id that was found by the pointer.
-  const id = idPointer === undefined ? shownId(named, digest, sanitizer) : hexOf(digest)
+  // As hash, since the text could be equal to the id of another event, found by the pointer.
+  const id = idPointer === undefined ? publicId(named, digest, sanitizer) : hexOf(digest)
   return { kind: 'event_id', digest, id }
 }
 
-/** The id of a delivery that cannot be read. It is remembered apart from events: replayed, it can become one. */
+/** The id of a delivery that cannot be parsed. It has a digest of its own, since its replay can become an event. */
 export function parkedId(body: Buffer, context: IdContext): EventId {
-  const { kind, id } = headerId(body, context) ?? deliveryId(body, context)
+  const { kind, id } = headerId(body, context) ?? digestId(body, context)
   return { kind, id, digest: digestOf('parked', context.source.name, id) }
 }
 
@@ -73,7 +73,7 @@ function headerId(body: Buffer, { source, idHeader, parkedAs }: IdContext): Even
   return ofHex('header', source.name, sha256(`${source.name}\0header\0${value}\0`, body))
 }
 
-function deliveryId(body: Buffer, { source, timestamp, parkedAs }: IdContext): EventId {
+function digestId(body: Buffer, { source, timestamp, parkedAs }: IdContext): EventId {
   return ofHex('delivery', source.name, parkedAs?.id ?? sha256(`${source.name}\0${timestamp}\0`, body))
 }
 
@@ -87,18 +87,18 @@ const sha256 = (head: string, body: Buffer): string =>
   createHash('sha256').update(head).update(body).digest('hex')
 
 /**
- * Ids of different sources or kinds never have the same digest: no source's name starts with a NUL character. That of
- * an `event_id` is as in version 0.1, so that an upgrade forgets none.
+ * Ids of different sources or kinds never have the same digest, since no source name starts with a NUL character. The
+ * digest of an `event_id` is the one of version 0.1, so that an upgrade causes no duplicates.
  */
 function digestOf(kind: IdKind | 'parked', source: string, id: string): string {
   return hash('sha256', kind === 'event_id' ? `${source}\0${id}` : `\0${kind}\0${source}\0${id}`, 'base64')
 }
 
 /**
- * An id that is itself personal, such as an address, is remembered as it is and shown as a hash. Under `PII_HASH_KEY`
- * its token is keyed, so that nobody can find the id by guessing.
+ * An id that is personal data, such as an address, is shown as a hash. With `PII_HASH_KEY` its token is keyed, so the id
+ * cannot be found by guessing.
  */
-function shownId(id: string, digest: string, sanitizer: Sanitizer): string {
+function publicId(id: string, digest: string, sanitizer: Sanitizer): string {
   const token = sanitizer.maskId(id)
   return token === id ? id : hash('sha256', `${digest}${token}`)
 }
@@ -110,11 +110,11 @@ function asPointedId(value: unknown): string | undefined {
   return asId(isLosslessNumber(value) ? value.value : value)
 }
 
-/** Half a surrogate pair has no UTF-8: ids that differ in it alone would have one digest. */
+/** Half a surrogate pair has no UTF-8: ids that only differ in it would have the same digest. */
 const asId = (value: unknown): string | undefined =>
   typeof value === 'string' &&
   value.length <= MAX_ID_LENGTH &&
-  !NOTHING.test(value.trim()) &&
+  !MISSING.test(value.trim()) &&
   value.isWellFormed()
     ? value
     : undefined

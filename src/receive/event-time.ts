@@ -1,6 +1,6 @@
 import { isLosslessNumber } from '../exact-json.ts'
 
-/** 1e11 seconds are in the year 5138; 1e11 milliseconds are in 1973. What is larger has a finer unit. */
+/** 1e11 seconds are in the year 5138, 1e11 milliseconds in 1973: a larger number has a finer unit. */
 const MAX_SECONDS = 1e11
 /** Units from seconds to nanoseconds, each a thousandth of the one before. */
 const UNITS = 4
@@ -10,10 +10,12 @@ const RFC_3339 =
   /^(\d{4}-\d\d-\d\d)[T ]((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,20})?)(Z|[+-](?:[01]\d|2[0-3]):?[0-5]\d)$/
 
 /**
- * The moment that the `timestamp` of a payload names, in unix milliseconds.
+ * The `timestamp` of a payload in Unix milliseconds.
  *
- * A number, also as text, is in seconds, milliseconds, microseconds or nanoseconds, by its magnitude. Other text has
- * to be an RFC 3339 time, with its offset. What is neither, or is before 1970, has no moment.
+ * A number, also as text, is in seconds, milliseconds, microseconds or nanoseconds, by its magnitude. Other text must be
+ * an RFC 3339 time with an offset.
+ *
+ * @returns `undefined` for anything else, and for times before 1970
  */
 export function eventTimeMs(timestamp: unknown): number | undefined {
   if (typeof timestamp === 'number') return ofUnixTime(timestamp)
@@ -34,7 +36,7 @@ function ofUnixTime(value: number): number | undefined {
 function ofRfc3339(text: string): number | undefined {
   const [, date, time, offset] = RFC_3339.exec(text) ?? []
   if (date === undefined || time === undefined || offset === undefined) return undefined
-  // A day that its month does not have, such as February 30, would be taken for one of the next month.
+  // Date.parse takes February 30 for March 2.
   const midnightMs = Date.parse(`${date}T00:00:00Z`)
   if (Number.isNaN(midnightMs) || new Date(midnightMs).toISOString().slice(0, 10) !== date) return undefined
   const ms = Date.parse(`${date}T${time}${offset}`)

@@ -1,13 +1,15 @@
+// Tested by test/receive/unlisted.test.ts.
 import rateLimit, { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 
-/** How often an address has failed within the window. Each resolves with the seconds to wait once that is too often. */
+/** How often an address has failed within the window. Beyond the limit, both resolve with the seconds to wait. */
 export interface FailedAttempts {
-  look(request: FastifyRequest): Promise<number | undefined>
+  check(request: FastifyRequest): Promise<number | undefined>
+  /** Counts one more failure. */
   count(request: FastifyRequest): Promise<number | undefined>
 }
 
-/** An IPv6 caller has at least this whole network, and could take a new address of it each time. */
+/** An IPv6 caller has at least a network of this size, and could use another address of it for each request. */
 const IPV6_PREFIX_LENGTH = 64
 
 export async function countFailedAttempts(
@@ -20,13 +22,13 @@ export async function countFailedAttempts(
     timeWindow: windowMs,
     keyGenerator: ({ delivery }) => normalizeIP(delivery?.address ?? '', IPV6_PREFIX_LENGTH)
   })
-  const attempt = app.createRateLimit()
-  const ask = async (request: FastifyRequest, increment: boolean): Promise<number | undefined> => {
-    const attempts = await attempt(request, { increment })
+  const rateLimiter = app.createRateLimit()
+  const attempt = async (request: FastifyRequest, increment: boolean): Promise<number | undefined> => {
+    const attempts = await rateLimiter(request, { increment })
     return attempts.isAllowed || !attempts.isExceeded ? undefined : attempts.ttlInSeconds
   }
   return {
-    look: request => ask(request, false),
-    count: request => ask(request, true)
+    check: request => attempt(request, false),
+    count: request => attempt(request, true)
   }
 }

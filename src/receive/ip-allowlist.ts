@@ -1,39 +1,37 @@
-import type { AddressList } from '../address-list.ts'
-import { compileAddressList } from '../address-list.ts'
+import { type AddressList, compileAddressList } from '../address-list.ts'
 import { publishedAddresses } from './published-addresses.ts'
 
 export interface IpAllowlist {
-  /** May this address deliver? */
+  /** Whether this address may deliver. */
   readonly isAllowed: AddressList
-  /** Is it on a list that Customer.io or the operator wrote? Then its failures are never limited. */
+  /** Whether it is on a list of Customer.io or the operator. Its failures are never limited then. */
   readonly isKnown: AddressList
-  /** Adds what Customer.io has published since; replaces what was added before. The built-in list stays. */
+  /** Adds published addresses to the built-in list. They replace the ones of the call before. */
   setPublished(addresses: readonly string[]): void
 }
 
 export interface IpAllowlistRules {
-  /** `*` for any address; unset for the published list. */
+  /** `*` for any address; `undefined` for the published list. */
   readonly allowed: '*' | readonly string[] | undefined
   readonly loopbackAllowed: boolean
 }
 
-/** The rules, and a published list that may grow while the service runs. */
 export function createIpAllowlist(rules: IpAllowlistRules): IpAllowlist {
   const anyAddress = rules.allowed === '*'
   const configured = rules.allowed === '*' ? [] : (rules.allowed ?? publishedAddresses)
   const loopback = rules.loopbackAllowed ? ['127.0.0.1', '::1'] : []
   let allowed: AddressList
-  let listed: AddressList
-  publish([])
+  let known: AddressList
+  setPublished([])
   return {
     isAllowed: address => anyAddress || allowed(address),
-    isKnown: address => listed(address),
-    setPublished: publish
+    isKnown: address => known(address),
+    setPublished
   }
 
-  function publish(addresses: readonly string[]): void {
+  function setPublished(addresses: readonly string[]): void {
     const added = rules.allowed === undefined ? addresses : []
     allowed = compileAddressList([...configured, ...loopback, ...added])
-    listed = compileAddressList([...configured, ...publishedAddresses, ...addresses])
+    known = compileAddressList([...configured, ...publishedAddresses, ...addresses])
   }
 }

@@ -3,20 +3,19 @@ import { type ParsedDelivery, partitionKeyOf, toLogEntry } from './log-entry.ts'
 
 export interface Kept {
   readonly outcome: AppendOutcome
-  /** Time spent in the log. */
+  /** Time spent in calls to the log. */
   readonly logMs: number
 }
 
-/** From this size on, sanitizing costs more than asking Redis first whether the id is known. */
+/** From this size on, sanitizing costs more than asking Redis first whether the id is a duplicate. */
 const LOOKUP_FIRST_BYTES = 64 * 1024
 
 /**
- * Keeps a delivery, once. A large one whose id is known is not sanitized again: if sanitizing took longer than the
- * deadline, the retry is answered all the same.
+ * Appends a delivery to the log, once. A large one with a known id is not sanitized again: even if sanitizing took longer
+ * than the deadline, its retry is answered in time.
  *
- * @param nextTurn waited for before a large delivery is sanitized, so that several do not follow each other in one
- *   turn of the event loop
- * @throws UnavailableError when it was not kept, or nobody can know
+ * @param nextTurn awaited before a large delivery is sanitized, so that one turn of the event loop has one of them
+ * @throws UnavailableError if it was not appended, or the outcome is unknown
  */
 export async function keepDelivery(
   delivery: ParsedDelivery,

@@ -2,32 +2,32 @@ import type { Secret } from '../secret.ts'
 import { type SecretVersions, sameSecret } from '../settings/secrets/secret-handle.ts'
 import { type SigningKey, signingKey } from '../settings/sources.ts'
 
-/** The signing keys of a source as they are now. */
+/** The signing keys that a source accepts now. */
 export interface KeyRing {
-  /** Current first; never empty. Cheap: asked at every delivery. */
+  /** Current first; never empty. Called for each delivery. */
   keys(): readonly SigningKey[]
   /**
-   * Takes up what the secret's place holds now. A current key that was replaced stays as a previous one, told or
-   * not, so that whoever still signs with it is not refused; it goes when the place lets go of its previous key,
-   * or with the process. Without a current key nothing changes.
+   * Applies what the secret store holds now. A replaced current key stays accepted as a previous one, even if the store
+   * does not list it, so that deliveries signed with it are not refused. It is dropped when the store drops its previous
+   * key, or with the process. Without a current key nothing changes.
    */
   observe(versions: SecretVersions): void
-  /** The place has got the replaced key as its previous one: when it is no longer there, it is let go. */
-  keptAtPlace(): void
+  /** The store now holds the replaced key as its previous one: drop it as soon as the store drops it. */
+  previousStored(): void
 }
 
-/** Replaced keys that still count: a rotation has one, one that was begun again has two. */
+/** Replaced keys that stay accepted: one during a rotation, two if it was started again. */
 const MAX_REPLACED = 3
 
 export function createKeyRing(initial: readonly SigningKey[]): KeyRing {
   let keys = initial
-  /** Keys that were in use and that nobody has let go of, newest first. */
+  /** Former current keys, newest first. */
   let replaced: readonly Secret[] = initial.slice(1).map(key => key.secret)
   let previousSeen = false
 
   return {
     keys: () => keys,
-    keptAtPlace: () => {
+    previousStored: () => {
       previousSeen = true
     },
     observe({ current, previous }) {
@@ -42,9 +42,8 @@ export function createKeyRing(initial: readonly SigningKey[]): KeyRing {
   }
 }
 
-function distinct(secrets: readonly Secret[], other: Secret): readonly Secret[] {
-  return secrets.filter(
+const distinct = (secrets: readonly Secret[], other: Secret): readonly Secret[] =>
+  secrets.filter(
     (secret, index) =>
       !secret.equals(other) && secrets.findIndex(earlier => sameSecret(earlier, secret)) === index
   )
-}

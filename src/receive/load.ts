@@ -1,13 +1,14 @@
+// Tested by test/receive/overload.slow.test.ts.
 export interface LoadWatch {
-  /** Is the event loop too far behind to answer new deliveries in time? */
+  /** Whether the event loop is too far behind to answer new deliveries in time. */
   isOverloaded(): boolean
   stop(): void
 }
 
 const CHECK_INTERVAL_MS = 250
-/** How late a check is when new deliveries would not be answered in time. */
+/** With a check this late, new deliveries are not answered in time. */
 const OVERLOADED_DELAY_MS = 2000
-/** One long turn is over when the next delivery comes: to turn that away helps only where they follow each other. */
+/** A single long turn has ended when the next delivery is read. Only repeated ones justify refusing deliveries. */
 const OVERLOADED_CHECKS = 2
 
 export function watchLoad(): LoadWatch {

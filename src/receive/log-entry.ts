@@ -12,18 +12,18 @@ import { PARKED_TYPE, parkedData } from './parked.ts'
 import { type Payload, readPayload, type Unreadable } from './payload.ts'
 import type { VerifiedBody } from './signature.ts'
 
-/** What is known of a delivery besides its body. */
+/** What is known about a delivery besides its body. */
 export interface DeliveryContext extends IdContext {
   readonly source: Source
   readonly receivedAtMs: number
   /**
-   * Sent by `cio-webhook doctor`: see doctor-delivery.ts. What it sends on purpose that is not an event would be parked,
-   * and parked deliveries raise an alert. It is logged as an event of the doctor instead, without its body.
+   * Sent by `cio-webhook doctor`, which also sends bodies that are not events. These would be parked, and parked
+   * deliveries raise an alert: they are logged as an event of the doctor instead, without their body.
    */
   readonly fromDoctor: boolean
 }
 
-/** A delivery that is parsed and has its id. The expensive part, sanitizing, is still to be done. */
+/** A delivery that is parsed and has an id. The expensive part, sanitizing, comes later. */
 export interface ParsedDelivery extends EventId {
   readonly type: string
   readonly parked: ParkedReason | undefined
@@ -37,7 +37,7 @@ const CUSTOMER_ID = pathOf('/data/customer_id')
 const IDENTIFIED_BY = pathOf('/data/identifiers/id')
 const USER_ID = pathOf('/userId')
 
-/** Ids of Customer.io have at most 150 characters. A longer one is an id all the same, shown as its hash. */
+/** Ids of Customer.io have at most 150 characters. A longer one is replaced by its hash. */
 const MAX_SUBJECT_LENGTH = 256
 
 /** Never throws. */
@@ -66,7 +66,7 @@ export function parseDelivery(body: VerifiedBody, context: DeliveryContext): Par
   }
 }
 
-/** Makes of a delivery what the log keeps: a sanitized event, or a sealed body where it cannot be read. Never throws. */
+/** What the log keeps of a delivery: a sanitized event, or a sealed body if it cannot be parsed. Never throws. */
 export function toLogEntry(delivery: ParsedDelivery): LogEntry {
   const { id, digest, type, parked, happenedAtMs, payload, body, context } = delivery
   const { source, receivedAtMs } = context
@@ -93,8 +93,8 @@ export function toLogEntry(delivery: ParsedDelivery): LogEntry {
 }
 
 /**
- * The partition key of the delivery's entry, without sanitizing all of it: only what the subject is read from.
- * It can differ from that of the entry only where a policy file makes one field depend on another.
+ * The partition key of the delivery's entry, without sanitizing all of it: only the fields that the subject is read from.
+ * It can only differ from the entry's if a policy file makes one field depend on another.
  */
 export function partitionKeyOf({ id, type, payload, body, context }: ParsedDelivery): string {
   if ('reason' in payload) return id
@@ -116,7 +116,7 @@ export function partitionKeyOf({ id, type, payload, body, context }: ParsedDeliv
 const scalar = (value: unknown): unknown =>
   typeof value === 'object' && !isLosslessNumber(value) ? undefined : value
 
-/** Whom a sanitized payload is about. Data Pipelines calls the person `userId`. */
+/** The person a sanitized payload is about. Data Pipelines calls the id `userId`. */
 function subjectOf(clean: unknown, { schemes }: Source): string | undefined {
   return (
     asSubject(valueAt(clean, CUSTOMER_ID)) ??

@@ -1,22 +1,22 @@
-/** How much memory the bodies in flight may hold together. */
+/** The memory that all bodies in flight may hold together. */
 export interface MemoryBudget {
   /**
-   * Sets memory aside.
+   * Reserves memory.
    *
-   * @param onEvicted given for memory that may be taken away again: then it is called, and the body has to be dropped
-   * @returns `undefined` when there is not enough
+   * @param onEvicted makes the reservation evictable. It is called when that happens: the body must be dropped
+   * @returns `undefined` if there is not enough
    */
   reserve(bytes: number, onEvicted?: () => void): Reservation | undefined
-  /** Bytes that are set aside now. */
+  /** Bytes reserved now. */
   readonly usedBytes: number
 }
 
 export interface Reservation {
-  /** @returns false when there is not enough; the reservation stays as it was, unless it was evicted itself */
+  /** @returns false if there is not enough; the reservation is unchanged, unless it was evicted itself */
   grow(byBytes: number): boolean
-  /** From now on it is not evicted any more. */
+  /** Makes it non-evictable. */
   keep(): void
-  /** Gives the memory back. Calling it again does nothing. */
+  /** Releases the memory. Calling it again does nothing. */
   release(): void
 }
 
@@ -28,13 +28,13 @@ interface Holder {
 
 export interface MemoryLimits {
   readonly totalBytes: number
-  /** Of these, what may be taken away again can have so much. */
+  /** The part of it that evictable reservations may use. */
   readonly evictableBytes: number
 }
 
 /**
- * When the budget is used up, the body that has held most memory for longest is dropped, of those that may be: bytes
- * times seconds. A small or quick body is never that one, so unfinished large ones cannot keep it out.
+ * When the budget is used up, the evictable body with the largest product of bytes and time is dropped. Small and quick
+ * bodies never have it, so unfinished large ones cannot keep them out.
  *
  * @param now monotonic milliseconds
  */

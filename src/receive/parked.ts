@@ -11,21 +11,21 @@ export const PARKED_TYPE = 'io.customer.parked'
 
 const SOURCE_PREFIX = '/customerio/'
 
-/** What is kept of a parked delivery: nothing of its body that can be read without a signing key. */
+/** What is kept of a parked delivery. Its body can only be read with a signing key. */
 const parkedDataSchema = z.object({
   reason: z.enum(parkedReasons),
-  /** Bytes before the first one that is wrong. */
+  /** Bytes before the first invalid one. */
   offset: z.number().optional(),
   bytes: z.number(),
-  /** Of the body, in hex. */
+  /** SHA-256 of the body, in hex. */
   sha256: z.string(),
-  /** What the id was taken from: needed when the delivery is read again. */
+  /** What the id was taken from: needed for a replay. */
   idKind: z.enum(['header', 'delivery']),
   ...sealedBodySchema.shape
 })
 type ParkedData = z.infer<typeof parkedDataSchema>
 
-/** Version 0.1 kept the beginning of the body, as text without what the PII policy covers. */
+/** Version 0.1 kept the beginning of the body, as text without personal data. */
 const scrubbedDataSchema = z.object({ reason: z.string(), text: z.string(), bytes: z.number() })
 
 const parkedEventSchema = z.object({
@@ -35,10 +35,10 @@ const parkedEventSchema = z.object({
   data: z.union([parkedDataSchema, scrubbedDataSchema])
 })
 
-/** A parked delivery as it stands in the log. */
+/** A parked delivery of the log. */
 export interface ParkedDelivery {
   readonly id: string
-  /** Name of the source, as configured when it came. */
+  /** Name of the source at the time of the delivery. */
   readonly source: string
   readonly receivedAtMs: number
   readonly data: ParkedData | z.infer<typeof scrubbedDataSchema>
@@ -63,7 +63,7 @@ export function parkedData(
   return { ...about, ...sealBody(body, key, boundTo(name, id, about)) }
 }
 
-/** @returns `undefined` for what is not a parked delivery */
+/** @returns `undefined` for any other entry */
 export function readParked(event: string): ParkedDelivery | undefined {
   const parsed = parkedEventSchema.safeParse(parseJson(event))
   if (!parsed.success) return undefined
@@ -72,11 +72,11 @@ export function readParked(event: string): ParkedDelivery | undefined {
 }
 
 /**
- * The body of a parked delivery, as it came. It was verified before it was parked: only this service, which has the signing key,
- * can have sealed it.
+ * Decrypts the body of a parked delivery. It counts as verified: it was verified before it was parked, and only a holder of
+ * the signing key can have sealed it.
  *
- * @param keys those of its source
- * @returns why not, in words, where it cannot be opened
+ * @param keys the keys of its source
+ * @returns the reason as text if it cannot be opened
  */
 export function openParked(
   { id, source, data }: ParkedDelivery,
@@ -94,7 +94,7 @@ export function openParked(
   return 'it cannot be opened: its entry in Redis was changed'
 }
 
-/** A sealed body belongs to one delivery, and what is said about it cannot be changed. */
+/** Binds a sealed body to its delivery: neither it nor these facts can be changed or exchanged unnoticed. */
 const boundTo = (
   source: string,
   id: string,

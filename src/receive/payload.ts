@@ -9,13 +9,13 @@ export type JsonObject = Readonly<Record<string, unknown>>
 /** A JSON object that is safe to read. */
 export interface Payload {
   readonly value: JsonObject
-  /** Some of its numbers are `LosslessNumber`s: JSON.stringify would not write their digits. */
+  /** Whether some of its numbers are `LosslessNumber`s, which JSON.stringify cannot write. */
   readonly isLossless: boolean
 }
 
 export interface Unreadable {
   readonly reason: ParkedReason
-  /** Bytes before the first one that is wrong; `undefined` where the reason is not about one place. */
+  /** Bytes before the first invalid one; `undefined` if the reason is not about one place. */
   readonly offset: number | undefined
 }
 
@@ -23,7 +23,7 @@ export interface Unreadable {
 const MAX_DEPTH = 64
 const BYTE_ORDER_MARK = '\uFEFF'
 
-/** Parses a body. Never throws, and takes time in proportion to the body. */
+/** Parses a body in linear time. Never throws. */
 export function readPayload(body: Buffer): Payload | Unreadable {
   if (!isUtf8(body)) return { reason: 'not_utf8', offset: invalidUtf8Offset(body) }
   const decoded = body.toString('utf8')
@@ -56,7 +56,7 @@ function isJson(text: string): boolean {
   }
 }
 
-/** Each level takes a bracket. Counting them spares nearly every event the walk through its values. */
+/** Each level needs a bracket: counting them avoids the walk through the values of nearly every event. */
 function mayBeDeeperThan(limit: number, text: string): boolean {
   let brackets = 0
   for (const bracket of ['{', '[']) {
@@ -75,14 +75,14 @@ function isDeeperThan(limit: number, value: object): boolean {
   return false
 }
 
-/** Where JSON ends to be valid. V8 tells the position of some errors only, and quotes the text around it. */
+/** Where the JSON becomes invalid. V8 reports a position for some errors only, and quotes the text around it. */
 function jsonErrorOffset(text: string, bodyBytes: number): number | undefined {
   try {
     parseLossless(text, undefined, { parseNumber: () => 0, onDuplicateKey: ({ newValue }) => newValue })
   } catch (error) {
-    // A stack overflow has no position.
+    // An error of the stack has no position.
     const position = error instanceof SyntaxError ? /at position (\d+)$/.exec(error.message)?.[1] : undefined
-    // Counted from the end, since a byte order mark may stand before the text.
+    // Counted from the end, since a byte order mark may precede the text.
     if (position !== undefined) return bodyBytes - Buffer.byteLength(text.slice(Number(position)))
   }
   return undefined
@@ -91,7 +91,7 @@ function jsonErrorOffset(text: string, bodyBytes: number): number | undefined {
 const REPLACEMENT = '\uFFFD'
 const REPLACEMENT_BYTES = Buffer.from(REPLACEMENT)
 
-/** Decoding puts a replacement character where a byte is wrong, which is not to be confused with one that was sent. */
+/** Decoding puts a replacement character in place of an invalid byte. Replacement characters that were sent are skipped. */
 function invalidUtf8Offset(body: Buffer): number | undefined {
   const text = body.toString('utf8')
   let from = 0

@@ -1,7 +1,8 @@
+// Tested by test/receive/ip-allowlist.test.ts.
 /**
- * The addresses Customer.io delivers webhooks from, as published on 2026-11-24 (US and EU; copies of that year
- * differ in the last two US pairs, so all of them are here). All tenants of Customer.io share them: an address
- * proves nothing, and one of these is never banned for a wrong signature.
+ * The addresses Customer.io delivers webhooks from, as published on 2026-11-24 (US and EU; copies of that year differ in
+ * the last two US pairs, so all of them are here). All tenants of Customer.io share them: an address proves nothing, and
+ * invalid signatures from one of these are never rate-limited.
  */
 export const publishedAddresses: readonly string[] = [
   // US

@@ -2,33 +2,33 @@ import { createPollingLoop } from '../async/poll.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { Metrics } from '../ops/metrics.ts'
 import type { RedisClient } from '../redis/connect.ts'
+import { serverTime } from '../redis/server-time.ts'
 import type { CustomerIo } from '../settings/customer-io.ts'
 import { cidr } from '../settings/parse.ts'
-import { serverTime } from './key-usage-reporter.ts'
 import { publishedAddresses } from './published-addresses.ts'
 
 /**
- * The list of source addresses that Customer.io publishes, kept true.
+ * Keeps the list of source addresses that Customer.io publishes up to date, once for all replicas.
  *
- * `<prefix>addresses`: string, the last good answer as JSON `{ at (Unix milliseconds), addresses }`
- * `<prefix>addresses:asking`: string with a time to live, held by the one replica that asks
+ * `<prefix>addresses`: string, the last valid answer as JSON `{ at (Unix milliseconds), addresses }`
+ * `<prefix>addresses:asking`: string with a time to live, held by the one replica that asks Customer.io
  */
 export interface PublishedIps {
   start(): void
   stop(): void
-  /** Takes up the last good answer from Redis. Never rejects. */
-  recall(): Promise<void>
-  /** One look: takes up the last good answer, and asks Customer.io when it is old. Never rejects. */
-  look(): Promise<void>
+  /** Applies the last valid answer from Redis. Never rejects. */
+  loadCached(): Promise<void>
+  /** Applies the last valid answer from Redis, and asks Customer.io if it is too old. Never rejects. */
+  refresh(): Promise<void>
 }
 
 export interface PublishedIpsOptions {
   readonly redis: RedisClient
   readonly keyPrefix: string
   readonly isRedisUp: () => boolean
-  /** Asks Customer.io; rejects when there is no good answer. `undefined` without an App API key. */
-  readonly ask: (() => Promise<readonly string[]>) | undefined
-  /** Told what to add to the built-in list; replaces what was told before. */
+  /** Asks Customer.io; rejects without a valid answer. `undefined` without an App API key. */
+  readonly fetchPublishedIps: (() => Promise<readonly string[]>) | undefined
+  /** Receives the addresses to add to the built-in list. They replace the ones of the call before. */
   readonly onList: (addresses: readonly string[]) => void
   readonly metrics: Pick<Metrics, 'publishedList' | 'publishedListAsked'>
   readonly log: Logger
@@ -36,104 +36,112 @@ export interface PublishedIpsOptions {
 }
 
 const HOUR_MS = 3_600_000
-/** Every replica looks this often, give or take a quarter: how late it learns what another one has asked. */
-const LOOK_MS = 60_000
-/** The same while Redis is away. */
-const SOON_MS = 1000
-/** How long the one that asks keeps the others from asking too; after a failure, until the next try. */
+/** How often a replica reads the cached list, varied by a quarter. */
+const REFRESH_MS = 60_000
+/** The same while Redis is down. */
+const RETRY_MS = 1000
+/** How long the replica that asks keeps the others from asking too. After a failure, the time to the next attempt. */
 const ASKING_MS = 5 * 60_000
 const ASK_TIMEOUT_MS = 10_000
 
-/** More would be no list of a sender's addresses, and a wider range none either. */
+/** An answer with more addresses, or with wider ranges, is not the address list of a sender. */
 const MAX_ADDRESSES = 500
 const MIN_PREFIX = { v4: 20, v6: 48 }
 
 export function createPublishedIps(options: PublishedIpsOptions): PublishedIps {
-  const { redis, keyPrefix, isRedisUp, ask, onList, metrics, log, maxAgeMs = HOUR_MS } = options
+  const { redis, keyPrefix, isRedisUp, fetchPublishedIps, onList, metrics, log, maxAgeMs = HOUR_MS } = options
   const listKey = `${keyPrefix}addresses`
   const askingKey = `${keyPrefix}addresses:asking`
-  let taken = ''
-  const loop = createPollingLoop(look, () => (isRedisUp() ? LOOK_MS * (0.75 + Math.random() / 2) : SOON_MS))
+  let applied = ''
+  const loop = createPollingLoop(refresh, () =>
+    isRedisUp() ? REFRESH_MS * (0.75 + Math.random() / 2) : RETRY_MS
+  )
 
   return {
     start: loop.runNow,
     stop: () => void loop.stop(),
-    recall: async () => {
-      await recalled().catch(tell)
+    loadCached: async () => {
+      await applyCached().catch(logFailure)
     },
-    look
+    refresh
   }
 
-  function tell(error: unknown): void {
-    log.warn({ err: error }, 'the list of source addresses was not looked at: the last one stays')
+  function logFailure(error: unknown): void {
+    log.warn({ err: error }, 'cannot refresh the published source addresses; keeping the current ones')
   }
 
-  async function recalled(): Promise<Kept | undefined> {
+  async function applyCached(): Promise<CachedList | undefined> {
     if (!isRedisUp()) return undefined
     const text = await redis.get(listKey)
     try {
-      const kept = parseKept(text)
-      if (kept !== undefined) takeUp(kept)
-      return kept
+      const cached = parseCached(text)
+      if (cached !== undefined) apply(cached)
+      return cached
     } catch (error) {
-      tell(error)
-      return undefined // Asking anew mends it.
+      logFailure(error)
+      return undefined // the next answer replaces it
     }
   }
 
-  async function look(): Promise<void> {
+  async function refresh(): Promise<void> {
     if (!isRedisUp()) return
     try {
-      const kept = await recalled()
-      if (ask === undefined) return
-      const age = kept === undefined ? Number.POSITIVE_INFINITY : (await serverTime(redis)) - kept.at
+      const cached = await applyCached()
+      if (fetchPublishedIps === undefined) return
+      const age = cached === undefined ? Number.POSITIVE_INFINITY : (await serverTime(redis)) - cached.at
       if (age < maxAgeMs) return
       if ((await redis.set(askingKey, '1', 'PX', ASKING_MS, 'NX')) !== 'OK') return
-      await askNow(ask)
+      const addresses = await ask(fetchPublishedIps)
+      if (addresses === undefined) return
+      const list = { at: await serverTime(redis), addresses }
+      apply(list)
+      await redis.set(listKey, JSON.stringify(list))
+      await redis.del(askingKey)
     } catch (error) {
-      tell(error)
+      logFailure(error)
     }
   }
 
-  async function askNow(fetchPublishedIps: () => Promise<readonly string[]>): Promise<void> {
-    let addresses: readonly string[]
+  async function ask(fetch: () => Promise<readonly string[]>): Promise<readonly string[] | undefined> {
     try {
-      addresses = await fetchPublishedIps()
+      const addresses = await fetch()
+      metrics.publishedListAsked('ok')
+      return addresses
     } catch (error) {
       metrics.publishedListAsked('failed')
-      log.warn({ err: error }, 'Customer.io gave no list of source addresses: the last one stays')
-      return
+      log.warn(
+        { err: error },
+        'Customer.io returned no valid list of source addresses; keeping the current ones'
+      )
+      return undefined
     }
-    metrics.publishedListAsked('ok')
-    const kept = { at: await serverTime(redis), addresses }
-    takeUp(kept)
-    await redis.set(listKey, JSON.stringify(kept))
-    await redis.del(askingKey)
   }
 
-  function takeUp({ at, addresses }: Kept): void {
+  function apply({ at, addresses }: CachedList): void {
     const builtIn = new Set(publishedAddresses)
-    const answered = new Set(addresses)
+    const published = new Set(addresses)
     const added = addresses.filter(address => !builtIn.has(address))
-    const withdrawn = publishedAddresses.filter(address => !answered.has(address))
+    const withdrawn = publishedAddresses.filter(address => !published.has(address))
     metrics.publishedList(added.length, withdrawn.length, at)
-    const now = [...added].sort().join()
-    if (now !== taken) {
-      // What is published is the public's to know; nobody's personal address is among it.
-      log.warn({ added, withdrawn }, 'Customer.io publishes other source addresses than are built in: added')
-      onList(added)
-      taken = now
-    }
+    const key = [...added].sort().join()
+    if (key === applied) return
+    // The list is public, so it may be logged.
+    log.warn(
+      { added, withdrawn },
+      'Customer.io publishes source addresses that are not built in; they are allowed now'
+    )
+    onList(added)
+    applied = key
   }
 }
 
-interface Kept {
+interface CachedList {
   readonly at: number
   readonly addresses: readonly string[]
 }
 
-/** What other replicas keep is checked like an answer: Redis is shared with others. */
-function parseKept(text: string | null): Kept | undefined {
+/** Checked like an answer, since others can write to this Redis. */
+function parseCached(text: string | null): CachedList | undefined {
   if (text === null) return undefined
   const { at, addresses } = JSON.parse(text) as { at?: unknown; addresses?: unknown }
   return { at: typeof at === 'number' ? at : 0, addresses: checkAddresses(addresses) }

@@ -1,9 +1,10 @@
+// Tested by test/receive/route.test.ts.
 import type { Logger } from '../ops/logger.ts'
 import type { Metrics } from '../ops/metrics.ts'
 import type { Outcome } from '../ops/outcomes.ts'
 import type { Delivery } from './delivery.ts'
 
-/** What the operator should see without looking for it; everything else is a matter of course. */
+/** Outcomes that are logged as a warning. */
 const warned: ReadonlySet<Outcome> = new Set([
   'parked',
   'source_forbidden',
@@ -12,7 +13,7 @@ const warned: ReadonlySet<Outcome> = new Set([
   'aborted'
 ])
 
-/** Tells what became of a delivery: in the metrics, and in the one log line it gets. */
+/** Counts the outcome of a delivery in the metrics, and writes its log line. */
 export function recordDelivery(
   delivery: Delivery,
   status: number,
@@ -59,5 +60,5 @@ export function recordDelivery(
   else log.info(line, 'delivery')
 }
 
-/** Microseconds are as fine as anybody looks. */
+/** To microseconds. */
 const round = (ms: number): number => Math.round(ms * 1000) / 1000

@@ -1,3 +1,4 @@
+// Tested by test/receive/admission.test.ts and test/receive/unlisted.test.ts.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorResponseCode, errorResponses, UnavailableError } from '../errors.ts'
 import { closeAfterResponse, sendError } from '../ops/error-responses.ts'
@@ -19,19 +20,19 @@ const outcomes: Partial<Record<ErrorResponseCode, Outcome>> = {
 /** The ways to refuse a delivery. */
 export interface Refusals {
   refuse(reply: FastifyReply, delivery: Delivery, code: ErrorResponseCode, waitSeconds?: number): FastifyReply
-  /** Refuses one whose signature is not right. */
+  /** Refuses a delivery without a valid signature. */
   refuseUnauthentic(reply: FastifyReply, delivery: Delivery): Promise<FastifyReply>
-  /** Refuses one whose body was not read to its end. */
+  /** Refuses a delivery whose body was not read completely. */
   refuseUnread(
     reply: FastifyReply,
     delivery: Delivery,
     reason: UnreadReason | 'overloaded'
   ): Promise<FastifyReply>
-  /** Fastify's error handler. An authentic delivery is never answered worse than 503. */
+  /** Fastify's error handler. An authentic delivery gets 503 at worst. */
   refuseError(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply>
 }
 
-/** @param record called with each delivery that is refused, before it is answered */
+/** @param record called for each refused delivery, before it is answered */
 export function createRefusals(
   failures: FailedAttempts,
   record: (reply: FastifyReply, delivery: Delivery, status: number) => void
@@ -50,7 +51,7 @@ export function createRefusals(
     return sendError(reply, code, waitSeconds)
   }
 
-  /** Failures of a listed address do not count: Customer.io shares its addresses among its tenants. */
+  /** Failures of listed addresses do not count, since all tenants of Customer.io share its addresses. */
   async function countFailure({ request }: FastifyReply, { listed }: Delivery): Promise<number | undefined> {
     return listed ? undefined : failures.count(request)
   }
@@ -62,8 +63,8 @@ export function createRefusals(
   }
 
   /**
-   * The rest of the body is discarded as it comes, so that a sender that may deliver gets the answer and not a reset.
-   * On any other address the connection is closed.
+   * For an address that may deliver, the rest of the body is read and discarded, so that the sender gets the answer and
+   * not a reset. For any other address the connection is closed.
    */
   async function refuseUnread(
     reply: FastifyReply,
@@ -102,8 +103,8 @@ export function createRefusals(
 }
 
 /**
- * Only the holder of a key, or an address on a list, can raise `unavailable`, the alert for an outage. Of all others
- * nothing is known before the body is read but that the request ended early.
+ * Only a key holder or a listed address can raise `unavailable`, the alert for an outage (law 9). Other requests whose
+ * body was not read count as `aborted`.
  */
 function outcomeOf(delivery: Delivery, code: ErrorResponseCode): Outcome {
   const isUnread = delivery.bytes === undefined

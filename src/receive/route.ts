@@ -2,24 +2,24 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { parseAddress } from '../address.ts'
 import { createTurns } from '../async/turns.ts'
 import { UnavailableError } from '../errors.ts'
+import { DOCTOR_USER_AGENT } from '../event-types.ts'
 import type { EventLog } from '../log/append.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { Metrics } from '../ops/metrics.ts'
 import type { Config } from '../settings/config.ts'
 import { createAddressAdvice } from './address-advice.ts'
-import { BYTES, createAdmit } from './admit.ts'
 import { createDeadline } from './deadline.ts'
 import type { Delivery } from './delivery.ts'
-import { isFromDoctor } from './doctor-delivery.ts'
 import { countFailedAttempts } from './failed-attempts.ts'
 import type { IpAllowlist } from './ip-allowlist.ts'
 import { keepDelivery } from './keep.ts'
 import type { KeyUsageReporter } from './key-usage-reporter.ts'
 import { watchLoad } from './load.ts'
 import { type ParsedDelivery, parseDelivery } from './log-entry.ts'
+import { BYTES, createOnRequest } from './on-request.ts'
 import { recordDelivery } from './record.ts'
 import { createRefusals } from './refusal.ts'
-import { verifySignature } from './signature.ts'
+import { type VerifiedBody, verifySignature } from './signature.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -32,8 +32,8 @@ export interface ReceiverDependencies {
   readonly config: Pick<Config, 'sources' | 'admission' | 'signature'>
   readonly eventLog: EventLog
   readonly metrics: Metrics
-  readonly keyUsage: Pick<KeyUsageReporter, 'seen'>
-  readonly admission: IpAllowlist
+  readonly keyUsage: Pick<KeyUsageReporter, 'record'>
+  readonly ipAllowlist: IpAllowlist
   readonly log: Logger
   /** Unix milliseconds. */
   readonly now: () => number
@@ -42,20 +42,23 @@ export interface ReceiverDependencies {
 export const WEBHOOK_PATH = '/api/cio/webhook'
 
 /**
- * Customer.io hangs up after 4 s, and every request is answered within 3.5 s: the rest is for the way, and for an
- * answer that is nearly there. Covers a slow body and a slow Redis alike.
+ * Customer.io closes the connection after 4 s, and every request is answered within 3.5 s (law 7). The rest is for the
+ * network, and for an answer that is almost ready. Covers slow bodies and a slow Redis.
  */
 const DEADLINE_MS = 3350
-/** Bodies from this size on are worked on one a turn of the event loop, so that small ones do not wait for several. */
+/** Bodies from this size on are processed one per turn of the event loop, so that small ones wait for one at most. */
 const LARGE_BODY_BYTES = 256 * 1024
-/** What a body may cost at most: 200 ms a MiB (law 9). */
+/** Upper limit of what a body costs: 200 ms per MiB (law 9). */
 const MAX_WORK_MS_PER_BYTE = 200 / (1024 * 1024)
 
 const NO_BODY = Buffer.alloc(0)
 
-/** The receiver: a signed webhook goes in, a clean event comes out. Reads from top to bottom as a delivery's way. */
+/**
+ * The receiver: from a signed webhook to an event in the log. Fastify runs the hook (onRequest), the parser of bodies and
+ * the handler (receive) in this order; registered in a scope of its own, so other routes are not affected.
+ */
 export async function receiver(app: FastifyInstance, dependencies: ReceiverDependencies): Promise<void> {
-  const { config, eventLog, metrics, keyUsage, admission, log, now } = dependencies
+  const { config, eventLog, metrics, keyUsage, ipAllowlist, log, now } = dependencies
 
   const load = watchLoad()
   const failures = await countFailedAttempts(app, config.admission)
@@ -71,7 +74,7 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
   })
 
   app.decorateRequest('delivery', undefined)
-  app.addHook('onRequest', createAdmit({ config, admission, failures, refusals, deadline, load }))
+  app.addHook('onRequest', createOnRequest({ config, ipAllowlist, failures, refusals, deadline, load }))
   app.addContentTypeParser(BYTES, (request, payload, done) => request.delivery?.body?.read(payload, done))
   app.setErrorHandler(refusals.refuseError)
   app.addHook('onClose', async () => {
@@ -83,12 +86,16 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
 
   async function receive(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const delivery = request.delivery as Delivery
+    const receivedAtMs = now()
     try {
-      const parsed = await readDelivery(request, reply, delivery)
-      if (parsed === undefined || reply.sent) return reply
+      const body = await authenticate(request, reply, delivery, receivedAtMs)
+      if (body === undefined) return reply
+      if (body.length >= LARGE_BODY_BYTES) await waitForTurn(delivery, body.length)
+      if (reply.sent) return reply // the deadline has answered
+      const parsed = parse(request, delivery, body, receivedAtMs)
       const kept = await keepDelivery(parsed, eventLog, nextTurn)
       delivery.logMs = kept.logMs
-      if (reply.sent) return reply // too late: the deadline has answered
+      if (reply.sent) return reply
       const status =
         kept.outcome === 'duplicate' ? 'duplicate' : parsed.parked === undefined ? 'accepted' : 'parked'
       delivery.outcome = status
@@ -101,22 +108,21 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
     }
   }
 
-  /** From bytes to a parsed delivery. @returns `undefined` when the delivery was refused, or answered meanwhile */
-  async function readDelivery(
+  /** @returns `undefined` if the delivery was refused */
+  async function authenticate(
     request: FastifyRequest,
     reply: FastifyReply,
-    delivery: Delivery
-  ): Promise<ParsedDelivery | undefined> {
+    delivery: Delivery,
+    receivedAtMs: number
+  ): Promise<VerifiedBody | undefined> {
     const { source } = delivery
-    const bytes = Buffer.isBuffer(request.body) ? request.body : NO_BODY
-    request.body = undefined // else it would be kept for as long as Redis takes
-    const receivedAtMs = now()
-    delivery.bytes = bytes.length
-
+    const body = Buffer.isBuffer(request.body) ? request.body : NO_BODY
+    request.body = undefined // the request would keep it in memory until Redis has answered
+    delivery.bytes = body.length
     const verdict = verifySignature(
       source,
       request.headers,
-      bytes,
+      body,
       Math.floor(receivedAtMs / 1000),
       config.signature.toleranceSeconds
     )
@@ -128,23 +134,27 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
     }
     delivery.key = verdict.key
     metrics.signatureKey(source, verdict.key)
-    keyUsage.seen(source.name, verdict.keyId)
-    const fromDoctor = isFromDoctor(request.headers)
-    if (delivery.forbidden && !fromDoctor) metrics.forbiddenButAuthentic(source)
-    if (delivery.barred) {
-      refuseAuthentic(request, reply, delivery)
-      return undefined
-    }
-    if (bytes.length >= LARGE_BODY_BYTES) await turnOfLargeBody(delivery, bytes.length)
-    if (reply.sent) return undefined
+    keyUsage.record(source.name, verdict.keyId)
+    if (!delivery.addressAllowed && !isFromDoctor(request)) metrics.forbiddenButAuthentic(source)
+    if (!delivery.barred) return verdict.body
+    refuseAuthentic(request, reply, delivery)
+    return undefined
+  }
 
-    const parsed = parseDelivery(verdict.body, {
+  function parse(
+    request: FastifyRequest,
+    delivery: Delivery,
+    body: VerifiedBody,
+    receivedAtMs: number
+  ): ParsedDelivery {
+    const { source } = delivery
+    const parsed = parseDelivery(body, {
       source,
       receivedAtMs,
       timestamp: headerText(request, 'x-cio-timestamp') ?? '',
       idHeader: source.idHeader && headerText(request, source.idHeader),
       parkedAs: undefined,
-      fromDoctor
+      fromDoctor: isFromDoctor(request)
     })
     delivery.id = parsed.id
     delivery.type = parsed.type
@@ -155,8 +165,8 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
     return parsed
   }
 
-  /** @throws UnavailableError for a body that can't be worked on in time */
-  async function turnOfLargeBody({ startedMs }: Delivery, bytes: number): Promise<void> {
+  /** @throws UnavailableError for a large body that cannot be processed in time */
+  async function waitForTurn({ startedMs }: Delivery, bytes: number): Promise<void> {
     await nextTurn()
     const doneAfterMs = performance.now() - startedMs + bytes * MAX_WORK_MS_PER_BYTE
     if (doneAfterMs > DEADLINE_MS) throw new UnavailableError('overloaded')
@@ -174,6 +184,12 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
     recordDelivery(delivery, status, performance.now(), metrics, log)
   }
 }
+
+/**
+ * Whether `cio-webhook doctor` sent this delivery. Only for authentic ones, since anyone can send the header: together
+ * with a valid signature it comes from a key holder, because Customer.io sends a header of its own.
+ */
+const isFromDoctor = ({ headers }: FastifyRequest): boolean => headers['user-agent'] === DOCTOR_USER_AGENT
 
 function headerText(request: FastifyRequest, name: string): string | undefined {
   const value = request.headers[name]

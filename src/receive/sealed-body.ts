@@ -4,16 +4,16 @@ import type { Secret } from '../secret.ts'
 import type { SigningKey } from '../settings/sources.ts'
 
 /**
- * An encrypted body, in base64. The key is HKDF-SHA256 of a signing key of the source, with `salt`; it is used once.
- * The body can only be read with the signing key.
+ * An encrypted body, in base64. The key is derived from a signing key of the source by HKDF-SHA256 with `salt`, and is
+ * used once. The body can only be read with that signing key.
  */
 export const sealedBodySchema = z.object({
   algorithm: z.literal('A256GCM'),
-  /** Which signing key: see `Secret.id`. */
+  /** Id of the signing key: see `Secret.id`. */
   keyId: z.string(),
   salt: z.string(),
   nonce: z.string(),
-  /** Ciphertext, and behind it the authentication tag. */
+  /** Ciphertext, followed by the authentication tag. */
   sealed: z.string()
 })
 export type SealedBody = z.infer<typeof sealedBodySchema>
@@ -23,10 +23,10 @@ const KEY_BYTES = 32
 const SALT_BYTES = 32
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
-/** Sets the derived key apart from any other use of the signing key. */
+/** Makes the derived key different from other uses of the signing key. */
 const PURPOSE = 'cio-webhook parked delivery v1'
 
-/** @param boundTo what the body must not be separated from; needed again to open it */
+/** @param boundTo data that is authenticated together with the body; needed again to open it */
 export function sealBody(body: Buffer, key: SigningKey, boundTo: string): SealedBody {
   const salt = randomBytes(SALT_BYTES)
   const nonce = randomBytes(NONCE_BYTES)
@@ -42,7 +42,7 @@ export function sealBody(body: Buffer, key: SigningKey, boundTo: string): Sealed
   }
 }
 
-/** @returns `undefined` where anything was changed, or the key is another one */
+/** @returns `undefined` if anything was changed, or the key is a different one */
 export function openBody(
   { salt, nonce, sealed }: SealedBody,
   secret: Secret,

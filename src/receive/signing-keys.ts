@@ -8,13 +8,13 @@ import { strayCharacters } from '../settings/secrets/stray-characters.ts'
 import { checkSigningKey, type Source, signingKeyName } from '../settings/sources.ts'
 import { createKeyRing, type KeyRing } from './key-ring.ts'
 
-/** The sources with keys that follow their places: a file, or the secrets provider. */
+/** The sources, with signing keys that follow their store: a file, or the secrets provider. */
 export interface SigningKeys {
-  /** The same sources; each one's `keys` are always those of now. */
+  /** Each source's `keys` are always the ones accepted now. */
   readonly sources: ReadonlyMap<string, Source>
-  /** Looks at every place once. Never rejects. */
+  /** Reads every key once. Never rejects. */
   refresh(): Promise<void>
-  /** Looks again and again: files each second, a provider as often as configured. */
+  /** Reads them again and again: files each second, a provider as often as configured. */
   start(): void
   stop(): void
 }
@@ -23,35 +23,35 @@ export interface SigningKeysOptions {
   readonly sources: ReadonlyMap<string, Source>
   readonly secrets: Secrets
   readonly log: Logger
-  /** Told when the keys of a source are others than before. */
+  /** Called when the keys of a source have changed. */
   readonly onChange: () => void
 }
 
-/** A changed file may be half written: it counts once it has read the same twice, this far apart. */
+/** A changed file may be half written: its key counts once it was read twice, this far apart. */
 const SETTLE_MS = 50
 
-interface Followed {
+interface WatchedSource {
   readonly source: Source
   readonly ring: KeyRing
   readonly stored: SecretHandle | undefined
-  /** The problem with its place that is logged already. */
+  /** The problem that was logged last, until it is solved. */
   reported: string | undefined
 }
 
 export function watchSigningKeys({ sources, secrets, log, onChange }: SigningKeysOptions): SigningKeys {
-  const followed = [...sources.values()].map((source): Followed => {
+  const watched = [...sources.values()].map((source): WatchedSource => {
     const ring = createKeyRing(source.keys)
     return { source, ring, stored: secrets.find(signingKeyName(source.name)), reported: undefined }
   })
-  const loops = followed.flatMap(one => {
+  const loops = watched.flatMap(one => {
     const refreshMs = one.stored?.refreshMs
-    return refreshMs === undefined ? [] : [createPollingLoop(() => look(one), refreshMs)]
+    return refreshMs === undefined ? [] : [createPollingLoop(() => refresh(one), refreshMs)]
   })
 
   return {
-    sources: new Map(followed.map(({ source, ring }) => [source.name, withRing(source, ring)])),
+    sources: new Map(watched.map(({ source, ring }) => [source.name, withRing(source, ring)])),
     refresh: async () => {
-      await Promise.all(followed.map(look))
+      await Promise.all(watched.map(refresh))
     },
     start: () => {
       for (const loop of loops) loop.start()
@@ -61,7 +61,7 @@ export function watchSigningKeys({ sources, secrets, log, onChange }: SigningKey
     }
   }
 
-  async function look(one: Followed): Promise<void> {
+  async function refresh(one: WatchedSource): Promise<void> {
     const { source, ring, stored } = one
     if (stored === undefined) return
     try {
@@ -70,11 +70,10 @@ export function watchSigningKeys({ sources, secrets, log, onChange }: SigningKey
       if (versions.current !== undefined && !sameSecret(versions.current, inUse)) {
         await sleep(SETTLE_MS)
         const again = await stored.versions()
-        if (!sameSecret(again.current, versions.current)) return // Still being written: the next look will tell.
+        if (!sameSecret(again.current, versions.current)) return // still being written
         versions = again
       }
       if (versions.current === undefined) throw new Error('the place of a signing key is empty')
-
       checkSigningKey(stored.place, versions.current.reveal())
 
       const before = idsOf(ring)
@@ -82,14 +81,14 @@ export function watchSigningKeys({ sources, secrets, log, onChange }: SigningKey
       if (idsOf(ring) === before) return
       log.info({ source: source.name, keys: idsOf(ring) }, 'the signing keys of a source have changed')
       onChange()
-      if (inUse !== undefined && !sameSecret(versions.current, inUse)) await keep(one, inUse)
+      if (inUse !== undefined && !sameSecret(versions.current, inUse)) await storePrevious(one, inUse)
     } catch (error) {
       reportOnce(one, error)
     }
   }
 
-  /** A previous key with stray characters changes nothing: the one that is in use stays in use. */
-  function usablePrevious(one: Followed, previous: Secret | undefined): Secret | undefined {
+  /** A previous key with stray characters changes nothing: the one in use stays. */
+  function usablePrevious(one: WatchedSource, previous: Secret | undefined): Secret | undefined {
     const problem = previous === undefined ? undefined : strayCharacters(previous.reveal())
     if (problem === undefined) {
       one.reported = undefined
@@ -99,24 +98,24 @@ export function watchSigningKeys({ sources, secrets, log, onChange }: SigningKey
     return one.ring.keys()[1]?.secret
   }
 
-  function reportOnce(one: Followed, error: unknown): void {
+  function reportOnce(one: WatchedSource, error: unknown): void {
     const problem = String(error)
     if (problem === one.reported) return
     one.reported = problem
     const line = { source: one.source.name, place: one.stored?.place, err: error }
-    log.error(line, 'a signing key can not be read again: the last one stays in use')
+    log.error(line, 'cannot re-read a signing key; keeping the current one')
   }
 
-  /** A replaced key is also kept at its place, or the next restart would refuse what is signed with it. */
-  async function keep({ source, ring, stored }: Followed, replaced: Secret): Promise<void> {
+  /** Otherwise a restart would refuse deliveries that are signed with the replaced key. */
+  async function storePrevious({ source, ring, stored }: WatchedSource, replaced: Secret): Promise<void> {
     const versions = await stored?.versions()
     if (sameSecret(versions?.previous, replaced) || (await stored?.keepPrevious(replaced))) {
-      ring.keptAtPlace()
+      ring.previousStored()
       return
     }
     log.warn(
       { source: source.name, place: stored?.place },
-      'the replaced signing key is kept in memory only, until this process ends: its place can not be written'
+      'the replaced signing key is accepted until this process ends: it cannot be written to its store as the previous key'
     )
   }
 }

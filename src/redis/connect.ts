@@ -25,7 +25,7 @@ export const reconnectDelayMs = (attempt: number): number => backoffMs(RECONNECT
  * Never queues while offline and never sends again after a reconnect: an answer that did not come is an outcome
  * nobody knows, and only the sender's retry, met by the remembered id, may repeat it.
  */
-const connectionOptions = {
+const failFastOptions = {
   connectTimeout: COMMAND_TIMEOUT_MS,
   commandTimeout: COMMAND_TIMEOUT_MS,
   // A peer that vanished without a goodbye is noticed here, not by TCP after a quarter of an hour.
@@ -39,13 +39,13 @@ const connectionOptions = {
   connectionName: 'cio-webhook'
 } satisfies RedisOptions
 
-const { commandTimeout: _, ...withoutCommandTimeout } = connectionOptions
+const { commandTimeout: _, ...withoutCommandTimeout } = failFastOptions
 
 /**
  * Waits as long as it takes, and sends again after a reconnect: for BullMQ, which blocks for seconds on purpose
  * and whose every command may be repeated. A server that fell silent is noticed all the same.
  */
-const patientOptions = {
+const blockingOptions = {
   ...withoutCommandTimeout,
   socketTimeout: 30_000,
   enableOfflineQueue: true,
@@ -58,8 +58,11 @@ const patientOptions = {
  * Opens a connection to a standalone Redis, to a master behind Sentinel, or to a Cluster. It connects by itself
  * and keeps trying; `error` events are the caller's to log.
  */
-export function connectRedis(address: RedisAddress, manner: 'prompt' | 'patient' = 'prompt'): RedisClient {
-  const options = manner === 'prompt' ? connectionOptions : patientOptions
+export function connectRedis(
+  address: RedisAddress,
+  profile: 'fail-fast' | 'blocking' = 'fail-fast'
+): RedisClient {
+  const options = profile === 'fail-fast' ? failFastOptions : blockingOptions
   if (address.kind === 'standalone') {
     return keepDatabase(new Redis({ ...options, ...serverOptions(address.url.reveal()) }))
   }
@@ -96,7 +99,7 @@ export function connectRedis(address: RedisAddress, manner: 'prompt' | 'patient'
  * prefix: every name here has its own.
  */
 export function duplicateConnection(redis: RedisClient): RedisClient {
-  const own = { ...connectionOptions, keyPrefix: '', lazyConnect: false }
+  const own = { ...failFastOptions, keyPrefix: '', lazyConnect: false }
   if (!isCluster(redis)) return keepDatabase(redis.duplicate(own))
   const { retryStrategy, enableOfflineQueue, ...redisOptions } = own
   return redis.duplicate([], {

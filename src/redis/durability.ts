@@ -37,16 +37,17 @@ export function durabilityWaits(
 ): DurabilityWaits | undefined {
   if (durability.level === 'server') return undefined
   // `appendfsync always` writes to disk before it answers: the answer is the proof, on any connection.
-  const answerIsProof = (): boolean => durability.level === 'fsync' && facts()?.persistence === 'aof-always'
+  const replyImpliesFsync = (): boolean =>
+    durability.level === 'fsync' && facts()?.persistence === 'aof-always'
   const opened: OwnConnection[] = []
   return {
     of: key => {
       const own = ownConnection(redis, key)
       opened.push(own)
       return {
-        connection: async () => (answerIsProof() ? redis : own.open()),
+        connection: async () => (replyImpliesFsync() ? redis : own.open()),
         wait: async () => {
-          if (answerIsProof()) return
+          if (replyImpliesFsync()) return
           const connection = await own.open()
           const reached =
             durability.level === 'fsync' ? await waitForDisk(connection) : await waitForReplicas(connection)

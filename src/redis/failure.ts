@@ -1,4 +1,4 @@
-import { errorCode } from '../errors.ts'
+import { errorCode, ReportedError } from '../errors.ts'
 import type { RedisClient } from './connect.ts'
 
 const EXPLANATIONS: Readonly<Record<string, string>> = {
@@ -12,10 +12,10 @@ const EXPLANATIONS: Readonly<Record<string, string>> = {
 /**
  * Follows why a connection to Redis fails.
  *
- * @returns the reason of the last failure in parentheses, behind a space; '' where there was none. It holds the code
- *   and never the message, which may hold a secret
+ * @returns the cause for a message, behind `: `, or '' if none is known: the given error if it was written for the
+ *   operator, else the code of the last failure. Other messages are not shown, since they may hold a secret
  */
-export function followFailures(redis: RedisClient): () => string {
+export function followFailures(redis: RedisClient): (error?: unknown) => string {
   let code: string | undefined
   redis.on('error', error => {
     code = failureCode(error) ?? code
@@ -23,10 +23,11 @@ export function followFailures(redis: RedisClient): () => string {
   redis.on('ready', () => {
     code = undefined
   })
-  return () => {
+  return error => {
+    if (error instanceof ReportedError) return `: ${error.message}`
     if (code === undefined) return ''
     const explanation = EXPLANATIONS[code]
-    return explanation === undefined ? ` (${code})` : ` (${code}: ${explanation})`
+    return explanation === undefined ? `: ${code}` : `: ${code} (${explanation})`
   }
 }
 

@@ -1,37 +1,40 @@
 import { createPollingLoop } from '../async/poll.ts'
-import { ConfigError } from '../errors.ts'
+import { ConfigError, ReportedError } from '../errors.ts'
 import { sendCommand } from './command.ts'
 import type { RedisClient } from './connect.ts'
 import { databaseProblem } from './database.ts'
 
-/** Knows whether Redis answers, so that nobody has to find out by waiting. */
+/** Knows whether Redis answers, so that no delivery has to find out by waiting. */
 export interface RedisMonitor {
-  /** True from the moment Redis answers and is fit, until it hangs, hangs up or is gone. */
+  /** True from when Redis has answered and passed `validate`, until it hangs or the connection is lost. */
   isUp(): boolean
-  /** Resolves once it is up; rejects with what made Redis unfit, or when `timeoutMs` have passed. */
-  firstUp(timeoutMs: number): Promise<void>
-  /** Probes now: something else has met a Redis that does not answer. */
+  /**
+   * Resolves once Redis is up. Rejects after `timeoutMs` with the last failure, and with a ConfigError at once, since
+   * waiting does not help against a wrong configuration.
+   */
+  waitUntilUp(timeoutMs: number): Promise<void>
+  /** Probes now: another command has got no answer. */
   check(): void
   stop(): void
 }
 
 export interface RedisMonitorOptions {
   readonly redis: RedisClient
-  /** Called whenever Redis comes back, since it may be another server: rejects to keep it from counting as up. */
-  readonly accept: () => Promise<void>
-  /** Called at each change; `error` is what a probe or `accept` ended with. */
-  readonly onChange: (up: boolean, error?: unknown) => void
+  /** Called whenever Redis comes back, since it may be another server. If it rejects, Redis does not count as up. */
+  readonly validate?: () => Promise<void>
+  /** Called at each change; `error` is the failure of the probe or of `validate`. */
+  readonly onChange?: (up: boolean, error?: unknown) => void
 }
 
-/** With the next one: how long a Redis that came back, or that hangs, can go unnoticed. */
+/** Together with the next one: how long it can go unnoticed that Redis came back, or hangs. */
 const PROBE_INTERVAL_MS = 500
 /**
- * A Redis that is only busy (a slow command, a fork) answers within this; one that does not fails deliveries soon
- * anyway. Below the 2 s of a command, so that `/readyz` says so before deliveries do.
+ * A Redis that is only busy (a slow command, a fork) answers within this time. Less than the 2 s of a command, so that
+ * `/readyz` answers 503 before deliveries do.
  */
 const PROBE_TIMEOUT_MS = 1500
 
-export function monitorRedis({ redis, accept, onChange }: RedisMonitorOptions): RedisMonitor {
+export function monitorRedis({ redis, validate, onChange }: RedisMonitorOptions): RedisMonitor {
   let up = false
   let lastError: unknown
   const waiting = new Set<() => void>()
@@ -45,7 +48,7 @@ export function monitorRedis({ redis, accept, onChange }: RedisMonitorOptions): 
 
   return {
     isUp: () => up,
-    firstUp: timeoutMs =>
+    waitUntilUp: timeoutMs =>
       new Promise((resolve, reject) => {
         if (up) return resolve()
         const settle = (): void => {
@@ -69,7 +72,7 @@ export function monitorRedis({ redis, accept, onChange }: RedisMonitorOptions): 
   async function probe(): Promise<void> {
     try {
       await answered(sendCommand(redis, 'ping', []))
-      if (!up) await accept()
+      if (!up) await validate?.()
       change(true)
     } catch (error) {
       const problem = await databaseProblem(redis)
@@ -79,20 +82,22 @@ export function monitorRedis({ redis, accept, onChange }: RedisMonitorOptions): 
 
   function change(next: boolean, error?: unknown): void {
     if (error !== undefined) lastError = error
-    // Waiting does not help against a wrong configuration.
     if (error instanceof ConfigError) for (const settle of waiting) settle()
     if (loop.isStopped || next === up) return
     up = next
-    onChange(up, error)
+    onChange?.(up, error)
     if (up) for (const settle of waiting) settle()
   }
 }
 
-/** Rejects when no answer has come in time; one that lies in the socket by then has. */
+/** Rejects if no answer has come in time. One that is in the socket by then counts: immediates run after input was read. */
 function answered(ping: Promise<unknown>): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(
-      () => setImmediate(() => reject(new Error('no answer to PING in time'))),
+      () =>
+        setImmediate(() =>
+          reject(new ReportedError(`no answer to PING within ${PROBE_TIMEOUT_MS / 1000} s`))
+        ),
       PROBE_TIMEOUT_MS
     )
     ping.then(() => resolve(), reject).finally(() => clearTimeout(timer))

@@ -38,8 +38,8 @@ const places = {
   sanitizing: place('receive/log-entry', 'toLogEntry', callee('value')),
   tooOld: place('receive/signature', 'freshness', comparison('toleranceSeconds')),
   deadline: place('receive/route', 'DEADLINE_MS', value),
-  barredBodyLimit: place('receive/admit', 'BARRED_BODY_LIMIT_BYTES', value),
-  barredBodiesLimit: place('receive/admit', 'BARRED_BODIES', property('totalBytes')),
+  barredBodyLimit: place('receive/on-request', 'BARRED_BODY_LIMIT_BYTES', value),
+  barredBodiesLimit: place('receive/on-request', 'BARRED_BODIES', property('totalBytes')),
   outcomeOfUnread: place('receive/refusal', 'outcomeOf', whenTrue),
   turn: place('http/unknown-peers', 'MAX_TURN_MS', value),
   rememberedField: place('log/append', 'runAppend', callee('memberField')),
@@ -47,8 +47,8 @@ const places = {
   searchedGenerations: place('log/dedupe-index', 'bucketKeysOf', callee('map')),
   earlyTrim: place('log/trim', 'trimForMemory', callee('runScript')),
   commandTimeout: place('redis/connect', 'COMMAND_TIMEOUT_MS', value),
-  resend: place('redis/connect', 'connectionOptions', property('autoResendUnfulfilledCommands')),
-  retries: place('redis/connect', 'connectionOptions', property('maxRetriesPerRequest'))
+  resend: place('redis/connect', 'failFastOptions', property('autoResendUnfulfilledCommands')),
+  retries: place('redis/connect', 'failFastOptions', property('maxRetriesPerRequest'))
 } as const
 
 /** A change of the service that breaks a law, and the check that must fail then. */

@@ -40,7 +40,7 @@ export async function startTestService(
     log,
     redisAddress: config.redis,
     secrets: locateSecrets(config.secrets.places, await connectProvider(config.secrets)),
-    maintains: true
+    runsMaintenance: true
   })
   const url = `http://127.0.0.1:${service.port}`
   if (ready) await until('readiness', async () => (await fetch(`${url}/readyz`)).ok)

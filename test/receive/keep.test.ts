@@ -43,7 +43,7 @@ async function startSlowService(busyMs: number) {
     log: createLogger('silent').log,
     redisAddress: redis.address,
     secrets: locateSecrets(config.secrets.places, await connectProvider(config.secrets)),
-    maintains: false
+    runsMaintenance: false
   })
   t.teardown(() => service.close())
   return { url: `http://127.0.0.1:${service.port}/api/cio/webhook`, sanitized }

@@ -26,7 +26,7 @@ function replica(t: Test, ask: (() => Promise<readonly string[]>) | undefined, m
     redis: redis.client,
     keyPrefix: 'cio:',
     isRedisUp: () => true,
-    ask,
+    fetchPublishedIps: ask,
     onList: addresses => told.push(addresses),
     metrics: {
       publishedList: (added, withdrawn) => figures.push([added, withdrawn]),
@@ -51,10 +51,10 @@ t.test(
   async t => {
     const { cio, ask } = await customerIo(t, [...publishedAddresses.slice(1), NEW_ADDRESS])
     const [one, other, without] = [replica(t, ask), replica(t, ask), replica(t, undefined)]
-    await Promise.all([one.look(), other.look()])
+    await Promise.all([one.refresh(), other.refresh()])
     t.equal(cio.requests.length, 1, 'one replica asks')
     for (const each of [one, other, without]) {
-      await each.look()
+      await each.refresh()
       t.same(each.told, [[NEW_ADDRESS]], 'told once')
       t.same(each.figures.at(-1), [1, 1], 'one added, one withdrawn')
       t.match(each.written.join(''), new RegExp(`"added":\\["${NEW_ADDRESS}"\\]`))
@@ -66,11 +66,11 @@ t.test(
 t.test('an answer that is an hour old is asked for again, by one replica', async t => {
   const { cio, ask } = await customerIo(t)
   const [one, other] = [replica(t, ask, 0), replica(t, ask, 0)]
-  await one.look()
+  await one.refresh()
   cio.addresses = publishedAddresses
-  await Promise.all([one.look(), other.look()])
+  await Promise.all([one.refresh(), other.refresh()])
   t.ok(cio.requests.length <= 3)
-  await one.look()
+  await one.refresh()
   t.same(one.told, [[NEW_ADDRESS], []], 'a good answer without it takes it away again')
 })
 
@@ -91,13 +91,13 @@ t.test('the list never narrows on an error or an answer that is no list', async 
     await t.test(name, async t => {
       const { cio, ask } = await customerIo(t)
       const one = replica(t, ask, 0)
-      await one.look()
+      await one.refresh()
       cio.answer = answer
-      await one.look()
+      await one.refresh()
       t.same(one.told, [[NEW_ADDRESS]])
       t.same(one.asked, ['ok', 'failed'])
       const restarted = replica(t, undefined)
-      await restarted.look()
+      await restarted.refresh()
       t.same(restarted.told, [[NEW_ADDRESS]], 'the last good answer is there for the next start')
       await redis.client.flushall()
     })
@@ -108,12 +108,12 @@ t.test('what somebody else wrote into Redis is not believed', async t => {
   for (const text of ['nonsense', '{}', '{"at":1,"addresses":["0.0.0.0/0"]}', '[]', 'null']) {
     await redis.client.set('cio:addresses', text)
     const one = replica(t, undefined)
-    await one.look()
+    await one.refresh()
     t.same(one.told, [], text)
   }
   const { ask } = await customerIo(t)
   const asking = replica(t, ask)
-  await asking.look()
+  await asking.refresh()
   t.same(asking.told, [[NEW_ADDRESS]], 'asking Customer.io mends it')
 })
 

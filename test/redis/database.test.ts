@@ -12,8 +12,8 @@ import { startTestService } from '../helpers/service.ts'
 const redis = await startRedis()
 t.teardown(() => redis.stop())
 
-const open = (url: string, manner: 'prompt' | 'patient' = 'prompt'): Redis => {
-  const client = connectRedis({ kind: 'standalone', url: new Secret(url) }, manner) as Redis
+const open = (url: string, profile: 'fail-fast' | 'blocking' = 'fail-fast'): Redis => {
+  const client = connectRedis({ kind: 'standalone', url: new Secret(url) }, profile) as Redis
   client.on('error', () => {})
   return client
 }
@@ -75,12 +75,12 @@ t.test('a consumer does not start on a database it does not get', async t => {
   t.equal(await redis.client.exists('cio:events:{0}'), 0, 'no group in database 0')
 })
 
-for (const manner of ['prompt', 'patient'] as const) {
-  t.test(`SELECT forbidden while connected, ${manner}: nothing lands in database 0`, async t => {
-    const name = `later-${manner}`
+for (const profile of ['fail-fast', 'blocking'] as const) {
+  t.test(`SELECT forbidden while connected, ${profile}: nothing lands in database 0`, async t => {
+    const name = `later-${profile}`
     const url = await userWithoutSelect(name)
     await redis.client.acl('SETUSER', name, '+select')
-    const client = open(`${url}/7`, manner)
+    const client = open(`${url}/7`, profile)
     const copies = [client.duplicate({ lazyConnect: false }), duplicateConnection(client) as Redis]
     for (const copy of copies) copy.on('error', () => {})
     const all = [client, ...copies]
@@ -95,16 +95,16 @@ for (const manner of ['prompt', 'patient'] as const) {
     // Written again and again, also in the moment the connection is back.
     const writes: Promise<unknown>[] = []
     await until('SELECT is refused', async () => {
-      writes.push(...all.map(one => one.set(`lost-${manner}`, 'x').catch(() => {})))
+      writes.push(...all.map(one => one.set(`lost-${profile}`, 'x').catch(() => {})))
       return databaseProblem(client)
     })
     t.match(await databaseProblem(client), /NOPERM/)
-    t.same(await redis.client.exists(`lost-${manner}`, 'before'), 0)
+    t.same(await redis.client.exists(`lost-${profile}`, 'before'), 0)
 
     await redis.client.acl('SETUSER', name, '+select')
     await until('it is allowed again', async () => client.status === 'ready')
     await client.set('after', 'x')
     t.equal(await databaseProblem(client), undefined)
-    t.equal(await redis.client.exists(`lost-${manner}`, 'before', 'after'), 0)
+    t.equal(await redis.client.exists(`lost-${profile}`, 'before', 'after'), 0)
   })
 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { ConfigError } from '../../errors.ts'
 import { connectRedis, disconnectRedis } from '../../redis/connect.ts'
@@ -10,19 +10,21 @@ import { secretSettings } from '../../settings/secret-locations.ts'
 import { connectProvider } from '../../settings/secrets/open-secrets.ts'
 import { providedValues } from '../../settings/secrets/provided-values.ts'
 import {
+  type AcceptedLeak,
   formatBaseline,
-  judgeFindings,
   readBaseline,
-  readBaselineIfThere
+  readBaselineIfExists,
+  triageFindings
 } from '../../tools/leaks/baseline.ts'
 import { configuredSecrets } from '../../tools/leaks/configured-secrets.ts'
-import { censor, createDetector } from '../../tools/leaks/detector.ts'
+import { createDetector, redactKnown } from '../../tools/leaks/detector.ts'
 import { searchEventLog } from '../../tools/leaks/event-log.ts'
-import { collectFindings } from '../../tools/leaks/finding.ts'
+import { collectFindings, type Search } from '../../tools/leaks/finding.ts'
 import { openGit } from '../../tools/leaks/git.ts'
 import { commitDates } from '../../tools/leaks/git-history.ts'
 import { toSarif } from '../../tools/leaks/sarif.ts'
-import { type Search, searchFile, searchPath, searchStaged } from '../../tools/leaks/search.ts'
+import { searchFile, searchPath, searchStaged } from '../../tools/leaks/search.ts'
+import { version } from '../../version.ts'
 import { type Command, EXIT, type ExitCode, UsageError } from '../command.ts'
 import { createProgressBar } from '../progress-bar.ts'
 import { type LeaksOptions, leaksUsage, readLeaksOptions } from './options.ts'
@@ -31,18 +33,13 @@ import { type Report, toJson, toText } from './report.ts'
 const REDIS_CONTACT_MS = 5000
 
 export const leaksCommand: Command = {
-  summary: 'look for leaked credentials in files, history, logs and the event log',
+  summary: 'find leaked credentials in files, git history, logs and the event log',
   usage: leaksUsage,
   run: async args => {
     const options = readLeaksOptions(args)
     const bar = createProgressBar(process.stderr)
     try {
       return await leaks(options, bar.show, bar.clear)
-    } catch (error) {
-      if (error instanceof ConfigError || error instanceof UsageError) throw error
-      // An error that nobody caught would end the process with 1, and 1 means that something was found.
-      process.stderr.write(`cio-webhook leaks: ${error instanceof Error ? error.message : String(error)}\n`)
-      return EXIT.error
     } finally {
       bar.clear()
     }
@@ -57,26 +54,26 @@ async function leaks(
   const env = await withProvidedSecrets(process.env)
   const { secrets, tooShort } = configuredSecrets(env)
   const detector = createDetector(secrets)
-  const shown = (text: string): string => censor(detector, text)
+  const redact = (text: string): string => redactKnown(detector, text)
   const problems: string[] = []
-  const notes: string[] = tooShort.map(name => `${name} is too short to be looked for`)
-  if (secrets.length === 0) notes.push('no secret is configured here: only shapes of keys are looked for')
-  const findings = collectFindings(shown)
+  const notes: string[] = tooShort.map(name => `${name} is too short to search for`)
+  if (secrets.length === 0) notes.push('no secret is configured here: only searching for keys by their shape')
+  const findings = collectFindings(redact)
   const search: Search = {
     detector,
     findings,
     onProgress,
-    onProblem: text => problems.push(shown(text)),
-    onNote: text => notes.push(shown(text))
+    onProblem: text => problems.push(redact(text)),
+    onNote: text => notes.push(redact(text))
   }
 
   const searched: string[] = []
   for (const step of steps(search, options, env)) {
     try {
-      searched.push(shown(await step()))
+      searched.push(redact(await step()))
     } catch (error) {
       if (error instanceof ConfigError || error instanceof UsageError) throw error
-      problems.push(shown(error instanceof Error ? error.message : String(error)))
+      problems.push(redact(error instanceof Error ? error.message : String(error)))
     }
   }
   const { baseline, path, format, writesBaseline } = options
@@ -86,21 +83,21 @@ async function leaks(
   const found = findings.list(dates)
   onProgressEnd()
 
-  const previous =
-    baseline === undefined ? [] : writesBaseline ? readBaselineIfThere(baseline) : readBaseline(baseline)
-  if (writesBaseline && problems.length > 0) notes.push('the baseline was not written')
-  if (writesBaseline && baseline !== undefined && problems.length === 0) {
-    writeFileSync(baseline, formatBaseline(found, previous))
+  let accepted: readonly AcceptedLeak[] = []
+  if (baseline !== undefined) {
+    accepted = writesBaseline ? readBaselineIfExists(baseline) : readBaseline(baseline)
+    if (writesBaseline && problems.length > 0) {
+      notes.push('the baseline was not written: not everything could be searched')
+    } else if (writesBaseline) {
+      writeFileSync(baseline, formatBaseline(found, accepted))
+      accepted = readBaseline(baseline)
+    }
   }
-  const judged = judgeFindings(
-    found,
-    writesBaseline && baseline !== undefined ? readBaselineIfThere(baseline) : previous
-  )
-  // What is staged, or a log, is a part: an entry for the rest is not stale.
-  const stale = options.staged || path === undefined ? [] : judged.stale
+  const triage = triageFindings(found, accepted)
   const report: Report = {
-    ...judged,
-    stale,
+    ...triage,
+    // A part of the repository was searched: entries for the rest are not stale.
+    stale: options.staged || path === undefined ? [] : triage.stale,
     searched,
     problems,
     notes,
@@ -112,7 +109,7 @@ async function leaks(
     process.stdout.write(toText(report))
   } else {
     const json =
-      format === 'json' ? toJson(report) : toSarif(report.fresh, report.accepted, version(), problems)
+      format === 'json' ? toJson(report) : toSarif(report.fresh, report.accepted, version, problems)
     process.stdout.write(`${JSON.stringify(json, null, 2)}\n`)
     for (const problem of problems) process.stderr.write(`${problem}\n`)
   }
@@ -150,9 +147,9 @@ async function searchStream(search: Search, env: NodeJS.ProcessEnv): Promise<str
   const redis = connectRedis(addressOf(config.redis, config.dataDir))
   // Its errors are told by the command that fails.
   redis.on('error', () => {})
-  const monitor = monitorRedis({ redis, accept: async () => {}, onChange: () => {} })
+  const monitor = monitorRedis({ redis })
   try {
-    await monitor.firstUp(REDIS_CONTACT_MS)
+    await monitor.waitUntilUp(REDIS_CONTACT_MS)
     return await searchEventLog(search, { redis, keyPrefix, partitions })
   } catch (cause) {
     if (cause instanceof ConfigError) throw cause
@@ -172,15 +169,4 @@ function addressOf(redis: ReturnType<typeof loadConfig>['redis'], dataDir: strin
   throw new ConfigError(
     'REDIS_URL is missing, and no cio-webhook runs with a Redis of its own: give redis://host:port'
   )
-}
-
-function version(): string {
-  const { version } = JSON.parse(readFileSync(packageFile(), 'utf8')) as { version: string }
-  return version
-}
-
-/** Beside `dist` or above `build`, whichever this was compiled into. */
-function packageFile(): URL {
-  const places = ['../../package.json', '../../../package.json'].map(place => new URL(place, import.meta.url))
-  return places.find(place => existsSync(place)) ?? new URL('../../../package.json', import.meta.url)
 }

@@ -1,13 +1,14 @@
-import type { AcceptedLeak, Judged } from '../../tools/leaks/baseline.ts'
+// Tested by test/cli/leaks/command.slow.test.ts.
+import type { AcceptedLeak, Triage } from '../../tools/leaks/baseline.ts'
 import type { Finding } from '../../tools/leaks/finding.ts'
 import { rules } from '../../tools/leaks/rules.ts'
 import { terminalSafe } from '../terminal.ts'
 
-/** Everything a run of `leaks` has to say. */
-export interface Report extends Judged {
-  /** In words, what was looked through. */
+/** The result of a run. */
+export interface Report extends Triage {
+  /** Descriptions of what was searched. */
   readonly searched: readonly string[]
-  /** The names of the configured secrets that were looked for. */
+  /** The names of the configured secrets that were searched for. */
   readonly secrets: readonly string[]
   readonly problems: readonly string[]
   readonly notes: readonly string[]
@@ -17,7 +18,7 @@ export function toJson({ fresh, accepted, stale, searched, secrets, problems, no
   return { searched, secrets, findings: fresh, accepted, stale, problems, notes }
 }
 
-/** The report for a person. Names are shown on one line each, whatever they hold. */
+/** The report as text. */
 export function toText(report: Report): string {
   const { fresh, accepted, stale, searched, problems } = report
   const lines = fresh.flatMap(describe)
@@ -25,10 +26,12 @@ export function toText(report: Report): string {
   if (kinds.length > 0) lines.push(...kinds.map(rule => `${rules[rule].name}: ${rules[rule].help}`), '')
   const count = fresh.length === 0 ? 'no leak' : fresh.length === 1 ? '1 leak' : `${fresh.length} leaks`
   const known = accepted.length === 0 ? '' : `, ${accepted.length} accepted by the baseline`
-  lines.push(`${count}${known} in ${searched.map(terminalSafe).join(' and ') || 'nothing'}`)
+  const where = searched.length === 0 ? '' : ` in ${searched.map(terminalSafe).join(' and ')}`
+  const isEmpty = searched.length + fresh.length + accepted.length === 0
+  lines.push(isEmpty ? 'nothing scanned' : count + known + where)
   lines.push(...stale.map(describeStale))
   if (problems.length > 0) {
-    lines.push('not everything could be looked through:', ...problems.map(text => `  ${terminalSafe(text)}`))
+    lines.push('not everything could be searched:', ...problems.map(text => `  ${terminalSafe(text)}`))
   }
   return `${lines.join('\n')}\n`
 }
@@ -51,12 +54,12 @@ function whereabouts({ place, commit, inWorkingTree, entry, times }: Finding): s
     const { oid, date } = commit
     parts.push(`since commit ${oid.slice(0, 12)}${date === undefined ? '' : ` of ${date.slice(0, 10)}`}`)
     if ((place === 'file' || place === 'file name') && !inWorkingTree)
-      parts.push('gone from the working tree')
+      parts.push('no longer in the working tree')
   }
   if (entry !== undefined) parts.push(`first in entry ${entry}`)
-  if (times > 1) parts.push(`met ${times} times`)
+  if (times > 1) parts.push(`found ${times} times`)
   return parts
 }
 
 const describeStale = ({ file, rule, fingerprint }: AcceptedLeak): string =>
-  `the baseline accepts what is not there: ${terminalSafe(file)} ${rule} [${fingerprint}]`
+  `the baseline has an entry that matches nothing: ${terminalSafe(file)} ${rule} [${fingerprint}]`

@@ -76,9 +76,9 @@ function missing(variable: string): never {
 async function connected(address: RedisAddress): Promise<RedisClient | undefined> {
   const redis = connectRedis(address)
   redis.on('error', () => {})
-  const monitor = monitorRedis({ redis, accept: async () => {}, onChange: () => {} })
+  const monitor = monitorRedis({ redis })
   try {
-    await monitor.firstUp(REDIS_WAIT_MS)
+    await monitor.waitUntilUp(REDIS_WAIT_MS)
     return redis
   } catch (error) {
     disconnectRedis(redis)

@@ -18,30 +18,30 @@ export const sendCommand: Command = {
   summary: 'sign and post events: a sample, a file, or standard input',
   usage: `usage: cio-webhook send [URL] [options]
 
-Signs events as Customer.io does and posts them, for demonstrations and load tests. URL is by default the service
-on this machine, http://localhost:3000${WEBHOOK_PATH} (PORT and --source count). The signing key comes from
-CIO_WEBHOOK_SECRET or CIO_WEBHOOK_SECRET_FILE; outside production from what "serve" has made in DATA_DIR.
+Signs events as Customer.io does and posts them, for demonstrations and load tests. The default URL is the service on
+this machine, http://localhost:3000${WEBHOOK_PATH} (with PORT and --source). The signing key comes from
+CIO_WEBHOOK_SECRET or CIO_WEBHOOK_SECRET_FILE; outside production also from DATA_DIR, where "serve" keeps its own.
 
   --type TYPE          a sample of this type (default email.opened), or all: each type in turn
   --list               list the types
   --file FILE          the body from a file, - for standard input. NDJSON is one delivery per line. With a --count
                        above the number of deliveries in it, each JSON object gets an event_id of its own
   --set PATH=VALUE     change a field of every event, such as data.customer_id=42 or data.recipients.0.device_id=x;
-                       VALUE is JSON or text; may be given several times
-  --verbatim           send the file byte for byte every time, as one delivery
-  --scheme v0|body|cdp what is signed: as Customer.io does (default), the body alone, or as Data Pipelines do
-  --source NAME        the key of this source of CIO_SOURCES_FILE, and its path
+                       VALUE is JSON or text; can be repeated
+  --verbatim           send the file byte for byte each time, as one delivery
+  --scheme v0|body|cdp sign as Customer.io does (v0, default), only the body, or as Data Pipelines does (cdp)
+  --source NAME        use the key and the path of this source in CIO_SOURCES_FILE
 
-  --count N            deliveries in all (default 1; for NDJSON each line once)
-  --rate N             deliveries a second (default: as fast as they are answered; ${SMALL_RATE} to other machines)
-  --concurrency N      deliveries under way at a time (default ${DEFAULT_CONCURRENCY})
-  --duplicates 10%     this share brings an event that was sent before
-  --retry              come again after a 503 or no answer, and hold back what follows, as Customer.io does
-  --yes-load-test      more than ${SMALL_RATE} a second to another machine: I may do that
+  --count N            number of deliveries (default 1; for NDJSON each line once)
+  --rate N             deliveries per second (default: as fast as they are answered; ${SMALL_RATE} to a non-local host)
+  --concurrency N      maximum of deliveries in flight (default ${DEFAULT_CONCURRENCY})
+  --duplicates 10%     share of deliveries that repeat an earlier event
+  --retry              repeat a delivery after a 503 or no answer, and block later ones, as Customer.io does
+  --yes-load-test      allow more than ${SMALL_RATE} requests/s to a non-local host (I am authorised to load-test it)
 
-  --json               the summary as JSON
+  --json               print the summary as JSON
 
-Exit code: 0 all were accepted, 1 some were not (refused, or parked because they are no events), 2 could not run.`,
+Exit code: 0 all were accepted, 1 some were not (refused, or parked because they are not events), 2 could not run.`,
   run: async args => {
     const { values, positionals } = parseCommandLine({
       args: [...args],
@@ -67,7 +67,7 @@ Exit code: 0 all were accepted, 1 some were not (refused, or parked because they
       process.stdout.write(values.json ? `${JSON.stringify(sampleTypes)}\n` : `${sampleTypes.join('\n')}\n`)
       return EXIT.ok
     }
-    if (positionals.length > 1) throw new UsageError('give one URL')
+    if (positionals.length > 1) throw new UsageError('give only one URL')
     const { source, retry } = values
     const scheme = readScheme(values.scheme)
     const url = readHttpUrl(positionals[0] ?? ownUrl(source))
@@ -93,7 +93,7 @@ type SendOptions = Omit<Parameters<typeof sendBatch>[0], 'now' | 'onProgress' | 
 async function send(options: SendOptions, json: boolean): Promise<ExitCode> {
   const bar = createProgressBar(process.stderr)
   const abort = new AbortController()
-  // The first Ctrl-C ends with the summary of what was sent, the second at once.
+  // The first Ctrl-C ends the sending and prints the summary; the second ends the process.
   const stop = (): void => abort.abort()
   process.once('SIGINT', stop)
   const summary = await sendBatch({
@@ -122,21 +122,20 @@ function exitCode({ statuses, outcomes, latencyMs }: BatchSummary): ExitCode {
 function describe({ url }: SendOptions, summary: BatchSummary): string {
   const { deliveries, retries, statuses, outcomes, durationMs, latencyMs } = summary
   const seconds = durationMs / 1000
-  const counted = (counts: Readonly<Record<string, number>>): string =>
-    Object.entries(counts)
-      .map(([name, count]) => `${count} ${name}`)
-      .join(', ')
-  const lines = [
-    `${deliveries} ${deliveries === 1 ? 'delivery' : 'deliveries'} to ${url.href} in ${seconds.toFixed(1)} s (${(deliveries / seconds).toFixed(1)} a second)`,
-    ...Object.entries(statuses).map(
-      ([status, count]) =>
-        `  ${status.padEnd(14)}${count}${status === '200' && Object.keys(outcomes).length > 0 ? ` (${counted(outcomes)})` : ''}`
-    )
-  ]
-  if (retries > 0) lines.push(`  tried again   ${retries}`)
+  const number = deliveries === 1 ? '1 delivery' : `${deliveries} deliveries`
+  const rate = (deliveries / seconds).toFixed(1)
+  const kept = Object.entries(outcomes).map(([outcome, count]) => `${count} ${outcome}`)
+  const rows = Object.entries(statuses).map(([status, count]) => {
+    const detail = status === '200' && kept.length > 0 ? ` (${kept.join(', ')})` : ''
+    return [status, count + detail]
+  })
+  if (retries > 0) rows.push(['retries', String(retries)])
   if (latencyMs !== undefined) {
-    const told = Object.entries(latencyMs).map(([name, ms]) => `${name} ${ms.toFixed(1)} ms`)
-    lines.push(`  answered in   ${told.join('  ')}`)
+    const percentiles = Object.entries(latencyMs).map(([name, ms]) => `${name} ${ms.toFixed(1)} ms`)
+    rows.push(['latency', percentiles.join('  ')])
   }
-  return `${lines.join('\n')}\n`
+  return [
+    `${number} to ${url.href} in ${seconds.toFixed(1)} s (${rate} per second)\n`,
+    ...rows.map(([name = '', value]) => `  ${name.padEnd(14)}${value}\n`)
+  ].join('')
 }

@@ -1,3 +1,4 @@
+// Tested by test/cli/send/command.test.ts.
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { isLoopbackHost } from '../../address.ts'
@@ -11,12 +12,12 @@ import { sampleEvent, sampleTypes } from '../../tools/send/samples.ts'
 import { SCHEMES } from '../../tools/send/sign.ts'
 import { UsageError } from '../command.ts'
 
-/** What another machine gets a second without being asked for more. */
+/** Deliveries per second to a non-local host without --yes-load-test. */
 export const SMALL_RATE = 5
-/** Samples are of so many people. */
+/** Number of distinct sample customers. */
 const PEOPLE = 1000
 
-/** Where a service on this machine listens. */
+/** The URL of the service on this machine. */
 export const ownUrl = (source: string): string =>
   `http://localhost:${process.env['PORT'] ?? '3000'}${WEBHOOK_PATH}${source === DEFAULT_SOURCE ? '' : `/${source}`}`
 
@@ -37,8 +38,8 @@ export async function readDeliveries(
   count: number | undefined
 ): Promise<Deliveries> {
   const { type, file, verbatim } = options
-  if (type !== undefined && file !== undefined) throw new UsageError('give --type or --file')
-  if (verbatim && options.set.length > 0) throw new UsageError('give --set or --verbatim')
+  if (type !== undefined && file !== undefined) throw new UsageError('give either --type or --file')
+  if (verbatim && options.set.length > 0) throw new UsageError('give either --set or --verbatim')
   const assignments = options.set.map(readAssignment)
   const run = randomBytes(6).toString('hex')
   const newId = (index: number): string => `sample-${run}-${index}`
@@ -46,9 +47,9 @@ export async function readDeliveries(
 
   const bytes = await readBytes(file)
   const payloads = verbatim ? [bytes] : splitPayloads(bytes, /\.(ndjson|jsonl)$/i.test(file))
-  if (payloads.length === 0) throw new UsageError(`--file ${file}: there is nothing in it to send`)
+  if (payloads.length === 0) throw new UsageError(`--file ${file}: the file is empty`)
   const total = count ?? payloads.length
-  // What is sent more than once has to differ, or all but the first would be duplicates.
+  // With the same id, all but the first would be duplicates.
   const needsIds = !verbatim && total > payloads.length
   const makers = payloads.map((payload, index) =>
     payloadMaker(payload, `--file ${file}, delivery ${index + 1}`, assignments, needsIds)
@@ -63,8 +64,7 @@ function sampleBodies(
 ): Deliveries['body'] {
   const types = type === 'all' ? sampleTypes : [type ?? 'email.opened']
   const unknown = types.find(name => !sampleTypes.includes(name))
-  if (unknown !== undefined)
-    throw new UsageError(`--type ${unknown}: there is no such sample, --list shows all`)
+  if (unknown !== undefined) throw new UsageError(`--type ${unknown}: no such sample, --list lists them`)
   return index => {
     const name = types[index % types.length] ?? ''
     const event = sampleEvent(name, newId(index), index % PEOPLE, Math.floor(Date.now() / 1000))
@@ -73,7 +73,7 @@ function sampleBodies(
   }
 }
 
-/** @returns what makes the body under a new event id; where nothing is to change, always the payload as it is */
+/** @returns a function from an event id to a body; if nothing is to be changed, the body is the payload */
 function payloadMaker(
   payload: Buffer,
   name: string,
@@ -115,7 +115,7 @@ async function readBytes(file: string): Promise<Buffer> {
     return file === '-' ? Buffer.concat(await process.stdin.toArray()) : await readFile(file)
   } catch (error) {
     const code = errorCode(error) ?? 'unreadable'
-    throw new UsageError(`--file ${file}: it can't be read (${code})`)
+    throw new UsageError(`--file ${file}: cannot read it (${code})`)
   }
 }
 
@@ -148,11 +148,11 @@ export function readRate(text: string | undefined, url: URL, loadTest: boolean):
   if (text === undefined) return mayAll ? undefined : SMALL_RATE
   const value = Number(text)
   if (!/^\d{1,6}(\.\d{1,3})?$/.test(text) || value <= 0) {
-    throw new UsageError(`--rate ${text}: give deliveries a second, such as 50 or 0.5`)
+    throw new UsageError(`--rate ${text}: give deliveries per second, such as 50 or 0.5`)
   }
   if (value > SMALL_RATE && !mayAll) {
     throw new UsageError(
-      `--rate ${text}: ${url.host} is another machine; more than ${SMALL_RATE} a second is a load test. If you may do that, say --yes-load-test`
+      `--rate ${text}: more than ${SMALL_RATE} requests/s to ${url.host} is a load test of a non-local host: if you are authorised, add --yes-load-test`
     )
   }
   return value

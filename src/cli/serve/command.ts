@@ -11,7 +11,7 @@ import { developmentKey } from '../../settings/secrets/development-key.ts'
 import { connectProvider, locateSecrets, type SecretProvider } from '../../settings/secrets/open-secrets.ts'
 import { providedValues } from '../../settings/secrets/provided-values.ts'
 import { sharedKeys, unknownVariables } from '../../settings/warnings.ts'
-import { shareMetrics, startWorkers, type WorkerOrders, workerOrders } from '../../workers.ts'
+import { shareMetrics, startWorkers, type WorkerArgs, workerArgs } from '../../workers.ts'
 import type { Command } from '../command.ts'
 import { IGNORED_DEBUG, ignoredVariables } from './debug-variables.ts'
 import { devBanner } from './dev-banner.ts'
@@ -39,8 +39,8 @@ async function serve(): Promise<void> {
   const configured = await configure(process.env)
   const { config, provider } = configured
   const { log, flush } = createLogger(config.logLevel)
-  const orders = workerOrders(process.argv)
-  if (orders === undefined) warnAboutSettings(config, log)
+  const args = workerArgs(process.argv)
+  if (args === undefined) warnAboutSettings(config, log)
   const closers: Closers = [async () => provider.close()]
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close()
@@ -52,7 +52,7 @@ async function serve(): Promise<void> {
       delay: config.http.shutdownDelayMs + CLOSE_MS,
       logger: false,
       // Ctrl-C in a terminal reaches the workers too, but the primary ends them.
-      skip: orders === undefined ? ['beforeExit'] : ['beforeExit', 'SIGINT']
+      skip: args === undefined ? ['beforeExit'] : ['beforeExit', 'SIGINT']
     },
     async ({ signal, err }) => {
       if (err === undefined) log.info({ signal }, 'shutting down: finishing requests in flight')
@@ -60,11 +60,11 @@ async function serve(): Promise<void> {
       await closeAll()
     }
   )
-  if (orders !== undefined) process.on('SIGINT', () => {})
+  if (args !== undefined) process.on('SIGINT', () => {})
 
   try {
-    if (orders === undefined) await servePrimary(configured, log, closers)
-    else await serveAlone(configured, log, closers, orders)
+    if (args === undefined) await servePrimary(configured, log, closers)
+    else await serveAlone(configured, log, closers, args)
   } catch (error) {
     await closeAll()
     throw error
@@ -106,7 +106,7 @@ async function servePrimary(configured: Configured, log: Logger, closers: Closer
   const socket = privateRedis?.socket
   let port: number
   if (config.workers === 1) {
-    port = await serveAlone(configured, log, closers, { maintains: true, redisSocket: socket })
+    port = await serveAlone(configured, log, closers, { runsMaintenance: true, redisSocket: socket })
   } else {
     const workers = startWorkers(config.workers, socket, log)
     closers.push(workers.close)
@@ -120,14 +120,14 @@ async function serveAlone(
   { config, provider }: Configured,
   log: Logger,
   closers: Closers,
-  orders: WorkerOrders
+  args: WorkerArgs
 ): Promise<number> {
   const service = await startService({
     config,
     log,
-    redisAddress: redisAddress(config, orders),
+    redisAddress: redisAddress(config, args),
     secrets: locateSecrets(config.secrets.places, provider),
-    maintains: orders.maintains,
+    runsMaintenance: args.runsMaintenance,
     ...(config.workers === 1 ? {} : { shareMetrics })
   })
   closers.push(async () => {
@@ -138,7 +138,7 @@ async function serveAlone(
   return service.port
 }
 
-function redisAddress({ redis }: Config, { redisSocket }: WorkerOrders): RedisAddress {
+function redisAddress({ redis }: Config, { redisSocket }: WorkerArgs): RedisAddress {
   if (redis.kind !== 'private') return redis
   if (redisSocket === undefined) throw new Error('the development Redis was not started')
   return { kind: 'standalone', url: new Secret(redisSocket) }

@@ -43,7 +43,7 @@ export const queuePrefix = (keyPrefix: string, consumer: string): string => `${k
 export const inspectQueue = (redis: RedisClient, keyPrefix: string, consumer: string): OpenQueue =>
   openQueue(redis, keyPrefix, consumer, { skipMetasUpdate: true })
 
-/** @param redis opened in the `patient` manner: BullMQ must not give up on a command */
+/** @param redis opened with the profile `blocking`: BullMQ must not give up on a command */
 export function openPushQueue(redis: RedisClient, keyPrefix: string, settings: HttpSettings): PushQueue {
   const { name, maxAttempts, backlog, backlogBytes } = settings
   const { queue, outstanding } = openQueue(redis, keyPrefix, name, {

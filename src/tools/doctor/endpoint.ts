@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { compileAddressList } from '../../address-list.ts'
 import { DOCTOR, DOCTOR_USER_AGENT } from '../../event-types.ts'
 import type { Secret } from '../../secret.ts'
-import { type Answer, exchange, type NoAnswer } from '../send/raw-request.ts'
+import { type Answer, type NoAnswer, sendRawRequest } from '../send/raw-request.ts'
 import { type Header, macBody, macV0, signatureHeaders } from '../send/sign.ts'
 import type { RequestLimit } from './request-limit.ts'
 
@@ -216,7 +216,7 @@ export class Endpoint {
     const send = async (): Promise<Reply> => {
       const others = this.state.inFlight++
       const before = ++this.state.sent
-      const reply = await exchange({
+      const reply = await sendRawRequest({
         url,
         method,
         headers: [['user-agent', DOCTOR_USER_AGENT], ...headers],

@@ -1,11 +1,11 @@
-import { readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { z } from 'zod'
 import { readJsonFile } from '../../json-file.ts'
 import type { Finding } from './finding.ts'
 
 /*
- * What somebody has looked at and accepted. An entry names a value by its fingerprint and the place it may be in:
- * the same value elsewhere, another value in the same place, and a value that meanwhile is configured are new.
+ * The file of accepted findings. An entry accepts one value (by fingerprint) in one file by one rule. The same value in
+ * another file, another value in that file, and a value that has become a configured secret (another rule) are new.
  */
 
 const entrySchema = z.strictObject({
@@ -19,10 +19,10 @@ const fileSchema = z.strictObject({ version: z.literal(1), accepted: z.array(ent
 
 export type AcceptedLeak = z.infer<typeof entrySchema>
 
-export interface Judged {
+export interface Triage {
   readonly fresh: readonly Finding[]
   readonly accepted: readonly Finding[]
-  /** Entries that nothing was found for: the baseline says more than is true. */
+  /** Entries of the baseline that match no finding. */
   readonly stale: readonly AcceptedLeak[]
 }
 
@@ -31,45 +31,32 @@ export function readBaseline(path: string): readonly AcceptedLeak[] {
   return readJsonFile('--baseline', path, fileSchema).accepted
 }
 
-export function judgeFindings(findings: readonly Finding[], baseline: readonly AcceptedLeak[]): Judged {
-  const entries = new Map(baseline.map(entry => [keyOf(entry), entry]))
-  const met = new Set<string>()
-  const fresh: Finding[] = []
-  const accepted: Finding[] = []
-  for (const finding of findings) {
-    const key = keyOf(finding)
-    met.add(key)
-    if (entries.has(key)) accepted.push(finding)
-    else fresh.push(finding)
+/** @returns the entries of the file; none if it does not exist */
+export const readBaselineIfExists = (path: string): readonly AcceptedLeak[] =>
+  existsSync(path) ? readBaseline(path) : []
+
+export function triageFindings(findings: readonly Finding[], baseline: readonly AcceptedLeak[]): Triage {
+  const entryKeys = new Set(baseline.map(keyOf))
+  const findingKeys = new Set(findings.map(keyOf))
+  return {
+    fresh: findings.filter(finding => !entryKeys.has(keyOf(finding))),
+    accepted: findings.filter(finding => entryKeys.has(keyOf(finding))),
+    stale: baseline.filter(entry => !findingKeys.has(keyOf(entry)))
   }
-  return { fresh, accepted, stale: baseline.filter(entry => !met.has(keyOf(entry))) }
 }
 
-/** The text of a baseline that accepts all of these. What somebody wrote about an entry is kept. */
+/** The text of a baseline that accepts all findings. The reasons in `previous` are kept. */
 export function formatBaseline(findings: readonly Finding[], previous: readonly AcceptedLeak[]): string {
   const reasons = new Map(previous.map(entry => [keyOf(entry), entry.why]))
   const accepted = new Map<string, AcceptedLeak>()
-  for (const { fingerprint, rule, file, masked } of findings) {
-    const key = keyOf({ fingerprint, file, rule })
+  for (const finding of findings) {
+    const { fingerprint, rule, file, masked } = finding
+    const key = keyOf(finding)
     accepted.set(key, { fingerprint, rule, file, masked, why: reasons.get(key) ?? '' })
   }
   const sorted = [...accepted].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry)
   return `${JSON.stringify({ version: 1, accepted: sorted }, null, 2)}\n`
 }
 
-/** @returns what stands in the file, nothing where there is none */
-export function readBaselineIfThere(path: string): readonly AcceptedLeak[] {
-  try {
-    readFileSync(path)
-  } catch {
-    return []
-  }
-  return readBaseline(path)
-}
-
-const keyOf = ({
-  file,
-  rule,
-  fingerprint
-}: Pick<Finding | AcceptedLeak, 'file' | 'rule' | 'fingerprint'>): string =>
+const keyOf = ({ file, rule, fingerprint }: Finding | AcceptedLeak): string =>
   JSON.stringify([file, rule, fingerprint])

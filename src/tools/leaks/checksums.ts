@@ -1,6 +1,9 @@
+// Tested by test/tools/leaks/key-context.test.ts.
+
 /** Sections of lock files: `SPEC CHECKSUMS` of CocoaPods, `integrity`, `hashes`, `pkg_hash_ext`. */
 const CHECKSUM_SECTION = /check[ _-]?sums?|integrity|(?<![a-z])hash(?:es)?(?![a-z])|digests?|fingerprints?/i
-/** What is known of the lines before a region of a text. */
+
+/** The section of the last value, for the next region of the same text. */
 export interface SectionMemory {
   section?: { readonly indentation: number; readonly isChecksums: boolean }
 }
@@ -11,16 +14,15 @@ const BLANK = 32
 const TAB = 9
 
 /**
- * Tells whether a value stands in a section of checksums. To be asked about one region from its start to its end.
- *
- * @param isContinued does the region begin somewhere in a text?
+ * @param isContinued is the region not the start of its text?
+ * @returns whether the value at a position is in a section of checksums; positions must be asked in ascending order
  */
 export function checksumSections(
   buffer: Buffer,
   isContinued: boolean,
   memory: SectionMemory
 ): (position: number) => boolean {
-  /** The line that was asked about last: a long section is not walked up again for each of its lines. */
+  /** The line of the previous value: a long section is not walked again for each of its lines. */
   let lastStart = -1
 
   return position => {
@@ -37,7 +39,7 @@ export function checksumSections(
     for (let lineStart = start; lineStart > 0; ) {
       const end = lineStart - 1
       lineStart = lineStartBefore(end)
-      if (lineStart === 0 && isContinued) break // part of a line
+      if (lineStart === 0 && isContinued) break // possibly not a whole line
       const own = indentationAt(lineStart)
       if (lineStart + own >= end) continue // a blank line
       if (own < indentation)

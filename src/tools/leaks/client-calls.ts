@@ -1,8 +1,10 @@
-/** What a text calls the clients of Customer.io's libraries that it imports. */
+// Tested by test/tools/leaks/key-context.test.ts.
+
+/** The names that a text uses for the clients of Customer.io's libraries. */
 export interface ImportedClients {
-  /** Names of constructors: `APIClient`, and what it was renamed to. */
+  /** `APIClient` and the others, and their aliases. */
   readonly constructors: ReadonlySet<string>
-  /** Names of variables that are handed to one. */
+  /** Variables that are passed to a constructor. */
   readonly variables: ReadonlySet<string>
 }
 
@@ -15,19 +17,19 @@ const CLIENTS = ['TrackClient', 'APIClient', 'CustomerIO', 'NewTrackClient', 'Ne
 /** `APIClient as Mailer`, `APIClient: Mailer`, `Mailer = customerio.APIClient`. */
 const RENAMED =
   /\b(?:TrackClient|APIClient|CustomerIO)\b(?:[ \t]+as[ \t]+|[ \t]*:[ \t]*)([A-Za-z_$][\w$]*)|\b([A-Za-z_$][\w$]*)[ \t]*=[ \t]*(?:[A-Za-z_$][\w$]*\.)*(?:TrackClient|APIClient|CustomerIO)\b(?![ \t]*\()/g
-/** PHP's classes, whose names say little without their namespace. */
+/** Classes of PHP: their names are too general without the namespace. */
 const PHP_CLASS = /\buse[ \t]+\\?Customerio\\(\w+)(?:[ \t]+as[ \t]+(\w+))?/g
-/** The module as a whole, which in its early versions was the client. */
+/** The whole module: in early versions it was the client. */
 const WHOLE_MODULE =
   /\bimport[ \t]+([A-Za-z_$][\w$]*)[ \t]+from[ \t]*["'`]customerio|\b([A-Za-z_$][\w$]*)[ \t]*=[ \t]*(?:await[ \t]+import|require)[ \t]*\([ \t]*["'`]customerio/g
 
 const CALL = /(?<![\w$])([A-Za-z_$][\w$]*)[ \t]*\(([^()]{1,400})\)/g
 const VARIABLE = /(?:^|[,=:{]|\.)\s*([A-Za-z_$][\w$]*)\s*(?=[,}]|$)/g
 
-/** How far a call may reach before a value. */
+/** How far before a value its call may start. */
 const CALL_CHARACTERS = 1000
-/** What a value can be handed through on its way: a default for a variable of the environment. */
-const PASSES_ON = /^(?:get_?env|env|get|fetch|str|String)$/i
+/** Functions that return their argument: the default for a variable of the environment. */
+const RETURNS_ARGUMENT = /^(?:get_?env|env|get|fetch|str|String)$/i
 
 /** @returns `undefined` if the text imports none of Customer.io's libraries */
 export function importedClients(text: string): ImportedClients | undefined {
@@ -37,15 +39,15 @@ export function importedClients(text: string): ImportedClients | undefined {
     for (const [, first = '', second = ''] of text.matchAll(pattern)) constructors.add(second || first)
   }
   const variables = new Set<string>()
-  for (const [, name = '', given = ''] of text.matchAll(CALL)) {
+  for (const [, name = '', args = ''] of text.matchAll(CALL)) {
     if (!constructors.has(name)) continue
-    for (const [, variable = ''] of given.matchAll(VARIABLE)) variables.add(variable)
+    for (const [, variable = ''] of args.matchAll(VARIABLE)) variables.add(variable)
   }
   return { constructors, variables }
 }
 
-/** Is a value behind `left` an argument of a client's constructor? */
-export function isHandedToClient(left: string, { constructors }: ImportedClients): boolean {
+/** Whether the value after `left` is an argument of a client's constructor. */
+export function isPassedToClient(left: string, { constructors }: ImportedClients): boolean {
   let depth = 0
   const start = Math.max(0, left.length - CALL_CHARACTERS)
   for (let index = left.length - 1; index >= start; index--) {
@@ -57,7 +59,7 @@ export function isHandedToClient(left: string, { constructors }: ImportedClients
         left.slice(Math.max(0, index - 80), index)
       )?.[1]
       if (name !== undefined && constructors.has(name)) return true
-      if (name === undefined || !PASSES_ON.test(name)) return false
+      if (name === undefined || !RETURNS_ARGUMENT.test(name)) return false
     }
   }
   return false

@@ -1,72 +1,65 @@
-import type { Cluster, Redis } from 'ioredis'
 import { partitionKeys } from '../../log/keys.ts'
-import type { Search } from './search.ts'
-import { scanText } from './stream-scanner.ts'
+import type { RedisClient } from '../../redis/connect.ts'
+import type { Search } from './finding.ts'
+import { scanBuffer } from './stream-scanner.ts'
 
-export interface EventLogPlace {
-  readonly redis: Redis | Cluster
-  readonly keyPrefix: string
-  readonly partitions: number
-}
-
-type Entry = [Buffer, Buffer[]]
-
-/** What one page is meant to weigh. An event may have 5 MiB, so the first page is a small one. */
+/** An event can have 8 MiB. So pages are limited by bytes, which their average entry predicts, and the first is small. */
 const PAGE_BYTES = 4 * 1024 * 1024
 const FIRST_PAGE_ENTRIES = 16
 const MAX_PAGE_ENTRIES = 2000
 
 /**
- * Looks through the log of events and the parked deliveries, entry by entry, as they are in Redis. What is appended
- * meanwhile is looked through as far as it was there when its stream's turn came.
+ * Searches the events and parked deliveries of all partitions, as they are stored in Redis. Entries that are appended
+ * after the search of their stream began are left out.
  *
- * @throws what Redis answers
+ * @returns a description of what was searched
+ * @throws the error of Redis
  */
-export async function searchEventLog(search: Search, place: EventLogPlace): Promise<string> {
-  const { redis, keyPrefix, partitions } = place
-  const streams = Array.from({ length: partitions }, (_, partition) =>
-    partitionKeys(keyPrefix, partition)
+export async function searchEventLog(
+  search: Search,
+  log: { readonly redis: RedisClient; readonly keyPrefix: string; readonly partitions: number }
+): Promise<string> {
+  const streams = Array.from({ length: log.partitions }, (_, partition) =>
+    partitionKeys(log.keyPrefix, partition)
   ).flatMap(({ events, parked }) => [events, parked])
   let entries = 0
   for (const [index, stream] of streams.entries()) {
-    entries += await searchStream(search, redis, stream, share =>
+    entries += await searchStream(search, log.redis, stream, share =>
       search.onProgress('event log', (index + share) / streams.length)
     )
   }
   return `${entries} ${entries === 1 ? 'entry' : 'entries'} of ${streams.join(', ')}`
 }
 
+/** @returns the number of entries */
 async function searchStream(
   { detector, findings }: Search,
-  redis: Redis | Cluster,
+  redis: RedisClient,
   stream: string,
   onProgress: (share: number) => void
 ): Promise<number> {
   const length = await redis.xlen(stream)
-  const last = (await redis.xrevrange(stream, '+', '-', 'COUNT', 1))[0]?.[0]
-  if (last === undefined) return 0
+  const [newest] = await redis.xrevrange(stream, '+', '-', 'COUNT', 1)
+  if (newest === undefined) return 0
   let from = '-'
   let count = FIRST_PAGE_ENTRIES
   let done = 0
   for (;;) {
-    const page = (await redis.xrangeBuffer(stream, from, last, 'COUNT', count)) as Entry[]
+    const page = await redis.xrangeBuffer(stream, from, newest[0], 'COUNT', count)
     let bytes = 0
     for (const [id, fields] of page) {
-      done++
       for (const field of fields) {
         bytes += field.length
-        const scan = scanText(detector, ({ leak }) =>
+        scanBuffer(detector, field, ({ leak }) =>
           findings.add({ leak, place: 'stream', file: stream, line: 1, entry: id.toString() })
         )
-        scan.push(field)
-        scan.end()
       }
     }
+    done += page.length
     onProgress(Math.min(1, done / Math.max(1, length)))
-    const end = page.at(-1)
-    if (end === undefined || page.length < count) return done
-    from = `(${end[0].toString()}`
-    const average = Math.max(1, bytes / page.length)
-    count = Math.max(1, Math.min(MAX_PAGE_ENTRIES, Math.floor(PAGE_BYTES / average)))
+    const last = page.at(-1)
+    if (last === undefined || page.length < count) return done
+    from = `(${last[0]}`
+    count = Math.max(1, Math.min(MAX_PAGE_ENTRIES, Math.floor((PAGE_BYTES * page.length) / bytes)))
   }
 }

@@ -1,20 +1,20 @@
+// Tested by test/tools/leaks/search.test.ts.
 import { constants } from 'node:fs'
 import { lstat, open, readdir, readlink, stat } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { errorCode } from '../../errors.ts'
 import type { Detector } from './detector.ts'
-import { type LeakOnLine, scanText } from './stream-scanner.ts'
+import { createStreamScanner, type LeakOnLine, scanBuffer } from './stream-scanner.ts'
 
-/** What became of a file. `skipped`: not one that holds text of its own (a socket, a device), or gone meanwhile. */
-export type FileOutcome = 'read' | 'skipped' | 'folder'
+/** `skipped`: a socket or a device, or deleted meanwhile. */
+type FileOutcome = 'read' | 'skipped' | 'folder'
 
 const READ_BYTES = 256 * 1024
 
 /**
- * Looks through a file of a tree in bounded memory. A symbolic link is not followed: what it points to, as git
- * keeps it, is its text.
+ * Searches a file of a tree in bounded memory. A symbolic link is not followed: its target is its text, as in git.
  *
- * @throws what the file system answers, unless the file is gone
+ * @throws the error of the file system, unless the file does not exist any more
  */
 export async function scanFileOfTree(
   detector: Detector,
@@ -25,13 +25,11 @@ export async function scanFileOfTree(
     const stats = await lstat(path)
     if (stats.isDirectory()) return 'folder'
     if (stats.isSymbolicLink()) {
-      const scan = scanText(detector, onLeak)
-      scan.push(Buffer.from(await readlink(path)))
-      scan.end()
+      scanBuffer(detector, Buffer.from(await readlink(path)), onLeak)
       return 'read'
     }
     if (!stats.isFile()) return 'skipped'
-    // Not to be kept waiting, or led elsewhere, by what has taken its place since.
+    // The file may have been replaced since: a pipe must not block, and a link must not be followed.
     const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW)
     await scanReadable(detector, handle.createReadStream({ highWaterMark: READ_BYTES }), onLeak)
     return 'read'
@@ -41,7 +39,7 @@ export async function scanFileOfTree(
   }
 }
 
-/** Looks through a file that somebody named: a pipe (`<(kubectl logs …)`) and a symbolic link are fine. */
+/** Searches a file that the user named: pipes (`<(kubectl logs …)`) and symbolic links are allowed. */
 export async function scanNamedFile(
   detector: Detector,
   path: string,
@@ -61,49 +59,38 @@ export async function scanReadable(
   onLeak: (found: LeakOnLine) => void,
   onBytes?: (bytes: number) => void
 ): Promise<void> {
-  const scan = scanText(detector, onLeak)
+  const scanner = createStreamScanner(detector, onLeak)
   let bytes = 0
   for await (const piece of readable) {
-    scan.push(piece as Buffer)
+    scanner.push(piece as Buffer)
     bytes += (piece as Buffer).length
     onBytes?.(bytes)
   }
-  scan.end()
+  scanner.end()
 }
 
-/** What a folder holds. */
-export interface Walked {
-  /** From the folder; as bytes, since not every name is UTF-8. */
+/** A file below a folder, a folder that cannot be read (`error`), or one that is a repository. */
+interface WalkedEntry {
+  /** Relative to the folder. A Buffer, since not every name is UTF-8. */
   readonly path: Buffer
   readonly error?: unknown
-  /** A repository of its own begins here. */
   readonly isRepository?: boolean
 }
 
 const SLASH = Buffer.from('/')
 
-/** Every file below a folder; links are not followed. A folder that can't be read is one entry with its error. */
-export async function* walkFolder(folder: string, below = Buffer.alloc(0)): AsyncGenerator<Walked> {
-  const entries = await readFolder(pathIn(folder, below))
-  if ('error' in entries) {
-    yield { path: below, error: entries.error }
-    return
-  }
-  for (const { name, isFolder } of entries.names) {
-    const path = below.length === 0 ? name : Buffer.concat([below, SLASH, name])
-    if (name.equals(Buffer.from('.git'))) yield { path: below, isRepository: true }
-    else if (isFolder) yield* walkFolder(folder, path)
-    else yield { path }
-  }
-}
-
-async function readFolder(path: Buffer) {
+/** All files below a folder, sorted by name within each folder. Symbolic links are not followed. */
+export async function* walkFolder(folder: string, below = Buffer.alloc(0)): AsyncGenerator<WalkedEntry> {
   try {
-    const entries = await readdir(path, { encoding: 'buffer', withFileTypes: true })
-    const names = entries.map(entry => ({ name: entry.name, isFolder: entry.isDirectory() }))
-    return { names: names.sort((a, b) => a.name.compare(b.name)) }
+    const entries = await readdir(pathIn(folder, below), { encoding: 'buffer', withFileTypes: true })
+    for (const entry of entries.sort((a, b) => a.name.compare(b.name))) {
+      const path = below.length === 0 ? entry.name : Buffer.concat([below, SLASH, entry.name])
+      if (entry.name.equals(Buffer.from('.git'))) yield { path: below, isRepository: true }
+      else if (entry.isDirectory()) yield* walkFolder(folder, path)
+      else yield { path }
+    }
   } catch (error) {
-    return { error }
+    yield { path: below, error }
   }
 }
 

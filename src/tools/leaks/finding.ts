@@ -1,6 +1,7 @@
-import type { Leak } from './detector.ts'
+// Tested by test/tools/leaks/git-history.test.ts.
+import type { Detector, Leak } from './detector.ts'
 
-/** What kind of thing `file` names. */
+/** The kind of place that `file` names. */
 export type Place =
   | 'file'
   | 'staged file'
@@ -12,98 +13,102 @@ export type Place =
 
 export interface CommitRef {
   readonly oid: string
-  /** ISO 8601, with the committer's offset; `undefined` where git did not say. */
+  /** ISO 8601, with the committer's offset; `undefined` if git did not report it. */
   readonly date: string | undefined
 }
 
-/** One value in one place, however many versions of that place there are. */
+/** One value in one place, in all its versions. */
 export interface Finding extends Leak {
   readonly place: Place
-  /** A path from the root of what was looked through, or a name that says what else it is. */
+  /** A path from the root of the search, or the name of another place. */
   readonly file: string
-  /** From 1: in the working tree where it is there, else in the commit. */
+  /** From 1: in the working tree if the value is there, else in the oldest commit. */
   readonly line: number
-  /** The oldest commit that has it; `undefined` where none has. */
+  /** The oldest commit that contains the value; `undefined` if none does. */
   readonly commit: CommitRef | undefined
-  /** Only asked of files of a repository. */
+  /** False for everything but files. */
   readonly inWorkingTree: boolean
-  /** Of a stream: the id of the first entry that has it. */
+  /** In a stream: the id of the first entry that contains the value. */
   readonly entry: string | undefined
-  /** How often it was met, lines and versions of a file: in the history, or in the working tree if that has more. */
+  /** Occurrences: in the history, or in the working tree if it has more. */
   readonly times: number
 }
 
-/** Where a leak was met, once. */
+/** One occurrence of a leak. */
 export interface Sighting {
   readonly leak: Leak
   readonly place: Place
   readonly file: string
   readonly line: number
   readonly commit?: string | undefined
-  /** Of two commits the one with the greater age is the older; the working tree has none. */
+  /** Position of the commit, counted back from the newest: of two commits the older one has the greater age. */
   readonly age?: number
   readonly inWorkingTree?: boolean
   readonly entry?: string
-  /** How often it was met there; once unless told otherwise. */
+  /** Default 1. */
   readonly times?: number
 }
 
-/** Puts what belongs together into one finding; its memory grows with what is found only. */
+/** Combines sightings into findings. Its memory grows only with the number of findings. */
 export interface FindingCollection {
   readonly add: (sighting: Sighting) => void
-  /** In the order of files and lines. @param dates of commits, by id */
+  /** Sorted by file and line. @param dates of commits, by id */
   readonly list: (dates: ReadonlyMap<string, string>) => readonly Finding[]
+  /** The ids of the commits in the list. */
   readonly commits: () => readonly string[]
 }
 
-/** @param censor masks what must not be shown: a file's name may hold a secret too */
-export function collectFindings(censor: (text: string) => string): FindingCollection {
+/** One run of `leaks`: the detector, and where results go. */
+export interface Search {
+  readonly detector: Detector
+  readonly findings: FindingCollection
+  /** Reports what could not be searched: without findings, the result is then not "clean" but unknown. */
+  readonly onProblem: (text: string) => void
+  /** Reports what was left out on purpose. */
+  readonly onNote: (text: string) => void
+  /** @param share of the step, from 0 to 1 */
+  readonly onProgress: (step: string, share: number) => void
+}
+
+/** @param redact masks secrets in the names of files */
+export function collectFindings(redact: (text: string) => string): FindingCollection {
   interface Known {
     best: Sighting
     oldest: Sighting | undefined
     inWorkingTree: boolean
-    timesThere: number
+    timesInTree: number
     timesElsewhere: number
   }
   const byKey = new Map<string, Known>()
   return {
     add: sighting => {
+      const { commit, age = 0, times = 1, inWorkingTree = false } = sighting
       const key = keyOf(sighting)
       const known = byKey.get(key) ?? {
-        best: sighting,
-        oldest: undefined,
-        inWorkingTree: false,
-        timesThere: 0,
-        timesElsewhere: 0
+        ...{ best: sighting, oldest: undefined },
+        ...{ inWorkingTree: false, timesInTree: 0, timesElsewhere: 0 }
       }
       byKey.set(key, known)
-      const { commit, age = 0, times = 1, inWorkingTree } = sighting
       const isOlder = commit !== undefined && age > (known.oldest?.age ?? -1)
       if (isOlder) known.oldest = sighting
-      if (inWorkingTree === true) known.timesThere += times
-      else known.timesElsewhere += times
-      if (inWorkingTree === true ? !known.inWorkingTree : isOlder && !known.inWorkingTree)
-        known.best = sighting
-      known.inWorkingTree ||= inWorkingTree === true
+      if ((inWorkingTree || isOlder) && !known.inWorkingTree) known.best = sighting
+      known.inWorkingTree ||= inWorkingTree
+      known[inWorkingTree ? 'timesInTree' : 'timesElsewhere'] += times
     },
-    commits: () => [
-      ...new Set(
-        [...byKey.values()].flatMap(({ oldest }) => (oldest?.commit === undefined ? [] : [oldest.commit]))
-      )
-    ],
+    commits: () => [...new Set([...byKey.values()].flatMap(({ oldest }) => oldest?.commit ?? []))],
     list: dates =>
       [...byKey.values()]
-        .map(({ best, inWorkingTree, oldest, timesThere, timesElsewhere }) => ({
+        .map(({ best, inWorkingTree, oldest, timesInTree, timesElsewhere }) => ({
           ...best.leak,
           place: best.place,
-          file: censor(best.file),
+          file: redact(best.file),
           line: best.line,
           commit:
             oldest?.commit === undefined ? undefined : { oid: oldest.commit, date: dates.get(oldest.commit) },
           inWorkingTree,
           entry: best.entry,
-          // The working tree is mostly what the history has already.
-          times: Math.max(timesThere, timesElsewhere)
+          // Most of the working tree is in the history too: the sum would count it twice.
+          times: Math.max(timesInTree, timesElsewhere)
         }))
         .sort(byPlace)
   }

@@ -1,45 +1,31 @@
-import type { Detector } from './detector.ts'
-import type { FindingCollection } from './finding.ts'
+import type { FindingCollection, Search } from './finding.ts'
 import { type Git, splitAt, textsOf } from './git.ts'
 import { listObjects, type ObjectLeak, scanObjects } from './git-objects.ts'
-import { scanName } from './scan-path.ts'
+import { scanPath } from './stream-scanner.ts'
 
 const NUL = 0
 const NEWLINE = 10
 const GITLINK_MODE = '160000'
 
-export interface HistoryOptions {
-  readonly git: Git
-  readonly detector: Detector
-  readonly findings: FindingCollection
-  /** Has everything to be there that a commit names? Of a partial clone it can't be asked. */
-  readonly complete: boolean
-  /** Told how much of the way is done, from 0 to 1. */
-  readonly onProgress: (share: number) => void
-}
-
-/** Reading the objects takes most of the time, walking the commits the rest. */
+/** The part of the time that reading the objects takes; walking the commits takes the rest. */
 const OBJECTS_SHARE = 0.75
 
 /**
- * Looks through the whole history: every object git has, and every name a file has had. Each object is read once;
- * then one walk over the commits tells which of them brought what was found.
+ * Searches the whole history: every object that git has, and every name that a file had. Each object is read once;
+ * one walk over the commits then finds the commits that added the leaks.
  *
+ * @param complete must every object that a commit names be there? False for a partial clone
  * @throws ScanError when git fails
  */
-export async function scanHistory({
-  git,
-  detector,
-  findings,
-  complete,
-  onProgress
-}: HistoryOptions): Promise<void> {
+export async function scanHistory(search: Search, git: Git, complete: boolean): Promise<void> {
+  const { detector, findings } = search
+  const onProgress = (share: number): void => search.onProgress('history', share)
   const total = await countObjects(git)
   const leaks = new Map<string, KnownLeak[]>()
   const oids = listObjects(git, seen => onProgress(OBJECTS_SHARE * Math.min(1, seen / Math.max(1, total))))
   await scanObjects(git, oids, detector, found => remember(leaks, found))
 
-  // What is listed above is what is there: whether that is all, git knows.
+  // The objects above are those that exist. This fails if a commit needs one that is missing.
   if (complete) await git.text('rev-list', '--all', '--reflog', '--objects', '--quiet')
   const commits = Number(await git.text('rev-list', '--all', '--reflog', '--count'))
   let age = 0
@@ -51,15 +37,8 @@ export async function scanHistory({
       for (const { type, line, leak, times } of leaks.get(change.commit) ?? []) {
         if (type !== 'commit') continue
         located.add(change.commit)
-        findings.add({
-          leak,
-          place: 'commit message',
-          file: 'commit message',
-          line,
-          commit: change.commit,
-          age,
-          times
-        })
+        const where = { place: 'commit message', file: 'commit message', commit: change.commit } as const
+        findings.add({ ...where, leak, line, age, times })
       }
       continue
     }
@@ -68,7 +47,7 @@ export async function scanHistory({
       located.add(oid)
       findings.add({ leak, place: 'file', file: path, line, commit, age, times })
     }
-    if (isNew) scanName(detector, findings, { file: path, commit, age })
+    if (isNew) scanPath(search, { file: path, commit, age })
   }
 
   const staged = await stagedPaths(git, leaks)
@@ -79,7 +58,7 @@ export async function scanHistory({
   onProgress(1)
 }
 
-/** A value that an object holds, where it is first and how often: a dump may have it a million times. */
+/** The first occurrence of a value in an object, and the count: a dump may contain it a million times. */
 type KnownLeak = ObjectLeak & { times: number }
 
 function remember(leaks: Map<string, KnownLeak[]>, found: ObjectLeak): void {
@@ -111,30 +90,30 @@ async function countObjects(git: Git): Promise<number> {
   return count('count') + count('in-pack')
 }
 
-/** One commit (no path), or one file it changed; `isNew`: the name was not there before. */
-export interface Change {
+/** A commit (no path), or a file it changed. */
+interface Change {
   readonly commit: string
   readonly path: string | undefined
   readonly oid: string
+  /** The name did not exist before. */
   readonly isNew: boolean
 }
 
-/** No commit before one that follows it, whatever their clocks said. Of a merge only what neither side had: the rest came with the sides. */
+/**
+ * All commits, each before its parents whatever their dates are. Of a merge only the files that differ from both sides:
+ * the others are changes of the sides.
+ */
 async function* listChanges(git: Git): AsyncGenerator<Change> {
   const commits = git.stream(['rev-list', '--topo-order', '--all', '--reflog'])
   const changes = git.stream(
     ['diff-tree', '--stdin', '--root', '-r', '-c', '--raw', '-z', '--no-renames', '--no-abbrev'],
-    asText(commits)
+    commits
   )
   yield* parseChanges(textsOf(splitAt(changes, NUL)))
 }
 
-async function* asText(pieces: AsyncIterable<Buffer>): AsyncGenerator<string> {
-  for await (const piece of pieces) yield piece.toString('latin1')
-}
-
-/** Reads `diff-tree --raw -z`: a commit's id, and for each file its modes and ids, a status, and then its path. */
-export async function* parseChanges(tokens: AsyncIterable<string>): AsyncGenerator<Change> {
+/** Parses `diff-tree --raw -z`: the id of a commit, and for each file its modes, ids and status, then its path. */
+async function* parseChanges(tokens: AsyncIterable<string>): AsyncGenerator<Change> {
   let commit = ''
   let entry: string | undefined
   for await (const token of tokens) {
@@ -153,7 +132,7 @@ export async function* parseChanges(tokens: AsyncIterable<string>): AsyncGenerat
   }
 }
 
-/** Where in the index the objects are that have leaks. */
+/** The paths of staged objects that contain leaks. */
 async function stagedPaths(
   git: Git,
   leaks: ReadonlyMap<string, unknown>
@@ -168,18 +147,17 @@ async function stagedPaths(
   return paths
 }
 
-/** When commits were made. */
+/** The dates of commits, by id. */
 export async function commitDates(git: Git, oids: readonly string[]): Promise<ReadonlyMap<string, string>> {
   const dates = new Map<string, string>()
   if (oids.length === 0) return dates
-  const lines = git.stream(['log', '--no-walk=unsorted', '--stdin', '--format=%H %cI'], oneByOne(oids))
+  const lines = git.stream(
+    ['log', '--no-walk=unsorted', '--stdin', '--format=%H %cI'],
+    oids.map(oid => `${oid}\n`)
+  )
   for await (const line of textsOf(splitAt(lines, NEWLINE))) {
     const [oid = '', date = ''] = line.split(' ')
     dates.set(oid, date)
   }
   return dates
-}
-
-async function* oneByOne(oids: readonly string[]): AsyncGenerator<string> {
-  for (const oid of oids) yield `${oid}\n`
 }

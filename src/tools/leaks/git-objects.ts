@@ -1,48 +1,44 @@
+// Tested by test/tools/leaks/git-history.test.ts.
 import type { Detector, Leak } from './detector.ts'
-import { type Git, splitAt, textsOf } from './git.ts'
-import { ScanError } from './scan-error.ts'
-import { newlines, scanText, type TextScan } from './stream-scanner.ts'
+import { type Git, ScanError, splitAt, textsOf } from './git.ts'
+import { countNewlines, createStreamScanner, type StreamScanner } from './stream-scanner.ts'
 
 export type ObjectType = 'blob' | 'commit' | 'tag'
 
-/** A leak in one object of a repository. Where that object is reached from is another question. */
+/** A leak in one object of a repository. */
 export interface ObjectLeak {
   readonly oid: string
   readonly type: ObjectType
-  /** Of a commit or tag the line of its message; below 1 in what stands before that. */
+  /** In a commit or tag the line of its message; below 1 in the header. */
   readonly line: number
-  /** A tag's own name. */
+  /** Of an annotated tag. */
   readonly tagName: string | undefined
   readonly leak: Leak
 }
 
 const NEWLINE = 10
-/** Ids that are handed on at once. */
+/** Ids that are yielded together. */
 const BATCH_IDS = 512
 const SCANNED = /^(?:blob|commit|tag)$/
 
 /**
- * Every object that git still has, in the order of its packs, which is the cheapest to read: what refs and reflogs
- * reach, what is staged, and what nothing reaches any more. Trees (lists of names) are left out.
+ * Ids of all objects that git has, reachable or not, in the order of its packs, which is the fastest to read. Trees
+ * (lists of names) are left out.
  *
- * @param onSeen told now and then how many objects, trees included, were handed on
- * @throws ScanError when git can't tell what one of them is
+ * @param onSeen called now and then with the number of objects so far, trees included
+ * @yields several ids, each followed by a line break
+ * @throws ScanError when git cannot read an object
  */
 export async function* listObjects(git: Git, onSeen: (objects: number) => void): AsyncGenerator<string> {
-  const listed = git.stream([
-    'cat-file',
-    '--batch-check=%(objecttype) %(objectname)',
-    '--batch-all-objects',
-    '--unordered',
-    '--buffer'
-  ])
+  const format = '--batch-check=%(objecttype) %(objectname)'
+  const listed = git.stream(['cat-file', format, '--batch-all-objects', '--unordered', '--buffer'])
   let batch: string[] = []
   let seen = 0
   for await (const line of textsOf(splitAt(listed, NEWLINE))) {
     seen++
     const [type = '', oid = ''] = line.split(' ')
     if (type === 'tree') continue
-    if (!SCANNED.test(type)) throw new ScanError(`git can't read an object: ${line}`)
+    if (!SCANNED.test(type)) throw new ScanError(`git cannot read an object: ${line}`)
     if (batch.push(oid) < BATCH_IDS) continue
     yield `${batch.join('\n')}\n`
     onSeen(seen)
@@ -53,21 +49,21 @@ export async function* listObjects(git: Git, onSeen: (objects: number) => void):
 }
 
 /**
- * Looks through objects in bounded memory.
+ * Searches objects in bounded memory.
  *
- * @param oids ids, each with a line break behind it
- * @throws ScanError when git can't read one of them
+ * @param oids ids, each followed by a line break
+ * @throws ScanError when git cannot read one of them
  */
 export async function scanObjects(
   git: Git,
-  oids: AsyncIterable<string>,
+  oids: AsyncIterable<string> | Iterable<string>,
   detector: Detector,
   onLeak: (found: ObjectLeak) => void
 ): Promise<void> {
   const output = git.stream(['cat-file', '--batch', '--buffer'], oids)
   let header = ''
-  let scan: TextScan | undefined
-  /** Bytes of the current object that are still to come, and the line break behind it. */
+  let scan: StreamScanner | undefined
+  /** Bytes of the current object that have not arrived, with the line break after it. */
   let remaining = 0
 
   for await (const piece of output) {
@@ -86,7 +82,7 @@ export async function scanObjects(
       const taken = Math.min(remaining, piece.length - at)
       const isComplete = taken === remaining
       const body = piece.subarray(at, at + taken - (isComplete ? 1 : 0))
-      // The last byte may come alone: then what was handed on before was all of the object.
+      // Empty if only the line break was missing.
       if (body.length > 0) scan.push(body)
       at += taken
       remaining -= taken
@@ -108,7 +104,7 @@ interface ObjectHeader {
 
 function parseHeader(header: string): ObjectHeader {
   const match = /^([0-9a-f]+) (blob|commit|tag) (\d+)$/.exec(header)
-  if (match === null) throw new ScanError(`git can't read an object: ${header}`)
+  if (match === null) throw new ScanError(`git cannot read an object: ${header}`)
   const [, oid = '', type, size] = match
   return { oid, type: type as ObjectType, size: Number(size) }
 }
@@ -117,19 +113,21 @@ function scanObject(
   detector: Detector,
   { oid, type }: ObjectHeader,
   onLeak: (found: ObjectLeak) => void
-): TextScan {
+): StreamScanner {
   if (type === 'blob') {
-    return scanText(detector, ({ line, leak }) => onLeak({ oid, type, line, leak, tagName: undefined }))
+    return createStreamScanner(detector, ({ line, leak }) =>
+      onLeak({ oid, type, line, leak, tagName: undefined })
+    )
   }
   let headerLines = 0
   let tagName: string | undefined
-  return scanText(
+  return createStreamScanner(
     detector,
     ({ line, leak }) => onLeak({ oid, type, line: line - headerLines, tagName, leak }),
     region => {
       const end = region.indexOf('\n\n')
       const head = end === -1 ? region.length : end
-      headerLines = newlines(region, 0, head) + (end === -1 ? 1 : 2)
+      headerLines = countNewlines(region, 0, head) + (end === -1 ? 1 : 2)
       tagName = /^tag (.+)$/m.exec(region.toString('utf8', 0, head))?.[1]
     }
   )

@@ -1,43 +1,48 @@
+// Tested by test/tools/leaks/search.test.ts.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { ScanError } from './scan-error.ts'
+import { ReportedError } from '../../errors.ts'
 
-/** One repository, as far as git is asked about it. */
-export interface Git {
-  /** All of the output, of a command that says little. @throws ScanError when git fails */
-  readonly text: (...args: readonly string[]) => Promise<string>
-  /** The output piece by piece; the input is written as git takes it. @throws ScanError when git fails */
-  readonly stream: (args: readonly string[], input?: AsyncIterable<string>) => AsyncGenerator<Buffer>
+/** A part of the search failed. The message is one line for the operator. */
+export class ScanError extends ReportedError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'ScanError'
+  }
 }
 
+/** Runs git in one folder. */
+export interface Git {
+  /** The whole output, for commands with short output. @throws ScanError when git fails */
+  readonly text: (...args: readonly string[]) => Promise<string>
+  /** The output in pieces. The input is written as fast as git reads it. @throws ScanError when git fails */
+  readonly stream: (args: readonly string[], input?: GitInput) => AsyncGenerator<Buffer>
+}
+
+type GitInput = AsyncIterable<Buffer | string> | Iterable<string>
+
 /**
- * No setting of the repository may start a program (fsmonitor, signature checks), fetch, lock or hide anything:
- * `refs/replace` would show other objects than there are.
+ * No setting of the repository may start a program (fsmonitor, signature checks), fetch, lock, or hide anything:
+ * `refs/replace` would substitute objects.
  */
 const SAFE_ARGUMENTS = [
-  '--no-replace-objects',
-  '--no-optional-locks',
-  '-c',
-  'core.fsmonitor=false',
-  '-c',
-  'core.quotePath=false',
-  '-c',
-  'log.showSignature=false',
-  '-c',
-  'log.mailmap=false'
+  ...['--no-replace-objects', '--no-optional-locks'],
+  ...['core.fsmonitor=false', 'core.quotePath=false', 'log.showSignature=false', 'log.mailmap=false'].flatMap(
+    setting => ['-c', setting]
+  )
 ]
 const MAX_STDERR_CHARACTERS = 4000
 
-/** What git says which repository it is called in. A hook has them, and they would win over the folder. */
+/** Variables that select a repository. git sets them for hooks, and they take precedence over the folder. */
 const LOCAL_VARIABLES =
   /^GIT_(?:DIR|WORK_TREE|INDEX_FILE|OBJECT_DIRECTORY|ALTERNATE_OBJECT_DIRECTORIES|COMMON_DIR|NAMESPACE|PREFIX|GRAFT_FILE|SHALLOW_FILE|IMPLICIT_WORK_TREE)$/
 
-/** Of our environment git gets what it needs, not the secrets. */
+/** Variables that git gets from our environment: what it needs, no secrets. */
 const PASSED_ON = /^(?:PATH|HOME|USERPROFILE|SystemRoot|TMPDIR|TEMP|TMP|XDG_CONFIG_HOME|GIT_.*)$/
 
 /**
- * @param folder where git is called
- * @param keepsLocal may the environment name the repository? In a hook it names the index that is to be committed
+ * @param folder where git runs
+ * @param keepsLocal may the environment select the repository? In a hook it names the index to be committed
  */
 export function openGit(folder: string, env: NodeJS.ProcessEnv, keepsLocal = false): Git {
   const passed = Object.entries(env).filter(
@@ -59,21 +64,21 @@ export function openGit(folder: string, env: NodeJS.ProcessEnv, keepsLocal = fal
     stream
   }
 
-  async function* stream(args: readonly string[], input?: AsyncIterable<string>): AsyncGenerator<Buffer> {
+  async function* stream(args: readonly string[], input?: GitInput): AsyncGenerator<Buffer> {
     const child = spawn('git', [...SAFE_ARGUMENTS, ...args], {
       cwd: folder,
       env: gitEnv,
       stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe']
     })
-    let complaint = ''
+    let stderr = ''
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      complaint = (complaint + text).slice(-MAX_STDERR_CHARACTERS)
+      stderr = (stderr + text).slice(-MAX_STDERR_CHARACTERS)
     })
     const closed = new Promise<number | string>((resolve, reject) => {
       child.once('error', reject)
       child.once('close', (code, signal) => resolve(code ?? signal ?? 'unknown'))
     })
-    // Whoever reads the output learns of it there; an error must not go unhandled meanwhile.
+    // The error is thrown after the output is read; until then it must not count as unhandled.
     const ended = closed.catch(() => {})
     const fed = input === undefined ? Promise.resolve() : feed(input)
     fed.catch(() => child.kill())
@@ -81,47 +86,47 @@ export function openGit(folder: string, env: NodeJS.ProcessEnv, keepsLocal = fal
       for await (const piece of child.stdout ?? []) yield piece as Buffer
       await fed
       const code = await closed
-      if (code !== 0) throw new ScanError(failure(args, complaint, code))
+      if (code !== 0) throw new ScanError(failure(args, stderr, code))
     } catch (cause) {
       if (cause instanceof ScanError) throw cause
-      throw new ScanError(failure(args, complaint, cause instanceof Error ? cause.message : 'failed'), {
+      throw new ScanError(failure(args, stderr, cause instanceof Error ? cause.message : 'failed'), {
         cause
       })
     } finally {
       child.kill()
     }
 
-    async function feed(lines: AsyncIterable<string>): Promise<void> {
+    async function feed(pieces: GitInput): Promise<void> {
       const { stdin } = child
       if (stdin === null) return
-      // A git that ended early is told of by its exit code.
+      // If git ended early, its exit code is reported.
       let broken = false
       stdin.on('error', () => {
         broken = true
       })
-      for await (const text of lines) {
+      for await (const piece of pieces) {
         if (broken || child.exitCode !== null) return
-        if (!stdin.write(text)) await Promise.race([once(stdin, 'drain'), ended])
+        if (!stdin.write(piece)) await Promise.race([once(stdin, 'drain'), ended])
       }
       stdin.end()
     }
   }
 }
 
-function failure(args: readonly string[], complaint: string, code: number | string): string {
-  const said = complaint
+function failure(args: readonly string[], stderr: string, code: number | string): string {
+  const reason = stderr
     .split('\n')
     .filter(line => line.trim() !== '')
     .join('; ')
-  return `git ${args.find(arg => !arg.startsWith('-'))} failed: ${said === '' ? code : said}`
+  return `git ${args.find(arg => !arg.startsWith('-'))} failed: ${reason === '' ? code : reason}`
 }
 
-/** Splits pieces of output at a byte. What stands behind the last one is given too, unless it is empty. */
-export async function* splitAt(pieces: AsyncIterable<Buffer>, byte: number): AsyncGenerator<Buffer> {
+/** Splits output at a separator. The rest after the last separator is one more part, unless it is empty. */
+export async function* splitAt(pieces: AsyncIterable<Buffer>, separator: number): AsyncGenerator<Buffer> {
   let rest: Buffer = Buffer.alloc(0)
   for await (const piece of pieces) {
     let buffer = rest.length === 0 ? piece : Buffer.concat([rest, piece])
-    for (let at = buffer.indexOf(byte); at !== -1; at = buffer.indexOf(byte)) {
+    for (let at = buffer.indexOf(separator); at !== -1; at = buffer.indexOf(separator)) {
       yield buffer.subarray(0, at)
       buffer = buffer.subarray(at + 1)
     }

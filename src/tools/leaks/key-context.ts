@@ -1,67 +1,61 @@
-import { type ImportedClients, isHandedToClient } from './client-calls.ts'
+import { type ImportedClients, isPassedToClient } from './client-calls.ts'
 import type { Certainty, RuleId } from './rules.ts'
-import {
-  isSection,
-  type Level,
-  levelsAround,
-  withoutObjectsAfter,
-  withoutObjectsBefore
-} from './structure.ts'
+import { isSection, type Level, levelsAround, withoutObjects } from './structure.ts'
 
 /**
- * What stands around a text that has the length of a key. Hexadecimal digits of these lengths are everywhere (MD5,
- * SHA-256, UUIDs without dashes), and so is Customer.io in a repository that uses it: what tells a key is the name it
- * has, and failing that, what it is handed to, and what it stands beside.
+ * The context of hexadecimal digits with the length of a key. Such digits are common (MD5, SHA-256, UUIDs without
+ * dashes), and so is the word Customer.io in a repository that uses it. So a key is recognized by its name, by the call
+ * it is passed to, or by the fields beside it.
  */
 export interface Context {
-  /** Digits of the text. */
+  /** Number of digits. */
   readonly length: number
   readonly left: string
   readonly right: string
-  /** What the whole text imports. */
+  /** Imported by the text that contains the digits. */
   readonly clients: ImportedClients | undefined
 }
 
-export interface Verdict {
+export interface Classification {
   readonly rule: RuleId
   readonly certainty: Certainty
 }
 
-/** As many bytes before and behind a text count. */
+/** Bytes before and after a value that are its context. */
 export const CONTEXT_BYTES = 4096
 const LINE_BEFORE_BYTES = 200
 const LINE_AFTER_BYTES = 120
 const HEADING_LINES = 40
 
-/** "cio" only as a word of its own, be it in snake, kebab, dotted or camel case: not in "precio" or "conscious". */
+/** "cio" as a word of its own, in snake, kebab, dotted or camel case: not in "precio" or "conscious". */
 const CIO = /(?<![A-Za-z])cio(?![a-z])|(?<![A-Za-z])C(?:IO|io)(?![a-z])|(?<=[a-z])C(?:IO|io)(?![a-z])/
 const CUSTOMER_IO = /customer(?:[._-]?io| io\b)/i
 const KEY_WORD = /key|secret|token|passw|pwd|auth|bearer|basic|credential|signing/i
 const SITE_WORD = /site[_. -]?id|\bsite\b/i
-/** The name of this client in all of Customer.io's libraries, and of nobody else's. */
+/** The name of this client in all libraries of Customer.io, and in no other library. */
 const TRACK_CLIENT = /\b(?:New)?TrackClient\b/
 const CLIENT =
   /\b(?:(?:New)?(?:Track|API)Client|CustomerIO|Customerio|Region(?:US|EU)|(?:track|api)(?:-eu)?\.customer\.io)\b/
 
-/** Names of what looks like a key and is none. */
+/** Names of values that have the shape of a key but are not one. */
 const OTHER_NAME =
   /sha-?\d*|md5|hash|digest|checksum|integrity|etag|commit|revision|signature|hmac|nonce|uuid|guid|trace|span|request|delivery|event|message|anonymous|fingerprint|version|blob|tree|image|\bids?$|[a-z]Id$|_ids?$/i
 const OTHER_KEY = /(?:cache|idempotency|primary|foreign|public|partition|dedupe|sort|host|object)[_-]?key/i
-/** Names that say nothing about a value: what it is stands elsewhere on the line, or above. */
-const HOLLOW_NAME =
+/** Names without meaning: the context must tell what the value is. */
+const EMPTY_NAME =
   /^(?:value|val|default|content|data|string|text|const|let|var|env|export|is|was|to|with|of|the|new|old|current|previous|prod|production|staging|dev|test|u|user|live)$/i
 
 /**
- * `name =`, `"name":`, `name => `, `name || `, `name, ` and the like, or a bare word, right before the value; between
- * them a function, of Helm too, or a YAML tag.
+ * `name =`, `"name":`, `name => `, `name || `, `name, ` and the like, or a bare word, right before the value. A function
+ * (also of Helm) or a YAML tag may be between them.
  */
 const OWNER =
   /(?<![\w$.-])([A-Za-z_$][\w$.-]*)["'`\])\\]*(\s*(?::=|=>|->|\?\?=?|\|\|=?|[:=,>])\s*|\s+)(?:!!?\w+\s+)?["'`]?(?:-?\s*(?:b64enc|quote|toString|default)\s+)*(?:[A-Za-z_]+\(\s*)?["'`<\\]*(?:(?:bearer|basic|token)\s+)?$/i
 
-/** Where a key can't be without one of these in its context: in any case, and hardly anywhere else. */
+/** Every key has one of these in its context. Rare elsewhere, so the first and cheapest check. */
 export const MENTION = /c(?:ustomer)?[._ -]?io|(?:track|api)client/gi
 
-/** From the line upwards: every line that is indented less than all below it, and comments on the paragraph. */
+/** The lines above that are indented less than all lines below them, the section, and the comments of the paragraph. */
 function headingsOf(line: string, above: readonly string[]): string {
   const headings: string[] = []
   let indentation = indentationOf(line)
@@ -83,45 +77,44 @@ function headingsOf(line: string, above: readonly string[]): string {
   return headings.join('\n')
 }
 
-/** A list's dash counts as a blank: what follows it belongs together. */
-const indentationOf = (line: string): number => /^[\s]*/.exec(line)?.[0].length ?? 0
+const indentationOf = (line: string): number => /^\s*/.exec(line)?.[0].length ?? 0
 
-/** @returns which key it would be and how sure that is; `undefined` when it has no such name */
-export function judge(context: Context): Verdict | undefined {
+/** @returns which key a value is, and how certain that is; `undefined` if its context does not say so */
+export function classify(context: Context): Classification | undefined {
   const { clients } = context
   const { left, right } = withoutTemplateBraces(joinedToName(context.left), context.right)
   const ownLine = lastLine(left).slice(-LINE_BEFORE_BYTES)
   const found = ownerOf(ownLine)
   if (isChecksum(ownLine, right) || (found !== undefined && isOther(found))) return undefined
   if (clients !== undefined && context.length < 64) {
-    const isHanded = clients.variables.has(found ?? '') || isHandedToClient(left, clients)
-    if (isHanded) return verdict(context, ownLine, found ?? '', 'possible')
+    const isPassed = clients.variables.has(found ?? '') || isPassedToClient(left, clients)
+    if (isPassed) return classification(context, ownLine, found ?? '', 'possible')
   }
-  const owner = found !== undefined && HOLLOW_NAME.test(found) ? undefined : found
+  const owner = found !== undefined && EMPTY_NAME.test(found) ? undefined : found
   const named = owner !== undefined && (KEY_WORD.test(owner) || SITE_WORD.test(owner))
   if (owner !== undefined && isProvider(owner)) {
-    return verdict(context, ownLine, owner, named ? 'likely' : 'possible')
+    return classification(context, ownLine, owner, named ? 'likely' : 'possible')
   }
   if (owner !== undefined && !named) return undefined
 
-  const ownText = withoutObjectsBefore(left)
-  const textBehind = withoutObjectsAfter(right)
+  const ownText = withoutObjects(left, 'before')
+  const textAfter = withoutObjects(right, 'after')
   const before = lastLine(ownText).slice(-LINE_BEFORE_BYTES)
-  const line = `${before} ${firstLine(textBehind).slice(0, LINE_AFTER_BYTES)}`
+  const line = `${before} ${firstLine(textAfter).slice(0, LINE_AFTER_BYTES)}`
   const above = ownText.slice(0, ownText.lastIndexOf('\n') + 1).split(/\r?\n/)
   const headings = headingsOf(before, above.slice(-1 - HEADING_LINES, -1))
   if (!isProvider(line) && !isProvider(headings)) {
-    return isNamedBeside(owner ?? found, levelsAround(ownText, textBehind))
-      ? verdict(context, before, owner ?? '', 'possible')
+    return isNamedBeside(owner ?? found, levelsAround(ownText, textAfter))
+      ? classification(context, before, owner ?? '', 'possible')
       : undefined
   }
-  if (owner !== undefined) return verdict(context, before, owner, 'possible')
+  if (owner !== undefined) return classification(context, before, owner, 'possible')
   const around = `${headings}\n${line}`
   if (!KEY_WORD.test(around) && !SITE_WORD.test(around) && !CLIENT.test(around)) return undefined
-  return verdict(context, before, `${lastLine(headings)} ${before}`, 'possible')
+  return classification(context, before, `${lastLine(headings)} ${before}`, 'possible')
 }
 
-/** A value may stand on the line below its name: `key: >-`, `key =`, `key = \\`. */
+/** Joins a value to a name on the line above: `key: >-`, `key =`, `key = \\`. */
 function joinedToName(left: string): string {
   if (lastLine(left).trim().length > 1) return left
   const end = left.slice(-LINE_BEFORE_BYTES)
@@ -129,13 +122,13 @@ function joinedToName(left: string): string {
   return joined === end ? left : left.slice(0, left.length - end.length) + joined
 }
 
-/** The braces of a Helm template are no object's. If a value stands in one, it is open on both sides. */
+/** Removes the braces of Helm templates, which are not objects; also of the template that contains the value. */
 function withoutTemplateBraces(left: string, right: string): { left: string; right: string } {
   if (!left.includes('{{') && !right.includes('{{')) return { left, right }
   const closed = left.replace(TEMPLATE, '  $1  ')
   const open = closed.replace(/\{\{([^{}\n]*)$/, '  $1')
-  const behind = open === closed ? right : right.replace(/^([^{}\n]*)\}\}/, '$1  ')
-  return { left: open, right: behind.replace(TEMPLATE, '  $1  ') }
+  const after = open === closed ? right : right.replace(/^([^{}\n]*)\}\}/, '$1  ')
+  return { left: open, right: after.replace(TEMPLATE, '  $1  ') }
 }
 
 const TEMPLATE = /\{\{([^{}]*)\}\}/g
@@ -143,31 +136,32 @@ const TEMPLATE = /\{\{([^{}]*)\}\}/g
 /** `<checksum>  file`, `SHA256 (file) = <checksum>`, `<sha256 value="<checksum>"`, `"…/file.ts": "<checksum>"`. */
 const CHECKSUM_BEFORE =
   /(?:sha-?\d*|md5)\s*\([^)]*\)\s*=\s*$|<\s*(?:sha\d+|md5)\b[^<>]*$|\/[\w.-]+\.[a-z]{1,5}["'`]\s*[:=]\s*["'`]?$/i
-const CHECKSUM_BEHIND = /^[ \t]+\*?[\w./-]+\.\w{1,8}[ \t]*(?:\r?\n|$)/
+const CHECKSUM_AFTER = /^[ \t]+\*?[\w./-]+\.\w{1,8}[ \t]*(?:\r?\n|$)/
 
 const isChecksum = (before: string, right: string): boolean =>
-  CHECKSUM_BEFORE.test(before) || (before.trim() === '' && CHECKSUM_BEHIND.test(right))
+  CHECKSUM_BEFORE.test(before) || (before.trim() === '' && CHECKSUM_AFTER.test(right))
 
-/** Fields that name what an object is about: the first ones say so much that no outer object is asked. */
+/** Fields that name an object. With one of them, outer objects are not considered. */
 const NAME = /^(?:name|type|provider|service|integration|destination|connector|vendor|platform|slug)$/i
+/** These fields, and others that can mention the provider. */
 const IDENTITY =
   /^[\s"'`\\<-]*(name|type|provider|service|integration|destination|connector|vendor|platform|slug|kind|channel|target|label|id|key|app|application|namespace|title|image|host|url|base_?url|endpoint)["'`\\]*\s*(?:=>|[:=>])\s*(.*)$/i
-/** Objects that only hold the settings of the one they are in, and items of a list, which have no name. */
+/** Headers of objects that contain settings of the outer object, and of list items, which have no name. */
 const CONTAINER =
   /^[\s"'`\\-]*(?:(?:const|let|var|export|this\.|self\.)\s*)*(?:(?:string_?)?data|(?:config(?:uration)?|settings?|options?|credentials?|auth(?:entication|orization)?|param(?:eter)?s?|prop(?:ertie)?s|env(?:ironment)?|var(?:iable)?s|secrets?|keys?|tokens?|values?|attributes|connection|spec|accounts?|access|api|args|inputs?|fields|details|headers|client|sdk|defaults?|prod(?:uction)?|staging|dev(?:elopment)?|test|live|us|eu)(?:_?(?:vars|variables|settings|config|data))?|[\w-]*\.[\w.-]+)?["'`\\]*\s*[:=]?\s*(?:[|>][-+]?)?\s*[[(]*\s*$/i
-/** Words of which the name of a key consists that does not say whose it is. */
+/** The words of names that do not say whose key it is. */
 const GENERIC_WORD =
   /^(?:api|app|site|track|tracking|access|auth|authorization|secret|private|signing|webhook|client|bearer|basic|live|prod|production|new|old|current|default|my|the|rest|server|transactional|key|keys|token|id|password|passwd|pass|pwd|credential|credentials|value|val|content|data|string|text|\d+)$/i
 
-/** Is what a text stands in named after the provider? */
+/** Whether the objects around a value are named after the provider. */
 export const isAboutProvider = (left: string, right: string): boolean =>
-  isNamedBeside('key', levelsAround(withoutObjectsBefore(left), withoutObjectsAfter(right)))
+  isNamedBeside('key', levelsAround(withoutObjects(left, 'before'), withoutObjects(right, 'after')))
 
-/** Does the name of the provider stand in a field beside the value, or beside the settings it is one of? */
+/** Whether a field beside the value, or beside the settings that contain it, names the provider. */
 function isNamedBeside(owner: string | undefined, levels: readonly Level[]): boolean {
   if (owner === undefined || !wordsOf(owner).every(word => GENERIC_WORD.test(word))) return false
-  const isHollow = !KEY_WORD.test(owner) && !SITE_WORD.test(owner)
-  const tells = (name: string): boolean => !isHollow || KEY_WORD.test(name) || SITE_WORD.test(name)
+  const isVague = !KEY_WORD.test(owner) && !SITE_WORD.test(owner)
+  const isEnough = (name: string): boolean => !isVague || KEY_WORD.test(name) || SITE_WORD.test(name)
   for (const { header, entries } of levels) {
     const fields = entries.flatMap(entry => {
       const [, field, value] = IDENTITY.exec(entry) ?? []
@@ -175,7 +169,7 @@ function isNamedBeside(owner: string | undefined, levels: readonly Level[]): boo
     })
     const name =
       fields.map(({ value }) => value).find(isProvider) ?? (isProvider(header) ? header : undefined)
-    if (name !== undefined) return tells(name)
+    if (name !== undefined) return isEnough(name)
     if (fields.some(({ field }) => NAME.test(field)) || !CONTAINER.test(header)) return false
   }
   return false
@@ -197,17 +191,22 @@ function isOther(name: string): boolean {
   return OTHER_NAME.test(name) && !/(?:key|secret|token|password)s?$/i.test(name)
 }
 
-/** The name right before a value. A value before it (two arguments, `id:key`) is no name, nor is an option's dash. */
+/** The name right before a value. Another value (two arguments, `id:key`) is not a name, nor is the dash of an option. */
 function ownerOf(before: string): string | undefined {
   const match = OWNER.exec(before)
   const name = match?.[1]
   if (name === undefined || /^[0-9a-f]{20,}$/i.test(name)) return undefined
-  const byBlankOnly = /^\s+$/.test(match?.[2] ?? '')
-  const says = KEY_WORD.test(name) || SITE_WORD.test(name) || isProvider(name) || isOther(name)
-  return byBlankOnly && !says ? undefined : name
+  const isBareWord = /^\s+$/.test(match?.[2] ?? '')
+  const isTelling = KEY_WORD.test(name) || SITE_WORD.test(name) || isProvider(name) || isOther(name)
+  return isBareWord && !isTelling ? undefined : name
 }
 
-function verdict({ length, right }: Context, before: string, name: string, certainty: Certainty): Verdict {
+function classification(
+  { length, right }: Context,
+  before: string,
+  name: string,
+  certainty: Certainty
+): Classification {
   if (length === 64) return { rule: 'customerio-signing-key', certainty }
   if (length === 32) return { rule: 'customerio-app-api-key', certainty }
   const isFirstOfTwo = /^["'`]?\s*[:,]\s*["'`]?[0-9a-f]{20}(?![0-9a-f])/i.test(right)

@@ -1,22 +1,22 @@
-import { byteSet, eachRun } from './byte-runs.ts'
 import { checksumSections, type SectionMemory } from './checksums.ts'
 import { type ImportedClients, importedClients } from './client-calls.ts'
 import type { Encoding } from './encodings.ts'
-import { CONTEXT_BYTES, isAboutProvider, judge, MENTION } from './key-context.ts'
+import { CONTEXT_BYTES, classify, isAboutProvider, MENTION } from './key-context.ts'
+import { isWordByte } from './pattern-search.ts'
 import type { Certainty, RuleId } from './rules.ts'
 
-/** A text that looks like a key of Customer.io in a place where one would stand. */
+/** A value with the shape of a key of Customer.io, in a context that names it. */
 export interface ShapeMatch {
   readonly start: number
   readonly end: number
   readonly rule: RuleId
   readonly certainty: Certainty
   readonly encoding: Extract<Encoding, 'plain' | 'base64'>
-  /** The key itself, in the case in which Customer.io writes it. */
+  /** The key itself, in lower case as Customer.io writes it. */
   readonly value: string
 }
 
-/** What is remembered of the regions of a text that came before. */
+/** State that is carried from one region of a text to the next. */
 export interface TextMemory extends SectionMemory {
   clients?: ImportedClients | undefined
 }
@@ -28,17 +28,15 @@ const KEY_LENGTHS = new Set([20, 32, 64])
 const SHORTEST_KEY = 20
 const HEX_KEY = /^(?:[0-9a-f]+|[0-9A-F]+)$/
 const LOGIN = /^[0-9a-f]{20}:[0-9a-f]{20}$/i
-/** The base64 of the shortest key, less its padding, and of the longest, with the line break of `echo`. */
+/** Base64 of the shortest key, without padding, and of the longest, with the line break of `echo`. */
 const SHORTEST_BASE64 = 27
 const LONGEST_BASE64 = 88
-/** How base64 of hexadecimal digits begins: MNO for 0-9, YZ for a-f, QR for A-F. */
+/** First characters of base64 of hexadecimal digits: MNO for 0-9, YZ for a-f, QR for A-F. */
 const hexInBase64 = byteSet('MNOYZQR')
-/** A Secret of Kubernetes is at most 1 MiB. */
+/** A Kubernetes Secret has at most 1 MiB. */
 const LONGEST_FILE_BASE64 = 1.5 * 1024 * 1024
-/** Bytes around a match that are looked at. */
-export const SHAPE_CONTEXT_BYTES = CONTEXT_BYTES
 
-/** Matches that start in [from, limit), told by what stands around them in the buffer. */
+/** Finds keys that start in [from, limit). Their context may be anywhere in the buffer. */
 export function findKeyShapes(
   buffer: Buffer,
   from: number,
@@ -73,7 +71,7 @@ export function findKeyShapes(
 
   function match(start: number, end: number, value: string, encoding: ShapeMatch['encoding']): void {
     if (!looksRandom(value)) return
-    const verdict = judge({ length: value.length, ...textAround(start, end), clients: region.clients() })
+    const verdict = classify({ length: value.length, ...textAround(start, end), clients: region.clients() })
     if (verdict === undefined || isChecksum(start)) return
     onMatch({ start, end, ...verdict, encoding, value: value.toLowerCase() })
   }
@@ -85,7 +83,7 @@ export function findKeyShapes(
     }
   }
 
-  /** A file in a Secret of Kubernetes: an .env, a JSON. Its keys may say whose they are, or the Secret does. */
+  /** Finds keys in a file of a Kubernetes Secret, such as an .env. The file or the Secret may name Customer.io. */
   function findInFile(start: number, end: number): void {
     const { left, right } = textAround(start, end)
     const file = Buffer.from(buffer.toString('latin1', start, end), 'base64')
@@ -97,12 +95,12 @@ export function findKeyShapes(
 const underHeading = (heading: string, file: Buffer): Buffer =>
   Buffer.from(`${heading}\n${file.toString('latin1').replace(/^/gm, ' ')}`, 'latin1')
 
-/** To be called when a text goes on: what it imports counts for the rest of it too. */
+/** To be called at the end of a region: the imports count for the rest of the text too. */
 export function rememberClients(buffer: Buffer, memory: TextMemory): void {
   memory.clients = regionOf(buffer, memory).clients()
 }
 
-/** What is found out about a region once, and only if something in it looks like a key. */
+/** Facts about a region, each determined at most once, and only if something has the shape of a key. */
 function regionOf(buffer: Buffer, memory: TextMemory) {
   let text: string | undefined
   let mentions: readonly number[] | undefined
@@ -117,7 +115,7 @@ function regionOf(buffer: Buffer, memory: TextMemory) {
       return clients.imported ?? memory.clients
     },
     holdsSecrets: (): boolean => (secrets ??= buffer.includes('Secret') && SECRET.test(wholeText())),
-    /** Only then is it worth looking closer. A text that imports the library mentions it by that. */
+    /** Whether Customer.io is mentioned nearby, or its library imported anywhere; cheap compared to `classify`. */
     isMentionedAround(start: number, end: number): boolean {
       const first = firstAtLeast(allMentions(), start - CONTEXT_BYTES)
       const isNear = first !== undefined && first <= end + CONTEXT_BYTES
@@ -137,13 +135,48 @@ function firstAtLeast(sorted: readonly number[], wanted: number): number | undef
   return sorted[low]
 }
 
-/** A manifest of Kubernetes, as YAML or JSON. */
+/** In a Kubernetes manifest, as YAML or JSON. */
 const SECRET = /["']?kind["']?\s*:\s*["']?Secret\b/
 
-/** What people make up to stand for a key has few different digits, or has them in order. */
+/** False for placeholders: they have few different digits, or digits in order. */
 function looksRandom(value: string): boolean {
   if (!/[0-9]/.test(value) || !/[a-f]/i.test(value)) return false
   // 20 random digits have fewer than 8 different ones about once in 2,000 cases.
   if (new Set(value).size < 8) return false
   return !/0123456|1234567|abcdef|fedcba|7654321|deadbeef|cafebabe|(.)\1{5}/i.test(value)
+}
+
+/** A table with 1 at the index of each byte that is in the set. */
+function byteSet(characters: string): Uint8Array {
+  const set = new Uint8Array(256)
+  for (const byte of Buffer.from(characters, 'latin1')) set[byte] = 1
+  return set
+}
+
+/**
+ * Calls back for each run of at least `minLength` bytes of the set that is not part of a longer word. Such a run
+ * contains a byte at a multiple of `minLength`, so only those bytes are examined.
+ */
+function eachRun(
+  buffer: Buffer,
+  set: Uint8Array,
+  minLength: number,
+  from: number,
+  onRun: (start: number, end: number) => void
+): void {
+  const { length } = buffer
+  let at = from + minLength - 1
+  while (at < length) {
+    if (set[buffer[at] ?? 0] !== 1) {
+      at += minLength
+      continue
+    }
+    let start = at
+    while (start > from && set[buffer[start - 1] ?? 0] === 1) start--
+    let end = at + 1
+    while (end < length && set[buffer[end] ?? 0] === 1) end++
+    const isWhole = !isWordByte(buffer[start - 1]) && !isWordByte(buffer[end])
+    if (end - start >= minLength && isWhole) onRun(start, end)
+    at = end + minLength
+  }
 }

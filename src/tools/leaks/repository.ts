@@ -1,23 +1,25 @@
+// Tested by test/tools/leaks/search.test.ts.
 import { access } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { type Git, openGit } from './git.ts'
-import { ScanError } from './scan-error.ts'
+import { type Git, openGit, ScanError } from './git.ts'
 
 export interface Repository {
   readonly git: Git
-  /** Where the working tree begins; `undefined` in a bare repository. */
+  /** The root of the working tree; `undefined` in a bare repository. */
   readonly root: string | undefined
-  /** Were files left out when it was cloned? */
+  /** Was it cloned with a filter? */
   readonly isPartial: boolean
-  /** Why a part of the history is not here, and what to do; `undefined` where all of it is. */
+  /** Why a part of the history is missing, and what to do; `undefined` if all of it is here. */
   readonly missing: string | undefined
 }
 
+const QUESTIONS = ['--is-inside-work-tree', '--is-shallow-repository']
+
 /**
- * The repository a folder is in.
+ * The repository that contains a folder.
  *
- * @returns `undefined` where there is none. That git does not take what is there for one is not the same
- * @throws ScanError when git fails, or is not installed
+ * @returns `undefined` if there is none
+ * @throws ScanError when git fails, refuses to read the repository, or is not installed
  */
 export async function findRepository(
   folder: string,
@@ -26,20 +28,15 @@ export async function findRepository(
   const outer = openGit(folder, env)
   let facts: string
   try {
-    facts = await outer.text(
-      'rev-parse',
-      '--is-bare-repository',
-      '--is-inside-work-tree',
-      '--is-shallow-repository'
-    )
+    facts = await outer.text('rev-parse', ...QUESTIONS)
   } catch (error) {
     if (!(error instanceof ScanError)) throw error
     if (error.message.includes('ENOENT')) throw new ScanError('git is not installed', { cause: error })
-    const isNone = error.message.includes('not a git repository') && !(await hasGitEntry(folder))
-    if (isNone) return undefined
+    const isAbsent = error.message.includes('not a git repository') && !(await hasGitEntry(folder))
+    if (isAbsent) return undefined
     throw error
   }
-  const [, isInside, isShallow] = facts.split('\n').map(word => word === 'true')
+  const [isInside, isShallow] = facts.split('\n').map(word => word === 'true')
   const root =
     isInside === true ? (await outer.text('rev-parse', '--show-toplevel')).replace(/\n$/, '') : undefined
   const git = root === undefined ? outer : openGit(root, env)
@@ -47,7 +44,7 @@ export async function findRepository(
   return { git, root, isPartial, missing: missingHistory(isShallow === true, isPartial) }
 }
 
-/** What git calls no repository although it looks like one is broken, or not ours to read. */
+/** With a `.git` entry, a folder that git does not accept is a broken repository, or one it refuses to read. */
 async function hasGitEntry(folder: string): Promise<boolean> {
   for (let at = resolve(folder); ; at = dirname(at)) {
     try {
@@ -67,10 +64,10 @@ async function isPartialClone(git: Git): Promise<boolean> {
 }
 
 function missingHistory(isShallow: boolean, isPartial: boolean): string | undefined {
-  const otherwise = 'or say --incomplete if what is here will do'
+  const otherwise = 'or pass --incomplete to search only what is here'
   if (isShallow) {
-    return `this clone is shallow, most of the history is not here: git fetch --unshallow, ${otherwise}`
+    return `this clone is shallow, most of the history is missing: run git fetch --unshallow, ${otherwise}`
   }
   if (!isPartial) return undefined
-  return `this clone is partial, some of its files are not here: clone without --filter, ${otherwise}`
+  return `this clone is partial, some files are missing: clone without --filter, ${otherwise}`
 }

@@ -1,44 +1,29 @@
 import { errorCode } from '../../errors.ts'
-import type { Detector } from './detector.ts'
 import { isFolder, pathIn, scanFileOfTree, scanNamedFile, scanReadable, walkFolder } from './files.ts'
-import type { FindingCollection } from './finding.ts'
-import { type Git, openGit, splitAt, textsOf } from './git.ts'
+import type { Search } from './finding.ts'
+import { type Git, openGit, ScanError, splitAt, textsOf } from './git.ts'
 import { scanHistory } from './git-history.ts'
 import { scanObjects } from './git-objects.ts'
 import { findRepository } from './repository.ts'
-import { ScanError } from './scan-error.ts'
-import { scanName } from './scan-path.ts'
-
-/** One run: what is looked for, and where what is found and what went wrong is put. */
-export interface Search {
-  readonly detector: Detector
-  readonly findings: FindingCollection
-  /** Told of what could not be looked through although it should: then nothing found means nothing. */
-  readonly onProblem: (text: string) => void
-  /** Told of what was left out on purpose. */
-  readonly onNote: (text: string) => void
-  /** @param share of the step, from 0 to 1 */
-  readonly onProgress: (step: string, share: number) => void
-}
+import { type LeakOnLine, scanPath } from './stream-scanner.ts'
 
 export interface PathOptions {
   readonly env: NodeJS.ProcessEnv
-  /** Are files that git ignores looked through too? */
+  /** Search files that git ignores too. */
   readonly ignored: boolean
-  /** Is a clone without all of its history good enough? */
+  /** Accept a clone without its whole history. */
   readonly incomplete: boolean
 }
 
 const NUL = 0
 
 /**
- * Looks through a repository (its history and its working tree), a folder that is none, or a file.
+ * Searches a repository (its history and its working tree), another folder, or a file.
  *
- * @returns in words, what was looked through
- * @throws ScanError when that can't be told, or git fails
+ * @returns a description of what was searched
+ * @throws ScanError if the path cannot be read, or git fails
  */
 export async function searchPath(search: Search, path: string, options: PathOptions): Promise<string> {
-  const { detector, findings, onProblem, onProgress } = search
   if (!(await readable(path, () => isFolder(path)))) return searchFile(search, path)
   const repository = await findRepository(path, options.env)
   if (repository === undefined) {
@@ -47,110 +32,81 @@ export async function searchPath(search: Search, path: string, options: PathOpti
   }
 
   const { root, git, isPartial, missing } = repository
-  if (missing !== undefined && !options.incomplete) onProblem(missing)
-  await scanHistory({
-    git,
-    detector,
-    findings,
-    complete: !isPartial,
-    onProgress: share => onProgress('history', share)
-  })
+  if (missing !== undefined && !options.incomplete) search.onProblem(missing)
+  await scanHistory(search, git, !isPartial)
   if (root === undefined) return `the history of ${path}`
   await searchWorkingTree(search, root, git, options.ignored)
   return `the history and the working tree of ${root}`
 }
 
-/** Files of the working tree: what git knows, what it does not know, and on demand what it ignores. */
+/** Searches tracked files, new ones, and on demand those that git ignores. */
 async function searchWorkingTree(search: Search, root: string, git: Git, ignored: boolean): Promise<void> {
+  const selection = ['--cached', '--others', ...(ignored ? [] : ['--exclude-standard'])]
   const paths: Buffer[] = []
-  const others = ignored ? ['--others'] : ['--others', '--exclude-standard']
-  for await (const path of splitAt(git.stream(['ls-files', '-z', '--cached', ...others]), NUL))
-    paths.push(path)
-  await searchTree(search, root, paths, paths.length)
+  for await (const path of splitAt(git.stream(['ls-files', '-z', ...selection]), NUL)) paths.push(path)
+  for (const [index, path] of paths.entries()) {
+    search.onProgress('files', index / paths.length)
+    await searchFileOfTree(search, root, path)
+  }
 }
 
 async function searchFolder(search: Search, folder: string): Promise<void> {
-  const { onProblem, onNote } = search
-  async function* paths(): AsyncGenerator<Buffer> {
-    for await (const { path, error, isRepository } of walkFolder(folder)) {
-      if (error !== undefined) onProblem(`${pathIn(folder, path)}: ${reasonOf(error)}`)
-      else if (isRepository === true) onNote(ownRepository(pathIn(folder, path)))
-      else yield path
-    }
+  search.onProgress('files', 0)
+  for await (const { path, error, isRepository } of walkFolder(folder)) {
+    if (error !== undefined) search.onProblem(`${pathIn(folder, path)}: ${reasonOf(error)}`)
+    else if (isRepository === true) search.onNote(separateRepository(pathIn(folder, path)))
+    else await searchFileOfTree(search, folder, path)
   }
-  await searchTree(search, folder, paths(), 0)
 }
 
-async function searchTree(
-  { detector, findings, onProblem, onNote, onProgress }: Search,
-  root: string,
-  paths: AsyncIterable<Buffer> | Iterable<Buffer>,
-  count: number
-): Promise<void> {
-  let done = 0
-  for await (const path of paths) {
-    const file = path.toString('utf8')
-    const fullPath = pathIn(root, path)
-    onProgress('files', count === 0 ? 0 : done++ / count)
-    scanName(detector, findings, { file, inWorkingTree: true })
-    try {
-      const outcome = await scanFileOfTree(detector, fullPath, ({ line, leak }) =>
-        findings.add({ leak, place: 'file', file, line, inWorkingTree: true })
-      )
-      if (outcome === 'folder') onNote(ownRepository(fullPath))
-    } catch (error) {
-      onProblem(`${fullPath}: ${reasonOf(error)}`)
-    }
+async function searchFileOfTree(search: Search, root: string, path: Buffer): Promise<void> {
+  const { detector, findings, onProblem, onNote } = search
+  const file = path.toString('utf8')
+  const fullPath = pathIn(root, path)
+  scanPath(search, { file, inWorkingTree: true })
+  try {
+    const outcome = await scanFileOfTree(detector, fullPath, ({ line, leak }) =>
+      findings.add({ leak, place: 'file', file, line, inWorkingTree: true })
+    )
+    if (outcome === 'folder') onNote(separateRepository(fullPath))
+  } catch (error) {
+    onProblem(`${fullPath}: ${reasonOf(error)}`)
   }
-  onProgress('files', 1)
 }
 
-const ownRepository = (path: Buffer): string =>
-  `${path} is a repository of its own: its history was left out, look through it by itself`
+const separateRepository = (path: Buffer): string =>
+  `${path} is a repository of its own: its history was not searched, search it separately`
 
-/** Looks through what is about to be committed. @throws ScanError outside of a repository, or when git fails */
+/** Searches the staged changes. @throws ScanError outside of a repository, or when git fails */
 export async function searchStaged(search: Search, path: string, env: NodeJS.ProcessEnv): Promise<string> {
   const { detector, findings } = search
   const git = openGit(path, env, true)
   const base = (await hasCommits(git)) ? 'HEAD' : await git.text('hash-object', '-t', 'tree', '/dev/null')
-  const staged = git.stream([
-    'diff-index',
-    '--cached',
-    '--raw',
-    '-z',
-    '--no-renames',
-    '--no-abbrev',
-    base.trim(),
-    '--'
-  ])
+  const options = ['--cached', '--raw', '-z', '--no-renames', '--no-abbrev']
+  const staged = git.stream(['diff-index', ...options, base.trim(), '--'])
   const paths = new Map<string, string[]>()
-  let entry: string[] = []
+  let entry: string[] | undefined
   for await (const token of textsOf(splitAt(staged, NUL))) {
-    if (token.startsWith(':') && entry.length === 0) {
+    if (entry === undefined) {
       entry = token.slice(1).split(' ')
       continue
     }
     const [, mode, , oid = '', status] = entry
-    entry = []
+    entry = undefined
     if (status === 'D' || mode === '160000') continue
     paths.set(oid, [...(paths.get(oid) ?? []), token])
-    scanName(detector, findings, { file: token })
+    scanPath(search, { file: token })
   }
-  async function* oids(): AsyncGenerator<string> {
-    for (const oid of paths.keys()) yield `${oid}\n`
-  }
-  if (paths.size > 0) {
-    await scanObjects(git, oids(), detector, ({ oid, line, leak }) => {
-      for (const file of paths.get(oid) ?? []) findings.add({ leak, place: 'staged file', file, line })
-    })
-  }
-  return 'what is staged'
+  const oids = [...paths.keys()].map(oid => `${oid}\n`)
+  await scanObjects(git, oids, detector, ({ oid, line, leak }) => {
+    for (const file of paths.get(oid) ?? []) findings.add({ leak, place: 'staged file', file, line })
+  })
+  return 'the staged changes'
 }
 
 async function hasCommits(git: Git): Promise<boolean> {
-  // In a repository without a commit, and only there, HEAD is a name that nothing has yet.
-  const refs = await git.text('rev-parse', '--git-dir')
-  if (refs === '') return false
+  // Fails outside of a repository. The check below would take that for a repository without a commit.
+  await git.text('rev-parse', '--git-dir')
   try {
     await git.text('rev-parse', '--verify', '--quiet', 'HEAD^{commit}')
     return true
@@ -159,20 +115,17 @@ async function hasCommits(git: Git): Promise<boolean> {
   }
 }
 
-/** Looks through one file, `-` for standard input. @throws ScanError when it can't be read */
+/** Searches one file, `-` for standard input. @throws ScanError if it cannot be read */
 export async function searchFile(search: Search, path: string): Promise<string> {
   const { detector, findings, onProgress } = search
   const file = path === '-' ? 'standard input' : path
+  const onLeak = ({ line, leak }: LeakOnLine): void => findings.add({ leak, place: 'file', file, line })
   await readable(file, () =>
     path === '-'
-      ? scanReadable(detector, process.stdin, add)
-      : scanNamedFile(detector, path, add, share => onProgress(file, share))
+      ? scanReadable(detector, process.stdin, onLeak)
+      : scanNamedFile(detector, path, onLeak, share => onProgress(file, share))
   )
   return file
-
-  function add({ line, leak }: { line: number; leak: Parameters<typeof findings.add>[0]['leak'] }): void {
-    findings.add({ leak, place: 'file', file, line })
-  }
 }
 
 async function readable<T>(path: string, read: () => Promise<T>): Promise<T> {
@@ -183,8 +136,5 @@ async function readable<T>(path: string, read: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Why a file can't be read, without its path, which may hold what must not be shown. */
-function reasonOf(error: unknown): string {
-  const code = errorCode(error) ?? 'unreadable'
-  return `can't be read (${code})`
-}
+/** Without the message of the error: it contains the path, which may contain a secret. */
+const reasonOf = (error: unknown): string => `can't be read (${errorCode(error) ?? 'unreadable'})`

@@ -1,22 +1,25 @@
+// Tested by test/tools/leaks/key-context.test.ts.
+
 /*
- * What a value belongs to, in JSON, YAML, HCL, code and the like, complete or not: nothing here is parsed, since most of
- * what holds a leaked key is a template, a fragment, or broken.
+ * The objects, mappings and blocks around a value in JSON, YAML, HCL, code and the like. Nothing is parsed: most text
+ * with a leaked key is a template, a fragment, or invalid.
  */
 
-/** One of the objects, mappings or blocks around a value, from the innermost on. */
+/** One object, mapping or block around a value. */
 export interface Level {
-  /** The name it has in the next one: `config`, `resource "http" "customerio"`; empty for an item of a list. */
+  /** Its name in the next outer one: `config`, `resource "http" "customerio"`; empty for an item of a list. */
   readonly header: string
-  /** What stands beside the value, or beside the object it is in: one `name: value` each, with punctuation. */
+  /** Its fields, one `name: value` each, with punctuation. */
   readonly entries: readonly string[]
 }
 
-/** Objects in which the name of their parent stands: Kubernetes' `metadata`, RudderStack's `destinationDefinition`. */
+/** Headers of objects that contain the name of their parent: Kubernetes' `metadata`, RudderStack's `destinationDefinition`. */
 const DESCRIPTION = /(?:meta(?:data)?|definition|provider|integration|connector)["'`\\]*\s*[:=]?\s*$/i
 
 /**
- * @param before the text before the value, less the objects that end in it
- * @param after the text behind it, less the objects that begin in it
+ * @param before the text before the value, and
+ * @param after the text after it, both from `withoutObjects`
+ * @returns the levels from the innermost to the outermost
  */
 export function levelsAround(before: string, after: string): readonly Level[] {
   const levels: Level[] = []
@@ -35,50 +38,38 @@ export function levelsAround(before: string, after: string): readonly Level[] {
   return [...levels, ...indentedLevels(before.slice(0, end), after.slice(start))]
 }
 
-/** The text without the objects that end in it: those are siblings, and their contents say nothing about the value. */
-export function withoutObjectsBefore(text: string): string {
-  const kept: string[] = []
-  let end = text.length
-  let groupEnd = 0
-  let depth = 0
-  for (let index = text.length - 1; index >= 0; index--) {
-    const character = text.charCodeAt(index)
-    if (character === CLOSE && depth++ === 0) {
-      kept.push(text.slice(index + 1, end))
-      groupEnd = index
-    } else if (character === OPEN && depth > 0 && --depth === 0) {
-      const start = entryStart(text, index)
-      if (DESCRIPTION.test(text.slice(start, index))) kept.push(`\n${flat(text.slice(index, groupEnd))}\n`)
-      end = start
-      index = start
+/**
+ * The text before or after a value, without the objects beside the value and their headers: their content is not about
+ * it. An object that is cut off at the far end of the text is removed too.
+ */
+export function withoutObjects(text: string, side: 'before' | 'after'): string {
+  const unclosed: number[] = []
+  const objects: { readonly open: number; readonly close: number }[] = []
+  let at = 0
+  for (const { 0: brace, index: close } of text.matchAll(/[{}]/g)) {
+    const open = brace === '{' ? undefined : unclosed.pop()
+    if (brace === '{') unclosed.push(close)
+    else if (open !== undefined) {
+      while ((objects.at(-1)?.open ?? -1) > open) objects.pop()
+      objects.push({ open, close })
+    } else if (side === 'before') {
+      objects.length = 0
+      at = close + 1
     }
   }
-  if (depth === 0) kept.push(text.slice(0, end))
-  return kept.reverse().join('')
-}
-
-/** The text without the objects that begin in it. */
-export function withoutObjectsAfter(text: string): string {
-  const kept: string[] = []
-  let start = 0
-  let groupStart = 0
-  let depth = 0
-  for (let index = 0; index < text.length; index++) {
-    const character = text.charCodeAt(index)
-    if (character === OPEN && depth++ === 0) {
-      kept.push(text.slice(start, Math.max(start, entryStart(text, index))))
-      groupStart = index
-    } else if (character === CLOSE && depth > 0 && --depth === 0) {
-      if (DESCRIPTION.test(text.slice(entryStart(text, groupStart), groupStart)))
-        kept.push(`\n${flat(text.slice(groupStart, index))}\n`)
-      start = index + 1
-    }
+  const [cutOff] = side === 'after' ? unclosed : []
+  const end = cutOff === undefined ? text.length : entryStart(text, cutOff)
+  let kept = ''
+  for (const { open, close } of objects) {
+    if (open >= end) break
+    const header = Math.max(at, entryStart(text, open))
+    kept += text.slice(at, header) + remainderOf(text.slice(header, open), text.slice(open, close))
+    at = close + 1
   }
-  if (depth === 0) kept.push(text.slice(start))
-  return kept.join('')
+  return kept + text.slice(at, Math.max(at, end))
 }
 
-/** Where the name of an object begins whose brace is at `open`. */
+/** The start of the header of an object whose brace is at `open`. */
 function entryStart(text: string, open: number): number {
   const least = Math.max(0, open - MAX_HEADER)
   let start = open
@@ -86,23 +77,30 @@ function entryStart(text: string, open: number): number {
   return start
 }
 
-/** What is further out says nothing about a value. */
+/** Levels further out do not count. */
 const MAX_LEVELS = 8
-const OPEN = 123
-const CLOSE = 125
 const MAX_HEADER = 120
 const SEPARATORS = new Set([...',;{}\n'].map(character => character.charCodeAt(0)))
 
-const flat = (object: string): string => object.replace(/[{}]/g, '\n')
+/**
+ * What stays of an object: the column of its header, with the dash of a list item. If it describes its parent, also its
+ * fields, as fields of that parent: one per line, in the column of the header.
+ */
+function remainderOf(header: string, object: string): string {
+  const column = /^[\s-]*/.exec(header)?.[0] ?? ''
+  if (!DESCRIPTION.test(header)) return column
+  const fields = object.split(/[{},\n]/).map(field => field.trim())
+  return `\n${column}${fields.filter(field => field !== '').join(`\n${column.replaceAll('-', ' ')}`)}\n`
+}
 
 const entriesOf = (text: string): readonly string[] =>
   text.split(/[,;\n]/).filter(entry => entry.trim() !== '')
 
 interface Line {
   readonly text: string
-  /** The column of what the line says, behind the dashes of a list. */
+  /** The column of the text after the dashes of a list. */
   readonly indentation: number
-  /** The column of its first dash; `undefined` without one. */
+  /** The column of the first dash; `undefined` without one. */
   readonly dash: number | undefined
 }
 
@@ -114,7 +112,7 @@ function readLine(text: string): Line {
 
 const isBlank = (text: string): boolean => text.trim() === ''
 const isDocumentStart = (text: string): boolean => /^(?:---|\.\.\.)(?:\s|$)/.test(text)
-/** Of INI and TOML. */
+/** A section of INI or TOML. */
 export const isSection = (text: string): boolean => /^\s*\[{1,2}[^[\]]+\]{1,2}\s*$/.test(text)
 
 interface IndentedLevel extends Level {
@@ -122,7 +120,7 @@ interface IndentedLevel extends Level {
   readonly indentation: number
 }
 
-/** Levels by indentation, within their document or section. */
+/** Levels by indentation, up to the ends of the document or section. */
 function indentedLevels(left: string, right: string): readonly Level[] {
   const above = left.split(/\r?\n/)
   const own = readLine(above.pop() ?? '')
@@ -149,7 +147,7 @@ function levelsAbove(above: readonly string[], own: Line): readonly IndentedLeve
       return levels
     }
     const line = readLine(text)
-    // Above the first line of a list's item are the other items, and then the line that names the list.
+    // Above the first line of a list item are the other items, then the line that names the list.
     const isOtherItem =
       dash !== undefined && (line.dash === undefined ? line.indentation > dash : line.dash >= dash)
     if (isOtherItem) continue

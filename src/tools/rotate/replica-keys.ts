@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { REPLICA_GONE_MS, serverTime, usageKeys } from '../../receive/key-usage-reporter.ts'
+import { REPLICA_GONE_MS, usageKeys } from '../../receive/key-usage-reporter.ts'
 import type { RedisClient } from '../../redis/connect.ts'
+import { serverTime } from '../../redis/server-time.ts'
 
 /** What the running replicas say about the signing keys of one source. */
 export interface Sightings {

@@ -1,14 +1,14 @@
 import { isLosslessNumber, withExactNumbers } from '../../exact-json.ts'
 
-/** One `--set`: where in an event, and which value. */
+/** One `--set`: a path in an event, and its value. */
 export interface Assignment {
   readonly path: readonly string[]
-  /** Text, or JSON whose numbers have the digits that were written. */
+  /** Text, or JSON whose numbers keep their digits. */
   readonly value: unknown
 }
 
 /**
- * @param text `data.customer_id=42`; the value is JSON if it can be parsed as such, otherwise it is text
+ * @param text `data.customer_id=42`; the value is JSON if it parses as JSON, otherwise text
  * @returns `undefined` without a path or without `=`
  */
 export function parseAssignment(text: string): Assignment | undefined {
@@ -27,10 +27,10 @@ function parseValue(text: string): unknown {
 }
 
 /**
- * Puts a value at a path. What is missing on the way becomes an object, or an array if its next part is `0`. Changes
- * nothing in place.
+ * Sets the value at a path. A missing parent becomes an object, or an array if the next part of the path is `0`.
  *
- * @throws RangeError if a text or number is in the way, or an index is beyond the end of its array
+ * @returns a copy of the target
+ * @throws RangeError if a parent is a text or a number, or an index is beyond the end of its array
  */
 export function assign(target: unknown, { path, value }: Assignment, depth = 0): unknown {
   const [name] = path.slice(depth)
@@ -39,14 +39,16 @@ export function assign(target: unknown, { path, value }: Assignment, depth = 0):
   if (Array.isArray(container)) {
     const index = Number(name)
     if (!/^\d{1,9}$/.test(name) || index > container.length) {
-      throw new RangeError(`${placeOf(path, depth)} is an array of ${container.length}: give an index`)
+      throw new RangeError(
+        `${parentName(path, depth)} is an array of ${container.length} items: give an index`
+      )
     }
     const copy: unknown[] = [...container]
     copy[index] = assign(copy[index], { path, value }, depth + 1)
     return copy
   }
-  if (!isObject(container)) throw new RangeError(`${placeOf(path, depth)} is not an object or an array`)
-  // A computed name, so that __proto__ is a field like any other.
+  if (!isObject(container)) throw new RangeError(`${parentName(path, depth)} is not an object or an array`)
+  // A computed name sets __proto__ as an ordinary field.
   return { ...container, [name]: assign(ownValue(container, name), { path, value }, depth + 1) }
 }
 
@@ -56,5 +58,5 @@ export const isObject = (value: unknown): value is Readonly<Record<string, unkno
 const ownValue = (object: Readonly<Record<string, unknown>>, name: string): unknown =>
   Object.hasOwn(object, name) ? object[name] : undefined
 
-const placeOf = (path: readonly string[], depth: number): string =>
+const parentName = (path: readonly string[], depth: number): string =>
   depth === 0 ? 'the event' : path.slice(0, depth).join('.')

@@ -1,22 +1,21 @@
 import type { Scheme } from '../../settings/sources.ts'
 import type { BatchSummary } from './load.ts'
 
-export interface SentWith {
-  readonly url: URL
+interface SentWith {
   readonly scheme: Scheme
-  /** Names the signing key without giving it away: see Secret. */
+  /** Identifies the signing key without revealing it: see Secret. */
   readonly keyId: string
 }
 
-/** A smaller difference does not make a signature too old or too new. */
+/** A smaller difference cannot be the reason for a 401. */
 const NOTABLE_CLOCK_OFFSET_SECONDS = 60
 
-/** What to look at next, for each kind of failure that was met. */
+/** What to check next, for each kind of failure. */
 export function hintsFor(summary: BatchSummary, sentWith: SentWith): readonly string[] {
   const { statuses, outcomes } = summary
   const hints: string[] = []
   if (outcomes['parked'] !== undefined) {
-    hints.push('parked: authentic, but not an event. Is each delivery one JSON object?')
+    hints.push('parked: authentic, but not an event. Each delivery must be one JSON object')
   }
   for (const status of Object.keys(statuses)) {
     const hint = status === '401' ? unauthorizedHint(summary, sentWith) : statusHints[status]
@@ -27,32 +26,32 @@ export function hintsFor(summary: BatchSummary, sentWith: SentWith): readonly st
 
 function unauthorizedHint({ clockOffsetSeconds }: BatchSummary, { scheme, keyId }: SentWith): string {
   const reasons = [
-    `it was signed with the key ${keyId} ("cio-webhook rotate status" shows the receiver's): every webhook has its own signing key, and an API key is not one`,
-    `it was signed by the scheme ${scheme}: does the source accept it (--scheme v0, body or cdp)?`
+    `it was signed with the key ${keyId} ("cio-webhook rotate status" shows the key of the receiver): every webhook has its own signing key, which is not an API key`,
+    `it was signed with scheme ${scheme}: the source may accept only others (--scheme v0, body or cdp)`
   ]
   if (scheme === 'v0') reasons.push(clockHint(clockOffsetSeconds))
-  return `the receiver does not accept the signature. ${reasons.join('; ')}`
+  return `the receiver refused the signature. ${reasons.join('; ')}`
 }
 
 function clockHint(offsetSeconds: number | undefined): string {
   if (offsetSeconds === undefined) return "compare the receiver's clock with this one"
   const differenceSeconds = Math.abs(offsetSeconds)
   if (differenceSeconds < NOTABLE_CLOCK_OFFSET_SECONDS) return 'the clocks agree'
-  return `the receiver's clock is ${differenceSeconds} s ${offsetSeconds > 0 ? 'ahead of' : 'behind'} this one, so the timestamp may be out of its tolerance`
+  return `the receiver's clock is ${differenceSeconds} s ${offsetSeconds > 0 ? 'ahead of' : 'behind'} this one, so the timestamp may be outside its tolerance`
 }
 
 const statusHints: Readonly<Record<string, string>> = {
   ECONNREFUSED:
-    'nothing listens at this address: is the service running, and is the port right (PORT, or the URL)?',
-  ENOTFOUND: 'this host name is unknown: check the URL',
-  ETIMEDOUT: 'no answer within 4 s, after which Customer.io gives up too: look at the log of the receiver',
+    'nothing listens at this address: check that the service is running, and the port (PORT, or the URL)',
+  ENOTFOUND: 'unknown host name: check the URL',
+  ETIMEDOUT: 'no answer within 4 s, the timeout of Customer.io: check the log of the receiver',
   '403':
-    "this machine's address is not allowed to deliver: add it to CIO_ALLOWED_IPS, or behind a proxy set TRUSTED_PROXIES",
-  '404': 'no receiver is at this path: is it /api/cio/webhook, and does the source of --source exist there?',
-  '405': 'this path takes no POST: is it /api/cio/webhook?',
+    "this machine's address is not allowed: add it to CIO_ALLOWED_IPS, or behind a proxy set TRUSTED_PROXIES",
+  '404': 'no receiver at this path: it must be /api/cio/webhook, and the source of --source must exist there',
+  '405': 'this path does not accept POST: it must be /api/cio/webhook',
   '413':
-    'the body is too large: the service takes 5 MiB, a proxy in front often less (nginx: client_max_body_size)',
-  '429': 'too many failed attempts from this address: wait for RATE_LIMIT_WINDOW_SECONDS',
+    'the body is too large: the limit of the service is 5 MiB, that of a proxy often less (nginx: client_max_body_size)',
+  '429': 'too many failed attempts from this address: wait RATE_LIMIT_WINDOW_SECONDS',
   '503':
-    "the receiver can't keep events now, such as when Redis is down: its log says why; --retry sends again"
+    'the receiver cannot keep events now, for example because Redis is down: see its log; --retry repeats the delivery'
 }

@@ -1,12 +1,11 @@
 import { Agent } from 'node:http'
 import { Agent as TlsAgent } from 'node:https'
 import { createHistogram } from 'node:perf_hooks'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { type Backoff, backoffMs } from '../../async/backoff.ts'
+import { type Backoff, backoffMs, pause } from '../../async/backoff.ts'
 import { parseRetryAfter } from '../../http/retry-after.ts'
 import type { Secret } from '../../secret.ts'
 import type { Scheme } from '../../settings/sources.ts'
-import { type Answer, exchange, type NoAnswer } from './raw-request.ts'
+import { type Answer, type NoAnswer, sendRawRequest } from './raw-request.ts'
 import { signatureHeaders } from './sign.ts'
 
 export interface BatchOptions {
@@ -15,59 +14,54 @@ export interface BatchOptions {
   readonly scheme: Scheme
   /** Deliveries in all, duplicates included. */
   readonly count: number
-  /** Deliveries under way at a time. */
+  /** Maximum of deliveries in flight. */
   readonly concurrency: number
-  /** `undefined`: as fast as the concurrency allows. */
+  /** Deliveries per second; `undefined`: as fast as the concurrency allows. */
   readonly ratePerSecond: number | undefined
-  /** How many of the deliveries bring an event that was sent before, 0 to below 1. */
+  /** The share of deliveries that repeat an earlier event, from 0 to less than 1. */
   readonly duplicateShare: number
-  /** Comes again after a 503 or no answer, and holds back what follows, as Customer.io does. */
+  /** Repeat a delivery after a 503 or no answer, and block later ones meanwhile, as Customer.io does. */
   readonly retry: boolean
   /** The body of the n-th event. */
   readonly body: (index: number) => Buffer
   /** Unix milliseconds. */
   readonly now: () => number
   readonly onProgress: (done: number) => void
-  /** Once aborted nothing new is sent. */
+  /** After an abort no new delivery is sent. */
   readonly signal: AbortSignal
 }
 
 export interface BatchSummary {
-  /** Deliveries that were sent, retries not counted. */
+  /** Deliveries that were sent, without retries. */
   readonly deliveries: number
   readonly retries: number
-  /** How many ended with which status, or with which failure of the connection. */
+  /** Deliveries by status, or by error code of the connection. */
   readonly statuses: Readonly<Record<string, number>>
-  /** What the answers say became of the events: accepted, duplicate, parked. */
+  /** Deliveries by outcome in the answer: accepted, duplicate, parked. */
   readonly outcomes: Readonly<Record<string, number>>
-  /** The receiver's clock less this one's, by the `date` of its first answer; `undefined` without one. */
+  /** The receiver's clock minus this one, from the `date` of its first answer; `undefined` without it. */
   readonly clockOffsetSeconds: number | undefined
   readonly durationMs: number
-  /** Time to the answer, in milliseconds; `undefined` where there was none. */
-  readonly latencyMs:
-    | {
-        readonly p50: number
-        readonly p90: number
-        readonly p99: number
-        readonly p999: number
-        readonly max: number
-      }
-    | undefined
+  /** Time to the answer; `undefined` if nothing answered. */
+  readonly latencyMs: Readonly<Record<'p50' | 'p90' | 'p99' | 'p999' | 'max', number>> | undefined
 }
 
-const USER_AGENT = 'cio-webhook-send'
-/** Customer.io's own (its documentation, read 2026-11-24). */
+const HEADERS = [
+  ['user-agent', 'cio-webhook-send'],
+  ['content-type', 'application/json']
+] as const
+/** The timeout of Customer.io (its documentation, read 2026-11-24). */
 const TIMEOUT_MS = 4000
 const BACKOFF: Backoff = { firstMs: 1000, maxMs: 60_000 }
 const MAX_ATTEMPTS = 12
-/** Events that a duplicate may bring again. */
-const REMEMBERED = 1000
-/** Closed sets, so that an answer can't fill the summary. */
+/** Duplicates repeat one of the last events, this many. */
+const REMEMBERED_EVENTS = 1000
+/** A closed set, so that answers cannot fill the summary. */
 const OUTCOMES = new Set(['accepted', 'duplicate', 'parked'])
 
 type Reply = Answer | NoAnswer
 
-/** Sends a number of deliveries, and says how they fared. Never rejects. */
+/** Sends `count` deliveries. Never rejects. */
 export async function sendBatch(options: BatchOptions): Promise<BatchSummary> {
   const { url, count, concurrency, ratePerSecond, now, signal } = options
   const agentOptions = { keepAlive: true, maxSockets: concurrency }
@@ -90,9 +84,9 @@ export async function sendBatch(options: BatchOptions): Promise<BatchSummary> {
       await waitUntil(() => Math.max(dueMs, heldUntilMs), signal)
       if (signal.aborted) return
       const reply = await deliver(bodies(index))
-      count1(statuses, reply.kind === 'answer' ? String(reply.status) : reply.code)
+      increment(statuses, reply.kind === 'answer' ? String(reply.status) : reply.code)
       const outcome = outcomeOf(reply)
-      if (outcome !== undefined) count1(outcomes, outcome)
+      if (outcome !== undefined) increment(outcomes, outcome)
       options.onProgress(++done)
     }
   }
@@ -100,7 +94,7 @@ export async function sendBatch(options: BatchOptions): Promise<BatchSummary> {
   async function deliver(body: Buffer): Promise<Reply> {
     for (let attempt = 1; ; attempt++) {
       const reply = await post(body)
-      if (!options.retry || !isPassing(reply) || attempt === MAX_ATTEMPTS || signal.aborted) return reply
+      if (!options.retry || !isRetryable(reply) || attempt === MAX_ATTEMPTS || signal.aborted) return reply
       retries++
       const retryAfterMs = parseRetryAfter(headerOf(reply, 'retry-after'), now())
       const waitMs = backoffMs(BACKOFF, attempt, { retryAfterMs })
@@ -111,16 +105,13 @@ export async function sendBatch(options: BatchOptions): Promise<BatchSummary> {
 
   async function post(body: Buffer): Promise<Reply> {
     const timestamp = Math.floor(now() / 1000)
-    const reply = await exchange({
+    const headers = [...HEADERS, ...signatureHeaders(options.scheme, options.key.reveal(), body, timestamp)]
+    const framing = { body, declaredBytes: body.length }
+    const reply = await sendRawRequest({
       url,
       method: 'POST',
-      headers: [
-        ['user-agent', USER_AGENT],
-        ['content-type', 'application/json'],
-        ...signatureHeaders(options.scheme, options.key.reveal(), body, timestamp)
-      ],
-      body,
-      declaredBytes: body.length,
+      headers,
+      ...framing,
       timeoutMs: TIMEOUT_MS,
       agent
     })
@@ -151,7 +142,7 @@ export async function sendBatch(options: BatchOptions): Promise<BatchSummary> {
   }
 }
 
-/** The bodies in their order: a fresh event each, and evenly among them the share that were sent before. */
+/** The body of each delivery in turn: a new event, or evenly distributed among them a repeated one. */
 function bodySequence({ body, duplicateShare }: BatchOptions): (index: number) => Buffer {
   const recent: Buffer[] = []
   let fresh = 0
@@ -160,15 +151,14 @@ function bodySequence({ body, duplicateShare }: BatchOptions): (index: number) =
     const isDuplicate = recent.length > 0 && Math.floor((index + 1) * duplicateShare) > duplicatesSoFar
     const earlier = isDuplicate ? recent[Math.floor(Math.random() * recent.length)] : undefined
     if (earlier !== undefined) return earlier
-    const made = body(fresh)
-    recent[fresh % REMEMBERED] = made
-    fresh++
-    return made
+    const event = body(fresh)
+    recent[fresh++ % REMEMBERED_EVENTS] = event
+    return event
   }
 }
 
-/** What Customer.io would try again soon. Of other failures it waits an hour: they are counted as they are. */
-const isPassing = (reply: Reply): boolean => reply.kind === 'none' || reply.status === 503
+/** Failures that Customer.io retries within seconds. After others it waits an hour, so they are only counted. */
+const isRetryable = (reply: Reply): boolean => reply.kind === 'none' || reply.status === 503
 
 const headerOf = (reply: Reply, wanted: string): string | undefined =>
   reply.kind === 'answer' ? reply.headers.find(([name]) => name === wanted)?.[1] : undefined
@@ -188,14 +178,14 @@ function outcomeOf(reply: Reply): string | undefined {
   }
 }
 
-function count1(counts: Record<string, number>, name: string): void {
+function increment(counts: Record<string, number>, name: string): void {
   counts[name] = (counts[name] ?? 0) + 1
 }
 
+/** @param timeMs on the clock of `performance.now()`; it may move while this waits */
 async function waitUntil(timeMs: () => number, signal: AbortSignal): Promise<void> {
-  for (;;) {
-    const leftMs = timeMs() - performance.now()
-    if (leftMs <= 0 || signal.aborted) return
-    await sleep(leftMs, undefined, { signal }).catch(() => {})
+  for (let leftMs = timeMs() - performance.now(); leftMs > 0; leftMs = timeMs() - performance.now()) {
+    if (signal.aborted) return
+    await pause(leftMs, signal)
   }
 }

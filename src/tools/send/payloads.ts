@@ -6,11 +6,11 @@ const UTF16_MARKS = [
 ] as const
 
 /**
- * The deliveries that a file holds: one per line if it is NDJSON, otherwise the file as it is. A byte order mark is
- * not part of a delivery; text in UTF-16, which PowerShell writes, becomes UTF-8.
+ * The deliveries in a file: one per line if it is NDJSON, otherwise the whole file. A byte order mark is removed; UTF-16,
+ * which PowerShell writes, becomes UTF-8.
  *
- * It is NDJSON if its first line is a JSON value and more than one line is. A file that is named so is NDJSON as long
- * as it is not one JSON document on several lines. Blank lines are ignored.
+ * A file is NDJSON if its first line and at least one other line are JSON values. A file with the name of an NDJSON file
+ * is one, unless it is one JSON document on several lines. Blank lines are ignored.
  */
 export function splitPayloads(file: Buffer, isNamedNdjson: boolean): readonly Buffer[] {
   const bytes = toUtf8(file)
@@ -26,14 +26,12 @@ export function splitPayloads(file: Buffer, isNamedNdjson: boolean): readonly Bu
 }
 
 function toUtf8(bytes: Buffer): Buffer {
-  for (const { mark, encoding } of UTF16_MARKS) {
-    // The decoder removes the mark.
-    if (startsWith(bytes, mark)) return Buffer.from(new TextDecoder(encoding).decode(bytes), 'utf8')
-  }
-  return withoutMark(bytes)
+  const utf16 = UTF16_MARKS.find(({ mark }) => startsWith(bytes, mark))
+  // The decoder removes the mark.
+  return utf16 === undefined ? withoutMark(bytes) : Buffer.from(new TextDecoder(utf16.encoding).decode(bytes))
 }
 
-/** Files that were joined have a mark at the start of each. */
+/** Concatenated files have a mark at the start of each. */
 const withoutMark = (bytes: Buffer): Buffer =>
   startsWith(bytes, UTF8_MARK) ? bytes.subarray(UTF8_MARK.length) : bytes
 
@@ -57,7 +55,7 @@ function trimmed(line: Buffer): Buffer {
   return line.subarray(start, end)
 }
 
-/** What JSON takes for white space. */
+/** The white space of JSON. */
 const isBlank = (byte: number | undefined): boolean =>
   byte === 32 || byte === 9 || byte === 13 || byte === LINE_FEED
 

@@ -1,22 +1,23 @@
+// Tested by test/tools/send/load.test.ts and test/tools/doctor/faults.slow.test.ts.
 import { once } from 'node:events'
 import { type Agent, type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import type { Header } from './sign.ts'
 
-/** One request, exactly as it is to be written: nothing is added, followed, decoded or tried again. */
-export interface Exchange {
+/** One request, written byte for byte as described: no headers added, no redirects, no decoding, no retries. */
+export interface RawRequest {
   readonly url: URL
   readonly method: string
-  /** Besides `host` and the framing. */
+  /** Without `host` and the framing, which are added. */
   readonly headers: readonly Header[]
-  /** Its pieces as they are to leave. One that throws hangs up in the middle. */
+  /** Each piece is written by itself. If the iterable throws, the connection is closed. */
   readonly body: Buffer | AsyncIterable<Buffer>
-  /** What `content-length` says; `undefined`: the body is chunked. */
+  /** The value of `content-length`; `undefined`: a chunked body. */
   readonly declaredBytes: number | undefined
   readonly timeoutMs: number
-  /** Keeps connections; without one the connection is closed after the answer. */
+  /** Without an agent, the connection is closed after the answer. */
   readonly agent?: Agent
-  /** Is a certificate that can't be verified an end of it? */
+  /** Default true. */
   readonly verifyCertificate?: boolean
 }
 
@@ -31,31 +32,31 @@ export interface Answer {
   readonly remoteAddress: string | undefined
 }
 
-/** Nothing came back: in time, before the connection ended, or because there was no connection. */
+/** There was no complete answer in time, or no connection. */
 export interface NoAnswer {
   readonly kind: 'none'
   readonly reason: 'timeout' | 'closed' | 'unreachable'
-  /** Node's code of the failure, such as ECONNREFUSED. */
+  /** Node's error code, such as ECONNREFUSED. */
   readonly code: string
   readonly durationMs: number
 }
 
 const KEPT_BYTES = 64 * 1024
 
-/** Never rejects: what went wrong is the answer. */
-export async function exchange(spec: Exchange): Promise<Answer | NoAnswer> {
+/** Never rejects: a failure is the result. */
+export async function sendRawRequest(spec: RawRequest): Promise<Answer | NoAnswer> {
   const startedMs = performance.now()
   const request = open(spec)
   let connected = false
+  let timedOut = false
   let code = ''
   request.once('socket', socket => {
-    if (socket.connecting) socket.once('connect', () => setConnected())
-    else setConnected()
+    connected = !socket.connecting
+    if (connected) return
+    socket.once('connect', () => {
+      connected = true
+    })
   })
-  const setConnected = (): void => {
-    connected = true
-  }
-  let timedOut = false
   const timer = setTimeout(() => {
     timedOut = true
     request.destroy()
@@ -64,7 +65,7 @@ export async function exchange(spec: Exchange): Promise<Answer | NoAnswer> {
   const answered = new Promise<IncomingMessage | undefined>(resolve => {
     request.once('response', resolve)
     request.once('close', () => resolve(undefined))
-    // Not `once`: after an early answer the rest of an upload can fail again.
+    // Not `once`: after an early answer, the rest of an upload can fail too.
     request.on('error', (error: NodeJS.ErrnoException) => {
       code ||= error.code ?? error.message
     })
@@ -74,7 +75,7 @@ export async function exchange(spec: Exchange): Promise<Answer | NoAnswer> {
     void write(request, spec.body, answered)
     const response = await answered
     if (response !== undefined) {
-      // A kept connection goes back to its agent, and is no longer the answer's.
+      // Before reading: at its end, the response gives its socket back to the agent.
       const { remoteAddress } = response.socket
       const body = await read(response)
       if (!timedOut) {
@@ -88,30 +89,26 @@ export async function exchange(spec: Exchange): Promise<Answer | NoAnswer> {
         }
       }
     }
-    // Only a connection that was there can be reset, although the event for it may not have come yet.
+    // ECONNRESET implies a connection, even if the event `connect` has not been emitted yet.
     const reason = !connected && code !== 'ECONNRESET' ? 'unreachable' : timedOut ? 'timeout' : 'closed'
-    return {
-      kind: 'none',
-      reason,
-      code: timedOut ? 'ETIMEDOUT' : code || 'ECONNRESET',
-      durationMs: durationMs()
-    }
+    code = timedOut ? 'ETIMEDOUT' : code || 'ECONNRESET'
+    return { kind: 'none', reason, code, durationMs: durationMs() }
   } finally {
     clearTimeout(timer)
     if (spec.agent === undefined) request.destroy()
   }
 }
 
-function open({ url, method, headers, declaredBytes, agent, verifyCertificate }: Exchange): ClientRequest {
+function open({ url, method, headers, declaredBytes, agent, verifyCertificate }: RawRequest): ClientRequest {
   const framing: Header =
     declaredBytes === undefined ? ['transfer-encoding', 'chunked'] : ['content-length', String(declaredBytes)]
   const all: Header[] = [['host', url.host], ...headers]
-  // A body of no bytes on a method that has none needs no framing.
+  // An empty body needs no framing, except for POST.
   if (declaredBytes !== 0 || method === 'POST') all.push(framing)
   if (agent === undefined) all.push(['connection', 'close'])
   const options = {
     method,
-    // An array is written as it stands: repeated headers stay repeated.
+    // As an array, so that repeated headers stay repeated.
     headers: all.flat(),
     ...(agent === undefined ? { agent: false as const } : { agent })
   }
@@ -120,29 +117,29 @@ function open({ url, method, headers, declaredBytes, agent, verifyCertificate }:
     : requestHttp(url, options)
 }
 
-/** Writes the pieces one after the other, each when the one before has left, until there is an answer. */
+/** Writes each piece after the one before was sent, until there is an answer. */
 async function write(
   request: ClientRequest,
-  body: Exchange['body'],
+  body: RawRequest['body'],
   answered: Promise<unknown>
 ): Promise<void> {
   if (Buffer.isBuffer(body)) {
     request.end(body)
     return
   }
-  let settled = false
+  let isAnswered = false
   const over = answered.then(() => {
-    settled = true
+    isAnswered = true
   })
   const pieces = body[Symbol.asyncIterator]()
   try {
     request.flushHeaders()
     for (;;) {
       const piece = await Promise.race([pieces.next(), over])
-      if (settled || piece === undefined) return
+      if (isAnswered || piece === undefined) return
       if (piece.done) break
       await Promise.race([new Promise(resolve => request.write(piece.value, resolve)), over])
-      if (settled) return
+      if (isAnswered) return
     }
     request.end()
   } catch {

@@ -39,24 +39,25 @@ const metrics = {
 
 type ObjectType = keyof typeof metrics
 
-/** Every `<object_type>.<metric>` there is a sample of. */
+/** All samples, as `<object_type>.<metric>`. */
 export const sampleTypes: readonly string[] = Object.entries(metrics).flatMap(([objectType, names]) =>
   names.map(metric => `${objectType}.${metric}`)
 )
 
-/** Metrics that come with a `failure_message`. */
+/** Metrics with a `failure_message`. */
 const failing = new Set(['attempted', 'bounced', 'deferred', 'dropped', 'failed', 'undeliverable'])
 
-/** Phone numbers and domains that nobody has: 555-01xx (North American plan), example.com (RFC 2606). */
+/** Reserved for examples: 555-01xx (North American numbering plan), example.com (RFC 2606). */
 const PHONE = '+15550100'
 const EMAIL_HOST = 'example.com'
 
 /**
- * An event of nobody: names, addresses and ids are made up and look it.
+ * An event with artificial names, addresses and ids.
  *
  * @param type one of `sampleTypes`
  * @param id the event id
- * @param person a number: the same one is the same person
+ * @param person number of the customer
+ * @throws RangeError for an unknown type
  */
 export function sampleEvent(type: string, id: string, person: number, nowSeconds: number): SampleEvent {
   const [objectType, metric = ''] = type.split('.')
@@ -69,7 +70,7 @@ export function sampleEvent(type: string, id: string, person: number, nowSeconds
 }
 
 function dataOf(objectType: ObjectType, metric: string, person: number): Data {
-  const who = {
+  const customer = {
     customer_id: `sample-${person}`,
     identifiers: {
       id: `sample-${person}`,
@@ -79,16 +80,17 @@ function dataOf(objectType: ObjectType, metric: string, person: number): Data {
   }
   if (objectType === 'customer') {
     return {
-      ...who,
+      ...customer,
       email_address: `sample-${person}@${EMAIL_HOST}`,
       ...(metric === 'cio_subscription_preferences_changed'
         ? { content: JSON.stringify({ topics: { topic_1: true, topic_2: false } }) }
         : {})
     }
   }
-  const message = { ...who, delivery_id: `sample_delivery_${person}==`, ...campaign }
   return {
-    ...message,
+    ...customer,
+    delivery_id: `sample_delivery_${person}==`,
+    ...campaign,
     ...channelData(objectType, metric, person),
     ...(failing.has(metric) ? { failure_message: 'a sample failure' } : {}),
     ...(metric === 'clicked' ? { href: `https://${EMAIL_HOST}/sample?person=${person}`, link_id: 1 } : {})
@@ -104,12 +106,12 @@ const campaign: Data = {
 }
 
 function channelData(objectType: Exclude<ObjectType, 'customer'>, metric: string, person: number): Data {
-  const content = metric === 'sent' ? { content: `A sample message to number ${person}.` } : {}
+  const content = metric === 'sent' ? { content: `Sample message for customer ${person}.` } : {}
   switch (objectType) {
     case 'email':
       return {
         ...content,
-        ...(metric === 'attempted' ? {} : { subject: `A sample to number ${person}` }),
+        ...(metric === 'attempted' ? {} : { subject: `Sample for customer ${person}` }),
         recipient: `sample-${person}@${EMAIL_HOST}`,
         ...(metric === 'sent' ? { headers: { 'X-Sample': ['one', 'two'] } } : {}),
         ...(metric === 'opened' ? { proxied: false, prefetched: false, synthetic: false } : {}),

@@ -1,15 +1,16 @@
+// Tested by test/tools/send/load.test.ts and test/cli/send/command.test.ts.
 import { createHmac } from 'node:crypto'
 import type { Scheme } from '../../settings/sources.ts'
 
-/** A header as it is written on the wire. Repeated names stay repeated. */
+/** A header as written on the wire. */
 export type Header = readonly [name: string, value: string]
 
 export const SCHEMES = ['v0', 'body', 'cdp'] as const satisfies readonly Scheme[]
 
 /**
- * Signs as Customer.io signs reporting webhooks (`v0`) or Data Pipelines (`cdp`), or over the body alone (`body`).
+ * Signs like reporting webhooks (`v0`), like Data Pipelines (`cdp`), or only the body (`body`).
  *
- * @param timestamp unix seconds, as text for oddities; only signed and sent by `v0`
+ * @param timestamp Unix seconds, as text for invalid ones; used by `v0` only
  */
 export function signatureHeaders(
   scheme: Scheme,

@@ -7,32 +7,29 @@ import { KEY, leaks, MAIN, PASSWORD, repository, SECRETS } from '../../fixtures/
 import { startRedis } from '../../helpers/redis.ts'
 import { temporaryFolder } from '../../helpers/server.ts'
 
-t.test(
-  'a clean repository ends with 0, one with a leak with 1, and the value is nowhere to be seen',
-  async t => {
-    t.match(await leaks([], { folder: repository({ 'a.txt': 'nothing' }).folder }), {
-      code: 0,
-      out: /^no leak in/m
-    })
+t.test('a clean repository ends with 0, one with a leak with 1, and the value is not printed', async t => {
+  t.match(await leaks([], { folder: repository({ 'a.txt': 'nothing' }).folder }), {
+    code: 0,
+    out: /^no leak in/m
+  })
 
-    const { folder, git } = repository({
-      'a.txt': `first\n${KEY}\n`,
-      'b.txt': Buffer.from(PASSWORD).toString('base64')
-    })
-    git('tag', '-a', '-m', `key ${KEY}`, KEY)
-    writeFileSync(join(folder, `${KEY}.txt`), KEY)
-    for (const format of ['human', 'json', 'sarif']) {
-      const { code, out, err } = await leaks(['.', '--format', format], { folder })
-      t.equal(code, 1, err)
-      t.match(out, /a\.txt/)
-      t.match(out, `${KEY.slice(0, 2)}****${KEY.slice(-2)}(64)`)
-      for (const secret of [KEY, PASSWORD]) t.notOk((out + err).includes(secret), `${format} shows no secret`)
-      if (format !== 'human') JSON.parse(out)
-    }
+  const { folder, git } = repository({
+    'a.txt': `first\n${KEY}\n`,
+    'b.txt': Buffer.from(PASSWORD).toString('base64')
+  })
+  git('tag', '-a', '-m', `key ${KEY}`, KEY)
+  writeFileSync(join(folder, `${KEY}.txt`), KEY)
+  for (const format of ['human', 'json', 'sarif']) {
+    const { code, out, err } = await leaks(['.', '--format', format], { folder })
+    t.equal(code, 1, err)
+    t.match(out, /a\.txt/)
+    t.match(out, `${KEY.slice(0, 2)}****${KEY.slice(-2)}(64)`)
+    for (const secret of [KEY, PASSWORD]) t.notOk((out + err).includes(secret), `${format} shows no secret`)
+    if (format !== 'human') JSON.parse(out)
   }
-)
+})
 
-t.test('the secrets reach no process: neither arguments nor environment of git hold them', async t => {
+t.test('git gets no secret, neither as argument nor in its environment', async t => {
   const { folder } = repository({ 'a.txt': KEY })
   const bin = temporaryFolder()
   const real = execFileSync('sh', ['-c', 'command -v git'], { encoding: 'utf8' }).trim()
@@ -47,7 +44,7 @@ t.test('the secrets reach no process: neither arguments nor environment of git h
   for (const secret of [KEY, PASSWORD]) t.notOk(seen.includes(secret))
 })
 
-t.test('what was found before a problem is still told', async t => {
+t.test('findings before a problem are reported', async t => {
   const folder = temporaryFolder()
   writeFileSync(join(folder, 'a.log'), KEY)
   const { code, out } = await leaks(['--file', 'a.log', '--file', 'b.log', '--json'], { folder })
@@ -55,7 +52,7 @@ t.test('what was found before a problem is still told', async t => {
   t.match(JSON.parse(out), { findings: [{ file: 'a.log' }], problems: [/b\.log/] })
 })
 
-t.test('a baseline is written, accepted, and told of when it says more than is true', async t => {
+t.test('a baseline is written and applied, and entries that match nothing are reported', async t => {
   const { folder, git } = repository({ 'a.txt': KEY })
   const args = ['--baseline', '.leaks-baseline.json']
   t.match(await leaks([...args, '--write-baseline'], { folder }), { code: 0 })
@@ -68,11 +65,11 @@ t.test('a baseline is written, accepted, and told of when it says more than is t
   writeFileSync(join(bare, 'baseline.json'), readFileSync(join(folder, '.leaks-baseline.json')))
   t.match(await leaks(['--baseline', 'baseline.json'], { folder: bare }), {
     code: 0,
-    out: /accepts what is not there/
+    out: /the baseline has an entry that matches nothing/
   })
 })
 
-t.test('as a pre-commit hook it keeps a key from being committed, also with a part of the index', async t => {
+t.test('as a pre-commit hook it stops a commit with a key, also a commit of a part of the index', async t => {
   const { folder, git } = repository({ 'a.txt': 'one', 'b.txt': 'one' })
   mkdirSync(join(folder, '.git/hooks'), { recursive: true })
   const hook = `#!/bin/sh\nCIO_WEBHOOK_SECRET=${KEY} exec ${process.execPath} ${MAIN} leaks --staged\n`
@@ -92,7 +89,7 @@ t.test('as a pre-commit hook it keeps a key from being committed, also with a pa
   t.notOk(commit('b.txt'))
 })
 
-t.test('standard input and the event log are looked through as they come', async t => {
+t.test('standard input and the event log are searched', async t => {
   t.match(await leaks(['--file', '-'], { input: `one\ntwo ${KEY}\n` }), {
     code: 1,
     out: /^standard input:2$/m

@@ -8,7 +8,7 @@ t.setTimeout(300_000)
 
 const LEAK = JSON.stringify({ key: KEY })
 
-t.test('the event log of a Cluster is looked through on every master, parked deliveries too', async t => {
+t.test('the event log of a Cluster is searched on every master, parked deliveries too', async t => {
   const { nodes, stop } = await startCluster()
   t.teardown(stop)
   const cluster = new Cluster(nodes.map(({ port }) => ({ host: '127.0.0.1', port })))
@@ -36,7 +36,7 @@ t.test('the event log of a Cluster is looked through on every master, parked del
   t.equal(out.match(/first in entry [23]-0/g)?.length, 12)
 })
 
-t.test('the event log behind Sentinel is looked through, after a failover too', async t => {
+t.test('the event log behind Sentinel is searched, after a failover too', async t => {
   const { master, replica, sentinels, stop } = await startSentinels()
   t.teardown(stop)
   const env = {

@@ -48,13 +48,13 @@ t.test('all samples are accepted, each under its type', async t => {
   t.equal(new Set((await entries()).map(({ type }) => type)).size, 73)
 })
 
-t.test('the share of duplicates is told apart by the service', async t => {
+t.test('the service recognizes the share of duplicates', async t => {
   const { stdout } = await runToEnd(['send', '--count', '100', '--duplicates', '10%', '--json'], env)
   t.same(JSON.parse(stdout).outcomes, { accepted: 90, duplicate: 10 })
   t.equal((await entries()).length, 90)
 })
 
-t.test('a file goes as it is, standard input too, under either scheme', async t => {
+t.test('a file is sent unchanged, standard input too, with either scheme', async t => {
   const file = join(folder, 'event.json')
   writeFileSync(file, '{ "event_id": "from-a-file", "object_type": "sms", "metric": "sent" }\n')
   t.equal((await runToEnd(['send', '--file', file], env)).code, 0)
@@ -90,7 +90,7 @@ t.test('NDJSON is one delivery per line, from a file and from standard input', a
   writeFileSync(file, `${event('d')}\n`)
   t.equal((await runToEnd(['send', '--file', file, '--count', '2'], env)).code, 0)
   const [fourth, fifth] = (await ids()).slice(3)
-  t.match([fourth, fifth], [/^sample-/, /^sample-/], 'sent more often than it stands there')
+  t.match([fourth, fifth], [/^sample-/, /^sample-/], 'sent more often than it is in the file')
   t.not(fourth, fifth)
 })
 
@@ -120,7 +120,7 @@ t.test('fields can be set, in a file and in a sample', async t => {
   t.same(await ids(), ['changed', 's'])
 })
 
-t.test('numbers are sent as written, also where something else is changed', async t => {
+t.test('numbers keep their digits, also if another field is changed', async t => {
   const bodies: string[] = []
   const server = createServer(async (request, response) => {
     bodies.push(Buffer.concat(await request.toArray()).toString())
@@ -158,7 +158,7 @@ t.test('a source for Data Pipelines gets its own signature', async t => {
   t.match(refused.stdout, /hint: 401: .*scheme v0: .*--scheme v0, body or cdp/)
 })
 
-t.test('the key a development start has made is found in its folder', async t => {
+t.test('the key that a development start generated is found in DATA_DIR', async t => {
   writeFileSync(join(folder, 'webhook_secret'), `${KEY}\n`)
   t.equal((await runToEnd(['send'], { PORT: env.PORT, DATA_DIR: folder })).code, 0)
   const production = await runToEnd(['send'], { PORT: env.PORT, DATA_DIR: folder, NODE_ENV: 'production' })
@@ -185,21 +185,25 @@ const refusals: readonly (readonly [string, readonly string[], RegExp])[] = [
     /--yes-load-test/
   ],
   ['an unknown type', ['--type', 'email.eaten'], /no such sample/],
-  ['a type and a file', ['--type', 'sms.sent', '--file', 'x'], /give --type or --file/],
-  ['a file that is not there', ['--file', '/nowhere'], /can't be read \(ENOENT\)/],
+  ['a type and a file', ['--type', 'sms.sent', '--file', 'x'], /give either --type or --file/],
+  ['a file that is not there', ['--file', '/nowhere'], /cannot read it \(ENOENT\)/],
   ['no deliveries', ['--count', '0'], /--count 0: give a whole number/],
   ['nothing but duplicates', ['--duplicates', '100%'], /from 0% to 99%/],
   ['a share without its sign', ['--duplicates', '0.1'], /from 0% to 99%/],
-  ['a rate of nothing', ['--rate', '0'], /--rate 0/],
+  ['a rate of 0', ['--rate', '0'], /--rate 0/],
   ['an unknown scheme', ['--scheme', 'v1'], /give v0, body or cdp/],
   ['a field without a value', ['--set', 'data.customer_id'], /give a path and a value/],
   ['a path with an empty part', ['--set', 'data..id=1'], /give a path and a value/],
   ['a field below a text', ['--set', 'metric.x=1'], /metric is not an object or an array/],
-  ['a change to a verbatim file', ['--file', 'x', '--verbatim', '--set', 'a=1'], /give --set or --verbatim/]
+  [
+    'a change to a verbatim file',
+    ['--file', 'x', '--verbatim', '--set', 'a=1'],
+    /give either --set or --verbatim/
+  ]
 ]
 
 for (const [name, args, message] of refusals) {
-  t.test(`${name} can’t be meant: one line says so, and nothing is sent`, async t => {
+  t.test(`${name} is refused with one line, and nothing is sent`, async t => {
     t.intercept(process, 'env', { value: env })
     await t.rejects(sendCommand.run(args), { name: 'UsageError', message })
     t.same(await entries(), [])

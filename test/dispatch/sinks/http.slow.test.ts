@@ -63,7 +63,7 @@ function openSink(
   outcomes: AttemptOutcome[] = [],
   { keep = kept => kept, failed }: Keepers = {}
 ) {
-  const patient = connectRedis(redis.address, 'patient')
+  const patient = connectRedis(redis.address, 'blocking')
   patient.on('error', () => {})
   const client = connectRedis(redis.address)
   client.on('error', () => {})

@@ -127,7 +127,7 @@ async function workerKilled(setting: Setting): Promise<Outcome> {
   }
 }
 
-const REPLACED = 'another worker receives in place of one that died'
+const REPLACED = 'replacement worker is ready'
 const timesLogged = (replica: Replica, text: string): number => replica.output().split(text).length - 1
 
 const childrenOf = (pid: number): readonly number[] =>

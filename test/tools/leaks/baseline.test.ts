@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { ConfigError } from '../../../src/errors.ts'
-import { formatBaseline, judgeFindings, readBaseline } from '../../../src/tools/leaks/baseline.ts'
+import { formatBaseline, readBaseline, triageFindings } from '../../../src/tools/leaks/baseline.ts'
 import type { Finding } from '../../../src/tools/leaks/finding.ts'
 import { temporaryFolder } from '../../helpers/server.ts'
 
@@ -28,9 +28,9 @@ const written = (text: string) => {
   return readBaseline(path)
 }
 
-t.test('what was written to a baseline is accepted, wherever its lines have gone', async t => {
+t.test('a finding in the baseline is accepted, also on another line', async t => {
   const baseline = written(formatBaseline([finding()], []))
-  t.match(judgeFindings([finding({ line: 99, times: 3 })], baseline), {
+  t.match(triageFindings([finding({ line: 99, times: 3 })], baseline), {
     fresh: [],
     accepted: [{ line: 99 }],
     stale: []
@@ -44,13 +44,13 @@ t.test('another value, another file or another rule is new, and the entry is sta
     { file: 'other.html' },
     { rule: 'configured-value' as const }
   ]) {
-    const { fresh, accepted, stale } = judgeFindings([finding(changed)], baseline)
+    const { fresh, accepted, stale } = triageFindings([finding(changed)], baseline)
     t.match([fresh.length, accepted.length, stale.length], [1, 0, 1], JSON.stringify(changed))
   }
 })
 
-t.test('what somebody wrote about an entry outlives writing the baseline again', async t => {
-  const why = 'the page shows it to everybody'
+t.test('the reason of an entry is kept when the baseline is written again', async t => {
+  const why = 'the page is public'
   const previous = written(formatBaseline([finding()], [])).map(entry => ({ ...entry, why }))
   const again = written(formatBaseline([finding(), finding({ file: 'b.html' })], previous))
   t.strictSame(
@@ -62,7 +62,7 @@ t.test('what somebody wrote about an entry outlives writing the baseline again',
   )
 })
 
-t.test('a baseline that is not one is refused', async t => {
+t.test('an invalid baseline is refused', async t => {
   for (const text of [
     '',
     '[]',

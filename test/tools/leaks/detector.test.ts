@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import { Secret } from '../../../src/secret.ts'
-import { censor, createDetector, type Detector } from '../../../src/tools/leaks/detector.ts'
-import { type LeakOnLine, scanText } from '../../../src/tools/leaks/stream-scanner.ts'
+import { createDetector, type Detector, redactKnown } from '../../../src/tools/leaks/detector.ts'
+import { createStreamScanner, type LeakOnLine } from '../../../src/tools/leaks/stream-scanner.ts'
 
 const hex = (seed: string, digits: number): string =>
   createHash('sha512').update(seed).digest('hex').slice(0, digits)
@@ -17,7 +17,7 @@ const detector = createDetector([
 
 function scan(pieces: readonly Buffer[], by: Detector = detector): LeakOnLine[] {
   const leaks: LeakOnLine[] = []
-  const text = scanText(by, found => leaks.push(found))
+  const text = createStreamScanner(by, found => leaks.push(found))
   for (const piece of pieces) text.push(piece)
   text.end()
   return leaks
@@ -26,7 +26,7 @@ function scan(pieces: readonly Buffer[], by: Detector = detector): LeakOnLine[] 
 const names = (text: string | Buffer): string[] =>
   scan([Buffer.from(text)]).map(({ line, leak }) => `${line} ${leak.secret ?? leak.rule} ${leak.encoding}`)
 
-t.test('a configured value is found in base64 whatever stands around it', async () => {
+t.test('a configured value is found in base64 whatever bytes surround it', async () => {
   fc.assert(
     fc.property(
       fc.uint8Array({ maxLength: 20 }),
@@ -46,7 +46,7 @@ t.test('a configured value is found in base64 whatever stands around it', async 
   )
 })
 
-t.test('a configured value is found in every form, once, and its line is told', async t => {
+t.test('a configured value is found in every form, once, with its line', async t => {
   const url = encodeURIComponent(PASSWORD)
   const forms: readonly (readonly [string, string | Buffer, string])[] = [
     ['plain', `\n\n${KEY}\n`, '3 KEY plain'],
@@ -68,7 +68,7 @@ t.test('a configured value is found in every form, once, and its line is told', 
   for (const [form, text, expected] of forms) t.strictSame(names(text), [expected], form)
 })
 
-t.test('however a text is cut into pieces, the same is found on the same lines', async t => {
+t.test('findings and lines do not depend on how a text is cut into pieces', async t => {
   // About 2 MiB, with leaks that lie over the ends of regions, and lines without end.
   const filler = 'x'.repeat(131_000)
   const parts = [
@@ -101,59 +101,55 @@ t.test('however a text is cut into pieces, the same is found on the same lines',
   )
 })
 
-t.test(
-  'wherever a long text is divided, the leak that lies there is found once, with its name and its line',
-  async t => {
-    const other = hex('other', 20)
-    for (const [line, expected] of [
-      [`${KEY}\n`, 'KEY'],
-      [`CIO_API_KEY=${other}\n`, 'customerio-track-api-key'],
-      // What it belongs to stands far before it.
-      [`customerio:\n  x: ${'y'.repeat(700)}\n  api_key: ${other}\n`, 'customerio-track-api-key']
-    ] as const) {
-      const text = Buffer.from(line.repeat(Math.ceil(1_300_000 / line.length)))
-      const pieces: Buffer[] = []
-      for (let at = 0; at < text.length; at += 65_536) pieces.push(text.subarray(at, at + 65_536))
-      const linesEach = line.split('\n').length - 1
-      const found = scan(pieces)
-      t.equal(found.length, text.length / line.length)
-      t.equal(
-        found.findIndex(
-          ({ line, leak }, index) =>
-            line !== (index + 1) * linesEach || (leak.secret ?? leak.rule) !== expected
-        ),
-        -1
-      )
-    }
+t.test('a leak where a long text is divided is found once, with its name and its line', async t => {
+  const other = hex('other', 20)
+  for (const [line, expected] of [
+    [`${KEY}\n`, 'KEY'],
+    [`CIO_API_KEY=${other}\n`, 'customerio-track-api-key'],
+    // Its heading is far before it.
+    [`customerio:\n  x: ${'y'.repeat(700)}\n  api_key: ${other}\n`, 'customerio-track-api-key']
+  ] as const) {
+    const text = Buffer.from(line.repeat(Math.ceil(1_300_000 / line.length)))
+    const pieces: Buffer[] = []
+    for (let at = 0; at < text.length; at += 65_536) pieces.push(text.subarray(at, at + 65_536))
+    const linesEach = line.split('\n').length - 1
+    const found = scan(pieces)
+    t.equal(found.length, text.length / line.length)
+    t.equal(
+      found.findIndex(
+        ({ line, leak }, index) => line !== (index + 1) * linesEach || (leak.secret ?? leak.rule) !== expected
+      ),
+      -1
+    )
   }
-)
+})
 
-t.test('an everyday word as a password is found by itself only', async t => {
+t.test('a common word as a password is found only as a word of its own', async t => {
   const weak = createDetector([{ name: 'WEAK', secret: new Secret('password') }])
   const lines = (text: string): number[] => scan([Buffer.from(text)], weak).map(({ line }) => line)
   t.strictSame(lines('passwords\nthe password: "password"\nmypassword\n'), [2, 2])
 })
 
-t.test('nothing that is told of a leak holds the value, and a short value shows no character', async t => {
+t.test('no field of a leak contains the value, and a short value shows no character', async t => {
   const short = createDetector([{ name: 'SHORT', secret: new Secret('hunter2hunter') }])
-  const told = JSON.stringify([
+  const reported = JSON.stringify([
     scan([Buffer.from(`${KEY} ${PASSWORD}`)]),
     scan([Buffer.from('=hunter2hunter;')], short)
   ])
-  t.notMatch(told, KEY)
-  t.notMatch(told, PASSWORD)
-  t.notMatch(told, 'hunter')
-  t.match(told, /\*\*\*\*\(13\)/)
-  t.match(told, `${KEY.slice(0, 2)}****${KEY.slice(-2)}(64)`)
+  t.notMatch(reported, KEY)
+  t.notMatch(reported, PASSWORD)
+  t.notMatch(reported, 'hunter')
+  t.match(reported, /\*\*\*\*\(13\)/)
+  t.match(reported, `${KEY.slice(0, 2)}****${KEY.slice(-2)}(64)`)
 })
 
-t.test('a text that is shown has its secrets masked', async t => {
-  const shown = censor(detector, `names/ünï ${KEY}/${KEY}.txt`)
+t.test('redactKnown masks the secrets in a text', async t => {
+  const shown = redactKnown(detector, `names/ünï ${KEY}/${KEY}.txt`)
   const masked = `${KEY.slice(0, 2)}****${KEY.slice(-2)}(64)`
   t.equal(shown, `names/ünï ${masked}/${masked}.txt`)
-  t.equal(censor(detector, 'nothing in it'), 'nothing in it')
+  t.equal(redactKnown(detector, 'nothing in it'), 'nothing in it')
 })
 
-t.test('a configured value in a place for a key is one leak: the certain one', async t => {
+t.test('a configured value with the name of a key is one leak: the certain one', async t => {
   t.strictSame(names(`CIO_WEBHOOK_SECRET=${KEY}`), ['1 KEY plain'])
 })

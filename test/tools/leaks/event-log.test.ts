@@ -9,7 +9,7 @@ const KEY = randomBytes(32).toString('hex')
 const redis = await startRedis()
 t.teardown(() => redis.stop())
 
-t.test('every entry of every partition and of what is parked is looked through, page by page', async t => {
+t.test('every event and parked delivery of every partition is searched, page by page', async t => {
   const keyPrefix = 'cio:'
   const pipeline = redis.client.pipeline()
   const add = (stream: string, id: number, event: string): void => {
@@ -37,7 +37,7 @@ t.test('every entry of every partition and of what is parked is looked through, 
   ])
 })
 
-t.test('an event as the service writes it, with hashes and ids of all kinds, is no leak', async t => {
+t.test('an event as the service writes it, with hashes and ids of all kinds, is not a leak', async t => {
   const keyPrefix = 'clean:'
   const event = {
     id: randomBytes(16).toString('hex'),

@@ -66,7 +66,7 @@ t.test(
   }
 )
 
-t.test('of a value that stays for many commits the oldest is told', async t => {
+t.test('a value that is in many commits is reported with the oldest', async t => {
   const planted = plantLeaks()
   const none = { ...planted, files: [], commitMessages: [], tags: [] }
   const key = planted.env['CIO_WEBHOOK_SECRET'] ?? ''

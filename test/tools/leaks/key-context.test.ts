@@ -30,7 +30,7 @@ function table(name: string, rows: readonly Row[]): void {
   })
 }
 
-table('a key is found where it is handed to a client of a library that the file imports', [
+table('a key is found if it is passed to a client of a library that the file imports', [
   [`const { APIClient } = require('customerio-node')\n\nconst api = new APIClient('${K32}')`, APP],
   [`import { APIClient } from 'customerio-node'\nexport default new APIClient("${K32}", { region })`, APP],
   [
@@ -71,7 +71,7 @@ table('a key is found where it is handed to a client of a library that the file 
   ]
 ])
 
-table('what a file with that import hands to something else is no key', [
+table('a value that a file with that import passes to something else is not a key', [
   [`import { APIClient } from 'customerio-node'\nconst etag = '${K32}'`],
   [`import { APIClient } from 'customerio-node'\nconst other = new OtherClient('${K32}')`],
   [`import { APIClient } from 'customerio-node'\nnew APIClient(key, md5('${K32}'))`],
@@ -140,7 +140,50 @@ table('a key is found in a Secret of Kubernetes', [
   ]
 ])
 
-table('a Secret of something else is none', [
+/** The same manifest with its metadata, and on demand its data, in flow style. */
+const flowSecret = (metadata: string, data: string): string =>
+  `apiVersion: v1\nkind: Secret\nmetadata: ${metadata}\ntype: Opaque\n${data}\n`
+
+table('a key is found in a Secret of Kubernetes whose YAML is in flow style', [
+  [flowSecret('{ name: customerio }', `data:\n  api-key: ${base64(K32)}`), APP],
+  [flowSecret('{name: customerio}', `stringData:\n  api-key: ${K32}`), APP],
+  [flowSecret('{ "name": "cio" }', `data: { api-key: ${base64(K32)} }`), APP],
+  [flowSecret('{ labels: { tier: backend }, name: cio }', `data:\n  api-key: ${base64(K32)}`), APP],
+  [flowSecret('{ namespace: prod, name: cio, finalizers: [a, b] }', `data:\n  token: ${base64(K32)}`), APP],
+  [flowSecret('{\n  name: cio\n}', `data:\n  api-key: ${base64(K32)}`), APP],
+  [flowSecret('\n  name: cio', `data: { site-id: ${base64(K20)}, api-key: ${base64(L20)} }`), ...TRACK],
+  [`data:\n  api-key: ${base64(K32)}\nkind: Secret\nmetadata: { name: cio }\n`, APP],
+  [`data: { api-key: ${base64(K32)} }\nkind: Secret\nmetadata: { name: cio }\n`, APP],
+  [`{ kind: Secret, metadata: { name: cio }, stringData: { api-key: ${K32} } }`, APP],
+  [`items:\n- kind: Secret\n  metadata: { name: cio }\n  data:\n    api-key: ${base64(K32)}\n`, APP],
+  [`items:\n- metadata: { labels: { a: b }, name: cio }\n  data:\n    api-key: ${base64(K32)}\n`, APP],
+  [
+    flowSecret(
+      '{ name: cio }',
+      `data:\n  config.json: ${base64(JSON.stringify({ siteId: K20, apiKey: L20, log: 'x' }))}`
+    ),
+    ...TRACK
+  ]
+])
+
+table('a Secret of something else has no key in flow style either', [
+  [flowSecret('{ name: mailgun }', `data:\n  api-key: ${base64(K32)}`)],
+  [flowSecret('{ name: cio }', `data:\n  mailgun-key: ${base64(K32)}`)],
+  [
+    `${flowSecret('{ name: cio }', 'data:\n  region: ZXU=')}---\n${flowSecret('{ name: mailgun }', `data:\n  api-key: ${base64(K32)}`)}`
+  ],
+  [
+    `${flowSecret('{ name: mailgun }', `data:\n  api-key: ${base64(K32)}`)}---\n${flowSecret('{ name: cio }', 'data:\n  region: ZXU=')}`
+  ],
+  [
+    `items:\n- metadata: { name: cio }\n  data: {}\n- metadata: { name: mailgun }\n  data:\n    api-key: ${base64(K32)}\n`
+  ],
+  [
+    `items:\n- metadata: { name: mailgun }\n  data:\n    api-key: ${base64(K32)}\n- metadata: { name: cio }\n  data: {}\n`
+  ]
+])
+
+table('a Secret of something else has no key', [
   [secret('mailgun', `data:\n  api-key: ${base64(K32)}`)],
   [secret('cio', `data:\n  mailgun-key: ${base64(K32)}`)],
   [secret('cio', `data:\n  checksum: ${base64(K32)}`)],
@@ -160,7 +203,7 @@ table('a Secret of something else is none', [
 
 const rudder = { siteID: K20, apiKey: L20, datacenter: 'EU' }
 
-table('a key is found where the provider is named beside it, or beside the settings it is one of', [
+table('a key is found if a field beside it, or beside its settings, names the provider', [
   [JSON.stringify({ name: 'CUSTOMERIO', config: rudder }), ...TRACK],
   [JSON.stringify({ config: rudder, name: 'CUSTOMERIO' }, null, 2), ...TRACK],
   [
@@ -215,7 +258,7 @@ table('a key is found where the provider is named beside it, or beside the setti
   [`authorization: Basic ${base64(`${K20}:${L20}`.toUpperCase())}`, 'basic-auth']
 ])
 
-table('a key of another provider beside it is none', [
+table('a key of another provider is not found', [
   [
     JSON.stringify([
       { name: 'CUSTOMERIO', config: { region: 'eu' } },
@@ -259,7 +302,7 @@ table('a key of another provider beside it is none', [
 
 const pods = Array.from({ length: 200 }, (_, n) => `  Pod${n}: ${hex(`pod ${n}`, 32)}\n`).join('')
 
-table('checksums beside the names of packages are none', [
+table('checksums beside the names of packages are not keys', [
   [`PODS:\n  - CustomerIO (3.1.2)\n\nSPEC CHECKSUMS:\n  CustomerIO: ${K32}\n  CustomerIOTokens: ${L32}\n`],
   [
     `SPEC CHECKSUMS:\n${pods}  CustomerIO: ${K32}\n  "CustomerIO/Tracking": ${L32}\n  CustomerIOKeychain: ${K64}\n\nPODFILE CHECKSUM: ${hex('p', 40)}\n`
@@ -330,21 +373,37 @@ const notation = fc.constantFrom<(value: unknown) => string>(
   value => JSON.stringify(value, null, 2),
   value => JSON.stringify({ destinations: value }, null, '\t'),
   value => yaml(value),
-  value => `destinations:\n${yaml(value).replace(/^/gm, '  ')}`
+  value => `destinations:\n${yaml(value).replace(/^/gm, '  ')}`,
+  value => flow(value),
+  value => yaml(value, 1),
+  value => `destinations:\n${yaml(value, 2).replace(/^/gm, '  ')}`
 )
 
-function yaml(value: unknown): string {
-  if (Array.isArray(value)) return value.map(item => `- ${yaml(item).replaceAll('\n', '\n  ')}`).join('\n')
+/** @param blockDepth lists and objects below it are in flow style */
+function yaml(value: unknown, blockDepth = 10): string {
   if (typeof value !== 'object' || value === null) return String(value)
+  if (blockDepth === 0) return flow(value)
+  const inner = (child: unknown): string => yaml(child, blockDepth - 1)
+  if (Array.isArray(value)) return value.map(item => `- ${inner(item).replaceAll('\n', '\n  ')}`).join('\n')
   return Object.entries(value)
     .map(([key, child]) =>
-      typeof child === 'object' ? `${key}:\n${yaml(child).replace(/^/gm, '  ')}` : `${key}: ${yaml(child)}`
+      typeof child === 'object' && blockDepth > 1
+        ? `${key}:\n${inner(child).replace(/^/gm, '  ')}`
+        : `${key}: ${inner(child)}`
     )
     .join('\n')
 }
 
+function flow(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(flow).join(', ')}]`
+  if (typeof value !== 'object' || value === null) return String(value)
+  return `{ ${Object.entries(value)
+    .map(([key, child]) => `${key}: ${flow(child)}`)
+    .join(', ')} }`
+}
+
 t.test(
-  'whichever fields and notation, the key of the provider is found, and those of its neighbours are not',
+  'with any fields and in any notation, the key of the provider is found, and keys of its neighbours are not',
   async () => {
     fc.assert(
       fc.property(

@@ -21,7 +21,7 @@ function shapes(text: string): string[] {
 
 const basic = Buffer.from(`${K20}:${L20}`).toString('base64')
 
-t.test('a key of Customer.io is found by its name, and by what it is handed to', async t => {
+t.test('a key of Customer.io is found by its name, and by the call it is passed to', async t => {
   const table: readonly (readonly [string, ...string[]])[] = [
     [`CIO_SITE_ID=${K20}`, 'site-id likely'],
     [`CIO_API_KEY=${K20}`, 'track-api-key likely'],
@@ -56,7 +56,7 @@ t.test('a key of Customer.io is found by its name, and by what it is handed to',
   for (const [text, ...expected] of table) t.strictSame(shapes(text), expected, text)
 })
 
-t.test('what has the shape or the name alone is no key', async t => {
+t.test('the shape alone, or the name alone, is not a key', async t => {
   const table = [
     `API_KEY=${K32}`,
     `const secret = '${K64}'`,

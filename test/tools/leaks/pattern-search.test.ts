@@ -18,7 +18,7 @@ function found(patterns: readonly ReturnType<typeof pattern>[], text: string): s
   return [...matches].sort()
 }
 
-t.test('whatever is looked for in whatever text, it is found where indexOf finds it', async () => {
+t.test('any patterns are found in any text where indexOf finds them', async () => {
   // Few different characters, so that patterns overlap, repeat and nearly match.
   const word = (minLength: number, maxLength: number) =>
     fc.array(fc.constantFrom('a', 'b', 'c'), { minLength, maxLength }).map(characters => characters.join(''))
@@ -44,7 +44,7 @@ t.test('whatever is looked for in whatever text, it is found where indexOf finds
 
 const LONG = 'MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVowMTIz'
 
-t.test('a wrapped text is found wherever its lines break, and with whatever line breaks', async t => {
+t.test('a wrapped value is found with any position and kind of its line breaks', async t => {
   const missed: string[] = []
   const breaks = ['\n', '\r\n', '\n    ', '\r\n\t', '=\r\n', '\\n', '\\r\\n']
   for (const width of [64, 76]) {
@@ -67,14 +67,14 @@ t.test('a wrapped text is found wherever its lines break, and with whatever line
   )
 })
 
-t.test('a short word is found by itself, and not inside of another', async t => {
+t.test('a short word is found by itself, not inside another word', async t => {
   const words = [pattern('password', { isWord: true })]
   t.strictSame(found(words, 'password'), ['0-8 password'])
   t.strictSame(found(words, 'my_password="password"'), ['13-21 password', '3-11 password'])
   t.strictSame(found(words, 'passwords mypassword 9password'), [])
 })
 
-t.test('a match is reported for the region it starts in, though it ends behind it', async t => {
+t.test('a match is reported for the region in which it starts, even if it ends after it', async t => {
   const search = compilePatterns([pattern('needle')])
   const buffer = Buffer.from('..needle..needle..')
   const starts: number[] = []
@@ -88,6 +88,6 @@ t.test('a match is reported for the region it starts in, though it ends behind i
   t.strictSame(starts, [2, 10])
 })
 
-t.test('without anything to look for, nothing is found', async t => {
+t.test('without patterns nothing is found', async t => {
   t.strictSame(found([], 'some text'), [])
 })

@@ -36,7 +36,7 @@ const finding = (changed: Partial<Finding> = {}): Finding => ({
   ...changed
 })
 
-t.test('whatever is found, the report fits the schema of SARIF 2.1.0', async t => {
+t.test('a report with any kind of finding fits the schema of SARIF 2.1.0', async t => {
   const findings = [
     finding(),
     ...(Object.keys(rules) as (keyof typeof rules)[]).map(rule => finding({ rule, secret: undefined })),
@@ -54,11 +54,11 @@ t.test('whatever is found, the report fits the schema of SARIF 2.1.0', async t =
   }
 })
 
-t.test('the schema would refuse a report that is wrong', async t => {
+t.test('the schema refuses an invalid report', async t => {
   t.notOk(validate({ version: '2.1.0', runs: [{ results: [] }] }))
 })
 
-t.test('an accepted finding is suppressed, a place is a URI, and a failed run says so', async t => {
+t.test('an accepted finding is suppressed, a file is a URI, and problems mark the run as failed', async t => {
   t.match(toSarif([finding({ file: 'a b/#1.ts' })], [finding()], '1.2.3', ['why']), {
     runs: [
       {

@@ -5,7 +5,7 @@ import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:f
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import { ScanError } from '../../../src/tools/leaks/scan-error.ts'
+import { ScanError } from '../../../src/tools/leaks/git.ts'
 import { searchFile, searchPath, searchStaged } from '../../../src/tools/leaks/search.ts'
 import { startSearch } from '../../fixtures/leak-search.ts'
 import { temporaryFolder } from '../../helpers/server.ts'
@@ -35,7 +35,7 @@ function repository(files: Readonly<Record<string, string>>, folder = temporaryF
   return { folder, git }
 }
 
-t.test('a folder that is no repository is looked through file by file, links are not followed', async t => {
+t.test('a folder that is not a repository is searched file by file, links are not followed', async t => {
   const folder = temporaryFolder()
   const outside = temporaryFolder()
   write(outside, { 'outside.txt': KEY })
@@ -51,7 +51,7 @@ t.test('a folder that is no repository is looked through file by file, links are
   t.strictSame(search.problems, [])
 })
 
-t.test('a name that is not UTF-8 does not hide what is in the file', async t => {
+t.test('a file whose name is not UTF-8 is searched', async t => {
   const folder = temporaryFolder()
   writeFileSync(Buffer.concat([Buffer.from(`${folder}/`), Buffer.from([0xff, 0xfe, 0x61])]), KEY)
   const search = startSearch(SECRETS)
@@ -64,7 +64,7 @@ t.test('a name that is not UTF-8 does not hide what is in the file', async t => 
   t.equal(again.lines().length, 1)
 })
 
-t.test('what git ignores is looked through on demand only', async t => {
+t.test('files that git ignores are searched only on demand', async t => {
   const { folder } = repository({ '.gitignore': '.env\n' })
   write(folder, { '.env': KEY })
   const search = startSearch(SECRETS)
@@ -74,7 +74,7 @@ t.test('what git ignores is looked through on demand only', async t => {
   t.strictSame(search.lines(), ['file .env:1'])
 })
 
-t.test('from a folder below, and in a hook, it is the repository of that folder', async t => {
+t.test('from a subfolder, and in a hook, the repository of that folder is searched', async t => {
   const { folder } = repository({ 'src/key.ts': KEY })
   const { folder: other } = repository({ 'clean.txt': 'nothing' })
   const search = startSearch(SECRETS)
@@ -86,7 +86,7 @@ t.test('from a folder below, and in a hook, it is the repository of that folder'
   t.strictSame(search.lines(), ['file src/key.ts:1'])
 })
 
-t.test('a bare repository has its history looked through', async t => {
+t.test('the history of a bare repository is searched', async t => {
   const { folder, git } = repository({ 'key.ts': KEY })
   git('clone', '-q', '--bare', '.', 'bare.git')
   const search = startSearch(SECRETS)
@@ -94,7 +94,7 @@ t.test('a bare repository has its history looked through', async t => {
   t.strictSame(search.lines(), ['file key.ts:1'])
 })
 
-t.test('a repository without a commit is one whose files are looked through', async t => {
+t.test('the files of a repository without a commit are searched', async t => {
   const folder = temporaryFolder()
   execFileSync('git', ['init', '-q'], { cwd: folder })
   write(folder, { 'key.ts': KEY })
@@ -103,7 +103,7 @@ t.test('a repository without a commit is one whose files are looked through', as
   t.strictSame(search.lines(), ['file key.ts:1'])
 })
 
-t.test('a shallow clone is a problem unless it is said to do', async t => {
+t.test('a shallow clone is a problem unless it is accepted', async t => {
   const { folder, git } = repository({ 'a.txt': 'one' })
   write(folder, { 'a.txt': 'two' })
   git('commit', '-q', '-am', 'second')
@@ -125,7 +125,7 @@ t.test('a partial clone is a problem', async t => {
   t.match(search.problems, [/partial/])
 })
 
-t.test('what git can no longer read, or misses, ends the search', async t => {
+t.test('an object that git cannot read or find ends the search', async t => {
   for (const damage of ['broken', 'missing', 'no repository'] as const) {
     const { folder, git } = repository({ 'a.txt': `some text ${randomBytes(20).toString('hex')}` })
     const oid = git('rev-parse', 'HEAD:a.txt').trim()
@@ -147,7 +147,7 @@ t.test('no setting of a repository starts a program', async t => {
   t.notOk(execFileSync('ls', [folder], { encoding: 'utf8' }).includes('started'))
 })
 
-t.test('a repository inside of another, and a submodule, are named as left out', async t => {
+t.test('a nested repository is reported as left out', async t => {
   const { folder } = repository({ 'a.txt': 'one' })
   mkdirSync(join(folder, 'inner'))
   repository({ 'b.txt': KEY }, join(folder, 'inner'))
@@ -156,7 +156,7 @@ t.test('a repository inside of another, and a submodule, are named as left out',
   t.match(search.notes, [/inner.*a repository of its own/])
 })
 
-t.test('what is staged is what is looked through: not the working tree, not the history', async t => {
+t.test('only staged content is searched: not the working tree, not the history', async t => {
   const { folder, git } = repository({ 'old.txt': KEY, 'gone.txt': 'soon' })
   write(folder, { 'new file.txt': `\n\n${KEY}`, 'unstaged.txt': KEY })
   git('add', 'new file.txt')
@@ -167,7 +167,7 @@ t.test('what is staged is what is looked through: not the working tree, not the 
   t.strictSame(search.lines(), ['staged file new file.txt:3'])
 })
 
-t.test('the first commit of a repository can be looked through when it is staged', async t => {
+t.test('the first commit of a repository can be searched while it is staged', async t => {
   const folder = temporaryFolder()
   execFileSync('git', ['init', '-q'], { cwd: folder })
   write(folder, { 'key.txt': KEY })
@@ -177,7 +177,7 @@ t.test('the first commit of a repository can be looked through when it is staged
   t.strictSame(search.lines(), ['staged file key.txt:1'])
 })
 
-t.test('staged without a repository, and a file that is not there, can not be looked through', async t => {
+t.test('--staged outside of a repository, and a missing file, are errors', async t => {
   const folder = temporaryFolder()
   await t.rejects(searchStaged(startSearch(SECRETS), folder, process.env), ScanError)
   await t.rejects(searchFile(startSearch(SECRETS), join(folder, 'missing')), ScanError)
@@ -185,7 +185,7 @@ t.test('staged without a repository, and a file that is not there, can not be lo
   await t.rejects(searchPath(startSearch(SECRETS), join(folder, 'missing'), OPTIONS), ScanError)
 })
 
-t.test('a log is looked through line by line, and one value in it is one finding', async t => {
+t.test('a value in several lines of a log is one finding', async t => {
   const folder = temporaryFolder()
   write(folder, { 'app.log': `start\n${`key=${KEY}\n`.repeat(3)}end\n` })
   const search = startSearch(SECRETS)

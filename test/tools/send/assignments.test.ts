@@ -16,7 +16,7 @@ function changed(json: string, ...sets: readonly string[]): string {
   )
 }
 
-t.test('a field is set to JSON or text, with the digits that were written', async t => {
+t.test('a field is set to JSON or text, and numbers keep their digits', async t => {
   const rows: readonly (readonly [string, string, string])[] = [
     ['{"a":1}', 'a=2', '{"a":2}'],
     ['{"a":1}', 'a=8202522731445525542', '{"a":8202522731445525542}'],
@@ -43,13 +43,13 @@ t.test('a field is set to JSON or text, with the digits that were written', asyn
   for (const [before, set, after] of rows) t.equal(changed(before, set), after, set)
 })
 
-t.test('a value in the way, or an index beyond the end, is refused', async t => {
+t.test('a text or number as parent, or an index beyond the end, is refused', async t => {
   for (const set of ['a.b=1', 'n.b=1', 'l.3=1', 'l.x=1', 'l.-1=1'])
     t.throws(() => changed('{"a":"text","n":8202522731445525542,"l":[1,2]}', set), RangeError, set)
   for (const set of ['a', '=1', 'a..b=1', '.a=1', 'a.=1']) t.equal(parseAssignment(set), undefined, set)
 })
 
-t.test('whatever is set, it is there afterwards, and everything else is as it was', async () => {
+t.test('any path is set, and everything else is unchanged', async () => {
   const name = fc
     .string({ minLength: 1, maxLength: 5 })
     .filter(text => !/[.=]/.test(text) && !/^\d+$/.test(text))

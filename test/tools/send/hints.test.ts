@@ -12,9 +12,9 @@ const summary = (change: Partial<BatchSummary>): BatchSummary => ({
   latencyMs: undefined,
   ...change
 })
-const sentWith = { url: new URL('http://localhost/'), scheme: 'v0', keyId: '1234abcd' } as const
+const sentWith = { scheme: 'v0', keyId: '1234abcd' } as const
 
-t.test('each failure comes with what to look at next, and success with nothing', async t => {
+t.test('each kind of failure has a hint, success has none', async t => {
   t.same(hintsFor(summary({ statuses: { '200': 3, '204': 1 }, outcomes: { accepted: 3 } }), sentWith), [])
   t.match(hintsFor(summary({ statuses: { '200': 1 }, outcomes: { parked: 1 } }), sentWith), [/^parked: /])
   t.match(hintsFor(summary({ statuses: { '403': 1, '404': 1, '413': 1, '429': 1, '503': 1 } }), sentWith), [
@@ -25,13 +25,13 @@ t.test('each failure comes with what to look at next, and success with nothing',
     /^503: .*--retry/
   ])
   t.match(hintsFor(summary({ statuses: { ECONNREFUSED: 1, ENOTFOUND: 1, ETIMEDOUT: 1 } }), sentWith), [
-    /^ECONNREFUSED: .*is the service running/,
+    /^ECONNREFUSED: .*check that the service is running/,
     /^ENOTFOUND: .*check the URL/,
     /^ETIMEDOUT: .*the log of the receiver/
   ])
 })
 
-t.test('a 401 names the key by its id, the scheme, and how far the clocks are apart', async t => {
+t.test('the hint for a 401 has the id of the key, the scheme, and the difference of the clocks', async t => {
   const hint = (clockOffsetSeconds: number | undefined, scheme: 'v0' | 'cdp' = 'v0') =>
     hintsFor(summary({ statuses: { '401': 1 }, clockOffsetSeconds }), { ...sentWith, scheme })[0]
   t.match(hint(3), /key 1234abcd .*scheme v0: .*the clocks agree$/)

@@ -51,7 +51,7 @@ const batch = (url: URL, change: Partial<BatchOptions> = {}) =>
     ...change
   })
 
-t.test('every delivery is signed as Customer.io signs, by its own package’s word', async t => {
+t.test('every delivery has a signature that Customer.io’s own package accepts', async t => {
   const { url, seen } = await startSink(t)
   const summary = await batch(url)
   t.match(summary, { deliveries: 10, retries: 0, statuses: { '200': 10 }, outcomes: { accepted: 10 } })
@@ -63,7 +63,7 @@ t.test('every delivery is signed as Customer.io signs, by its own package’s wo
   }
 })
 
-t.test('a tenth of the deliveries brings what was sent before, all of it known', async t => {
+t.test('a tenth of the deliveries repeats earlier events', async t => {
   const { url, seen } = await startSink(t)
   await batch(url, { count: 200, duplicateShare: 0.1, concurrency: 1 })
   t.equal(new Set(seen.map(({ body }) => body)).size, 180)
@@ -78,7 +78,7 @@ t.test('the rate is kept', async t => {
   t.ok(summary.durationMs > 430)
 })
 
-t.test('with retry a 503 holds back what follows until it is over', async t => {
+t.test('with retry, a 503 blocks later deliveries until the retry succeeds', async t => {
   const { url, seen } = await startSink(t, index => (index === 1 ? 503 : 200), { 'retry-after': '1' })
   const summary = await batch(url, { count: 4, concurrency: 1, retry: true })
   t.match(summary, { deliveries: 4, retries: 1, statuses: { '200': 4 } })
@@ -89,20 +89,20 @@ t.test('with retry a 503 holds back what follows until it is over', async t => {
   t.ok((seen[2]?.atMs ?? 0) - (seen[1]?.atMs ?? 0) > 950, 'no sooner than retry-after')
 })
 
-t.test('without retry a 503 is counted, and other failures always are', async t => {
+t.test('without retry a 503 is counted, and other failures are always counted', async t => {
   const { url } = await startSink(t, index => [503, 500, 401, 200][index] ?? 200)
   const summary = await batch(url, { count: 4, concurrency: 1 })
   t.same(summary.statuses, { '503': 1, '500': 1, '401': 1, '200': 1 })
   t.same((await batch(url, { count: 1, retry: true })).statuses, { '200': 1 })
 })
 
-t.test('where nobody listens that is counted, and there is no time to tell', async t => {
+t.test('a refused connection is counted, and there is no latency', async t => {
   const summary = await batch(new URL(`http://127.0.0.1:${await freePort()}/`), { count: 3 })
   t.same(summary.statuses, { ECONNREFUSED: 3 })
   t.equal(summary.latencyMs, undefined)
 })
 
-t.test('told to stop it sends nothing new and says how far it came', async t => {
+t.test('after an abort nothing new is sent, and the summary counts what was sent', async t => {
   const abort = new AbortController()
   const { url, seen } = await startSink(t)
   const summary = await batch(url, {

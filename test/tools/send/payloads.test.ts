@@ -6,7 +6,7 @@ import { splitPayloads } from '../../../src/tools/send/payloads.ts'
 const split = (text: string | Buffer, isNamedNdjson = false): readonly string[] =>
   splitPayloads(Buffer.from(text), isNamedNdjson).map(String)
 
-t.test('a file is one delivery, or one per line where it is NDJSON', async t => {
+t.test('a file is one delivery, or one per line if it is NDJSON', async t => {
   const pretty = '{\n  "a": [\n    1,\n    2\n  ]\n}\n'
   const rows: readonly (readonly [string, string | Buffer, readonly string[], isNamedNdjson?: boolean])[] = [
     ['two values on two lines', '{"a":1}\n{"b":2}\n', ['{"a":1}', '{"b":2}']],
@@ -34,7 +34,7 @@ t.test('a file is one delivery, or one per line where it is NDJSON', async t => 
 const object = fc.dictionary(fc.string(), fc.jsonValue(), { maxKeys: 4 })
 const lineBreak = fc.constantFrom('\n', '\r\n', '\n\n', '\n \t\r\n')
 
-t.test('whatever the objects, written one per line they are one delivery each', async () => {
+t.test('any objects, one per line, are one delivery each', async () => {
   fc.assert(
     fc.property(
       fc.array(object, { minLength: 2, maxLength: 6 }),
@@ -48,7 +48,7 @@ t.test('whatever the objects, written one per line they are one delivery each', 
   )
 })
 
-t.test('whatever the object, written on several lines it is one delivery', async () => {
+t.test('any object on several lines is one delivery', async () => {
   fc.assert(
     fc.property(
       object,

@@ -12,7 +12,7 @@ t.test('there is a sample of every pair that Customer.io documents or lists by n
   }
 })
 
-t.test('nobody in a sample exists', async t => {
+t.test('addresses and phone numbers of samples are reserved for examples', async t => {
   for (const type of sampleTypes) {
     const text = JSON.stringify(sampleEvent(type, 'an-id', 7, 0))
     for (const [address] of text.matchAll(/[\w.+-]+@[\w.-]+/g)) t.match(address, /@example\.com$/)
@@ -20,7 +20,7 @@ t.test('nobody in a sample exists', async t => {
   }
 })
 
-t.test('fields come where Customer.io has them', async t => {
+t.test('samples have the fields of Customer.io’s events', async t => {
   const data = (type: string) => sampleEvent(type, 'an-id', 7, 0).data
   t.match(data('email.bounced'), {
     failure_message: String,
@@ -42,7 +42,7 @@ t.test('fields come where Customer.io has them', async t => {
   t.notOk('object_type' in changed)
 })
 
-t.test('a type that is none is refused', async t => {
+t.test('an unknown type is refused', async t => {
   for (const type of ['email.nonsense', 'nonsense', '__proto__.x', ''])
     t.throws(() => sampleEvent(type, 'an-id', 7, 0), RangeError)
 })

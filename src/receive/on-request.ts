@@ -1,3 +1,4 @@
+// Tested by test/receive/admission.test.ts and test/receive/unlisted.test.ts.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { parseAddress } from '../address.ts'
 import { limitChunks } from '../http/unknown-peers.ts'
@@ -13,19 +14,19 @@ import type { LoadWatch } from './load.ts'
 import { createMemoryBudget } from './memory-budget.ts'
 import type { Refusals } from './refusal.ts'
 
-/** Every body is read as this, whatever the sender calls it: it is bytes until it is verified. */
+/** The content type of every body, whatever the sender calls it: it is bytes until it is verified. */
 export const BYTES = 'application/octet-stream'
 
 const MIB = 1024 * 1024
-/** Of an address that may not deliver: its body is only read to count whether it was authentic. */
+/** For an address that may not deliver. Its body is only read to count whether the signature was valid. */
 const BARRED_BODY_LIMIT_BYTES = 128 * 1024
-/** All bodies in flight: with the events made of them, and what Node itself needs, they fit into 512 MiB. */
+/** All bodies in flight: together with the events made of them and with Node itself, they fit into 512 MiB. */
 const BODIES = { totalBytes: 128 * MIB, evictableBytes: 64 * MIB }
 const BARRED_BODIES = { totalBytes: 8 * MIB, evictableBytes: 0 }
 
-export interface Gate {
+export interface OnRequestOptions {
   readonly config: Pick<Config, 'sources' | 'admission'>
-  readonly admission: IpAllowlist
+  readonly ipAllowlist: IpAllowlist
   readonly failures: FailedAttempts
   readonly refusals: Refusals
   readonly deadline: Deadline
@@ -35,16 +36,17 @@ export interface Gate {
 type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void
 
 /**
- * What the head of a request decides, before a byte of its body is read: is the source known, may the address deliver,
- * has it failed too often, is there memory for the body?
+ * Checks the head of a request before a byte of its body is read: is the source known, may the address deliver, has it
+ * failed too often, is there memory for the body?
  */
-export function createAdmit({ config, admission, failures, refusals, deadline, load }: Gate): Hook {
-  const { policy } = config.admission
+export function createOnRequest(options: OnRequestOptions): Hook {
+  const { config, ipAllowlist, failures, refusals, deadline, load } = options
+  const isEnforced = config.admission.policy === 'enforce'
   const bodies = createMemoryBudget(BODIES)
   const barredBodies = createMemoryBudget(BARRED_BODIES)
-  return admit
+  return onRequest
 
-  function admit(request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void {
+  function onRequest(request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void {
     request.raw.headers['content-type'] = BYTES
     const delivery = startDelivery(request)
     if (delivery?.listed === false) limitChunks(request.raw)
@@ -53,7 +55,7 @@ export function createAdmit({ config, admission, failures, refusals, deadline, l
     else if (load.isOverloaded()) refusals.refuseUnread(reply, delivery, 'overloaded').catch(done)
     else {
       deadline.start(reply)
-      if (delivery.barred && !delivery.listed) checkFailures(reply, delivery, done).catch(done)
+      if (isRateLimitCandidate(delivery)) checkRateLimit(reply, delivery, done).catch(done)
       else reserveBody(reply, delivery, done)
     }
   }
@@ -61,16 +63,16 @@ export function createAdmit({ config, admission, failures, refusals, deadline, l
   function startDelivery(request: FastifyRequest): Delivery | undefined {
     const source = sourceOf(request)
     if (source === undefined) return undefined
-    // A proxy can pass anything on, and a connection that was reset has no address.
+    // A proxy can pass on any text, and a connection that was reset has no address.
     const address = parseAddress(request.ip ?? '') ?? 'unknown'
-    const forbidden = !admission.isAllowed(address)
+    const addressAllowed = ipAllowlist.isAllowed(address)
     request.delivery = {
       source,
       address,
       startedMs: performance.now(),
-      listed: admission.isKnown(address),
-      forbidden,
-      barred: forbidden && policy === 'enforce'
+      listed: ipAllowlist.isKnown(address),
+      addressAllowed,
+      barred: !addressAllowed && isEnforced
     }
     return request.delivery
   }
@@ -80,8 +82,8 @@ export function createAdmit({ config, admission, failures, refusals, deadline, l
     return config.sources.get(source)
   }
 
-  async function checkFailures(reply: FastifyReply, delivery: Delivery, done: () => void): Promise<void> {
-    const waitSeconds = await failures.look(reply.request)
+  async function checkRateLimit(reply: FastifyReply, delivery: Delivery, done: () => void): Promise<void> {
+    const waitSeconds = await failures.check(reply.request)
     if (waitSeconds === undefined) reserveBody(reply, delivery, done)
     else refusals.refuse(closeAfterResponse(reply), delivery, 'CIO_RATE_LIMITED', waitSeconds)
   }
@@ -90,10 +92,7 @@ export function createAdmit({ config, admission, failures, refusals, deadline, l
     const { headers } = reply.request
     const { barred, listed } = delivery
     const body = barred
-      ? admitBody(barredBodies, headers, {
-          limitBytes: BARRED_BODY_LIMIT_BYTES,
-          evictable: false
-        })
+      ? admitBody(barredBodies, headers, { limitBytes: BARRED_BODY_LIMIT_BYTES, evictable: false })
       : admitBody(bodies, headers, { limitBytes: BODY_LIMIT_BYTES, evictable: !listed })
     if (typeof body === 'string') {
       refusals.refuseUnread(reply, delivery, body).catch(done)
@@ -105,5 +104,7 @@ export function createAdmit({ config, admission, failures, refusals, deadline, l
   }
 }
 
-/** A connection that was reset has no address, and nobody reads an answer. */
+const isRateLimitCandidate = ({ barred, listed }: Delivery): boolean => barred && !listed
+
+/** A connection that was reset has no remote address, and cannot get an answer. */
 const isDisconnected = (request: FastifyRequest): boolean => request.raw.socket.remoteAddress === undefined

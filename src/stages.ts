@@ -1,0 +1,206 @@
+// Tested by test/receive, test/redis and test/dispatch, through the whole service.
+import type { Registry } from 'prom-client'
+import type { CloseStack } from './async/close-stack.ts'
+import { consumerStatusReader } from './dispatch/consumer-status.ts'
+import type { Dispatcher } from './dispatch/dispatcher.ts'
+import { createDispatchMetrics } from './dispatch/metrics.ts'
+import { ConfigError } from './errors.ts'
+import { createEventLog, type EventLog } from './log/append.ts'
+import { publishPartitionCount } from './log/partition.ts'
+import { createMaintenance } from './maintenance.ts'
+import type { Logger } from './ops/logger.ts'
+import type { Metrics } from './ops/metrics.ts'
+import { createIpAllowlist, type IpAllowlist } from './receive/ip-allowlist.ts'
+import { createKeyUsageReporter, type KeyUsageReporter } from './receive/key-usage-reporter.ts'
+import { askCustomerIo, createPublishedIps } from './receive/published-ips.ts'
+import { type SigningKeys, watchSigningKeys } from './receive/signing-keys.ts'
+import { connectRedis, disconnectRedis, type RedisClient } from './redis/connect.ts'
+import { durabilityWaits } from './redis/durability.ts'
+import { followFailures } from './redis/failure.ts'
+import { monitorRedis, type RedisMonitor } from './redis/monitor.ts'
+import { inspectServers, type ServerFacts, unmetRequirement } from './redis/server-facts.ts'
+import type { Config } from './settings/config.ts'
+import { describeRedis, type RedisAddress } from './settings/redis-address.ts'
+import type { Secrets } from './settings/secrets/secret-handle.ts'
+
+export interface ServiceOptions {
+  readonly config: Config
+  readonly log: Logger
+  readonly redisAddress: RedisAddress
+  /** Read again while the service runs. */
+  readonly secrets: Secrets
+  /** Whether this process keeps the log within its limits and dispatches: one of several workers does. */
+  readonly runsMaintenance: boolean
+  /** With several workers: shares this one's metrics, and returns what reads those of all. */
+  readonly shareMetrics?: (register: Registry) => () => Promise<string>
+}
+
+/** How long the start waits for Redis before it goes on without it: deliveries get 503 until Redis answers. */
+const REDIS_WAIT_MS = 2500
+
+interface Connection {
+  readonly redis: RedisClient
+  readonly monitor: RedisMonitor
+  /** `undefined` until Redis has answered. */
+  readonly facts: () => ServerFacts | undefined
+}
+
+/** What each stage of the start is given. */
+export interface Stage extends ServiceOptions, Connection {
+  readonly metrics: Metrics
+  readonly opened: CloseStack
+}
+
+export async function openRedis(
+  { config, log, redisAddress }: ServiceOptions,
+  opened: CloseStack
+): Promise<Connection> {
+  const { keyPrefix, partitions, durability } = config.log
+  const where = describeRedis(redisAddress)
+  let facts: ServerFacts | undefined
+  const redis = connectRedis(redisAddress)
+  opened.add(() => disconnectRedis(redis))
+  redis.on('error', error => log.debug({ err: error }, 'redis connection'))
+  const cause = followFailures(redis)
+  const monitor = monitorRedis({
+    redis,
+    validate: async () => {
+      facts = await inspectServers(redis)
+      const problem = unmetRequirement(facts, durability)
+      if (problem !== undefined) throw new ConfigError(problem)
+      await publishPartitionCount(redis, keyPrefix, partitions)
+    },
+    onChange: (up, error) => {
+      if (up) log.info({ redis: facts, durability: durability.level }, 'redis is up')
+      else {
+        log.error(
+          { err: error },
+          `cannot reach Redis at ${where}${cause(error)}; deliveries get 503 until it is back`
+        )
+      }
+    }
+  })
+  opened.add(monitor.stop)
+  try {
+    await monitor.waitUntilUp(REDIS_WAIT_MS)
+  } catch (error) {
+    if (error instanceof ConfigError) throw error
+    log.error(
+      { err: error },
+      `cannot reach Redis at ${where}${cause(error)}; starting without it, deliveries get 503 until it answers`
+    )
+  }
+  return { redis, monitor, facts: () => facts }
+}
+
+export function warnAboutDeployment(
+  { config, log, runsMaintenance }: ServiceOptions,
+  facts: ServerFacts | undefined
+): void {
+  if (!config.production) return
+  if (facts !== undefined && !facts.persistence.startsWith('aof')) {
+    log.warn(
+      { redis: facts },
+      'this Redis keeps less than an append-only file: events that were answered with 200 can be lost'
+    )
+  }
+  if (runsMaintenance && config.admission.trustedProxies.length === 0) {
+    log.warn(
+      'TRUSTED_PROXIES is not set: x-forwarded-for is ignored, and behind a load balancer every delivery comes from its address; set it to the addresses of your proxies'
+    )
+  }
+}
+
+export function openEventLog(stage: Stage): EventLog {
+  const { config, log, redis, monitor, facts, metrics, runsMaintenance, opened } = stage
+  const { keyPrefix, partitions, maxLength, durability } = config.log
+  const waits = durabilityWaits(redis, durability, facts)
+  opened.add(() => waits?.close())
+  const maintenance = createMaintenance({ config: config.log, redis, metrics, log })
+  opened.add(maintenance.stop)
+  if (runsMaintenance) maintenance.start()
+  return createEventLog({
+    redis,
+    keyPrefix,
+    partitions,
+    maxLength,
+    durabilityWait: waits?.of,
+    ...maintenance.room,
+    isRedisUp: monitor.isUp,
+    onTimeout: monitor.check,
+    onCallDuration: metrics.redisCall
+  })
+}
+
+export async function openSigningKeys(
+  stage: Stage
+): Promise<{ readonly keys: SigningKeys; readonly keyUsage: KeyUsageReporter }> {
+  const { config, secrets, log, redis, monitor, opened } = stage
+  const keys = watchSigningKeys({
+    sources: config.sources,
+    secrets,
+    log,
+    onChange: () => void keyUsage.report()
+  })
+  const keyUsage = createKeyUsageReporter({
+    redis,
+    keyPrefix: config.log.keyPrefix,
+    sources: keys.sources,
+    isRedisUp: monitor.isUp
+  })
+  opened.add(keyUsage.stop)
+  opened.add(keys.stop)
+  await keys.refresh()
+  keys.start()
+  keyUsage.start()
+  return { keys, keyUsage }
+}
+
+export async function openIpAllowlist(stage: Stage): Promise<IpAllowlist> {
+  const { config, secrets, log, redis, monitor, metrics, opened } = stage
+  const { customerIo } = config
+  const ipAllowlist = createIpAllowlist(config.admission)
+  const publishedIps = createPublishedIps({
+    redis,
+    keyPrefix: config.log.keyPrefix,
+    isRedisUp: monitor.isUp,
+    fetchPublishedIps: customerIo.appApiKey && (await askCustomerIo(customerIo, appApiKey)),
+    onList: ipAllowlist.setPublished,
+    metrics,
+    log
+  })
+  opened.add(publishedIps.stop)
+  // Before the first delivery: refusing an address that was allowed before the restart would cost an hour.
+  await publishedIps.loadCached()
+  publishedIps.start()
+  return ipAllowlist
+
+  /** Read for each request: it may be rotated while the service runs. */
+  async function appApiKey(): Promise<string | undefined> {
+    const versions = await secrets.find('cio-app-api-key')?.versions()
+    return (versions?.current ?? customerIo.appApiKey)?.reveal()
+  }
+}
+
+export async function openDispatcher(stage: Stage): Promise<Dispatcher | undefined> {
+  const { config, log, redisAddress, redis, metrics, runsMaintenance } = stage
+  const { keyPrefix } = config.log
+  const { consumers, isOn } = config.dispatch
+  const dispatchMetrics = createDispatchMetrics(
+    metrics.register,
+    isOn ? consumers.map(({ name }) => name) : [],
+    consumerStatusReader({ redis, keyPrefix, consumers, now: Date.now })
+  )
+  if (!isOn || !runsMaintenance) return undefined
+  // Loaded only where it is used: the clients of all brokers take a quarter of a start.
+  const { createDispatcher } = await import('./dispatch/dispatcher.ts')
+  return createDispatcher({
+    consumers,
+    redis,
+    connect: profile => connectRedis(redisAddress, profile),
+    keyPrefix,
+    metrics: dispatchMetrics,
+    log,
+    now: Date.now
+  })
+}

@@ -1,0 +1,172 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, posix } from 'node:path'
+import t from 'tap'
+import ts from 'typescript'
+
+/**
+ * The rooms of src/ from top to bottom: a file may import from its own room and from those below it. Files directly
+ * in src/ are in the room that names them.
+ */
+const rooms: readonly (readonly [room: string, ...files: string[]])[] = [
+  ['cli'],
+  ['tools'],
+  ['top', 'app.ts', 'maintenance.ts', 'service.ts', 'stages.ts', 'workers.ts'],
+  ['dispatch'],
+  ['consume'],
+  ['group'],
+  ['receive'],
+  ['http'],
+  ['customerio'],
+  ['ops'],
+  ['log'],
+  ['redis'],
+  ['settings'],
+  ['sanitize'],
+  ['async'],
+  [
+    'basics',
+    'address.ts',
+    'address-list.ts',
+    'errors.ts',
+    'event-types.ts',
+    'exact-json.ts',
+    'json-file.ts',
+    'json-pointer.ts',
+    'secret.ts',
+    'version.ts'
+  ]
+]
+
+/** The entries: programs, and the parts of commands that need the environment before settings are read. */
+const readsEnvironment = (file: string): boolean =>
+  /^cli\/[^/]+\/command\.ts$/.test(file) ||
+  [
+    'cli/rotate/context.ts',
+    'cli/send/options.ts',
+    'cli/serve/debug-variables.ts',
+    'ops/healthcheck.ts'
+  ].includes(file)
+
+const MAX_LINES = 250
+
+/** Violations that are about to be removed. */
+const pending: readonly string[] = [
+  'tools/doctor/run-checks.ts -> tools/doctor/root-cause.ts -> tools/doctor/run-checks.ts',
+  'consume/events.ts is too long',
+  'log/append.ts is too long',
+  'sanitize/policy.ts is too long',
+  'sanitize/walker.ts is too long',
+  'settings/config.ts is too long'
+]
+
+interface SourceFile {
+  readonly lines: number
+  /** The files it imports from, as paths below src/. Imports of types count. */
+  readonly imports: readonly string[]
+  readonly usesEnvironment: boolean
+}
+
+const files = new Map(
+  readdirSync('src', { recursive: true, encoding: 'utf8' })
+    .filter(path => path.endsWith('.ts'))
+    .sort()
+    .map(path => [path, read(path)])
+)
+
+function read(path: string): SourceFile {
+  const text = readFileSync(join('src', path), 'utf8')
+  const imports = new Set<string>()
+  let usesEnvironment = false
+  visit(ts.createSourceFile(path, text, ts.ScriptTarget.Latest))
+  return { lines: text.split('\n').length - 1, imports: [...imports], usesEnvironment }
+
+  function visit(node: ts.Node): void {
+    const specifier = importedBy(node)
+    if (specifier?.startsWith('.')) imports.add(posix.join(posix.dirname(path), specifier))
+    usesEnvironment ||= specifier === 'node:process' || isEnvironment(node)
+    ts.forEachChild(node, visit)
+  }
+}
+
+function importedBy(node: ts.Node): string | undefined {
+  let specifier: ts.Node | undefined
+  if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) specifier = node.moduleSpecifier
+  else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) specifier = node.argument.literal
+  else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+    specifier = node.arguments[0]
+  }
+  return specifier !== undefined && ts.isStringLiteral(specifier) ? specifier.text : undefined
+}
+
+function isEnvironment(node: ts.Node): boolean {
+  if (!ts.isPropertyAccessExpression(node) || !ts.isIdentifier(node.expression)) return false
+  return node.expression.text === 'process' && node.name.text === 'env'
+}
+
+/** Position of a file's room in the list; -1 for a file of an unlisted room. */
+const levelOf = (file: string): number => {
+  const [folder = '', ...rest] = file.split('/')
+  return rooms.findIndex(([room, ...own]) => (rest.length > 0 ? room === folder : own.includes(folder)))
+}
+
+const imports = [...files].flatMap(([from, file]) => file.imports.map(to => ({ from, to })))
+
+const printed = (edges: typeof imports): string[] => edges.map(({ from, to }) => `${from} -> ${to}`)
+
+t.test('every import leads to a file', async t => {
+  t.ok(imports.length > files.size, `${imports.length} imports of ${files.size} files were read`)
+  t.same(printed(imports.filter(({ to }) => !files.has(to))), [])
+})
+
+t.test('every file belongs to a room of the list', async t => {
+  t.same(
+    [...files.keys()].filter(file => levelOf(file) === -1),
+    []
+  )
+})
+
+t.test('imports lead downwards only, so no two rooms import each other', async t => {
+  t.same(printed(imports.filter(({ from, to }) => levelOf(to) < levelOf(from))), [])
+})
+
+t.test('no cycle of imports between files', async t => {
+  t.same(
+    cycles().filter(cycle => !pending.includes(cycle)),
+    []
+  )
+})
+
+t.test('only the entries read process.env: every other file gets settings as arguments', async t => {
+  t.same(
+    [...files]
+      .filter(([file, { usesEnvironment }]) => usesEnvironment && !readsEnvironment(file))
+      .map(([file]) => file),
+    []
+  )
+})
+
+t.test(`no file has more than ${MAX_LINES} lines`, async t => {
+  const tooLong = [...files]
+    .filter(([, { lines }]) => lines > MAX_LINES)
+    .map(([file]) => `${file} is too long`)
+  t.same(
+    tooLong.filter(violation => !pending.includes(violation)),
+    []
+  )
+})
+
+/** One line per cycle that a depth-first search meets. */
+function cycles(): string[] {
+  const found: string[] = []
+  const finished = new Set<string>()
+  for (const file of files.keys()) search(file, [])
+  return found
+
+  function search(file: string, path: readonly string[]): void {
+    if (path.includes(file)) found.push([...path.slice(path.indexOf(file)), file].join(' -> '))
+    else if (!finished.has(file)) {
+      for (const next of files.get(file)?.imports ?? []) search(next, [...path, file])
+      finished.add(file)
+    }
+  }
+}
