@@ -1,23 +1,24 @@
+// Tested by test/redis/faults.test.ts.
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { sendCommand } from './command.ts'
 import type { RedisClient } from './connect.ts'
 
-/** A Lua script as Redis knows it. */
+/** A Lua script and its digest, by which Redis caches it. */
 export interface Script {
   readonly text: string
   readonly sha1: string
 }
 
-/** @param url where the script lies, beside the module that runs it */
+/** @param url of the script file, beside the module that runs it */
 export function loadScript(url: URL): Script {
   const text = readFileSync(url, 'utf8')
   return { text, sha1: createHash('sha1').update(text).digest('hex') }
 }
 
 /**
- * Runs a script by its digest, and by its text where the server does not know it (any more): after a restart,
- * a failover or SCRIPT FLUSH. A script refused as unknown has done nothing, so this is no repetition.
+ * Runs a script by its digest, or by its text if the server does not have it: after a restart, a failover or SCRIPT FLUSH.
+ * A script that was refused as unknown has not run, so it never runs twice.
  */
 export async function runScript(
   redis: RedisClient,
