@@ -88,21 +88,21 @@ t.test(
     const all = deliveries(EVENTS)
     const everything = all.map(({ id }) => id)
     const texts = all.filter(({ kind }) => kind.startsWith('sms.')).map(({ id }) => id)
-    const bridges = ['bus', 'bus-some', 'work', 'work-some']
+    const brokers = ['bus', 'bus-some', 'work', 'work-some']
     let sent = 0
     const share = (part: number) => until('its turn', async () => sent >= EVENTS * part, PATIENCE_MS)
 
-    /** Kills the replica that works for a consumer, and notes what it had under way. */
+    /** Kills the replica that delivers to a consumer, and notes the events that it had in flight. */
     const killDispatcher = async (consumer: string): Promise<void> => {
       const holder = await until('a holder', () =>
         redis.client.get(`cio:lease:{0}:${consumer}`).then(h => h ?? false)
       )
       const index = services.findIndex(({ process }) => holder.includes(`:${process.pid}`))
       const victim = services[index]
-      if (victim === undefined) throw new Error(`nobody has ${consumer}: ${holder}`)
+      if (victim === undefined) throw new Error(`no replica has ${consumer}: ${holder}`)
       victim.process.kill('SIGKILL')
       await victim.ended
-      for (const name of [...Object.keys(endpoints), ...bridges])
+      for (const name of [...Object.keys(endpoints), ...brokers])
         await repeats.note(name, 'dispatcher killed')
       services[index] = await startServiceProcess(env)
     }
@@ -116,12 +116,12 @@ t.test(
       await repeats.note('library', 'member killed')
       await share(0.25)
       await Promise.all([nats.stop('SIGKILL'), rabbit.stop('SIGKILL')])
-      for (const bridge of bridges) await repeats.note(bridge, 'broker killed')
+      for (const broker of brokers) await repeats.note(broker, 'broker killed')
       await new Promise(resolve => setTimeout(resolve, AWAY_MS))
       const before = await redis.client.xpending('cio:events:{0}', 'work')
       nats = await startNats({ folder: natsFolder, port: nats.port })
       rabbit = await startRabbit({ folder: rabbitFolder, port: rabbit.port })
-      // While it catches up, so that a whole batch is under way.
+      // While it catches up, so that a whole batch is in flight.
       await until(
         'it goes on',
         async () => {
