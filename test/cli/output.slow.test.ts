@@ -125,7 +125,7 @@ async function runBroken(
 }
 
 t.test('a command ends quietly when its reader has gone, and says so when its output is full', async t => {
-  for (const args of [['--help'], ['leaks', '--help'], ['leaks', '--format', 'json', 'src/config']]) {
+  for (const args of [['--help'], ['leaks', '--help'], ['leaks', '--format', 'json', 'src/settings']]) {
     const name = args.join(' ')
     t.same(await runBroken(t, args, 'stdout', 'closed'), { code: 2, text: '' }, `${name}: closed`)
     const { code, text } = await runBroken(t, args, 'stdout', 'full')
@@ -136,7 +136,7 @@ t.test('a command ends quietly when its reader has gone, and says so when its ou
 
 t.test('a command that can say nothing on standard error does its work', async t => {
   for (const how of ['closed', 'full'] as const) {
-    const { code, text } = await runBroken(t, ['leaks', '--format', 'json', 'src/config'], 'stderr', how)
+    const { code, text } = await runBroken(t, ['leaks', '--format', 'json', 'src/settings'], 'stderr', how)
     t.equal(code, 0, how)
     t.match(JSON.parse(text), { findings: [] })
     t.equal((await runBroken(t, ['no-such-command'], 'stderr', how)).code, 2, how)
