@@ -11,8 +11,11 @@ export interface TerminalStyle {
 const MAX_WIDTH = 100
 const MIN_WIDTH = 50
 
-export const terminalStyle = ({ isTTY, columns }: NodeJS.WriteStream): TerminalStyle => ({
-  colour: isTTY === true && process.env['NO_COLOR'] === undefined,
+export const terminalStyle = (
+  { isTTY, columns }: NodeJS.WriteStream,
+  env: Readonly<Record<string, string | undefined>>
+): TerminalStyle => ({
+  colour: isTTY === true && env['NO_COLOR'] === undefined,
   width: Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, columns ?? MAX_WIDTH))
 })
 

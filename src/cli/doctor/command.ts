@@ -64,7 +64,7 @@ is not allowed to deliver).`,
     const url = readHttpUrl(target)
     const readOnly = values['read-only']
     const selection = { readOnly, skip: readSkip(values.skip), burst: readBurst(values.burst) }
-    const style = terminalStyle(process.stdout)
+    const style = terminalStyle(process.stdout, process.env)
     if (values.plan) {
       const checks = selectChecks(selection)
       print(values.json ? planJson(checks, url) : planText(checks, url, style))
