@@ -1,3 +1,4 @@
+// Tested by test/log/append.test.ts
 /**
  * The names of the log's keys in Redis. All keys of a partition share a hash tag, so that one script call can use
  * them on a Cluster.

@@ -4,10 +4,11 @@ import { GrowthBudget } from './growth-budget.ts'
 import { HashedValues } from './hashed-values.ts'
 import { maskId } from './mask-id.ts'
 import { textMask } from './mask-text.ts'
+import type { Pass } from './pass.ts'
 import type { Policy } from './policy.ts'
 import { REDACTED } from './redacted.ts'
 import { repeatedValues } from './repeated-values.ts'
-import { compileWalker, type Pass, TOO_LARGE } from './walker.ts'
+import { compileWalker, TOO_LARGE } from './walker.ts'
 
 export { MAX_DEPTH } from './walker.ts'
 

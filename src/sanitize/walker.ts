@@ -3,12 +3,10 @@ import { isLosslessNumber, stringifyExactly, withExactNumbers } from '../exact-j
 import { isCardNumber } from './card.ts'
 import { type Digest, isPlainEmail } from './digest.ts'
 import { type Field, type FieldRule, type Fields, isFixed, type Parent } from './field-rules.ts'
-import type { GrowthBudget } from './growth-budget.ts'
-import type { HashedValues } from './hashed-values.ts'
 import { isPlain, type Json, leastBytes, put, scalarText } from './json-value.ts'
 import { maskId, mayHoldAddress } from './mask-id.ts'
+import type { Pass, Place } from './pass.ts'
 import { REDACTED } from './redacted.ts'
-import type { RepeatedValues } from './repeated-values.ts'
 import { cleanUrl } from './url.ts'
 
 /** Deeper than any event, far from the end of the stack here and in JSON.stringify: "[REDACTED]" from there. */
@@ -21,26 +19,6 @@ const MAX_VALUES = 3_000_000
 
 /** Instead of a value that would grow beyond the budget. The budget is then as it was before the value. */
 export const TOO_LARGE = Symbol('too large')
-
-/** One walk through one value. */
-export type Pass = {
-  /** `<object_type>.<metric>` */
-  readonly event: string
-  readonly budget: GrowthBudget
-  /** The policy's text masks. */
-  readonly maskText: (text: string) => string
-  /** Only collects the values of hashed fields: hashes nothing, and what comes out is of no use. */
-  readonly collectsOnly: boolean
-  readonly hashed: HashedValues
-  /** Error texts, masked. */
-  readonly errorTexts: string[]
-  /** Masks hashed values in other strings; known only after a first walk. */
-  readonly repeated: RepeatedValues | undefined
-}
-
-/** Where a string stands: in an id, a time or an event type; in an error text; anywhere else. */
-type Place = 'fixed' | 'error text' | 'other'
-
 type WalkerOptions = {
   readonly fields: Fields
   readonly masksCards: boolean

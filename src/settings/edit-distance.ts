@@ -1,3 +1,4 @@
+// Tested by test/settings/warnings.test.ts
 /** Are the texts one insertion, deletion, replacement or swap of neighbours apart? */
 export function isOneEditApart(one: string, other: string): boolean {
   if (one === other) return false

@@ -1,3 +1,4 @@
+// Tested by test/settings/config.test.ts
 import { isIP } from 'node:net'
 import { parseRedisUrl, REDIS_URL_FORM } from './redis-url.ts'
 import { strayCharacters } from './secrets/stray-characters.ts'

@@ -1,3 +1,4 @@
+// Tested by test/settings/signing-keys.test.ts
 import { z } from 'zod'
 import { ConfigError } from '../errors.ts'
 import { readJsonFile } from '../json-file.ts'

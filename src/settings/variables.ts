@@ -1,3 +1,4 @@
+// Tested by test/settings/config.test.ts
 import {
   cidr,
   durability,

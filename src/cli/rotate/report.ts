@@ -1,3 +1,4 @@
+// Tested by test/cli/rotate/command.test.ts
 import type { RotationReport } from '../../tools/rotate/report.ts'
 import type { RotationStatus, TrackKeyStatus, WebhookKeyStatus } from '../../tools/rotate/status.ts'
 import { fieldList } from '../table.ts'

@@ -1,3 +1,4 @@
+// Tested by test/settings/secrets/aws.slow.test.ts
 // Tested by the tests of the stores: environment, file and aws.
 import type { Secret } from '../../secret.ts'
 

@@ -1,3 +1,4 @@
+// Tested by test/tools/doctor/faults.slow.test.ts
 import type { Endpoint } from './endpoint.ts'
 
 export type Area =
@@ -66,3 +67,9 @@ export const NOT_ACCEPTED =
 export const UNUSED_ADDRESS = '203.0.113.9'
 
 export const WRONG_KEY = 'not the key'
+
+export interface Result extends Finding {
+  readonly check: Check
+  readonly requests: number
+  readonly durationMs: number
+}

@@ -1,3 +1,4 @@
+// Tested by test/tools/leaks/detector.test.ts
 /** `configured-value`: a secret of this configuration. The others are recognized by shape and context. */
 export type RuleId =
   | 'configured-value'
