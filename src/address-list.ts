@@ -1,11 +1,12 @@
+// Tested by test/address.test.ts.
 import { BlockList, isIP } from 'node:net'
 import { parseAddress } from './address.ts'
 
-/** Is this address on the list, in whatever notation? Text that is not an address is on none. */
+/** Whether an address is on the list, in any notation. Text that is not an address is on no list. */
 export type AddressList = (address: string) => boolean
 
-/** Verdicts kept in memory: Customer.io uses some dozens of addresses, a flood of others must not grow it. */
-const REMEMBERED_VERDICTS = 4096
+/** Customer.io uses some dozens of addresses. A flood from others must not let the cache grow. */
+const MAX_CACHED = 4096
 
 /**
  * @param entries IPv4 and IPv6 addresses and CIDR ranges; an IPv4 entry also covers its mapped form
@@ -19,17 +20,17 @@ export function compileAddressList(entries: readonly string[]): AddressList {
     else list.addSubnet(address, Number(prefix), familyOf(address))
   }
 
-  // BlockList.check builds native objects at every call; the few addresses that matter are asked about always.
-  const verdicts = new Map<string, boolean>()
+  // BlockList.check creates native objects in each call.
+  const cache = new Map<string, boolean>()
   return text => {
     const address = parseAddress(text)
     if (address === undefined) return false
-    const known = verdicts.get(address)
-    if (known !== undefined) return known
-    const verdict = list.check(address, familyOf(address))
-    if (verdicts.size >= REMEMBERED_VERDICTS) verdicts.clear()
-    verdicts.set(address, verdict)
-    return verdict
+    const cached = cache.get(address)
+    if (cached !== undefined) return cached
+    const isListed = list.check(address, familyOf(address))
+    if (cache.size >= MAX_CACHED) cache.clear()
+    cache.set(address, isListed)
+    return isListed
   }
 }
 

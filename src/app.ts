@@ -1,6 +1,6 @@
+// Tested by test/http/server.test.ts and test/receive/route.test.ts.
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify'
-import type { AddressList } from './address-list.ts'
-import { compileAddressList } from './address-list.ts'
+import { type AddressList, compileAddressList } from './address-list.ts'
 import { createHttpServer, type HttpServerOptions } from './http/server.ts'
 import { sendError } from './ops/error-responses.ts'
 import { type Health, healthRoutes, type MetricsRoute, metricsRoute } from './ops/health.ts'
@@ -11,18 +11,18 @@ export interface AppDependencies extends ReceiverDependencies {
   readonly config: ReceiverDependencies['config'] & Pick<Config, 'http'>
   readonly health: () => Health
   readonly isDraining: () => boolean
-  /** `undefined` where `/metrics` has a port of its own. */
+  /** `undefined` if `/metrics` has a port of its own. */
   readonly metricsRoute: MetricsRoute | undefined
 }
 
-/** The whole HTTP side. Reads no environment, listens to nothing, decides nothing. */
+/** All routes. It does not listen yet. */
 export async function buildApp(dependencies: AppDependencies): Promise<FastifyInstance> {
   const { config, ipAllowlist } = dependencies
   const isTrusted = compileAddressList(config.admission.trustedProxies)
   const isKnownPeer = (peer: string): boolean => ipAllowlist.isKnown(peer) || isTrusted(peer)
   const app = createHttp({ keepAliveMs: config.http.keepAliveMs, isKnownPeer }, isTrusted)
   app.addHook('onRequest', (_request, reply, done) => {
-    // A load balancer must not keep a connection that we are about to end.
+    // A load balancer must not reuse a connection that is about to be closed.
     if (dependencies.isDraining()) reply.header('connection', 'close')
     done()
   })
@@ -34,8 +34,8 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
 
 /** `/metrics` alone, for a port of its own. */
 export function buildMetricsApp(route: MetricsRoute, keepAliveMs: number): FastifyInstance {
-  const nobody = (): boolean => false
-  const app = createHttp({ keepAliveMs, isKnownPeer: nobody }, nobody)
+  const none = (): boolean => false
+  const app = createHttp({ keepAliveMs, isKnownPeer: none }, none)
   metricsRoute(app, route)
   return app
 }
@@ -50,22 +50,22 @@ function createHttp(options: HttpServerOptions, isTrustedProxy: AddressList): Fa
     // `POST http://host/path`: a server has to accept it (RFC 9112, 3.2.2).
     rewriteUrl: ({ url = '/' }) => (url.startsWith('/') ? url : url.replace(/^https?:\/\/[^/?#]*/i, '')),
     routerOptions: { ignoreTrailingSlash: true },
-    // A delivery that comes on a kept connection while we close is still answered, with `connection: close`.
+    // During shutdown a delivery on an open connection is still answered, with `connection: close`.
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     frameworkErrors: (_error, _request, reply) => sendError(reply, 'CIO_NOT_FOUND')
   })
-  // Nothing but the receiver reads bodies, and it takes them as bytes.
+  // Only the receiver reads bodies, as bytes.
   app.removeAllContentTypeParsers()
   app.setErrorHandler((_error, request, reply) =>
-    // A request for an unknown path can fail before it is known to be one: on its content type, for example.
+    // A request to an unknown path can fail earlier, for example on its content type.
     request.is404 ? refuseUnknown(request, reply) : sendError(reply, 'CIO_UNAVAILABLE')
   )
   app.setNotFoundHandler(refuseUnknown)
   return app
 }
 
-/** No route: is it the method that is wrong, or the path? */
+/** A wrong method of the webhook gets 405, any other unknown route 404. */
 function refuseUnknown(request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const [path = ''] = request.url.split('?', 1)
   const isWebhook =

@@ -1,6 +1,6 @@
 /**
- * Every failure this service answers with. The set is closed: a code that is not here can't be sent,
- * and nothing but `error` and `code` is ever told to a caller.
+ * Every error response of this service. The set is closed: no other code can be sent, and a caller never gets more than
+ * `error` and `code`.
  */
 const catalogue = {
   CIO_BAD_REQUEST: { status: 400, error: 'Malformed request' },
@@ -18,14 +18,14 @@ const catalogue = {
 
 export type ErrorResponseCode = keyof typeof catalogue
 
-/** One refusal, ready to send: `body` is the JSON text. */
+/** `body` is JSON text. */
 export interface ErrorResponse {
   readonly code: ErrorResponseCode
   readonly status: number
   readonly body: string
 }
 
-/** The answer for each code, serialized once. */
+/** The response of each code, serialized once. */
 export const errorResponses = Object.fromEntries(
   Object.entries(catalogue).map(([code, { status, error }]) => [
     code,
@@ -33,7 +33,7 @@ export const errorResponses = Object.fromEntries(
   ])
 ) as Readonly<Record<ErrorResponseCode, ErrorResponse>>
 
-/** Why an event could not be kept. All of them are a 503: the sender's retry finds out what became of it. */
+/** Why an event was not kept, or why this is unknown. Each is answered with 503, and the sender's retry is deduplicated. */
 export type UnavailableReason =
   | 'redis_down'
   | 'redis_timeout'
@@ -44,33 +44,27 @@ export type UnavailableReason =
   | 'overloaded'
   | 'deadline'
 
-/** Thrown by the event log when an event was not kept, or when nobody can know whether it was. */
+/** Thrown if an event was not kept, or if the outcome is unknown. */
 export class UnavailableError extends Error {
+  override readonly name = 'UnavailableError'
   readonly reason: UnavailableReason
 
   constructor(reason: UnavailableReason, options?: ErrorOptions) {
     super(`event not kept: ${reason}`, options)
-    this.name = 'UnavailableError'
     this.reason = reason
   }
 }
 
-/** The code of an error of Node or a library, such as `ENOENT`; `undefined` where it has none. */
+/** The code of an error of Node or a library, such as `ENOENT`; `undefined` if it has none. */
 export const errorCode = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 
-/** An error whose message is written for the operator: log lines show it, so it holds neither a secret nor a payload. */
+/** An error with a message for the operator. Log lines show it, so it must contain neither secrets nor payloads. */
 export class ReportedError extends Error {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.name = 'ReportedError'
-  }
+  override readonly name: string = 'ReportedError'
 }
 
-/** A setting that stops the start. The message is one line: the variable, what was read, what is allowed. */
+/** An invalid setting. The message is one line: the variable, what was read, what is allowed. */
 export class ConfigError extends ReportedError {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.name = 'ConfigError'
-  }
+  override readonly name = 'ConfigError'
 }

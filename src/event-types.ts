@@ -1,31 +1,31 @@
 type JsonObject = Readonly<Record<string, unknown>>
 
-/** Customer.io's object types, longest first, so that `in_app_opened` is not taken apart at its first `_`. */
+/** Customer.io's object types, longest first, so that `in_app_opened` is not split at its first `_`. */
 const objectTypes = ['customer', 'whatsapp', 'webhook', 'in_app', 'email', 'slack', 'push', 'sms']
 
-/** What may stand in a type: anything else could be personal, or break the subject of a message bus. */
+/** Allowed in a type. Other text could be personal data, or break the subject of a message bus. */
 const NAME = /^[a-z][a-z0-9_]{0,63}$/i
 
-/** What every CloudEvents type of ours starts with; the rest is `<object_type>.<metric>`, or one of two names. */
+/** Prefix of every CloudEvents type here. The rest is `<object_type>.<metric>`, `unknown`, `doctor` or `parked`. */
 const PREFIX = 'io.customer.'
 const UNKNOWN = `${PREFIX}unknown`
 
 /**
- * What the events of `cio-webhook doctor` call themselves, as `object_type` or in the flat format as
- * `event_type`. Whatever else they hold, their type is `io.customer.doctor`: one name for consumers to drop.
+ * The `object_type` of events of `cio-webhook doctor`, in the flat format their `event_type`. All of them have the type
+ * `io.customer.doctor`, so consumers can drop them by one name.
  */
 export const DOCTOR = 'doctor'
 export const DOCTOR_TYPE = `${PREFIX}${DOCTOR}`
 
-/** The mark of every request of `cio-webhook doctor`. It counts on authentic deliveries only. */
+/** In every request of `cio-webhook doctor`. It only has a meaning in authentic deliveries. */
 export const DOCTOR_USER_AGENT = 'cio-webhook-doctor'
 
 /**
  * The CloudEvents type `io.customer.<object_type>.<metric>`.
  *
- * `cio_subscription_preferences_changed` comes with `object_type_type` instead of `object_type`, and an older
- * flat format has `event_type: "email_opened"` (Customer.io's API description, read 2026-11-24). Pairs nobody
- * has documented are types too; only what is no name at all is `io.customer.unknown`.
+ * `cio_subscription_preferences_changed` has `object_type_type` instead of `object_type`, and an older flat format has
+ * `event_type: "email_opened"` (Customer.io's API description, read 2026-11-24). Undocumented pairs are types too; values
+ * that are not names give `io.customer.unknown`.
  */
 export function eventType(payload: JsonObject): string {
   const objectType = payload['object_type'] ?? payload['object_type_type']
@@ -49,18 +49,18 @@ const isName = (value: unknown): value is string => typeof value === 'string' &&
 export const eventName = (type: string): string =>
   type.startsWith(PREFIX) ? type.slice(PREFIX.length) : type
 
-/** Does an event of this CloudEvents type concern whoever gave the globs? */
+/** Whether a CloudEvents type matches one of the globs. */
 export type TypeMatcher = (type: string) => boolean
 
-/** Names of object types and metrics are at most 64 characters each. */
+/** Object types and metrics have at most 64 characters each. */
 const GLOB = /^[a-z0-9_.*?]{1,129}$/i
 
 /**
- * Compiles globs over `<object_type>.<metric>` (`email.*`, `*.bounced`, `customer.unsubscribed`): `*` is any run
- * of characters, none too, and `?` is one; upper and lower case differ. Without globs everything matches; what
- * has no object type is `unknown`.
+ * Compiles globs over `<object_type>.<metric>` (`email.*`, `*.bounced`, `customer.unsubscribed`): `*` is any number of
+ * characters, also none, and `?` is one character. Case matters. Without globs every type matches. Events without an
+ * object type are `unknown`.
  *
- * @throws TypeError that names the glob: one that could match nothing is a mistake
+ * @throws TypeError that names a glob that cannot match anything
  */
 export function compileTypeGlobs(globs: readonly string[] | undefined): TypeMatcher {
   if (globs === undefined) return () => true
@@ -74,7 +74,7 @@ export function compileTypeGlobs(globs: readonly string[] | undefined): TypeMatc
   return type => globs.some(glob => matches(glob, eventName(type)))
 }
 
-/** In at most glob × text steps: a star that turns out too short is lengthened, and only the last one ever. */
+/** Needs at most glob × text steps: only the last star is ever extended. */
 function matches(glob: string, text: string): boolean {
   let inGlob = 0
   let inText = 0
@@ -97,19 +97,17 @@ function matches(glob: string, text: string): boolean {
   return inGlob === glob.length
 }
 
-/** What stands for an event that has no `<object_type>.<metric>`. */
+/** The routing key of events without `<object_type>.<metric>`. */
 export const UNKNOWN_KEY = 'unknown'
 
-/** Words that no broker takes for a separator or a wildcard. */
+/** Contains no separator or wildcard of a broker. */
 const KEY = /^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$/i
 
 /**
- * What brokers route by: `<object_type>.<metric>` of a CloudEvents type, `unknown` where it has none.
- *
- * The receiver lets nothing but words into a type; whatever else stands in the log does not reach a subject.
+ * The key that brokers route by: `<object_type>.<metric>` of a CloudEvents type, or `unknown`. Types in the log that the
+ * receiver would not have written become `unknown` too.
  */
 export function routingKey(type: string): string {
-  if (!type.startsWith(PREFIX)) return UNKNOWN_KEY
-  const key = type.slice(PREFIX.length)
-  return KEY.test(key) ? key : UNKNOWN_KEY
+  const key = eventName(type)
+  return type.startsWith(PREFIX) && KEY.test(key) ? key : UNKNOWN_KEY
 }

@@ -1,4 +1,5 @@
-/** The keys a JSON pointer (RFC 6901) leads through. */
+// Tested by test/receive/event-id.test.ts.
+/** The keys of a JSON pointer (RFC 6901). */
 export function pathOf(pointer: string): readonly string[] {
   return pointer
     .split('/')
@@ -6,7 +7,7 @@ export function pathOf(pointer: string): readonly string[] {
     .map(token => token.replaceAll('~1', '/').replaceAll('~0', '~'))
 }
 
-/** What stands at the end of a path, `undefined` where nothing does. Only own properties count. */
+/** The value at the end of a path; `undefined` if there is none. Only own properties count. */
 export function valueAt(value: unknown, path: readonly string[]): unknown {
   let found = value
   for (const key of path) {

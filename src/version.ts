@@ -1,6 +1,7 @@
+// Tested by test/ops/metrics.test.ts.
 import { createRequire } from 'node:module'
 
-/** By its own name, so that it is the same file wherever this one is compiled to. */
+/** By the name of the package, so that the path does not depend on where this file is compiled to. */
 const manifest: unknown = createRequire(import.meta.url)('cio-webhook/package.json')
 
 /** The version in package.json. */

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { parseAddress } from '../src/address.ts'
+import { parseAddress, socketHost } from '../src/address.ts'
 import { compileAddressList } from '../src/address-list.ts'
 
-t.test('an address has one spelling', async t => {
+t.test('an address has one canonical form', async t => {
   const rows: readonly (readonly [string, string | undefined])[] = [
     ['35.188.196.183', '35.188.196.183'],
     ['35.188.196.183:61598', '35.188.196.183'],
@@ -65,7 +65,7 @@ function spelled(text: string, port: number | null, quoted: boolean): string {
   return quoted ? `"${whole}"` : whole
 }
 
-t.test('any spelling of an address is the same address, on every list', async t => {
+t.test('an address is on a list in every notation', async t => {
   fc.assert(
     fc.property(
       v4.chain(address => fc.tuple(fc.constant(address), spellingsOfV4(address))),
@@ -82,7 +82,7 @@ t.test('any spelling of an address is the same address, on every list', async t 
   t.pass()
 })
 
-t.test('any text is either an address in its one spelling, or none', async t => {
+t.test('any text is either an address in its canonical form, or not an address', async t => {
   const text = fc.oneof(fc.string(), fc.stringMatching(/^[0-9a-f:.[\]%"]{0,45}$/), fc.ipV6(), fc.ipV4())
   fc.assert(
     fc.property(text, given => {
@@ -91,4 +91,14 @@ t.test('any text is either an address in its one spelling, or none', async t => 
     })
   )
   t.pass()
+})
+
+t.test('the host of a URL has no brackets', async t => {
+  for (const [url, host] of [
+    ['amqp://[2001:db8::1]:5672', '2001:db8::1'],
+    ['nats://127.0.0.1:4222', '127.0.0.1'],
+    ['https://broker.example/', 'broker.example']
+  ] as const) {
+    t.equal(socketHost(new URL(url)), host)
+  }
 })

@@ -4,7 +4,7 @@ import { eventType } from '../src/event-types.ts'
 const rows: readonly (readonly [string, Record<string, unknown>, string])[] = [
   ['an event of the doctor', { object_type: 'doctor', metric: 'examined' }, 'io.customer.doctor'],
   ['one without a metric', { object_type: 'doctor' }, 'io.customer.doctor'],
-  ['one whose metric is no name', { object_type: 'doctor', metric: null }, 'io.customer.doctor'],
+  ['one whose metric is not a name', { object_type: 'doctor', metric: null }, 'io.customer.doctor'],
   ['one in the flat format', { event_type: 'doctor' }, 'io.customer.doctor'],
   ['a metric of that name', { object_type: 'email', metric: 'doctor' }, 'io.customer.email.doctor'],
   ['a flat type that begins like it', { event_type: 'doctor_opened' }, 'io.customer.unknown'],

@@ -7,7 +7,7 @@ import { until } from './helpers/server.ts'
 import { deliverTo, postTo } from './helpers/service.ts'
 import { KEY } from './helpers/sign.ts'
 
-// Several processes start one after another, each of which waits for Redis.
+// Several processes start one after another, and each waits for Redis.
 t.setTimeout(300_000)
 
 const settings = { HOST: '127.0.0.1', PORT: '0', CIO_WEBHOOK_SECRET: KEY, WORKERS: '2' }
@@ -20,25 +20,28 @@ const newBody = (): string =>
 const childrenOf = (pid: number | undefined): number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
 
-t.test('a Redis that can’t do what is asked ends the start with 2, several workers or one', async t => {
-  const redis = await startRedis({ appendonly: 'no' })
-  t.teardown(() => redis.stop())
-  const {
-    process: service,
-    ended,
-    output
-  } = runCommand(['serve'], {
-    ...settings,
-    REDIS_URL: redis.url,
-    DURABILITY: 'fsync'
-  })
-  t.teardown(() => service.kill('SIGKILL'))
-  t.equal(await ended, 2)
-  t.match(output(), 'cio-webhook serve: DURABILITY=fsync needs a Redis')
-  t.notMatch(output(), /^ +at /m, 'told in lines, not in stacks')
-})
+t.test(
+  'a Redis that does not fulfil the requirements ends the start with 2, with one worker and with several',
+  async t => {
+    const redis = await startRedis({ appendonly: 'no' })
+    t.teardown(() => redis.stop())
+    const {
+      process: service,
+      ended,
+      output
+    } = runCommand(['serve'], {
+      ...settings,
+      REDIS_URL: redis.url,
+      DURABILITY: 'fsync'
+    })
+    t.teardown(() => service.kill('SIGKILL'))
+    t.equal(await ended, 2)
+    t.match(output(), 'cio-webhook serve: DURABILITY=fsync needs a Redis')
+    t.notMatch(output(), /^ +at /m, 'without a stack trace')
+  }
+)
 
-t.test('SIGTERM while the workers wait for Redis ends all with 0', async t => {
+t.test('SIGTERM while the workers wait for Redis ends all of them with 0', async t => {
   let connections = 0
   const silent = createServer(() => connections++).listen(0, '127.0.0.1')
   t.teardown(() => silent.close())
@@ -60,7 +63,7 @@ t.test('SIGTERM while the workers wait for Redis ends all with 0', async t => {
   t.notMatch(output(), /fatal|before it listened/)
 })
 
-t.test('a worker that is killed before it listens is replaced, and the start goes on', async t => {
+t.test('a worker killed before it listens is replaced, and the start continues', async t => {
   const silent = createServer(() => {}).listen(0, '127.0.0.1')
   t.teardown(() => silent.close())
   await until('listening', async () => silent.listening)
@@ -82,14 +85,14 @@ t.test('a worker that is killed before it listens is replaced, and the start goe
 })
 
 t.test(
-  'a replacement that can’t start is tried again, and the service goes on',
+  'a replacement that cannot start is retried, and the service continues',
   { timeout: 90_000 },
   async t => {
     const redis = await startRedis({ appendonly: 'yes', appendfsync: 'always' })
     t.teardown(() => redis.stop())
     const service = await startServiceProcess({ WORKERS: '2', REDIS_URL: redis.url, DURABILITY: 'fsync' })
     t.teardown(() => service.process.kill('SIGKILL'))
-    // One worker answers before the other is there, and a first start that fails ends it all.
+    // One worker answers before the other is ready, and a failed first start ends the service.
     await until('both workers', async () => service.output().includes('"msg":"receiving"'), 30_000)
     const isUp = (pid: number): boolean => service.output().includes(`"pid":${pid},"redis":`)
     const failures = (): number => service.output().split('DURABILITY=fsync needs').length - 1

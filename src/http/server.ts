@@ -4,27 +4,27 @@ import { sendRawError, sendSocketError } from '../ops/error-responses.ts'
 import { limitUnknownPeers } from './unknown-peers.ts'
 
 export interface HttpServerOptions {
-  /** How long an idle connection is kept open. */
+  /** How long an idle connection stays open. */
   readonly keepAliveMs: number
-  /** Is the peer of a connection on a list, or a trusted proxy? */
+  /** Whether the peer of a connection is on a list, or a trusted proxy. */
   readonly isKnownPeer: (address: string) => boolean
 }
 
-/** Headers take longer than this only from somebody who means harm. */
+/** Only an attacker needs longer to send its headers. */
 const HEADERS_TIMEOUT_MS = 3000
-/** When an answered request whose body never ends is cut off. */
+/** After this time a connection is closed whose request was answered and whose body does not end. */
 const REQUEST_TIMEOUT_MS = 10_000
 const CHECK_INTERVAL_MS = 500
-/** Each name and value is an object for V8, so that 16 KiB of headers can cost a megabyte. */
+/** Each name and each value is an object of V8, so 16 KiB of headers can take a megabyte. */
 const MAX_HEADERS = 1000
-/** From unknown peers: at about 60 kB each, 60 MB. */
+/** Of unknown peers: 60 MB at about 60 kB each. */
 const MAX_UNKNOWN_CONNECTIONS = 1000
 
 /**
- * node:http, with an answer in JSON for everything that it would answer by itself or drop without a word.
+ * node:http, with a JSON body in every answer of its own, and without silent drops.
  *
- * Too many headers are a 431, by bytes (16 KiB) and by number. Node would drop those beyond a number silently, and
- * `x-forwarded-for`, which a proxy appends last, would be the first to go.
+ * Too many headers are answered with 431, by bytes (16 KiB) and by number. Node would drop the ones beyond its limit
+ * silently, first of all `x-forwarded-for`, which a proxy appends last.
  */
 export function createHttpServer(
   handler: RequestListener,
@@ -38,16 +38,16 @@ export function createHttpServer(
     requestTimeout: REQUEST_TIMEOUT_MS,
     connectionsCheckingInterval: CHECK_INTERVAL_MS,
     keepAliveTimeout: keepAliveMs,
-    requireHostHeader: false // checked below, since Node's own answer has no body
+    requireHostHeader: false // checked below: Node's own answer has no body
   })
   server.maxHeadersCount = MAX_HEADERS + 1
   const unknownPeers = limitUnknownPeers(server, isKnownPeer, MAX_UNKNOWN_CONNECTIONS)
-  server.on('request', take)
-  // The receiver sends 100 once it has set memory aside; all other expectations are ignored.
-  server.on('checkContinue', take)
-  server.on('checkExpectation', take)
+  server.on('request', onRequest)
+  // The receiver sends 100 once it has reserved memory. All other expectations are ignored.
+  server.on('checkContinue', onRequest)
+  server.on('checkExpectation', onRequest)
   server.on('connect', (_request, socket: Socket) => {
-    socket.on('error', () => {}) // Node has let go of it
+    socket.on('error', () => {}) // Node has removed its own listener
     sendSocketError(socket, 'CIO_METHOD_NOT_ALLOWED')
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
@@ -57,7 +57,7 @@ export function createHttpServer(
   })
   return server
 
-  function take(...[request, response]: Parameters<RequestListener>): void {
+  function onRequest(...[request, response]: Parameters<RequestListener>): void {
     latest.set(request.socket, response)
     if (!unknownPeers.admit(request, response)) return
     const isHostMissing = request.headers.host === undefined && request.httpVersion === '1.1'
@@ -66,22 +66,22 @@ export function createHttpServer(
     else handler(request, response)
   }
 
-  /** The connection broke the protocol, or was too slow. Each request gets one answer, and its own. */
+  /** The client violated the protocol, or was too slow. Each request gets exactly one answer. */
   function refuseBroken(error: NodeJS.ErrnoException, socket: Socket): void {
-    const code = brokenBy[error.code ?? ''] ?? 'CIO_BAD_REQUEST'
+    const code = codes[error.code ?? ''] ?? 'CIO_BAD_REQUEST'
     const response = latest.get(socket)
     const isBodyPending = response !== undefined && !response.req.complete
     if (error.code === 'ECONNRESET' || (isBodyPending && response.writableEnded)) socket.destroy()
     else if (response === undefined || isBodyPending || response.writableFinished) {
       sendSocketError(socket, code)
     } else {
-      // What is broken came behind a whole request, which is answered first.
+      // The error is behind a complete request, which is answered first.
       response.once('close', () => sendSocketError(socket, code))
     }
   }
 }
 
-const brokenBy = {
+const codes = {
   HPE_HEADER_OVERFLOW: 'CIO_HEADERS_TOO_LARGE',
   ERR_HTTP_REQUEST_TIMEOUT: 'CIO_REQUEST_TIMEOUT'
 } as Readonly<Record<string, 'CIO_HEADERS_TOO_LARGE' | 'CIO_REQUEST_TIMEOUT'>>

@@ -6,31 +6,31 @@ export interface UnknownPeers {
   admit(request: IncomingMessage, response: ServerResponse): boolean
 }
 
-/** Requests that a client may send on one connection before the first of them is answered. Few clients send two. */
+/** Requests that a client may send on one connection before the first is answered. Few clients send even two. */
 const MAX_PIPELINED = 32
 /**
- * One turn of the event loop reads 64 KiB from every connection that has sent as much. What unknown peers send beyond
- * this time waits for the next turn, so that deliveries of known peers are not delayed. Node accepts one connection a
- * turn, so longer turns would keep known peers waiting behind many new connections.
+ * One turn of the event loop reads 64 KiB from every connection that has sent as much. After this time, the bytes of
+ * unknown peers wait for the next turn, so that deliveries of known peers are not delayed. Node accepts one connection
+ * per turn: with longer turns, known peers would wait behind many new connections.
  */
 const MAX_TURN_MS = 10
-/** Parsed at once: the time limit is checked, and a closed connection noticed, before the next slice. */
+/** Bytes parsed at once. The time limit and the state of the connection are checked before each slice. */
 const SLICE_BYTES = 2048
-/** Node takes microseconds for each chunk of a body, however small it is: seconds for a body of one-byte chunks. */
+/** Node needs microseconds per chunk of a body, whatever its size: seconds for a body of one-byte chunks. */
 const SMALL_CHUNK_BYTES = 64
 const MAX_SMALL_CHUNKS = 1024
 
 /**
- * Bounds what peers can cost by their connections alone, if they are neither on a list nor a trusted proxy.
+ * Bounds the cost of connections from peers that are neither on a list nor a trusted proxy (law 9).
  *
- * @param maxConnections beyond it, the one that has been without a new request for longest is closed
+ * @param maxConnections beyond it, the connection whose last request is oldest is closed
  */
 export function limitUnknownPeers(
   server: Server,
   isKnown: (address: string) => boolean,
   maxConnections: number
 ): UnknownPeers {
-  /** The least recently active first, each with its latest request. */
+  /** Least recently active first, with the latest request of each. */
   const unknown = new Map<Socket, { readonly response?: ServerResponse; readonly pipelined: number }>()
   server.on('connection', (socket: Socket) => {
     if (isKnown(socket.remoteAddress ?? '')) return
@@ -47,7 +47,7 @@ export function limitUnknownPeers(
     const { socket, headers } = request
     const before = unknown.get(socket)
     if (before === undefined) return true
-    // An answer that is ready still waits for the ones before it, and for the end of the turn.
+    // A finished answer is still queued behind earlier ones, and until the end of the turn.
     const isPipelined = before.response?.writableFinished === false
     const pipelined = isPipelined ? before.pipelined + 1 : 0
     unknown.delete(socket)
@@ -84,7 +84,7 @@ export function limitChunks(request: IncomingMessage): void {
   limited.add(request)
   let chunks = 0
   let bytes = 0
-  // Node's parser calls `push` for each chunk. A `data` listener would be called only once somebody reads the body.
+  // Node's parser calls `push` for each chunk. A `data` listener would only run once the body is read.
   const push = request.push.bind(request)
   request.push = (chunk: Buffer | null, encoding) => {
     chunks++
@@ -96,15 +96,19 @@ export function limitChunks(request: IncomingMessage): void {
   }
 }
 
-/** Node would parse the rest of a chunked body even if nobody reads it. */
+/** Otherwise Node parses the rest of a chunked body, even though it is not read. */
 function closeWithAnswer(socket: Socket, response: ServerResponse): void {
   response.shouldKeepAlive = false
-  response.once('prefinish', () => socket.destroy()) // by then the kernel has all of it
+  response.once('prefinish', () => socket.destroy()) // the kernel has the whole answer by then
 }
 
 /**
- * Parses what a connection brings in slices, and nothing once the connection is closed. Node reads 64 KiB at once and
- * parses all of it, also when the first request has closed the connection: thousands of chunks, or of requests.
+ * Feeds Node's HTTP parser in slices, and stops when the connection is closed.
+ *
+ * Node reads up to 64 KiB at once and parses all of it in one go, even if the first request in it has closed the
+ * connection. That can be thousands of requests or chunks, and no option limits it. node:http attaches its parser to each
+ * socket as a `data` listener. So this function takes that listener off and puts its own in its place, which calls the
+ * original one for each slice. Whatever may not be parsed now goes back to the socket with `unshift`.
  */
 function parseInSlices(socket: Socket): void {
   const [parse] = socket.listeners('data')
@@ -113,7 +117,7 @@ function parseInSlices(socket: Socket): void {
   socket.on('data', (bytes: Buffer) => {
     for (let start = 0; start < bytes.length; start += SLICE_BYTES) {
       if (socket.destroyed || socket.writableEnded) return
-      // Node pauses a connection whose answers are not read, and must not be given more then.
+      // Node pauses a connection whose answers are not read: nothing must be parsed then.
       if (socket.isPaused()) return socket.unshift(bytes.subarray(start))
       if (turnMs() > MAX_TURN_MS) {
         socket.pause()

@@ -12,11 +12,11 @@ export type UnreadReason =
   | 'no_memory'
 
 export class UnreadBodyError extends Error {
+  override readonly name = 'UnreadBodyError'
   readonly reason: UnreadReason
 
   constructor(reason: UnreadReason, options?: ErrorOptions) {
     super(`body not read: ${reason}`, options)
-    this.name = 'UnreadBodyError'
     this.reason = reason
   }
 }

@@ -1,3 +1,4 @@
+// Tested by test/receive/payloads.test.ts and test/receive/parked.test.ts.
 import { hash } from 'node:crypto'
 import { DOCTOR_TYPE, eventName, eventType } from '../event-types.ts'
 import { isLosslessNumber, stringifyExactly } from '../exact-json.ts'

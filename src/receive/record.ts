@@ -21,22 +21,8 @@ export function recordDelivery(
   metrics: Metrics,
   log: Logger
 ): void {
-  const {
-    source,
-    outcome = 'aborted',
-    reason,
-    parked,
-    address,
-    startedMs,
-    key,
-    id,
-    type,
-    bytes,
-    ageSeconds,
-    logMs,
-    cause
-  } = delivery
-  const durationMs = nowMs - startedMs
+  const { source, outcome = 'aborted', parked, ageSeconds, logMs } = delivery
+  const durationMs = nowMs - delivery.startedMs
   metrics.delivery(source.name, outcome, durationMs / 1000)
   if (outcome === 'parked' && parked !== undefined) metrics.parked(source, parked)
   if (ageSeconds !== undefined && outcome === 'accepted') metrics.eventAge(ageSeconds)
@@ -45,16 +31,16 @@ export function recordDelivery(
     outcome,
     status,
     source: source.name,
-    id,
-    type,
-    reason: reason ?? parked,
-    key,
-    address,
-    bytes,
+    id: delivery.id,
+    type: delivery.type,
+    reason: delivery.reason ?? parked,
+    key: delivery.key,
+    address: delivery.address,
+    bytes: delivery.bytes,
     ageSeconds,
     durationMs: round(durationMs),
     logMs: logMs === undefined ? undefined : round(logMs),
-    err: cause
+    err: delivery.cause
   }
   if (warned.has(outcome)) log.warn(line, 'delivery')
   else log.info(line, 'delivery')

@@ -1,26 +1,28 @@
+// Tested by test/redis/faults.test.ts.
 import { Command } from 'ioredis'
+import type { UnavailableReason } from '../errors.ts'
 import type { RedisClient } from './connect.ts'
 
 /**
- * A command whose time limit is checked after input was read. ioredis' own timer runs before: after a turn of the
- * event loop that took long, it rejects a command whose reply lies in the socket already.
+ * A command whose timeout is checked after input was read. ioredis checks it before: after a long turn of the event
+ * loop, it rejects a command whose reply is already in the socket.
  */
 class PatientCommand extends Command {
   override setTimeout(ms: number): void {
-    const timer = setTimeout(() => setImmediate(() => this.#giveUp()), ms)
+    const timer = setTimeout(() => setImmediate(() => this.#rejectUnsettled()), ms)
     const clear = (): void => clearTimeout(timer)
     this.promise.then(clear, clear)
   }
 
-  #giveUp(): void {
+  #rejectUnsettled(): void {
     if (!this.isSettled) this.reject(new Error(TIMED_OUT))
   }
 }
 
-/** ioredis' message: one for both. */
-export const TIMED_OUT = 'Command timed out'
+/** The message of ioredis, for both kinds of timeout. */
+const TIMED_OUT = 'Command timed out'
 
-/** Sends a command; where its reply and its time limit come in one turn of the event loop, the reply counts. */
+/** Sends a command. If its reply and its timeout are due in the same turn of the event loop, the reply counts. */
 export function sendCommand(
   redis: RedisClient,
   name: string,
@@ -28,4 +30,13 @@ export function sendCommand(
 ): Promise<unknown> {
   const command = new PatientCommand(name, [...args], { replyEncoding: 'utf8' })
   return Promise.resolve(redis.sendCommand(command))
+}
+
+/** @returns why a command failed, by the message of its error */
+export function failureReason(error: unknown): UnavailableReason {
+  const message = error instanceof Error ? error.message : ''
+  if (message === TIMED_OUT) return 'redis_timeout'
+  if (message.startsWith('OOM ')) return 'redis_full'
+  // An error reply of Redis starts with a code in capitals.
+  return /^[A-Z]+ /.test(message) ? 'redis_error' : 'redis_down'
 }

@@ -1,18 +1,20 @@
+// Tested by test/redis/faults.test.ts, test/redis/disconnect.slow.test.ts and test/redis/topologies.slow.test.ts.
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import { type Backoff, backoffMs } from '../async/backoff.ts'
-import type { RedisAddress, RedisLogin } from '../settings/redis-address.ts'
+import type { RedisAddress } from '../settings/redis-address.ts'
 import { parseRedisUrl } from '../settings/redis-url.ts'
 import { keepDatabase } from './database.ts'
 import { isCluster } from './is-cluster.ts'
 
 export type RedisClient = Redis | Cluster
 
-/** The servers that hold the data: one, or a Cluster's masters as far as they are known. */
+/** The servers that hold the data: one, or the known masters of a Cluster. */
 export const mastersOf = (redis: RedisClient): readonly Redis[] =>
   isCluster(redis) ? redis.nodes('master') : [redis]
+
 /**
- * How long a command may take before its outcome counts as unknown. Customer.io hangs up after 4 s and we
- * answer within 3.5, so a command, plus one retry over a script the server forgot, has to fit in there.
+ * After this time the outcome of a command counts as unknown. Deliveries are answered within 3.5 s, since Customer.io
+ * closes the connection after 4 s.
  */
 export const COMMAND_TIMEOUT_MS = 2000
 
@@ -21,19 +23,19 @@ const RECONNECT: Backoff = { firstMs: 100, maxMs: 1000 }
 export const reconnectDelayMs = (attempt: number): number => backoffMs(RECONNECT, attempt)
 
 /**
- * Never queues while offline and never sends again after a reconnect: an answer that did not come is an outcome
- * nobody knows, and only the sender's retry, met by the remembered id, may repeat it.
+ * Never queues commands while offline, and never sends one again after a reconnect. Without a reply the outcome is
+ * unknown: only the sender's retry, which is deduplicated, may repeat it.
  */
 const failFastOptions = {
   connectTimeout: COMMAND_TIMEOUT_MS,
   commandTimeout: COMMAND_TIMEOUT_MS,
-  // A peer that vanished without a goodbye is noticed here, not by TCP after a quarter of an hour.
+  // Notices a peer that vanished without closing the connection. TCP would need a quarter of an hour.
   socketTimeout: 2 * COMMAND_TIMEOUT_MS,
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 0,
   retryStrategy: reconnectDelayMs,
-  // After a failover behind one address the old master answers READONLY: find the new one, resend nothing.
+  // After a failover behind one address the old master replies READONLY: reconnect to the new one, resend nothing.
   reconnectOnError: error => error.message.startsWith('READONLY'),
   connectionName: 'cio-webhook'
 } satisfies RedisOptions
@@ -41,8 +43,8 @@ const failFastOptions = {
 const { commandTimeout: _, ...withoutCommandTimeout } = failFastOptions
 
 /**
- * Waits as long as it takes, and sends again after a reconnect: for BullMQ, which blocks for seconds on purpose
- * and whose every command may be repeated. A server that fell silent is noticed all the same.
+ * For BullMQ, whose blocking commands take seconds and may all be repeated: waits as long as necessary, and sends again
+ * after a reconnect. A server that stops replying is noticed after 30 s.
  */
 const blockingOptions = {
   ...withoutCommandTimeout,
@@ -54,8 +56,8 @@ const blockingOptions = {
 } satisfies RedisOptions
 
 /**
- * Opens a connection to a standalone Redis, to a master behind Sentinel, or to a Cluster. It connects by itself
- * and keeps trying; `error` events are the caller's to log.
+ * Opens a connection to a standalone Redis, to a master behind Sentinel, or to a Cluster. It keeps reconnecting. The caller
+ * listens to `error` events.
  */
 export function connectRedis(
   address: RedisAddress,
@@ -65,7 +67,7 @@ export function connectRedis(
   if (address.kind === 'standalone') {
     return keepDatabase(new Redis({ ...options, ...serverOptions(address.url.reveal()) }))
   }
-  const login = loginOptions(address.login)
+  const login = loginOptions(address.login.username, address.login.password?.reveal(), address.login.tls)
   if (address.kind === 'sentinel') {
     return new Redis({
       ...options,
@@ -85,7 +87,7 @@ export function connectRedis(
     clusterNodeRetryStrategy: reconnectDelayMs,
     slotsRefreshTimeout: COMMAND_TIMEOUT_MS,
     slotsRefreshInterval: 5000,
-    // Redirections are cheap and safe (nothing ran yet); waiting for a cluster that is down is the sender's part.
+    // Redirections are cheap and safe, since nothing has run. A Cluster that is down is left to the sender's retry.
     maxRedirections: 5,
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
@@ -93,10 +95,7 @@ export function connectRedis(
   })
 }
 
-/**
- * Another connection to where `redis` goes, with the behaviour of those above and without the original's key
- * prefix: every name here has its own.
- */
+/** Another connection to the same Redis, with the profile `fail-fast` and without a key prefix of the client. */
 export function duplicateConnection(redis: RedisClient): RedisClient {
   const own = { ...failFastOptions, keyPrefix: '', lazyConnect: false }
   if (!isCluster(redis)) return keepDatabase(redis.duplicate(own))
@@ -111,9 +110,8 @@ export function duplicateConnection(redis: RedisClient): RedisClient {
 }
 
 /**
- * Ends a connection for good. ioredis' Cluster takes a `disconnect` back when it comes while a first question of
- * its own is under way (what its slots are, whether it is ready): it is there again then, or its timer stays, and
- * either would keep the process. Seen with ioredis 6.0.
+ * Closes a connection for good. The Cluster of ioredis 6.0 undoes a `disconnect` that comes while it reads the slots for
+ * the first time or checks that it is ready: it reconnects, or its timer stays. Both would keep the process alive.
  */
 export function disconnectRedis(redis: RedisClient): void {
   const disconnect = (): void => redis.disconnect()
@@ -122,26 +120,17 @@ export function disconnectRedis(redis: RedisClient): void {
   disconnect()
 }
 
-function loginOptions({ username, password, tls }: RedisLogin) {
-  return {
-    ...(username === undefined ? {} : { username }),
-    ...(password === undefined ? {} : { password: password.reveal() }),
-    ...(tls ? { tls: {} } : {})
-  }
-}
-
-/** @param url a Redis URL, or the path of the private server's unix socket */
+/** @param url a Redis URL, or the path of the unix socket of the private Redis */
 function serverOptions(url: string) {
   if (url.startsWith('/')) return { path: url }
   const server = parseRedisUrl(url)
   if ('problem' in server) throw new TypeError(server.problem)
-  const { host, port, tls, username, password, database } = server
-  return {
-    host,
-    port,
-    db: database,
-    ...(username === undefined ? {} : { username }),
-    ...(password === undefined ? {} : { password }),
-    ...(tls ? { tls: {} } : {})
-  }
+  const { host, port, database } = server
+  return { host, port, db: database, ...loginOptions(server.username, server.password, server.tls) }
 }
+
+const loginOptions = (username: string | undefined, password: string | undefined, tls: boolean) => ({
+  ...(username === undefined ? {} : { username }),
+  ...(password === undefined ? {} : { password }),
+  ...(tls ? { tls: {} } : {})
+})

@@ -1,22 +1,23 @@
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import { isCluster } from './is-cluster.ts'
 
-/** Why Redis refused to select the database, by connection; forgotten once the connection is ready. */
+/** Why Redis refused to select the database, by connection. Removed when the connection is ready. */
 const refusals = new WeakMap<Redis | Cluster, Error>()
 
-/** How long the question after the number of databases may take. */
+/** Timeout for reading the number of databases. */
 const ANSWER_TIMEOUT_MS = 1000
 
 /**
- * Makes a connection ready only in the database it is meant for, and its copies as well.
+ * Makes sure that a connection becomes ready in its own database only. The same holds for copies of it: BullMQ and others
+ * call `duplicate`.
  *
- * ioredis 6 reports a refused SELECT as an `error` event and goes on: each command then runs in database 0, after a
- * reconnect too. Here any failed command of the handshake drops the connection; ioredis connects again after its
- * usual delay. BullMQ and others copy connections with `duplicate`.
+ * ioredis 6 reports a refused SELECT as an `error` event and continues: all commands then run in database 0, after a
+ * reconnect too. Here any failed command of the handshake closes the connection, and ioredis reconnects after its usual
+ * delay.
  */
 export function keepDatabase(redis: Redis): Redis {
   redis.on('error', (error: unknown) => {
-    // "connect": the handshake is running, and no other command has been sent.
+    // "connect": the handshake is running, and no other command was sent.
     if (redis.status !== 'connect') return
     if (isRefusedSelect(error)) refusals.set(redis, error)
     redis.disconnect(true)
@@ -28,7 +29,7 @@ export function keepDatabase(redis: Redis): Redis {
   })
 }
 
-/** A connection without a login is refused SELECT too, a server that is loading refuses everything. */
+/** SELECT is also refused without a login, and by a server that is loading its data: those are no reasons to give up. */
 const isRefusedSelect = (error: unknown): error is Error =>
   error instanceof Error &&
   error.name === 'ReplyError' &&
@@ -41,9 +42,9 @@ function commandOf(error: Error): unknown {
 }
 
 /**
- * Why the connection can't get its database, for the operator; `undefined` while nothing speaks against it.
+ * Why the connection cannot use its database, as a message for the operator, with the number of databases of the server.
  *
- * Asks the server for the number of its databases, on a connection that does not select any.
+ * @returns `undefined` if SELECT was not refused
  */
 export async function databaseProblem(redis: Redis | Cluster): Promise<string | undefined> {
   const refusal = refusals.get(redis)
@@ -54,18 +55,18 @@ export async function databaseProblem(redis: Redis | Cluster): Promise<string | 
     return `Redis does not let this user select database ${db} (NOPERM): allow it the command SELECT, or use database 0`
   }
   const count = await databaseCount(redis)
-  const there =
+  const available =
     count === undefined ? '' : `: it has ${count} database${count === 1 ? '' : 's'}, 0 to ${count - 1}`
-  return `Redis refuses database ${db} (${refusal.message.slice(0, 100)})${there}`
+  return `Redis refuses database ${db} (${refusal.message.slice(0, 100)})${available}`
 }
 
-/** The same for a new connection: waits until it is ready or refused, at most so long. */
+/** The same for a new connection: waits until it is ready or refused, for at most `timeoutMs`. */
 export async function firstDatabaseProblem(
   redis: Redis | Cluster,
-  atMostMs: number
+  timeoutMs: number
 ): Promise<string | undefined> {
   await new Promise<void>(resolve => {
-    const timer = setTimeout(resolve, atMostMs)
+    const timer = setTimeout(resolve, timeoutMs)
     const done = (): void => {
       clearTimeout(timer)
       resolve()
@@ -77,21 +78,22 @@ export async function firstDatabaseProblem(
 }
 
 async function databaseCount(redis: Redis): Promise<number | undefined> {
-  const asking = redis.duplicate({
+  // Selects no database of its own.
+  const connection = redis.duplicate({
     db: 0,
     lazyConnect: true,
     retryStrategy: () => null,
     commandTimeout: ANSWER_TIMEOUT_MS,
     connectTimeout: ANSWER_TIMEOUT_MS
   })
-  asking.on('error', () => {})
+  connection.on('error', () => {})
   try {
-    await asking.connect()
-    const [, count] = (await asking.config('GET', 'databases')) as string[]
+    await connection.connect()
+    const [, count] = (await connection.config('GET', 'databases')) as string[]
     return count === undefined ? undefined : Number(count)
   } catch {
-    return undefined // Some managed servers forbid CONFIG.
+    return undefined // some managed servers forbid CONFIG
   } finally {
-    asking.disconnect()
+    connection.disconnect()
   }
 }

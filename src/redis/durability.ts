@@ -1,34 +1,37 @@
-import { once } from 'node:events'
 import { type Cluster, Redis } from 'ioredis'
 import { UnavailableError } from '../errors.ts'
 import type { Durability } from '../settings/parse.ts'
 import { sendCommand } from './command.ts'
 import { mastersOf, type RedisClient, reconnectDelayMs } from './connect.ts'
+import { waitUntilReady } from './ready.ts'
 import type { ServerFacts } from './server-facts.ts'
 
-/** Waits until what a partition's connection has written is as durable as configured. */
+/** Waits until the writes of a partition's connection are as durable as configured. */
 export interface DurabilityWait {
-  /** The connection to write on: the wait covers the writes of its own connection only. */
+  /** The connection to write on, since a wait only covers writes of its own connection. */
   readonly connection: () => Promise<RedisClient>
   /** @throws UnavailableError `durability_not_reached` */
   readonly wait: () => Promise<void>
 }
 
 export interface DurabilityWaits {
+  /** @param key any key of the partition */
   readonly of: (key: string) => DurabilityWait
-  /** Ends the connections that partitions have of their own. */
+  /** Closes the connections of the partitions. */
   readonly close: () => void
 }
 
-/** Longest wait for disks and replicas. If the call before it was slow, the delivery's deadline (3.35 s) comes first. */
+/**
+ * Longest wait for disks and replicas. The script call before it may have taken up to 2 s: then the deadline of the
+ * delivery (3.35 s) is first, and answers 503.
+ */
 const WAIT_MS = 1500
-
-/** Longest wait for the partition's own connection, so that a call still fits into the delivery's deadline (3.35 s). */
+/** Longest wait for the partition's own connection, which leaves time for the script call before the deadline. */
 const CONNECT_MS = 500
 
 /**
- * @param facts asked for at each wait, since a failover may have brought another server
- * @returns `undefined` where Redis' own answer is promise enough
+ * @param facts called for each wait, since a failover may have brought another server
+ * @returns `undefined` if no wait is configured
  */
 export function durabilityWaits(
   redis: RedisClient,
@@ -36,7 +39,7 @@ export function durabilityWaits(
   facts: () => ServerFacts | undefined
 ): DurabilityWaits | undefined {
   if (durability.level === 'server') return undefined
-  // `appendfsync always` writes to disk before it answers: the answer is the proof, on any connection.
+  // With `appendfsync always`, Redis replies after the write is on disk, on any connection.
   const replyImpliesFsync = (): boolean =>
     durability.level === 'fsync' && facts()?.persistence === 'aof-always'
   const opened: OwnConnection[] = []
@@ -77,8 +80,8 @@ interface OwnConnection {
 }
 
 /**
- * A connection for one partition alone: WAIT and WAITAOF block theirs, and speak of its own writes only. On a
- * Cluster it goes to the node that holds the partition, and moves with it.
+ * A connection for one partition: WAIT and WAITAOF block their connection, and cover its own writes only. On a Cluster
+ * it goes to the node of the partition, and follows it to another node.
  */
 function ownConnection(redis: RedisClient, key: string): OwnConnection {
   let original: Redis | undefined
@@ -92,7 +95,8 @@ function ownConnection(redis: RedisClient, key: string): OwnConnection {
         original = owner
         own = duplicate(owner)
       }
-      await untilReady(own)
+      await waitUntilReady(own, CONNECT_MS)
+      if (own.status !== 'ready') throw new UnavailableError('redis_down')
       return own
     },
     close: () => own?.disconnect()
@@ -107,19 +111,10 @@ function ownConnection(redis: RedisClient, key: string): OwnConnection {
   }
 }
 
-/** Its errors are the original's too, which tells them. */
+/** The original connection fails for the same reasons and reports them, so errors are ignored here. */
 function duplicate(original: Redis): Redis {
-  // The nodes of a Cluster connect when they are first used, and do not come back by themselves.
+  // Nodes of a Cluster connect when they are first used, and do not reconnect.
   const copy = original.duplicate({ lazyConnect: false, retryStrategy: reconnectDelayMs })
   copy.on('error', () => {})
   return copy
-}
-
-async function untilReady(redis: Redis): Promise<void> {
-  if (redis.status === 'ready') return
-  try {
-    await once(redis, 'ready', { signal: AbortSignal.timeout(CONNECT_MS) })
-  } catch (cause) {
-    throw new UnavailableError('redis_down', { cause })
-  }
 }

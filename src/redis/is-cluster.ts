@@ -1,4 +1,5 @@
+// Tested by test/redis/topologies.slow.test.ts.
 import type { Cluster, Redis } from 'ioredis'
 
-/** Not by `instanceof`: a user of the consumer library may bring a client from another copy of ioredis. */
+/** Without `instanceof`: users of the consumer library may pass a client of another copy of ioredis. */
 export const isCluster = (redis: Redis | Cluster): redis is Cluster => redis.isCluster

@@ -1,20 +1,22 @@
+// Tested by test/ops/memory-watch.test.ts.
 import { mastersOf, type RedisClient } from './connect.ts'
 
-/** What a server uses of its `maxmemory`, in bytes. A little more than that is possible. */
+/** Memory usage of a server and its `maxmemory`. Usage can be slightly above it. */
 export interface MemoryUsage {
   readonly usedBytes: number
   readonly maxBytes: number
 }
 
 /**
- * The usage of the fullest master; `undefined` where no master has a limit.
+ * The usage of the fullest master.
  *
- * @throws what Redis answers
+ * @returns `undefined` if no master has a limit
+ * @throws the error reply of Redis
  */
 export async function memoryUsage(redis: RedisClient): Promise<MemoryUsage | undefined> {
   const infos = await Promise.all(mastersOf(redis).map(node => node.info('memory')))
   const usages = infos.map(info => ({
-    // Redis does not hold the buffers of replicas and of the append-only file against maxmemory.
+    // Redis does not count the buffers of replicas and of the append-only file towards maxmemory.
     usedBytes: numberOf(info, 'used_memory') - numberOf(info, 'mem_not_counted_for_evict'),
     maxBytes: numberOf(info, 'maxmemory')
   }))

@@ -1,3 +1,4 @@
+// Tested by test/redis/faults.test.ts.
 import { createPollingLoop } from '../async/poll.ts'
 import { ConfigError, ReportedError } from '../errors.ts'
 import { sendCommand } from './command.ts'

@@ -1,3 +1,4 @@
+// Tested by test/cli/serve/private-redis.slow.test.ts.
 import { spawn } from 'node:child_process'
 import { connect } from 'node:net'
 import { dirname, resolve } from 'node:path'
@@ -6,24 +7,25 @@ import { ConfigError } from '../errors.ts'
 import { createDataDir } from '../settings/data-dir.ts'
 import { PRIVATE_SOCKET } from '../settings/redis-address.ts'
 
-/** A Redis of our own, for development. */
+/** A Redis that belongs to this process, for development. */
 export interface DevRedis {
   readonly socket: string
-  /** What a person types to look inside. */
+  /** A command that opens it. */
   readonly cli: string
   stop(): Promise<void>
 }
 
-/** The longest path a unix socket may have on Linux, its final zero included, is 108 bytes. */
+/** Linux allows 108 bytes for the path of a unix socket, including a final zero. */
 const MAX_SOCKET_PATH = 107
 const START_TIMEOUT_MS = 10_000
 const POLL_MS = 25
-/** One of ours that was killed a moment ago takes its Redis with it, which first writes down what it has. */
-const ENDING_TIMEOUT_MS = 5000
+const PROBE_TIMEOUT_MS = 1000
+/** The Redis of a process that was just killed is still writing its data to disk before it ends. */
+const SHUTDOWN_TIMEOUT_MS = 5000
 
 /**
- * Runs redis-server until our standard input into it ends, that is: until we stop it, or die, however we die.
- * `$$` can't be used for that, and a parent-death signal is not in POSIX.
+ * Runs redis-server until standard input ends: when we close it, and when this process ends, even by SIGKILL. POSIX has no
+ * signal for the death of a parent process.
  */
 const SUPERVISOR = 'redis-server "$@" & pid=$!; cat; kill "$pid"; wait "$pid"'
 
@@ -38,18 +40,18 @@ export async function startDevRedis(dataDir: string): Promise<DevRedis> {
   const folder = dirname(socket)
   if (Buffer.byteLength(socket) > MAX_SOCKET_PATH) {
     throw new ConfigError(
-      `DATA_DIR=${dataDir} is too long a path for a socket: give a shorter one, or set REDIS_URL`
+      `DATA_DIR=${dataDir} is too long for the path of a socket: use a shorter one, or set REDIS_URL`
     )
   }
   createDataDir(dataDir, folder, 0o700)
   if (!(await isFree(socket))) {
     throw new ConfigError(
-      `DATA_DIR=${dataDir} is in use by a running cio-webhook: stop it, or give another folder`
+      `DATA_DIR=${dataDir} is in use by a running cio-webhook: stop it, or use another folder`
     )
   }
 
   const child = spawn('sh', ['-c', SUPERVISOR, 'redis-server', ...serverArguments(folder, socket)], {
-    // A process group of its own: Ctrl-C is for us to hear, and Redis goes after what is in flight.
+    // A process group of its own: Ctrl-C ends this process first, which stops Redis after the requests in flight.
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore']
   })
@@ -60,7 +62,7 @@ export async function startDevRedis(dataDir: string): Promise<DevRedis> {
   })
 
   const deadline = performance.now() + START_TIMEOUT_MS
-  while (!(await answers(socket))) {
+  while ((await probe(socket)) !== 'ready') {
     if (!running || performance.now() > deadline) {
       child.stdin.end()
       throw new ConfigError(
@@ -93,37 +95,31 @@ function serverArguments(folder: string, socket: string): string[] {
   return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value])
 }
 
-/** Waits for a Redis that is on its way out. @returns false when somebody listens all the same */
+/** Waits for a Redis that is shutting down. @returns false if the socket is still in use after that */
 async function isFree(socket: string): Promise<boolean> {
-  const deadline = performance.now() + ENDING_TIMEOUT_MS
-  while (await listens(socket)) {
+  const deadline = performance.now() + SHUTDOWN_TIMEOUT_MS
+  while ((await probe(socket)) !== 'closed') {
     if (performance.now() > deadline) return false
     await sleep(POLL_MS)
   }
   return true
 }
 
-/** Also true of one that takes the connection and says nothing, since it is stopped or ending. */
-function listens(socket: string): Promise<boolean> {
-  return new Promise(done => {
+/** `silent`: it accepts the connection, but does not reply in time, since it is stopped, starting or shutting down. */
+function probe(socket: string): Promise<'closed' | 'silent' | 'ready'> {
+  return new Promise(resolve => {
     const client = connect(socket)
-    client.once('error', () => done(false))
+    client.setTimeout(PROBE_TIMEOUT_MS, () => client.destroy())
+    let isConnected = false
     client.once('connect', () => {
-      client.destroy()
-      done(true)
+      isConnected = true
+      client.write('PING\r\n')
     })
-  })
-}
-
-function answers(socket: string): Promise<boolean> {
-  return new Promise(done => {
-    const client = connect(socket)
-    client.once('error', () => done(false))
-    client.once('close', () => done(false))
-    client.once('connect', () => client.write('PING\r\n'))
     client.once('data', data => {
       client.destroy()
-      done(data.toString().startsWith('+PONG'))
+      if (data.toString().startsWith('+PONG')) resolve('ready')
     })
+    client.on('error', () => {})
+    client.once('close', () => resolve(isConnected ? 'silent' : 'closed'))
   })
 }

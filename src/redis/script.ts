@@ -1,23 +1,29 @@
+// Tested by test/redis/faults.test.ts.
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { sendCommand } from './command.ts'
 import type { RedisClient } from './connect.ts'
 
-/** A Lua script as Redis knows it. */
+/** A Lua script and its digest, by which Redis caches it. */
 export interface Script {
   readonly text: string
   readonly sha1: string
 }
 
-/** @param url where the script lies, beside the module that runs it */
+/**
+ * Reads a script. A line `-- @include <path>` is replaced by the text of that file.
+ *
+ * @param url of the script, beside the module that runs it
+ */
 export function loadScript(url: URL): Script {
-  const text = readFileSync(url, 'utf8')
+  const read = (file: URL): string => readFileSync(file, 'utf8')
+  const text = read(url).replace(/^-- @include (\S+)$/gm, (_, path: string) => read(new URL(path, url)))
   return { text, sha1: createHash('sha1').update(text).digest('hex') }
 }
 
 /**
- * Runs a script by its digest, and by its text where the server does not know it (any more): after a restart,
- * a failover or SCRIPT FLUSH. A script refused as unknown has done nothing, so this is no repetition.
+ * Runs a script by its digest, or by its text if the server does not have it: after a restart, a failover or SCRIPT FLUSH.
+ * A script that was refused as unknown has not run, so it never runs twice.
  */
 export async function runScript(
   redis: RedisClient,

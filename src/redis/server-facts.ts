@@ -5,8 +5,8 @@ import { mastersOf, type RedisClient } from './connect.ts'
 import { flatToMap } from './reply.ts'
 
 /**
- * What a Redis server is configured to keep. `unknown`: it does not tell (some managed ones forbid CONFIG).
- * `evicting`: not even what it holds, once memory is short; it then deletes whichever keys it likes.
+ * What a Redis server is configured to keep. `unknown`: some managed servers forbid CONFIG. `evicting`: it deletes any key
+ * when memory is short.
  */
 export type Persistence =
   | 'evicting'
@@ -19,9 +19,9 @@ export type Persistence =
 
 export interface ServerFacts {
   readonly version: string
-  /** Of several servers the weakest. */
+  /** With several servers: the weakest. */
   readonly persistence: Persistence
-  /** Can it say when a write has reached the disk? WAITAOF exists from Redis 7.2. */
+  /** Whether it can report that a write is on disk: WAITAOF exists from Redis 7.2. */
   readonly waitAof: boolean
 }
 
@@ -37,27 +37,22 @@ const strength: readonly Persistence[] = [
   'aof-always'
 ]
 
-/** Asks every master. @throws what Redis answers */
+/** Asks every master. @throws the error reply of Redis */
 export async function inspectServers(redis: RedisClient): Promise<ServerFacts> {
-  const facts = await Promise.all(mastersOf(redis).map(inspectServer))
+  const all = await Promise.all(mastersOf(redis).map(inspectServer))
   return {
-    version: weakest(
-      facts.map(({ version }) => version),
-      olderFirst
-    ),
-    persistence: weakest(
-      facts.map(({ persistence }) => persistence),
-      weakerFirst
-    ),
-    waitAof: facts.every(({ waitAof }) => waitAof)
+    version: smallest(all, ({ version: a }, { version: b }) => a.localeCompare(b, 'en', { numeric: true }))
+      .version,
+    persistence: smallest(
+      all,
+      ({ persistence: a }, { persistence: b }) => strength.indexOf(a) - strength.indexOf(b)
+    ).persistence,
+    waitAof: all.every(({ waitAof }) => waitAof)
   }
 }
 
-const olderFirst = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true })
-const weakerFirst = (a: Persistence, b: Persistence): number => strength.indexOf(a) - strength.indexOf(b)
-
-function weakest<T>(values: readonly T[], weakerFirst: (a: T, b: T) => number): T {
-  const [first] = values.toSorted(weakerFirst)
+function smallest<T>(values: readonly T[], compare: (a: T, b: T) => number): T {
+  const [first] = values.toSorted(compare)
   if (first === undefined) throw new UnavailableError('redis_down')
   return first
 }
@@ -85,12 +80,12 @@ async function inspectPersistence(redis: Redis): Promise<Persistence> {
   } catch {
     return 'unknown'
   }
-  // The streams and what is remembered have no expiry: `volatile-*` leaves them alone, `allkeys-*` does not.
+  // Streams and dedupe index have no expiry: `volatile-*` keeps them, `allkeys-*` does not.
   if (settings.get('maxmemory') !== '0' && settings.get('maxmemory-policy')?.startsWith('allkeys-')) {
     return 'evicting'
   }
   if (settings.get('appendonly') === 'yes') {
-    // While the file is rewritten, which can take minutes, nothing is forced to disk, `always` or not.
+    // Then nothing is forced to disk while the file is rewritten, which can take minutes, even with `always`.
     if (settings.get('no-appendfsync-on-rewrite') === 'yes') return 'aof-no'
     const policy = settings.get('appendfsync')
     return policy === 'always' ? 'aof-always' : policy === 'everysec' ? 'aof-everysec' : 'aof-no'
@@ -98,9 +93,7 @@ async function inspectPersistence(redis: Redis): Promise<Persistence> {
   return settings.get('save') === '' ? 'none' : 'snapshots'
 }
 
-/**
- * Why these servers can't do what is asked, in one line that says what to do; `undefined` when they can.
- */
+/** Why these servers do not fulfil the required durability, and the next step, in one line; `undefined` if they do. */
 export function unmetRequirement(facts: ServerFacts, durability: Durability): string | undefined {
   if (!atLeast(facts.version, OLDEST_VERSION)) {
     return `Redis ${facts.version} is too old: 7.0 or newer is needed`

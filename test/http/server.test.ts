@@ -55,7 +55,7 @@ t.test('what node:http would answer by itself is JSON with error and code too', 
     ],
     ['half a head', 'GET /healthz HTTP/1.1\r\nhost: x\r\n', 408, 'CIO_REQUEST_TIMEOUT'],
     [
-      'an expectation, at a path that is not there',
+      'an expectation, to an unknown path',
       'GET / HTTP/1.1\r\nhost: x\r\nexpect: magic\r\n\r\n',
       404,
       'CIO_NOT_FOUND'
@@ -94,7 +94,7 @@ t.test('headers are never dropped: up to 1,000 are seen, more are a 431', async 
   t.equal((await from('127.0.0.9', twice)).status, 403, 'the last of repeated headers counts')
 })
 
-t.test('expectations neither stop a delivery nor ask for a body that is not wanted', async t => {
+t.test('expectations neither stop a delivery nor request a body that is not read', async t => {
   for (const expect of ['100-continue', '100-Continue', 'magic', '200-ok, 100-continue']) {
     const body = newBody()
     t.equal((await from(LISTED, postText(body, { ...signV0(body), expect }))).status, 200, expect)
@@ -113,7 +113,7 @@ t.test('a trailing slash makes no difference', async t => {
   }
 })
 
-t.test('each request gets one answer, and its own', async t => {
+t.test('each request gets exactly one answer', async t => {
   const body = newBody()
   const delivery = postText(body, signV0(body))
   const close = Buffer.from('GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')
@@ -125,7 +125,7 @@ t.test('each request gets one answer, and its own', async t => {
   )
 })
 
-t.test('an idle connection is kept for as long as is configured', async t => {
+t.test('an idle connection stays open for the configured time', async t => {
   const head = async (port: number): Promise<string> =>
     (await sendRaw(port, 'GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n')).head
   t.match(await head(service.port), /^keep-alive: timeout=620$/im)

@@ -47,7 +47,7 @@ t.test('a connection with too many pipelined requests is closed, and the rest is
 })
 
 for (const [name, handle] of [
-  ['nobody reads it', () => {}],
+  ['it is not read', () => {}],
   ['it was answered', (_request, response) => response.end()]
 ] satisfies [string, RequestListener][]) {
   t.test(`a body of small chunks closes the connection, also if ${name}`, async t => {

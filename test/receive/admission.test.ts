@@ -17,7 +17,7 @@ let ids = 0
 const newBody = (): string =>
   JSON.stringify({ event_id: `id-${++ids}`, object_type: 'email', metric: 'sent' })
 
-/** A delivery from another of the loopback addresses. */
+/** A delivery from another loopback address. */
 async function from(
   address: string,
   service: TestService,
@@ -40,7 +40,7 @@ const metric = async (service: TestService, name: string): Promise<number> => {
 }
 
 t.test(
-  'an address that is not on the list is refused, its signature right or wrong, and both are counted',
+  'an address that is not on the list is refused with any signature, and valid ones are counted',
   async t => {
     const service = await start(t, { CIO_ALLOWED_IPS: '127.0.0.2' })
     t.equal((await from('127.0.0.2', service)).status, 200)
@@ -59,7 +59,7 @@ t.test('in report mode an unlisted address is only counted', async t => {
   t.equal(await metric(service, 'cio_forbidden_but_authentic_total{source="default"}'), 1)
 })
 
-t.test('in production loopback is no source by itself', async t => {
+t.test('in production loopback is not an allowed source by default', async t => {
   const service = await start(t, { NODE_ENV: 'production', SHUTDOWN_DELAY_SECONDS: '0' })
   t.equal((await service.post(newBody())).status, 403)
 })
@@ -88,7 +88,7 @@ t.test('x-forwarded-for counts from trusted proxies only, and a forged leftmost 
     ],
     ['a forged header of its own', trusting, '127.0.0.2', [listed, '192.0.2.66'], 403],
     ['a forged entry that looks trusted', trusting, '127.0.0.2', `${listed}, 192.0.2.66, 10.0.0.1`, 403],
-    ['a peer that is no proxy', trusting, '127.0.0.4', listed, 403],
+    ['a peer that is not a proxy', trusting, '127.0.0.4', listed, 403],
     ['garbage', trusting, '127.0.0.2', 'unknown', 403],
     ['garbage in front of garbage', trusting, '127.0.0.2', `${listed}, unknown`, 403],
     ['an empty header', trusting, '127.0.0.2', '', 403]
@@ -131,7 +131,7 @@ t.test('failures of a listed address are never limited', async t => {
 })
 
 t.test(
-  'an address that may not deliver is turned away without its body once it has failed too often',
+  'an address that may not deliver is refused before its body is read once it has failed too often',
   async t => {
     const service = await start(t, { CIO_ALLOWED_IPS: '127.0.0.2', RATE_LIMIT_MAX: '2' })
     const statuses = []

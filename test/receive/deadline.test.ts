@@ -7,17 +7,17 @@ import { startTestService } from '../helpers/service.ts'
 const redis = await startRedis()
 t.teardown(() => redis.stop('SIGKILL'))
 
-/** Holds the event loop, as a long computation does, so that timers are the first to run after it. */
+/** Blocks the event loop like a long computation: timers run first after it. */
 const block = (ms: number): void =>
   void setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms))
 
 t.test(
-  'an answer that is ready wins, though its deadline fell due while the event loop was held',
+  'an answer that is ready is sent, even if its deadline passed while the event loop was blocked',
   async t => {
     const service = await startTestService({ REDIS_URL: redis.url })
     t.teardown(() => service.close())
     await service.post('{"event_id":"warm-up"}')
-    // The reply comes while the loop is held: both the command's time limit (2 s) and the delivery's pass meanwhile.
+    // The reply comes while the loop is blocked. The timeout of the command (2 s) and the deadline pass meanwhile.
     await redis.client.client('PAUSE', 400, 'ALL')
     const answer = service.post('{"event_id":"ready"}')
     await sleep(200)
@@ -27,7 +27,7 @@ t.test(
   }
 )
 
-t.test('without an answer it is refused in time', async t => {
+t.test('without a reply of Redis a delivery is refused in time', async t => {
   const service = await startTestService({ REDIS_URL: redis.url })
   t.teardown(() => service.close())
   await freeze(redis)

@@ -23,21 +23,24 @@ const lengths = async () => ({
 })
 
 for (const [name, body] of BODIES) {
-  t.test(`${name} from the doctor is its event, and the same from anybody else is parked`, async t => {
-    await redis.client.flushall()
-    const post = async (headers: Record<string, string>) => (await service.post(body, headers)).body
-    t.match(await post({ ...signV0(body), ...MARK }), { status: 'accepted' })
-    t.same(await lengths(), { events: 1, parked: 0 })
-    const [entry] = await redis.client.xrange('cio:events:{0}', '-', '+')
-    t.equal(entry?.[1][1], 'io.customer.doctor')
-    t.match(JSON.parse(entry?.[1][3] ?? ''), { type: 'io.customer.doctor', data: { reason: String } })
+  t.test(
+    `${name} from the doctor becomes an event of the doctor, and is parked from any other sender`,
+    async t => {
+      await redis.client.flushall()
+      const post = async (headers: Record<string, string>) => (await service.post(body, headers)).body
+      t.match(await post({ ...signV0(body), ...MARK }), { status: 'accepted' })
+      t.same(await lengths(), { events: 1, parked: 0 })
+      const [entry] = await redis.client.xrange('cio:events:{0}', '-', '+')
+      t.equal(entry?.[1][1], 'io.customer.doctor')
+      t.match(JSON.parse(entry?.[1][3] ?? ''), { type: 'io.customer.doctor', data: { reason: String } })
 
-    t.match(await post({ ...signV0(body, undefined, 1e9), ...MARK }), { code: 'CIO_SIGNATURE_INVALID' })
-    t.match(await post({ ...signV0(body, 'another key'), ...MARK }), { code: 'CIO_SIGNATURE_INVALID' })
-    t.same(await lengths(), { events: 1, parked: 0 })
-    t.match(await post(signV0(body, undefined, Math.floor(Date.now() / 1000) - 60)), { status: 'parked' })
-    t.same(await lengths(), { events: 1, parked: 1 })
-  })
+      t.match(await post({ ...signV0(body, undefined, 1e9), ...MARK }), { code: 'CIO_SIGNATURE_INVALID' })
+      t.match(await post({ ...signV0(body, 'another key'), ...MARK }), { code: 'CIO_SIGNATURE_INVALID' })
+      t.same(await lengths(), { events: 1, parked: 0 })
+      t.match(await post(signV0(body, undefined, Math.floor(Date.now() / 1000) - 60)), { status: 'parked' })
+      t.same(await lengths(), { events: 1, parked: 1 })
+    }
+  )
 }
 
 t.test('an event keeps its own type, whatever the header says', async t => {

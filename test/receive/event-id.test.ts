@@ -30,7 +30,7 @@ const post = async (source: string, body: string | object, headers: Headers = {}
 }
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
 
-t.test('the pointer comes first, and what it does not lead to is no id', async t => {
+t.test('the pointer comes first, and is ignored if it leads to nothing', async t => {
   const rows: readonly (readonly [string, unknown, string])[] = [
     ['text', 'm1', 'accepted'],
     ['other text under the same event_id', 'm2', 'accepted'],
@@ -104,7 +104,7 @@ t.test('the header counts together with the body, since it is not signed', async
   )
 })
 
-t.test('a delivery that cannot be read is parked once, by its header too', async t => {
+t.test('a delivery that cannot be parsed is parked once, also with an id header', async t => {
   const key = { 'x-cio-idempotency-key': '01K0BROKEN' }
   const first = await post('header', '{broken', key, 60)
   t.equal(first['status'], 'parked')
@@ -112,7 +112,7 @@ t.test('a delivery that cannot be read is parked once, by its header too', async
   t.equal((await post('header', '{broken'))['status'], 'parked', 'without the header, by its timestamp')
 })
 
-t.test('an event_id is a string that says something', async t => {
+t.test('an event_id is a string that is not blank', async t => {
   for (const event_id of [
     ' ',
     '',
@@ -141,7 +141,7 @@ t.test('an event_id is a string that says something', async t => {
   }
 })
 
-t.test('ids of different kinds are different, though they read alike', async t => {
+t.test('ids of different kinds are different, even with the same text', async t => {
   const pointed = await post('pointer', { message: { id: 'same' } })
   const named = await post('pointer', { event_id: 'same' })
   t.same([pointed['status'], named['status']], ['accepted', 'accepted'])
@@ -152,7 +152,7 @@ t.test('ids of different kinds are different, though they read alike', async t =
   t.equal((await post('plain', { event_id: parked['id'] }))['status'], 'accepted', 'one of a parked delivery')
 })
 
-t.test('an id that is personal is shown as a hash that guessing the id does not give', async t => {
+t.test('an id that is personal data is shown as a hash that cannot be guessed', async t => {
   const answer = await post('plain', { event_id: 'ada@example.com' })
   t.match(answer, { status: 'accepted', id: /^[0-9a-f]{64}$/ })
   t.notOk([sha256('ada@example.com'), sha256('plain\0ada@example.com')].includes(String(answer['id'])))
@@ -164,7 +164,7 @@ t.test('an id that is personal is shown as a hash that guessing the id does not 
   )
 })
 
-t.test('Data Pipelines: who, when and what', async t => {
+t.test('Data Pipelines: subject, time and id', async t => {
   const body = JSON.stringify({
     type: 'identify',
     messageId: 'm1',
@@ -194,7 +194,7 @@ t.test('Data Pipelines: who, when and what', async t => {
   t.match(next?.[1][3], '"userId":8202522731445525542')
 })
 
-t.test('any two different ids, kinds or sources have two digests and are shown as two', async t => {
+t.test('different ids, kinds or sources have different digests and public ids', async t => {
   const id = fc.oneof(
     fc.string({ minLength: 1, maxLength: 5 }),
     fc.constantFrom('a', 'a\0b', '\0pointer\0a\0b', 'pointer', '42', '042', '4.2e1', '42.0', ' a', 'A')
@@ -217,7 +217,7 @@ t.test('any two different ids, kinds or sources have two digests and are shown a
   }
   const says = (text: string | undefined): boolean =>
     text !== undefined && text.isWellFormed() === true && !/^(null|undefined)?$/i.test(text.trim())
-  /** What makes the id, written down a second time. */
+  /** The rule for ids, implemented a second time. */
   const expected = ({ source, pointed, header, named, timestamp, unreadable }: Given): string => {
     const body = JSON.stringify([named, pointed])
     const kind = unreadable ? 'parked' : 'event'

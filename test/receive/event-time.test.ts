@@ -6,7 +6,7 @@ import { eventTimeMs } from '../../src/receive/event-time.ts'
 const MOMENT = '2026-11-26T10:00:00.123Z'
 const MOMENT_MS = Date.parse(MOMENT)
 
-t.test('each way to write a moment', t => {
+t.test('each format of a time', t => {
   const rows: readonly (readonly [string, unknown, string])[] = [
     ['seconds', 1_795_510_800, '2026-11-24T09:00:00.000Z'],
     ['the beginning of time', 0, '1970-01-01T00:00:00.000Z'],
@@ -32,7 +32,7 @@ t.test('each way to write a moment', t => {
   t.end()
 })
 
-t.test('what names no moment', t => {
+t.test('values that are not times', t => {
   for (const timestamp of [
     undefined,
     null,
@@ -70,7 +70,7 @@ t.test('what names no moment', t => {
   t.end()
 })
 
-t.test('a moment is the same in every unit and spelling, and any other value is harmless', t => {
+t.test('a time is the same in every unit and format, and no value throws', t => {
   const ms = fc.integer({ min: 1e11 + 1, max: Date.parse('5000-01-01') })
   fc.assert(
     fc.property(ms, fc.integer({ min: -14 * 60, max: 14 * 60 }), (moment, offsetMinutes) => {

@@ -16,10 +16,10 @@ for (const [signed, headers] of [
   ['a forged', {}],
   ['a forwarded', { ...signV0('{}'), 'x-forwarded-for': '127.0.0.1' }]
 ] as const) {
-  t.test(`who resets the connection behind ${signed} delivery is no failure of ours`, async t => {
+  t.test(`a connection reset after ${signed} delivery does not count as unavailable`, async t => {
     const service = await startTestService({ REDIS_URL: redis.url, CIO_ALLOWED_IPS: '127.0.0.1' })
     t.teardown(() => service.close())
-    // The kernel knows no address of a connection that was reset between two system calls of the service.
+    // A connection that was reset between two system calls of the service has no remote address.
     const forget = (message: unknown): void => {
       const { socket } = message as { readonly socket: Socket }
       Object.defineProperty(socket, 'remoteAddress', { value: undefined })
@@ -27,7 +27,7 @@ for (const [signed, headers] of [
     subscribe(CHANNEL, forget)
     t.teardown(() => unsubscribe(CHANNEL, forget))
 
-    t.equal((await sendRaw(service.port, postText('{}', headers))).status, 400, 'nobody reads it')
+    t.equal((await sendRaw(service.port, postText('{}', headers))).status, 400, 'the answer is not read')
     const lines = service.logLines().filter(line => line['msg'] === 'delivery')
     t.match(lines, [{ outcome: 'aborted', address: 'unknown', err: undefined }])
     t.equal(lines.length, 1)

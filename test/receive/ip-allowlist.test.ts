@@ -3,7 +3,7 @@ import { compileAddressList } from '../../src/address-list.ts'
 import { createIpAllowlist } from '../../src/receive/ip-allowlist.ts'
 import { publishedAddresses } from '../../src/receive/published-addresses.ts'
 
-t.test('an address is matched whatever its notation', async t => {
+t.test('an address is matched in every notation', async t => {
   const onList = compileAddressList(['192.0.2.7', '198.51.100.0/24', '2001:db8::/32', '::1', 'fe80::/10'])
   const rows: readonly (readonly [string, boolean])[] = [
     ['192.0.2.7', true],
@@ -34,14 +34,14 @@ t.test('an address is matched whatever its notation', async t => {
   }
 })
 
-t.test('a flood of addresses does not make the list forget what it says', async t => {
+t.test('a flood of addresses does not change the answers of the list', async t => {
   const onList = compileAddressList(['192.0.2.7'])
   for (let i = 0; i < 10_000; i++) onList(`10.0.${i >> 8}.${i & 255}`)
   t.equal(onList('192.0.2.7'), true)
   t.equal(onList('10.0.0.1'), false)
 })
 
-t.test('who may deliver, and whose failures are never limited', async t => {
+t.test('which addresses may deliver, and which are never rate-limited', async t => {
   const [published = ''] = publishedAddresses
   const by = (allowed: '*' | readonly string[] | undefined, loopbackAllowed = false) =>
     createIpAllowlist({ allowed, loopbackAllowed })
@@ -54,9 +54,9 @@ t.test('who may deliver, and whose failures are never limited', async t => {
     ['the operator’s list instead of the published one', by(['192.0.2.0/24']), '192.0.2.1', true, true],
     ['the published ones are then refused, but never banned', by(['192.0.2.0/24']), published, false, true],
     ['loopback named by the operator', by(['127.0.0.1']), '127.0.0.1', true, true],
-    ['anybody with *, their failures count', by('*'), '192.0.2.1', true, false],
+    ['any address with *, and its failures count', by('*'), '192.0.2.1', true, false],
     ['the published ones with *, never banned', by('*'), published, true, true],
-    ['nobody whose address is no address, except with *', by(undefined), 'unknown', false, false]
+    ['an unknown address, only with *', by(undefined), 'unknown', false, false]
   ] as const
   for (const [name, admission, address, allowed, listed] of rows) {
     t.same(

@@ -21,7 +21,7 @@ import { testSource } from '../helpers/source.ts'
 const redis = await startRedis()
 t.teardown(() => redis.stop())
 
-/** The service with a sanitizer that notes the keys of what it is given, and takes its time over whole bodies. */
+/** The service with a sanitizer that records the keys of its input, and is slow for whole bodies. */
 async function startSlowService(busyMs: number) {
   const sanitized: (readonly string[])[] = []
   const slow = (sanitizer: Sanitizer): Sanitizer => ({
@@ -50,21 +50,18 @@ async function startSlowService(busyMs: number) {
 const bodyOf = (id: string, bytes: number, data: object): string =>
   JSON.stringify({ event_id: id, data, pad: 'x'.repeat(bytes) })
 
-t.test(
-  'a large delivery that took longer than the deadline is a duplicate at its retry, at once',
-  async t => {
-    const { url, sanitized } = await startSlowService(3600)
-    const body = bodyOf('slow', 5 * 1024 * 1024 - 200, { customer_id: 'ada@example.com' })
-    await postTo(url, body)
-    const started = performance.now()
-    const retry = await deliverTo(url, body, signV0(body, KEY, unixNow() - 1))
-    t.same(retry.body, { status: 'duplicate', id: 'slow' })
-    t.ok(performance.now() - started < 3000, `after ${Math.round(performance.now() - started)} ms`)
-    t.equal(sanitized.filter(keys => keys.includes('pad')).length, 1, 'sanitized once')
-  }
-)
+t.test('after a large delivery took longer than the deadline, its retry is a duplicate at once', async t => {
+  const { url, sanitized } = await startSlowService(3600)
+  const body = bodyOf('slow', 5 * 1024 * 1024 - 200, { customer_id: 'ada@example.com' })
+  await postTo(url, body)
+  const started = performance.now()
+  const retry = await deliverTo(url, body, signV0(body, KEY, unixNow() - 1))
+  t.same(retry.body, { status: 'duplicate', id: 'slow' })
+  t.ok(performance.now() - started < 3000, `after ${Math.round(performance.now() - started)} ms`)
+  t.equal(sanitized.filter(keys => keys.includes('pad')).length, 1, 'sanitized once')
+})
 
-t.test('large ones are looked up where they are kept, small ones are not looked up', async t => {
+t.test('large deliveries are looked up in their partition first, small ones are not', async t => {
   const { url, sanitized } = await startSlowService(0)
   const people = [
     { customer_id: 'ada@example.com' },
@@ -86,7 +83,7 @@ t.test('large ones are looked up where they are kept, small ones are not looked 
   t.equal(parts, people.length * 3, 'the subject alone of each large one')
 })
 
-t.test('the partition of any delivery is known before all of it is sanitized', async t => {
+t.test('the partition of a delivery is known before all of it is sanitized', async t => {
   const id = fc.oneof(
     fc.constantFrom<unknown>(
       'ada@example.com',

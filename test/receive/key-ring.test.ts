@@ -5,7 +5,7 @@ import { signingKeys } from '../../src/settings/sources.ts'
 
 type Observation = readonly [current: string | undefined, previous?: string]
 
-/** What a ring that starts with `initial` holds after each of the observations. */
+/** The keys of a ring that starts with `initial` after each observation. */
 function history(initial: Observation, ...observations: Observation[]): string[] {
   const ring = createKeyRing(signingKeys(initial[0], initial[1]))
   return observations.map(([current, previous]) => {
@@ -21,12 +21,12 @@ function history(initial: Observation, ...observations: Observation[]): string[]
   })
 }
 
-t.test('what a ring holds follows its place', async t => {
+t.test('the keys follow the secret store', async t => {
   const table: readonly [name: string, initial: Observation, steps: Observation[], expected: string[]][] = [
     ['nothing new', ['a'], [['a']], ['+a']],
-    ['a replaced key stays until told', ['a'], [['b'], ['b'], ['b']], ['+b -a', '+b -a', '+b -a']],
+    ['a replaced key stays until dropped', ['a'], [['b'], ['b'], ['b']], ['+b -a', '+b -a', '+b -a']],
     [
-      'the place keeps the old key, then lets go of it',
+      'the store keeps the old key, then drops it',
       ['a'],
       [['b'], ['b', 'a'], ['b']],
       ['+b -a', '+b -a', '+b']
@@ -41,7 +41,7 @@ t.test('what a ring holds follows its place', async t => {
       ['+a', '+b -a']
     ],
     ['a key that is put beside the current one', ['a'], [['a', 'z']], ['+a -z']],
-    ['there is no reading: nothing changes', ['a'], [[undefined], [undefined, 'a']], ['+a', '+a']],
+    ['nothing could be read: nothing changes', ['a'], [[undefined], [undefined, 'a']], ['+a', '+a']],
     ['a rotation that is taken back', ['a'], [['b'], ['a']], ['+b -a', '+a -b']],
     [
       'two in a row',
@@ -52,14 +52,14 @@ t.test('what a ring holds follows its place', async t => {
       ],
       ['+b -a', '+c -b -a']
     ],
-    ['and both go when told', ['a'], [['b', 'a'], ['c', 'b'], ['c']], ['+b -a', '+c -b -a', '+c']],
+    ['and both are dropped', ['a'], [['b', 'a'], ['c', 'b'], ['c']], ['+b -a', '+c -b -a', '+c']],
     [
       'never more than three old ones',
       ['a'],
       [['b'], ['c'], ['d'], ['e']],
       ['+b -a', '+c -b -a', '+d -c -b -a', '+e -d -c -b']
     ],
-    ['a previous key of the start stays until told', ['b', 'a'], [['b']], ['+b -a']],
+    ['a previous key of the start stays until dropped', ['b', 'a'], [['b']], ['+b -a']],
     ['and goes when the place had it and lets go', ['b', 'a'], [['b', 'a'], ['b']], ['+b -a', '+b']]
   ]
   for (const [name, initial, steps, expected] of table) t.same(history(initial, ...steps), expected, name)

@@ -12,7 +12,7 @@ t.teardown(() => redis.stop())
 const sightings = () => readReplicaKeys(redis.client, 'cio:', 'default')
 const { id } = new Secret(KEY)
 
-t.test('a replica that takes deliveries has said with which keys, and says when it is gone', async t => {
+t.test('a replica reports its keys before its first delivery, and removes itself when it stops', async t => {
   const services = await Promise.all([1, 2].map(() => startTestService({ REDIS_URL: redis.url })))
   const { replicas } = await sightings()
   t.same(
@@ -24,11 +24,11 @@ t.test('a replica that takes deliveries has said with which keys, and says when 
   t.same((await sightings()).replicas, [])
 })
 
-t.test('Redis knows when a key has last signed a delivery, and nothing of the key but its id', async t => {
+t.test('Redis has the time of the last delivery per key, and nothing of the key but its id', async t => {
   const service = await startTestService({ REDIS_URL: redis.url })
   t.teardown(() => service.close())
   for (const event of ['a', 'b', 'c']) await service.post(`{"event_id":"${event}"}`)
-  const seen = await until('it is told', async () => (await sightings()).keys.get(id))
+  const seen = await until('the report', async () => (await sightings()).keys.get(id))
   const { nowMs } = await sightings()
   t.ok(nowMs - seen.lastSeenMs < 10_000)
   await until('all are counted', async () => (await sightings()).keys.get(id)?.count === 3)

@@ -8,7 +8,7 @@ const redis = await startRedis()
 t.teardown(() => redis.stop())
 
 t.test(
-  'while turns of the event loop take seconds, new deliveries are turned away, and then taken',
+  'while turns of the event loop take seconds, new deliveries are refused, and accepted afterwards',
   async t => {
     const service = await startTestService({ REDIS_URL: redis.url, CIO_ALLOWED_IPS: '127.0.0.1' })
     t.teardown(() => service.close())

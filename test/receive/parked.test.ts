@@ -33,7 +33,7 @@ const read = (event: string): ParkedDelivery => {
 }
 
 t.test(
-  'a parked delivery has its reason and its place, and its body can be read with the key alone',
+  'a parked delivery has a reason and an offset, and its body can only be read with the key',
   async t => {
     const body = Buffer.from('{"password":"hunter2","note":"write to ada@example.com",')
     const answer = await service.post(body)
@@ -68,7 +68,7 @@ t.test('all of a large body is kept', async t => {
   t.ok(typeof opened === 'object' && opened.equals(body))
 })
 
-t.test('whatever cannot be read: nothing of it is in Redis, the log lines, or the answer', async t => {
+t.test('nothing of a body that cannot be parsed is in Redis, the log lines or the answer', async t => {
   const canary = fc.stringMatching(/^cnry[0-9a-f]{12}$/)
   const around = fc.string({ unit: 'binary', maxLength: 20 }).map(text => Buffer.from(text))
   const bytes = fc.uint8Array({ maxLength: 8 }).map(some => Buffer.from(some))
@@ -103,37 +103,34 @@ t.test('whatever cannot be read: nothing of it is in Redis, the log lines, or th
   t.notMatch(service.logText(), /cnry[0-9a-f]{12}/)
 })
 
-t.test(
-  'what is said about a sealed body cannot be changed, nor the body be moved to another delivery',
-  async t => {
-    const context = {
-      source: testSource(),
-      timestamp: '1',
-      idHeader: undefined,
-      receivedAtMs: 0,
-      parkedAs: undefined,
-      fromDoctor: false
-    }
-    const body = Buffer.from('{"a":1') as VerifiedBody
-    const delivery = read(toLogEntry(parseDelivery(body, context)).event)
-    t.same(openParked(delivery, KEYS), body)
-    const { data } = delivery
-    for (const changed of [
-      { ...delivery, id: 'another' },
-      { ...delivery, source: 'another' },
-      { ...delivery, data: { ...data, reason: 'not_utf8' } },
-      { ...delivery, data: { ...data, offset: 1 } },
-      { ...delivery, data: { ...data, offset: undefined } },
-      { ...delivery, data: { ...data, bytes: 7 } },
-      { ...delivery, data: { ...data, sha256: '0'.repeat(64) } },
-      { ...delivery, data: { ...data, idKind: 'header' } }
-    ] as ParkedDelivery[]) {
-      t.match(openParked(changed, KEYS), /was changed/, JSON.stringify(changed))
-    }
+t.test('the facts about a sealed body cannot be changed, nor the body moved to another delivery', async t => {
+  const context = {
+    source: testSource(),
+    timestamp: '1',
+    idHeader: undefined,
+    receivedAtMs: 0,
+    parkedAs: undefined,
+    fromDoctor: false
   }
-)
+  const body = Buffer.from('{"a":1') as VerifiedBody
+  const delivery = read(toLogEntry(parseDelivery(body, context)).event)
+  t.same(openParked(delivery, KEYS), body)
+  const { data } = delivery
+  for (const changed of [
+    { ...delivery, id: 'another' },
+    { ...delivery, source: 'another' },
+    { ...delivery, data: { ...data, reason: 'not_utf8' } },
+    { ...delivery, data: { ...data, offset: 1 } },
+    { ...delivery, data: { ...data, offset: undefined } },
+    { ...delivery, data: { ...data, bytes: 7 } },
+    { ...delivery, data: { ...data, sha256: '0'.repeat(64) } },
+    { ...delivery, data: { ...data, idKind: 'header' } }
+  ] as ParkedDelivery[]) {
+    t.match(openParked(changed, KEYS), /was changed/, JSON.stringify(changed))
+  }
+})
 
-t.test('replayed, a delivery enters the log by today’s rules, once, or stays with its reason', async t => {
+t.test('a replayed delivery becomes an event once, or stays parked with its reason', async t => {
   const own = await startRedis()
   t.teardown(() => own.stop())
   const eventLog = createEventLog({
@@ -160,7 +157,7 @@ t.test('replayed, a delivery enters the log by today’s rules, once, or stays w
     parkedAs: undefined,
     fromDoctor: false
   })
-  /** Parks a body as a version would have that could not read it. */
+  /** Parks a body like a version that could not parse it. */
   const park = async (text: string, idHeader?: string): Promise<LogPosition> => {
     const body = Buffer.from(text) as VerifiedBody
     const context = contextOf(idHeader)
@@ -185,7 +182,7 @@ t.test('replayed, a delivery enters the log by today’s rules, once, or stays w
   t.equal(await replayParked(options, await park(event)), undefined, 'delivered again meanwhile')
   t.equal(await own.client.xlen('cio:events:{0}'), 1)
 
-  // Without an event_id it is known by what it came with, though the headers are not kept.
+  // Without an event_id it keeps the id of its delivery, although headers are not stored.
   for (const [idHeader, length] of [
     ['K-1', 2],
     [undefined, 3]

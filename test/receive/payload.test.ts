@@ -6,7 +6,7 @@ import { readPayload } from '../../src/receive/payload.ts'
 const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 300)
 const nested = (depth: number): string => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`
 
-t.test('a body that cannot be read has its reason, and the place of the error where there is one', t => {
+t.test('a body that cannot be parsed has a reason, and the offset of the error if there is one', t => {
   const rows: readonly (readonly [string, string | Buffer, string, number | undefined])[] = [
     ['empty', '', 'not_json', 0],
     ['a form', 'event=opened', 'not_json', 0],
@@ -21,7 +21,7 @@ t.test('a body that cannot be read has its reason, and the place of the error wh
     ['too deep to look for the error', '['.repeat(200_000), 'not_json', undefined],
     ['a wrong byte', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d]), 'not_utf8', 2],
     [
-      'a wrong byte behind a replacement character',
+      'an invalid byte behind a replacement character',
       Buffer.concat([Buffer.from('{"�":"�'), Buffer.of(0xc3, 0x28)]),
       'not_utf8',
       11
@@ -49,7 +49,7 @@ t.test('64 levels are not too deep, and brackets in text are not levels', t => {
   t.end()
 })
 
-t.test('any bytes: nothing throws, and what is read is what JSON.parse reads, digits and all', t => {
+t.test('any bytes: nothing throws, and the result is that of JSON.parse, with exact digits', t => {
   const number = fc.oneof(
     fc.bigInt({ min: -(10n ** 25n), max: 10n ** 25n }).map(String),
     fc.constantFrom('1e400', '19.90', '-0', '0.10', '1E3')

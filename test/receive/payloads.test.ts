@@ -16,7 +16,7 @@ const lastEvent = async (): Promise<Record<string, unknown>> => {
 }
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
 
-t.test('every documented pair comes out as an event of its type, without personal data', async t => {
+t.test('every documented payload becomes an event of its type, without personal data', async t => {
   for (const [objectType, metrics] of documentedPairs) {
     for (const metric of metrics) {
       const id = `${objectType}-${metric}`
@@ -56,7 +56,7 @@ t.test('every documented pair comes out as an event of its type, without persona
   }
 })
 
-t.test('forms that Customer.io has used before or beside have their types too', async t => {
+t.test('older and rare formats of Customer.io have types too', async t => {
   const rows: readonly (readonly [string, object, string])[] = [
     ['flat, e-mail', { event_type: 'email_opened', data: {} }, 'io.customer.email.opened'],
     ['flat, in-app', { event_type: 'in_app_clicked', data: {} }, 'io.customer.in_app.clicked'],
@@ -78,7 +78,7 @@ t.test('forms that Customer.io has used before or beside have their types too', 
   }
 })
 
-t.test('subject and time are there where the payload has them, and only then', async t => {
+t.test('subject and time are set if the payload has them, and only then', async t => {
   const rows: readonly (readonly [string, object, object])[] = [
     ['a customer id', { data: { customer_id: '4711' } }, { subject: '4711' }],
     ['a numeric customer id', { data: { customer_id: 4711 } }, { subject: '4711' }],
@@ -109,7 +109,7 @@ t.test('subject and time are there where the payload has them, and only then', a
   }
 })
 
-t.test('the age of an event is counted from its time, however that is written', async t => {
+t.test('the age of an event is computed from its time, in every format', async t => {
   const agoMs = Date.now() - 3_600_000
   for (const timestamp of [agoMs, String(agoMs), new Date(agoMs).toISOString(), agoMs / 1000]) {
     await service.post(JSON.stringify({ event_id: `age-${typeof timestamp}-${timestamp}`, timestamp }))
@@ -118,35 +118,32 @@ t.test('the age of an event is counted from its time, however that is written', 
   }
 })
 
-t.test(
-  'numbers keep the digits they came with, in the event, its subject and what it is kept in',
-  async t => {
-    const lastText = async (): Promise<string> => {
-      const [entry] = await redis.client.xrevrange('cio:events:{0}', '+', '-', 'COUNT', 1)
-      return entry?.[1][3] ?? ''
-    }
-    const rows: readonly (readonly [string, string, string])[] = [
-      ['a 64-bit id', '{"customer_id":8202522731445525542}', '"subject":"8202522731445525542"'],
-      ['another person', '{"customer_id":8202522731445525777}', '"subject":"8202522731445525777"'],
-      ['identifiers', '{"identifiers":{"id":8202522731445525542}}', '"subject":"8202522731445525542"'],
-      ['a power of two', '{"order":4611686018427387904}', '"order":4611686018427387904'],
-      ['a price', '{"price":19.90}', '"price":19.90'],
-      ['more than a double holds', '{"x":1e400}', '"x":1e400'],
-      ['minus zero', '{"x":[-0,0]}', '"x":[-0,0]'],
-      ['in an array of arrays', '{"x":[[9007199254740993]]}', '"x":[[9007199254740993]]'],
-      ['beside text that looks like it', '{"x":1.50,"y":": 1.50"}', '"x":1.50,"y":": 1.50"'],
-      ['the last of two', '{"x":1.50,"x":2.50}', '"x":2.50']
-    ]
-    for (const [index, [name, data, expected]] of rows.entries()) {
-      const answer = await service.post(`{"event_id":"exact-${index}","data":${data}}`)
-      t.equal(answer.body['status'], 'accepted', name)
-      const event = await lastText()
-      t.ok(event.includes(expected), `${name}: ${event}`)
-      const sent = name === 'the last of two' ? '{"x":2.50}' : data
-      t.ok(event.endsWith(`"data":{"event_id":"exact-${index}","data":${sent}}}`), `${name}: ${event}`)
-    }
+t.test('numbers keep all digits, in the event, its subject and its partition key', async t => {
+  const lastText = async (): Promise<string> => {
+    const [entry] = await redis.client.xrevrange('cio:events:{0}', '+', '-', 'COUNT', 1)
+    return entry?.[1][3] ?? ''
   }
-)
+  const rows: readonly (readonly [string, string, string])[] = [
+    ['a 64-bit id', '{"customer_id":8202522731445525542}', '"subject":"8202522731445525542"'],
+    ['another person', '{"customer_id":8202522731445525777}', '"subject":"8202522731445525777"'],
+    ['identifiers', '{"identifiers":{"id":8202522731445525542}}', '"subject":"8202522731445525542"'],
+    ['a power of two', '{"order":4611686018427387904}', '"order":4611686018427387904'],
+    ['a price', '{"price":19.90}', '"price":19.90'],
+    ['more than a double holds', '{"x":1e400}', '"x":1e400'],
+    ['minus zero', '{"x":[-0,0]}', '"x":[-0,0]'],
+    ['in an array of arrays', '{"x":[[9007199254740993]]}', '"x":[[9007199254740993]]'],
+    ['beside text that looks like it', '{"x":1.50,"y":": 1.50"}', '"x":1.50,"y":": 1.50"'],
+    ['the last of two', '{"x":1.50,"x":2.50}', '"x":2.50']
+  ]
+  for (const [index, [name, data, expected]] of rows.entries()) {
+    const answer = await service.post(`{"event_id":"exact-${index}","data":${data}}`)
+    t.equal(answer.body['status'], 'accepted', name)
+    const event = await lastText()
+    t.ok(event.includes(expected), `${name}: ${event}`)
+    const sent = name === 'the last of two' ? '{"x":2.50}' : data
+    t.ok(event.endsWith(`"data":{"event_id":"exact-${index}","data":${sent}}}`), `${name}: ${event}`)
+  }
+})
 
 t.test('the choice of topics is kept, the content of a message is not', async t => {
   const content = '{"topics":{"topic_7":false,"topic_8":true}}'
@@ -159,7 +156,7 @@ t.test('the choice of topics is kept, the content of a message is not', async t 
   t.match(await lastEvent(), { data: { data: { content: '[REDACTED]' } } })
 })
 
-t.test('an event id that is personal is remembered, and shown as a digest', async t => {
+t.test('an event id that is personal data is deduplicated, and shown as a digest', async t => {
   const body = JSON.stringify({ event_id: canaries.email, object_type: 'email', metric: 'sent' })
   const answer = await service.post(body)
   t.match(answer.body, { status: 'accepted', id: /^[0-9a-f]{64}$/ })
@@ -177,7 +174,7 @@ t.test('no canary is in the log of events, the log lines, or the metrics', async
   for (const [name, canary] of Object.entries(canaries)) t.notOk(everything.includes(canary), name)
 })
 
-t.test('two events whose ids differ only in half a surrogate pair are two', async t => {
+t.test('events whose ids only differ in half a surrogate pair are different events', async t => {
   for (const half of ['\\ud800', '\\udbff']) {
     const answer = await service.post(`{"event_id":"${half}","object_type":"email","metric":"sent"}`)
     t.equal(answer.status, 200)

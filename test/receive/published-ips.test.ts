@@ -16,9 +16,9 @@ t.beforeEach(() => redis.client.flushall().then(() => {}))
 const APP_KEY = 'app-key'
 const NEW_ADDRESS = '203.0.113.7'
 
-/** One replica, whose clock for asking a test can set to zero. */
+/** One replica. @param maxAgeMs 0: asks at each refresh */
 function replica(t: Test, ask: (() => Promise<readonly string[]>) | undefined, maxAgeMs?: number) {
-  const told: (readonly string[])[] = []
+  const lists: (readonly string[])[] = []
   const asked: string[] = []
   const figures: number[][] = []
   const written: string[] = []
@@ -28,7 +28,7 @@ function replica(t: Test, ask: (() => Promise<readonly string[]>) | undefined, m
     keyPrefix: 'cio:',
     isRedisUp: () => true,
     fetchPublishedIps: ask,
-    onList: addresses => told.push(addresses),
+    onList: addresses => lists.push(addresses),
     metrics: {
       publishedList: (added, withdrawn) => figures.push([added, withdrawn]),
       publishedListAsked: outcome => asked.push(outcome)
@@ -37,7 +37,7 @@ function replica(t: Test, ask: (() => Promise<readonly string[]>) | undefined, m
     ...(maxAgeMs === undefined ? {} : { maxAgeMs })
   })
   t.teardown(() => list.stop())
-  return { ...list, told, asked, figures, written }
+  return { ...list, lists, asked, figures, written }
 }
 
 async function customerIo(t: Test, addresses: unknown = [...publishedAddresses, NEW_ADDRESS]) {
@@ -47,24 +47,21 @@ async function customerIo(t: Test, addresses: unknown = [...publishedAddresses, 
   return { cio, ask: () => fetchPublishedIps({ region: 'us', appUrl: cio.appUrl }, APP_KEY) }
 }
 
-t.test(
-  'what Customer.io publishes anew is added, kept in Redis, and taken up by the other replicas',
-  async t => {
-    const { cio, ask } = await customerIo(t, [...publishedAddresses.slice(1), NEW_ADDRESS])
-    const [one, other, without] = [replica(t, ask), replica(t, ask), replica(t, undefined)]
-    await Promise.all([one.refresh(), other.refresh()])
-    t.equal(cio.requests.length, 1, 'one replica asks')
-    for (const each of [one, other, without]) {
-      await each.refresh()
-      t.same(each.told, [[NEW_ADDRESS]], 'told once')
-      t.same(each.figures.at(-1), [1, 1], 'one added, one withdrawn')
-      t.match(each.written.join(''), new RegExp(`"added":\\["${NEW_ADDRESS}"\\]`))
-    }
-    t.equal(cio.requests.length, 1, 'and not again within the hour')
+t.test('newly published addresses are added, cached in Redis, and applied by the other replicas', async t => {
+  const { cio, ask } = await customerIo(t, [...publishedAddresses.slice(1), NEW_ADDRESS])
+  const [one, other, without] = [replica(t, ask), replica(t, ask), replica(t, undefined)]
+  await Promise.all([one.refresh(), other.refresh()])
+  t.equal(cio.requests.length, 1, 'one replica asks')
+  for (const each of [one, other, without]) {
+    await each.refresh()
+    t.same(each.lists, [[NEW_ADDRESS]], 'passed on once')
+    t.same(each.figures.at(-1), [1, 1], 'one added, one withdrawn')
+    t.match(each.written.join(''), new RegExp(`"added":\\["${NEW_ADDRESS}"\\]`))
   }
-)
+  t.equal(cio.requests.length, 1, 'and not again within the hour')
+})
 
-t.test('an answer that is an hour old is asked for again, by one replica', async t => {
+t.test('a list that is an hour old is fetched again, by one replica', async t => {
   const { cio, ask } = await customerIo(t)
   const [one, other] = [replica(t, ask, 0), replica(t, ask, 0)]
   await one.refresh()
@@ -72,10 +69,10 @@ t.test('an answer that is an hour old is asked for again, by one replica', async
   await Promise.all([one.refresh(), other.refresh()])
   t.ok(cio.requests.length <= 3)
   await one.refresh()
-  t.same(one.told, [[NEW_ADDRESS], []], 'a good answer without it takes it away again')
+  t.same(one.lists, [[NEW_ADDRESS], []], 'a valid answer without it removes it again')
 })
 
-t.test('the list never narrows on an error or an answer that is no list', async t => {
+t.test('an error or an invalid answer never removes addresses', async t => {
   const answers: readonly [name: string, answer: { status: number; body: string }][] = [
     ['an error', { status: 500, body: '{}' }],
     ['a refusal', { status: 401, body: '{}' }],
@@ -95,47 +92,44 @@ t.test('the list never narrows on an error or an answer that is no list', async 
       await one.refresh()
       cio.answer = answer
       await one.refresh()
-      t.same(one.told, [[NEW_ADDRESS]])
+      t.same(one.lists, [[NEW_ADDRESS]])
       t.same(one.asked, ['ok', 'failed'])
       const restarted = replica(t, undefined)
       await restarted.refresh()
-      t.same(restarted.told, [[NEW_ADDRESS]], 'the last good answer is there for the next start')
+      t.same(restarted.lists, [[NEW_ADDRESS]], 'the last valid answer is there for the next start')
       await redis.client.flushall()
     })
   }
 })
 
-t.test('what somebody else wrote into Redis is not believed', async t => {
+t.test('an invalid cached list is ignored', async t => {
   for (const text of ['nonsense', '{}', '{"at":1,"addresses":["0.0.0.0/0"]}', '[]', 'null']) {
     await redis.client.set('cio:addresses', text)
     const one = replica(t, undefined)
     await one.refresh()
-    t.same(one.told, [], text)
+    t.same(one.lists, [], text)
   }
   const { ask } = await customerIo(t)
   const asking = replica(t, ask)
   await asking.refresh()
-  t.same(asking.told, [[NEW_ADDRESS]], 'asking Customer.io mends it')
+  t.same(asking.lists, [[NEW_ADDRESS]], 'the next answer of Customer.io replaces it')
 })
 
-t.test(
-  'an address that Customer.io has begun to publish is let in without a change to the settings',
-  async t => {
-    const { cio } = await customerIo(t)
-    const env = { REDIS_URL: redis.url, CIO_APP_URL: cio.appUrl, TRUSTED_PROXIES: '127.0.0.1' }
-    const service = await startTestService({ ...env, CIO_APP_API_KEY: APP_KEY })
-    t.teardown(() => service.close())
-    const from = async (address: string, to = service): Promise<number> => {
-      const body = JSON.stringify({ event_id: Math.random().toString() })
-      return (await to.post(body, { ...signV0(body), 'x-forwarded-for': address })).status
-    }
-    await until('it is let in', async () => (await from(NEW_ADDRESS)) === 200)
-    t.equal(await from('203.0.113.8'), 403)
-    const metrics = await (await fetch(`${service.url}/metrics`)).text()
-    t.match(metrics, /cio_published_addresses_added 1/)
-
-    const restarted = await startTestService(env)
-    t.teardown(() => restarted.close())
-    t.equal(await from(NEW_ADDRESS, restarted), 200, 'and at the first delivery after a restart')
+t.test('a newly published address may deliver without a change of the settings', async t => {
+  const { cio } = await customerIo(t)
+  const env = { REDIS_URL: redis.url, CIO_APP_URL: cio.appUrl, TRUSTED_PROXIES: '127.0.0.1' }
+  const service = await startTestService({ ...env, CIO_APP_API_KEY: APP_KEY })
+  t.teardown(() => service.close())
+  const from = async (address: string, to = service): Promise<number> => {
+    const body = JSON.stringify({ event_id: Math.random().toString() })
+    return (await to.post(body, { ...signV0(body), 'x-forwarded-for': address })).status
   }
-)
+  await until('it is let in', async () => (await from(NEW_ADDRESS)) === 200)
+  t.equal(await from('203.0.113.8'), 403)
+  const metrics = await (await fetch(`${service.url}/metrics`)).text()
+  t.match(metrics, /cio_published_addresses_added 1/)
+
+  const restarted = await startTestService(env)
+  t.teardown(() => restarted.close())
+  t.equal(await from(NEW_ADDRESS, restarted), 200, 'and at the first delivery after a restart')
+})

@@ -10,7 +10,7 @@ const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 300)
 const body = fc.uint8Array({ maxLength: 300 }).map(bytes => Buffer.from(bytes))
 const binary = ['salt', 'nonce', 'sealed'] as const
 
-t.test('what is sealed opens again, with its key and for its delivery alone', t => {
+t.test('a sealed body can only be opened with its key and for its delivery', t => {
   fc.assert(
     fc.property(body, fc.string({ unit: 'binary' }), fc.string(), (plain, boundTo, other) => {
       const sealed = sealBody(plain, KEY, boundTo)
@@ -44,7 +44,7 @@ t.test('a flipped bit, or a cut, is refused', t => {
   t.end()
 })
 
-t.test('nothing of the body can be read, and two sealings have nothing in common', t => {
+t.test('nothing of the body can be read, and sealing twice gives different results', t => {
   const plain = Buffer.from('email=ada@example.com&password=hunter2'.repeat(20))
   const one = sealBody(plain, KEY, 'here')
   const two = sealBody(plain, KEY, 'here')

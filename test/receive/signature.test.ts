@@ -28,7 +28,7 @@ const outcome = (headers: Record<string, string>, body?: string | Buffer, from?:
   return verdict.authentic ? `authentic by ${verdict.key}` : verdict.reason
 }
 
-t.test('the check vectors that others made are accepted', async t => {
+t.test('the check vectors of other implementations are accepted', async t => {
   const vectors = [
     [
       '755781b5e03a973f3405a85474d5a032a60fd56fabaad66039b12eadd83955fa',
@@ -59,7 +59,7 @@ const signature = (change: (signature: string) => string) => (headers: Headers) 
   'x-cio-signature': change(headers['x-cio-signature'] ?? '')
 })
 
-t.test('each kind of header has its verdict', async t => {
+t.test('each combination of headers has its verdict', async t => {
   const rows: readonly (readonly [string, Record<string, string>, string])[] = [
     ['v0', v0(), 'authentic by current'],
     ['v0 in upper-case hex', v0(signature(hex => hex.toUpperCase())), 'authentic by current'],
@@ -69,7 +69,7 @@ t.test('each kind of header has its verdict', async t => {
     ['an empty signature', v0(signature(() => '')), 'missing'],
     ['a signature one digit short', v0(signature(hex => hex.slice(1))), 'malformed'],
     ['a signature one digit long', v0(signature(hex => `${hex}0`)), 'malformed'],
-    ['a signature with a digit that is no hex', v0(signature(hex => `g${hex.slice(1)}`)), 'malformed'],
+    ['a signature with a digit that is not hex', v0(signature(hex => `g${hex.slice(1)}`)), 'malformed'],
     ['a signature with the prefix v0=', v0(signature(hex => `v0=${hex}`)), 'malformed'],
     ['a repeated signature', v0(signature(hex => `${hex}, ${hex}`)), 'malformed'],
     ['a signature with a line break', v0(signature(hex => `${hex}\n`)), 'malformed'],
@@ -107,13 +107,13 @@ t.test('each kind of header has its verdict', async t => {
   for (const [name, headers, expected] of rows) t.equal(outcome(headers), expected, name)
 })
 
-t.test('what v0 signed cannot be replayed as a body of its own', async t => {
+t.test('the text signed by v0 cannot be replayed as a body', async t => {
   const captured = signV0(BODY, KEY, NOW - 10 * TOLERANCE)
   const replayed = `v0:${captured['x-cio-timestamp']}:${BODY}`
   t.equal(outcome({ 'x-cio-signature': captured['x-cio-signature'] ?? '' }, replayed), 'scheme_confusion')
 })
 
-t.test('a source takes the schemes it names, and no other', async t => {
+t.test('a source accepts its schemes only', async t => {
   const rows: readonly (readonly [string, readonly Scheme[], Headers, string])[] = [
     ['cdp where it is asked for', ['cdp'], signCdp(BODY), 'authentic by current'],
     ['cdp beside the others', ['v0', 'body', 'cdp'], signCdp(BODY), 'authentic by current'],
@@ -130,7 +130,7 @@ t.test('a source takes the schemes it names, and no other', async t => {
   }
 })
 
-t.test('the previous key counts beside the current one, and is told apart', async t => {
+t.test('the previous key is accepted too, and is distinguished', async t => {
   const rotating = source(['v0', 'body'], 'new', 'old')
   t.equal(outcome(signV0(BODY, 'new', NOW), BODY, rotating), 'authentic by current')
   t.equal(outcome(signV0(BODY, 'old', NOW), BODY, rotating), 'authentic by previous')
@@ -149,36 +149,33 @@ const bytes = fc.uint8Array({ maxLength: 2000 }).map(array => Buffer.from(array)
 const text = fc.string({ unit: 'binary', maxLength: 200 })
 const nonEmpty = fc.string({ unit: 'binary', minLength: 1, maxLength: 100 })
 
-t.test(
-  "the rule agrees with Customer.io's own helper on anything that is fresh and in lower case",
-  async () => {
-    fc.assert(
-      fc.property(
-        nonEmpty,
-        text,
-        fc.integer({ min: NOW - 100, max: NOW + 100 }),
-        fc.boolean(),
-        (key, body, at, tamper) => {
-          const headers = signV0(body, key, at)
-          const signature = tamper
-            ? flip(headers['x-cio-signature'] ?? '', 3)
-            : (headers['x-cio-signature'] ?? '')
-          const theirs = verifyRequestSignature({
-            signingSecret: key,
-            timestamp: String(at),
-            body,
-            signature
-          })
-          const ours = verify({ ...headers, 'x-cio-signature': signature }, body, source(['v0'], key))
-          return ours.authentic === theirs && theirs === !tamper
-        }
-      ),
-      { numRuns: RUNS }
-    )
-  }
-)
+t.test("the verdict is that of Customer.io's own helper for fresh signatures in lower case", async () => {
+  fc.assert(
+    fc.property(
+      nonEmpty,
+      text,
+      fc.integer({ min: NOW - 100, max: NOW + 100 }),
+      fc.boolean(),
+      (key, body, at, tamper) => {
+        const headers = signV0(body, key, at)
+        const signature = tamper
+          ? flip(headers['x-cio-signature'] ?? '', 3)
+          : (headers['x-cio-signature'] ?? '')
+        const theirs = verifyRequestSignature({
+          signingSecret: key,
+          timestamp: String(at),
+          body,
+          signature
+        })
+        const ours = verify({ ...headers, 'x-cio-signature': signature }, body, source(['v0'], key))
+        return ours.authentic === theirs && theirs === !tamper
+      }
+    ),
+    { numRuns: RUNS }
+  )
+})
 
-t.test('it differs from that helper where the contract says so: upper-case hex, and freshness', async t => {
+t.test('it differs from that helper in two points: upper-case hex, and freshness', async t => {
   const ask = (headers: Headers) => ({
     signingSecret: KEY,
     timestamp: headers['x-cio-timestamp'] ?? '',
@@ -213,7 +210,7 @@ t.test('any one byte changed in body, timestamp or signature is refused', async 
   )
 })
 
-t.test('no headers and no body make it throw', async () => {
+t.test('it never throws, for any headers and body', async () => {
   const headers = fc.record(
     { 'x-cio-signature': text, 'x-cio-timestamp': text, 'x-signature': text },
     { requiredKeys: [] }

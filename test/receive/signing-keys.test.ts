@@ -31,7 +31,7 @@ function folderFor(t: Test): string {
   return folder
 }
 
-/** The service with the given variables, and what it says to a delivery signed with a key. */
+/** The service with the given variables, and its answer to a delivery signed with a key. */
 async function serving(t: Test, env: Record<string, string>) {
   const service = await startTestService({ REDIS_URL: redis.url, ...env })
   t.teardown(() => service.close())
@@ -44,7 +44,7 @@ async function serving(t: Test, env: Record<string, string>) {
   }
 }
 
-t.test('a key file that is written anew is taken up, and the old key stays until its file goes', async t => {
+t.test('a new key file is applied, and the old key stays until its file is removed', async t => {
   const path = join(folderFor(t), 'key')
   writeFileSync(path, 'one\n')
   const service = await serving(t, { CIO_WEBHOOK_SECRET_FILE: path })
@@ -67,39 +67,36 @@ t.test('a key file that is written anew is taken up, and the old key stays until
   t.match(service.logText(), /the signing keys of a source have changed/)
 })
 
-t.test(
-  'a mount of Kubernetes that is swapped is taken up; its old key is kept in memory, and said so',
-  async t => {
-    const folder = folderFor(t)
-    const mount = (name: string, value: string): void => {
-      mkdirSync(join(folder, name))
-      writeFileSync(join(folder, name, 'key'), value)
-      symlinkSync(name, join(folder, '..data_tmp'))
-      renameSync(join(folder, '..data_tmp'), join(folder, '..data'))
-    }
-    mount('..a', 'one')
-    symlinkSync(join('..data', 'key'), join(folder, 'key'))
-    const service = await serving(t, { CIO_WEBHOOK_SECRET_FILE: join(folder, 'key') })
-    mount('..b', 'two')
-    await until('the new key', async () => (await service.signedBy('two')) === 200)
-    t.equal(await service.signedBy('one'), 200)
-    await until('it is said', async () => service.logText().includes('accepted until this process ends'))
+t.test('a swapped Kubernetes mount is applied; its old key is kept in memory, with a warning', async t => {
+  const folder = folderFor(t)
+  const mount = (name: string, value: string): void => {
+    mkdirSync(join(folder, name))
+    writeFileSync(join(folder, name, 'key'), value)
+    symlinkSync(name, join(folder, '..data_tmp'))
+    renameSync(join(folder, '..data_tmp'), join(folder, '..data'))
   }
-)
+  mount('..a', 'one')
+  symlinkSync(join('..data', 'key'), join(folder, 'key'))
+  const service = await serving(t, { CIO_WEBHOOK_SECRET_FILE: join(folder, 'key') })
+  mount('..b', 'two')
+  await until('the new key', async () => (await service.signedBy('two')) === 200)
+  t.equal(await service.signedBy('one'), 200)
+  await until('the warning', async () => service.logText().includes('accepted until this process ends'))
+})
 
-t.test('a key file that is emptied or removed leaves the last key in use, and is told once', async t => {
+t.test('an emptied or removed key file leaves the last key in use, and is logged once', async t => {
   const path = join(folderFor(t), 'key')
   writeFileSync(path, 'one')
   const service = await serving(t, { CIO_WEBHOOK_SECRET_FILE: path })
-  const told = () => service.logText().split('cannot re-read a signing key').length - 1
+  const reports = () => service.logText().split('cannot re-read a signing key').length - 1
   truncateSync(path)
-  await until('it is told', async () => told() === 1)
+  await until('the log line', async () => reports() === 1)
   rmSync(path)
   t.equal(await service.signedBy('one'), 200)
   writeFileSync(path, 'two')
   await until('the new key', async () => (await service.signedBy('two')) === 200)
   t.equal(await service.signedBy('one'), 200)
-  t.equal(told(), 1)
+  t.equal(reports(), 1)
 })
 
 t.test('a key file that gets stray characters does not replace a good key, and the log says why', async t => {
@@ -111,7 +108,7 @@ t.test('a key file that gets stray characters does not replace a good key, and t
     [Buffer.from('\ufefftwo', 'utf16le'), 'UTF-16']
   ] as const) {
     writeFileSync(path, text)
-    await until('it is told', async () => service.logText().includes(reason))
+    await until('the log line', async () => service.logText().includes(reason))
     t.same([await service.signedBy('one'), await service.signedBy('two')], [200, 401])
     t.equal(await service.signedBy('"two"'), 401)
   }
@@ -119,7 +116,7 @@ t.test('a key file that gets stray characters does not replace a good key, and t
   writeFileSync(path, 'one')
   await until('a good previous key', async () => (await service.signedBy('zero')) === 200)
   writeFileSync(`${path}.previous`, ' zero ')
-  await until('the previous key is told', async () =>
+  await until('the log line about the previous key', async () =>
     service.logText().includes('the previous key: it begins')
   )
   writeFileSync(path, 'three')
@@ -131,7 +128,7 @@ t.test('a key file that gets stray characters does not replace a good key, and t
   )
 })
 
-t.test('the key file of a further source is followed too', async t => {
+t.test('the key file of a further source is watched too', async t => {
   const folder = folderFor(t)
   const [path, sources] = [join(folder, 'key'), join(folder, 'sources.json')]
   writeFileSync(path, 'one')
@@ -143,7 +140,7 @@ t.test('the key file of a further source is followed too', async t => {
   t.same([await signedBy('one'), await signedBy('main')], [200, 401])
 })
 
-t.test('a key that is half written is not taken up', async t => {
+t.test('a half-written key is not applied', async t => {
   const source: Source = {
     name: 'default',
     keys: signingKeys('one', undefined),
@@ -182,7 +179,7 @@ t.test('a key that is half written is not taken up', async t => {
   t.same(kept, ['one'])
 })
 
-t.test('a previous key file that is gone does not stop the start', async t => {
+t.test('a missing file of the previous key does not abort the start', async t => {
   const path = join(folderFor(t), 'key')
   writeFileSync(path, 'one')
   const service = await serving(t, {

@@ -17,7 +17,7 @@ const open = (url: string, profile: 'fail-fast' | 'blocking' = 'fail-fast'): Red
   client.on('error', () => {})
   return client
 }
-/** Users who must not SELECT, each with its own name, so that one test's ACL is not another's. */
+/** Creates users without SELECT, with a new name for each test. */
 async function userWithoutSelect(name: string): Promise<string> {
   await redis.client.acl('SETUSER', name, 'on', '>pw', '~*', '&*', '+@all', '-select')
   return `redis://${name}:pw@127.0.0.1:${redis.port}`
@@ -43,7 +43,7 @@ t.test('the service does not start as a user who must not select the database', 
   )
 })
 
-t.test('without CONFIG the number of databases stays open', async t => {
+t.test('without CONFIG the message has no number of databases', async t => {
   await redis.client.acl('SETUSER', 'plain', 'on', '>pw', '~*', '+@all', '-config')
   t.equal(
     await refusalOf(
@@ -63,7 +63,7 @@ t.test('the service writes to the database of the URL', async t => {
   t.equal(await redis.client.xlen('cio:events:{0}'), 0)
 })
 
-t.test('a consumer does not start on a database it does not get', async t => {
+t.test('a consumer does not start on a database that it must not select', async t => {
   const start = (redisUrl: string) =>
     refusalOf(createConsumer({ redisUrl, group: 'g' }, async () => {}).start())
   t.match(await start(`${redis.url}/99`), 'ConfigError: redisUrl: Redis refuses database 99')
@@ -76,7 +76,7 @@ t.test('a consumer does not start on a database it does not get', async t => {
 })
 
 for (const profile of ['fail-fast', 'blocking'] as const) {
-  t.test(`SELECT forbidden while connected, ${profile}: nothing lands in database 0`, async t => {
+  t.test(`SELECT forbidden while connected, ${profile}: nothing is written to database 0`, async t => {
     const name = `later-${profile}`
     const url = await userWithoutSelect(name)
     await redis.client.acl('SETUSER', name, '+select')
@@ -92,7 +92,7 @@ for (const profile of ['fail-fast', 'blocking'] as const) {
 
     await redis.client.acl('SETUSER', name, '-select')
     await redis.client.client('KILL', 'USER', name)
-    // Written again and again, also in the moment the connection is back.
+    // Written continuously, also at the moment of the reconnect.
     const writes: Promise<unknown>[] = []
     await until('SELECT is refused', async () => {
       writes.push(...all.map(one => one.set(`lost-${profile}`, 'x').catch(() => {})))

@@ -7,7 +7,7 @@ import { startCluster, startSentinels } from '../helpers/cluster.ts'
 import { startRedis, type TestRedis } from '../helpers/redis.ts'
 import { startTestService } from '../helpers/service.ts'
 
-/** Calls back at the very moment it is named after. */
+/** Calls back at the moment that its name says. */
 type Moment = (redis: RedisClient, then: () => void) => void
 
 const atOnce: Moment = (_, then) => then()
@@ -34,7 +34,7 @@ const asItLearnsThatItIsReady: Moment = (redis, then) => {
 
 const onceReady: Moment = (redis, then) => void redis.once('ready', then)
 
-/** What keeps the process. */
+/** Handles that keep the process alive. */
 const kept = (): readonly string[] =>
   process
     .getActiveResourcesInfo()
@@ -63,25 +63,29 @@ const cases: readonly [RedisAddress, Readonly<Record<string, Moment>>][] = [
 
 for (const [address, moments] of cases) {
   for (const [name, at] of Object.entries(moments)) {
-    t.test(`${address.kind}, ended ${name}: nothing is left of it`, { timeout: 60_000 }, async t => {
-      const before = kept()
-      const redis = connectRedis(address)
-      redis.on('error', () => {})
-      await new Promise<void>(resolve =>
-        at(redis, () => {
-          disconnectRedis(redis)
-          resolve()
-        })
-      )
-      // Longer than it takes to come back.
-      await sleep(1000)
-      t.notMatch(redis.status, /^(connect|connecting|ready|reconnecting)$/)
-      t.same(kept(), before)
-    })
+    t.test(
+      `${address.kind}, closed ${name}: nothing keeps the process alive`,
+      { timeout: 60_000 },
+      async t => {
+        const before = kept()
+        const redis = connectRedis(address)
+        redis.on('error', () => {})
+        await new Promise<void>(resolve =>
+          at(redis, () => {
+            disconnectRedis(redis)
+            resolve()
+          })
+        )
+        // Longer than a reconnect takes.
+        await sleep(1000)
+        t.notMatch(redis.status, /^(connect|connecting|ready|reconnecting)$/)
+        t.same(kept(), before)
+      }
+    )
   }
 }
 
-t.test('a service that is closed while Redis is away leaves nothing behind', { timeout: 60_000 }, async t => {
+t.test('a service closed while Redis is down leaves nothing open', { timeout: 60_000 }, async t => {
   const before = kept()
   const redis = await startRedis()
   const service = await startTestService({ REDIS_URL: redis.url, DURABILITY: 'replicated:1' })

@@ -5,16 +5,16 @@ import { freePort, freeze, until } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
 
 const BODY = '{"event_id":"durable","object_type":"email","metric":"sent"}'
-/** Large enough that its id is looked up first. */
+/** Large enough for its id to be looked up first. */
 const LARGE = JSON.stringify({ event_id: 'durable-large', pad: 'x'.repeat(100_000) })
 
-t.test('the start refuses a Redis that can’t write to disk before it answers', async t => {
+t.test('the start fails with a Redis that cannot write to disk before it replies', async t => {
   const redis = await startRedis({ appendonly: 'yes', appendfsync: 'everysec' })
   t.teardown(() => redis.stop())
   await t.rejects(startTestService({ REDIS_URL: redis.url, DURABILITY: 'fsync' }), ConfigError)
 })
 
-t.test('what this Redis keeps is shown, and production is warned where it is little', async t => {
+t.test('the persistence of this Redis is shown, with a warning in production if it is weak', async t => {
   const redis = await startRedis({ appendonly: 'no' })
   t.teardown(() => redis.stop())
   const production = { NODE_ENV: 'production', SHUTDOWN_DELAY_SECONDS: '0', CIO_ALLOWED_IPS: '127.0.0.1' }
@@ -26,7 +26,7 @@ t.test('what this Redis keeps is shown, and production is warned where it is lit
 })
 
 t.test(
-  'replicated:1 answers 200 only once a replica has it, and the retry is told from what was remembered',
+  'replicated:1 answers 200 only once a replica has the event, and its retry is a duplicate',
   async t => {
     const master = await startRedis({ 'repl-diskless-sync-delay': '0', 'repl-ping-replica-period': '1' })
     t.teardown(() => master.stop())

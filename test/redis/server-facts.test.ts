@@ -2,7 +2,7 @@ import t from 'tap'
 import { inspectServers, type ServerFacts, unmetRequirement } from '../../src/redis/server-facts.ts'
 import { startRedis } from '../helpers/redis.ts'
 
-t.test('which servers can keep what is asked', async t => {
+t.test('which servers fulfil which durability', async t => {
   const fsync = { level: 'fsync' } as const
   const server = { level: 'server' } as const
   const facts = (version: string, persistence: ServerFacts['persistence'], waitAof = false): ServerFacts => ({
@@ -16,10 +16,10 @@ t.test('which servers can keep what is asked', async t => {
     ['fsync with appendfsync always', facts('7.0.15', 'aof-always'), fsync, undefined],
     ['fsync with WAITAOF', facts('7.2.4', 'aof-everysec', true), fsync, undefined],
     ['fsync without either', facts('7.0.15', 'aof-everysec'), fsync, /^DURABILITY=fsync needs a Redis with/],
-    ['fsync where nobody tells', facts('7.4.0', 'unknown'), fsync, /^DURABILITY=fsync needs/],
+    ['fsync with unknown persistence', facts('7.4.0', 'unknown'), fsync, /^DURABILITY=fsync needs/],
     ['fsync where keys are evicted', facts('7.0.15', 'evicting'), fsync, /"maxmemory-policy noeviction"/],
     [
-      'replicas of what is evicted',
+      'replicas, with eviction',
       facts('7.0.15', 'evicting'),
       { level: 'replicated', replicas: 1 } as const,
       /^DURABILITY=replicated needs a Redis that keeps/
@@ -34,19 +34,19 @@ t.test('which servers can keep what is asked', async t => {
   }
 })
 
-t.test('settings that undo what another one promises count for what they leave of it', async t => {
+t.test('settings that weaken another one are taken into account', async t => {
   const always = { appendonly: 'yes', appendfsync: 'always' }
   const rows = [
     ['always', always, 'aof-always'],
     ['not forced to disk during a rewrite', { ...always, 'no-appendfsync-on-rewrite': 'yes' }, 'aof-no'],
     ['any key may go', { ...always, maxmemory: '100mb', 'maxmemory-policy': 'allkeys-lru' }, 'evicting'],
     [
-      'any key may go where memory is short, which it never is',
+      'eviction of any key, without a memory limit',
       { ...always, maxmemory: '0', 'maxmemory-policy': 'allkeys-lru' },
       'aof-always'
     ],
     [
-      'keys that expire may go, and ours do not',
+      'eviction of keys with an expiry only',
       { ...always, maxmemory: '100mb', 'maxmemory-policy': 'volatile-lru' },
       'aof-always'
     ]

@@ -12,7 +12,7 @@ const newBody = (customer = 'c'): string =>
     data: { customer_id: customer }
   })
 
-t.test('on a Cluster the partitions are spread over the masters, and each event is there once', async t => {
+t.test('on a Cluster the partitions are spread over the masters, with each event once', async t => {
   const { nodes, stop } = await startCluster()
   t.teardown(stop)
   const env = { REDIS_CLUSTER_NODES: nodes.map(node => `127.0.0.1:${node.port}`).join(','), PARTITIONS: '6' }
@@ -40,7 +40,7 @@ t.test('on a Cluster the partitions are spread over the masters, and each event 
   t.ok(perNode.filter(length => length > 0).length > 1, `spread: ${perNode}`)
 })
 
-t.test('durability on a Cluster is asked of the master that holds the partition', async t => {
+t.test('on a Cluster durability is awaited on the master of the partition', async t => {
   const { nodes, stop } = await startCluster()
   t.teardown(stop)
   const service = await startTestService({
@@ -58,7 +58,7 @@ t.test('durability on a Cluster is asked of the master that holds the partition'
   )
 })
 
-t.test('behind Sentinel a failover costs some 503, and no event that was answered with 200', async t => {
+t.test('with Sentinel a failover causes some 503, and loses no event that was answered with 200', async t => {
   const { master, replica, sentinels, stop } = await startSentinels()
   t.teardown(stop)
   const service = await startTestService({
@@ -79,7 +79,7 @@ t.test('behind Sentinel a failover costs some 503, and no event that was answere
     20_000
   )
 
-  // The new master has no replica yet, so nothing can be as durable as asked; what is remembered it tells.
+  // The new master has no replica yet, so new events get 503, and known ones are duplicates.
   const kept = (await replica.client.xrange('cio:events:{0}', '-', '+')).map(
     ([, fields]) => JSON.parse(fields[3] ?? '{}').id
   )
