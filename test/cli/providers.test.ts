@@ -63,7 +63,7 @@ t.test('rotate status says that Redis cannot be reached, and ends with 2', async
     REDIS_URL: 'redis://:hunter2@127.0.0.1:1'
   })
   t.equal(code, 2)
-  t.match(stderr, /cannot reach Redis at 127\.0\.0\.1:1 \(ECONNREFUSED: nothing listens at this address\)/)
+  t.match(stderr, /cannot reach Redis at 127\.0\.0\.1:1: ECONNREFUSED \(nothing listens at this address\)/)
   t.notMatch(stdout, /deliveries/)
   t.notMatch(stdout + stderr, 'hunter2')
   const unset = await runToEnd(['rotate', 'status'], env)

@@ -23,7 +23,7 @@ const refusal = async (env: Environment): Promise<string> => {
   return 'accepted'
 }
 
-t.test('production needs a key and a Redis, and takes the contract’s defaults for the rest', async t => {
+t.test('production needs a key and a Redis, and has defaults for everything else', async t => {
   const config = await load(production)
   t.match(config, {
     production: true,
@@ -54,7 +54,7 @@ t.test('production needs a key and a Redis, and takes the contract’s defaults 
   t.equal(config.sources.get('default')?.keys[0]?.secret.reveal(), 'k3y')
 })
 
-t.test('what stops the start says in one line what to do, and never shows a secret', async t => {
+t.test('a bad setting stops the start with one line that says what to do, without a secret', async t => {
   const rows: readonly (readonly [string, Environment, RegExp])[] = [
     ['no key', { NODE_ENV: 'production', REDIS_URL: 'redis://r' }, /^CIO_WEBHOOK_SECRET is missing: give/],
     ['no Redis', { NODE_ENV: 'production', CIO_WEBHOOK_SECRET: 'k' }, /^REDIS_URL is missing: give/],
@@ -140,7 +140,7 @@ t.test('what stops the start says in one line what to do, and never shows a secr
   }
 })
 
-t.test('settings are read as they are meant', async t => {
+t.test('settings are parsed', async t => {
   const config = await load({
     ...production,
     CIO_ALLOWED_IPS: ' 10.0.0.0/8 , ::1 ',
@@ -165,7 +165,7 @@ t.test('settings are read as they are meant', async t => {
   t.equal((await load({ ...production, CIO_ALLOWED_IPS: '*' })).admission.allowed, '*')
 })
 
-t.test('each Redis has its form', async t => {
+t.test('a standalone Redis, Sentinel and Cluster are told apart', async t => {
   const base = { NODE_ENV: 'production', CIO_WEBHOOK_SECRET: 'k' }
   t.match(
     (
@@ -192,7 +192,7 @@ t.test('each Redis has its form', async t => {
   t.match((await load({ NODE_ENV: 'development', CIO_WEBHOOK_SECRET: 'k' })).redis, { kind: 'private' })
 })
 
-t.test('a secret can be a mounted file, its last line break left out', async t => {
+t.test('a secret can be a mounted file, without its last line break', async t => {
   const folder = t.testdir({ key: 'from a file\n', empty: '\n' })
   const env = { NODE_ENV: 'production', REDIS_URL: 'redis://r' }
   const config = await load({ ...env, CIO_WEBHOOK_SECRET_FILE: join(folder, 'key') })
@@ -203,7 +203,7 @@ t.test('a secret can be a mounted file, its last line break left out', async t =
   )
 })
 
-t.test('nothing that prints a configuration shows a secret', async t => {
+t.test('printed settings show no secret', async t => {
   const config = await load({ ...production, REDIS_URL: 'redis://:hunter2@r', PII_HASH_KEY: 'hunter3' })
   for (const text of [
     JSON.stringify(config),
@@ -214,7 +214,7 @@ t.test('nothing that prints a configuration shows a secret', async t => {
   }
 })
 
-t.test('further sources come from a file, with keys and schemes of their own', async t => {
+t.test('further sources come from a file, with their own keys and schemes', async t => {
   const folder = t.testdir({
     key: 'cdp key\n',
     'sources.json': JSON.stringify({
@@ -270,7 +270,7 @@ t.test(
   }
 )
 
-t.test('a sources file that is wrong is named with its line and key, and not repeated', async t => {
+t.test('an invalid sources file is named with line and key, and not repeated', async t => {
   const folder = t.testdir()
   const rows: readonly (readonly [string, string, RegExp])[] = [
     ['no JSON', '{\n  "sources": [\n    { "name": hunter2 }\n  ]\n}', /line 3: not JSON/],
@@ -337,7 +337,7 @@ t.test('a sources file that is wrong is named with its line and key, and not rep
   }
 })
 
-t.test('a development start makes a key once, for its owner’s eyes only', async t => {
+t.test('a development start generates a key once, readable by its owner only', async t => {
   const folder = join(t.testdir(), 'data')
   const first = await load({ DATA_DIR: folder })
   const again = await load({ DATA_DIR: folder })

@@ -87,7 +87,7 @@ t.test('a signing key with stray characters stops the start, which says where th
   )
 })
 
-t.test('the line break that an editor leaves at the end of a file is no stray character', async t => {
+t.test('the line break at the end of a file is not a stray character', async t => {
   const folder = t.testdir({ unix: 'topsecret\n', windows: 'topsecret\r\n', none: 'topsecret' })
   for (const name of ['unix', 'windows', 'none']) {
     t.equal(await load({ ...production, CIO_WEBHOOK_SECRET_FILE: join(folder, name) }), 'accepted', name)

@@ -40,7 +40,9 @@ export async function findNewKey(
   if (key !== undefined) return [key, `${key.id}, from ${handle?.place}`]
   if (pending !== undefined) return [pending, `${pending.id}, the pending version of ${inUse.place}`]
   const variable = variableOf(name)
-  const places = [variable, `${variable}_FILE`, handle?.place, `a pending version of ${inUse.place}`]
+  // A value that cannot change has no pending version.
+  const pendingPlace = inUse.refreshMs === undefined ? undefined : `a pending version of ${inUse.place}`
+  const places = [variable, `${variable}_FILE`, handle?.place, pendingPlace]
   const searched = [...new Set(places.filter(place => place !== undefined))].join(', ')
   throw new RotationStopped('impossible', `nothing at any of: ${searched}`, [
     `${instruction} at one of these places, and run this again.`,

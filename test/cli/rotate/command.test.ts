@@ -29,7 +29,7 @@ t.test('an operator rotates the Track API key, and sees no key in what is printe
     runToEnd(['rotate', 'status', '--json'], env),
     runToEnd(['rotate', 'finish', '--json'], env)
   ])
-  t.match(status, { code: 1, stdout: /"due":true/ }, 'a scheduler can tell by the exit code')
+  t.match(status, { code: 1, stdout: /"due":true/ }, 'a scheduler can check the exit code')
   t.match(early, { code: 1, stdout: /^{"outcome":"failed",.*it still works/ })
   cio.trackKeys.delete(`site:${OLD}`)
   const finished = await runToEnd(['rotate', 'finish'], env)
@@ -40,7 +40,7 @@ t.test('an operator rotates the Track API key, and sees no key in what is printe
   }
 })
 
-t.test('a key in the environment is proven, but only the operator can switch it', async t => {
+t.test('a key in the environment is checked, but only the operator can switch it', async t => {
   const cio = await startCustomerIo(t)
   cio.trackKeys.set(`site:${OLD}`, 4711).set(`site:${NEW}`, 4711)
   const env = { CIO_SITE_ID: 'site', CIO_API_KEY: OLD, CIO_API_KEY_V2: NEW, CIO_TRACK_URL: cio.trackUrl }
@@ -53,7 +53,7 @@ t.test('a key in the environment is proven, but only the operator can switch it'
   )
 })
 
-t.test('what can not be meant or is missing is named', async t => {
+t.test('an invalid option and a missing variable are named', async t => {
   const runs = [
     [['rotate'], {}, /CIO_SITE_ID is missing/],
     [['rotate', '--drain', 'long'], {}, /--drain long: give a number/],

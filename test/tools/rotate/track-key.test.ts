@@ -100,7 +100,7 @@ t.test('a rotation from the new key to the end', async t => {
   t.match(early, { outcome: 'failed', steps: [{ ok: true }, { ok: false, detail: /it still works/ }] })
   t.same(kept(), after)
   cio.answer = { status: 500, body: '{}' }
-  t.match(await finish(), { outcome: 'impossible' }, 'an answer that proves nothing')
+  t.match(await finish(), { outcome: 'impossible' }, 'an answer without a verdict')
   t.same(kept(), after)
   cio.answer = undefined
 
@@ -118,7 +118,7 @@ t.test('a rotation from the new key to the end', async t => {
   }
 })
 
-t.test('the key in use must work before the old one is forgotten', async t => {
+t.test('the key in use must work before the old one is removed', async t => {
   const { cio, put, rotate, finish, kept } = await operator(t)
   put('cio-api-key-v2', NEW)
   cio.trackKeys.set(`site:${NEW}`, 4711)
@@ -141,7 +141,7 @@ t.test('a key with a site id of its own is switched together with it', async t =
   t.notHas(kept(), { 'cio-site-id.previous': 'site' })
 })
 
-t.test('a site id that was switched is switched back when its key can not be', async t => {
+t.test('a site id is switched back if its key cannot be switched', async t => {
   const { cio, put, rotate, kept, secrets } = await operator(t)
   put('cio-api-key-v2', NEW)
   put('cio-site-id-v2', 'site-2')
@@ -203,7 +203,7 @@ t.test('a step that fails changes nothing and says what to do', async t => {
       { outcome: 'failed', step: 'ask Customer.io about the key in use', says: /--old-revoked/ }
     ],
     [
-      'Customer.io is in trouble',
+      'Customer.io answers with an error',
       ({ put, cio }) => {
         put('cio-api-key-v2', NEW)
         cio.answer = { status: 502, body: '<html>' }
@@ -215,7 +215,7 @@ t.test('a step that fails changes nothing and says what to do', async t => {
       }
     ],
     [
-      'Customer.io can not be reached',
+      'Customer.io cannot be reached',
       ({ put, cio }) => {
         put('cio-api-key-v2', NEW)
         cio.close()
@@ -231,7 +231,7 @@ t.test('a step that fails changes nothing and says what to do', async t => {
       { outcome: 'impossible', step: 'ask Customer.io about the key in use', says: /allow list/ }
     ],
     [
-      'a rotation is under way',
+      'a rotation is in progress',
       ({ put }) => {
         put('cio-api-key-v2', NEW)
         put('cio-api-key.previous', 'an older one')
@@ -239,7 +239,7 @@ t.test('a step that fails changes nothing and says what to do', async t => {
       { outcome: 'failed', step: 'compare', says: /rotate finish/ }
     ],
     [
-      'the place of the old key can not be read',
+      'the place of the old key cannot be read',
       ({ put, cio, secrets }) => {
         put('cio-api-key-v2', NEW)
         put('cio-site-id-v2', 'site-2')
@@ -263,7 +263,7 @@ t.test('a step that fails changes nothing and says what to do', async t => {
   }
 })
 
-t.test('a record that was lost is written anew, and the drain period begins again', async t => {
+t.test('a lost record is written again, and the drain period starts again', async t => {
   const { cio, put, rotate, status, record } = await operator(t)
   put('cio-api-key-v2', NEW)
   cio.trackKeys.set(`site:${NEW}`, 4711)
@@ -274,7 +274,7 @@ t.test('a record that was lost is written anew, and the drain period begins agai
   t.match(await status(), { due: false, advice: /may be in use until/ })
 })
 
-t.test('a revoked old key is no obstacle for who says so', async t => {
+t.test('--old-revoked allows an old key that is revoked already', async t => {
   const { cio, put, rotate, kept } = await operator(t)
   put('cio-api-key-v2', NEW)
   cio.trackKeys.clear()

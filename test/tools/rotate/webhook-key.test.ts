@@ -17,7 +17,7 @@ t.teardown(() => redis.stop())
 const keys = usageKeys('cio:')
 const [OLD, NEW] = [new Secret('old-key'), new Secret('new-key')]
 
-/** A key file, its new key beside it, and a Redis in which a test plays the replicas. */
+/** A key file with the new key beside it, and a Redis in which the test writes what replicas report. */
 async function operator(t: Test, { withRedis = true, sealed = 0 } = {}) {
   await redis.client.flushall()
   const folder = temporaryFolder()
@@ -74,7 +74,7 @@ t.test('a new key with stray characters is not put into use', async t => {
   t.same(await held(), ['old-key', undefined])
 })
 
-t.test('a new key is put beside the old one, and waits for every living replica', async t => {
+t.test('a new key is put beside the old one, and the command waits for every living replica', async t => {
   const { rotate, held } = await operator(t)
   t.match(await rotate(true), { outcome: 'would_do' })
   t.same(await held(), ['old-key', undefined])
@@ -86,13 +86,17 @@ t.test('a new key is put beside the old one, and waits for every living replica'
   await report('dead', [OLD], 120_000)
   t.match(await rotate(), { outcome: 'failed', next: [/Not yet: other/, /Do not let Customer.io/] })
   await report('other', [OLD], 45_000)
-  t.match(await rotate(), { outcome: 'failed', next: [/Not yet: other/] }, 'a silent one may be just busy')
+  t.match(
+    await rotate(),
+    { outcome: 'failed', next: [/Not yet: other/] },
+    'a silent replica may only be busy'
+  )
   await report('other', [NEW, OLD])
-  t.match(await rotate(), { outcome: 'nothing_to_do' }, 'and goes on where it was')
+  t.match(await rotate(), { outcome: 'nothing_to_do' }, 'it continues from there')
   t.same(await held(), ['new-key', 'old-key'])
 })
 
-t.test('the old key goes when the new one was seen and the old one long enough not', async t => {
+t.test('the old key is retired when the new one was seen, and the old one not for long enough', async t => {
   const { rotate, finish, held, rotation } = await operator(t)
   await report('one', [NEW, OLD])
   t.match(await rotate(), { outcome: 'done' })
@@ -119,7 +123,7 @@ t.test('the old key goes when the new one was seen and the old one long enough n
   t.equal(await due(), false)
 })
 
-t.test('a key that others know goes at once when told', async t => {
+t.test('--now retires a key that is still in use', async t => {
   const { rotate, finish, held } = await operator(t)
   await report('one', [NEW, OLD])
   await rotate()
@@ -130,7 +134,7 @@ t.test('a key that others know goes at once when told', async t => {
   t.same(await held(), ['new-key', undefined])
 })
 
-t.test('without Redis the switch is done, but the old key goes only when told', async t => {
+t.test('without Redis the key is switched, but the old one is retired only with --now', async t => {
   const { rotate, finish, held } = await operator(t, { withRedis: false })
   t.match(await rotate(), {
     outcome: 'done',
