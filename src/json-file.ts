@@ -1,3 +1,4 @@
+// Tested by test/settings/consumers-file.test.ts.
 import { readFileSync } from 'node:fs'
 import {
   findNodeAtLocation,
