@@ -30,6 +30,9 @@ export function parseAddress(text: string): string | undefined {
 export const isLoopbackHost = (hostname: string): boolean =>
   /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)
 
+/** The host of a URL, an IPv6 address without its brackets: as sockets take it. */
+export const socketHost = ({ hostname }: URL): string => hostname.replace(/^\[|\]$/g, '')
+
 const withoutQuotes = (text: string): string => (/^".*"$/.test(text) ? text.slice(1, -1) : text)
 
 const withoutPort = (text: string): string =>

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { parseAddress } from '../src/address.ts'
+import { parseAddress, socketHost } from '../src/address.ts'
 import { compileAddressList } from '../src/address-list.ts'
 
 t.test('an address has one canonical form', async t => {
@@ -91,4 +91,14 @@ t.test('any text is either an address in its canonical form, or not an address',
     })
   )
   t.pass()
+})
+
+t.test('the host of a URL has no brackets', async t => {
+  for (const [url, host] of [
+    ['amqp://[2001:db8::1]:5672', '2001:db8::1'],
+    ['nats://127.0.0.1:4222', '127.0.0.1'],
+    ['https://broker.example/', 'broker.example']
+  ] as const) {
+    t.equal(socketHost(new URL(url)), host)
+  }
 })

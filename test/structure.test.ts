@@ -27,6 +27,7 @@ const rooms: readonly (readonly [room: string, ...files: string[]])[] = [
     'basics',
     'address.ts',
     'address-list.ts',
+    'duration.ts',
     'errors.ts',
     'event-types.ts',
     'exact-json.ts',

@@ -1,5 +1,5 @@
 /** Runs jobs: those of one key one after the other, those of different keys concurrently. */
-export interface KeyedQueue<Job> {
+interface KeyedQueue<Job> {
   add(key: string, job: Job): void
   /** Resolves once no job is left. */
   idle(): Promise<void>

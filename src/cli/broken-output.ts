@@ -3,7 +3,7 @@ import { errorCode } from '../errors.ts'
 import { EXIT } from './command.ts'
 
 /**
- * Handles a standard output or standard error that nobody reads. Without a listener, each would be an uncaught error.
+ * Handles write errors of standard output and standard error. Without a listener, each would be an uncaught error.
  *
  * A command ends if its standard output fails: quietly if the reader has ended (`| head`), else with one line. The
  * service continues, and so does a command that only lost its standard error.

@@ -1,5 +1,5 @@
 /** Shows the progress of a long task on a terminal. On other outputs it does nothing. */
-export interface ProgressBar {
+interface ProgressBar {
   /** @param share from 0 to 1 */
   readonly show: (step: string, share: number) => void
   /** Erases the bar. */

@@ -3,7 +3,7 @@ import { terminalSafe } from './terminal.ts'
 type Cell = string | number | undefined
 
 /** Numbers are aligned to the right. */
-export interface Column<T> {
+interface Column<T> {
   readonly heading: string
   readonly value: (row: T) => Cell
 }
@@ -37,15 +37,3 @@ export const fieldList = (fields: readonly (readonly [name: string, value: strin
     .join('\n')
 
 const shown = (cell: Cell): string => (cell === undefined || cell === '' ? '-' : terminalSafe(String(cell)))
-
-/** `3 s`, `12 min`, `5 h`, `2 d`: the largest unit of which there are at least two. */
-export function duration(ms: number | undefined): string | undefined {
-  if (ms === undefined) return undefined
-  const units = [
-    ['d', 86_400_000],
-    ['h', 3_600_000],
-    ['min', 60_000]
-  ] as const
-  const [unit, length] = units.find(([, length]) => ms >= 2 * length) ?? ['s', 1000]
-  return `${Math.floor(ms / length)} ${unit}`
-}

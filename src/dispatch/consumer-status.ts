@@ -1,3 +1,4 @@
+// Tested by test/cli/consumers/command.slow.test.ts and test/dispatch/dispatcher.test.ts.
 import { deadLetters } from '../group/dead-letters.ts'
 import { runtimeConsumerNames } from '../group/fenced-read.ts'
 import { publishedPartitions } from '../log/partition.ts'

@@ -21,7 +21,7 @@ export interface Acknowledger {
 const MAX_BATCH_ENTRIES = 1000
 const BACKOFF: Backoff = { firstMs: 20, maxMs: 1000 }
 
-export interface AcknowledgerOptions {
+interface AcknowledgerOptions {
   readonly redis: RedisClient
   readonly stream: string
   readonly group: string

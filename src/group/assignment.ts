@@ -18,7 +18,7 @@ export interface Assignment {
   close(): void
 }
 
-export interface AssignmentOptions {
+interface AssignmentOptions {
   readonly redis: RedisClient
   readonly connect: () => RedisClient
   readonly leaseKey: string

@@ -35,7 +35,7 @@ export interface DeadEntry {
   readonly fields?: readonly string[]
 }
 
-export interface Failure {
+interface Failure {
   readonly reason: DeadLetterReason
   readonly error: unknown
   readonly attempts: number

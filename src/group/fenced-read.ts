@@ -21,7 +21,7 @@ export interface ReadEntry {
 }
 
 /** The result of one call: see fenced-read.lua. */
-export type FencedReadResult =
+type FencedReadResult =
   | { readonly state: 'lease_lost' }
   | { readonly state: 'pending_changed' }
   | {

@@ -26,7 +26,7 @@ export interface PartitionReader {
   setDeliveryCount(entries: readonly ReadEntry[], count: number): Promise<void>
 }
 
-export interface PartitionReaderOptions extends FencedReadOptions {
+interface PartitionReaderOptions extends FencedReadOptions {
   /** Called after a read found the lease lost. @returns whether it is ours again; otherwise `revoked` is aborted */
   readonly renewLease: () => Promise<boolean>
   readonly acknowledger: Acknowledger

@@ -8,23 +8,12 @@
 -- Returns the ids that are pending again, without those that are no longer in the stream
 local stream, group, consumer = KEYS[1], ARGV[1], ARGV[2]
 
-local function less(a, b)
-  local aMs, aSeq = string.match(a, '^(%d+)-(%d+)$')
-  local bMs, bSeq = string.match(b, '^(%d+)-(%d+)$')
-  aMs, aSeq, bMs, bSeq = tonumber(aMs), tonumber(aSeq), tonumber(bMs), tonumber(bSeq)
-  return aMs < bMs or (aMs == bMs and aSeq < bSeq)
-end
+-- @include ../log/stream-functions.lua
 
 local delivered = nil
-if redis.call('EXISTS', stream) == 1 then
-  for _, info in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
-    local fields = {}
-    for i = 1, #info, 2 do
-      fields[info[i]] = info[i + 1]
-    end
-    if fields['name'] == group then
-      delivered = fields['last-delivered-id']
-    end
+for _, fields in ipairs(groupsOf(stream)) do
+  if fields['name'] == group then
+    delivered = fields['last-delivered-id']
   end
 end
 if not delivered then

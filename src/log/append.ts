@@ -1,5 +1,5 @@
-import { UnavailableError, type UnavailableReason } from '../errors.ts'
-import { TIMED_OUT } from '../redis/command.ts'
+import { UnavailableError } from '../errors.ts'
+import { failureReason } from '../redis/command.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { DurabilityWait } from '../redis/durability.ts'
 import { loadScript, runScript } from '../redis/script.ts'
@@ -167,7 +167,11 @@ function createPartitionWriter(keys: PartitionKeys, options: EventLogOptions) {
       }
       if (batch.some(({ entry }) => entry.stream === 'parked')) void options.onParked?.(keys.parked)
     } catch (error) {
-      const unavailable = error instanceof UnavailableError ? error : asUnavailable(error)
+      // The message of a failed command stays in the cause, because it may repeat arguments.
+      const unavailable =
+        error instanceof UnavailableError
+          ? error
+          : new UnavailableError(failureReason(error), { cause: error })
       if (unavailable.reason === 'redis_timeout') onTimeout?.()
       for (const pending of batch) pending.reject(unavailable)
     } finally {
@@ -197,7 +201,7 @@ function createPartitionWriter(keys: PartitionKeys, options: EventLogOptions) {
       try {
         return await call(entries)
       } catch (error) {
-        if (refusals === MAX_OUT_OF_MEMORY || !isOutOfMemory(error)) throw error
+        if (refusals === MAX_OUT_OF_MEMORY || failureReason(error) !== 'redis_full') throw error
         if (!(await memory?.makeRoom(keys.events))) throw error
       }
     }
@@ -237,21 +241,4 @@ function createPartitionWriter(keys: PartitionKeys, options: EventLogOptions) {
 function streamArgument({ stream }: WriterEntry): number {
   if (stream === undefined) return 0
   return stream === 'events' ? 2 : 3
-}
-
-/** The message of a failed command stays in the cause, because it may repeat arguments. */
-function asUnavailable(cause: unknown): UnavailableError {
-  const message = cause instanceof Error ? cause.message : ''
-  return new UnavailableError(reasonOf(message), { cause })
-}
-
-const OUT_OF_MEMORY = 'OOM '
-
-const isOutOfMemory = (error: unknown): boolean =>
-  error instanceof Error && error.message.startsWith(OUT_OF_MEMORY)
-
-function reasonOf(message: string): UnavailableReason {
-  if (message === TIMED_OUT) return 'redis_timeout'
-  if (message.startsWith(OUT_OF_MEMORY)) return 'redis_full'
-  return /^[A-Z]+ /.test(message) ? 'redis_error' : 'redis_down'
 }

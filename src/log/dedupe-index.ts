@@ -12,7 +12,7 @@ import type { PartitionKeys } from './keys.ts'
  * half, and no key has an expiry that a clock or an eviction policy (`volatile-*`) could bring forward.
  */
 
-export interface Generation {
+interface Generation {
   readonly number: number
   /** A power of two. */
   readonly buckets: number
@@ -106,7 +106,7 @@ function opened(generations: Generations, buckets: number, nowMs: number): Gener
 }
 
 /** The generations whose newest possible id is older than the window. */
-export function expiredGenerations(generations: Generations, nowMs: number, windowMs: number): Generations {
+function expiredGenerations(generations: Generations, nowMs: number, windowMs: number): Generations {
   return generations.filter((_, index) => {
     const successor = generations[index - 1]
     return successor !== undefined && nowMs - successor.openedAtMs >= windowMs

@@ -25,7 +25,7 @@ export function partitionKeys(prefix: string, partition: number): PartitionKeys 
 export const partitionCountKey = (prefix: string): string => `${prefix}partitions`
 
 /** The names of a consumer group's keys in Redis, besides the groups of the streams. */
-export interface GroupKeys {
+interface GroupKeys {
   /** The running members: see membership.lua. */
   readonly members: string
   /** The dead letters: see group/dead-letters.ts. */

@@ -53,7 +53,7 @@ interface Partition {
 
 type Look = TrimmedForMemory & { readonly partition: Partition }
 
-export interface MemoryReliefOptions {
+interface MemoryReliefOptions {
   readonly redis: RedisClient
   readonly keyPrefix: string
   readonly partitions: number

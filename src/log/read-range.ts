@@ -15,7 +15,7 @@ export interface StreamEntry {
 type StreamName = 'events' | 'parked'
 
 /** Ids, or their milliseconds alone, both included; `-` is the oldest, `+` the newest, `(<id>` excludes the id. */
-export interface EntryRange {
+interface EntryRange {
   readonly from: string
   readonly to: string
 }
@@ -38,7 +38,7 @@ export async function* readEntries(
   for await (const page of pages) yield page.map(([id, fields]) => toEntry(partition, id, fields))
 }
 
-export interface NewestOptions extends EntryRange {
+interface NewestOptions extends EntryRange {
   readonly partitions: number
   readonly count: number
   readonly matches: (entry: StreamEntry) => boolean

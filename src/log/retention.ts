@@ -22,7 +22,7 @@ export interface RetentionOptions {
 }
 
 /** Keeps the log and the dedupe index within their limits. Several processes may do so at the same time. */
-export interface Retention {
+interface Retention {
   /** Trims every partition and expires its dedupe generations, once. @throws the error of Redis */
   run(): Promise<void>
   /**
@@ -54,10 +54,7 @@ export function createRetention(options: RetentionOptions): Retention {
     run,
     trimForSpace: async stream => {
       const room = Math.max(1, Math.floor(maxLength / ROOM_SHARE))
-      const { byLength } = await trim(redis, stream, {
-        entries: MAX_TRIM_ENTRIES,
-        maxLength: maxLength - room
-      })
+      const { byLength } = await trim(redis, stream, { maxLength: maxLength - room })
       onTrimmed('length', byLength)
       return byLength
     },
@@ -84,11 +81,7 @@ export function createRetention(options: RetentionOptions): Retention {
 
   async function trimStream(stream: string): Promise<void> {
     for (let calls = 0; calls < MAX_TRIMS && !loop.isStopped; calls++) {
-      const { byAge, byLength } = await trim(redis, stream, {
-        entries: MAX_TRIM_ENTRIES,
-        retentionMs,
-        maxLength
-      })
+      const { byAge, byLength } = await trim(redis, stream, { retentionMs, maxLength })
       onTrimmed('age', byAge)
       onTrimmed('length', byLength)
       if (Math.max(byAge, byLength) < MAX_TRIM_ENTRIES / 2) return

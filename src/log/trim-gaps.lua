@@ -12,37 +12,25 @@ local PAGE_ENTRIES = 10
 -- Redis is blocked during a call, and copying 1 MiB takes about a millisecond.
 local MAX_BYTES = 1024 * 1024
 
-local function less(a, b)
-  local aMs, aSeq = string.match(a, '^(%d+)-(%d+)$')
-  local bMs, bSeq = string.match(b, '^(%d+)-(%d+)$')
-  aMs, aSeq, bMs, bSeq = tonumber(aMs), tonumber(aSeq), tonumber(bMs), tonumber(bSeq)
-  return aMs < bMs or (aMs == bMs and aSeq < bSeq)
-end
+-- @include stream-functions.lua
 
-local groups = {}
 -- The last id that was delivered to every group, and the lag and pending entries of the group that is furthest behind.
-local handed, lag, pending = nil, nil, nil
-if redis.call('EXISTS', key) == 1 then
-  for _, group in ipairs(redis.call('XINFO', 'GROUPS', key)) do
-    local fields = {}
-    for i = 1, #group, 2 do
-      fields[group[i]] = group[i + 1]
-    end
-    groups[#groups + 1] = fields['name']
-    if not handed or less(fields['last-delivered-id'], handed) then
-      handed, lag, pending = fields['last-delivered-id'], fields['lag'], fields['pending']
-    end
+local delivered, lag, pending = nil, nil, nil
+local groups = groupsOf(key)
+for _, group in ipairs(groups) do
+  if not delivered or less(group['last-delivered-id'], delivered) then
+    delivered, lag, pending = group['last-delivered-id'], group['lag'], group['pending']
   end
 end
 -- If nearly all entries of that group are pending, there is nothing to find.
-if not handed or handed == '0-0' or (lag and redis.call('XLEN', key) - lag <= pending + 1) then
+if not delivered or delivered == '0-0' or (lag and redis.call('XLEN', key) - lag <= pending + 1) then
   return { 0, '' }
 end
 
 local ids, bytes, atEnd = {}, 0, false
 while #ids < most and bytes < MAX_BYTES and not atEnd do
   -- Without the last delivered entry: if it were removed, Redis would no longer know the lag of groups.
-  local page = redis.call('XRANGE', key, '(' .. after, '(' .. handed, 'COUNT', PAGE_ENTRIES)
+  local page = redis.call('XRANGE', key, '(' .. after, '(' .. delivered, 'COUNT', PAGE_ENTRIES)
   for _, entry in ipairs(page) do
     ids[#ids + 1], after = entry[1], entry[1]
     for _, text in ipairs(entry[2]) do
@@ -57,7 +45,7 @@ end
 
 local unacknowledged = {}
 for _, group in ipairs(groups) do
-  local found = redis.call('XPENDING', key, group, ids[1], ids[#ids], #ids)
+  local found = redis.call('XPENDING', key, group['name'], ids[1], ids[#ids], #ids)
   for _, one in ipairs(found) do
     unacknowledged[one[1]] = true
   end

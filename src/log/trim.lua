@@ -19,12 +19,7 @@ if redis.call('EXISTS', key) == 0 then
   return { 0, 0, 0, '', '', 0, 0, 0 }
 end
 
-local function less(a, b)
-  local aMs, aSeq = string.match(a, '^(%d+)-(%d+)$')
-  local bMs, bSeq = string.match(b, '^(%d+)-(%d+)$')
-  aMs, aSeq, bMs, bSeq = tonumber(aMs), tonumber(aSeq), tonumber(bMs), tonumber(bSeq)
-  return aMs < bMs or (aMs == bMs and aSeq < bSeq)
-end
+-- @include stream-functions.lua
 
 local function oldest()
   local first = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)
@@ -32,13 +27,9 @@ local function oldest()
 end
 
 -- The first entry that some group has not acknowledged; all entries before it may be removed.
-local groups = redis.call('XINFO', 'GROUPS', key)
+local groups = groupsOf(key)
 local unread = NEWEST
-for _, group in ipairs(groups) do
-  local fields = {}
-  for i = 1, #group, 2 do
-    fields[group[i]] = group[i + 1]
-  end
+for _, fields in ipairs(groups) do
   -- Entries up to the last delivered one are acknowledged unless they are pending. The next entry is unread.
   local first = fields['last-delivered-id']
   local ms, seq = string.match(first, '^(%d+)-(%d+)$')

@@ -2,12 +2,6 @@
 import type { RedisClient } from '../redis/connect.ts'
 import { loadScript, runScript } from '../redis/script.ts'
 
-/** How many entries one call of trim.lua removed. */
-export interface Trimmed {
-  readonly byAge: number
-  readonly byLength: number
-}
-
 /** The result of a call that trims because memory is short. */
 export interface TrimmedForMemory {
   readonly removed: number
@@ -21,26 +15,24 @@ export interface TrimmedForMemory {
   readonly maxBytes: number
 }
 
-export interface TrimLimits {
-  /** About how many entries a call may remove: Redis is blocked meanwhile. */
-  readonly entries: number
-  readonly retentionMs?: number
-  readonly maxLength?: number
-}
-
-/** Entries per call: about 1 ms for events of ordinary size. */
+/** Entries per call: about 1 ms for events of ordinary size. Redis is blocked meanwhile. */
 export const MAX_TRIM_ENTRIES = 1000
 
 const trimScript = loadScript(new URL('trim.lua', import.meta.url))
 const gapsScript = loadScript(new URL('trim-gaps.lua', import.meta.url))
 
-/** Removes acknowledged entries beyond an age or a length. @throws the error of Redis */
+/**
+ * Removes acknowledged entries beyond an age or a length, about `MAX_TRIM_ENTRIES` of each.
+ *
+ * @returns how many were removed
+ * @throws the error of Redis
+ */
 export async function trim(
   redis: RedisClient,
   stream: string,
-  { entries, retentionMs, maxLength }: TrimLimits
-): Promise<Trimmed> {
-  const args = [entries, retentionMs ?? '', maxLength ?? '', '']
+  { retentionMs, maxLength }: { readonly retentionMs?: number; readonly maxLength: number }
+): Promise<{ readonly byAge: number; readonly byLength: number }> {
+  const args = [MAX_TRIM_ENTRIES, retentionMs ?? '', maxLength, '']
   const [byAge, byLength] = (await runScript(redis, trimScript, [stream], args)) as [number, number]
   return { byAge, byLength }
 }

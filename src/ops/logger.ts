@@ -1,3 +1,4 @@
+// Tested by test/secret.test.ts and test/cli/output.slow.test.ts.
 import { type DestinationStream, destination, type Logger, pino } from 'pino'
 import { errorCode, ReportedError } from '../errors.ts'
 

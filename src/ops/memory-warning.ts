@@ -1,7 +1,8 @@
+// Tested by test/ops/memory-watch.test.ts.
+import { formatDuration } from '../duration.ts'
 import type { LogHold } from '../log/log-hold.ts'
 import { type MemoryUsage, memoryUsageRatio } from '../redis/memory.ts'
 
-// Tested by test/ops/memory-watch.test.ts.
 /** A log line about Redis memory that is running out: usage, cause, time left, and what to do. */
 export interface MemoryWarning {
   readonly fields: Readonly<Record<string, number | string>>
@@ -29,7 +30,7 @@ export function memoryWarning(
     ? ''
     : fullInMs === undefined
       ? '; usage is not growing now'
-      : `; at the current rate deliveries get 503 in about ${durationText(fullInMs)}`
+      : `; at the current rate deliveries get 503 in about ${formatDuration(1000 * Math.round(fullInMs / 1000))}`
   const projection = fullInMs === undefined || isFull ? {} : { fullInSeconds: Math.round(fullInMs / 1000) }
   const { cause, advice, fields } = explain()
   return {
@@ -74,18 +75,6 @@ export function memoryWarning(
       advice: 'Raise maxmemory'
     }
   }
-}
-
-const UNITS = [
-  ['d', 86_400_000],
-  ['h', 3_600_000],
-  ['min', 60_000]
-] as const
-
-/** `40 s`, `12 min`, `5 h`, `2 d`: the largest unit there are two of. */
-function durationText(ms: number): string {
-  const [unit, unitMs] = UNITS.find(([, unitMs]) => ms >= 2 * unitMs) ?? ['s', 1000]
-  return `${Math.round(ms / unitMs)} ${unit}`
 }
 
 const bytesText = (bytes: number): string =>

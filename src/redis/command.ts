@@ -1,5 +1,6 @@
 // Tested by test/redis/faults.test.ts.
 import { Command } from 'ioredis'
+import type { UnavailableReason } from '../errors.ts'
 import type { RedisClient } from './connect.ts'
 
 /**
@@ -18,8 +19,8 @@ class PatientCommand extends Command {
   }
 }
 
-/** The message of ioredis, used for both. */
-export const TIMED_OUT = 'Command timed out'
+/** The message of ioredis, for both kinds of timeout. */
+const TIMED_OUT = 'Command timed out'
 
 /** Sends a command. If its reply and its timeout are due in the same turn of the event loop, the reply counts. */
 export function sendCommand(
@@ -29,4 +30,13 @@ export function sendCommand(
 ): Promise<unknown> {
   const command = new PatientCommand(name, [...args], { replyEncoding: 'utf8' })
   return Promise.resolve(redis.sendCommand(command))
+}
+
+/** @returns why a command failed, by the message of its error */
+export function failureReason(error: unknown): UnavailableReason {
+  const message = error instanceof Error ? error.message : ''
+  if (message === TIMED_OUT) return 'redis_timeout'
+  if (message.startsWith('OOM ')) return 'redis_full'
+  // An error reply of Redis starts with a code in capitals.
+  return /^[A-Z]+ /.test(message) ? 'redis_error' : 'redis_down'
 }

@@ -10,9 +10,14 @@ export interface Script {
   readonly sha1: string
 }
 
-/** @param url of the script file, beside the module that runs it */
+/**
+ * Reads a script. A line `-- @include <path>` is replaced by the text of that file.
+ *
+ * @param url of the script, beside the module that runs it
+ */
 export function loadScript(url: URL): Script {
-  const text = readFileSync(url, 'utf8')
+  const read = (file: URL): string => readFileSync(file, 'utf8')
+  const text = read(url).replace(/^-- @include (\S+)$/gm, (_, path: string) => read(new URL(path, url)))
   return { text, sha1: createHash('sha1').update(text).digest('hex') }
 }
 

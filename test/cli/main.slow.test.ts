@@ -78,6 +78,19 @@ t.test('Redis stops while events --follow runs: one line, and the command ends w
   t.match(stderr, /^cio-webhook events: the connection to Redis was lost: check REDIS_URL[^\n]*\n$/)
 })
 
+t.test('a bug outside the command ends it with one line to report, without the message', async t => {
+  const bug = join(folder, 'bug.mjs')
+  const isRunning = "process.listenerCount('uncaughtException') > 0"
+  writeFileSync(bug, `setInterval(() => { if (${isRunning}) throw new TypeError('ada@example.com') }, 10)`)
+  const { code, stderr } = await runToEnd(['events'], { ...noRedis, NODE_OPTIONS: `--import=${bug}` })
+  t.equal(code, 2)
+  t.match(
+    stderr,
+    /^cio-webhook events: unexpected error: TypeError at bug\.mjs:1:\d+\. This is a bug: [^\n]+\n$/
+  )
+  t.notMatch(stderr, 'ada@')
+})
+
 const addEvents = async (client: Awaited<ReturnType<typeof startRedis>>['client'], count: number) => {
   for (let id = 0; id < count; id++) {
     const event = JSON.stringify({ id: String(id), data: { note: 'x'.repeat(1000) } })

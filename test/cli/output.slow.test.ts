@@ -13,7 +13,7 @@ const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
 type Output = 'pipe' | 'ignore' | number
 
-/** `serve`, whose output goes where the test says, once it answers. */
+/** Starts `serve` with these outputs, and waits until it answers. */
 async function serve(t: Test, stdout: Output, stderr: Output = 'ignore') {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
@@ -44,7 +44,7 @@ async function serve(t: Test, stdout: Output, stderr: Output = 'ignore') {
   return { service, ended, deliver }
 }
 
-/** Longer than the second after which lines are written at the latest. */
+/** Longer than a second, after which buffered lines are written. */
 const deliverForAWhile = async (deliver: (id: string) => Promise<number>): Promise<Set<number>> => {
   const statuses = new Set<number>()
   const endMs = performance.now() + 2500
@@ -52,15 +52,18 @@ const deliverForAWhile = async (deliver: (id: string) => Promise<number>): Promi
   return statuses
 }
 
-t.test('the log’s reader is gone: deliveries are answered, and SIGTERM ends with 0', async t => {
-  const { service, ended, deliver } = await serve(t, 'pipe')
-  service.stdout?.destroy()
-  t.same(await deliverForAWhile(deliver), new Set([200]))
-  service.kill('SIGTERM')
-  t.equal(await ended, 0)
-})
+t.test(
+  'the reader of the log output has ended: deliveries are answered, and SIGTERM ends with 0',
+  async t => {
+    const { service, ended, deliver } = await serve(t, 'pipe')
+    service.stdout?.destroy()
+    t.same(await deliverForAWhile(deliver), new Set([200]))
+    service.kill('SIGTERM')
+    t.equal(await ended, 0)
+  }
+)
 
-t.test('the reader goes just before the end, with lines unwritten: SIGTERM ends with 0', async t => {
+t.test('the reader ends just before the shutdown, with lines unwritten: SIGTERM ends with 0', async t => {
   const { service, ended, deliver } = await serve(t, 'pipe')
   service.stdout?.destroy()
   await deliver('last')
@@ -68,7 +71,7 @@ t.test('the reader goes just before the end, with lines unwritten: SIGTERM ends 
   t.equal(await ended, 0)
 })
 
-t.test('the log’s disk is full: deliveries are answered, and SIGTERM ends with 0', async t => {
+t.test('the disk of the log output is full: deliveries are answered, and SIGTERM ends with 0', async t => {
   const full = openSync('/dev/full', 'w')
   t.teardown(() => closeSync(full))
   const { service, ended, deliver } = await serve(t, full)
@@ -77,20 +80,23 @@ t.test('the log’s disk is full: deliveries are answered, and SIGTERM ends with
   t.equal(await ended, 0)
 })
 
-/** More lines than a pipe holds (64 KiB), while its reader takes none. */
+/** Causes more log lines than a pipe holds (64 KiB). */
 async function deliverMuch(deliver: (id: string) => Promise<number>): Promise<Set<number>> {
   const statuses = new Set<number>()
   for (let id = 0; id < 1500; id++) statuses.add(await deliver(`much-${id}`))
   return statuses
 }
 
-t.test('the log’s reader has stopped: deliveries are answered, and SIGTERM ends with 0', async t => {
-  const { service, ended, deliver } = await serve(t, 'pipe')
-  // Nobody listens to `service.stdout`, so nothing is read from the pipe.
-  t.same(await deliverMuch(deliver), new Set([200]))
-  service.kill('SIGTERM')
-  t.equal(await ended, 0)
-})
+t.test(
+  'the reader of the log output has stopped reading: deliveries are answered, and SIGTERM ends with 0',
+  async t => {
+    const { service, ended, deliver } = await serve(t, 'pipe')
+    // `service.stdout` has no listener, so nothing is read from the pipe.
+    t.same(await deliverMuch(deliver), new Set([200]))
+    service.kill('SIGTERM')
+    t.equal(await ended, 0)
+  }
+)
 
 t.test('standard error is closed: deliveries are answered, and SIGTERM ends with 0', async t => {
   const { service, ended, deliver } = await serve(t, 'ignore', 'pipe')
@@ -100,7 +106,7 @@ t.test('standard error is closed: deliveries are answered, and SIGTERM ends with
   t.equal(await ended, 0)
 })
 
-/** A command's exit code, and what it could print, where one of its outputs is broken. */
+/** Runs a command with one output broken. @returns its exit code, and the text on the other output */
 async function runBroken(
   t: Test,
   args: readonly string[],
@@ -124,8 +130,8 @@ async function runBroken(
   return { code, text }
 }
 
-t.test('a command ends quietly when its reader has gone, and says so when its output is full', async t => {
-  for (const args of [['--help'], ['leaks', '--help'], ['leaks', '--format', 'json', 'src/config']]) {
+t.test('a command ends quietly if its reader has ended, and with one line if its output is full', async t => {
+  for (const args of [['--help'], ['leaks', '--help'], ['leaks', '--format', 'json', 'src/settings']]) {
     const name = args.join(' ')
     t.same(await runBroken(t, args, 'stdout', 'closed'), { code: 2, text: '' }, `${name}: closed`)
     const { code, text } = await runBroken(t, args, 'stdout', 'full')
@@ -134,9 +140,9 @@ t.test('a command ends quietly when its reader has gone, and says so when its ou
   }
 })
 
-t.test('a command that can say nothing on standard error does its work', async t => {
+t.test('a command whose standard error is broken does its work', async t => {
   for (const how of ['closed', 'full'] as const) {
-    const { code, text } = await runBroken(t, ['leaks', '--format', 'json', 'src/config'], 'stderr', how)
+    const { code, text } = await runBroken(t, ['leaks', '--format', 'json', 'src/settings'], 'stderr', how)
     t.equal(code, 0, how)
     t.match(JSON.parse(text), { findings: [] })
     t.equal((await runBroken(t, ['no-such-command'], 'stderr', how)).code, 2, how)

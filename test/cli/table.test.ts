@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { duration, fieldList, table } from '../../src/cli/table.ts'
+import { fieldList, table } from '../../src/cli/table.ts'
 
 const cell = fc.option(fc.oneof(fc.string({ unit: 'binary' }), fc.integer()), { nil: undefined })
 
@@ -42,17 +42,4 @@ t.test('a field list has a line per field that has a value', async t => {
     ]),
     '  in use         a1b2\\n'
   )
-})
-
-t.test('a duration is in the largest unit of which there are at least two', async t => {
-  const rows = [
-    [undefined, undefined],
-    [0, '0 s'],
-    [119_999, '119 s'],
-    [120_000, '2 min'],
-    [2 * 3_600_000 - 1, '119 min'],
-    [47 * 3_600_000, '47 h'],
-    [48 * 3_600_000, '2 d']
-  ] as const
-  for (const [ms, expected] of rows) t.equal(duration(ms), expected)
 })

@@ -50,7 +50,7 @@ t.test(
     t.match(await first.ended, { signal: 'SIGKILL' })
     const killedAtMs = performance.now()
     await until('the second goes on', async () => did('done', [second]).length > 0)
-    t.ok(performance.now() - killedAtMs < 2500, 'within the lease, and a look')
+    t.ok(performance.now() - killedAtMs < 2500, 'within the lease and a renewal')
     const finished = (): Set<string> => new Set(did('done', [first, second]))
     await until('everything is done', async () => finished().size === all.length)
     await until('everything is acknowledged', async () => (await pending()) === 0)
@@ -75,7 +75,7 @@ t.test('an event that kills its members becomes a dead letter, and the others ar
   await appendEvent(redis.client, { id: 'x2', subject: 'x' })
   const members: MemberProcess[] = []
   for (let deaths = 0; deaths < 2; deaths++) {
-    // Its predecessor's lease has to run out first.
+    // The lease of the killed member must expire first.
     const victim = await member(t, { poison: 'poison', leaseMs: 300, maxAttempts: 2 })
     members.push(victim)
     t.match(await victim.ended, { signal: 'SIGKILL' })
@@ -100,7 +100,7 @@ t.test(
     t.match(await ending.ended, { signal: 'SIGTERM' })
     t.same(did('done', [ending]), ['a'])
     t.equal(await pending(), 2)
-    t.same(await redis.client.keys('cio:lease:*'), [], 'nobody has to wait for the lease to run out')
+    t.same(await redis.client.keys('cio:lease:*'), [], 'no member has to wait until the lease expires')
     t.same(await redis.client.keys('cio:members:*'), [])
   }
 )
@@ -177,7 +177,7 @@ t.test(
 t.test(
   'an entry whose dead letter cannot be added stays pending, also at the stop, until it can be added',
   async t => {
-    // A stream of dead letters that is no stream.
+    // The key of the dead letters is not a stream.
     await redis.client.set(DEAD, 'in the way')
     await appendEvent(redis.client, { id: 'bad' })
     const errors: string[] = []

@@ -44,7 +44,7 @@ async function consume(test: Test): Promise<Seen> {
   return seen
 }
 
-/** Hands the first entries of the log to a member that acknowledges none of them. */
+/** Delivers the first entries of the log to a member that acknowledges none of them. */
 async function readWithoutAcknowledging(count: number): Promise<void> {
   await redis.client.xgroup('CREATE', STREAM, GROUP, '0')
   await redis.client.xreadgroup('GROUP', GROUP, CONSUMER_NAME, 'COUNT', count, 'STREAMS', STREAM, '>')

@@ -1,6 +1,6 @@
 /*
- * What the compiler has to know of events. Nothing here runs: it compiles, or the build of the tests fails. Each
- * `@ts-expect-error` fails too, when what it expects to be refused is not.
+ * Tests of the event types. Nothing here runs: if it does not compile, the build of the tests fails. A
+ * `@ts-expect-error` without an error fails too.
  */
 import type { CustomerEvent, DocumentedEvent, ObjectType } from '../../src/consume/consumer.ts'
 
@@ -9,14 +9,14 @@ const holds = <T extends true>(proof?: T): T | undefined => proof
 
 declare const event: CustomerEvent
 
-// A type tells the data.
+// The type narrows the data.
 if (event.type === 'io.customer.email.bounced') {
   holds<Equal<typeof event.data.data.failure_message, string>>()
   holds<Equal<typeof event.data.data.subject, '[REDACTED]'>>()
   holds<Equal<typeof event.data.data.recipient_hash, string | null>>()
   holds<Equal<typeof event.data.object_type, 'email'>>()
   holds<Equal<typeof event.data.metric, 'bounced'>>()
-  // @ts-expect-error: the address itself does not come out of the policy
+  // @ts-expect-error: the policy removes the address
   event.data.data.recipient
   // @ts-expect-error: a bounce has no link
   event.data.data.href
@@ -33,7 +33,7 @@ if (event.type === 'io.customer.push.bounced') {
   holds<Equal<typeof device, (typeof event.data.data.recipients)[number] | undefined>>()
   if (device !== undefined) {
     holds<Equal<typeof device.device_id_hash, string | null>>()
-    // @ts-expect-error: a device's token does not come out of the policy
+    // @ts-expect-error: the policy removes the token of a device
     device.device_id
   }
 }
@@ -50,14 +50,14 @@ if (event.type === 'io.customer.customer.unsubscribed') {
   event.data.data.delivery_id
 }
 
-// `object_type_type` stands for `object_type` in this one.
+// This event has `object_type_type` instead of `object_type`.
 if (event.type === 'io.customer.customer.cio_subscription_preferences_changed') {
   holds<Equal<typeof event.data.object_type_type, 'customer' | undefined>>()
-  // @ts-expect-error: so there is none
+  // @ts-expect-error: it has no object_type
   event.data.object_type
 }
 
-// Four pairs are documented by their name only: fields that similar events always have may be missing.
+// Four events are documented only by name: fields of similar events can be missing.
 if (event.type === 'io.customer.email.deferred') {
   holds<Equal<typeof event.data.data.delivery_id, string>>()
   holds<Equal<typeof event.data.data.failure_message, string | undefined>>()
@@ -70,14 +70,14 @@ if (event.type === 'io.customer.slack.converted' || event.type === 'io.customer.
   holds<Equal<typeof event.data.data.recipient_hash, string | null | undefined>>()
 }
 
-// An unsubscription by e-mail is the message's or the person's.
+// An unsubscription by e-mail is about a message or a person.
 if (event.type === 'io.customer.email.unsubscribed') {
   const { data } = event.data
   if (data.delivery_id !== undefined) holds<Equal<typeof data.subject, '[REDACTED]'>>()
   else holds<Equal<typeof data.email_address_hash, string | null>>()
 }
 
-// What nobody documented comes too, with data of which nothing is known.
+// Undocumented events occur too, with unknown data.
 switch (event.type) {
   case 'io.customer.unknown':
     holds<Equal<(typeof event.data)[string], unknown>>()
@@ -93,7 +93,7 @@ switch (event.type) {
 if (event.type === 'io.customer.email.bouncd') void 0
 if (String(event.type) === 'io.customer.email.snoozed') void 0
 
-// @ts-expect-error: what is in the log is not changed by who reads it
+// @ts-expect-error: events are read-only
 event.data = {}
 
 /** Every pair of Customer.io's description and of its list of event names, as collected in November 2026. */
@@ -122,7 +122,7 @@ type BySubscription = `io.customer.${ObjectType}.${Pairs['customer']}`
 holds<Equal<DocumentedEvent['type'], Documented | BySubscription>>()
 holds<Equal<ObjectType, keyof Pairs>>()
 
-/** No two types share data by mistake: each narrows to events of that type alone. */
+/** Each type narrows to the events of that type alone. */
 type Narrowed<T extends DocumentedEvent['type']> = Extract<CustomerEvent, { readonly type: T }>
 holds<
   { [T in DocumentedEvent['type']]: Equal<Narrowed<T>['type'], T> }[DocumentedEvent['type']] extends true

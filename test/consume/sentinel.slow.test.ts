@@ -11,7 +11,7 @@ const GROUP = 'crm'
 const STREAM = 'cio:events:{0}'
 const PEOPLE = 10
 
-/** How the master goes: dead at once, or silent, its connections open. */
+/** How the master fails: killed, or silent with open connections. */
 const endings = [
   ['killed', 'SIGKILL'],
   ['stopped', 'SIGSTOP']
@@ -38,7 +38,7 @@ for (const [how, signal] of endings) {
         }
       )
       t.teardown(async () => {
-        // A server that is stopped could not say goodbye.
+        // A suspended server cannot shut down.
         if (signal === 'SIGSTOP') master.process.kill('SIGCONT')
         await consumer.stop()
         client.disconnect()
@@ -52,7 +52,7 @@ for (const [how, signal] of endings) {
         }
       }
       await append(master.client, 0, 1000)
-      // What the replica has not heard would be lost with the master, whoever reads.
+      // Writes that the replica has not received would be lost with the master.
       t.equal(await master.client.wait(1, 5000), 1)
       await until('it is at work', async () => handled.length > 100)
       master.process.kill(signal)
@@ -68,9 +68,9 @@ for (const [how, signal] of endings) {
       )
 
       const twice = handled.length - 1500
-      t.comment(`${handledBefore} handled before, ${twice} handled twice, ${errors.length} errors told`)
-      // Replication is asynchronous: acknowledgements that the replica had not heard are forgotten. And the lease
-      // passes on while up to 500 entries are here.
+      t.comment(`${handledBefore} handled before, ${twice} handled twice, ${errors.length} errors reported`)
+      // Replication is asynchronous: acknowledgements that the replica had not received are lost. And the lease
+      // can pass to another member while up to 500 entries are in flight.
       t.ok(twice <= 500, `${twice} handled twice`)
       const firsts = [...new Set(handled)].map(Number)
       for (let person = 0; person < PEOPLE; person++) {
@@ -81,7 +81,7 @@ for (const [how, signal] of endings) {
           `p${person} in order`
         )
       }
-      t.ok(errors.length > 0, 'it told of the trouble')
+      t.ok(errors.length > 0, 'errors were reported')
     }
   )
 }

@@ -1,4 +1,4 @@
-// The library as a package of its own, as a stranger installs it. Needs the npm registry.
+// Installs and runs the separate package of the library, as a user would. Needs the npm registry.
 import { execFile } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
@@ -12,7 +12,7 @@ import { startTestService, type TestService } from '../helpers/service.ts'
 import { unixNow } from '../helpers/sign.ts'
 
 const run = promisify(execFile)
-/** The oldest of both together; the types do not depend on Node's version. */
+/** The oldest supported version of each; the types do not depend on the version of Node. */
 const setups = [
   { version: '20.20', typescript: '5.0' },
   { version: '22', typescript: '6.0' },
@@ -40,7 +40,7 @@ t.before(async () => {
   t.teardown(() => service.close())
 })
 
-/** What the package's README tells its reader to paste, for the Redis of this test. */
+/** The program in the package's README, with the Redis of this test. */
 function documentedProgram(): string {
   const readme = readFileSync(join(work, 'cio-webhook-consumer', 'README.md'), 'utf8')
   const [, program = ''] = /```ts\n([\s\S]*?)```/.exec(readme) ?? []
@@ -114,7 +114,7 @@ async function createProject(name: string, node: string, devPackages: readonly s
     try {
       return await run(command, args, { cwd: folder, env: { ...process.env, PATH } })
     } catch (error) {
-      // The compiler prints what is wrong on standard output.
+      // The compiler prints errors to standard output.
       const { stdout, stderr } = error as { stdout: string; stderr: string }
       throw new Error(`${command} ${args.join(' ')}\n${stdout}${stderr}`, { cause: error })
     }

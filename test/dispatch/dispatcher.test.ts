@@ -50,7 +50,7 @@ async function subjectsAt(nats: TestNats): Promise<number> {
 const metric = (text: string, name: string): number =>
   Number(new RegExp(`^${name.replace(/[{}"]/g, '\\$&')} (\\S+)$`, 'm').exec(text)?.[1])
 
-t.test('each consumer gets every event it asked for, once, and none it did not', async t => {
+t.test('each consumer gets every event of its types once, and no other', async t => {
   const [redis, nats, all, some] = await Promise.all([
     startRedis(),
     startNats(),
@@ -93,7 +93,7 @@ t.test('each consumer gets every event it asked for, once, and none it did not',
   t.notMatch(service.logText(), 'whsec_')
 })
 
-t.test('a clean stop is not reported as trouble with a consumer', async t => {
+t.test('a clean stop is not reported as a failure of a consumer', async t => {
   const [redis, nats, receiver] = await Promise.all([startRedis(), startNats(), startReceiver()])
   t.teardown(() => Promise.all([redis.stop(), nats.stop(), receiver.stop()]))
   const service = await startDispatching(
@@ -108,13 +108,13 @@ t.test('a clean stop is not reported as trouble with a consumer', async t => {
   t.notMatch(service.logText(), /"level":"(?:warn|error)"/)
 })
 
-t.test('a consumer that hangs delays no other, and the log keeps what it has not got', async t => {
+t.test('a consumer that hangs delays no other, and the log keeps its events', async t => {
   const [redis, slow, fast] = await Promise.all([startRedis(), startReceiver(() => {}), startReceiver()])
   t.teardown(() => Promise.all([redis.stop(), slow.stop(), fast.stop()]))
   const service = await startDispatching(
     t,
     redis,
-    // Longer than this test takes on a busy machine: a request that is over would be repeated.
+    // Longer than this test takes on a busy machine: a request that times out would be repeated.
     httpConsumer('slow', slow.url, { concurrency: 2, backlog: 10, timeoutMs: 120_000 }),
     httpConsumer('fast', fast.url)
   )
@@ -129,7 +129,7 @@ t.test('a consumer that hangs delays no other, and the log keeps what it has not
 })
 
 t.test(
-  'what is no event of ours is set aside, what the doctor sent is passed over, and the rest goes on',
+  'malformed entries become dead letters, events of doctor are skipped, the others are delivered',
   async t => {
     const [redis, receiver] = await Promise.all([startRedis(), startReceiver()])
     await redis.client.xadd('cio:events:{0}', '*', 'type', 'x', 'event', '{not json')
@@ -147,7 +147,7 @@ t.test(
   }
 )
 
-t.test('after a restart the rest is delivered, of which the old process had taken some', async t => {
+t.test('after a restart all events are delivered, also those the old process had in flight', async t => {
   const redis = await startRedis()
   const receiver = await startReceiver(answers(503))
   t.teardown(() => Promise.all([redis.stop(), receiver.stop()]))
@@ -167,7 +167,7 @@ t.test('after a restart the rest is delivered, of which the old process had take
   await until('all', async () => delivered.size === 50)
 })
 
-t.test('DISPATCH=off works for nobody', async t => {
+t.test('with DISPATCH=off no consumer group is created', async t => {
   const [redis, receiver] = await Promise.all([startRedis(), startReceiver()])
   const service = await startTestService({
     REDIS_URL: redis.url,

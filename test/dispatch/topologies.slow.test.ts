@@ -73,7 +73,7 @@ t.test('on a Cluster the log, the queues and the commands work over all partitio
   await until('replayed', async () => receiver.requests.length >= before + 2)
 })
 
-t.test('after a failover behind Sentinel consumers get on with what the new master has', async t => {
+t.test('after a failover behind Sentinel, consumers continue with the new master', async t => {
   const { master, sentinels, stop } = await startSentinels()
   const receiver = await startReceiver()
   const service = await startTestService({

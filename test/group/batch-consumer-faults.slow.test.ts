@@ -93,7 +93,7 @@ t.test('when Redis is killed and started again, nothing is lost and nothing hand
   const { handle, seen } = collect()
   let killed: Promise<void> | undefined
   await follow(t, redis.address, async (entries, signal) => {
-    // Redis goes while the second batch is with the handler: it can't be acknowledged for longer than a lease.
+    // Redis is killed while the second batch is handled, so it cannot be acknowledged for longer than a lease.
     if (ids(entries).includes('b0')) {
       killed = redis.stop('SIGKILL')
       await killed

@@ -206,7 +206,7 @@ t.test('a member that lost its lease reads no more, and its handler’s signal i
     return new Promise(() => {})
   })
   await until('the handler has it', async () => signal !== undefined)
-  await redis.client.set('cio:lease:{0}:crm', 'somebody else')
+  await redis.client.set('cio:lease:{0}:crm', 'another member')
   await append(['b'])
   await until('the signal is aborted', async () => signal?.aborted)
   const [group] = (await redis.client.xinfo('GROUPS', STREAM)) as unknown[][]

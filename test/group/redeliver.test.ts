@@ -51,7 +51,7 @@ t.test('deleted, undelivered and pending entries are not redelivered, and the gr
   const service = connectRedis(redis.address)
   t.teardown(() => service.disconnect())
   await until('ready', async () => service.status === 'ready')
-  await t.rejects(redeliver(service, 'cio:', 'nobody', 0, ['1-1']), { message: /^NOGROUP/ })
+  await t.rejects(redeliver(service, 'cio:', 'missing', 0, ['1-1']), { message: /^NOGROUP/ })
 
   const ids: string[] = []
   for (let index = 0; index < 4; index++) ids.push(await appendEvent(redis.client, { id: `e${index}` }))

@@ -50,7 +50,7 @@ t.test('an event is appended once, and its entry has the fields type and event',
   const { log, prefix } = newLog()
   t.equal(await log.append(entry('a')), 'appended')
   t.equal(await log.append(entry('a')), 'duplicate')
-  t.equal(await log.append(entry('a', { event: '{"other":"content"}' })), 'duplicate', 'whatever it says')
+  t.equal(await log.append(entry('a', { event: '{"other":"content"}' })), 'duplicate', 'with any content')
   const [[, fields] = []] = await redis.client.xrange(`${prefix}events:{0}`, '-', '+')
   t.same(fields, ['type', 'io.customer.email.opened', 'event', '{"id":"a"}'])
   t.equal(await redis.client.xlen(`${prefix}events:{0}`), 1)
@@ -145,7 +145,7 @@ t.test('a full stream appends and remembers nothing, but still answers duplicate
     ['appended', 'appended', 'log_full', 'duplicate']
   )
   await redis.client.xtrim(`${prefix}events:{0}`, 'MAXLEN', 0)
-  t.equal(await log.append(entry('c')), 'appended', 'what was refused was not remembered')
+  t.equal(await log.append(entry('c')), 'appended', 'a refused id is not remembered')
 })
 
 t.test('after trimming, a full stream appends in the same call', async t => {
@@ -212,5 +212,5 @@ t.test('an error of Redis is reported by its kind, never by its text', async t =
   )
   t.match(error, { name: 'UnavailableError', reason: 'redis_full', message: 'event not kept: redis_full' })
   await redis.client.config('SET', 'maxmemory', '0')
-  t.equal(await log.append(entry('a')), 'appended', 'and nothing of it was done')
+  t.equal(await log.append(entry('a')), 'appended', 'and none of it was done')
 })

@@ -11,11 +11,11 @@ t.setTimeout(600_000)
 
 const MAX_BYTES = 64 * 1024 * 1024
 const STREAM = 'cio:events:{0}'
-/** Large, so that ten times of what fits takes less than a minute. */
+/** Large, so that ten times maxmemory takes less than a minute. */
 const LARGE_BYTES = 60_000
 const CONNECTIONS = 8
 
-/** Posts events of this size until told to stop. @returns how many were answered with which status */
+/** Posts events of this size until it is stopped. @returns the number of answers by status */
 function startSender(port: number, bytes: number) {
   const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS })
   const answers = new Map<number, number>()
@@ -126,7 +126,7 @@ t.test('while every event is consumed, ten times maxmemory is accepted without a
     const trimmed = Number(/cio_trimmed_events_total\{reason="memory"\} (\d+)/.exec(metrics)?.[1])
     return trimmed + (await redis.client.xlen(STREAM)) === sender.count(200)
   })
-  t.same(service.logLines(), [], 'and that is nothing to warn of')
+  t.same(service.logLines(), [], 'without a warning')
 })
 
 t.test(
@@ -146,7 +146,7 @@ t.test(
     t.ok(logBytes > 0.9 * MAX_BYTES, `the log, all of it unread, takes ${logBytes} of ${MAX_BYTES} bytes`)
     await sender.stop()
     const taken = sender.count(200)
-    t.ok((await redis.client.xlen(STREAM)) >= taken, 'and nothing of it was removed')
+    t.ok((await redis.client.xlen(STREAM)) >= taken, 'and none of it was removed')
 
     const lines = service.logLines().filter(line => line['usedRatio'] !== undefined)
     t.match(lines[0], { level: 'warn', consumer: 'crm', fullInSeconds: Number })
@@ -158,7 +158,7 @@ t.test(
       /^redis uses 8\d % of its maxmemory: consumer crm has not acknowledged \d+ events/
     )
 
-    // Once it reads again, there is room again.
+    // When it reads again, there is memory again.
     const crm = redis.client.duplicate({ lazyConnect: false })
     t.teardown(() => crm.disconnect())
     const again = startSender(service.port, 1000)

@@ -50,7 +50,7 @@ async function readLog(stream = STREAM, entries = ENTRIES): Promise<string[]> {
   return ids
 }
 
-/** Down to 70 %, and what else Redis has allocated by the time it is asked. */
+/** 70 %, plus what Redis has allocated by the time of the reading. */
 const RELIEVED = 0.705
 
 const within = (t: Test, value: number, from: number, to: number, what: string) =>
@@ -267,7 +267,7 @@ t.test('if every entry is unread, an append fails, at the cost of one call', asy
   const reliefs = Math.ceil((performance.now() - startedMs) / 100) + 1
   t.ok(calls <= refused + 5 * reliefs, `${calls} calls for ${refused} refusals`)
   await setUsedRatio(client, 0.98)
-  t.equal(await client.set('what a consumer needs', 'x'), 'OK', 'there is a little room')
+  t.equal(await client.set('what a consumer needs', 'x'), 'OK', 'a little memory is left')
   await t.rejects(
     log.append(entry('too early', 10)),
     new UnavailableError('redis_full'),

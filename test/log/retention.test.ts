@@ -52,7 +52,7 @@ const entry = (id: string): LogEntry => ({
   happenedAtMs: undefined
 })
 
-/** Entries as old as a test needs them, without waiting. */
+/** Appends entries with ids of these ages. */
 async function addAged(stream: string, agesMs: readonly number[]): Promise<string[]> {
   const ids = agesMs.map((age, n) => `${Date.now() - age}-${n}`)
   for (const id of ids) await client.xadd(stream, id, 'type', 't', 'event', '{}')
@@ -83,15 +83,15 @@ t.test('entries that a consumer group has not acknowledged stay, however old', a
 
   await client.xack(stream, 'slow', ids[0] ?? '', ids[2] ?? '')
   await retention.run()
-  t.same(await idsIn(stream), ids.slice(1), 'the second is still under way')
+  t.same(await idsIn(stream), ids.slice(1), 'the second is still pending')
 
   await client.xack(stream, 'slow', ids[1] ?? '')
   await retention.run()
-  t.same(await idsIn(stream), ids.slice(3), 'the rest has never been handed to slow')
+  t.same(await idsIn(stream), ids.slice(3), 'the rest was never delivered to slow')
 
   await client.xgroup('DESTROY', stream, 'slow')
   await retention.run()
-  t.same(await idsIn(stream), [], 'once slow is gone')
+  t.same(await idsIn(stream), [], 'after slow was removed')
 })
 
 t.test('old entries are removed while memory is full, and deliveries are accepted again', async t => {

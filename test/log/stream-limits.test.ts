@@ -56,7 +56,7 @@ t.test(
     })
     const ages = [5, 3, 1].map(days => days * DAY_MS)
     const parked = await addAged(PARKED, ages)
-    // A consumer that still has its group, and one that was removed and left only this.
+    // One consumer has its group, the other was removed and left only dead letters.
     await client.xgroup('CREATE', 'cio:events:{0}', 'crm', '0', 'MKSTREAM')
     const crm = await addAged('cio:dead:crm', ages)
     const removed = await addAged('cio:dead:removed', ages)

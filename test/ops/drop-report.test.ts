@@ -6,7 +6,7 @@ import { createDropReport } from '../../src/ops/drop-report.ts'
 const parked: Dropped = { what: 'parked deliveries', consumer: undefined, reason: 'size', entries: 2 }
 const letters: Dropped = { what: 'dead letters', consumer: 'crm', reason: 'age', entries: 1 }
 
-t.test('what is dropped is counted each time, and logged at once and then as a sum', t => {
+t.test('drops are counted each time, and logged at once, then as a sum per minute', t => {
   const counted: Dropped[] = []
   const lines: Record<string, unknown>[] = []
   const log = pino({}, { write: line => void lines.push(JSON.parse(line)) })

@@ -17,13 +17,9 @@ t.test('the time until memory is full follows from the growth of the last ten mi
     ['one reading', [0.5], undefined],
     ['steady growth', [0.5, 0.6, 0.7], 3],
     ['no growth', [0.8, 0.8, 0.8], undefined],
-    ['less and less', [0.83, 0.82, 0.81], undefined],
+    ['falling usage', [0.83, 0.82, 0.81], undefined],
     ['growth since memory was freed', [0.6, 0.8, 0.7, 0.75], 5],
-    [
-      'what was long ago does not count',
-      [0, 0.5, ...Array.from({ length: 11 }, (_, n) => 0.5 + n / 100)],
-      40
-    ],
+    ['old samples do not count', [0, 0.5, ...Array.from({ length: 11 }, (_, n) => 0.5 + n / 100)], 40],
     ['it is full', [0.9, 1], 0]
   ]
   for (const [name, ratios, minutes] of rows) t.equal(fullInMinutes(ratios), minutes, name)

@@ -8,7 +8,7 @@ import { startCluster } from '../helpers/cluster.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
 
-t.test('what is used of maxmemory, by one server or by the fullest of several', async t => {
+t.test('the used share of maxmemory, of one server or of the fullest of several', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   t.equal(await memoryUsage(redis.client), undefined, 'no limit')
@@ -88,7 +88,7 @@ t.test('usage is reported each time, 0 without a limit or an answer', async t =>
   t.same(lines, [])
 })
 
-t.test('from 80 % on memory is freed, and if that is enough nothing is said', async t => {
+t.test('from 80 % on memory is freed, and if that is enough nothing is logged', async t => {
   const { reliefs, lines } = await watched([79, 81, 70, 75, 80, 70])
   t.equal(reliefs, 2)
   t.same(lines, [])
@@ -132,12 +132,12 @@ t.test('the warning comes once, again after ten minutes, and at once when Redis 
   )
 })
 
-t.test('while there is more to free, nothing is said yet', async t => {
+t.test('while there is more to free, nothing is logged yet', async t => {
   const { lines } = await watched([95, 90, 89, 85], { isFinished: false })
   t.same(lines, [])
 })
 
-t.test('the cause is named: no consumer, something else than events, or that it is not known', async t => {
+t.test('the cause is named: no consumer, other data than events, or unknown', async t => {
   const noGroup = await watched([85, 85], { hold: { logBytes: 80, holder: undefined } })
   t.match(noGroup.lines, [
     {

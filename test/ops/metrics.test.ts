@@ -14,7 +14,7 @@ t.teardown(() => redis.stop())
 const get = (port: number, path: string, headers = '', localAddress = '127.0.0.1') =>
   sendRaw(port, `GET ${path} HTTP/1.1\r\nhost: x\r\n${headers}\r\n`, { localAddress })
 
-t.test('the metrics are what the contract names, and promtool has nothing against them', async t => {
+t.test('the metrics have the documented names, and pass promtool', async t => {
   const service = await startTestService({ REDIS_URL: redis.url, CIO_KEY_PREFIX: 'm:', PARTITIONS: '2' })
   t.teardown(() => service.close())
   await service.post(
@@ -63,14 +63,14 @@ t.test('the metrics are what the contract names, and promtool has nothing agains
   t.match(text, /^nodejs_eventloop_lag_p99_seconds /m)
 
   const checked = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' })
-  // The default metrics of the Node client have names that promtool's linter would rather see otherwise.
+  // promtool's linter objects to names of the client's default metrics.
   const ours = `${checked.stdout}${checked.stderr}`
     .split('\n')
     .filter(line => line !== '' && !/^nodejs_/.test(line))
   t.same(ours, [])
 })
 
-t.test('who may read them', async t => {
+t.test('only allowed addresses may read them', async t => {
   const open = await startTestService({
     REDIS_URL: redis.url,
     METRICS_ALLOWED_IPS: '127.0.0.2,203.0.113.0/24'
@@ -82,7 +82,7 @@ t.test('who may read them', async t => {
     ['an address on the list', await get(open.port, '/metrics', '', '127.0.0.2'), 200],
     ['one that is not', await get(open.port, '/metrics'), 403],
     [
-      'somebody through a proxy nobody told us of',
+      'a client behind a proxy that is not configured',
       await get(open.port, '/metrics', forwarded('203.0.113.1'), '127.0.0.2'),
       403
     ],
@@ -106,7 +106,7 @@ t.test('who may read them', async t => {
   })
 })
 
-t.test('with a port of their own they are there, and only there', async t => {
+t.test('with METRICS_PORT they are on that port only', async t => {
   const service = await startTestService({ REDIS_URL: redis.url, METRICS_PORT: '0' })
   t.teardown(() => service.close())
   t.equal((await get(service.port, '/metrics')).status, 404)
@@ -114,7 +114,7 @@ t.test('with a port of their own they are there, and only there', async t => {
   t.equal((await get(service.metricsPort ?? 0, '/healthz')).status, 404)
 })
 
-t.test('no payload can make a label', async t => {
+t.test('no payload becomes a label', async t => {
   const service = await startTestService({ REDIS_URL: redis.url, CIO_KEY_PREFIX: 'l:' })
   t.teardown(() => service.close())
   const canary = 'label_canary'
@@ -124,7 +124,7 @@ t.test('no payload can make a label', async t => {
   t.notMatch(await (await fetch(`${service.url}/metrics`)).text(), canary)
 })
 
-t.test('a delivery has one log line, with what an operator asks, and nothing else of it', async t => {
+t.test('a delivery has one log line, without anything of its body', async t => {
   const service = await startTestService({ REDIS_URL: redis.url, CIO_KEY_PREFIX: 'w:' })
   t.teardown(() => service.close())
   const started = service.logLines().length
@@ -156,7 +156,7 @@ t.test('a delivery has one log line, with what an operator asks, and nothing els
   t.notMatch(service.logText(), new RegExp(`canary|${KEY}`))
 })
 
-t.test('the health of the service, and its readiness', async t => {
+t.test('/healthz and /readyz', async t => {
   const service = await startTestService({ REDIS_URL: redis.url })
   t.teardown(() => service.close())
   const health = await get(service.port, '/healthz')

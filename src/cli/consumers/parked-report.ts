@@ -1,6 +1,8 @@
 // Tested by test/cli/consumers/command.slow.test.ts.
+
 import type { ParkedEntry } from '../../dispatch/parked.ts'
-import { duration, table } from '../table.ts'
+import { formatDuration } from '../../duration.ts'
+import { table } from '../table.ts'
 
 /** A parked delivery as `--json` prints it: everything except its body. */
 export interface ParkedSummary {
@@ -33,7 +35,7 @@ export function parkedListText(entries: readonly ParkedSummary[], nowMs: number)
   if (entries.length === 0) return 'no parked deliveries\n'
   return table(entries, [
     { heading: 'DELIVERY', value: ({ delivery }) => delivery },
-    { heading: 'AGE', value: ({ parked }) => duration(nowMs - Date.parse(parked)) },
+    { heading: 'AGE', value: ({ parked }) => formatDuration(nowMs - Date.parse(parked)) },
     { heading: 'SOURCE', value: ({ source }) => source },
     { heading: 'REASON', value: ({ reason }) => reason },
     { heading: 'OFFSET', value: ({ offset }) => offset },

@@ -1,7 +1,8 @@
 // Tested by test/cli/consumers/command.slow.test.ts.
+import { formatDuration } from '../../duration.ts'
 import { withExactNumbers } from '../../exact-json.ts'
 import type { DeadLetter } from '../../group/dead-letters.ts'
-import { duration, table } from '../table.ts'
+import { table } from '../table.ts'
 import type { ConsumerList } from './actions.ts'
 
 export function consumersText({ consumers, parked }: ConsumerList): string {
@@ -13,7 +14,10 @@ export function consumersText({ consumers, parked }: ConsumerList): string {
     { heading: 'STATE', value: ({ state }) => state },
     { heading: 'LAG', value: ({ lag }) => lag ?? '?' },
     { heading: 'PENDING', value: ({ pending, queued }) => pending + queued },
-    { heading: 'OLDEST', value: ({ oldestAgeMs }) => duration(oldestAgeMs) },
+    {
+      heading: 'OLDEST',
+      value: ({ oldestAgeMs }) => (oldestAgeMs === undefined ? undefined : formatDuration(oldestAgeMs))
+    },
     { heading: 'DEAD', value: ({ dead }) => dead },
     { heading: 'FAILURES', value: ({ failures }) => failures },
     { heading: 'LAST FAILURE', value: ({ lastFailure }) => lastFailure },

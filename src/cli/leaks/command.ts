@@ -11,7 +11,7 @@ import {
 import { configuredSecrets } from '../../tools/leaks/configured-secrets.ts'
 import { createDetector, redactKnown } from '../../tools/leaks/detector.ts'
 import { searchEventLog } from '../../tools/leaks/event-log.ts'
-import { collectFindings, type Search } from '../../tools/leaks/finding.ts'
+import { collectFindings, type Finding, type Search } from '../../tools/leaks/finding.ts'
 import { openGit } from '../../tools/leaks/git.ts'
 import { commitDates } from '../../tools/leaks/git-history.ts'
 import { toSarif } from '../../tools/leaks/sarif.ts'
@@ -20,6 +20,7 @@ import { version } from '../../version.ts'
 import { type Command, EXIT, type ExitCode, UsageError } from '../command.ts'
 import { type OpenLog, openLog, UnreachableRedis } from '../open-log.ts'
 import { createProgressBar } from '../progress-bar.ts'
+import { terminalSafe } from '../terminal.ts'
 import { type LeaksOptions, leaksUsage, readLeaksOptions } from './options.ts'
 import { type Report, toJson, toText } from './report.ts'
 
@@ -67,24 +68,17 @@ async function leaks(
       problems.push(redact(error instanceof Error ? error.message : String(error)))
     }
   }
-  const { baseline, path, format, writesBaseline } = options
+  const { path, format } = options
   const commits = findings.commits()
   const dates =
     path === undefined ? new Map<string, string>() : await commitDates(openGit(path, env), commits)
   const found = findings.list(dates)
   onProgressEnd()
 
-  let accepted: readonly AcceptedLeak[] = []
-  if (baseline !== undefined) {
-    accepted = writesBaseline ? readBaselineIfExists(baseline) : readBaseline(baseline)
-    if (writesBaseline && problems.length > 0) {
-      notes.push('the baseline was not written: not everything could be searched')
-    } else if (writesBaseline) {
-      writeFileSync(baseline, formatBaseline(found, accepted))
-      accepted = readBaseline(baseline)
-    }
+  if (options.writesBaseline && problems.length > 0) {
+    notes.push('the baseline was not written: not everything could be searched')
   }
-  const triage = triageFindings(found, accepted)
+  const triage = triageFindings(found, applyBaseline(options, found, problems.length === 0))
   const report: Report = {
     ...triage,
     // A part of the repository was searched: entries for the rest are not stale.
@@ -96,16 +90,30 @@ async function leaks(
   }
 
   if (format === 'human') {
-    for (const note of notes) process.stderr.write(`note: ${note}\n`)
+    for (const note of notes) process.stderr.write(`note: ${terminalSafe(note)}\n`)
     process.stdout.write(toText(report))
   } else {
     const json =
       format === 'json' ? toJson(report) : toSarif(report.fresh, report.accepted, version, problems)
     process.stdout.write(`${JSON.stringify(json, null, 2)}\n`)
-    for (const problem of problems) process.stderr.write(`${problem}\n`)
+    for (const problem of problems) process.stderr.write(`${terminalSafe(problem)}\n`)
   }
   if (problems.length > 0) return EXIT.error
   return report.fresh.length > 0 ? EXIT.findings : EXIT.ok
+}
+
+/** Writes the baseline if that was asked for. @returns the accepted entries */
+function applyBaseline(
+  { baseline, writesBaseline }: LeaksOptions,
+  found: readonly Finding[],
+  mayWrite: boolean
+): readonly AcceptedLeak[] {
+  if (baseline === undefined) return []
+  if (!writesBaseline) return readBaseline(baseline)
+  const previous = readBaselineIfExists(baseline)
+  if (!mayWrite) return previous
+  writeFileSync(baseline, formatBaseline(found, previous))
+  return readBaseline(baseline)
 }
 
 function steps(search: Search, options: LeaksOptions, env: Environment): (() => Promise<string>)[] {

@@ -21,7 +21,7 @@ const PEOPLE = 1000
 export const ownUrl = (source: string, port: number): string =>
   `http://localhost:${port}${WEBHOOK_PATH}${source === DEFAULT_SOURCE ? '' : `/${source}`}`
 
-export interface Deliveries {
+interface Deliveries {
   readonly count: number
   /** The body of the n-th delivery. */
   readonly body: (index: number) => Buffer

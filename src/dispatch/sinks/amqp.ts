@@ -1,4 +1,5 @@
 import { type ChannelModel, type ConfirmChannel, connect, type SocketOptions } from 'amqplib'
+import { socketHost } from '../../address.ts'
 import { rejectOnAbort } from '../../async/abort.ts'
 import { ReportedError } from '../../errors.ts'
 import { routingKey } from '../../event-types.ts'
@@ -84,11 +85,12 @@ export function createAmqpSink(settings: AmqpSettings): Sink {
 }
 
 async function open(settings: AmqpSettings, cut: AbortSignal, onLost: () => void): Promise<Connected> {
-  const { hostname, port, protocol, pathname } = new URL(settings.url)
+  const url = new URL(settings.url)
+  const { port, protocol, pathname } = url
   const connection = await connect(
     {
       protocol: protocol.slice(0, -1),
-      hostname: hostname.replace(/^\[|\]$/g, ''),
+      hostname: socketHost(url),
       ...(port === '' ? {} : { port: Number(port) }),
       vhost: pathname.length <= 1 ? '/' : decodeURIComponent(pathname.slice(1)),
       ...(settings.username === undefined || settings.password === undefined

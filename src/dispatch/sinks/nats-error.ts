@@ -1,3 +1,4 @@
+// Tested by test/dispatch/sinks/nats-setup.test.ts.
 import { JetStreamApiError } from '@nats-io/jetstream'
 import { errorCode, ReportedError } from '../../errors.ts'
 

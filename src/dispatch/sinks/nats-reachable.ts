@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { socketHost } from '../../address.ts'
 import { withAnySignal } from '../../async/abort.ts'
 import { ReportedError } from '../../errors.ts'
 
@@ -38,9 +39,8 @@ export async function reachableServers(
 }
 
 function greeting(server: string, signal: AbortSignal): Promise<void> {
-  const { hostname, port } = new URL(server)
-  const host = hostname.replace(/^\[|\]$/g, '')
-  const socket = connect({ host, port: port === '' ? DEFAULT_PORT : Number(port), signal })
+  const url = new URL(server)
+  const socket = connect({ host: socketHost(url), port: Number(url.port || DEFAULT_PORT), signal })
   return new Promise<void>((resolve, reject) => {
     socket.once('data', () => resolve())
     socket.on('error', reject)

@@ -31,52 +31,46 @@ const shared = { area: 'body', requests: 1 } as const
 const WAITS = 'Customer.io waits an hour after a 4xx, and holds back every later event.'
 
 export const bodyChecks: readonly Check[] = [
-  acceptedCheck(
-    {
-      ...shared,
-      id: 'large-body',
-      alone: true,
-      title: 'An event of 2 MiB is accepted',
-      sends: 'one event of 2 MiB',
-      expects: '2xx',
-      needs: 'acceptance',
-      why: `With "body content" on, Customer.io sends whole messages. ${WAITS}`,
-      remedy:
-        'Raise the limit of the endpoint and of each proxy in front of it to 5 MiB (nginx: client_max_body_size, 1 MiB by default; Express: limit of express.raw(), 100 kB by default).'
-    },
-    endpoint =>
+  acceptedCheck({
+    ...shared,
+    id: 'large-body',
+    alone: true,
+    title: 'An event of 2 MiB is accepted',
+    sends: 'one event of 2 MiB',
+    expects: '2xx',
+    needs: 'acceptance',
+    why: `With "body content" on, Customer.io sends whole messages. ${WAITS}`,
+    remedy:
+      'Raise the limit of the endpoint and of each proxy in front of it to 5 MiB (nginx: client_max_body_size, 1 MiB by default; Express: limit of express.raw(), 100 kB by default).',
+    send: endpoint =>
       endpoint.deliver(endpoint.event({ data: { note: 'x'.repeat(LARGE_BYTES) } }), { timed: false })
-  ),
-  acceptedCheck(
-    {
-      ...shared,
-      id: 'chunked-body',
-      title: 'An event whose length is not declared is accepted',
-      sends: 'one event with transfer-encoding: chunked',
-      expects: '2xx',
-      needs: 'acceptance',
-      why: `HTTP allows it, and a proxy may send it this way. ${WAITS}`,
-      remedy: 'Read the body to its end, up to a limit, instead of relying on content-length.'
-    },
-    endpoint => endpoint.deliver(endpoint.event(), { declared: 'chunked' })
-  ),
-  acceptedCheck(
-    {
-      ...shared,
-      id: 'slow-body',
-      alone: true,
-      title: 'An event that arrives in pieces within a second is accepted',
-      sends: `one event in ${DRIPS} pieces over ${DRIP_MS / 1000} s`,
-      expects: '2xx',
-      needs: 'acceptance',
-      why: `A slow network must not cost an event. ${WAITS}`,
-      remedy: 'Give the body at least 3 s to arrive.'
-    },
-    endpoint => {
+  }),
+  acceptedCheck({
+    ...shared,
+    id: 'chunked-body',
+    title: 'An event whose length is not declared is accepted',
+    sends: 'one event with transfer-encoding: chunked',
+    expects: '2xx',
+    needs: 'acceptance',
+    why: `HTTP allows it, and a proxy may send it this way. ${WAITS}`,
+    remedy: 'Read the body to its end, up to a limit, instead of relying on content-length.',
+    send: endpoint => endpoint.deliver(endpoint.event(), { declared: 'chunked' })
+  }),
+  acceptedCheck({
+    ...shared,
+    id: 'slow-body',
+    alone: true,
+    title: 'An event that arrives in pieces within a second is accepted',
+    sends: `one event in ${DRIPS} pieces over ${DRIP_MS / 1000} s`,
+    expects: '2xx',
+    needs: 'acceptance',
+    why: `A slow network must not cost an event. ${WAITS}`,
+    remedy: 'Give the body at least 3 s to arrive.',
+    send: endpoint => {
       const body = endpoint.event()
       return endpoint.deliver(body, { pieces: dripped(body), timed: false })
     }
-  ),
+  }),
   {
     ...shared,
     id: 'truncated-body',

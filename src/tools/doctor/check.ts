@@ -62,7 +62,7 @@ export const skip = (observed: string): Finding => ({ status: 'skip', observed }
 export const NOT_ACCEPTED =
   'Authentic deliveries from here are not accepted in time, so this cannot be checked.'
 
-/** Nobody has this address: TEST-NET-3 (RFC 5737). */
+/** An address of no host: TEST-NET-3 (RFC 5737). */
 export const UNUSED_ADDRESS = '203.0.113.9'
 
 export const WRONG_KEY = 'not the key'

@@ -16,7 +16,7 @@ const shared = {
 } as const
 
 const edgeCase = (id: string, title: string, sends: string, body: (endpoint: Endpoint) => Buffer): Check =>
-  acceptedCheck({ ...shared, id, title, sends }, endpoint => endpoint.deliver(body(endpoint)))
+  acceptedCheck({ ...shared, id, title, sends, send: endpoint => endpoint.deliver(body(endpoint)) })
 
 const CONTENT_TYPES = [
   null,

@@ -34,19 +34,24 @@ export interface Exchange {
   readonly unsentSignatures: readonly string[]
 }
 
-export interface PostOptions {
+interface RequestOptions {
   readonly headers?: readonly Header[]
-  /** `null`: no such header. */
-  readonly contentType?: string | null
+  readonly body?: Buffer
   /** The body in pieces, if it is not sent at once. */
   readonly pieces?: AsyncIterable<Buffer>
   /** The value of `content-length`, or `chunked`. Default: the length of the body. */
   readonly declared?: number | 'chunked'
   readonly timeoutMs?: number
+  /** False if the duration of the answer says nothing about the endpoint. */
   readonly timed?: boolean
 }
 
-export interface SigningOptions {
+interface PostOptions extends RequestOptions {
+  /** `null`: no such header. */
+  readonly contentType?: string | null
+}
+
+interface SigningOptions {
   readonly key?: string
   readonly timestamp?: number | string
 }
@@ -62,9 +67,9 @@ export interface EndpointOptions {
 }
 
 /** How long the doctor waits for an answer. */
-export const ANSWER_TIMEOUT_MS = 8000
+const ANSWER_TIMEOUT_MS = 8000
 /** A run ends after this time, also if checks are left, so that it ends with its report within a minute. */
-export const RUN_LIMIT_MS = 55_000
+const RUN_LIMIT_MS = 55_000
 /** Requests may end this much later than the run, so that the run's end is not taken for an answer. */
 const GRACE_MS = 250
 
@@ -188,31 +193,17 @@ export class Endpoint {
     })
   }
 
-  post(body: Buffer, options: PostOptions = {}): Promise<Reply> {
-    const { declared = body.length, contentType = 'application/json' } = options
+  post(body: Buffer, { contentType = 'application/json', ...options }: PostOptions = {}): Promise<Reply> {
     const type: readonly Header[] = contentType === null ? [] : [['content-type', contentType]]
-    return this.request('POST', this.url, [...type, ...(options.headers ?? [])], {
+    return this.request('POST', this.url, {
+      ...options,
       body,
-      pieces: options.pieces,
-      declaredBytes: declared === 'chunked' ? undefined : declared,
-      timeoutMs: options.timeoutMs,
-      timed: options.timed
+      headers: [...type, ...(options.headers ?? [])]
     })
   }
 
-  async request(
-    method: string,
-    url: URL,
-    headers: readonly Header[] = [],
-    options: {
-      readonly body?: Buffer
-      readonly pieces?: AsyncIterable<Buffer> | undefined
-      readonly declaredBytes?: number | undefined
-      readonly timeoutMs?: number | undefined
-      readonly timed?: boolean | undefined
-    } = { declaredBytes: 0 }
-  ): Promise<Reply> {
-    const { body = Buffer.alloc(0), timeoutMs = ANSWER_TIMEOUT_MS } = options
+  async request(method: string, url: URL, options: RequestOptions = {}): Promise<Reply> {
+    const { headers = [], body = Buffer.alloc(0), declared = body.length } = options
     const send = async (): Promise<Reply> => {
       const others = this.state.inFlight++
       const before = ++this.state.sent
@@ -221,8 +212,11 @@ export class Endpoint {
         method,
         headers: [['user-agent', DOCTOR_USER_AGENT], ...headers],
         body: options.pieces ?? body,
-        declaredBytes: options.declaredBytes,
-        timeoutMs: Math.max(1, Math.min(timeoutMs, this.state.remainingMs + GRACE_MS)),
+        declaredBytes: declared === 'chunked' ? undefined : declared,
+        timeoutMs: Math.max(
+          1,
+          Math.min(options.timeoutMs ?? ANSWER_TIMEOUT_MS, this.state.remainingMs + GRACE_MS)
+        ),
         verifyCertificate: false
       })
       this.state.inFlight--

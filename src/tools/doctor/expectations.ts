@@ -61,16 +61,16 @@ export function judgeRefused(endpoint: Endpoint, reply: Reply, subject = 'It'): 
   return pass(`${subject} is refused: ${described}.${limited}`)
 }
 
-type Send = (endpoint: Endpoint) => Promise<Reply>
+type DeliveryCheck = Omit<Check, 'run'> & { readonly send: (endpoint: Endpoint) => Promise<Reply> }
 
 /** A check of one authentic delivery, which must be accepted. */
-export const acceptedCheck = (check: Omit<Check, 'run'>, send: Send): Check => ({
+export const acceptedCheck = ({ send, ...check }: DeliveryCheck): Check => ({
   ...check,
   run: async endpoint => judgeAccepted(await send(endpoint))
 })
 
 /** A check of one delivery that is not authentic and must be refused. */
-export const refusedCheck = (check: Omit<Check, 'run'>, send: Send): Check => ({
+export const refusedCheck = ({ send, ...check }: DeliveryCheck): Check => ({
   ...check,
   run: async endpoint => judgeRefused(endpoint, await send(endpoint))
 })

@@ -80,7 +80,7 @@ async function judgeMetrics(endpoint: Endpoint): Promise<Finding> {
   const url = new URL('/metrics', endpoint.url)
   const [plain, forwarded] = await Promise.all([
     endpoint.request('GET', url),
-    endpoint.request('GET', url, [['x-forwarded-for', UNUSED_ADDRESS]])
+    endpoint.request('GET', url, { headers: [['x-forwarded-for', UNUSED_ADDRESS]] })
   ])
   const [plainOpen, forwardedOpen] = [isMetrics(plain), isMetrics(forwarded)]
   if (!plainOpen && !forwardedOpen) return pass(`Not readable: ${describeReply(plain)}.`)

@@ -38,28 +38,24 @@ const malformedSignatures: readonly (readonly [name: string, signatures: readonl
 ]
 
 export const signatureChecks: readonly Check[] = [
-  refusedCheck(
-    {
-      ...shared,
-      id: 'no-signature',
-      title: 'A delivery without a signature is refused',
-      sends: 'one event without signature headers',
-      remedy:
-        'Refuse deliveries without a signature. If your code does: the key is missing in the running endpoint, which then accepts everything; it should refuse to start without a key.',
-      needs: 'anyone'
-    },
-    endpoint => endpoint.post(endpoint.event())
-  ),
-  refusedCheck(
-    {
-      ...outsider,
-      id: 'wrong-key',
-      title: 'A delivery signed with another key is refused',
-      sends: 'one event signed with a key that is not yours',
-      after: ['no-signature']
-    },
-    endpoint => endpoint.deliver(endpoint.event(), { key: WRONG_KEY })
-  ),
+  refusedCheck({
+    ...shared,
+    id: 'no-signature',
+    title: 'A delivery without a signature is refused',
+    sends: 'one event without signature headers',
+    remedy:
+      'Refuse deliveries without a signature. If your code does: the key is missing in the running endpoint, which then accepts everything; it should refuse to start without a key.',
+    needs: 'anyone',
+    send: endpoint => endpoint.post(endpoint.event())
+  }),
+  refusedCheck({
+    ...outsider,
+    id: 'wrong-key',
+    title: 'A delivery signed with another key is refused',
+    sends: 'one event signed with a key that is not yours',
+    after: ['no-signature'],
+    send: endpoint => endpoint.deliver(endpoint.event(), { key: WRONG_KEY })
+  }),
   {
     ...outsider,
     id: 'empty-key',
@@ -91,28 +87,24 @@ export const signatureChecks: readonly Check[] = [
         return [name, await endpoint.post(endpoint.event(), { headers })]
       })
   },
-  refusedCheck(
-    {
-      ...keyHolder,
-      id: 'changed-body',
-      title: 'A delivery whose body was changed by one byte is refused',
-      sends: 'one event, one byte of which is changed after signing'
-    },
-    endpoint => {
+  refusedCheck({
+    ...keyHolder,
+    id: 'changed-body',
+    title: 'A delivery whose body was changed by one byte is refused',
+    sends: 'one event, one byte of which is changed after signing',
+    send: endpoint => {
       const body = endpoint.event()
       const changed = Buffer.from(body.toString('latin1').replace('Sent by', 'sent by'), 'latin1')
       return endpoint.post(changed, { headers: endpoint.signed(body) })
     }
-  ),
-  refusedCheck(
-    {
-      ...keyHolder,
-      id: 'changed-timestamp',
-      title: 'A delivery whose timestamp was changed is refused',
-      sends: 'one event, its timestamp header one second later than signed',
-      why: 'Only the timestamp limits how long a captured delivery can be sent again. If it is not signed, there is no limit.'
-    },
-    endpoint => {
+  }),
+  refusedCheck({
+    ...keyHolder,
+    id: 'changed-timestamp',
+    title: 'A delivery whose timestamp was changed is refused',
+    sends: 'one event, its timestamp header one second later than signed',
+    why: 'Only the timestamp limits how long a captured delivery can be sent again. If it is not signed, there is no limit.',
+    send: endpoint => {
       const body = endpoint.event()
       const { nowSeconds, key = '' } = endpoint
       return endpoint.post(body, {
@@ -122,22 +114,20 @@ export const signatureChecks: readonly Check[] = [
         ]
       })
     }
-  ),
-  refusedCheck(
-    {
-      ...keyHolder,
-      id: 'changed-signature',
-      title: 'A delivery whose signature was changed in the last digit is refused',
-      sends: 'one event, the last digit of its signature changed'
-    },
-    endpoint => {
+  }),
+  refusedCheck({
+    ...keyHolder,
+    id: 'changed-signature',
+    title: 'A delivery whose signature was changed in the last digit is refused',
+    sends: 'one event, the last digit of its signature changed',
+    send: endpoint => {
       const body = endpoint.event()
       const headers = endpoint
         .signed(body)
         .map(([name, value]) => [name, name === 'x-cio-signature' ? otherLastDigit(value) : value] as const)
       return endpoint.post(body, { headers })
     }
-  ),
+  }),
   {
     ...keyHolder,
     id: 'no-timestamp',
@@ -153,36 +143,32 @@ export const signatureChecks: readonly Check[] = [
       return judgeRefused(endpoint, await postWithoutTimestamp(endpoint, endpoint.nowSeconds))
     }
   },
-  refusedCheck(
-    {
-      ...keyHolder,
-      id: 'scheme-confusion',
-      title: 'A captured delivery cannot be sent again as one without a timestamp',
-      sends:
-        'one body that reads "v0:<timestamp>:<event>", with the signature of the event and no timestamp header',
-      why: 'If signatures over the body alone are accepted too, everything Customer.io signs is also such a body: with a right signature, and without an age.',
-      remedy: 'Refuse bodies that begin with "v0:", or signatures over the body alone.'
-    },
-    endpoint => {
+  refusedCheck({
+    ...keyHolder,
+    id: 'scheme-confusion',
+    title: 'A captured delivery cannot be sent again as one without a timestamp',
+    sends:
+      'one body that reads "v0:<timestamp>:<event>", with the signature of the event and no timestamp header',
+    why: 'If signatures over the body alone are accepted too, everything Customer.io signs is also such a body: with a right signature, and without an age.',
+    remedy: 'Refuse bodies that begin with "v0:", or signatures over the body alone.',
+    send: endpoint => {
       const body = endpoint.event()
       const { nowSeconds, key = '' } = endpoint
       const confused = Buffer.concat([Buffer.from(`v0:${nowSeconds}:`), body])
       return endpoint.post(confused, { headers: [['x-cio-signature', macV0(key, body, nowSeconds)]] })
     }
-  ),
-  acceptedCheck(
-    {
-      ...shared,
-      id: 'raw-bytes',
-      title: 'The bytes are verified as received',
-      sends: 'one event with unusual whitespace, escapes and numbers',
-      expects: '2xx',
-      why: 'An endpoint that parses the JSON and serializes it again before it verifies refuses authentic events that are formatted in another way.',
-      remedy:
-        'Verify the raw body before a JSON parser reads it (express.raw(), addContentTypeParser with parseAs: "buffer").',
-      needs: 'acceptance'
-    },
-    endpoint => {
+  }),
+  acceptedCheck({
+    ...shared,
+    id: 'raw-bytes',
+    title: 'The bytes are verified as received',
+    sends: 'one event with unusual whitespace, escapes and numbers',
+    expects: '2xx',
+    why: 'An endpoint that parses the JSON and serializes it again before it verifies refuses authentic events that are formatted in another way.',
+    remedy:
+      'Verify the raw body before a JSON parser reads it (express.raw(), addContentTypeParser with parseAs: "buffer").',
+    needs: 'acceptance',
+    send: endpoint => {
       const text = endpoint.event().toString('utf8')
       return endpoint.deliver(
         Buffer.from(
@@ -190,7 +176,7 @@ export const signatureChecks: readonly Check[] = [
         )
       )
     }
-  ),
+  }),
   {
     ...keyHolder,
     id: 'body-scheme',

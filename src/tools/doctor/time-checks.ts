@@ -18,27 +18,23 @@ const shared = {
 } as const
 
 export const timeChecks: readonly Check[] = [
-  refusedCheck(
-    {
-      ...shared,
-      id: 'stale-timestamp',
-      title: `A delivery signed ${STALE_DAYS} days ago is refused`,
-      sends: `one event with a right signature from ${STALE_DAYS} days ago`,
-      after: ['no-signature', 'wrong-key']
-    },
-    endpoint =>
+  refusedCheck({
+    ...shared,
+    id: 'stale-timestamp',
+    title: `A delivery signed ${STALE_DAYS} days ago is refused`,
+    sends: `one event with a right signature from ${STALE_DAYS} days ago`,
+    after: ['no-signature', 'wrong-key'],
+    send: endpoint =>
       endpoint.deliver(endpoint.event(), { timestamp: endpoint.nowSeconds - STALE_DAYS * DAY_SECONDS })
-  ),
-  refusedCheck(
-    {
-      ...shared,
-      id: 'future-timestamp',
-      title: 'A delivery signed for tomorrow is refused',
-      sends: 'one event with a right signature for tomorrow',
-      after: ['no-signature', 'wrong-key', 'stale-timestamp']
-    },
-    endpoint => endpoint.deliver(endpoint.event(), { timestamp: endpoint.nowSeconds + DAY_SECONDS })
-  ),
+  }),
+  refusedCheck({
+    ...shared,
+    id: 'future-timestamp',
+    title: 'A delivery signed for tomorrow is refused',
+    sends: 'one event with a right signature for tomorrow',
+    after: ['no-signature', 'wrong-key', 'stale-timestamp'],
+    send: endpoint => endpoint.deliver(endpoint.event(), { timestamp: endpoint.nowSeconds + DAY_SECONDS })
+  }),
   {
     ...shared,
     id: 'odd-timestamp',

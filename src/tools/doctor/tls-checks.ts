@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { connect, type PeerCertificate, rootCertificates } from 'node:tls'
-import { isLoopbackHost } from '../../address.ts'
+import { isLoopbackHost, socketHost } from '../../address.ts'
 import { errorCode } from '../../errors.ts'
 import { type Check, type Finding, fail, pass, skip, warn } from './check.ts'
 import type { Endpoint, RunState } from './endpoint.ts'
@@ -106,7 +106,7 @@ function handshake(endpoint: Endpoint): Promise<Handshake | string> {
 function shakeHands({ url, ca }: Endpoint): Promise<Handshake | string> {
   if (url.protocol !== 'https:') return Promise.resolve('The address does not use https.')
   return new Promise(resolve => {
-    const host = url.hostname.replace(/^\[|\]$/g, '')
+    const host = socketHost(url)
     const socket = connect({
       host,
       port: Number(url.port || 443),

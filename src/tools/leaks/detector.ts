@@ -18,7 +18,7 @@ export interface Leak {
   readonly fingerprint: string
 }
 
-export interface LeakAt {
+interface LeakAt {
   readonly start: number
   readonly end: number
   readonly leak: Leak

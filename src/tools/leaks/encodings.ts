@@ -3,13 +3,10 @@
 /** How a value can be written. */
 export type Encoding = 'plain' | 'base64' | 'base64url' | 'url' | 'hex' | 'json' | 'utf16'
 
-export interface EncodedValue {
-  readonly encoding: Encoding
-  readonly bytes: Buffer
-}
-
 /** Every form of a value that is searched for, without repetition. */
-export function encodingsOf(value: string): readonly EncodedValue[] {
+export function encodingsOf(
+  value: string
+): readonly { readonly encoding: Encoding; readonly bytes: Buffer }[] {
   const bytes = Buffer.from(value, 'utf8')
   const base64 = [0, 1, 2].map(before => base64Core(bytes, before))
   const hex = bytes.toString('hex')

@@ -1,4 +1,5 @@
-import { partitionKeys } from '../../log/keys.ts'
+import { allPartitionKeys } from '../../log/partition.ts'
+import { pagesOf } from '../../log/read-range.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import type { Search } from './finding.ts'
 import { scanBuffer } from './stream-scanner.ts'
@@ -19,9 +20,10 @@ export async function searchEventLog(
   search: Search,
   log: { readonly redis: RedisClient; readonly keyPrefix: string; readonly partitions: number }
 ): Promise<string> {
-  const streams = Array.from({ length: log.partitions }, (_, partition) =>
-    partitionKeys(log.keyPrefix, partition)
-  ).flatMap(({ events, parked }) => [events, parked])
+  const streams = allPartitionKeys(log.keyPrefix, log.partitions).flatMap(({ events, parked }) => [
+    events,
+    parked
+  ])
   let entries = 0
   for (const [index, stream] of streams.entries()) {
     entries += await searchStream(search, log.redis, stream, share =>
@@ -41,11 +43,10 @@ async function searchStream(
   const length = await redis.xlen(stream)
   const [newest] = await redis.xrevrange(stream, '+', '-', 'COUNT', 1)
   if (newest === undefined) return 0
-  let from = '-'
   let count = FIRST_PAGE_ENTRIES
   let done = 0
-  for (;;) {
-    const page = await redis.xrangeBuffer(stream, from, newest[0], 'COUNT', count)
+  const pages = pagesOf('-', start => redis.xrangeBuffer(stream, start, newest[0], 'COUNT', count))
+  for await (const page of pages) {
     let bytes = 0
     for (const [id, fields] of page) {
       for (const field of fields) {
@@ -57,9 +58,7 @@ async function searchStream(
     }
     done += page.length
     onProgress(Math.min(1, done / Math.max(1, length)))
-    const last = page.at(-1)
-    if (last === undefined || page.length < count) return done
-    from = `(${last[0]}`
     count = Math.max(1, Math.min(MAX_PAGE_ENTRIES, Math.floor((PAGE_BYTES * page.length) / bytes)))
   }
+  return done
 }

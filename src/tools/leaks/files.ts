@@ -1,7 +1,6 @@
 // Tested by test/tools/leaks/search.test.ts.
 import { constants } from 'node:fs'
 import { lstat, open, readdir, readlink, stat } from 'node:fs/promises'
-import type { Readable } from 'node:stream'
 import { errorCode } from '../../errors.ts'
 import type { Detector } from './detector.ts'
 import { createStreamScanner, type LeakOnLine, scanBuffer } from './stream-scanner.ts'
@@ -55,15 +54,15 @@ export async function scanNamedFile(
 
 export async function scanReadable(
   detector: Detector,
-  readable: Readable | NodeJS.ReadStream,
+  pieces: AsyncIterable<Buffer>,
   onLeak: (found: LeakOnLine) => void,
   onBytes?: (bytes: number) => void
 ): Promise<void> {
   const scanner = createStreamScanner(detector, onLeak)
   let bytes = 0
-  for await (const piece of readable) {
-    scanner.push(piece as Buffer)
-    bytes += (piece as Buffer).length
+  for await (const piece of pieces) {
+    scanner.push(piece)
+    bytes += piece.length
     onBytes?.(bytes)
   }
   scanner.end()

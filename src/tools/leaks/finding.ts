@@ -11,12 +11,6 @@ export type Place =
   | 'unreachable object'
   | 'stream'
 
-export interface CommitRef {
-  readonly oid: string
-  /** ISO 8601, with the committer's offset; `undefined` if git did not report it. */
-  readonly date: string | undefined
-}
-
 /** One value in one place, in all its versions. */
 export interface Finding extends Leak {
   readonly place: Place
@@ -24,8 +18,8 @@ export interface Finding extends Leak {
   readonly file: string
   /** From 1: in the working tree if the value is there, else in the oldest commit. */
   readonly line: number
-  /** The oldest commit that contains the value; `undefined` if none does. */
-  readonly commit: CommitRef | undefined
+  /** The oldest commit that contains the value; `undefined` if none does. The date is ISO 8601. */
+  readonly commit: { readonly oid: string; readonly date: string | undefined } | undefined
   /** False for everything but files. */
   readonly inWorkingTree: boolean
   /** In a stream: the id of the first entry that contains the value. */

@@ -105,18 +105,12 @@ interface Change {
  */
 async function* listChanges(git: Git): AsyncGenerator<Change> {
   const commits = git.stream(['rev-list', '--topo-order', '--all', '--reflog'])
-  const changes = git.stream(
-    ['diff-tree', '--stdin', '--root', '-r', '-c', '--raw', '-z', '--no-renames', '--no-abbrev'],
-    commits
-  )
-  yield* parseChanges(textsOf(splitAt(changes, NUL)))
-}
-
-/** Parses `diff-tree --raw -z`: the id of a commit, and for each file its modes, ids and status, then its path. */
-async function* parseChanges(tokens: AsyncIterable<string>): AsyncGenerator<Change> {
+  const options = ['--stdin', '--root', '-r', '-c', '--raw', '-z', '--no-renames', '--no-abbrev']
+  const changes = git.stream(['diff-tree', ...options], commits)
   let commit = ''
   let entry: string | undefined
-  for await (const token of tokens) {
+  // The id of a commit, and for each file its modes, ids and status, then its path.
+  for await (const token of textsOf(splitAt(changes, NUL))) {
     if (entry !== undefined) {
       const sides = /^:+/.exec(entry)?.[0].length ?? 1
       const words = entry.slice(sides).split(' ')
@@ -140,8 +134,7 @@ async function stagedPaths(
   const paths = new Map<string, string>()
   if (leaks.size === 0) return paths
   for await (const line of textsOf(splitAt(git.stream(['ls-files', '--stage', '-z']), NUL))) {
-    const match = /^\d+ ([0-9a-f]+) \d\t(.*)$/s.exec(line)
-    const [, oid = '', path = ''] = match ?? []
+    const [, oid = '', path = ''] = /^\d+ ([0-9a-f]+) \d\t(.*)$/s.exec(line) ?? []
     if (leaks.has(oid)) paths.set(oid, path)
   }
   return paths

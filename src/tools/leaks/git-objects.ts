@@ -3,12 +3,12 @@ import type { Detector, Leak } from './detector.ts'
 import { type Git, ScanError, splitAt, textsOf } from './git.ts'
 import { countNewlines, createStreamScanner, type StreamScanner } from './stream-scanner.ts'
 
-export type ObjectType = 'blob' | 'commit' | 'tag'
+const OBJECT_TYPES = ['blob', 'commit', 'tag'] as const
 
 /** A leak in one object of a repository. */
 export interface ObjectLeak {
   readonly oid: string
-  readonly type: ObjectType
+  readonly type: (typeof OBJECT_TYPES)[number]
   /** In a commit or tag the line of its message; below 1 in the header. */
   readonly line: number
   /** Of an annotated tag. */
@@ -19,7 +19,6 @@ export interface ObjectLeak {
 const NEWLINE = 10
 /** Ids that are yielded together. */
 const BATCH_IDS = 512
-const SCANNED = /^(?:blob|commit|tag)$/
 
 /**
  * Ids of all objects that git has, reachable or not, in the order of its packs, which is the fastest to read. Trees
@@ -38,7 +37,7 @@ export async function* listObjects(git: Git, onSeen: (objects: number) => void):
     seen++
     const [type = '', oid = ''] = line.split(' ')
     if (type === 'tree') continue
-    if (!SCANNED.test(type)) throw new ScanError(`git cannot read an object: ${line}`)
+    if (typeOf(type) === undefined) throw new ScanError(`git cannot read an object: ${line}`)
     if (batch.push(oid) < BATCH_IDS) continue
     yield `${batch.join('\n')}\n`
     onSeen(seen)
@@ -96,22 +95,19 @@ export async function scanObjects(
     throw new ScanError('git cat-file ended in the middle of an object')
 }
 
-interface ObjectHeader {
-  readonly oid: string
-  readonly type: ObjectType
-  readonly size: number
+function parseHeader(header: string) {
+  const [, oid = '', type, size] = /^([0-9a-f]+) (\w+) (\d+)$/.exec(header) ?? []
+  const known = typeOf(type)
+  if (known === undefined) throw new ScanError(`git cannot read an object: ${header}`)
+  return { oid, type: known, size: Number(size) }
 }
 
-function parseHeader(header: string): ObjectHeader {
-  const match = /^([0-9a-f]+) (blob|commit|tag) (\d+)$/.exec(header)
-  if (match === null) throw new ScanError(`git cannot read an object: ${header}`)
-  const [, oid = '', type, size] = match
-  return { oid, type: type as ObjectType, size: Number(size) }
-}
+const typeOf = (name: string | undefined): ObjectLeak['type'] | undefined =>
+  OBJECT_TYPES.find(type => type === name)
 
 function scanObject(
   detector: Detector,
-  { oid, type }: ObjectHeader,
+  { oid, type }: Pick<ObjectLeak, 'oid' | 'type'>,
   onLeak: (found: ObjectLeak) => void
 ): StreamScanner {
   if (type === 'blob') {

@@ -80,15 +80,14 @@ export function openGit(folder: string, env: NodeJS.ProcessEnv, keepsLocal = fal
     const fed = input === undefined ? Promise.resolve() : feed(input)
     fed.catch(() => child.kill())
     try {
-      for await (const piece of child.stdout ?? []) yield piece as Buffer
+      for await (const piece of child.stdout ?? []) yield piece
       await fed
       const code = await closed
       if (code !== 0) throw new ScanError(failure(args, stderr, code))
     } catch (cause) {
       if (cause instanceof ScanError) throw cause
-      throw new ScanError(failure(args, stderr, cause instanceof Error ? cause.message : 'failed'), {
-        cause
-      })
+      const reason = cause instanceof Error ? cause.message : 'failed'
+      throw new ScanError(failure(args, stderr, reason), { cause })
     } finally {
       child.kill()
     }

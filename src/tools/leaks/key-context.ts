@@ -7,7 +7,7 @@ import { isSection, type Level, levelsAround, withoutObjects } from './structure
  * dashes), and so is the word Customer.io in a repository that uses it. So a key is recognized by its name, by the call
  * it is passed to, or by the fields beside it.
  */
-export interface Context {
+interface Context {
   /** Number of digits. */
   readonly length: number
   readonly left: string
@@ -16,7 +16,7 @@ export interface Context {
   readonly clients: ImportedClients | undefined
 }
 
-export interface Classification {
+interface Classification {
   readonly rule: RuleId
   readonly certainty: Certainty
 }

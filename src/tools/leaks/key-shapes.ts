@@ -6,7 +6,7 @@ import { isWordByte } from './pattern-search.ts'
 import type { Certainty, RuleId } from './rules.ts'
 
 /** A value with the shape of a key of Customer.io, in a context that names it. */
-export interface ShapeMatch {
+interface ShapeMatch {
   readonly start: number
   readonly end: number
   readonly rule: RuleId

@@ -8,7 +8,7 @@
  */
 
 /** One text to search for. */
-export interface Pattern<T> {
+interface Pattern<T> {
   readonly bytes: Buffer
   /** May a line break of wrapped text (MIME, PEM, `base64`) separate any two of its bytes? */
   readonly wraps: boolean
@@ -23,7 +23,7 @@ export interface PatternMatch<T> {
   readonly tag: T
 }
 
-export interface PatternSearch<T> {
+interface PatternSearch<T> {
   /** The length of the longest possible match, in bytes. */
   readonly longest: number
   /** Calls back for each match that starts in [from, limit), in any order, possibly twice. It may end after `limit`. */

@@ -3,7 +3,7 @@ import { access } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { type Git, openGit, ScanError } from './git.ts'
 
-export interface Repository {
+interface Repository {
   readonly git: Git
   /** The root of the working tree; `undefined` in a bare repository. */
   readonly root: string | undefined

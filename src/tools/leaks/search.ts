@@ -7,7 +7,7 @@ import { scanObjects } from './git-objects.ts'
 import { findRepository } from './repository.ts'
 import { type LeakOnLine, scanPath } from './stream-scanner.ts'
 
-export interface PathOptions {
+interface PathOptions {
   readonly env: NodeJS.ProcessEnv
   /** Search files that git ignores too. */
   readonly ignored: boolean

@@ -5,6 +5,7 @@ import { type Backoff, backoffMs, pause } from '../../async/backoff.ts'
 import { parseRetryAfter } from '../../http/retry-after.ts'
 import type { Secret } from '../../secret.ts'
 import type { Scheme } from '../../settings/sources.ts'
+import { isObject } from './assignments.ts'
 import { type Answer, type NoAnswer, sendRawRequest } from './raw-request.ts'
 import { signatureHeaders } from './sign.ts'
 
@@ -106,15 +107,8 @@ export async function sendBatch(options: BatchOptions): Promise<BatchSummary> {
   async function post(body: Buffer): Promise<Reply> {
     const timestamp = Math.floor(now() / 1000)
     const headers = [...HEADERS, ...signatureHeaders(options.scheme, options.key.reveal(), body, timestamp)]
-    const framing = { body, declaredBytes: body.length }
-    const reply = await sendRawRequest({
-      url,
-      method: 'POST',
-      headers,
-      ...framing,
-      timeoutMs: TIMEOUT_MS,
-      agent
-    })
+    const content = { method: 'POST', headers, body, declaredBytes: body.length }
+    const reply = await sendRawRequest({ url, ...content, timeoutMs: TIMEOUT_MS, agent })
     if (reply.kind === 'answer') {
       latency.record(Math.max(1, Math.round(reply.durationMs * 1000)))
       clockOffsetSeconds ??= clockOffset(reply, now() / 1000)
@@ -171,7 +165,8 @@ function clockOffset(reply: Reply, nowSeconds: number): number | undefined {
 function outcomeOf(reply: Reply): string | undefined {
   if (reply.kind === 'none' || reply.status !== 200) return undefined
   try {
-    const { status } = JSON.parse(reply.body) as { status?: unknown }
+    const answer: unknown = JSON.parse(reply.body)
+    const status = isObject(answer) ? answer['status'] : undefined
     return typeof status === 'string' && OUTCOMES.has(status) ? status : undefined
   } catch {
     return undefined

@@ -5,7 +5,7 @@ import { request as requestHttps } from 'node:https'
 import type { Header } from './sign.ts'
 
 /** One request, written byte for byte as described: no headers added, no redirects, no decoding, no retries. */
-export interface RawRequest {
+interface RawRequest {
   readonly url: URL
   readonly method: string
   /** Without `host` and the framing, which are added. */

@@ -1,7 +1,7 @@
 import type { DocumentedEvents, ObjectType as DocumentedType } from '../../consume/events.ts'
 
 /** An event in Customer.io's shape. */
-export interface SampleEvent {
+interface SampleEvent {
   readonly event_id: string
   readonly object_type?: string
   readonly object_type_type?: string
@@ -39,6 +39,8 @@ const metrics = {
 
 type ObjectType = keyof typeof metrics
 
+const isObjectType = (name: string): name is ObjectType => Object.hasOwn(metrics, name)
+
 /** All samples, as `<object_type>.<metric>`. */
 export const sampleTypes: readonly string[] = Object.entries(metrics).flatMap(([objectType, names]) =>
   names.map(metric => `${objectType}.${metric}`)
@@ -60,13 +62,13 @@ const EMAIL_HOST = 'example.com'
  * @throws RangeError for an unknown type
  */
 export function sampleEvent(type: string, id: string, person: number, nowSeconds: number): SampleEvent {
-  const [objectType, metric = ''] = type.split('.')
-  if (!sampleTypes.includes(type)) throw new RangeError(`no sample of ${type}`)
+  const [objectType = '', metric = ''] = type.split('.')
+  if (!isObjectType(objectType) || !sampleTypes.includes(type)) throw new RangeError(`no sample of ${type}`)
   const head = { event_id: id, metric, timestamp: nowSeconds }
-  const data = dataOf(objectType as ObjectType, metric, person)
+  const data = dataOf(objectType, metric, person)
   return metric === 'cio_subscription_preferences_changed'
     ? { ...head, object_type_type: 'customer', data }
-    : { ...head, object_type: objectType as ObjectType, data }
+    : { ...head, object_type: objectType, data }
 }
 
 function dataOf(objectType: ObjectType, metric: string, person: number): Data {

@@ -44,6 +44,22 @@ t.test('git gets no secret, neither as argument nor in its environment', async t
   for (const secret of [KEY, PASSWORD]) t.notOk(seen.includes(secret))
 })
 
+t.test('no control character of a file name is printed', async t => {
+  const { folder } = repository({ 'clean.txt': 'nothing' })
+  const name = '\u001b]0;title\u0007\nline'
+  writeFileSync(join(folder, name), KEY)
+  mkdirSync(join(folder, `${name}-nested`, '.git'), { recursive: true })
+  mkdirSync(join(folder, `${name}-nested`, '.git/objects'))
+  mkdirSync(join(folder, `${name}-nested`, '.git/refs'))
+  writeFileSync(join(folder, `${name}-nested`, '.git/HEAD'), 'ref: refs/heads/main\n')
+  const { code, out, err } = await leaks([], { folder })
+  t.equal(code, 1)
+  t.match(out, '\\u001b]0;title\\u0007\\nline:1\n')
+  t.match(err, '\\u001b]0;title\\u0007\\nline-nested/ is a repository of its own')
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are looked for
+  t.notMatch(out + err, /[\u0000-\u0009\u000b-\u001f]/)
+})
+
 t.test('findings before a problem are reported', async t => {
   const folder = temporaryFolder()
   writeFileSync(join(folder, 'a.log'), KEY)
@@ -90,10 +106,8 @@ t.test('as a pre-commit hook it stops a commit with a key, also a commit of a pa
 })
 
 t.test('standard input and the event log are searched', async t => {
-  t.match(await leaks(['--file', '-'], { input: `one\ntwo ${KEY}\n` }), {
-    code: 1,
-    out: /^standard input:2$/m
-  })
+  const input = await leaks(['--file', '-'], { input: `one\ntwo ${KEY}\n${KEY}\n` })
+  t.match(input, { code: 1, out: /^standard input:2\n.*\n {4}file, found 2 times$/m })
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   const env = { ...SECRETS, REDIS_URL: redis.url }

@@ -21,7 +21,10 @@ t.test('an invalid command line is refused with a message that says what to type
 t.test('a search that cannot be completed ends with 2, never with 0', async t => {
   const { folder } = repository({ 'a.txt': 'nothing' })
   t.match(await leaks(['--fast'], { folder }), { code: 2, err: /--fast/ })
-  t.match(await leaks(['missing'], { folder }), { code: 2, out: /missing: can't be read \(ENOENT\)/ })
+  t.match(await leaks(['missing'], { folder }), {
+    code: 2,
+    out: /^nothing scanned\nnot everything could be searched:\n {2}missing: can't be read \(ENOENT\)$/m
+  })
   t.match(await leaks(['--baseline', 'none.json'], { folder }), { code: 2, err: /none\.json/ })
   t.match(await leaks(['--staged'], { folder: temporaryFolder() }), { code: 2, out: /not a git repository/ })
   t.match(await leaks([], { folder, path: '/nowhere' }), { code: 2, out: /git is not installed/ })

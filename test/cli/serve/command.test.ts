@@ -10,6 +10,8 @@ import { until } from '../../helpers/server.ts'
 import { postTo } from '../../helpers/service.ts'
 import { KEY, signV0 } from '../../helpers/sign.ts'
 
+t.setTimeout(120_000)
+
 const PATH = '/api/cio/webhook'
 let ids = 0
 const newBody = (): string =>

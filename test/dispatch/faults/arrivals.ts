@@ -8,7 +8,7 @@ import type { MemberProcess } from '../../helpers/member.ts'
 import type { ReceivedRequest } from '../../helpers/receiver.ts'
 import { CANARY } from './deliveries.ts'
 
-/** An event as a consumer has it: under the id it is told, and as text. */
+/** An event as a consumer got it: its id outside the event, and the event as text. */
 export interface Arrived {
   readonly id: string
   readonly event: string
@@ -23,16 +23,16 @@ const isCloudEvent = createRequire(import.meta.url)('cloudevents/dist/schema/v1.
 ) => boolean
 const webhook = new Webhook(WEBHOOK_SECRET)
 
-/** @returns what is wrong with it; `undefined` where it is as promised */
+/** @returns what is wrong with it; `undefined` if it is correct */
 export function problemOf({ id, event }: Arrived): string | undefined {
-  if (CANARY.test(event)) return `${id}: something personal is in it`
+  if (CANARY.test(event)) return `${id}: it contains personal data`
   const value: unknown = JSON.parse(event)
   if (!isCloudEvent(value)) return `${id}: the CloudEvents schema refuses it`
-  if ((value as { readonly id: unknown }).id !== id) return `${id}: is told under another id`
+  if ((value as { readonly id: unknown }).id !== id) return `${id}: its id differs from that of the event`
   return undefined
 }
 
-/** The same of a push, its signature verified now: later its timestamp would be too old. */
+/** The same for a push. Its signature is verified at once: later its timestamp would be too old. */
 export function problemOfPush({ headers, body }: ReceivedRequest): string | undefined {
   const id = headers['webhook-id'] ?? ''
   try {
@@ -40,13 +40,13 @@ export function problemOfPush({ headers, body }: ReceivedRequest): string | unde
   } catch {
     return `${id}: the signature is refused`
   }
-  if (CANARY.test(JSON.stringify(headers))) return `${id}: something personal is in its headers`
+  if (CANARY.test(JSON.stringify(headers))) return `${id}: its headers contain personal data`
   if (headers['content-type'] !== 'application/cloudevents+json; charset=utf-8')
-    return `${id}: is no CloudEvent`
+    return `${id}: is not a CloudEvent`
   return problemOf({ id, event: body })
 }
 
-/** What members of a consumer group have told that they are done with. */
+/** The events that members of a consumer group have reported as handled. */
 export const handledBy = (members: readonly MemberProcess[]): Arrived[] =>
   members.flatMap(member =>
     member

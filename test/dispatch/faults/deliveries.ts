@@ -9,10 +9,10 @@ export interface Delivery {
 
 const KINDS = ['sms.sent', 'email.opened', 'email.clicked', 'push.delivered'] as const
 
-/** What all that is personal in a delivery has in it, however it is written. */
+/** Matches all personal data in a delivery. */
 export const CANARY = /canary|4111.?1111/i
 
-/** Events of a hundred people, each with an address, a card number, a password and names where such things stand. */
+/** Events of a hundred people, each with an address, a card number, a password and names in the usual fields. */
 export function deliveries(count: number): readonly Delivery[] {
   return Array.from({ length: count }, (_, index) => {
     const kind = KINDS[index % KINDS.length] ?? 'sms.sent'
@@ -43,11 +43,11 @@ const SENDERS = 16
 const RETRY_MS = 50
 
 /**
- * Posts them evenly over `durationMs`, each again until it is taken, as Customer.io does.
+ * Posts them evenly over `durationMs`, each again until it is accepted, like Customer.io.
  *
- * @param urlOf a receiver for the n-th attempt, asked anew each time
- * @param onSent told how many are on their way or taken
- * @returns how many attempts were refused or cut off
+ * @param urlOf the receiver for the n-th attempt
+ * @param onSent called with the number that was sent so far
+ * @returns how many attempts failed
  */
 export async function sendAll(
   all: readonly Delivery[],

@@ -1,16 +1,16 @@
 import { type Behaviour, startReceiver, type TestReceiver } from '../../helpers/receiver.ts'
 import { problemOfPush } from './arrivals.ts'
 
-/** What arrived at an HTTP consumer: `taken` is what it answered well. */
+/** An HTTP consumer. `taken` are the ids of the events that it answered with 2xx. */
 export interface Endpoint {
   readonly receiver: TestReceiver
   readonly taken: string[]
   readonly problems: string[]
-  /** Answers well from now on. */
+  /** From now on every request is answered with 2xx. */
   recover(): void
 }
 
-/** @param mood what it does instead of taking the n-th request, if it does */
+/** @param mood how the n-th request is mistreated; `undefined`: it is accepted */
 export async function startEndpoint(mood: (count: number) => Behaviour | undefined): Promise<Endpoint> {
   const taken: string[] = []
   const problems: string[] = []
@@ -34,7 +34,7 @@ export const fails: Behaviour = (_request, response) => void response.writeHead(
 export const leaves: Behaviour = (_request, response) => void response.writeHead(410).end()
 export const hangs: Behaviour = () => {}
 export const resets: Behaviour = (_request, response) => void response.socket?.resetAndDestroy()
-/** Most requests are taken; of thirty, one fails, one hangs and one is cut off. */
+/** Of thirty requests, one fails, one hangs, one is cut off, and the others are accepted. */
 export const moody = (count: number): Behaviour | undefined =>
   new Map([
     [3, fails],

@@ -13,8 +13,8 @@ import { fails, hangs, leaves, moody, resets, startEndpoint } from './endpoint.t
 import { createRepeats } from './repeats.ts'
 
 /*
- * Everything at once: consumers of all four kinds, receivers that misbehave, brokers that are away, dispatchers
- * that are killed. `npm run test:republish` runs it at full size: 20,000 deliveries, brokers away for a minute.
+ * Everything at once: consumers of all four kinds, receivers that misbehave, brokers that are down, dispatchers that
+ * are killed. `npm run test:republish` runs it at full size: 20,000 deliveries, brokers down for a minute.
  */
 const EVENTS = Number(process.env['FAULT_EVENTS'] ?? 4000)
 const AWAY_MS = Number(process.env['FAULT_AWAY_MS'] ?? 5000)
@@ -25,7 +25,7 @@ const PATIENCE_MS = 600_000
 t.setTimeout(3_000_000)
 
 t.test(
-  'brokers stop and start, receivers misbehave, dispatchers are killed: nobody misses anything',
+  'brokers stop and start, receivers misbehave, dispatchers are killed: no consumer misses an event',
   async t => {
     const redis = await startRedis({ appendonly: 'yes' })
     const repeats = createRepeats(redis.client)
@@ -88,21 +88,21 @@ t.test(
     const all = deliveries(EVENTS)
     const everything = all.map(({ id }) => id)
     const texts = all.filter(({ kind }) => kind.startsWith('sms.')).map(({ id }) => id)
-    const bridges = ['bus', 'bus-some', 'work', 'work-some']
+    const brokers = ['bus', 'bus-some', 'work', 'work-some']
     let sent = 0
     const share = (part: number) => until('its turn', async () => sent >= EVENTS * part, PATIENCE_MS)
 
-    /** Kills the replica that works for a consumer, and notes what it had under way. */
+    /** Kills the replica that delivers to a consumer, and notes the events that it had in flight. */
     const killDispatcher = async (consumer: string): Promise<void> => {
       const holder = await until('a holder', () =>
         redis.client.get(`cio:lease:{0}:${consumer}`).then(h => h ?? false)
       )
       const index = services.findIndex(({ process }) => holder.includes(`:${process.pid}`))
       const victim = services[index]
-      if (victim === undefined) throw new Error(`nobody has ${consumer}: ${holder}`)
+      if (victim === undefined) throw new Error(`no replica has ${consumer}: ${holder}`)
       victim.process.kill('SIGKILL')
       await victim.ended
-      for (const name of [...Object.keys(endpoints), ...bridges])
+      for (const name of [...Object.keys(endpoints), ...brokers])
         await repeats.note(name, 'dispatcher killed')
       services[index] = await startServiceProcess(env)
     }
@@ -116,12 +116,12 @@ t.test(
       await repeats.note('library', 'member killed')
       await share(0.25)
       await Promise.all([nats.stop('SIGKILL'), rabbit.stop('SIGKILL')])
-      for (const bridge of bridges) await repeats.note(bridge, 'broker killed')
+      for (const broker of brokers) await repeats.note(broker, 'broker killed')
       await new Promise(resolve => setTimeout(resolve, AWAY_MS))
       const before = await redis.client.xpending('cio:events:{0}', 'work')
       nats = await startNats({ folder: natsFolder, port: nats.port })
       rabbit = await startRabbit({ folder: rabbitFolder, port: rabbit.port })
-      // While it catches up, so that a whole batch is under way.
+      // While it catches up, so that a whole batch is in flight.
       await until(
         'it goes on',
         async () => {
@@ -171,7 +171,7 @@ t.test(
         'nothing else came'
       )
       const explained = repeats.explain(name, ids)
-      t.equal(explained.get('unexplained') ?? 0, 0, 'what came more than once was under way at a kill')
+      t.equal(explained.get('unexplained') ?? 0, 0, 'every repeated event was in flight at a kill')
       const causes = [...explained].map(([cause, count]) => `${count} ${cause}`)
       t.comment(`${name}: ${had.size} events, ${ids.length - had.size} more than once. ${causes.join('; ')}`)
     }
@@ -186,22 +186,28 @@ t.test(
     await complete('work', everything, () => inQueue(rabbit.url, 'work'))
     await complete('work-some', texts, () => inQueue(rabbit.url, 'work-some'))
 
-    await t.test('the log has each event once, and who answers 500 has each as a dead letter', async t => {
-      t.equal(await redis.client.xlen('cio:events:{0}'), EVENTS)
-      const letters = async (): Promise<Arrived[]> =>
-        (await redis.client.xrange('cio:dead:failing', '-', '+')).map(([, fields]) => {
-          const event = fields[fields.indexOf('event') + 1] ?? '{}'
-          return { id: JSON.parse(event).id, event }
-        })
-      judge(
-        t,
-        'failing',
-        everything,
-        (await untilAll(everything, letters)).map(({ id }) => id)
-      )
-    })
+    await t.test(
+      'the log has each event once, and the consumer that answers 500 has each as a dead letter',
+      async t => {
+        t.equal(await redis.client.xlen('cio:events:{0}'), EVENTS)
+        const letters = async (): Promise<Arrived[]> =>
+          (await redis.client.xrange('cio:dead:failing', '-', '+')).map(([, fields]) => {
+            const event = fields[fields.indexOf('event') + 1] ?? '{}'
+            return { id: JSON.parse(event).id, event }
+          })
+        judge(
+          t,
+          'failing',
+          everything,
+          (await untilAll(everything, letters)).map(({ id }) => id)
+        )
+      }
+    )
 
-    t.ok(await redis.client.hexists('cio:consumer:gone', 'disabledAtMs'), 'who answered 410 is told nothing')
+    t.ok(
+      await redis.client.hexists('cio:consumer:gone', 'disabledAtMs'),
+      'the consumer that answered 410 is disabled'
+    )
     for (const name of ['hanging', 'resetting', 'gone'] as const) endpoints[name].recover()
     t.equal(await runCommand(['consumers', 'enable', 'gone'], env).ended, 0)
     await completePushes('hanging', everything)
@@ -211,7 +217,7 @@ t.test(
   }
 )
 
-/** What arrived, once that is all; or what there is after a long time. */
+/** All arrivals, as soon as they are complete, or after a long time. */
 async function untilAll(
   wanted: readonly string[],
   got: () => Promise<readonly Arrived[]>

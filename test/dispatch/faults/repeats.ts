@@ -1,17 +1,17 @@
 import type { Redis } from 'ioredis'
 
 const STREAM = 'cio:events:{0}'
-/** More than any follower or member has under way. */
+/** More entries than any member has in flight. */
 const AT_MOST = 10_000
 
-/** Why an event may have come more than once: event id → what happened while it was under way. */
+/** Why an event may have come more than once: event id → what happened while it was in flight. */
 export interface Repeats {
   /**
-   * Notes which of a consumer's events are under way right after something was killed: handed out by the log and
-   * not acknowledged, or with a worker that posts them.
+   * Call it right after a kill. Notes which events of a consumer are in flight: delivered by the log and not
+   * acknowledged, or being posted by a worker.
    */
   note(consumer: string, cause: string): Promise<void>
-  /** How many events of each cause came more than once; under `unexplained` those for which there is none. */
+  /** How many events came more than once, by cause; `unexplained` if there is none. */
   explain(consumer: string, ids: readonly string[]): ReadonlyMap<string, number>
 }
 
@@ -25,13 +25,13 @@ export function createRepeats(redis: Redis): Repeats {
       ])
       const known = causes.get(consumer) ?? new Map<string, string>()
       causes.set(consumer, known)
-      // First the batch: what is in both comes again for either reason.
+      // An event that is in both lists counts as not acknowledged.
       for (const [entry] of pending)
         known.set(await eventAt(entry), `${cause}: not acknowledged in the log yet`)
       for (const job of active) {
         const entry = /^0-(\d+-\d+)/.exec(job)?.[1] ?? ''
         const id = await eventAt(entry)
-        if (!known.has(id)) known.set(id, `${cause}: its request was under way`)
+        if (!known.has(id)) known.set(id, `${cause}: its request was in flight`)
       }
     },
     explain: (consumer, ids) => {

@@ -22,7 +22,7 @@ const settings = (rabbit: { url: string }, changes: Partial<AmqpSettings> = {}):
   ...changes
 })
 
-/** A queue of somebody who wants everything, bound before the first event; read without taking anything out. */
+/** A queue for all events, bound before the first one. */
 async function bindQueue(rabbit: TestRabbit, queue: string, exchange = 'cio'): Promise<void> {
   const connection = await connect(rabbit.url)
   const channel = await connection.createChannel()
@@ -51,14 +51,14 @@ async function queued(rabbit: TestRabbit, queue: string): Promise<QueuedMessage[
       persistent: message.properties.deliveryMode === 2
     })
   }
-  // What was not acknowledged goes back to where it was.
+  // Messages that were not acknowledged return to the queue.
   await connection.close()
   return messages
 }
 
 t.setTimeout(300_000)
 
-t.test('the bridge to RabbitMQ keeps what a sink promises', async t => {
+t.test('RabbitMQ fulfils the contract of a sink', async t => {
   const folder = temporaryFolder()
   let rabbit = await startRabbit({ folder })
   const { port } = rabbit
@@ -103,7 +103,7 @@ t.test('messages are persistent and routed by object type and metric', async t =
   )
 })
 
-t.test('however often it finds nobody, nothing piles up', async t => {
+t.test('an unreachable broker leaks no listeners, however often it is tried', async t => {
   const warnings: Error[] = []
   const note = (warning: Error): void => void warnings.push(warning)
   process.on('warning', note)

@@ -105,7 +105,7 @@ async function push(
   return { redis, receiver, ...opened }
 }
 
-t.test('push over HTTP keeps what a sink promises', async t => {
+t.test('push over HTTP fulfils the contract of a sink', async t => {
   sinkConformance(t, async (): Promise<SinkUnderTest> => {
     const redis = await startRedis()
     let receiver = await startReceiver()
@@ -136,26 +136,29 @@ t.test('push over HTTP keeps what a sink promises', async t => {
   })
 })
 
-t.test('a request is the CloudEvent, signed so that the Standard Webhooks verifier takes it', async t => {
-  const { receiver, sink } = await push(t, answers(200), {
-    secrets: [new Secret(SECRET), new Secret(PREVIOUS)]
-  })
-  const event = outgoing('01J8ZK6T9QW3E5R7Y1U2I3O4P5')
-  await sink.publish([event], never)
-  const request = await until('a request', async () => receiver.requests[0])
-  t.equal(request.body, event.event)
-  t.equal(request.headers['content-type'], 'application/cloudevents+json; charset=utf-8')
-  t.equal(request.headers['webhook-id'], event.id)
-  t.match(request.headers['traceparent'], /^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/)
-  for (const secret of [SECRET, PREVIOUS]) {
-    t.same(new Webhook(secret).verify(request.body, { ...request.headers }), JSON.parse(event.event))
+t.test(
+  'a request is the CloudEvent, with a signature that the Standard Webhooks verifier accepts',
+  async t => {
+    const { receiver, sink } = await push(t, answers(200), {
+      secrets: [new Secret(SECRET), new Secret(PREVIOUS)]
+    })
+    const event = outgoing('01J8ZK6T9QW3E5R7Y1U2I3O4P5')
+    await sink.publish([event], never)
+    const request = await until('a request', async () => receiver.requests[0])
+    t.equal(request.body, event.event)
+    t.equal(request.headers['content-type'], 'application/cloudevents+json; charset=utf-8')
+    t.equal(request.headers['webhook-id'], event.id)
+    t.match(request.headers['traceparent'], /^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/)
+    for (const secret of [SECRET, PREVIOUS]) {
+      t.same(new Webhook(secret).verify(request.body, { ...request.headers }), JSON.parse(event.event))
+    }
+    t.throws(() =>
+      new Webhook(`whsec_${Buffer.alloc(32, 9).toString('base64')}`).verify(request.body, request.headers)
+    )
   }
-  t.throws(() =>
-    new Webhook(`whsec_${Buffer.alloc(32, 9).toString('base64')}`).verify(request.body, request.headers)
-  )
-})
+)
 
-t.test('an id that can’t stand in a header is sent as its digest, and verifies', async t => {
+t.test('an id that cannot be a header value is sent as its digest, and the signature is valid', async t => {
   const { receiver, sink } = await push(t, answers(200))
   await sink.publish([outgoing('line\nbreak: é')], never)
   const request = await until('a request', async () => receiver.requests[0])
@@ -187,7 +190,7 @@ const bad: readonly { readonly does: string; readonly behaviour: Behaviour; read
 
 for (const { does, behaviour, reason } of bad) {
   t.test(
-    `a consumer that ${does} gets each event as often as configured, then it is a dead letter`,
+    `a consumer that ${does} gets each event as often as configured; then it is a dead letter`,
     async t => {
       const { receiver, sink, outcomes, dead, states, queue, redis } = await push(t, behaviour)
       const event = outgoing('unwanted')
@@ -217,7 +220,7 @@ for (const { does, behaviour, reason } of bad) {
 }
 
 t.test(
-  'an event whose last failure can’t be written down is tried again, and ends as a dead letter',
+  'an event whose last failure cannot be recorded is tried again, and ends as a dead letter',
   async t => {
     let refusals = 0
     const { sink, outcomes, dead, queue, receiver } = await push(
@@ -237,13 +240,13 @@ t.test(
     await sink.publish([outgoing('unwanted')], never)
     await until('a dead letter', async () => (await dead.count('crm')) === 1)
     await until('an empty queue', async () => (await queue.outstanding()).count === 0)
-    t.equal(await queue.queue.getFailedCount(), 0, 'nothing is left where nobody looks')
+    t.equal(await queue.queue.getFailedCount(), 0, 'none remains in the failed jobs of BullMQ')
     t.equal(receiver.requests.length, 4, 'three attempts, and the last once more')
     t.same(outcomes, ['failed', 'failed', 'dead'])
   }
 )
 
-t.test('a consumer whose first answers are bad and then good gets the event, once answered well', async t => {
+t.test('a consumer that fails at first gets the event again until it answers 2xx', async t => {
   const { receiver, sink, outcomes, dead } = await push(t, (_request, response, count) => {
     response.writeHead(count < 3 ? 503 : 200).end()
   })
@@ -254,7 +257,7 @@ t.test('a consumer whose first answers are bad and then good gets the event, onc
   t.equal(await dead.count('crm'), 0)
 })
 
-t.test('an answer that never ends or is huge costs its connection, not the success', async t => {
+t.test('a response that never ends or is huge costs its connection, not the success', async t => {
   const huge = Buffer.alloc(1024 * 1024, 'x')
   const { receiver, sink, outcomes } = await push(t, (request, response) => {
     response.writeHead(200)
@@ -267,7 +270,7 @@ t.test('an answer that never ends or is huge costs its connection, not the succe
   await until('no connection is left behind', async () => (await receiver.connections()) === 0)
 })
 
-t.test('retry-after is honoured, up to the longest pause', async t => {
+t.test('retry-after is honoured, up to the longest delay', async t => {
   const { receiver, sink, outcomes } = await push(
     t,
     (_request, response, count) => {
@@ -282,7 +285,7 @@ t.test('retry-after is honoured, up to the longest pause', async t => {
   t.ok(first !== undefined && second !== undefined && second.atMs - first.atMs >= 650)
 })
 
-t.test('a consumer that was down and is back gets at once what failed meanwhile', async t => {
+t.test('after an outage a consumer gets the failed events at once', async t => {
   const { receiver, sink, outcomes } = await push(t, answers(503), {
     retryDelayMs: 60_000,
     maxRetryDelayMs: 60_000
@@ -295,7 +298,7 @@ t.test('a consumer that was down and is back gets at once what failed meanwhile'
   t.equal(receiver.requests.length, 17)
 })
 
-t.test('an event the consumer dislikes is not tried sooner because another was taken', async t => {
+t.test('an event that the consumer rejects is not tried sooner because others were accepted', async t => {
   const { sink, outcomes } = await push(
     t,
     (request, response) =>
@@ -309,30 +312,27 @@ t.test('an event the consumer dislikes is not tried sooner because another was t
   t.same(outcomes, ['failed', ...Array(5).fill('delivered')])
 })
 
-t.test(
-  'a consumer that answers 410 is told nothing more until it is enabled; then nothing is missing',
-  async t => {
-    const { receiver, sink, states, queue, outcomes } = await push(t, answers(410), { concurrency: 1 })
-    const events = outgoingMany('gone', 5)
-    await sink.publish(events, never)
-    await until('disabled', async () => (await states.read('crm')).disabledAtMs !== undefined)
-    await until('paused', () => queue.queue.isPaused())
-    const asked = receiver.requests.length
-    await sink.publish(outgoingMany('later', 3), never)
-    await new Promise(resolve => setTimeout(resolve, 300))
-    t.equal(receiver.requests.length, asked)
-    t.equal((await queue.outstanding()).count, 8)
-    t.match(await states.read('crm'), { disabledReason: 'answered 410 (Gone)' })
+t.test('a consumer that answers 410 gets no events until it is enabled; then none is missing', async t => {
+  const { receiver, sink, states, queue, outcomes } = await push(t, answers(410), { concurrency: 1 })
+  const events = outgoingMany('gone', 5)
+  await sink.publish(events, never)
+  await until('disabled', async () => (await states.read('crm')).disabledAtMs !== undefined)
+  await until('paused', () => queue.queue.isPaused())
+  const asked = receiver.requests.length
+  await sink.publish(outgoingMany('later', 3), never)
+  await new Promise(resolve => setTimeout(resolve, 300))
+  t.equal(receiver.requests.length, asked)
+  t.equal((await queue.outstanding()).count, 8)
+  t.match(await states.read('crm'), { disabledReason: 'answered 410 (Gone)' })
 
-    receiver.behave(answers(200))
-    await states.enable('crm')
-    await queue.queue.resume()
-    await until('all delivered', async () => outcomes.filter(outcome => outcome === 'delivered').length === 8)
-    t.equal((await states.read('crm')).disabledAtMs, undefined)
-  }
-)
+  receiver.behave(answers(200))
+  await states.enable('crm')
+  await queue.queue.resume()
+  await until('all delivered', async () => outcomes.filter(outcome => outcome === 'delivered').length === 8)
+  t.equal((await states.read('crm')).disabledAtMs, undefined)
+})
 
-t.test('no more events are taken out of the log than the backlog allows', async t => {
+t.test('the queue holds at most as many events as the backlog allows', async t => {
   const { sink, queue, receiver } = await push(t, () => {}, {
     concurrency: 2,
     backlog: 5,
@@ -348,12 +348,12 @@ t.test('no more events are taken out of the log than the backlog allows', async 
   await t.rejects(publication)
 })
 
-t.test('the backlog is bounded in bytes too, and an event larger than that goes by itself', async t => {
+t.test('the backlog is limited in bytes too, and an event larger than that goes alone', async t => {
   const sized = (id: string, bytes: number): OutgoingEvent => {
     const event = outgoing(id)
     return { ...event, event: event.event.padEnd(bytes) }
   }
-  // All that is in the queue is with the receiver: fewer events fit than may be under way.
+  // The whole queue is in flight: fewer events fit into it than may be in flight.
   const under: ReceivedRequest[] = []
   const seen: string[][] = []
   const { sink, queue } = await push(
@@ -377,7 +377,7 @@ t.test('the backlog is bounded in bytes too, and an event larger than that goes 
   t.same(new Set(seen.flat()).size, 9)
 })
 
-t.test('an event that is offered again while it waits is not posted twice', async t => {
+t.test('an event that is offered again while it waits is posted once', async t => {
   const { sink, outcomes, receiver } = await push(t, (_request, response) => {
     setTimeout(() => response.writeHead(200).end(), 100)
   })

@@ -36,7 +36,7 @@ const owner = await connect({ servers: nats.url, user: 'owner', pass: 'pw' })
 const manager = await jetstreamManager(owner)
 t.teardown(() => owner.close())
 
-/** What the log shows of the error that a first publish ends with. */
+/** The message that the log shows for the error of a first publish. */
 async function reported(t: Test, changes: Partial<NatsSettings>, type = 'io.customer.email.sent') {
   const sink = createNatsSink({
     name: 'bus',
@@ -68,7 +68,7 @@ t.test('a stream whose subjects overlap with another one is reported with the co
   )
 })
 
-t.test('a stream that does not take the subject is not called a missing JetStream', async t => {
+t.test('a stream without the subject is not reported as missing JetStream', async t => {
   await manager.streams.add({ name: 'PARTLY', subjects: ['partly.sms.*', 'other.>'] })
   const { message } = await reported(t, { stream: 'PARTLY', subjectPrefix: 'partly' })
   t.equal(
@@ -77,7 +77,7 @@ t.test('a stream that does not take the subject is not called a missing JetStrea
   )
 })
 
-t.test('a subject that another stream takes is reported with the code', async t => {
+t.test('a subject that belongs to another stream is reported with the code', async t => {
   await manager.streams.add({ name: 'EMPTY', subjects: ['elsewhere'] })
   const { message } = await reported(t, { stream: 'EMPTY', subjectPrefix: 'taken' })
   t.equal(message, 'NATS did not accept every event: expected stream does not match (10060)')
@@ -90,7 +90,7 @@ t.test('a stream that is full is reported with the code', async t => {
   t.equal(message, 'NATS did not accept every event: maximum messages exceeded (10077)')
 })
 
-t.test('a stream that is deleted meanwhile is reported, and made again by the next call', async t => {
+t.test('a deleted stream is reported, and created again by the next call', async t => {
   const { publish, message } = await reported(t, { stream: 'BRIEF', subjectPrefix: 'brief' })
   t.equal(message, 'published')
   await manager.streams.delete('BRIEF')
@@ -98,7 +98,7 @@ t.test('a stream that is deleted meanwhile is reported, and made again by the ne
   t.equal(await publish(), 'published')
 })
 
-t.test('an account without JetStream is said to have none', async t => {
+t.test('an account without JetStream is reported as such', async t => {
   const { message } = await reported(t, { user: 'plain' })
   t.equal(
     message,

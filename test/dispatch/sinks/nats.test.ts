@@ -56,7 +56,7 @@ async function stored(nats: TestNats): Promise<StoredMessage[]> {
   }
 }
 
-t.test('the bridge to NATS JetStream keeps what a sink promises', async t => {
+t.test('NATS JetStream fulfils the contract of a sink', async t => {
   sinkConformance(t, async (): Promise<SinkUnderTest> => {
     const folder = temporaryFolder()
     let nats = await startNats({ folder, args: login })
@@ -78,7 +78,7 @@ t.test('the bridge to NATS JetStream keeps what a sink promises', async t => {
   })
 })
 
-t.test('subjects name object type and metric; what has no such name is unknown', async t => {
+t.test('subjects are object type and metric, or unknown', async t => {
   const nats = await startNats({ args: login })
   const sink = createNatsSink(settings(nats))
   t.teardown(async () => {
@@ -105,7 +105,7 @@ t.test('subjects name object type and metric; what has no such name is unknown',
   )
 })
 
-t.test('the broker drops what it was given before, but not the same id from another source', async t => {
+t.test('the broker drops duplicates, but not the same id of another source', async t => {
   const nats = await startNats({ args: login })
   const sink = createNatsSink(settings(nats))
   t.teardown(async () => {
@@ -122,7 +122,7 @@ t.test('the broker drops what it was given before, but not the same id from anot
   )
 })
 
-t.test('a stream that is there is left as it is', async t => {
+t.test('an existing stream is not altered', async t => {
   const nats = await startNats({ args: login })
   const connection = await connect({ servers: nats.url, user: 'service', pass: PASSWORD })
   const manager = await jetstreamManager(connection)
@@ -139,11 +139,11 @@ t.test('a stream that is there is left as it is', async t => {
   await t.rejects(
     sink.publish([outgoing('two', 'io.customer.sms.sent')], never),
     { message: 'NATS did not accept every event' },
-    'what the stream does not cover is not lost but waits'
+    'an event that the stream does not cover is not lost: it waits in the log'
   )
 })
 
-t.test('an event larger than the broker takes is refused by itself, the others arrive', async t => {
+t.test('an event larger than the broker accepts is refused, the others arrive', async t => {
   const nats = await startNats({ args: login })
   const sink = createNatsSink(settings(nats))
   t.teardown(async () => {
@@ -162,7 +162,7 @@ t.test('an event larger than the broker takes is refused by itself, the others a
   )
 })
 
-t.test('tls:// is no wish: a server that offers no TLS is not told the password', async t => {
+t.test('tls:// is mandatory: a server that offers no TLS does not get the password', async t => {
   const heard: string[] = []
   const sockets = new Set<Socket>()
   const server = createServer(socket => {
@@ -185,7 +185,7 @@ t.test('tls:// is no wish: a server that offers no TLS is not told the password'
   t.same(heard, [])
 })
 
-t.test('a server that greets and then hangs up does not keep the sink from the others', async t => {
+t.test('a server that greets and then closes the connection does not block the others', async t => {
   const nats = await startNats({ args: login })
   const rude = createServer(socket => socket.on('error', () => {}).end('INFO {"max_payload":1048576}\r\n'))
   await new Promise<void>(resolve => rude.listen(0, '127.0.0.1', resolve))
@@ -196,8 +196,8 @@ t.test('a server that greets and then hangs up does not keep the sink from the o
   const { port } = rude.address() as AddressInfo
   const sink = createNatsSink(settings(nats, { servers: [`nats://127.0.0.1:${port}`, nats.url] }))
   t.teardown(() => sink.close())
-  // The client chooses at random, anew at each attempt, and the dispatcher tries again.
-  await until('it is taken', () =>
+  // The client chooses a server at random for each attempt, and the dispatcher tries again.
+  await until('it is accepted', () =>
     sink.publish([outgoing('one')], AbortSignal.timeout(10_000)).then(
       () => true,
       () => false

@@ -10,30 +10,30 @@ export interface Arrival {
   readonly event: string
 }
 
-/** A sink, and the other side of it: what the suite may do there. */
+/** A sink and its target, and what the suite can do to the target. */
 export interface SinkUnderTest {
   readonly sink: Sink
-  /** What has arrived at the other side so far, in order, duplicates included. */
+  /** All arrivals at the target so far, in order, with duplicates. */
   arrivals(): Promise<readonly Arrival[]>
-  /** Takes the other side away, for good as far as the sink can see. */
+  /** Stops the target. */
   stop(): Promise<void>
-  /** Brings it back, with what it had. */
+  /** Starts it again, with the data it had. */
   start(): Promise<void>
-  /** It keeps its connections and answers nothing any more. */
+  /** The target keeps its connections, but no longer answers. */
   freeze(): Promise<void>
   thaw(): void
-  /** Does the order hold when the other side was away? It does not where each event is retried by itself. */
+  /** Whether the order is kept across an outage of the target: not if each event is retried separately. */
   readonly keepsOrder: boolean
-  /** Values that nobody may see. */
+  /** Values that must not appear in an error. */
   readonly secrets: readonly string[]
-  /** A sink that knows a wrong credential; `undefined` where the other side asks for none. */
+  /** A sink with a wrong credential; `undefined` if the target needs none. */
   readonly unwelcome?: Sink
   close(): Promise<void>
 }
 
 const never = new AbortController().signal
 
-/** What every sink promises: see src/dispatch/sink.ts. */
+/** The contract of every sink: see src/dispatch/sink.ts. */
 export function sinkConformance(t: Test, open: () => Promise<SinkUnderTest>): void {
   const withSink = (name: string, run: (t: Test, under: SinkUnderTest) => Promise<void>): void => {
     t.test(name, async t => {
@@ -57,12 +57,12 @@ export function sinkConformance(t: Test, open: () => Promise<SinkUnderTest>): vo
     t.same(await under.arrivals(), asArrivals(sent))
   })
 
-  withSink('nothing is no work', async (t, under) => {
+  withSink('an empty call does nothing', async (t, under) => {
     t.same(await under.sink.publish([], never), [])
     t.same(await under.arrivals(), [])
   })
 
-  withSink('a publication resolves only once the other side has the events', async (t, under) => {
+  withSink('a call resolves only after the target has the events', async (t, under) => {
     const [first, second] = [outgoingMany('before', 5), outgoingMany('frozen', 5)]
     await under.sink.publish(first, never)
     await under.freeze()
@@ -77,7 +77,7 @@ export function sinkConformance(t: Test, open: () => Promise<SinkUnderTest>): vo
     await until('all have arrived', async () => hasAll(await under.arrivals(), [...first, ...second]))
   })
 
-  withSink('an other side that is away is waited out, and nothing is missing', async (t, under) => {
+  withSink('an outage of the target loses no event', async (t, under) => {
     const [before, during, after] = ['before', 'during', 'after'].map(name => outgoingMany(name, 20)) as [
       OutgoingEvent[],
       OutgoingEvent[],
@@ -98,7 +98,7 @@ export function sinkConformance(t: Test, open: () => Promise<SinkUnderTest>): vo
     else t.same(new Set(firsts.map(({ id }) => id)), new Set(sent.map(({ id }) => id)))
   })
 
-  withSink('a publication that is given up rejects soon, though nobody answers', async (t, under) => {
+  withSink('a call that is aborted rejects soon, even if the target does not answer', async (t, under) => {
     await under.sink.publish(outgoingMany('before', 1), never)
     await under.freeze()
     const giveUp = new AbortController()
@@ -109,17 +109,20 @@ export function sinkConformance(t: Test, open: () => Promise<SinkUnderTest>): vo
     t.ok(performance.now() - startedMs < 1000)
   })
 
-  withSink('a sink that is closed takes nothing more, and closes though nobody answers', async (t, under) => {
-    await under.sink.publish(outgoingMany('before', 1), never)
-    await under.freeze()
-    const startedMs = performance.now()
-    await under.sink.close()
-    t.ok(performance.now() - startedMs < 4000)
-    under.thaw()
-    await t.rejects(under.sink.publish(outgoingMany('late', 1), AbortSignal.timeout(3000)))
-  })
+  withSink(
+    'a closed sink accepts no events, and closes even if the target does not answer',
+    async (t, under) => {
+      await under.sink.publish(outgoingMany('before', 1), never)
+      await under.freeze()
+      const startedMs = performance.now()
+      await under.sink.close()
+      t.ok(performance.now() - startedMs < 4000)
+      under.thaw()
+      await t.rejects(under.sink.publish(outgoingMany('late', 1), AbortSignal.timeout(3000)))
+    }
+  )
 
-  withSink('a sink that is closed while it connects to what does not answer ends soon', async (t, under) => {
+  withSink('a sink that is closed while it connects to a silent target ends soon', async (t, under) => {
     await under.freeze()
     const rejected = t.rejects(under.sink.publish(outgoingMany('early', 1), never))
     const startedMs = performance.now()
@@ -145,7 +148,7 @@ export function sinkConformance(t: Test, open: () => Promise<SinkUnderTest>): vo
   })
 }
 
-/** As the dispatcher does it: the same events again until they are taken. */
+/** Like the dispatcher: the same events again until they are accepted. */
 async function untilPublished(sink: Sink, events: readonly OutgoingEvent[]): Promise<void> {
   await until(
     'published',

@@ -27,7 +27,7 @@ const rows: readonly (readonly [
   arrives: boolean
 ])[] = [
   ['for its name and trusted', right, true, true],
-  ['signed by nobody we know', right, false, false],
+  ['signed by an unknown authority', right, false, false],
   ['trusted and for another name', otherName, true, false]
 ]
 
@@ -70,26 +70,29 @@ for (const [name, { certFile, keyFile }, trusted, arrives] of rows) {
     })
     t.equal((await postTo(`${service.url}/api/cio/webhook`, body)).status, 200)
     const groups = ['bus', 'work', 'work-by-address']
-    const told = (message: string): string[] =>
+    const consumersIn = (message: string): string[] =>
       service
         .output()
         .split('\n')
         .filter(line => line.includes(message))
         .map(line => JSON.parse(line).consumer)
     if (!arrives) {
-      await until('trouble', async () => new Set(told('trouble with a consumer')).size === groups.length)
+      await until(
+        'the failures',
+        async () => new Set(consumersIn('delivery to the consumer fails')).size === groups.length
+      )
       t.same(await inQueue(rabbit.url, 'work'), [])
       for (const group of groups) {
         t.equal((await redis.client.xpending('cio:events:{0}', group))[0], 1, `${group} waits`)
       }
       return
     }
-    await until('both ways', async () => (await inQueue(rabbit.url, 'work')).length === 2)
+    await until('both AMQP consumers', async () => (await inQueue(rabbit.url, 'work')).length === 2)
     const ca = readFileSync(certFile, 'utf8')
     const connection = await connect({ servers: `tls://localhost:${nats.port}`, tls: { ca } })
     t.teardown(() => connection.close())
     const manager = await jetstreamManager(connection)
     await until('the stream', async () => (await manager.streams.info('CIO')).state.messages === 1)
-    t.same(told('trouble with a consumer'), [])
+    t.same(consumersIn('delivery to the consumer fails'), [])
   })
 }

@@ -114,7 +114,7 @@ const faults: readonly (readonly [string, Partial<Habits>, readonly string[]])[]
   ],
   [
     'insists on a declared length',
-    { dislikes: (_body, { headers }) => (headers['transfer-encoding'] === undefined ? undefined : 411) },
+    { refuses: (_body, { headers }) => (headers['transfer-encoding'] === undefined ? undefined : 411) },
     ['chunked-body']
   ],
   ['gives a body too little time', { bodyTimeoutMs: 300 }, ['slow-body']],
@@ -159,25 +159,25 @@ const faults: readonly (readonly [string, Partial<Habits>, readonly string[]])[]
   ['limits only the declared length', { countsChunks: false }, ['oversize-chunked']],
   [
     'refuses unknown types',
-    { dislikes: body => (known.has(objectOf(body)?.['object_type'] ?? 'email') ? undefined : 422) },
+    { refuses: body => (known.has(objectOf(body)?.['object_type'] ?? 'email') ? undefined : 422) },
     ['unknown-type', 'odd-values', 'empty-object']
   ],
   [
     'refuses events without event_id',
     {
-      dislikes: body =>
+      refuses: body =>
         typeof (objectOf(body) ?? { event_id: '' })['event_id'] === 'string' ? undefined : 400
     },
     ['no-event-id', 'empty-object']
   ],
   [
     'refuses bodies that are not JSON objects',
-    { dislikes: body => (objectOf(body) === undefined ? 400 : undefined) },
+    { refuses: body => (objectOf(body) === undefined ? 400 : undefined) },
     ['not-an-object', 'not-json', 'not-utf8']
   ],
   [
     'insists on application/json',
-    { dislikes: (_body, { headers }) => (headers['content-type'] === 'application/json' ? undefined : 415) },
+    { refuses: (_body, { headers }) => (headers['content-type'] === 'application/json' ? undefined : 415) },
     ['content-type']
   ],
   ['redirects deliveries', { redirectTo: '/api/cio/webhook/?token=abc' }, ['redirect']],
@@ -193,7 +193,7 @@ const faults: readonly (readonly [string, Partial<Habits>, readonly string[]])[]
   ['reveals its key', { refusal: () => ({ detail: `no match under ${KEY}` }) }, ['key-in-answer']],
   ['reveals the right signature', { refusal: expected => ({ expected }) }, ['signature-in-answer']],
   ['shows a stack trace', { refusal: () => ({ stack: new Error('no').stack }) }, ['stack-trace']],
-  ['only answers 2xx, without the outcome', { tells: false }, []]
+  ['only answers 2xx, without the outcome', { reportsOutcome: false }, []]
 ]
 
 /** These take seconds: run against the correct endpoint, and where they are expected to fail. */

@@ -6,25 +6,25 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { publishedAddresses } from '../../../src/receive/published-addresses.ts'
 import { KEY } from '../../helpers/sign.ts'
 
-/** A small receiver that does all that matters right; a test makes one of these wrong. */
+/** How the small receiver behaves: correct by default; a test changes what it needs. */
 export interface Habits {
-  /** What it verifies. */
+  /** The bytes that it verifies. */
   signedBytes: (timestamp: string, body: Buffer) => Buffer
-  /** Does the computed signature equal the claimed one? May throw, as careless ones do. */
+  /** Does the computed signature equal the claimed one? May throw, as in careless code. */
   matches: (expected: string, claimed: string) => boolean
-  /** Are signatures looked at at all? */
+  /** Does it verify signatures at all? */
   verifies: boolean
   key: string
   prefix: string
-  /** May this timestamp be? */
+  /** Is this timestamp accepted? */
   isFresh: (timestamp: string, nowSeconds: number) => boolean
-  /** Whom it takes the sender for. */
+  /** The address that it takes for the sender's. */
   addressOf: (request: IncomingMessage) => string
   allowed: (address: string) => boolean
   /** Is this a new event? Remembers it. */
   isNew: (id: string, request: IncomingMessage, body: Buffer) => Promise<boolean>
-  /** What an authentic body that is not liked is answered; `undefined`: it is taken. */
-  dislikes: (body: Buffer, request: IncomingMessage) => number | undefined
+  /** The status with which it refuses an authentic body; `undefined`: it accepts it. */
+  refuses: (body: Buffer, request: IncomingMessage) => number | undefined
   limitBytes: number
   bodyTimeoutMs: number
   /** Called before the body is read. */
@@ -34,25 +34,26 @@ export interface Habits {
   redirectTo: string | undefined
   answerDelayMs: number
   metricsFor: (request: IncomingMessage) => boolean
-  /** What a refusal says besides. */
+  /** Further fields in the body of a refusal. */
   refusal: (expected: string, claimed: string) => Record<string, unknown>
   health: Record<string, unknown>
-  /** What PUT, GET and the like are answered. */
+  /** The status for methods other than POST. */
   otherMethods: number
-  /** Does a signature over the body alone count too? */
+  /** Does it accept a signature over the body alone? */
   bodyScheme: boolean
-  tells: boolean
+  /** Do its answers contain the outcome of the event? */
+  reportsOutcome: boolean
 }
 
 export interface Receiver {
   readonly url: URL
-  /** Requests so far, and what was accepted as new. */
+  /** Requests so far, and the bodies accepted as new. */
   readonly requests: { method: string; url: string; userAgent: string | undefined; body: Buffer }[]
   readonly kept: Buffer[]
   close(): Promise<void>
 }
 
-function rightHabits(): Habits {
+function correctHabits(): Habits {
   const known = new Set<string>()
   return {
     signedBytes: (timestamp, body) => Buffer.concat([Buffer.from(`v0:${timestamp}:`), body]),
@@ -67,7 +68,7 @@ function rightHabits(): Habits {
     addressOf: request => request.socket.remoteAddress ?? '',
     allowed: address => [...publishedAddresses, '127.0.0.1'].includes(address.replace('::ffff:', '')),
     isNew: async id => !known.has(id) && known.add(id) !== undefined,
-    dislikes: () => undefined,
+    refuses: () => undefined,
     limitBytes: 5 * 1024 * 1024,
     // Longer than the second over which the doctor spreads a slow body.
     bodyTimeoutMs: 1600,
@@ -81,7 +82,7 @@ function rightHabits(): Habits {
     health: { status: 'ok' },
     otherMethods: 405,
     bodyScheme: false,
-    tells: true
+    reportsOutcome: true
   }
 }
 
@@ -91,7 +92,7 @@ export async function startReceiver(
   change: Partial<Habits> = {},
   tls?: { readonly key: string; readonly cert: string }
 ): Promise<Receiver> {
-  const habits = { ...rightHabits(), ...change }
+  const habits = { ...correctHabits(), ...change }
   const requests: Receiver['requests'] = []
   const kept: Buffer[] = []
   const listener: RequestListener = (request, response) => {
@@ -166,13 +167,13 @@ export async function startReceiver(
         return say(response, 401, { error: 'no', ...habits.refusal(expected, claimed) })
       }
     }
-    const disliked = habits.dislikes(body, request)
-    if (disliked !== undefined) return say(response, disliked, { error: 'what is this?' })
+    const refused = habits.refuses(body, request)
+    if (refused !== undefined) return say(response, refused, { error: 'what is this?' })
     const id = idOf(body) ?? `${request.headers['x-cio-timestamp']}${body.toString('latin1')}`
     const isNew = await habits.isNew(id, request, body)
     if (isNew) kept.push(body)
     if (habits.answerDelayMs > 0) await sleep(habits.answerDelayMs)
-    say(response, 200, habits.tells ? { status: isNew ? 'accepted' : 'duplicate' } : {})
+    say(response, 200, habits.reportsOutcome ? { status: isNew ? 'accepted' : 'duplicate' } : {})
   }
 
   async function readBody(request: IncomingMessage): Promise<Buffer | number> {

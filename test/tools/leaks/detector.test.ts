@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import { Secret } from '../../../src/secret.ts'
 import { createDetector, type Detector, redactKnown } from '../../../src/tools/leaks/detector.ts'
 import { createStreamScanner, type LeakOnLine } from '../../../src/tools/leaks/stream-scanner.ts'
+import { hex } from '../../fixtures/example-keys.ts'
 
-const hex = (seed: string, digits: number): string =>
-  createHash('sha512').update(seed).digest('hex').slice(0, digits)
 const KEY = hex('key', 64)
 const PASSWORD = 'p/4"s+w???? &=%Zk9ü!'
 const detector = createDetector([

@@ -1,16 +1,9 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import { findKeyShapes } from '../../../src/tools/leaks/key-shapes.ts'
+import { hex, K20, K32, K64, L20, L32 } from '../../fixtures/example-keys.ts'
 
-const hex = (seed: string, digits: number): string =>
-  createHash('sha512').update(seed).digest('hex').slice(0, digits)
-const K20 = hex('a', 20)
-const L20 = hex('b', 20)
-const K32 = hex('c', 32)
-const L32 = hex('e', 32)
-const K64 = hex('d', 64)
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
 
 function shapes(text: string): string[] {

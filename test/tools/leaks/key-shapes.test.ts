@@ -1,13 +1,7 @@
-import { createHash } from 'node:crypto'
 import t from 'tap'
 import { findKeyShapes } from '../../../src/tools/leaks/key-shapes.ts'
+import { hex, K20, K32, K64, L20 } from '../../fixtures/example-keys.ts'
 
-const hex = (seed: string, digits: number): string =>
-  createHash('sha512').update(seed).digest('hex').slice(0, digits)
-const K20 = hex('a', 20)
-const L20 = hex('b', 20)
-const K32 = hex('c', 32)
-const K64 = hex('d', 64)
 const SHA1 = hex('e', 40)
 
 function shapes(text: string): string[] {
