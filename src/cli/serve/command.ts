@@ -1,5 +1,7 @@
+// Tested by test/cli/serve/command.test.ts and test/cli/serve/start.slow.test.ts.
 import { setTimeout as sleep } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
+import { type CloseStack, createCloseStack } from '../../async/close-stack.ts'
 import { createLogger, type Logger } from '../../ops/logger.ts'
 import { type DevRedis, startDevRedis } from '../../redis/private-server.ts'
 import { Secret } from '../../secret.ts'
@@ -15,9 +17,6 @@ import { devBanner } from './dev-banner.ts'
 
 /** Time to finish after the listener is closed: a delivery has 3.4 s, the log output the rest. */
 const CLOSE_MS = 4500
-
-/** What was opened, newest last; closed in reverse order. */
-type Closers = (() => Promise<void>)[]
 
 export const serveCommand: Command = {
   summary: 'run the webhook receiver',
@@ -37,11 +36,9 @@ async function serve(env: Environment): Promise<void> {
   const { log, flush } = createLogger(config.logLevel)
   const args = workerArgs(process.argv)
   if (args === undefined) warnAboutSettings(env, config, log)
-  const closers: Closers = [async () => config.secrets.close()]
-  const closeAll = async (): Promise<void> => {
-    for (const close of closers.splice(0).reverse()) await close()
-    await flush()
-  }
+  const opened = createCloseStack()
+  opened.add(flush)
+  opened.add(() => config.secrets.close())
 
   closeWithGrace(
     {
@@ -53,16 +50,16 @@ async function serve(env: Environment): Promise<void> {
     async ({ signal, err }) => {
       if (err === undefined) log.info({ signal }, 'shutting down: finishing requests in flight')
       else log.fatal({ err }, 'shutting down: uncaught error')
-      await closeAll()
+      await opened.close()
     }
   )
   if (args !== undefined) process.on('SIGINT', () => {})
 
   try {
-    if (args === undefined) await servePrimary(config, log, closers)
-    else await serveAlone(config, log, closers, args)
+    if (args === undefined) await servePrimary(config, log, opened)
+    else await serveAlone(config, log, opened, args)
   } catch (error) {
-    await closeAll()
+    await opened.close()
     throw error
   }
 }
@@ -74,26 +71,31 @@ function warnAboutSettings(env: Environment, { sources }: Config, log: Logger): 
   }
 }
 
-async function servePrimary(config: Config, log: Logger, closers: Closers): Promise<void> {
+async function servePrimary(config: Config, log: Logger, opened: CloseStack): Promise<void> {
   let privateRedis: DevRedis | undefined
   if (config.redis.kind === 'private') {
     privateRedis = await startDevRedis(config.dataDir)
-    closers.push(privateRedis.stop)
+    opened.add(privateRedis.stop)
   }
   const socket = privateRedis?.socket
   let port: number
   if (config.workers === 1) {
-    port = await serveAlone(config, log, closers, { runsMaintenance: true, redisSocket: socket })
+    port = await serveAlone(config, log, opened, { runsMaintenance: true, redisSocket: socket })
   } else {
     const workers = startWorkers(config.workers, socket, log)
-    closers.push(workers.close)
+    opened.add(workers.close)
     port = await workers.listening
   }
   log.info({ port, workers: config.workers }, 'receiving')
   if (!config.production) process.stdout.write(devBanner(config, port, privateRedis))
 }
 
-async function serveAlone(config: Config, log: Logger, closers: Closers, args: WorkerArgs): Promise<number> {
+async function serveAlone(
+  config: Config,
+  log: Logger,
+  opened: CloseStack,
+  args: WorkerArgs
+): Promise<number> {
   const service = await startService({
     config,
     log,
@@ -101,7 +103,7 @@ async function serveAlone(config: Config, log: Logger, closers: Closers, args: W
     runsMaintenance: args.runsMaintenance,
     ...(config.workers === 1 ? {} : { shareMetrics })
   })
-  closers.push(async () => {
+  opened.add(async () => {
     service.drain()
     await sleep(config.http.shutdownDelayMs)
     await service.close()

@@ -1,5 +1,4 @@
-// Tested by test/settings/secrets/aws.slow.test.ts
-// Tested by the tests of the stores: environment, file and aws.
+// Tested by test/settings/secrets/file.test.ts and test/settings/secrets/aws.slow.test.ts
 import type { Secret } from '../../secret.ts'
 
 /** The values that a store has for one secret. */
