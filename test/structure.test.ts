@@ -44,11 +44,7 @@ const entries = ['cli/main.ts', 'cli/serve/debug-variables.ts', 'ops/healthcheck
 const MAX_LINES = 250
 
 /** Violations that are about to be removed. */
-const pending: readonly string[] = [
-  'tools/doctor/run-checks.ts -> tools/doctor/root-cause.ts -> tools/doctor/run-checks.ts',
-  'log/append.ts is too long',
-  'sanitize/walker.ts is too long'
-]
+const pending: readonly string[] = ['sanitize/walker.ts is too long']
 
 interface SourceFile {
   readonly lines: number

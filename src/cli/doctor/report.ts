@@ -1,6 +1,6 @@
-import type { Area, Check, Status } from '../../tools/doctor/check.ts'
+import type { Area, Check, Result, Status } from '../../tools/doctor/check.ts'
 import type { RootCause } from '../../tools/doctor/root-cause.ts'
-import { type Report, type Result, type Verdict, verdictOf } from '../../tools/doctor/run-checks.ts'
+import { type Report, type Verdict, verdictOf } from '../../tools/doctor/run-checks.ts'
 import { paint, type TerminalStyle, terminalSafe, wrap } from '../terminal.ts'
 
 const areas: Readonly<Record<Area, string>> = {

@@ -66,3 +66,9 @@ export const NOT_ACCEPTED =
 export const UNUSED_ADDRESS = '203.0.113.9'
 
 export const WRONG_KEY = 'not the key'
+
+export interface Result extends Finding {
+  readonly check: Check
+  readonly requests: number
+  readonly durationMs: number
+}

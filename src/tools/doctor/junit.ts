@@ -1,4 +1,5 @@
-import { type Report, type Result, verdictOf } from './run-checks.ts'
+import type { Result } from './check.ts'
+import { type Report, verdictOf } from './run-checks.ts'
 
 /**
  * A report as JUnit XML: one case per check, failed and skipped ones as such. If the verdict is `skip`, one more case

@@ -1,6 +1,6 @@
+import type { Result } from './check.ts'
 import { type Endpoint, type Reply, SENDER_TIMEOUT_MS } from './endpoint.ts'
 import { describeReply, isAccepted, isBroken, isInTime, isRedirect, statusOf } from './expectations.ts'
-import type { Result } from './run-checks.ts'
 import { NO_HANDSHAKE } from './tls-checks.ts'
 
 /** The fault to fix first: most other findings follow from it. */

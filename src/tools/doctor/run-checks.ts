@@ -3,6 +3,7 @@ import { addressChecks } from './address-checks.ts'
 import { answerChecks } from './answer-checks.ts'
 import { authentic } from './baseline-check.ts'
 import { bodyChecks } from './body-checks.ts'
+import type { Result } from './check.ts'
 import { type Check, type Finding, NOT_ACCEPTED, skip } from './check.ts'
 import { edgeCaseChecks } from './edge-case-checks.ts'
 import { Endpoint, type EndpointOptions } from './endpoint.ts'
@@ -21,12 +22,6 @@ export interface Selection {
   readonly skip?: readonly string[]
   /** How often the burst sends one event. */
   readonly burst?: number
-}
-
-export interface Result extends Finding {
-  readonly check: Check
-  readonly requests: number
-  readonly durationMs: number
 }
 
 export interface Report {

@@ -5,10 +5,11 @@ import t from 'tap'
 import { publishedAddresses } from '../../../src/receive/published-addresses.ts'
 import { Secret } from '../../../src/secret.ts'
 import { Endpoint } from '../../../src/tools/doctor/endpoint.ts'
-import { type Result, runChecks } from '../../../src/tools/doctor/run-checks.ts'
+import { runChecks } from '../../../src/tools/doctor/run-checks.ts'
 import { tlsChecks } from '../../../src/tools/doctor/tls-checks.ts'
 import { KEY, unixNow } from '../../helpers/sign.ts'
 import { type Habits, objectOf, startReceiver } from './receiver.ts'
+import type { Result } from "../../../src/tools/doctor/check.ts";
 
 const SECRET = new Secret(KEY)
 

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { toJunit } from '../../../src/tools/doctor/junit.ts'
-import { allChecks, type Report, type Result } from '../../../src/tools/doctor/run-checks.ts'
+import { allChecks, type Report } from '../../../src/tools/doctor/run-checks.ts'
+import type { Result } from "../../../src/tools/doctor/check.ts";
 
 const [check] = allChecks()
 if (check === undefined) throw new Error('there are no checks')
