@@ -1,7 +1,7 @@
 import t from 'tap'
 import { planText, toJson, toText } from '../../../src/cli/doctor/report.ts'
+import type { Result } from '../../../src/tools/doctor/check.ts'
 import { allChecks, type Report } from '../../../src/tools/doctor/run-checks.ts'
-import type { Result } from "../../../src/tools/doctor/check.ts";
 
 const HOSTILE = 'server: \u001b[2J\u202e evil\r\nPASS: 0 fail'
 const style = { colour: false, width: 80 }

@@ -4,12 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { publishedAddresses } from '../../../src/receive/published-addresses.ts'
 import { Secret } from '../../../src/secret.ts'
+import type { Result } from '../../../src/tools/doctor/check.ts'
 import { Endpoint } from '../../../src/tools/doctor/endpoint.ts'
 import { runChecks } from '../../../src/tools/doctor/run-checks.ts'
 import { tlsChecks } from '../../../src/tools/doctor/tls-checks.ts'
 import { KEY, unixNow } from '../../helpers/sign.ts'
 import { type Habits, objectOf, startReceiver } from './receiver.ts'
-import type { Result } from "../../../src/tools/doctor/check.ts";
 
 const SECRET = new Secret(KEY)
 

@@ -1,7 +1,7 @@
 import t from 'tap'
+import type { Result } from '../../../src/tools/doctor/check.ts'
 import { toJunit } from '../../../src/tools/doctor/junit.ts'
 import { allChecks, type Report } from '../../../src/tools/doctor/run-checks.ts'
-import type { Result } from "../../../src/tools/doctor/check.ts";
 
 const [check] = allChecks()
 if (check === undefined) throw new Error('there are no checks')

@@ -1,11 +1,11 @@
 import t from 'tap'
 import { Secret } from '../../../src/secret.ts'
+import type { Result } from '../../../src/tools/doctor/check.ts'
 import { runChecks } from '../../../src/tools/doctor/run-checks.ts'
 import { PROXY_ADDRESS, startDocumentedNginx } from '../../helpers/documented-nginx.ts'
 import { startRedis } from '../../helpers/redis.ts'
 import { startTestService } from '../../helpers/service.ts'
 import { KEY } from '../../helpers/sign.ts'
-import type { Result } from "../../../src/tools/doctor/check.ts";
 
 const SECRET = new Secret(KEY)
 
