@@ -4,7 +4,7 @@ import t from 'tap'
 import type { Finding } from '../../../src/tools/leaks/finding.ts'
 import { searchPath } from '../../../src/tools/leaks/search.ts'
 import { generateRepository } from '../../fixtures/generated-repository.ts'
-import { startSearch } from '../../fixtures/leak-search.ts'
+import { startConfiguredSearch, startSearch } from '../../fixtures/leak-search.ts'
 import { plantDecoys, plantLeaks } from '../../fixtures/planted-leaks.ts'
 import { temporaryFolder } from '../../helpers/server.ts'
 
@@ -29,7 +29,7 @@ t.test(
       planted,
       decoys
     )
-    const search = startSearch(planted.env)
+    const search = await startConfiguredSearch(planted.env)
     await searchPath(search, folder, OPTIONS)
 
     const expected = planted.expected.map(leak =>
