@@ -39,10 +39,20 @@ const failures: readonly (readonly [
   env: Record<string, string>,
   line: RegExp
 ])[] = [
-  ['Redis is unreachable', ['events'], noRedis, /^Redis .*\(ECONNREFUSED/],
-  ['Redis is unreachable', ['consumers'], noRedis, /^Redis .*\(ECONNREFUSED/],
+  ['Redis is unreachable', ['events'], noRedis, /^cannot reach Redis at 127\.0\.0\.1:\d+: ECONNREFUSED \(/],
+  [
+    'Redis is unreachable',
+    ['consumers'],
+    noRedis,
+    /^cannot reach Redis at 127\.0\.0\.1:\d+: ECONNREFUSED \(/
+  ],
   ['AWS is unreachable', ['serve'], noAws, /AWS Secrets Manager/],
-  ['AWS is unreachable', ['rotate', 'status'], noAws, /^cannot connect to 127\.0\.0\.1:\d+: ECONNREFUSED \(/],
+  [
+    'AWS is unreachable',
+    ['rotate', 'status'],
+    noAws,
+    /^REDIS_URL: redis-url in AWS Secrets Manager can't be read \(ECONNREFUSED\)/
+  ],
   ['DATA_DIR is in /proc', ['serve'], { DATA_DIR: '/proc/x' }, noFolder('/proc/x')],
   ['DATA_DIR is in /proc', ['serve'], { ...key, DATA_DIR: '/proc/x' }, noFolder('/proc/x')],
   ['DATA_DIR is a file', ['serve'], { DATA_DIR: file }, noFolder(file)],
