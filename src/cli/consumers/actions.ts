@@ -41,6 +41,7 @@ export function consumerActions({ config, redis, patient }: OpenLog<'dispatch'>,
       return letters.list(consumer, count)
     },
     replay: async (consumer: string, chosen: Chosen): Promise<ReplayedLetters> => {
+      await requireKnown(consumer)
       const settings = settingsOf(consumer)
       const publisher = settings && openDirectPublisher(settings, patient, keyPrefix)
       const total = { replayed: 0, left: [] as ReplayedLetters['left'][number][] }
@@ -57,8 +58,8 @@ export function consumerActions({ config, redis, patient }: OpenLog<'dispatch'>,
       return total
     },
     drop: async (consumer: string, chosen: Chosen): Promise<number> => {
-      if (chosen !== 'all') return letters.drop(consumer, chosen.map(entryId))
       await requireKnown(consumer)
+      if (chosen !== 'all') return letters.drop(consumer, chosen.map(entryId))
       const count = await letters.count(consumer)
       await letters.clear(consumer)
       return count

@@ -30,7 +30,7 @@ consumers get them: without personal data. Configured by the environment, like s
 Exit code: 0 ok, 1 no event was found, 2 could not run.`
 
 export const eventsCommand: Command = {
-  summary: 'show the event log, replay a stretch of it',
+  summary: 'show and follow the event log, replay a part of it',
   usage,
   run: async (args, env) => {
     const options = readOptions(args, Date.now())
@@ -101,7 +101,11 @@ async function tail({ range, count, matches, follow, json }: Options, log: OpenL
   const newest = { partitions, count, matches, ...range }
   const { entries, ends } = await newestEntries(redis, keyPrefix, newest)
   for (const entry of entries) show(entry, json)
-  if (!follow) return entries.length > 0 ? EXIT.ok : EXIT.findings
+  if (!follow) {
+    if (entries.length > 0) return EXIT.ok
+    process.stderr.write('cio-webhook events: no event was found\n')
+    return EXIT.findings
+  }
 
   const stopped = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort())

@@ -49,7 +49,7 @@ function webhookKeyText(status: WebhookKeyStatus): string {
     ...status.seen.map(
       ({ key, role, deliveries, lastSeen }): Row => [
         `seen ${role}`,
-        `${key}: ${deliveries} deliveries${lastSeen === undefined ? '' : `, last ${lastSeen}`}`
+        `${key}: ${deliveries} ${deliveries === 1 ? 'delivery' : 'deliveries'}${lastSeen === undefined ? '' : `, last ${lastSeen}`}`
       ]
     ),
     [status.due ? 'DUE' : 'next', status.advice]

@@ -11,7 +11,7 @@ import type { Environment } from '../../settings/environment.ts'
 import type { RedisAddress } from '../../settings/redis-address.ts'
 import { sharedKeys, unknownVariables } from '../../settings/warnings.ts'
 import { shareMetrics, startWorkers, type WorkerArgs, workerArgs } from '../../workers.ts'
-import type { Command } from '../command.ts'
+import { type Command, parseCommandLine } from '../command.ts'
 import { IGNORED_DEBUG, ignoredVariables } from './debug-variables.ts'
 import { devBanner } from './dev-banner.ts'
 
@@ -24,7 +24,9 @@ export const serveCommand: Command = {
 
 Receives deliveries of Customer.io and appends their events to the log, until SIGTERM or SIGINT. All settings are
 environment variables: see .env.example.`,
-  run: async (_args, env) => {
+  run: async (args, env) => {
+    // A worker's options come from the primary.
+    if (workerArgs(process.argv) === undefined) parseCommandLine({ args: [...args], options: {} })
     await serve(env)
     return undefined
   }

@@ -111,7 +111,7 @@ export function rotateTrackKey(
       `Revoke the old key (${held.apiKey.id}) at Customer.io after ${revokeAfter}: until then it may still be in use.`,
       'Then: `cio-webhook rotate finish`.'
     ]
-    if (options.dryRun) return steps.done('would_do', ['A dry run: nothing was changed.', ...next])
+    if (options.dryRun) return steps.done('would_do', ['To switch, run this again without --dry-run.'])
 
     await steps.run('switch', async () => {
       await switchBoth(rotation, held, fresh)
@@ -172,7 +172,7 @@ export function finishTrackKey(rotation: TrackKeyRotation, dryRun: boolean): Pro
       }
       return [undefined, 'refused (401)']
     })
-    if (dryRun) return steps.done('would_do', ['A dry run: the old key would be removed now.'])
+    if (dryRun) return steps.done('would_do', ['To remove the old key, run this again without --dry-run.'])
     const { trackKey, ...rest } = state
     const finished = {
       ...{ what: 'track-key', oldKey: previous.id, newKey: current.id },

@@ -73,7 +73,7 @@ export function rotateWebhookKey(
       await steps.run('compare', async () => [undefined, 'the new key is in use already'])
     } else {
       await compareKeys(steps, inUse, finishCommand(source))
-      if (dryRun) return steps.done('would_do', ['A dry run: nothing was changed.', ...next])
+      if (dryRun) return steps.done('would_do', ['To switch, run this again without --dry-run.'])
       await steps.run('put the new key beside the old', async () => {
         await signingKey.promote(fresh)
         return [undefined, `${fresh.id} is the current key, ${current.id} the previous one`]
@@ -167,7 +167,8 @@ export function finishWebhookKey(
         : [
             `Keep a copy of the old key (${previous.id}), or process the parked deliveries first (\`cio-webhook consumers parked\`).`
           ]
-    if (dryRun) return steps.done('would_do', ['A dry run: the old key would be retired now.', ...warnings])
+    if (dryRun)
+      return steps.done('would_do', [...warnings, 'To retire the old key, run this again without --dry-run.'])
 
     const { [source]: begun, ...webhookKeys } = state.webhookKeys
     const finished = {

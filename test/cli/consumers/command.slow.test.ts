@@ -272,10 +272,12 @@ t.test('consumers: their state, dead letters and parked deliveries', async t => 
   for (const args of [
     ['consumers', 'dead'],
     ['consumers', 'dead', 'nobody'],
+    ['consumers', 'replay', 'nobody', '--all'],
     ['consumers', 'replay', 'crm'],
     ['consumers', 'replay', 'crm', '1-1', '--all'],
     ['consumers', 'replay', 'crm', '1-1'],
     ['consumers', 'drop', 'crm', 'x'],
+    ['consumers', 'drop', 'nobody', '1-1'],
     ['consumers', 'enable', 'nobody'],
     ['consumers', 'parked', 'x'],
     ['consumers', 'parked', 'show'],
@@ -322,7 +324,8 @@ t.test('events: the newest, filtered, followed, and replayed for one consumer', 
   )
   t.same(ids((await run('events', '--json', '--count', '2', '--type', '*.clicked')).output), ['e17', 'e19'])
   t.same(ids((await run('events', '--json', '--id', 'e3')).output), ['e3'])
-  t.equal((await run('events', '--id', 'nothing')).code, 1)
+  const none = { code: 1, output: 'cio-webhook events: no event was found\n' }
+  t.match(await run('events', '--id', 'nothing'), none)
   t.match((await run('events', '--count', '1')).output, /^\S+Z {2}0-\d+-\d+ {2}email\.clicked +e19\n$/)
 
   const following = runCommand(['events', '--follow', '--json', '--count', '1'], {

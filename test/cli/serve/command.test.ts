@@ -69,6 +69,8 @@ t.test('an invalid command line or setting ends with 2 and one line', async t =>
   const rows: readonly (readonly [readonly string[], Record<string, string>, RegExp])[] = [
     [['serve'], { NODE_ENV: 'production' }, /^cio-webhook serve: CIO_WEBHOOK_SECRET is missing: [^\n]+\n$/],
     [['serve'], { PORT: 'http' }, /^cio-webhook serve: PORT=http is not allowed: [^\n]+\n$/],
+    [['serve', '--port', '80'], {}, /^cio-webhook serve: unknown option --port: --help lists them\n$/],
+    [['serve', 'now'], {}, /^cio-webhook serve: unexpected argument now\n$/],
     [['sreve'], {}, /^cio-webhook: unknown command "sreve"\n\nusage: cio-webhook <command>/],
     [['events', '--nope'], {}, /^cio-webhook events: unknown option --nope: --help lists them\n$/],
     [['send', '-x'], {}, /^cio-webhook send: unknown option -x: --help lists them\n$/],

@@ -75,7 +75,8 @@ t.test('a rotation from the new key to the end', async t => {
   cio.trackKeys.set(`site:${NEW}`, 4711)
 
   const before = kept()
-  t.match(await rotate({ dryRun: true }), { outcome: 'would_do' })
+  const { outcome, next } = await rotate({ dryRun: true })
+  t.same({ outcome, next }, { outcome: 'would_do', next: ['To switch, run this again without --dry-run.'] })
   t.same(kept(), before)
 
   const switched = await rotate({ identify: true })
