@@ -127,12 +127,13 @@ const isProduction = (reader: Reader): boolean => reader.value('NODE_ENV') === '
 
 /** @returns the development key, if this start has created it: it is shown once */
 async function generateMissingKey(reader: Reader): Promise<Secret | undefined> {
-  const key = await reader.secret('CIO_WEBHOOK_SECRET')
-  if (key !== undefined) return undefined
-  const isElsewhere = isProduction(reader) || reader.value('SECRETS_PROVIDER') !== 'environment'
-  if (isElsewhere || (await reader.secret('CIO_WEBHOOK_SECRET_PREVIOUS')) !== undefined) {
+  const isConfigured = reader.secrets.findStored('cio-webhook-secret') !== undefined
+  // A previous key without a current one: the development key must not take its place.
+  if (!isConfigured && (await reader.secret('CIO_WEBHOOK_SECRET_PREVIOUS')) !== undefined) {
     throw new ConfigError(NO_SIGNING_KEY)
   }
+  if ((await reader.secret('CIO_WEBHOOK_SECRET')) !== undefined) return undefined
+  if (isConfigured || isProduction(reader)) throw new ConfigError(NO_SIGNING_KEY)
   return createDevelopmentKey(reader.value('DATA_DIR')) ? reader.secret('CIO_WEBHOOK_SECRET') : undefined
 }
 

@@ -58,7 +58,16 @@ t.test('a bad setting stops the start with one line that says what to do, withou
   const rows: readonly (readonly [string, Environment, RegExp])[] = [
     ['no key', { NODE_ENV: 'production', REDIS_URL: 'redis://r' }, /^CIO_WEBHOOK_SECRET is missing: give/],
     ['no Redis', { NODE_ENV: 'production', CIO_WEBHOOK_SECRET: 'k' }, /^REDIS_URL is missing: give/],
-    ['an empty key', { ...production, CIO_WEBHOOK_SECRET: '' }, /^CIO_WEBHOOK_SECRET is set but empty/],
+    [
+      'an empty key',
+      { ...production, CIO_WEBHOOK_SECRET: '' },
+      /^CIO_WEBHOOK_SECRET is set but empty: unset it, or give the signing key alone/
+    ],
+    [
+      'an empty previous key',
+      { ...production, CIO_WEBHOOK_SECRET_PREVIOUS: '' },
+      /^CIO_WEBHOOK_SECRET_PREVIOUS is set but empty: unset it, or give the signing key alone/
+    ],
     [
       'an empty port',
       { ...production, PORT: '' },
@@ -347,6 +356,11 @@ t.test('a development start generates a key once, readable by its owner only', a
   t.equal(again.sources.get('default')?.keys[0]?.secret.reveal(), key)
   const { mode } = (await import('node:fs')).statSync(join(folder, 'webhook_secret'))
   t.equal(mode & 0o777, 0o600)
+  t.match(
+    await refusal({ DATA_DIR: folder, CIO_WEBHOOK_SECRET_PREVIOUS: 'k' }),
+    /^CIO_WEBHOOK_SECRET is missing/,
+    'a previous key alone is refused, also beside a development key'
+  )
 })
 
 t.test('a variable that a Kubernetes Service sets is refused with what to do', async t => {

@@ -1,6 +1,7 @@
 // Tested by test/settings/config.test.ts and test/cli/rotate/command.test.ts.
 import { Secret } from '../../secret.ts'
 import { type Environment, nonEmpty } from '../environment.ts'
+import { variables } from '../variables.ts'
 import { ReadOnlySecretError, type SecretHandle, type SecretStore, variableOf } from './secret-handle.ts'
 
 /** Secrets in environment variables: `NAME`, and `NAME_PREVIOUS` for the previous value. */
@@ -16,9 +17,13 @@ export function environmentStore(env: Environment): SecretStore {
 }
 
 function secretIn(env: Environment, variable: string): Secret | undefined {
-  const text = nonEmpty(env, variable)
+  const text = nonEmpty(env, variable, allowedIn(variable))
   return text === undefined ? undefined : new Secret(text)
 }
+
+/** `cio-webhook rotate` also reads variables that the table does not have. */
+const allowedIn = (variable: string): string | undefined =>
+  Object.entries(variables).find(([name]) => name === variable)?.[1].allowed
 
 function environmentSecret(variable: string, current: Secret, previous: Secret | undefined): SecretHandle {
   const instruction = `give its file as ${variable}_FILE`
