@@ -12,7 +12,7 @@ export interface WorkerArgs {
   readonly redisSocket: string | undefined
 }
 
-export interface Workers {
+interface Workers {
   /** Resolves with the port once every worker listens. */
   readonly listening: Promise<number>
   /** Ends every worker with SIGTERM, and resolves when the last one has ended. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-export interface UnknownPeers {
+interface UnknownPeers {
   /** Called for each request before it is handled. @returns false if the request must not be handled */
   admit(request: IncomingMessage, response: ServerResponse): boolean
 }

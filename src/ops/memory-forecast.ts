@@ -1,5 +1,5 @@
 /** Estimates when memory will be full, from its usage in the last minutes. */
-export interface MemoryForecast {
+interface MemoryForecast {
   /** @param ratio used share of the limit @param atMs monotonic milliseconds */
   add(ratio: number, atMs: number): void
   /** `undefined` if usage does not grow, or too little is known. */

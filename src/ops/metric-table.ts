@@ -20,7 +20,7 @@ const gauge = (help: string, labels: Labels = {}, aggregator: 'max' | 'min' | 'f
 
 const perConsumer: Labels = { consumer: 'observed' }
 
-export const metricTable = {
+const metricTable = {
   cio_deliveries_total: counter('Deliveries by outcome', { source: 'configured', outcome: deliveryOutcomes }),
   cio_signature_failures_total: counter('Deliveries without a valid signature, by reason', {
     source: 'configured',

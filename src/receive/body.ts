@@ -33,7 +33,7 @@ export interface AdmittedBody {
 
 type BodyCallback = (error: UnreadBodyError | null, body?: Buffer) => void
 
-export interface BodyTerms {
+interface BodyTerms {
   readonly limitBytes: number
   /**
    * Whether other bodies may take its memory until it is complete. Then memory is reserved as bytes arrive, otherwise

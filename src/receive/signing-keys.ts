@@ -19,7 +19,7 @@ export interface SigningKeys {
   stop(): void
 }
 
-export interface SigningKeysOptions {
+interface SigningKeysOptions {
   readonly sources: ReadonlyMap<string, Source>
   readonly secrets: Secrets
   readonly log: Logger

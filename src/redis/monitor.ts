@@ -19,7 +19,7 @@ export interface RedisMonitor {
   stop(): void
 }
 
-export interface RedisMonitorOptions {
+interface RedisMonitorOptions {
   readonly redis: RedisClient
   /** Called whenever Redis comes back, since it may be another server. If it rejects, Redis does not count as up. */
   readonly validate?: () => Promise<void>
