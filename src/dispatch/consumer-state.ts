@@ -13,7 +13,7 @@ interface ConsumerState {
   readonly disabledReason: string | undefined
 }
 
-/** Every method throws what Redis answers. */
+/** Every method throws the error of Redis. */
 export interface ConsumerStates {
   read(name: string): Promise<ConsumerState>
   recordFailure(name: string, reason: string): Promise<void>

@@ -44,7 +44,7 @@ interface ConsumerStatusOptions {
 
 /**
  * Returns a function that reads the status of all consumers: those of `CONSUMERS_FILE`, and all other groups of the
- * log. It rejects with what Redis answers.
+ * log. It rejects with the error of Redis.
  */
 export function consumerStatusReader(
   options: ConsumerStatusOptions

@@ -77,7 +77,7 @@ interface ReplayParkedOptions {
  * once, and is no longer parked.
  *
  * @returns why it was not replayed; `undefined` if it was
- * @throws what Redis answers
+ * @throws the error of Redis
  */
 export async function replayParked(
   { parked, eventLog, sources, keysOf }: ReplayParkedOptions,

@@ -6,7 +6,7 @@ interface MemoryForecast {
   fullInMs(): number | undefined
 }
 
-/** Long enough that a single newsletter does not decide, short enough that yesterday does not. */
+/** Long enough that one newsletter does not dominate, short enough to show the current rate. */
 const WINDOW_MS = 10 * 60 * 1000
 /** If usage drops by this much, memory was freed: older samples say nothing about the growth since then. */
 const FREED = 0.02
