@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import type { ServerOptions } from '../test/helpers/server.ts'
 
 /** Where a contestant listens and stores, and its signing key. */
-export interface Seat {
+interface Seat {
   readonly port: number
   readonly redisPort: number
   /** Its working directory; removed afterwards. */
@@ -11,7 +11,7 @@ export interface Seat {
   readonly secret: string
 }
 
-export type StartCommand = Pick<ServerOptions, 'command' | 'args'> & {
+type StartCommand = Pick<ServerOptions, 'command' | 'args'> & {
   readonly env: Readonly<Record<string, string>>
 }
 

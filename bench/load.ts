@@ -14,7 +14,7 @@ export interface Load {
   readonly repeats?: number
 }
 
-export interface Quantiles {
+interface Quantiles {
   readonly p50: number
   readonly p99: number
   readonly p999: number

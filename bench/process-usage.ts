@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
 /** CPU time and memory of a process and all its descendants. */
-export interface Usage {
+interface Usage {
   readonly cpuSeconds: number
   readonly rssBytes: number
 }

@@ -5,6 +5,18 @@ import { parseAddress } from './address.ts'
 /** Whether an address is on the list, in any notation. Text that is not an address is on no list. */
 export type AddressList = (address: string) => boolean
 
+/** Loopback, private and link-local addresses. */
+export const privateRanges: readonly string[] = [
+  '127.0.0.0/8',
+  '10.0.0.0/8',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '169.254.0.0/16',
+  '::1',
+  'fc00::/7',
+  'fe80::/10'
+]
+
 /** Customer.io uses some dozens of addresses. A flood from others must not let the cache grow. */
 const MAX_CACHED = 4096
 

@@ -7,7 +7,7 @@ import { type Health, healthRoutes, type MetricsRoute, metricsRoute } from './op
 import { type ReceiverDependencies, receiver, WEBHOOK_PATH } from './receive/route.ts'
 import type { Config } from './settings/config.ts'
 
-export interface AppDependencies extends ReceiverDependencies {
+interface AppDependencies extends ReceiverDependencies {
   readonly config: ReceiverDependencies['config'] & Pick<Config, 'http'>
   readonly health: () => Health
   readonly isDraining: () => boolean

@@ -19,7 +19,7 @@ const catalogue = {
 export type ErrorResponseCode = keyof typeof catalogue
 
 /** `body` is JSON text. */
-export interface ErrorResponse {
+interface ErrorResponse {
   readonly code: ErrorResponseCode
   readonly status: number
   readonly body: string

@@ -98,7 +98,7 @@ function matches(glob: string, text: string): boolean {
 }
 
 /** The routing key of events without `<object_type>.<metric>`. */
-export const UNKNOWN_KEY = 'unknown'
+const UNKNOWN_KEY = 'unknown'
 
 /** Contains no separator or wildcard of a broker. */
 const KEY = /^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$/i

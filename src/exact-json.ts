@@ -7,7 +7,7 @@ export { isLosslessNumber, LosslessNumber }
  * spelling that is lost (`19.90`, `1e400`). Such numbers are kept as a `LosslessNumber`, which holds their text.
  */
 
-/** Where a number may start that does not survive: a decimal, an exponent, 16 digits or more, or minus zero. */
+/** Matches where a number may start that `Number()` changes: decimals, exponents, 16 digits or more, minus zero. */
 const suspect = /(?:^|[:,[])\s*(?:-?\d{1,15}[.eE]|-?\d{16}|-0)/
 
 /**

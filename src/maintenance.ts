@@ -12,7 +12,7 @@ import type { RedisClient } from './redis/connect.ts'
 import { memoryUsage } from './redis/memory.ts'
 import type { Config } from './settings/config.ts'
 
-export interface MaintenanceOptions {
+interface MaintenanceOptions {
   readonly config: Config['log']
   readonly redis: RedisClient
   readonly metrics: Metrics
@@ -20,7 +20,7 @@ export interface MaintenanceOptions {
 }
 
 /** Keeps the log within its limits. Any number of processes may do so at once. */
-export interface Maintenance {
+interface Maintenance {
   /** For appends to a full log: works without `start`. */
   readonly room: Required<Pick<EventLogOptions, 'trimForSpace' | 'memory' | 'onParked'>>
   start(): void

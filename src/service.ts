@@ -83,7 +83,7 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
   })
   const metricsApp = hasMetricsPort ? buildMetricsApp(metricsRoute, config.http.keepAliveMs) : undefined
   opened.add(() => metricsApp?.close())
-  // Together, since each of them can take seconds of the few that a process has to end.
+  // In parallel: each can take seconds, and a process that is stopped has only a few.
   opened.add(() => Promise.all([closeApp(app), dispatcher?.stop()]))
 
   // Before the first delivery: a rotation waits for the replicas that it knows.

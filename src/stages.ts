@@ -43,7 +43,7 @@ interface Connection {
   readonly facts: () => ServerFacts | undefined
 }
 
-/** What each stage of the start is given. */
+/** The input of each stage of the start. */
 export interface Stage extends ServiceOptions, Connection {
   readonly metrics: Metrics
   readonly opened: CloseStack
@@ -177,7 +177,7 @@ export async function openIpAllowlist(stage: Stage): Promise<IpAllowlist> {
   async function appApiKey(): Promise<string> {
     const versions = await config.secrets.find('cio-app-api-key')?.versions()
     const key = versions?.current ?? config.appApiKey
-    if (key === undefined) throw new Error('there is no App API key any more')
+    if (key === undefined) throw new Error('the App API key is no longer in its store')
     return key.reveal()
   }
 }

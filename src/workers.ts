@@ -12,7 +12,7 @@ export interface WorkerArgs {
   readonly redisSocket: string | undefined
 }
 
-export interface Workers {
+interface Workers {
   /** Resolves with the port once every worker listens. */
   readonly listening: Promise<number>
   /** Ends every worker with SIGTERM, and resolves when the last one has ended. */
@@ -26,8 +26,8 @@ const METRICS_REQUEST = 'cio-webhook:metrics'
 
 /** Starts the workers, and replaces each of them that ends. */
 export function startWorkers(count: number, redisSocket: string | undefined, log: Logger): Workers {
-  // Each worker accepts its own connections from the kernel. With the default policy, a connection that this process
-  // hands to a worker that is killed meanwhile would get no answer.
+  // Each worker accepts its own connections from the kernel. With the default policy this process passes connections
+  // to the workers: if a worker is killed at that moment, they get no answer.
   cluster.schedulingPolicy = cluster.SCHED_NONE
   const aggregate = new AggregatorRegistry()
   const workers = new Set<Worker>()

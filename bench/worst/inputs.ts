@@ -1,5 +1,5 @@
 /** Builds a body of a given size from a short text. A body that is not JSON is not measured. */
-export type Shape = (unit: string, bytes: number) => string
+type Shape = (unit: string, bytes: number) => string
 
 export type Input = { readonly shape: ShapeName; readonly unit: string }
 

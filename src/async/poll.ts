@@ -1,5 +1,5 @@
 /** Runs a function again and again, one run at a time. Its timer does not keep the process alive. */
-export interface PollingLoop {
+interface PollingLoop {
   /** The first run is one interval from now. */
   start(): void
   /** Runs now and starts the loop; does nothing while a run is in progress. */

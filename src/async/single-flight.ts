@@ -1,4 +1,4 @@
-/** Work whose result all callers share who ask while it is running. */
+/** Callers that ask while the work is running share its result. */
 export function singleFlight<T>(work: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | undefined
   return () => {

@@ -1,6 +1,7 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { errorCode } from '../errors.ts'
 import type { Environment } from '../settings/environment.ts'
+import type { Parser } from '../settings/parse.ts'
 
 /** Exit codes of every command. */
 export const EXIT = { ok: 0, findings: 1, error: 2 } as const
@@ -21,12 +22,22 @@ export interface Command {
   readonly run: (args: readonly string[], env: Environment) => Promise<ExitCode | undefined>
 }
 
+/** The largest value of `--count`. */
+export const MAX_COUNT = 100_000_000
+
 /** An invalid command line. The message says what to type. */
 export class UsageError extends Error {
   constructor(message: string) {
     super(message)
     this.name = 'UsageError'
   }
+}
+
+/** Parses the value of an option, such as `--count`. @throws UsageError that says what is allowed */
+export function readOption<T>(option: string, { parse, allowed }: Parser<T>, text: string): T {
+  const value = parse(text)
+  if (value === undefined) throw new UsageError(`${option} ${text}: give ${allowed}`)
+  return value
 }
 
 /** `parseArgs` of node:util. @throws UsageError for what it refuses, in our words */

@@ -7,7 +7,7 @@ import { type Command, EXIT, type ExitCode } from './command.ts'
 import { describeFailure } from './failure.ts'
 import { IGNORED_DEBUG, ignoredVariables, refusedDebug } from './serve/debug-variables.ts'
 
-/** Each is loaded when it is called: the service must not carry what only the others need. */
+/** Loaded on demand: the service must not load what only other commands need. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./serve/command.ts')).serveCommand,
   send: async () => (await import('./send/command.ts')).sendCommand,
@@ -43,7 +43,7 @@ async function run([first, ...rest]: readonly string[]): Promise<ExitCode | unde
     process.stdout.write(`${command.usage}\n`)
     return EXIT.ok
   }
-  // Whatever the failed command has opened must not keep the process alive: a supervisor would wait for its end.
+  // Open connections of the failed command must not keep the process alive: a supervisor would wait for its end.
   const fail = (error: unknown): void =>
     void process.stderr.write(`cio-webhook ${name}: ${describeFailure(error)}\n`, () =>
       process.exit(EXIT.error)

@@ -51,7 +51,7 @@ export interface OpenLog<Needs extends Part = never> {
   readonly config: Settings<Needs | 'log' | 'runningRedis'>
   readonly redis: RedisClient
   /** A further connection, for BullMQ. */
-  patient(): RedisClient
+  openBlocking(): RedisClient
   close(): void
 }
 
@@ -74,11 +74,11 @@ export async function openLog<const Needs extends Part = never>(
     if (address === undefined) throw new ConfigError(NO_REDIS)
     const redis = await connectForCommand(address)
     opened.push(redis)
-    const patient = (): RedisClient => {
+    const openBlocking = (): RedisClient => {
       opened.push(connect(address, 'blocking'))
       return opened.at(-1) ?? redis
     }
-    return { config, redis, patient, close }
+    return { config, redis, openBlocking, close }
   } catch (error) {
     close()
     throw error

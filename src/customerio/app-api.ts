@@ -10,7 +10,7 @@ const MIN_PREFIX = { v4: 20, v6: 48 }
 /**
  * The addresses that Customer.io delivers from: `GET /v1/info/ip_addresses` of the App API.
  *
- * @throws Error without a good answer: see `checkAddresses`
+ * @throws Error if the request fails, and as `checkAddresses`
  */
 export async function fetchPublishedIps(
   { region, appUrl }: Pick<CustomerIoAccount, 'region' | 'appUrl'>,
@@ -34,7 +34,7 @@ export function checkAddresses(answer: unknown): readonly string[] {
   }
   return answer.map(address => {
     if (typeof address !== 'string' || cidr.parse(address) === undefined || isWide(address)) {
-      throw new Error('a list that contains something else than addresses')
+      throw new Error('the list contains items that are not addresses of one sender')
     }
     return address
   })

@@ -27,8 +27,8 @@ export const TEST_PERSON = 'rotation-test'
 const TIMEOUT_MS = 3000
 
 /**
- * `GET /accounts/region` answers with the workspace (`environment_id`) and has no side effect; `/auth` is said
- * to answer 200 to anything in the EU (customerio-node 5.2, read 2026-11-24).
+ * `GET /accounts/region` answers with the workspace (`environment_id`) and has no side effect. According to
+ * customerio-node 5.2 (read 2026-11-24), `/auth` answers 200 to any key in the EU.
  */
 export function trackProbe({ region, trackUrl }: Pick<CustomerIoAccount, 'region' | 'trackUrl'>): TrackProbe {
   const clientFor = async ({ siteId, apiKey }: TrackCredentials) => {

@@ -2,7 +2,7 @@
 import type { RedisClient } from '../redis/connect.ts'
 
 /** What all replicas know about a consumer, besides its position in the log. */
-export interface ConsumerState {
+interface ConsumerState {
   /** Failed attempts since it was last enabled, or ever. */
   readonly failures: number
   /** In our own words: contains no text of a response. */
@@ -13,7 +13,7 @@ export interface ConsumerState {
   readonly disabledReason: string | undefined
 }
 
-/** Every method throws what Redis answers. */
+/** Every method throws the error of Redis. */
 export interface ConsumerStates {
   read(name: string): Promise<ConsumerState>
   recordFailure(name: string, reason: string): Promise<void>

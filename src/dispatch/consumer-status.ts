@@ -13,7 +13,7 @@ import { inspectQueue, type OpenQueue } from './sinks/push-queue.ts'
  * `disabled`: it answered 410 and gets no events until it is enabled. `no_members`: nothing reads for it, and the log
  * keeps all events that it has not read. `failing`: its last attempt failed, and events wait.
  */
-export type ConsumerStateName = 'ok' | 'failing' | 'disabled' | 'no_members'
+type ConsumerStateName = 'ok' | 'failing' | 'disabled' | 'no_members'
 
 export interface ConsumerStatus extends GroupStats {
   /**
@@ -35,7 +35,7 @@ const FAILING_MS = 10 * 60 * 1000
 /** A consumer of a plain group that has not called Redis for so long is not active. It may be processing a batch. */
 const ACTIVE_MS = 5 * 60 * 1000
 
-export interface ConsumerStatusOptions {
+interface ConsumerStatusOptions {
   readonly redis: RedisClient
   readonly keyPrefix: string
   readonly consumers: readonly ConsumerSettings[]
@@ -44,7 +44,7 @@ export interface ConsumerStatusOptions {
 
 /**
  * Returns a function that reads the status of all consumers: those of `CONSUMERS_FILE`, and all other groups of the
- * log. It rejects with what Redis answers.
+ * log. It rejects with the error of Redis.
  */
 export function consumerStatusReader(
   options: ConsumerStatusOptions

@@ -9,7 +9,7 @@ import { createNatsSink } from './sinks/nats.ts'
 import { openPushQueue } from './sinks/push-queue.ts'
 
 /** Delivers single events to a push consumer without the log. */
-export interface DirectPublisher {
+interface DirectPublisher {
   /** @throws Error whose message, in words for the operator, says why the consumer did not get the event */
   publish(event: OutgoingEvent): Promise<void>
   close(): Promise<void>

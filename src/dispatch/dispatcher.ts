@@ -15,7 +15,7 @@ import { createSink } from './create-sink.ts'
 import type { DispatchMetrics } from './metrics.ts'
 import type { Sink, SinkContext } from './sink.ts'
 
-export interface DispatcherOptions {
+interface DispatcherOptions {
   readonly consumers: readonly ConsumerSettings[]
   /** The service's own connection. */
   readonly redis: RedisClient

@@ -20,7 +20,7 @@ export interface ParkedEntry {
 }
 
 /** The parked deliveries, in all partitions. They are kept, within limits, until they are replayed or dropped. */
-export interface ParkedDeliveries {
+interface ParkedDeliveries {
   /** Does not read them: a delivery can have 7 MiB. */
   count(): Promise<number>
   /** Oldest first, partition by partition, a few at a time. */
@@ -64,7 +64,7 @@ const toParkedEntry = (position: LogPosition, event: string): ParkedEntry => ({
   delivery: readParked(event)
 })
 
-export interface ReplayParkedOptions {
+interface ReplayParkedOptions {
   readonly parked: ParkedDeliveries
   readonly eventLog: EventLog
   readonly sources: ReadonlyMap<string, Source>
@@ -77,7 +77,7 @@ export interface ReplayParkedOptions {
  * once, and is no longer parked.
  *
  * @returns why it was not replayed; `undefined` if it was
- * @throws what Redis answers
+ * @throws the error of Redis
  */
 export async function replayParked(
   { parked, eventLog, sources, keysOf }: ReplayParkedOptions,

@@ -8,7 +8,7 @@ import { parsePosition } from '../log/position.ts'
 import { readEntries, type StreamEntry } from '../log/read-range.ts'
 import type { RedisClient } from '../redis/connect.ts'
 
-export interface ReplayOptions {
+interface ReplayOptions {
   readonly redis: RedisClient
   readonly keyPrefix: string
   readonly consumer: string

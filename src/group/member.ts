@@ -53,7 +53,7 @@ const CONNECT_TIMEOUT_MS = 2000
 const createGroupScript = loadScript(new URL('create-group.lua', import.meta.url))
 
 /**
- * Works the partitions that are assigned to this member, each for as long as it holds the lease.
+ * Processes the partitions that are assigned to this member, each as long as it holds the lease.
  *
  * @param work runs once each time a partition is held. It resolves when the reader is `draining` and nothing is in
  *   flight, or at once when the reader is `revoked`

@@ -12,12 +12,12 @@ export interface HttpServerOptions {
 
 /** Only an attacker needs longer to send its headers. */
 const HEADERS_TIMEOUT_MS = 3000
-/** After this time a connection is closed whose request was answered and whose body does not end. */
+/** A connection is closed after this time if its request was answered, but the body does not end. */
 const REQUEST_TIMEOUT_MS = 10_000
 const CHECK_INTERVAL_MS = 500
 /** Each name and each value is an object of V8, so 16 KiB of headers can take a megabyte. */
 const MAX_HEADERS = 1000
-/** Of unknown peers: 60 MB at about 60 kB each. */
+/** Connections of unknown peers: 60 MB at about 60 kB each. */
 const MAX_UNKNOWN_CONNECTIONS = 1000
 
 /**
@@ -75,7 +75,7 @@ export function createHttpServer(
     else if (response === undefined || isBodyPending || response.writableFinished) {
       sendSocketError(socket, code)
     } else {
-      // The error is behind a complete request, which is answered first.
+      // A complete request precedes the error, and is answered first.
       response.once('close', () => sendSocketError(socket, code))
     }
   }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-export interface UnknownPeers {
+interface UnknownPeers {
   /** Called for each request before it is handled. @returns false if the request must not be handled */
   admit(request: IncomingMessage, response: ServerResponse): boolean
 }
@@ -107,8 +107,8 @@ function closeWithAnswer(socket: Socket, response: ServerResponse): void {
  *
  * Node reads up to 64 KiB at once and parses all of it in one go, even if the first request in it has closed the
  * connection. That can be thousands of requests or chunks, and no option limits it. node:http attaches its parser to each
- * socket as a `data` listener. So this function takes that listener off and puts its own in its place, which calls the
- * original one for each slice. Whatever may not be parsed now goes back to the socket with `unshift`.
+ * socket as a `data` listener. This function replaces that listener by one that calls the original for each slice. Bytes
+ * that must not be parsed yet go back to the socket with `unshift`.
  */
 function parseInSlices(socket: Socket): void {
   const [parse] = socket.listeners('data')

@@ -96,7 +96,7 @@ export function grow(generations: Generations, nowMs: number): Generations {
 }
 
 /** Opens a generation sized for `events`, as many as the newest has received in half a window. */
-export function rotate(generations: Generations, nowMs: number, events: number): Generations {
+function rotate(generations: Generations, nowMs: number, events: number): Generations {
   const wanted = 2 ** Math.ceil(Math.log2(Math.max(1, events / PLANNED_FILL)))
   return opened(generations, Math.min(Math.max(FIRST_BUCKETS, wanted), MAX_BUCKETS), nowMs)
 }

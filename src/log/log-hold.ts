@@ -10,7 +10,7 @@ export interface LogHold {
   readonly holder: Holder | undefined
 }
 
-export interface Holder {
+interface Holder {
   readonly consumer: string
   /** Events that it has not read or not acknowledged. */
   readonly unacknowledged: number

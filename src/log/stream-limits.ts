@@ -4,7 +4,7 @@ import { groupKeys } from './keys.ts'
 import { publishedPartitions, readPartitionCount } from './partition.ts'
 import { logStats } from './stats.ts'
 
-export interface Limits {
+interface Limits {
   readonly maxAgeMs: number
   /** Bytes of memory in Redis. */
   readonly maxBytes: number

@@ -3,7 +3,7 @@ import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 
 /** Counts and logs parked deliveries and dead letters that were dropped, so that none disappears silently. */
-export interface DropReport {
+interface DropReport {
   report(dropped: Dropped): void
   stop(): void
 }

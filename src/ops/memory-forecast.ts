@@ -1,12 +1,12 @@
 /** Estimates when memory will be full, from its usage in the last minutes. */
-export interface MemoryForecast {
+interface MemoryForecast {
   /** @param ratio used share of the limit @param atMs monotonic milliseconds */
   add(ratio: number, atMs: number): void
   /** `undefined` if usage does not grow, or too little is known. */
   fullInMs(): number | undefined
 }
 
-/** Long enough that a single newsletter does not decide, short enough that yesterday does not. */
+/** Long enough that one newsletter does not dominate, short enough to show the current rate. */
 const WINDOW_MS = 10 * 60 * 1000
 /** If usage drops by this much, memory was freed: older samples say nothing about the growth since then. */
 const FREED = 0.02

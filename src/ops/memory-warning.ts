@@ -4,7 +4,7 @@ import type { LogHold } from '../log/log-hold.ts'
 import { type MemoryUsage, memoryUsageRatio } from '../redis/memory.ts'
 
 /** A log line about Redis memory that is running out: usage, cause, time left, and what to do. */
-export interface MemoryWarning {
+interface MemoryWarning {
   readonly fields: Readonly<Record<string, number | string>>
   readonly message: string
 }

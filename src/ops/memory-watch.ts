@@ -7,12 +7,12 @@ import { createMemoryForecast } from './memory-forecast.ts'
 import { memoryWarning } from './memory-warning.ts'
 
 /** Frees memory when Redis is filling up. If that is not enough, it warns before deliveries get 503. */
-export interface MemoryWatch {
+interface MemoryWatch {
   start(): void
   stop(): Promise<void>
 }
 
-export interface MemoryWatchOptions {
+interface MemoryWatchOptions {
   /** See redis/memory.ts. */
   readonly usage: () => Promise<MemoryUsage | undefined>
   /** Frees memory. @returns false if there is more to free */

@@ -1,4 +1,3 @@
-// Tested by test/ops/metrics.test.ts
 // Every metric of this service. Tested by test/ops/metrics.test.ts and test/dispatch/dispatcher.test.ts.
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import { attemptOutcomes, deliveryOutcomes } from './outcomes.ts'
@@ -20,7 +19,7 @@ const gauge = (help: string, labels: Labels = {}, aggregator: 'max' | 'min' | 'f
 
 const perConsumer: Labels = { consumer: 'observed' }
 
-export const metricTable = {
+const metricTable = {
   cio_deliveries_total: counter('Deliveries by outcome', { source: 'configured', outcome: deliveryOutcomes }),
   cio_signature_failures_total: counter('Deliveries without a valid signature, by reason', {
     source: 'configured',

@@ -10,7 +10,7 @@ import { deliveryOutcomes, type Outcome, type SignatureFailure } from './outcome
 
 export type Metrics = ReturnType<typeof createMetrics>
 
-export interface MetricsOptions {
+interface MetricsOptions {
   /** Names of the configured sources. */
   readonly sources: readonly string[]
   /** The state of the log, read at each scrape; rejects when Redis does not answer. */

@@ -1,5 +1,5 @@
 // Tested by test/receive/unlisted.test.ts.
-import { compileAddressList } from '../address-list.ts'
+import { compileAddressList, privateRanges } from '../address-list.ts'
 import type { Logger } from '../ops/logger.ts'
 
 /** An authentic delivery that was refused because of its address. */
@@ -14,17 +14,8 @@ interface RefusedDelivery {
 /** At most one log line per minute; the metric counts every delivery. */
 const INTERVAL_MS = 60_000
 
-const isPrivate = compileAddressList([
-  '127.0.0.0/8',
-  '10.0.0.0/8',
-  '172.16.0.0/12',
-  '192.168.0.0/16',
-  '100.64.0.0/10',
-  '169.254.0.0/16',
-  '::1',
-  'fc00::/7',
-  'fe80::/10'
-])
+/** With the range that providers share between customers (RFC 6598), which load balancers use too. */
+const isPrivate = compileAddressList([...privateRanges, '100.64.0.0/10'])
 
 /**
  * Logs which variable is probably wrong when authentic deliveries are refused because of their address.

@@ -33,7 +33,7 @@ export interface AdmittedBody {
 
 type BodyCallback = (error: UnreadBodyError | null, body?: Buffer) => void
 
-export interface BodyTerms {
+interface BodyTerms {
   readonly limitBytes: number
   /**
    * Whether other bodies may take its memory until it is complete. Then memory is reserved as bytes arrive, otherwise
@@ -101,8 +101,8 @@ function collect(
   let length = 0
   payload.on('data', append)
   payload.on('end', end)
-  payload.on('error', lose)
-  payload.on('close', lose)
+  payload.on('error', connectionLost)
+  payload.on('close', connectionLost)
   return fail
 
   function append(chunk: Buffer): void {
@@ -128,7 +128,7 @@ function collect(
     done(null, buffer.subarray(0, length))
   }
 
-  function lose(cause?: Error): void {
+  function connectionLost(cause?: Error): void {
     fail('unfinished', cause)
   }
 
@@ -148,7 +148,7 @@ function collect(
     settled = true
     payload.off('data', append)
     payload.off('end', end)
-    payload.off('close', lose)
+    payload.off('close', connectionLost)
     return true
   }
 }

@@ -8,7 +8,7 @@ export interface Deadline {
   close(): void
 }
 
-/** How long after its deadline a delivery is noticed at most. */
+/** A late delivery is noticed at most this long after its deadline. */
 const CHECK_INTERVAL_MS = 50
 /** For an answer that is almost ready, when a busy event loop made it late. */
 const GRACE_MS = 50

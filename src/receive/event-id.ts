@@ -12,7 +12,7 @@ import type { JsonObject } from './payload.ts'
  * - `event_id` of the payload;
  * - `delivery`: timestamp header and body. An exact replay has the same id, two similar messages do not.
  */
-export type IdKind = 'pointer' | 'header' | 'event_id' | 'delivery'
+type IdKind = 'pointer' | 'header' | 'event_id' | 'delivery'
 
 export interface EventId {
   readonly kind: IdKind

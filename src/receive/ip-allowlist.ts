@@ -10,7 +10,7 @@ export interface IpAllowlist {
   setPublished(addresses: readonly string[]): void
 }
 
-export interface IpAllowlistRules {
+interface IpAllowlistRules {
   /** `*` for any address; `undefined` for the published list. */
   readonly allowed: '*' | readonly string[] | undefined
   readonly loopbackAllowed: boolean

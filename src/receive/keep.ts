@@ -1,7 +1,7 @@
 import type { AppendOutcome, EventLog } from '../log/append.ts'
 import { type ParsedDelivery, partitionKeyOf, toLogEntry } from './log-entry.ts'
 
-export interface Kept {
+interface Kept {
   readonly outcome: AppendOutcome
   /** Time spent in calls to the log. */
   readonly logMs: number

@@ -27,7 +27,7 @@ export interface KeyUsageReporter {
   stop(): Promise<void>
 }
 
-export interface KeyUsageOptions {
+interface KeyUsageOptions {
   readonly redis: RedisClient
   readonly keyPrefix: string
   readonly sources: ReadonlyMap<string, Source>

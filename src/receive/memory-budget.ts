@@ -26,7 +26,7 @@ interface Holder {
   readonly onEvicted: () => void
 }
 
-export interface MemoryLimits {
+interface MemoryLimits {
   readonly totalBytes: number
   /** The part of it that evictable reservations may use. */
   readonly evictableBytes: number

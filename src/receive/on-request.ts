@@ -24,7 +24,7 @@ const BARRED_BODY_LIMIT_BYTES = 128 * 1024
 const BODIES = { totalBytes: 128 * MIB, evictableBytes: 64 * MIB }
 const BARRED_BODIES = { totalBytes: 8 * MIB, evictableBytes: 0 }
 
-export interface OnRequestOptions {
+interface OnRequestOptions {
   readonly config: Pick<Config, 'sources' | 'admission'>
   readonly ipAllowlist: IpAllowlist
   readonly failures: FailedAttempts

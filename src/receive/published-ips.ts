@@ -12,7 +12,7 @@ import { publishedAddresses } from './published-addresses.ts'
  * `<prefix>addresses`: string, the last valid answer as JSON `{ at (Unix milliseconds), addresses }`
  * `<prefix>addresses:asking`: string with a time to live, held by the one replica that asks Customer.io
  */
-export interface PublishedIps {
+interface PublishedIps {
   start(): void
   stop(): void
   /** Applies the last valid answer from Redis. Never rejects. */
@@ -21,7 +21,7 @@ export interface PublishedIps {
   refresh(): Promise<void>
 }
 
-export interface PublishedIpsOptions {
+interface PublishedIpsOptions {
   readonly redis: RedisClient
   readonly keyPrefix: string
   readonly isRedisUp: () => boolean

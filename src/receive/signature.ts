@@ -7,7 +7,7 @@ declare const verified: unique symbol
 
 /** Bytes with a valid signature. Only `verifySignature` makes them, and only they can become an event. */
 export type VerifiedBody = Buffer & { readonly [verified]: true }
-export type Verdict =
+type Verdict =
   | {
       readonly authentic: true
       readonly body: VerifiedBody

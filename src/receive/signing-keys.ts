@@ -19,7 +19,7 @@ export interface SigningKeys {
   stop(): void
 }
 
-export interface SigningKeysOptions {
+interface SigningKeysOptions {
   readonly sources: ReadonlyMap<string, Source>
   readonly secrets: Secrets
   readonly log: Logger
@@ -73,7 +73,8 @@ export function watchSigningKeys({ sources, secrets, log, onChange }: SigningKey
         if (!sameSecret(again.current, versions.current)) return // still being written
         versions = again
       }
-      if (versions.current === undefined) throw new Error('the place of a signing key is empty')
+      if (versions.current === undefined)
+        throw new Error('the file or stored secret of a signing key is empty')
       checkSigningKey(stored.place, versions.current.reveal())
 
       const before = idsOf(ring)

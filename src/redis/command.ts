@@ -7,7 +7,7 @@ import type { RedisClient } from './connect.ts'
  * A command whose timeout is checked after input was read. ioredis checks it before: after a long turn of the event
  * loop, it rejects a command whose reply is already in the socket.
  */
-class PatientCommand extends Command {
+class LateTimeoutCommand extends Command {
   override setTimeout(ms: number): void {
     const timer = setTimeout(() => setImmediate(() => this.#rejectUnsettled()), ms)
     const clear = (): void => clearTimeout(timer)
@@ -28,7 +28,7 @@ export function sendCommand(
   name: string,
   args: readonly (string | number)[]
 ): Promise<unknown> {
-  const command = new PatientCommand(name, [...args], { replyEncoding: 'utf8' })
+  const command = new LateTimeoutCommand(name, [...args], { replyEncoding: 'utf8' })
   return Promise.resolve(redis.sendCommand(command))
 }
 

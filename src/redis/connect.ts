@@ -16,7 +16,7 @@ export const mastersOf = (redis: RedisClient): readonly Redis[] =>
  * After this time the outcome of a command counts as unknown. Deliveries are answered within 3.5 s, since Customer.io
  * closes the connection after 4 s.
  */
-export const COMMAND_TIMEOUT_MS = 2000
+const COMMAND_TIMEOUT_MS = 2000
 
 /** Soon, since the sender is waiting, but not in a tight loop. */
 const RECONNECT: Backoff = { firstMs: 100, maxMs: 1000 }

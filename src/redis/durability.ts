@@ -14,7 +14,7 @@ export interface DurabilityWait {
   readonly wait: () => Promise<void>
 }
 
-export interface DurabilityWaits {
+interface DurabilityWaits {
   /** @param key any key of the partition */
   readonly of: (key: string) => DurabilityWait
   /** Closes the connections of the partitions. */

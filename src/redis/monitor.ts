@@ -5,7 +5,7 @@ import { sendCommand } from './command.ts'
 import type { RedisClient } from './connect.ts'
 import { databaseProblem } from './database.ts'
 
-/** Knows whether Redis answers, so that no delivery has to find out by waiting. */
+/** Tracks whether Redis answers, so that a delivery need not wait to find out. */
 export interface RedisMonitor {
   /** True from when Redis has answered and passed `validate`, until it hangs or the connection is lost. */
   isUp(): boolean
@@ -19,7 +19,7 @@ export interface RedisMonitor {
   stop(): void
 }
 
-export interface RedisMonitorOptions {
+interface RedisMonitorOptions {
   readonly redis: RedisClient
   /** Called whenever Redis comes back, since it may be another server. If it rejects, Redis does not count as up. */
   readonly validate?: () => Promise<void>
@@ -27,7 +27,7 @@ export interface RedisMonitorOptions {
   readonly onChange?: (up: boolean, error?: unknown) => void
 }
 
-/** Together with the next one: how long it can go unnoticed that Redis came back, or hangs. */
+/** A Redis that hangs is noticed after this time and the timeout below, at most. */
 const PROBE_INTERVAL_MS = 500
 /**
  * A Redis that is only busy (a slow command, a fork) answers within this time. Less than the 2 s of a command, so that

@@ -5,7 +5,7 @@ import { sendCommand } from './command.ts'
 import type { RedisClient } from './connect.ts'
 
 /** A Lua script and its digest, by which Redis caches it. */
-export interface Script {
+interface Script {
   readonly text: string
   readonly sha1: string
 }

@@ -8,14 +8,7 @@ import { flatToMap } from './reply.ts'
  * What a Redis server is configured to keep. `unknown`: some managed servers forbid CONFIG. `evicting`: it deletes any key
  * when memory is short.
  */
-export type Persistence =
-  | 'evicting'
-  | 'none'
-  | 'snapshots'
-  | 'aof-no'
-  | 'aof-everysec'
-  | 'aof-always'
-  | 'unknown'
+type Persistence = 'evicting' | 'none' | 'snapshots' | 'aof-no' | 'aof-everysec' | 'aof-always' | 'unknown'
 
 export interface ServerFacts {
   readonly version: string

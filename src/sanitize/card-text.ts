@@ -11,9 +11,9 @@ const GROUP_END = 0x80
 /**
  * Finds card numbers in a run of digits.
  *
- * A single space or dash may stand between groups of any size, if it is the same throughout. With anything else between
- * them (dots, slashes, tabs, a plus) the groups must be as large as on a card: else versions, dates and IP addresses
- * would do. What can be known of every group is computed once, so that one costs the same in the longest run.
+ * A single space or dash may stand between groups of any size, if it is the same throughout. With other separators
+ * (dots, slashes, tabs, a plus) the groups must be as large as on a card: otherwise versions, dates and IP addresses would
+ * match. The facts about each group are computed once, so that the cost per group does not grow with the run.
  */
 export class CardFinder {
   readonly #run: Run

@@ -61,8 +61,8 @@ function eachDigit(characters: string, set: (codePoint: number, value: number) =
 }
 
 /**
- * What a UTF-16 code unit counts as when personal text is looked for: decimal digits of any script as ASCII digits,
- * any space as a space, any dash as a hyphen, full-width forms as what they are forms of. Below U+0080 and for most
+ * How the search for personal text reads a UTF-16 code unit: decimal digits of any script as ASCII digits, any space as a
+ * space, any dash as a hyphen, full-width forms as their plain forms. Below U+0080 and for most
  * others it is the code unit itself.
  */
 export const CANONICAL = canonicalTable()

@@ -18,11 +18,11 @@ export function plainReading(text: string): Reading {
 }
 
 const encoded = /[^\0-\x7f]|%[0-9a-f]{2}|\\[!-/:-@[-`{-~nrtbfvxu]|&(?:#x?[0-9a-f]{1,8}|[a-z][a-z0-9]{1,9});/i
-/** Not letters and digits: nobody encodes them, and `=41` may be the start of a card number in a query string. */
+/** Without letters and digits: they are not encoded in practice, and `=41` may be the start of a card number in a query string. */
 const quotedPrintableSign = /=(?:2[0-9A-F]|3[A-F]|40|5[B-F]|60|7[B-E]|[89A-F][0-9A-F]|0[9AD]|\r?\n)/
 const isAscii = (text: string): boolean => !/[^\0-\x7f]/.test(text)
 const firstSign = /[^\0-\x7f]|[%\\&=]/
-/** No query string looks like it: then the text is quoted-printable. */
+/** If it matches, the text is quoted-printable: no query string looks like this. */
 const surelyQuotedPrintable = /=(?:3D|0A|0D|\r?\n|[C-F][0-9A-F]=[89AB][0-9A-F])/
 
 const PERCENT = 0x25
@@ -40,7 +40,7 @@ const NO_BREAK_SPACE_BYTE = 0xa0
 const BYTE = 0xdc00
 const LONGEST_ENTITY = 12
 
-/** What a backslash and the letter stand for. */
+/** The character that a backslash and the letter encode. */
 const letterEscapes: Readonly<Record<number, number>> = {
   [0x62]: 0x08, // b
   [0x66]: 0x0c, // f
@@ -214,7 +214,7 @@ export function decode(source: string, encodings: 'none' | 'web' | 'web and mail
   }
 }
 
-/** What may be the last character of an encoded one that no backslash comes right before. */
+/** The last characters of encoded ones, except those that a backslash precedes directly. */
 const completes = HEX.slice()
 for (const character of ';\n}') completes[character.charCodeAt(0)] = 1
 

@@ -14,8 +14,8 @@ export type Digest = {
 const [PLUS, HYPHEN, DOT, UNDERSCORE] = [0x2b, 0x2d, 0x2e, 0x5f]
 
 /**
- * ASCII letters, digits and `._+-`, an at sign, labels with dots between them: what nearly every hashed value is.
- * For all others, `addressOf` takes ten times as long to say what they are.
+ * ASCII letters, digits and `._+-`, an at sign, labels with dots between them: the form of nearly every hashed value. All
+ * others need `addressOf`, which takes ten times as long.
  */
 export function isPlainEmail(text: string): boolean {
   const at = text.indexOf('@')

@@ -2,7 +2,7 @@
 import { DIGIT } from './char-class.ts'
 import type { Reading } from './decoded-text.ts'
 
-/** What stands between two groups of digits: as a character code if it is one character, else one of these. */
+/** The separator between two groups of digits: its character code if it is one character, else one of these. */
 export const NONE = 0
 /** Two to four blanks. */
 export const BLANKS = 1
@@ -56,7 +56,7 @@ export const size = (run: Run, group: number): number => end(run, group) - start
 export const groupText = (run: Run, group: number): string =>
   run.text.slice(start(run, group), end(run, group))
 
-/** What joins the group to the one before, if that is not masked. `floor`: the end of what is masked. */
+/** The separator before the group, if the group before it is not masked. `floor`: the end of the masked text. */
 export function jointBefore(run: Run, group: number, floor: number): Joint {
   return group === 0 || end(run, group - 1) <= floor ? NONE : (run.joints[group - 1] ?? NONE)
 }

@@ -1,7 +1,7 @@
 // Tested by test/sanitize/mask-text.test.ts
 /**
- * HTML's named character references for what stands in and around addresses and numbers, lower case. Letters are not
- * needed: nobody writes them so.
+ * HTML's named character references for the characters in and around addresses and numbers, in lower case. Letters are
+ * not needed: they are not written this way in practice.
  */
 const named: Readonly<Record<string, string>> = {
   amp: '&',
@@ -54,7 +54,7 @@ const named: Readonly<Record<string, string>> = {
   zwnj: '\u200c'
 }
 
-/** @param name what stands between `&` and `;`: `#64`, `#x40`, `commat` */
+/** @param name the text between `&` and `;`: `#64`, `#x40`, `commat` */
 export function entityCodePoint(name: string): number | undefined {
   if (!name.startsWith('#')) {
     const lower = name.toLowerCase()

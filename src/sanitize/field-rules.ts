@@ -1,6 +1,6 @@
 import { type Action, ALL_EVENTS, fieldPath, normaliseName, type Policy, type Rule } from './policy.ts'
 
-/** The object a value stands in: the name it has in its own parent. Arrays are looked through. */
+/** The object that contains a value: its name in its own parent. Arrays do not count as objects. */
 export type Parent = { name: string; parent: Parent | undefined }
 
 export type FieldRule = {
@@ -15,13 +15,13 @@ export type FieldRule = {
   preservable: boolean
 }
 
-/** All that is known of a key, whatever its value. */
+/** What is known about a key, whatever its value. */
 export type Field = {
-  /** The key as it leaves, unless a rule renames it. */
+  /** The key in the sanitized event, unless a rule renames it. */
   name: string
   normal: string
   rules: readonly FieldRule[]
-  /** What a provider said when it failed. It may quote the local part of an address. */
+  /** Whether it is the error text of a provider. It may quote the local part of an address. */
   isErrorText: boolean
 }
 
@@ -113,7 +113,7 @@ export function compileFields(
   }
 }
 
-/** An id, a time or the type of an event: a hashed value of the same event is not looked for in it. */
+/** Whether it is an id, a time or the type of an event: hashed values of the same event are not masked in it. */
 export function isFixed(key: string, { normal, rules }: Field): boolean {
   if (typeNames.has(normal)) return true
   if (!idOrTime.test(key) && !idOrTimeInCamelCase.test(key)) return false

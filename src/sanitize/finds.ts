@@ -4,7 +4,7 @@ import type { Reading } from './decoded-text.ts'
 /** The characters from `from` up to `to` are personal; `mask` is to stand in their place. */
 export type Find = { readonly from: number; readonly to: number; readonly mask: string }
 
-/** Where the finds in what was read stand in its source. */
+/** The positions in the source of finds in the decoded text. */
 export function inSource(reading: Reading, finds: readonly Find[]): readonly Find[] {
   if (reading.text === reading.source) return finds
   return finds.map(({ from, to, mask }) => ({ from: reading.start(from), to: reading.end(to - 1), mask }))

@@ -12,7 +12,7 @@ const ENVELOPE_BYTES = KIB
 /** The body limit; assumed where the size of the body is unknown. */
 const MAX_BODY_BYTES = 5 * MIB
 
-/** What is inside a container of more entries than this must leave `LIST_RESERVE_BYTES` to the fields beside it. */
+/** The content of a container with more entries than this must leave `LIST_RESERVE_BYTES` for the fields beside it. */
 const LONG_LIST = 64
 const LIST_RESERVE_BYTES = 16 * KIB
 
@@ -25,8 +25,8 @@ export class GrowthBudget {
   #reserve = 0
   #isExceeded = false
   /**
-   * What hashes may take in all, including those of lists that were redacted in the end. A hash takes up to 2 µs,
-   * and every list could begin anew.
+   * Bytes for all hashes together, also for those of lists that were redacted in the end. It bounds the time too: a
+   * hash takes up to 2 µs, and the budget of a redacted list is free again for the next.
    */
   #leftForHashes: number
 
@@ -51,7 +51,7 @@ export class GrowthBudget {
     return this.#isExceeded
   }
 
-  /** Takes what a value grows by; `false` if that is too much. */
+  /** Takes the bytes that a value grows by; `false` if there are not enough. */
   take(bytes: number): boolean {
     if (bytes <= 0) return true
     if (this.#left - bytes < this.#reserve) {

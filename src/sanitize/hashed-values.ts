@@ -1,7 +1,7 @@
 // Tested by test/sanitize/repeated-values.test.ts
 import { isPlainEmail } from './digest.ts'
 
-/** To look through so few values takes less time than to make a map of them, and nearly every event has no more. */
+/** Up to this many values, a search takes less time than to build a map. Nearly every event has no more. */
 const FEW = 8
 
 /** The values of the hashed fields of one event. */
@@ -12,7 +12,7 @@ export class HashedValues {
   readonly #firstValues: string[] = []
   readonly #firstHashes: string[] = []
   #furtherHashes: Map<string, string> | undefined
-  /** Ids that may hold an address, as they are shown: to find out takes long, and an event is walked up to three times. */
+  /** The shown form of ids that may hold an address. Cached: it is expensive, and an event is walked up to three times. */
   readonly maskedIds = new Map<string, string>()
 
   /** The hash of a value; '' if the value is known without it. */

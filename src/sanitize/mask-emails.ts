@@ -8,9 +8,9 @@ const addressLiteral = /\[(?:IPv6:)?[0-9a-f.:]{2,45}\]/iy
 
 /** Characters of an unquoted local part (RFC 5322 atext and the dot) below U+0080. */
 const localCharacters = new Set("!#$%&'*+-./=?^_`{|}~")
-/** Never the first character of somebody's address, but what text and URLs put right before one. */
+/** Never the first character of an address, but common right before one in text and URLs. */
 const leadingPunctuation = new Set("'`{|=&?#*/")
-/** What parts addresses from what stands before them in a URL, if it is not encoded. */
+/** Separates an address from the text before it in a URL, if it is not encoded. */
 const delimiters = new Set('/?&#=')
 const parameterName = /[\w.[\]-]{1,64}=/y
 
@@ -76,14 +76,14 @@ function quotedStart(reading: Reading, closingQuote: number, floor: number): num
     if (width(reading, opening) <= quoteWidth) break
   }
   const quoted = text.slice(opening, closingQuote)
-  // Something to read must stand between the quotes: in `"to":"@ada.example"` only a colon does. An address
-  // among them was masked on its own, and a second pass must not see more in it than the first.
+  // Between the quotes must be more than punctuation: in `"to":"@ada.example"` there is only a colon. An address
+  // between them is masked on its own, and a second pass must not find more than the first.
   return somethingToRead.test(quoted) && !quoted.includes('[EMAIL]') ? opening : -1
 }
 
 /**
  * The start of the local part that ends at `end`, or `end` if there is none. `floor`: the end of the at sign before; no
- * local part reaches beyond it, so all scans together pass over the text once.
+ * local part begins before it, so all scans together read the text once.
  */
 function localStart(reading: Reading, end: number, floor: number, masked: number): number {
   const { text } = reading

@@ -7,7 +7,7 @@ import { addressOf, isAddress, textMask } from './mask-text.ts'
 const signs = new Set([...'@+%&\\='].map(sign => sign.charCodeAt(0)))
 /** `Ada <ada@example.com>` */
 const withName = /^[^<>]*<[^<>]+>\s*$/
-/** What nearly every number is, always masked, and hashed by its digits. Shorter ones may be offsets of time zones. */
+/** The form of nearly every number: always masked, and hashed by its digits. Shorter ones may be offsets of time zones. */
 const plainPhone = /^\+([1-9]\d{8,14})$/
 const maskAddresses = textMask(['email', 'phone'])
 

@@ -22,10 +22,10 @@ import type { Find } from './finds.ts'
 import { dialledEnd, phoneEnd, plusBefore } from './phone-text.ts'
 import type { TextKind } from './text-kinds.ts'
 
-/** What is looked for in a run of digits, and where: its usable groups end before `stop`. */
+/** The kinds to find in a run of digits, and where: the usable groups end before `stop`. */
 type Search = { run: Run; cards: CardFinder | undefined; ssns: boolean; phones: boolean; stop: number }
 
-/** Three, two and four digits. No number was ever given out with 000, 666 or 9xx, 00, or 0000. */
+/** Three, two and four digits. No number was ever issued with 000, 666 or 9xx, 00, or 0000. */
 function isSsn(search: Search, from: number, floor: number): boolean {
   const { run, stop } = search
   if (from + 2 >= stop || size(run, from) !== 3 || size(run, from + 1) !== 2 || size(run, from + 2) !== 4) {
@@ -37,7 +37,7 @@ function isSsn(search: Search, from: number, floor: number): boolean {
   return standsAlone(search, from, floor)
 }
 
-/** Not a part of a longer number, version or IP address. With blanks between, nor after other digits. */
+/** Not a part of a longer number, version or IP address. If the separators are blanks, also not after other digits. */
 function standsAlone({ run, cards, stop }: Search, from: number, floor: number): boolean {
   const first = run.joints[from] ?? NONE
   const second = run.joints[from + 1] ?? NONE

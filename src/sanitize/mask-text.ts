@@ -11,14 +11,14 @@ import { findInUrls } from './url.ts'
 /**
  * A function that masks these kinds of personal text in a string, total and idempotent. URLs come first, since their
  * user info looks like an e-mail address; then e-mail addresses, since their local part may hold digits of any shape.
- * No mask makes a new address out of what stands beside it.
+ * No mask forms a new address together with the text beside it.
  */
 export function textMask(kinds: Iterable<TextKind>): (text: string) => string {
   const wanted = new Set(kinds)
   return wanted.size === 0 ? text => text : text => (mayBePersonal(text) ? maskText(text, wanted) : text)
 }
 
-/** A mask may part what a first pass took for one thing: then another pass sees more. */
+/** A mask may split text that a pass took as one unit: then the next pass finds more. */
 const MAX_PASSES = 4
 
 /** As {@link textMask}, without the cheap test before. */
@@ -70,7 +70,7 @@ function numbersIn(
 
 const phoneOnly: ReadonlySet<'phone'> = new Set(['phone'])
 const plus = /^[+\uff0b]/
-/** What is written before an address in a link. Not any word with a colon: `user:ada@example.com` is another id. */
+/** The scheme before an address in a link. Not any word with a colon: `user:ada@example.com` is another id. */
 const scheme = /^(?:mailto|tel|sms|smsto|whatsapp|callto|sip|xmpp):(?!\/)/i
 const MIN_PHONE_DIGITS = 7
 const MAX_PHONE_DIGITS = 15
@@ -99,7 +99,7 @@ function isWhole({ text }: Reading, finds: readonly Find[]): boolean {
 }
 
 /**
- * The address by which a person is hashed, in one form whatever it is written like: an e-mail address in lower case, or
+ * The address by which a person is hashed, in one form for all spellings: an e-mail address in lower case, or
  * the digits of a telephone number without the prefix `+` or `00`; also from `Name <address>` and `tel:…`. National
  * numbers count too, since this is for fields that hold an address. `undefined`: the text is not one address.
  */
@@ -119,7 +119,7 @@ export function addressOf(text: string): string | undefined {
   return undefined
 }
 
-/** Nothing to decode: as the rest of `addressOf` would find in many times the time. */
+/** Nothing to decode. The rest of `addressOf` gives the same result, many times slower. */
 const plainNumber = /^\+?\d+$/
 const canonicalEmail = (address: string): string => address.trim().replaceAll('\uff0b', '+').toLowerCase()
 

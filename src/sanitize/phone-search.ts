@@ -31,7 +31,7 @@ export class PhoneSearch {
   readonly #endings = new Set<number>()
   /** The given numbers that are not in #endings yet: few texts make it necessary to fill it. */
   readonly #withoutEndings: string[] = []
-  /** The last six digits of all of them: most digits in a text are told from them by these alone. */
+  /** The last six digits of all of them: they rule out most digits in a text. */
   readonly #lastSix = new Set<number>()
 
   get isEmpty(): boolean {
@@ -65,7 +65,7 @@ export class PhoneSearch {
     return false
   }
 
-  /** A quick look: if false, `find` finds nothing in a text of these characters. */
+  /** A quick test: if false, `find` finds nothing in a text of these characters. */
   mayFindIn(text: string): boolean {
     if (this.isEmpty) return false
     let lastSix = 0

@@ -21,7 +21,7 @@ const actionSchema = z.enum(['redact', 'hash', 'hash-in-place-if-address', 'cut-
 
 /**
  * A field is a name (`email`: at any depth) or a path of names (`identifiers.id`: an `id` directly inside
- * `identifiers`, itself at any depth). Arrays are looked through; `[]` only says so to the reader. Where several
+ * `identifiers`, itself at any depth). Arrays do not count as a level; `[]` is for the reader only. Where several
  * rules fit, the longest path decides.
  */
 const fieldSchema = z.string().regex(/^[^.[\]]{1,128}(?:\[\])?(?:\.[^.[\]]{1,128}(?:\[\])?){0,15}$/, {
@@ -90,7 +90,7 @@ export const customerio: Policy = {
     referrer: 'cut-query',
     referer: 'cut-query',
     // Renamed, not hashed in place: an APNs token is 64 hex digits, as its hash is, so that a second pass
-    // could not tell which of the two it has before it.
+    // could not distinguish them.
     'recipients[].device_id': 'hash',
     customer_id: 'hash-in-place-if-address',
     'identifiers.id': 'hash-in-place-if-address',
@@ -125,7 +125,7 @@ export const pipelines: Policy = {
     ),
     // Names of things, not of people.
     ...each('keep', 'app.name library.name os.name campaign.name products[].name'),
-    // A page call repeats `path` and `search` in its properties. Elsewhere, `search` is what somebody searched for.
+    // A page call repeats `path` and `search` in its properties. Elsewhere, `search` is a search term.
     ...each('cut-query', 'website page.path properties.path properties.search')
   },
   text: [...allTextKinds]

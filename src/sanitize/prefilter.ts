@@ -3,7 +3,7 @@ import { CANONICAL, DIGIT, HEX, LETTER, PUNCTUATION, pairedDigit, SURE_PLUS } fr
 
 /** A social security number has nine digits in three groups; telephone numbers of fewer have a plus. */
 const GROUPED_DIGITS = 9
-/** In one group: a number dialled with `00` has at least so many, a card number more. */
+/** In one group: a number dialled with `00` has at least this many, a card number more. */
 const UNGROUPED_DIGITS = 12
 
 const IS_DIGIT = 1

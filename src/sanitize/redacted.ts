@@ -1,2 +1,2 @@
-/** What stands where something was removed. */
+/** Replaces a value that was removed. */
 export const REDACTED = '[REDACTED]'

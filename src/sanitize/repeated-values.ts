@@ -5,7 +5,7 @@ import { PhoneSearch } from './phone-search.ts'
 import { REDACTED } from './redacted.ts'
 import { type Match, type Pieces, readPieces, WordSearch } from './word-search.ts'
 
-/** Masks what an event says again in other fields: error texts repeat the address they are about. */
+/** Masks hashed values that an event repeats in other fields: error texts contain the address they are about. */
 export type RepeatedValues = {
   /** Includes the policy's text masks. */
   mask(text: string, isErrorText: boolean): string
@@ -15,20 +15,20 @@ export type RepeatedValues = {
 
 type Options = {
   readonly maskText: (text: string) => string
-  /** The text masks take every e-mail address anyway. */
+  /** The text masks find every e-mail address anyway. */
   readonly masksEmail: boolean
 }
 
-/** Shorter values stand for too many other things. */
+/** Shorter values are too often something else. */
 const MIN_LENGTH = 6
-/** Far beyond any address or token. Nobody repeats whole texts, and to look for them takes time. */
+/** Longer than any address or token. Whole texts are not repeated, and a search for them takes time. */
 const MAX_LENGTH = 4096
-/** Too short for an address, but what an SMS may be sent from. */
+/** Too short for an address, but an SMS may be sent from it. */
 const shortCode = /^\d{6}$/
 const MIN_LOCAL_PART_LENGTH = 5
 
 /**
- * `undefined` if no hashed value can stand in a string that the text masks leave.
+ * `undefined` if no hashed value can be left in a string after the text masks.
  *
  * @param errorTexts with the text masks applied
  */
@@ -61,7 +61,7 @@ export function repeatedValues(
     }
   }
 
-  // Tokens first, before a mask tears them apart; local parts last, after whole addresses.
+  // Tokens first, before a mask splits them; local parts last, after whole addresses.
   const mask = (text: string, isErrorText: boolean): string => {
     const masked = maskText(replaceMatches(text, [words, phones]))
     if (!isErrorText) return masked
@@ -78,10 +78,10 @@ export function repeatedValues(
   }
 }
 
-/** More comparisons than this take longer than the search they may spare. */
+/** More comparisons than this take longer than the search that they may save. */
 const MAX_COMPARISONS = 16
 
-/** Without case and word boundaries: a quick look that spares nearly every event the search. */
+/** Without case and word boundaries: a quick test that saves the search for nearly every event. */
 function mayQuote(texts: readonly string[], addresses: readonly string[]): boolean {
   if (texts.length * addresses.length > MAX_COMPARISONS) return true
   return texts.some(text => {

@@ -15,13 +15,13 @@ export { MAX_DEPTH } from './walker.ts'
 export type SanitizerOptions = {
   /** HMAC key for hashes; without it they are plain SHA-256. */
   hashKey?: string | undefined
-  /** Further fields to redact; they beat every other rule for the same field. */
+  /** Further fields to redact; they take precedence over every other rule for the same field. */
   redactFields?: readonly string[] | undefined
   /** Paths of names whose value is an id, such as the target of a source's id pointer. */
   idPaths?: readonly (readonly string[])[] | undefined
 }
 
-/** What is known of a value besides itself. */
+/** What is known about a value besides itself. */
 export type About = {
   /** `<object_type>.<metric>`; read from the value unless given. */
   readonly event?: string
@@ -32,8 +32,8 @@ export type About = {
 export type Sanitizer = {
   /**
    * A new JSON value without what the policy covers; both may hold `LosslessNumber`s. Never throws.
-   * `value(value(x))` equals `value(x)`, with one exception that cannot be helped: the e-mail address
-   * `_preserveEmail` kept is hashed by a second pass, since `_preserveEmail` itself never leaves.
+   * `value(value(x))` equals `value(x)`, with one exception: an e-mail address that
+   * `_preserveEmail` kept is hashed by a second pass, because `_preserveEmail` itself is removed.
    */
   value(json: unknown, about?: About): unknown
   /** An id as it may be shown: itself, or a hash of it. Different ids stay different. */
@@ -61,10 +61,10 @@ export function compileSanitizer(policy: Policy, options: SanitizerOptions = {})
       repeated: undefined
     }
     const clean = walk(json, first)
-    // A field that grew too large was left in the middle, but what it hides may stand elsewhere.
+    // The walk through a field that grew too large ended early, but its hashed values may be elsewhere too.
     if (first.budget.isExceeded)
       walk(json, { ...first, budget: GrowthBudget.unlimited(), collectsOnly: true })
-    // Only now all hashed values are known. Few events have any that could stand elsewhere.
+    // All hashed values are known only now. Few events have any that could be repeated.
     const repeated = repeatedValues(first.hashed, first.errorTexts, { maskText: mask, masksEmail })
     return repeated === undefined
       ? clean
@@ -82,7 +82,7 @@ export function compileSanitizer(policy: Policy, options: SanitizerOptions = {})
   }
 }
 
-/** From this length on, masking a text takes longer than finding it again. */
+/** From this length on, masking a text takes longer than a look-up of its result. */
 const LONG_TEXT_LENGTH = 256
 
 /** `mask`, which computes each long text once: an event is walked up to three times. */
@@ -97,7 +97,7 @@ function rememberLongTexts(mask: (text: string) => string): (text: string) => st
   }
 }
 
-/** Getters and proxies may throw, a caller may have used up the stack: then nothing of the value leaves. */
+/** Getters and proxies may throw, and a caller may have used up the stack: then the whole value is redacted. */
 function orRedacted<T>(act: () => T): T | typeof REDACTED {
   try {
     return act()

@@ -15,7 +15,7 @@ const longWord = /[A-Za-z]{20}/
 
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const ulid = /^[0-7](?:[0-9A-HJKMNP-TV-Z]{25}|[0-9a-hjkmnp-tv-z]{25})$/
-/** Files of a web page have hashes in their names, the same for everybody. */
+/** Files of a web page have hashes in their names, the same for all visitors. */
 const pageFile = /\.(?:[cm]?js|css|map|png|jpe?g|gif|webp|avif|svg|ico|woff2?|ttf|otf|mp[34]|webm)$/i
 const announcements = new Set(
   'activate activation confirm confirmation invitation invite magic otp passwd password recover recovery reset token tokens unsubscribe verification verify'.split(
@@ -25,7 +25,7 @@ const announcements = new Set(
 
 /**
  * The rule for a path segment that is a secret: at least 20 characters, and less than half of its letters and digits
- * stand in words or numbers. A JSON web token is one; so is any long random text: hex, base64, base62.
+ * belong to words or numbers. A JSON web token is one; so is any long random text: hex, base64, base62.
  *
  * Not a token: a slug (`black-shoes-size-42`), a number, a UUID or ULID, a file of a web page (`app-3f9cA7d1e0b2.js`).
  * After a segment that announces a token (`reset`, `verify-email`), UUIDs and ULIDs are tokens too, and so is

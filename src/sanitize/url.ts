@@ -10,7 +10,7 @@ const delimiterInUrl = /[/?#]/g
 const scheme = /^\s*(?:[a-z][a-z0-9+.-]*:)?/i
 /** Browsers read an address after these schemes with any number of slashes, also with backslashes. */
 const looseAuthority = /^\s*(?:https?|wss?|ftp):(?!\/\/)[/\\]*/i
-/** What follows a URL in a sentence. */
+/** Punctuation after a URL in a sentence. */
 const sentenceMark = ".,;:!?)]}|'`"
 
 function indexOfDelimiter(delimiter: RegExp, text: string, from: number): number {
@@ -23,7 +23,7 @@ const isAfterScheme = (text: string, index: number): boolean =>
   text.charAt(index - 1) === ':' && index > 1 && isAlphanumeric(text, index - 2)
 
 /**
- * Finds user info and tokens in the URL that goes on at `from`, after its scheme, and in a URL in its path. Returns the
+ * Finds user info and tokens in the URL that continues at `from`, after its scheme, and in a URL in its path. Returns the
  * end of its path.
  */
 function readUrl(text: string, from: number, delimiter: RegExp, finds: Find[]): number {
@@ -70,7 +70,7 @@ export function findInUrls({ text }: Reading): Find[] {
 
 /**
  * A URL without user info, query, fragment and token-like path segments (see {@link isToken}): with a scheme or
- * without, a path, or percent-encoded as a whole. Idempotent. Never throws: anything else is taken for a path.
+ * without, a path, or percent-encoded as a whole. Idempotent. Never throws: anything else counts as a path.
  */
 export function cleanUrl(url: string): string {
   const reading = decode(url, 'web')

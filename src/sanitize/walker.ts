@@ -9,11 +9,11 @@ import type { Pass, Place } from './pass.ts'
 import { REDACTED } from './redacted.ts'
 import { cleanUrl } from './url.ts'
 
-/** Deeper than any event, far from the end of the stack here and in JSON.stringify: "[REDACTED]" from there. */
+/** Deeper than any event, and far from the end of the stack here and in JSON.stringify. Deeper values are redacted. */
 export const MAX_DEPTH = 500
 /**
- * A body of 5 MiB holds at most 2.6 million values (`[1,1,…`). More come only from what is not JSON: a cycle, a graph
- * that shares its nodes. They must end too.
+ * A body of 5 MiB holds at most 2.6 million values (`[1,1,…`). Only values that did not come from JSON have more: a
+ * cycle, or a graph that shares its nodes. The walk must end for these too.
  */
 const MAX_VALUES = 3_000_000
 
@@ -27,7 +27,7 @@ type WalkerOptions = {
 
 /** Of 14 digits. */
 const LEAST_CARD = 1e13
-/** Of six digits: shorter values are not looked for. */
+/** Of six digits: shorter values are not searched for. */
 const LEAST_REPEATED = 1e5
 const REDACTED_BYTES = REDACTED.length + 2
 const HASH_BYTES = 64 + 2
@@ -145,7 +145,7 @@ export function compileWalker({ fields, masksCards, digest }: WalkerOptions) {
     return pass.repeated !== undefined && isFixed(key, field) ? 'fixed' : 'other'
   }
 
-  /** The key without what is personal in it. */
+  /** The key without personal data. */
   function nameOf(key: string, field: Field): string {
     return pass.repeated === undefined || field.rules.length > 0 ? field.name : pass.repeated.mask(key, false)
   }
@@ -164,7 +164,7 @@ export function compileWalker({ fields, masksCards, digest }: WalkerOptions) {
     return pass.budget.take(REDACTED_BYTES - leastBytes(value)) ? REDACTED : TOO_LARGE
   }
 
-  /** What replaces the value of a hashed field. */
+  /** The replacement for the value of a hashed field. */
   function hashed(value: unknown, depth: number): unknown {
     if (value === null || value === undefined || value === REDACTED) return value ?? null
     const scalar = scalarText(value)
@@ -185,7 +185,7 @@ export function compileWalker({ fields, masksCards, digest }: WalkerOptions) {
     return fits ? hash : pass.collectsOnly ? null : TOO_LARGE
   }
 
-  /** Values that are not shown, but may stand elsewhere in the event. */
+  /** Values that are not shown, but may be elsewhere in the event. */
   function rememberAll(value: unknown, depth: number): void {
     const scalar = scalarText(value)
     if (scalar !== undefined) pass.hashed.add(scalar, '')

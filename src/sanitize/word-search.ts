@@ -3,7 +3,7 @@ import { decode, type Reading } from './decoded-text.ts'
 
 /**
  * A text in pieces, as a reader sees it: words (letters and digits of any script) and the single characters between
- * them, decoded and in lower case. Piece `n` is `texts[n]`, and stands from `starts[n]` to `starts[n + 1]` in the source.
+ * them, decoded and in lower case. Piece `n` is `texts[n]`, from `starts[n]` to `starts[n + 1]` in the source.
  */
 export type Pieces = { readonly texts: readonly string[]; readonly starts: readonly number[] }
 export type Match = { readonly start: number; readonly end: number; readonly label: string }
@@ -23,9 +23,9 @@ function kindAt(text: string, index: number): number {
   return unspaced.test(text.charAt(index)) ? IN_UNSPACED_WORD : IN_WORD
 }
 
-/** Splits a text into pieces. Encoded characters are read as what they stand for, and never torn apart. */
+/** Splits a text into pieces. Encoded characters are read decoded, and never split. */
 export function readPieces(reading: Reading): Pieces {
-  // The one letter whose lower case is longer than itself would move all that follows.
+  // The one letter whose lower case is longer than itself would move all positions after it.
   const text = reading.text
     .replaceAll('\u0130', 'i')
     .toLowerCase()

@@ -14,7 +14,7 @@ import { DEFAULT_SCHEMES, DEFAULT_SOURCE, type Source, type SourceSettings, sign
 
 /** The parts of the settings that the service needs, in the order in which they are loaded. */
 const serviceParts = {
-  /** Only serve checks what it does not use: its environment is the one these variables are for. */
+  /** Serve checks all variables, also those it does not use. Commands check only those that they use. */
   checkedVariables: reader => reader.checkAll(),
   production: reader => reader.value('NODE_ENV') === 'production',
   logLevel: reader => reader.value('LOG_LEVEL'),
@@ -163,11 +163,11 @@ function readTolerance(reader: Reader) {
   )
 }
 
-/** All sources with their keys. The default one has none where none is configured. */
+/** All sources with their keys. The default one has no keys if none are configured. */
 async function readSourceSettings(reader: Reader): Promise<readonly SourceSettings[]> {
   const current = await reader.secret('CIO_WEBHOOK_SECRET')
   const previous = await reader.secret('CIO_WEBHOOK_SECRET_PREVIOUS')
-  const fallback: SourceSettings = {
+  const defaultSource: SourceSettings = {
     name: DEFAULT_SOURCE,
     keys: signingKeys(current?.reveal(), previous?.reveal()),
     schemes: DEFAULT_SCHEMES,
@@ -182,7 +182,7 @@ async function readSourceSettings(reader: Reader): Promise<readonly SourceSettin
       (await readSecret('CIO_SOURCES_FILE', previousKey, signingKeyText, { mayBeMissing: true }))
     return { ...source, keys: signingKeys(current?.reveal(), previous?.reveal()) }
   })
-  return [fallback, ...(await Promise.all(further))]
+  return [defaultSource, ...(await Promise.all(further))]
 }
 
 async function readSources(reader: Reader): Promise<ReadonlyMap<string, Source>> {

@@ -210,7 +210,7 @@ function isSigningSecret(value: string): boolean {
   return bytes >= SECRET_BYTES.min && bytes <= SECRET_BYTES.max
 }
 
-/** Does the address of a server demand TLS? Without it, TLS may be used too if the server offers it. */
+/** Whether the address of a server demands TLS. Otherwise TLS is used if the server offers it. */
 export function isTls(server: string): boolean {
   return new URL(server).protocol === 'tls:'
 }

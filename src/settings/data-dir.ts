@@ -21,7 +21,7 @@ export function createDataDir(dataDir: string, folder = dataDir, mode = 0o777): 
   }
 }
 
-/** Not `recursive: true`, with which mkdir never returns for a folder in /proc (Node 20 and 24). */
+/** With `recursive: true`, mkdir would never return for a folder in /proc (Node 20 and 24). */
 function createFolder(folder: string, mode: number): void {
   if (isFolder(folder)) return
   const parent = dirname(folder)

@@ -1,5 +1,5 @@
 // Tested by test/settings/warnings.test.ts
-/** Are the texts one insertion, deletion, replacement or swap of neighbours apart? */
+/** Whether the texts differ by one insertion, deletion, replacement, or swap of neighbours. */
 export function isOneEditApart(one: string, other: string): boolean {
   if (one === other) return false
   const shorter = Math.min(one.length, other.length)

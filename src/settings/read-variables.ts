@@ -25,12 +25,12 @@ import {
   variables
 } from './variables.ts'
 
-/** Reads variables by the table in variables.ts, and secrets from where they lie. */
+/** Reads variables by the table in variables.ts, and secrets from their stores. */
 export interface Reader {
   /** @throws ConfigError for a value that is empty or not allowed */
   value<Name extends PlainName>(name: Name): Values[Name]
   /**
-   * @returns `undefined` for a secret that is nowhere
+   * @returns `undefined` for a secret that no store has
    * @throws ConfigError for one that is not allowed, that cannot be read, or whose file is missing
    */
   secret(name: SecretName): Promise<Secret | undefined>

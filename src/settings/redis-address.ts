@@ -8,7 +8,7 @@ import type { Reader } from './read-variables.ts'
 import { parseRedisUrl } from './redis-url.ts'
 
 /** Sentinel and Cluster have a login of their own; a single server has it in its URL. */
-export interface RedisLogin {
+interface RedisLogin {
   readonly username: string | undefined
   readonly password: Secret | undefined
   readonly tls: boolean

@@ -13,7 +13,7 @@ import {
   text
 } from './parse.ts'
 
-/** One environment variable: how it is read, its default, and the sentence that the documents repeat. */
+/** One environment variable: how it is read, its default, and its description in the documents. */
 export interface Variable<T> extends Parser<T> {
   /** The text that is parsed when the variable is unset; `undefined`: there is no value then. */
   readonly fallback: string | undefined

@@ -3,7 +3,7 @@ import type { Source } from './sources.ts'
 import { variables } from './variables.ts'
 
 /** A setting that is allowed but probably a mistake. It is logged at the start. */
-export interface Warning {
+interface Warning {
   readonly message: string
   readonly [detail: string]: unknown
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { temporaryFolder } from '../helpers/server.ts'
 
 /** The system clock as seen by a process; its monotonic clock is not changed. */
-export interface Clock {
+interface Clock {
   /** Environment that makes a process use this clock: preloads Debian's libfaketime. */
   readonly env: Readonly<Record<string, string>>
   /** Sets the clock ahead of the true time, or behind it if negative. */

@@ -11,7 +11,7 @@ export function residentMb(pid: number): number {
   }
 }
 
-export interface MemoryLimit {
+interface MemoryLimit {
   /** Does the kernel enforce the limit? Otherwise memory is only measured. */
   readonly enforced: boolean
   /** To be called after the process has exited. */

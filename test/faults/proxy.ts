@@ -10,7 +10,7 @@ import { count } from './ledger.ts'
  * stays silent, since TCP never loses bytes in the middle of a stream.
  */
 export type HeldBytes = 'forward' | 'drop' | 'reset'
-export type Moment = 'before the script' | 'after the script'
+type Moment = 'before the script' | 'after the script'
 
 /** A TCP proxy between the service and Redis that can inject faults. */
 export interface RedisProxy {

@@ -4,7 +4,7 @@ import { until } from '../helpers/server.ts'
 import { loggedEntry, type ReadEntry } from './oracle.ts'
 
 /** A consumer group with one member: records each entry, then acknowledges it. */
-export interface Reader {
+interface Reader {
   /** By stream and entry id. */
   readonly entries: ReadonlyMap<string, ReadEntry>
   /** Resolves when every entry is read and acknowledged. */

@@ -3,7 +3,7 @@ import { startRedis, type TestRedis } from '../helpers/redis.ts'
 import { freePort, temporaryFolder, until } from '../helpers/server.ts'
 
 /** Three masters with one replica each. */
-export interface ReplicatedCluster {
+interface ReplicatedCluster {
   readonly addresses: readonly string[]
   readonly ports: readonly number[]
   /** Kills the master of a key, waits until its replica is promoted, and starts the old master again. */

@@ -9,7 +9,7 @@ import type { Replica } from './replica.ts'
 import { type Sender, startSender } from './sender.ts'
 
 /** The service under load. */
-export interface Target {
+interface Target {
   /** The port for a sender, by its number; called for each delivery. */
   readonly port: (sender: number) => number
   readonly replicas: readonly Replica[]

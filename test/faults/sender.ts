@@ -14,7 +14,7 @@ export interface Sender {
   abandon(): void
 }
 
-export interface SenderOptions {
+interface SenderOptions {
   readonly name: string
   /** Called for each delivery. */
   readonly port: () => number

@@ -5,7 +5,7 @@ import { startRedis, type TestRedis } from '../helpers/redis.ts'
 import { temporaryFolder, until } from '../helpers/server.ts'
 
 /** A master with one replica, watched by three sentinels. */
-export interface SentinelSet {
+interface SentinelSet {
   /** host:port of each sentinel. */
   readonly sentinels: readonly string[]
   /**

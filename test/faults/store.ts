@@ -17,7 +17,7 @@ export interface Store {
   resume(): void
 }
 
-export type Fsync = 'always' | 'everysec'
+type Fsync = 'always' | 'everysec'
 
 export interface Persistence {
   /** `appendfsync` of Redis. */

@@ -7,7 +7,7 @@ import { corpusFile, type TargetName } from './target.ts'
 
 const MAIN = fileURLToPath(new URL('./fuzz-target.js', import.meta.url))
 
-export interface TargetResult {
+interface TargetResult {
   readonly exit: number | NodeJS.Signals | null
   readonly output: string
   /** `undefined` if the process ended before it could report. */

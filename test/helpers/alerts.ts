@@ -7,7 +7,7 @@ import { temporaryFolder } from './server.ts'
 const page = new URL('../../../docs/deploy.md', import.meta.url)
 
 /** The alert rules in docs/deploy.md. */
-export function documentedRules(): { readonly text: string; readonly names: readonly string[] } {
+function documentedRules(): { readonly text: string; readonly names: readonly string[] } {
   const text = /^```yaml\n(groups:.*?)^```$/ms.exec(readFileSync(page, 'utf8'))?.[1]
   if (text === undefined) throw new Error('docs/deploy.md has no alert rules')
   const { groups } = parse(text) as { groups: { rules: { alert: string }[] }[] }

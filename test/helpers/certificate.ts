@@ -10,7 +10,7 @@ export interface Certificate {
   readonly certFile: string
 }
 
-export interface CertificateOptions {
+interface CertificateOptions {
   /** Subject alternative names in OpenSSL's notation: `DNS:hooks.example.com`, `IP:127.0.0.1`. */
   readonly names: string
   readonly from: Date

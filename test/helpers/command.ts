@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-export interface CommandResult {
+interface CommandResult {
   readonly code: number | null
   readonly stdout: string
   readonly stderr: string

@@ -1,7 +1,7 @@
 import type { TestRedis } from './redis.ts'
 import { type RunningServer, startServer } from './server.ts'
 
-export interface ConsumerProgram {
+interface ConsumerProgram {
   readonly folder: string
   readonly file: string
   readonly redis: TestRedis

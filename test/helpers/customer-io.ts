@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 
 /** A server that responds as the Track and App APIs of Customer.io do; tests add and revoke its keys. */
-export interface FakeCustomerIo {
+interface FakeCustomerIo {
   readonly trackUrl: string
   readonly appUrl: string
   /** Valid Track API keys: `<site id>:<api key>` → workspace id. */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { type ClientRequest, request } from 'node:http'
 import { type Headers, signV0 } from '../helpers/sign.ts'
 
-export interface Question {
+interface Question {
   readonly port: number
   readonly path?: string
   readonly headers?: Headers
@@ -23,7 +23,7 @@ export function ask(question: Question): Promise<Reply> {
   return reply
 }
 
-export interface SlowPost {
+interface SlowPost {
   readonly reply: Promise<Reply>
   sendRest(): void
 }

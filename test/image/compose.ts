@@ -1,7 +1,7 @@
 import { type CommandOptions, command, docker, type Inspection, inspect } from './docker.ts'
 
 /** `docker-compose.yml` of a checkout, run as a project of its own. */
-export interface Project {
+interface Project {
   compose(args: readonly string[], options?: Omit<CommandOptions, 'cwd'>): Promise<string>
   /** A service's container. */
   container(service: string): Promise<Inspection>

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { freePort, type RunningServer, startServer, temporaryFolder } from '../helpers/server.ts'
 import { ask } from './client.ts'
 
-export interface Nginx extends RunningServer {
+interface Nginx extends RunningServer {
   readonly port: number
 }
 

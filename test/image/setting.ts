@@ -7,7 +7,7 @@ import { type Container, startContainer } from './container.ts'
 import { buildImage, docker, freshClone } from './docker.ts'
 
 /** An image of the commit at hand and a Redis on this machine, for one file of tests. */
-export interface Setting {
+interface Setting {
   readonly image: string
   readonly redis: TestRedis
   /** The service in a container, removed with the test. */

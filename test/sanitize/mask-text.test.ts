@@ -128,7 +128,7 @@ for (const [name, input, output] of masked) {
   })
 }
 
-export const decoys = [
+const decoys = [
   '1795510800',
   '1795510800000',
   '1795510800000000',

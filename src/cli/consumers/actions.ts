@@ -23,8 +23,8 @@ export interface ConsumerList {
 const PAGE_LETTERS = 200
 const ENTRY_ID = /^\d+-\d+$/
 
-/** The actions of the command `consumers`. They throw UsageError for an unknown consumer or id, and what Redis answers. */
-export function consumerActions({ config, redis, patient }: OpenLog<'dispatch'>, now: () => number) {
+/** The actions of the command `consumers`. They throw UsageError for an unknown consumer or id, and the error of Redis. */
+export function consumerActions({ config, redis, openBlocking }: OpenLog<'dispatch'>, now: () => number) {
   const { keyPrefix } = config.log
   const { consumers } = config.dispatch
   const letters = deadLetters(redis, keyPrefix)
@@ -43,7 +43,7 @@ export function consumerActions({ config, redis, patient }: OpenLog<'dispatch'>,
     replay: async (consumer: string, chosen: Chosen): Promise<ReplayedLetters> => {
       await requireKnown(consumer)
       const settings = settingsOf(consumer)
-      const publisher = settings && openDirectPublisher(settings, patient, keyPrefix)
+      const publisher = settings && openDirectPublisher(settings, openBlocking, keyPrefix)
       const total = { replayed: 0, left: [] as ReplayedLetters['left'][number][] }
       try {
         for await (const page of chosenLetters(consumer, chosen)) {
@@ -90,7 +90,7 @@ export function consumerActions({ config, redis, patient }: OpenLog<'dispatch'>,
   }
 
   function queueOf(consumer: string) {
-    return inspectQueue(patient(), keyPrefix, consumer).queue
+    return inspectQueue(openBlocking(), keyPrefix, consumer).queue
   }
 
   async function requireKnown(consumer: string): Promise<Pick<ConsumerStatus, 'members' | 'queued'>> {

@@ -1,5 +1,14 @@
 import { stringifyExactly } from '../../exact-json.ts'
-import { type Command, EXIT, type ExitCode, parseCommandLine, UsageError } from '../command.ts'
+import { integer } from '../../settings/parse.ts'
+import {
+  type Command,
+  EXIT,
+  type ExitCode,
+  MAX_COUNT,
+  parseCommandLine,
+  readOption,
+  UsageError
+} from '../command.ts'
 import { type OpenLog, openLog } from '../open-log.ts'
 import { type Chosen, consumerActions } from './actions.ts'
 import { parkedActions } from './parked-actions.ts'
@@ -74,14 +83,7 @@ function readOptions(args: readonly string[]) {
     }
   })
   const [action = 'list', ...names] = positionals
-  return { ...values, action, names, count: parseCount(values.count) }
-}
-
-/** The value of `--count`. @throws UsageError that says what is allowed */
-export function parseCount(text: string): number {
-  const count = Number(text)
-  if (Number.isSafeInteger(count) && count >= 1) return count
-  throw new UsageError(`--count must be a whole number, at least 1, not ${JSON.stringify(text)}`)
+  return { ...values, action, names, count: readOption('--count', integer(1, MAX_COUNT), values.count) }
 }
 
 async function run(options: Options, actions: ReturnType<typeof consumerActions>): Promise<ExitCode> {

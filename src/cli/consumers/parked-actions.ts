@@ -12,7 +12,7 @@ import type { OpenLog } from '../open-log.ts'
 import type { Chosen } from './actions.ts'
 import { type ParkedSummary, parkedSummary } from './parked-report.ts'
 
-export interface ReplayedDeliveries {
+interface ReplayedDeliveries {
   readonly replayed: number
   readonly left: readonly { readonly delivery: string; readonly why: string }[]
 }

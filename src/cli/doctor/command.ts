@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { ConfigError, errorCode } from '../../errors.ts'
 import { loadSettings, NO_SIGNING_KEY } from '../../settings/config.ts'
+import { integer } from '../../settings/parse.ts'
 import { DEFAULT_SOURCE } from '../../settings/sources.ts'
 import { toJunit } from '../../tools/doctor/junit.ts'
 import {
@@ -12,7 +13,7 @@ import {
   type Verdict,
   verdictOf
 } from '../../tools/doctor/run-checks.ts'
-import { type Command, EXIT, type ExitCode, parseCommandLine, UsageError } from '../command.ts'
+import { type Command, EXIT, type ExitCode, parseCommandLine, readOption, UsageError } from '../command.ts'
 import { createProgressBar } from '../progress-bar.ts'
 import { readHttpUrl } from '../target-url.ts'
 import { terminalStyle } from '../terminal.ts'
@@ -63,7 +64,11 @@ is not allowed to deliver).`,
     if (target === undefined || more.length > 0) throw new UsageError('give the URL of the endpoint')
     const url = readHttpUrl(target)
     const readOnly = values['read-only']
-    const selection = { readOnly, skip: readSkip(values.skip), burst: readBurst(values.burst) }
+    const selection = {
+      readOnly,
+      skip: readSkip(values.skip),
+      burst: readOption('--burst', integer(2, MAX_BURST), values.burst)
+    }
     const style = terminalStyle(process.stdout, env)
     if (values.plan) {
       const checks = selectChecks(selection)
@@ -112,14 +117,6 @@ function readSkip(lists: readonly string[]): readonly string[] {
   if (unknown !== undefined) throw new UsageError(`--skip ${unknown}: unknown check; --plan lists all`)
   if (ids.includes('authentic')) throw new UsageError('--skip authentic: every other check depends on it')
   return ids
-}
-
-function readBurst(text: string): number {
-  const value = Number(text)
-  if (!/^\d{1,3}$/.test(text) || value < 2 || value > MAX_BURST) {
-    throw new UsageError(`--burst ${text}: give a whole number from 2 to ${MAX_BURST}`)
-  }
-  return value
 }
 
 function readPem(path: string): string {

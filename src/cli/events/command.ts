@@ -5,9 +5,17 @@ import { compileTypeGlobs, eventName, type TypeMatcher } from '../../event-types
 import { stringifyExactly } from '../../exact-json.ts'
 import { readPartitionCount } from '../../log/partition.ts'
 import { newestEntries, readEntries, type StreamEntry } from '../../log/read-range.ts'
-import { type Command, EXIT, type ExitCode, parseCommandLine, UsageError } from '../command.ts'
+import { integer } from '../../settings/parse.ts'
+import {
+  type Command,
+  EXIT,
+  type ExitCode,
+  MAX_COUNT,
+  parseCommandLine,
+  readOption,
+  UsageError
+} from '../command.ts'
 import { ofExistingGroup } from '../consumers/actions.ts'
-import { parseCount } from '../consumers/command.ts'
 import { eventId, eventJson, timeOf } from '../consumers/report.ts'
 import { type OpenLog, openLog } from '../open-log.ts'
 import { parseTime } from '../parse-time.ts'
@@ -76,7 +84,14 @@ function readOptions(args: readonly string[], nowMs: number) {
   }
   const { follow, json } = values
   const matches = entryFilter(values.type, values.id)
-  return { consumer, count: parseCount(values.count), range, follow, json, matches }
+  return {
+    consumer,
+    count: readOption('--count', integer(1, MAX_COUNT), values.count),
+    range,
+    follow,
+    json,
+    matches
+  }
 }
 
 function entryFilter(types: readonly string[] | undefined, ids: readonly string[] | undefined) {

@@ -1,10 +1,10 @@
-import { duration, type Parser } from '../../settings/parse.ts'
+import { duration } from '../../settings/parse.ts'
 import { signingKeyName } from '../../settings/sources.ts'
 import type { RotationReport } from '../../tools/rotate/report.ts'
 import { trackKeyStatus, webhookKeyStatus } from '../../tools/rotate/status.ts'
 import { finishTrackKey, rotateTrackKey } from '../../tools/rotate/track-key.ts'
 import { finishWebhookKey, rotateWebhookKey } from '../../tools/rotate/webhook-key.ts'
-import { type Command, EXIT, type ExitCode, parseCommandLine, UsageError } from '../command.ts'
+import { type Command, EXIT, type ExitCode, parseCommandLine, readOption, UsageError } from '../command.ts'
 import { openRotation, type Rotation } from './context.ts'
 import { printReport, printStatus } from './report.ts'
 
@@ -16,7 +16,7 @@ export const rotateCommand: Command = {
        cio-webhook rotate webhook-key [options]   put a new signing key beside the old one
        cio-webhook rotate status                  show rotations in progress, and what is due
        cio-webhook rotate finish [track-key|webhook-key] [options]
-                                                  retire the old key, once nothing uses it any more
+                                                  retire the old key, once nothing uses it
 
 The new key is read from CIO_API_KEY_V2 (CIO_WEBHOOK_SECRET_V2), also as …_FILE; otherwise from the place of the
 old one: the file cio-api-key-v2 (cio-webhook-secret-v2) in the same folder, or the secret of that name in the
@@ -57,14 +57,13 @@ could not be tried, or (status) Redis cannot be reached.`,
     })
     const act = positionals.join(' ') || 'track-key'
     const known = ['track-key', 'webhook-key', 'status', 'finish', 'finish track-key', 'finish webhook-key']
-    if (!known.includes(act))
-      throw new UsageError(`no such rotation: ${act}: give one of ${known.join(', ')}`)
+    if (!known.includes(act)) throw new UsageError(`unknown action ${act}: give one of ${known.join(', ')}`)
     if (values.probe !== undefined && values.probe !== 'identify') {
-      throw new UsageError('--probe takes identify')
+      throw new UsageError(`--probe ${values.probe}: give identify`)
     }
-    const drainSeconds = read('--drain', duration, values.drain)
-    const waitMs = read('--wait', duration, values.wait) * 1000
-    const quietGiven = values.quiet === undefined ? undefined : read('--quiet', duration, values.quiet)
+    const drainSeconds = readOption('--drain', duration, values.drain)
+    const waitMs = readOption('--wait', duration, values.wait) * 1000
+    const quietGiven = values.quiet === undefined ? undefined : readOption('--quiet', duration, values.quiet)
     const dryRun = values['dry-run']
 
     const isOfWebhook = act === 'webhook-key' || act === 'finish webhook-key'
@@ -104,12 +103,6 @@ could not be tried, or (status) Redis cannot be reached.`,
       })
     }
   }
-}
-
-function read<T>(option: string, { parse, allowed }: Parser<T>, text: string): T {
-  const value = parse(text)
-  if (value === undefined) throw new UsageError(`${option} ${text}: give ${allowed}`)
-  return value
 }
 
 const exitCodes: Readonly<Record<RotationReport['outcome'], ExitCode>> = {

@@ -1,16 +1,24 @@
 import { ConfigError } from '../../errors.ts'
 import { WEBHOOK_PATH } from '../../receive/route.ts'
 import { loadSettings, NO_SIGNING_KEY } from '../../settings/config.ts'
+import { integer } from '../../settings/parse.ts'
 import { DEFAULT_SOURCE } from '../../settings/sources.ts'
 import { hintsFor } from '../../tools/send/hints.ts'
 import { type BatchSummary, sendBatch } from '../../tools/send/load.ts'
 import { sampleTypes } from '../../tools/send/samples.ts'
-import { type Command, EXIT, type ExitCode, parseCommandLine, UsageError } from '../command.ts'
+import {
+  type Command,
+  EXIT,
+  type ExitCode,
+  MAX_COUNT,
+  parseCommandLine,
+  readOption,
+  UsageError
+} from '../command.ts'
 import { createProgressBar } from '../progress-bar.ts'
 import { readHttpUrl } from '../target-url.ts'
-import { ownUrl, readDeliveries, readRate, readScheme, readShare, readWhole, SMALL_RATE } from './options.ts'
+import { ownUrl, readDeliveries, readRate, readScheme, readShare, SMALL_RATE } from './options.ts'
 
-const MAX_COUNT = 100_000_000
 const MAX_CONCURRENCY = 1000
 const DEFAULT_CONCURRENCY = 10
 
@@ -75,13 +83,14 @@ Exit code: 0 all were accepted, 1 some were not (refused, or parked because they
     const key = await findSigningKey(source)
     secrets.close()
     if (key === undefined) throw new ConfigError(NO_SIGNING_KEY)
-    const count = values.count === undefined ? undefined : readWhole('count', values.count, MAX_COUNT)
+    const count =
+      values.count === undefined ? undefined : readOption('--count', integer(1, MAX_COUNT), values.count)
     const options = {
       url,
       key,
       scheme,
       retry,
-      concurrency: readWhole('concurrency', values.concurrency, MAX_CONCURRENCY),
+      concurrency: readOption('--concurrency', integer(1, MAX_CONCURRENCY), values.concurrency),
       ratePerSecond: readRate(values.rate, url, values['yes-load-test']),
       duplicateShare: readShare(values.duplicates),
       ...(await readDeliveries(values, count))

@@ -135,14 +135,6 @@ export function readScheme(text: string): Scheme {
   return scheme
 }
 
-export function readWhole(name: string, text: string, max: number): number {
-  const value = Number(text)
-  if (!/^\d{1,9}$/.test(text) || value < 1 || value > max) {
-    throw new UsageError(`--${name} ${text}: give a whole number from 1 to ${max}`)
-  }
-  return value
-}
-
 export function readRate(text: string | undefined, url: URL, loadTest: boolean): number | undefined {
   const mayAll = loadTest || isLoopbackHost(url.hostname)
   if (text === undefined) return mayAll ? undefined : SMALL_RATE

@@ -27,7 +27,7 @@ interface Connected {
  * If the connection is lost, pending calls reject, and the next call opens a new one.
  */
 export function createAmqpSink(settings: AmqpSettings): Sink {
-  let current: { readonly opening: Promise<Connected>; readonly cut: AbortController } | undefined
+  let current: { readonly opening: Promise<Connected>; readonly socketAbort: AbortController } | undefined
   let closed = false
 
   return {
@@ -39,11 +39,11 @@ export function createAmqpSink(settings: AmqpSettings): Sink {
     close: async () => {
       closed = true
       if (current === undefined) return
-      const { opening, cut } = current
-      const limit = setTimeout(() => cut.abort(), CLOSE_LIMIT_MS)
+      const { opening, socketAbort } = current
+      const limit = setTimeout(() => socketAbort.abort(), CLOSE_LIMIT_MS)
       const opened = await opening.catch(() => undefined)
       // Without the limit, a broker that no longer answers would block the stop.
-      await rejectOnAbort(cut.signal, opened?.connection.close() ?? Promise.resolve()).catch(() => {})
+      await rejectOnAbort(socketAbort.signal, opened?.connection.close() ?? Promise.resolve()).catch(() => {})
       clearTimeout(limit)
     }
   }
@@ -54,9 +54,9 @@ export function createAmqpSink(settings: AmqpSettings): Sink {
       const forget = (): void => {
         if (current?.opening === opening) current = undefined
       }
-      const cut = new AbortController()
-      const opening = open(settings, cut.signal, forget)
-      current = { opening, cut }
+      const socketAbort = new AbortController()
+      const opening = open(settings, socketAbort.signal, forget)
+      current = { opening, socketAbort }
       opening.catch(forget)
     }
     return current.opening
@@ -84,7 +84,11 @@ export function createAmqpSink(settings: AmqpSettings): Sink {
   }
 }
 
-async function open(settings: AmqpSettings, cut: AbortSignal, onLost: () => void): Promise<Connected> {
+async function open(
+  settings: AmqpSettings,
+  socketAbort: AbortSignal,
+  onLost: () => void
+): Promise<Connected> {
   const url = new URL(settings.url)
   const { port, protocol, pathname } = url
   const connection = await connect(
@@ -98,7 +102,7 @@ async function open(settings: AmqpSettings, cut: AbortSignal, onLost: () => void
         : { username: settings.username, password: settings.password.reveal() }),
       heartbeat: HEARTBEAT_SECONDS
     },
-    socketOptions(cut)
+    socketOptions(socketAbort)
   )
   // The error reaches the caller of `publish`. Without a listener it would crash the process.
   connection.on('error', onLost)
@@ -120,9 +124,9 @@ async function open(settings: AmqpSettings, cut: AbortSignal, onLost: () => void
 }
 
 /** `signal` is an option of node:net that amqplib passes on, but does not declare. */
-function socketOptions(cut: AbortSignal): SocketOptions & { readonly signal: AbortSignal } {
+function socketOptions(socketAbort: AbortSignal): SocketOptions & { readonly signal: AbortSignal } {
   return {
-    signal: cut,
+    signal: socketAbort,
     timeout: RESPONSE_TIMEOUT_MS,
     noDelay: true,
     clientProperties: { connection_name: 'cio-webhook' }

@@ -16,7 +16,7 @@ export type PushOutcome =
   | { readonly kind: 'gone' }
 
 /** Posts events to one receiver. */
-export interface Pusher {
+interface Pusher {
   /** One attempt. Rejects only when `signal` aborts. */
   push(event: OutgoingEvent, signal: AbortSignal): Promise<PushOutcome>
   close(): Promise<void>

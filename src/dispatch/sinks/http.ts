@@ -15,7 +15,7 @@ const LOCK_MS = 30_000
 const STALLED_CHECK_MS = 15_000
 /** Practically unlimited: a process that crashes repeatedly must not turn events into failures. */
 const MAX_STALLED = 1_000_000
-/** Time for requests in flight when the service stops. Then they are aborted, uncounted, and another replica's. */
+/** When the service stops, requests in flight are aborted after this time: not counted, and left to another replica. */
 const CLOSE_GRACE_MS = 1500
 /** If Redis hangs, BullMQ would wait for it forever. */
 const CLOSE_LIMIT_MS = 2500

@@ -15,7 +15,7 @@ function natsReason(error: unknown): string {
   if (hasNoResponders(error)) {
     return 'JetStream is not enabled on this server, or not for this account'
   }
-  // Of a refused connection, the client keeps the reason as the cause.
+  // For a refused connection, the client has the reason in `cause`.
   const code = error instanceof JetStreamApiError ? error.code : errorCode(error.cause)
   const text = error.message.replace(/[^\x20-\x7e]/g, '?').slice(0, MAX_TEXT)
   return code === undefined ? text : `${text} (${code})`

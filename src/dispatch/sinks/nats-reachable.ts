@@ -5,7 +5,7 @@ import { withAnySignal } from '../../async/abort.ts'
 import { ReportedError } from '../../errors.ts'
 
 const DEFAULT_PORT = 4222
-/** How long the other servers are waited for after the first has greeted. */
+/** How long to wait for the other servers after the first greeting. */
 const OTHERS_MS = 200
 
 /**

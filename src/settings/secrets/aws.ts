@@ -17,9 +17,9 @@ const CONNECT_TIMEOUT_MS = 2000
 const REQUEST_TIMEOUT_MS = 5000
 
 /**
- * Secrets in AWS Secrets Manager, kept as plain text (`SecretString`). Region, credentials and endpoint come from where
- * the SDK always looks for them: `AWS_REGION`, the role of the pod or machine, and so on. The SDK is loaded when the
- * first secret is read.
+ * Secrets in AWS Secrets Manager, kept as plain text (`SecretString`). The SDK finds region,
+ * credentials and endpoint as usual: `AWS_REGION`, the role of the pod or machine, and so on. It is loaded when the first
+ * secret is read.
  *
  * @param prefix what the name of each secret begins with
  */

@@ -13,7 +13,7 @@ import {
   variableOf
 } from './secret-handle.ts'
 
-/** Where a secret lies in files. */
+/** The files of a secret. */
 export interface SecretFile {
   readonly path: string
   /** The file of the previous value, if the operator named one; otherwise `<path>.previous`. */
@@ -41,7 +41,7 @@ export function fileStore(env: Environment): SecretStore {
 /**
  * A secret in a file of Docker, of Kubernetes (whose mounts are links that are swapped as a whole), or of the
  * operator. It is read by its path each time, so a replaced file, a swapped link and a rewritten file are all noticed.
- * The previous value lies next to it as `<file>.previous`, the next one as `<file>.pending`.
+ * The previous value is stored next to it as `<file>.previous`, the next one as `<file>.pending`.
  */
 export function fileSecret({ path, previousPath, setting }: SecretFile): SecretHandle {
   const oldPath = previousPath ?? `${path}.previous`

@@ -78,7 +78,7 @@ export const addressChecks: readonly Check[] = [
   }
 ]
 
-/** Did the address let the sender in? `undefined` if the answer does not show it. */
+/** Whether the address is allowed to deliver; `undefined` if the answer does not show it. */
 function admitted(reply: Reply): boolean | undefined {
   if (isAccepted(reply) || statusOf(reply) === 401) return true
   return statusOf(reply) === 403 ? false : undefined

@@ -1,6 +1,6 @@
 // Tested by test/tools/doctor/promises.slow.test.ts.
 import { randomBytes } from 'node:crypto'
-import { compileAddressList } from '../../address-list.ts'
+import { compileAddressList, privateRanges } from '../../address-list.ts'
 import { DOCTOR, DOCTOR_USER_AGENT } from '../../event-types.ts'
 import type { Secret } from '../../secret.ts'
 import { type Answer, type NoAnswer, sendRawRequest } from '../send/raw-request.ts'
@@ -28,7 +28,7 @@ export interface Exchange {
   readonly check: string
   readonly method: string
   readonly reply: Reply
-  /** Does the duration describe the endpoint? Not if the doctor was slow or had other requests in flight. */
+  /** Whether the duration describes the endpoint: not if the doctor was slow or had other requests in flight. */
   readonly timed: boolean
   /** Right signatures of the body that were not sent: an answer that contains one reveals it. */
   readonly unsentSignatures: readonly string[]
@@ -73,17 +73,7 @@ const RUN_LIMIT_MS = 55_000
 /** Requests may end this much later than the run, so that the run's end is not taken for an answer. */
 const GRACE_MS = 250
 
-/** Loopback, private and link-local addresses. */
-const isPrivate = compileAddressList([
-  '127.0.0.0/8',
-  '10.0.0.0/8',
-  '172.16.0.0/12',
-  '192.168.0.0/16',
-  '169.254.0.0/16',
-  '::1',
-  'fc00::/7',
-  'fe80::/10'
-])
+const isPrivate = compileAddressList(privateRanges)
 
 /** State shared by all checks of one run. */
 export class RunState {
@@ -141,7 +131,7 @@ export class Endpoint {
     return Math.floor(this.#options.now() / 1000)
   }
 
-  /** Is the endpoint at a loopback or private address? Then the doctor is inside its network. `undefined`: not known yet. */
+  /** Whether the endpoint has a loopback or private address: then the doctor is inside its network. `undefined`: not known yet. */
   get fromPrivateAddress(): boolean | undefined {
     const address = this.remoteAddress
     return address === undefined ? undefined : isPrivate(address)

@@ -78,8 +78,8 @@ export const refusedCheck = ({ send, ...check }: DeliveryCheck): Check => ({
 /** Of several findings on one question the worst, with all observations of that status. */
 export function worst(findings: readonly Finding[]): Finding {
   for (const status of ['fail', 'skip', 'warn'] as const) {
-    const of = findings.filter(finding => finding.status === status)
-    if (of.length > 0) return { status, observed: [...new Set(of.map(({ observed }) => observed))].join(' ') }
+    const observed = findings.filter(finding => finding.status === status).map(finding => finding.observed)
+    if (observed.length > 0) return { status, observed: [...new Set(observed)].join(' ') }
   }
   return findings[0] ?? skip('Nothing was sent.')
 }

@@ -1,10 +1,10 @@
 // Tested by test/tools/doctor/promises.slow.test.ts and root-cause.slow.test.ts.
+import { withTimeout } from '../../async/abort.ts'
 import { addressChecks } from './address-checks.ts'
 import { answerChecks } from './answer-checks.ts'
 import { authentic } from './baseline-check.ts'
 import { bodyChecks } from './body-checks.ts'
-import type { Result } from './check.ts'
-import { type Check, type Finding, NOT_ACCEPTED, skip } from './check.ts'
+import { type Check, type Finding, NOT_ACCEPTED, type Result, skip } from './check.ts'
 import { edgeCaseChecks } from './edge-case-checks.ts'
 import { Endpoint, type EndpointOptions } from './endpoint.ts'
 import { httpChecks } from './http-checks.ts'
@@ -174,25 +174,14 @@ async function runCheck(check: Check, endpoint: Endpoint, earlier: readonly Resu
   const startedMs = performance.now()
   const finding =
     findWithoutRunning(check, endpoint, earlier) ??
-    (await withinTime(endpoint.state.remainingMs, check.run(endpoint.forCheck(check.id))))
+    // A check that is not finished when the run ends is skipped; its requests end soon afterwards.
+    (await withTimeout(endpoint.state.remainingMs, check.run(endpoint.forCheck(check.id)))) ??
+    skip(OUT_OF_TIME)
   return {
     check,
     ...finding,
     requests: endpoint.exchanges.filter(exchange => exchange.check === check.id).length,
     durationMs: performance.now() - startedMs
-  }
-}
-
-/** A check that is not finished when the run ends is skipped; its requests end soon afterwards. */
-async function withinTime(remainingMs: number, finding: Promise<Finding>): Promise<Finding> {
-  let timer: NodeJS.Timeout | undefined
-  const end = new Promise<Finding>(resolve => {
-    timer = setTimeout(() => resolve(skip(OUT_OF_TIME)), remainingMs)
-  })
-  try {
-    return await Promise.race([finding, end])
-  } finally {
-    clearTimeout(timer)
   }
 }
 

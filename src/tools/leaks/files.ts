@@ -13,7 +13,7 @@ const READ_BYTES = 256 * 1024
 /**
  * Searches a file of a tree in bounded memory. A symbolic link is not followed: its target is its text, as in git.
  *
- * @throws the error of the file system, unless the file does not exist any more
+ * @throws the error of the file system, unless the file no longer exists
  */
 export async function scanFileOfTree(
   detector: Detector,

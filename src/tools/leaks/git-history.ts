@@ -14,7 +14,7 @@ const OBJECTS_SHARE = 0.75
  * Searches the whole history: every object that git has, and every name that a file had. Each object is read once;
  * one walk over the commits then finds the commits that added the leaks.
  *
- * @param complete must every object that a commit names be there? False for a partial clone
+ * @param complete whether every object that a commit names must exist: false for a partial clone
  * @throws ScanError when git fails
  */
 export async function scanHistory(search: Search, git: Git, complete: boolean): Promise<void> {

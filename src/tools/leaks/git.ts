@@ -39,7 +39,7 @@ const PASSED_ON = /^(?:PATH|HOME|USERPROFILE|SystemRoot|TMPDIR|TEMP|TMP|XDG_CONF
 
 /**
  * @param folder where git runs
- * @param keepsLocal may the environment select the repository? In a hook it names the index to be committed
+ * @param keepsLocal whether the environment may select the repository: in a hook it names the index to be committed
  */
 export function openGit(folder: string, env: NodeJS.ProcessEnv, keepsLocal = false): Git {
   const passed = Object.entries(env).filter(

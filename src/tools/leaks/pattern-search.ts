@@ -10,9 +10,9 @@
 /** One text to search for. */
 interface Pattern<T> {
   readonly bytes: Buffer
-  /** May a line break of wrapped text (MIME, PEM, `base64`) separate any two of its bytes? */
+  /** Whether a line break of wrapped text (MIME, PEM, `base64`) may separate any two of its bytes. */
   readonly wraps: boolean
-  /** Must it not be part of a longer word? */
+  /** Whether it must not be part of a longer word. */
   readonly isWord: boolean
   readonly tag: T
 }

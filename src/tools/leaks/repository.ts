@@ -7,7 +7,7 @@ interface Repository {
   readonly git: Git
   /** The root of the working tree; `undefined` in a bare repository. */
   readonly root: string | undefined
-  /** Was it cloned with a filter? */
+  /** Whether it was cloned with a filter. */
   readonly isPartial: boolean
   /** Why a part of the history is missing, and what to do; `undefined` if all of it is here. */
   readonly missing: string | undefined

@@ -14,7 +14,7 @@ export type RuleId =
  */
 export type Certainty = 'certain' | 'likely' | 'possible'
 
-export interface Rule {
+interface Rule {
   readonly name: string
   readonly description: string
   /** What to do about it. */

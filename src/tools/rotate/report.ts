@@ -62,7 +62,7 @@ export async function reportSteps(act: (steps: Steps) => Promise<RotationReport>
   }
 }
 
-/** @throws what is not an Error */
+/** @throws the value itself if it is not an Error */
 function asStopped(error: unknown): RotationStopped {
   if (error instanceof RotationStopped) return error
   if (error instanceof ReadOnlySecretError) {

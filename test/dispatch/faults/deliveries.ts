@@ -1,6 +1,6 @@
 import { postTo } from '../../helpers/service.ts'
 
-export interface Delivery {
+interface Delivery {
   readonly id: string
   /** `<object_type>.<metric>` */
   readonly kind: string

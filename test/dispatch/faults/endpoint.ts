@@ -2,7 +2,7 @@ import { type Behaviour, startReceiver, type TestReceiver } from '../../helpers/
 import { problemOfPush } from './arrivals.ts'
 
 /** An HTTP consumer. `taken` are the ids of the events that it answered with 2xx. */
-export interface Endpoint {
+interface Endpoint {
   readonly receiver: TestReceiver
   readonly taken: string[]
   readonly problems: string[]

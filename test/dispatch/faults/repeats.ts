@@ -5,7 +5,7 @@ const STREAM = 'cio:events:{0}'
 const AT_MOST = 10_000
 
 /** Why an event may have come more than once: event id → what happened while it was in flight. */
-export interface Repeats {
+interface Repeats {
   /**
    * Call it right after a kill. Notes which events of a consumer are in flight: delivered by the log and not
    * acknowledged, or being posted by a worker.

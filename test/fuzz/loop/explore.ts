@@ -4,12 +4,12 @@ import type { Coverage } from './coverage.ts'
 import { mutate } from './mutate.ts'
 
 /** An input that fails, shortened. */
-export interface Finding {
+interface Finding {
   readonly input: Buffer
   readonly error: string
 }
 
-export interface Exploration {
+interface Exploration {
   readonly executions: number
   /** Inputs of the corpus and seeds, which are run first. */
   readonly replayed: number
@@ -18,7 +18,7 @@ export interface Exploration {
   readonly finding: Finding | undefined
 }
 
-export interface ExploreOptions {
+interface ExploreOptions {
   readonly target: Target
   readonly coverage: Coverage
   readonly corpus: readonly Buffer[]

@@ -10,7 +10,7 @@ export type Step =
   /** TCP reset. */
   | { readonly reset: true }
 
-export interface Answer {
+interface Answer {
   readonly status: number
   readonly head: string
   readonly body: string

@@ -30,7 +30,7 @@ export interface SocketRun {
   readonly output: string
 }
 
-export interface Usage {
+interface Usage {
   readonly residentMb: number
   readonly openFiles: number
 }

@@ -14,7 +14,7 @@ export interface Claim {
   readonly sure: boolean
 }
 
-export interface Request {
+interface Request {
   readonly bytes: Buffer
   readonly claim: Claim | undefined
 }
@@ -22,7 +22,7 @@ export interface Request {
 type HeaderValues = Record<string, string | readonly string[]>
 
 /** A body that is an event or not JSON. */
-export function bodyOf(random: Random, id: string): Buffer {
+function bodyOf(random: Random, id: string): Buffer {
   const event = JSON.stringify({
     event_id: id,
     object_type: 'email',

@@ -45,7 +45,7 @@ export interface Habits {
   reportsOutcome: boolean
 }
 
-export interface Receiver {
+interface Receiver {
   readonly url: URL
   /** Requests so far, and the bodies accepted as new. */
   readonly requests: { method: string; url: string; userAgent: string | undefined; body: Buffer }[]
