@@ -52,7 +52,7 @@ const rangesByStart: readonly (readonly Range[])[] = Array.from({ length: 100 },
 
 export const MIN_CARD_DIGITS = 14
 export const MAX_CARD_DIGITS = 19
-/** How many of the first digits tell the issuer. */
+/** How many of the first digits identify the issuer. */
 export const ISSUER_DIGITS = 6
 
 const NO_LENGTHS: readonly number[] = []

@@ -18,7 +18,7 @@ export function plainReading(text: string): Reading {
 }
 
 const encoded = /[^\0-\x7f]|%[0-9a-f]{2}|\\[!-/:-@[-`{-~nrtbfvxu]|&(?:#x?[0-9a-f]{1,8}|[a-z][a-z0-9]{1,9});/i
-/** Not letters and digits: nobody encodes them, and `=41` may be the start of a card number in a query string. */
+/** Not letters and digits: they are not encoded in practice, and `=41` may be the start of a card number in a query string. */
 const quotedPrintableSign = /=(?:2[0-9A-F]|3[A-F]|40|5[B-F]|60|7[B-E]|[89A-F][0-9A-F]|0[9AD]|\r?\n)/
 const isAscii = (text: string): boolean => !/[^\0-\x7f]/.test(text)
 const firstSign = /[^\0-\x7f]|[%\\&=]/

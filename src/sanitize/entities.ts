@@ -1,7 +1,7 @@
 // Tested by test/sanitize/mask-text.test.ts
 /**
  * HTML's named character references for what stands in and around addresses and numbers, lower case. Letters are not
- * needed: nobody writes them so.
+ * needed: they are not written this way in practice.
  */
 const named: Readonly<Record<string, string>> = {
   amp: '&',

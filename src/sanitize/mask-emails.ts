@@ -8,7 +8,7 @@ const addressLiteral = /\[(?:IPv6:)?[0-9a-f.:]{2,45}\]/iy
 
 /** Characters of an unquoted local part (RFC 5322 atext and the dot) below U+0080. */
 const localCharacters = new Set("!#$%&'*+-./=?^_`{|}~")
-/** Never the first character of somebody's address, but what text and URLs put right before one. */
+/** Never the first character of an address, but what text and URLs put right before one. */
 const leadingPunctuation = new Set("'`{|=&?#*/")
 /** What parts addresses from what stands before them in a URL, if it is not encoded. */
 const delimiters = new Set('/?&#=')

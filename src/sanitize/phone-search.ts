@@ -31,7 +31,7 @@ export class PhoneSearch {
   readonly #endings = new Set<number>()
   /** The given numbers that are not in #endings yet: few texts make it necessary to fill it. */
   readonly #withoutEndings: string[] = []
-  /** The last six digits of all of them: most digits in a text are told from them by these alone. */
+  /** The last six digits of all of them: they alone rule out most digits in a text. */
   readonly #lastSix = new Set<number>()
 
   get isEmpty(): boolean {

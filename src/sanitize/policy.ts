@@ -90,7 +90,7 @@ export const customerio: Policy = {
     referrer: 'cut-query',
     referer: 'cut-query',
     // Renamed, not hashed in place: an APNs token is 64 hex digits, as its hash is, so that a second pass
-    // could not tell which of the two it has before it.
+    // could not know whether it reads a token or a hash.
     'recipients[].device_id': 'hash',
     customer_id: 'hash-in-place-if-address',
     'identifiers.id': 'hash-in-place-if-address',
@@ -125,7 +125,7 @@ export const pipelines: Policy = {
     ),
     // Names of things, not of people.
     ...each('keep', 'app.name library.name os.name campaign.name products[].name'),
-    // A page call repeats `path` and `search` in its properties. Elsewhere, `search` is what somebody searched for.
+    // A page call repeats `path` and `search` in its properties. Elsewhere, `search` is the text of a search.
     ...each('cut-query', 'website page.path properties.path properties.search')
   },
   text: [...allTextKinds]

@@ -21,7 +21,7 @@ type Options = {
 
 /** Shorter values stand for too many other things. */
 const MIN_LENGTH = 6
-/** Far beyond any address or token. Nobody repeats whole texts, and to look for them takes time. */
+/** Far beyond any address or token. Whole texts are not repeated, and a search for them takes time. */
 const MAX_LENGTH = 4096
 /** Too short for an address, but what an SMS may be sent from. */
 const shortCode = /^\d{6}$/
