@@ -1,7 +1,7 @@
 /*
  * A consumer that updates a CRM after bounces and unsubscriptions.
  *
- *   npm install cio-webhook-consumer
+ *   npm install ../cio-webhook/build/cio-webhook-consumer-*.tgz    (written by npm run pack:consumer)
  *   REDIS_URL=redis://127.0.0.1:6379 node examples/consumer.ts
  *
  * Node 22.18 and newer run TypeScript directly; for older versions, compile it or use tsx. Start it twice to share the

@@ -33,7 +33,7 @@ export function isBeyondAsciiWord(text: string, index: number): boolean {
  */
 export const SURE_PLUS = 0xff0b
 
-/** What stands in CANONICAL for a character that nobody sees. */
+/** What stands in CANONICAL for an invisible character. */
 export const INVISIBLE = 0
 
 /** Pluses, dots and slashes of other scripts, and what else Unicode has no class for. */

@@ -27,7 +27,7 @@ export const sendCommand: Command = {
   usage: `usage: cio-webhook send [URL] [options]
 
 Signs events as Customer.io does and posts them, for demonstrations and load tests. The default URL is the service on
-this machine, http://localhost:3000${WEBHOOK_PATH} (with PORT and --source). The signing key comes from
+this machine, http://localhost:3000${WEBHOOK_PATH} (PORT and --source change it). The signing key comes from
 CIO_WEBHOOK_SECRET or CIO_WEBHOOK_SECRET_FILE; outside production also from DATA_DIR, where "serve" keeps its own.
 
   --type TYPE          a sample of this type (default email.opened), or all: each type in turn

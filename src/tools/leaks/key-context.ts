@@ -41,7 +41,7 @@ const CLIENT =
 const OTHER_NAME =
   /sha-?\d*|md5|hash|digest|checksum|integrity|etag|commit|revision|signature|hmac|nonce|uuid|guid|trace|span|request|delivery|event|message|anonymous|fingerprint|version|blob|tree|image|\bids?$|[a-z]Id$|_ids?$/i
 const OTHER_KEY = /(?:cache|idempotency|primary|foreign|public|partition|dedupe|sort|host|object)[_-]?key/i
-/** Names without meaning: the context must tell what the value is. */
+/** Names without meaning: the context must say what the value is. */
 const EMPTY_NAME =
   /^(?:value|val|default|content|data|string|text|const|let|var|env|export|is|was|to|with|of|the|new|old|current|previous|prod|production|staging|dev|test|u|user|live)$/i
 

@@ -26,7 +26,7 @@ export function hintsFor(summary: BatchSummary, sentWith: SentWith): readonly st
 
 function unauthorizedHint({ clockOffsetSeconds }: BatchSummary, { scheme, keyId }: SentWith): string {
   const reasons = [
-    `it was signed with the key ${keyId} ("cio-webhook rotate status" shows the key of the receiver): every webhook has its own signing key, which is not an API key`,
+    `It was signed with the key ${keyId} ("cio-webhook rotate status" shows the key of the receiver): every webhook has its own signing key, which is not an API key`,
     `it was signed with scheme ${scheme}: the source may accept only others (--scheme v0, body or cdp)`
   ]
   if (scheme === 'v0') reasons.push(clockHint(clockOffsetSeconds))
