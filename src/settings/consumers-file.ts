@@ -212,7 +212,7 @@ function isSigningSecret(value: string): boolean {
 
 /** Does the address of a server demand TLS? Without it, TLS may be used too if the server offers it. */
 export function isTls(server: string): boolean {
-  return new URL(server).protocol === 'tls:'
+  return URL.canParse(server) && new URL(server).protocol === 'tls:'
 }
 
 /** An address without credentials: they have keys of their own, so an address can be shown. */
