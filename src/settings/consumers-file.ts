@@ -212,7 +212,7 @@ function isSigningSecret(value: string): boolean {
 
 /** Whether the address of a server demands TLS. Otherwise TLS is used if the server offers it. */
 export function isTls(server: string): boolean {
-  return new URL(server).protocol === 'tls:'
+  return URL.canParse(server) && new URL(server).protocol === 'tls:'
 }
 
 /** An address without credentials: they have keys of their own, so an address can be shown. */

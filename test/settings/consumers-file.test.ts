@@ -151,6 +151,11 @@ const refusals: readonly [what: string, text: string, line: string][] = [
     'F: line 9: consumers.0.types.0: must be a glob such as email.* or *.bounced'
   ],
   [
+    'a NATS server that is not a URL',
+    file(nats({ servers: ['nats://a:}'] })),
+    'F: line 7: consumers.0.servers.0: must be a nats:// or tls:// address without user, password and fragment'
+  ],
+  [
     'a NATS cluster of which only some servers are asked for TLS',
     file(nats({ servers: ['tls://a:4222', 'nats://b:4222'] })),
     'F: line 6: consumers.0.servers: must all be tls:// addresses, or none'
