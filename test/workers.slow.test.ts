@@ -5,14 +5,13 @@ import { runCommand, startServiceProcess } from './helpers/process.ts'
 import { startRedis } from './helpers/redis.ts'
 import { until } from './helpers/server.ts'
 import { deliverTo, postTo } from './helpers/service.ts'
-import { KEY } from './helpers/sign.ts'
+import { KEY, WEBHOOK_PATH } from './helpers/sign.ts'
 
 // Several processes start one after another, and each waits for Redis.
 t.setTimeout(300_000)
 
 const settings = { HOST: '127.0.0.1', PORT: '0', CIO_WEBHOOK_SECRET: KEY, WORKERS: '2' }
 
-const PATH = '/api/cio/webhook'
 let ids = 0
 const newBody = (): string =>
   JSON.stringify({ event_id: `id-${++ids}`, object_type: 'email', metric: 'sent' })
@@ -119,7 +118,9 @@ t.test('several workers share the port, one log, and one consistent /metrics', a
   const service = await startServiceProcess({ REDIS_URL: redis.url, WORKERS: '2' })
   t.teardown(() => service.process.kill('SIGKILL'))
   const bodies = Array.from({ length: 60 }, newBody)
-  const twice = await Promise.all([...bodies, ...bodies].map(body => deliverTo(service.url + PATH, body)))
+  const twice = await Promise.all(
+    [...bodies, ...bodies].map(body => deliverTo(service.url + WEBHOOK_PATH, body))
+  )
   t.equal(twice.filter(answer => answer.body['status'] === 'accepted').length, 60)
   t.equal(await redis.client.xlen('cio:events:{0}'), 60)
 
@@ -136,7 +137,10 @@ t.test('several workers share the port, one log, and one consistent /metrics', a
   const [, worker = ''] = /"pid":(\d+).*"outcome"/.exec(service.output()) ?? []
   process.kill(Number(worker), 'SIGKILL')
   await until('another worker', async () => /worker ended unexpectedly/.test(service.output()))
-  await until('service as before', async () => (await postTo(service.url + PATH, newBody())).status === 200)
+  await until(
+    'service as before',
+    async () => (await postTo(service.url + WEBHOOK_PATH, newBody())).status === 200
+  )
   service.process.kill('SIGTERM')
   t.equal(await service.ended, 0)
 })

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { startRedis } from '../helpers/redis.ts'
 import { freePort, until } from '../helpers/server.ts'
 import { postTo } from '../helpers/service.ts'
-import { KEY } from '../helpers/sign.ts'
+import { KEY, WEBHOOK_PATH } from '../helpers/sign.ts'
 
 t.setTimeout(120_000)
 
@@ -40,7 +40,7 @@ async function serve(t: Test, stdout: Output, stderr: Output = 'ignore') {
     )
   await until('the service', ready, 30_000)
   const deliver = async (id: string): Promise<number> =>
-    (await postTo(`${url}/api/cio/webhook`, JSON.stringify({ event_id: id }))).status
+    (await postTo(`${url}${WEBHOOK_PATH}`, JSON.stringify({ event_id: id }))).status
   return { service, ended, deliver }
 }
 

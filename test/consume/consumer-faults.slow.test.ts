@@ -4,19 +4,14 @@ import { createConsumer } from '../../src/consume/consumer.ts'
 import { startCluster } from '../helpers/cluster.ts'
 import { appendEvent } from '../helpers/log.ts'
 import { type MemberProcess, startMember } from '../helpers/member.ts'
-import { startRedis, type TestRedis } from '../helpers/redis.ts'
+import { flushedRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
 
 const GROUP = 'crm'
 const STREAM = 'cio:events:{0}'
 const DEAD = 'cio:dead:crm'
 
-let redis: TestRedis
-t.before(async () => {
-  redis = await startRedis()
-})
-t.beforeEach(() => redis.client.flushall())
-t.teardown(() => redis.stop())
+const redis = await flushedRedis(t)
 
 const pending = async (): Promise<number> => Number((await redis.client.xpending(STREAM, GROUP))[0])
 
@@ -141,7 +136,7 @@ t.test(
   async t => {
     const cluster = await startCluster()
     t.teardown(() => cluster.stop())
-    const client = new Cluster(cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port })))
+    const client = new Cluster([...cluster.address.nodes])
     t.teardown(() => client.disconnect())
     await client.set('cio:partitions', 6)
     const seen: string[] = []

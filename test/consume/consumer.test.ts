@@ -5,19 +5,14 @@ import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { type ConsumerOptions, createConsumer, type Handler } from '../../src/consume/consumer.ts'
 import { appendEvent } from '../helpers/log.ts'
-import { startRedis, type TestRedis } from '../helpers/redis.ts'
+import { flushedRedis, startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
 
 const GROUP = 'crm'
 const STREAM = 'cio:events:{0}'
 const DEAD = 'cio:dead:crm'
 
-let redis: TestRedis
-t.before(async () => {
-  redis = await startRedis()
-})
-t.beforeEach(() => redis.client.flushall())
-t.teardown(() => redis.stop())
+const redis = await flushedRedis(t)
 
 async function consume(test: Test, handler: Handler, options: Partial<ConsumerOptions> = {}) {
   const consumer = createConsumer(

@@ -10,18 +10,13 @@ import {
 } from '../../src/consume/consumer.ts'
 import { CONSUMER_NAME } from '../../src/group/fenced-read.ts'
 import { appendEvent } from '../helpers/log.ts'
-import { startRedis, type TestRedis } from '../helpers/redis.ts'
+import { flushedRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
 
 const GROUP = 'crm'
 const STREAM = 'cio:events:{0}'
 
-let redis: TestRedis
-t.before(async () => {
-  redis = await startRedis()
-})
-t.beforeEach(() => redis.client.flushall())
-t.teardown(() => redis.stop())
+const redis = await flushedRedis(t)
 
 interface Seen {
   readonly events: string[]

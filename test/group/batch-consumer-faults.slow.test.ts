@@ -7,14 +7,13 @@ import {
 } from '../../src/group/batch-consumer.ts'
 import { connectRedis } from '../../src/redis/connect.ts'
 import type { RedisAddress } from '../../src/settings/redis-address.ts'
-import { promoted, startCluster, startSentinels } from '../helpers/cluster.ts'
+import { NO_LOGIN, promoted, startCluster, startSentinels } from '../helpers/cluster.ts'
 import { appendEvent } from '../helpers/log.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { freeze, temporaryFolder, until } from '../helpers/server.ts'
 
 const GROUP = 'crm'
 const STREAM = 'cio:events:{0}'
-const noLogin = { username: undefined, password: undefined, tls: false }
 
 const ids = (entries: readonly { event: string }[]): string[] =>
   entries.map(entry => JSON.parse(entry.event).id)
@@ -150,11 +149,7 @@ t.test('a full Redis can be read and acknowledged, so that entries become trimma
 t.test('a Cluster of three masters: eight partitions, two members, nothing lost', async t => {
   const cluster = await startCluster()
   t.teardown(() => cluster.stop())
-  const address = {
-    kind: 'cluster' as const,
-    nodes: cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port })),
-    login: noLogin
-  }
+  const { address } = cluster
   const client = new Cluster([...address.nodes])
   t.teardown(() => client.disconnect())
   const one = collect()
@@ -186,7 +181,7 @@ t.test('after a failover by Sentinel, the member reads from the new master and m
     kind: 'sentinel',
     nodes: sentinels.map(({ port }) => ({ host: '127.0.0.1', port })),
     master: 'mymaster',
-    login: noLogin
+    login: NO_LOGIN
   }
   const { handle, missing } = collect()
   await follow(t, address, handle)

@@ -8,18 +8,13 @@ import {
 import { publishPartitionCount } from '../../src/log/partition.ts'
 import { connectRedis } from '../../src/redis/connect.ts'
 import { appendEvent } from '../helpers/log.ts'
-import { startRedis, type TestRedis } from '../helpers/redis.ts'
+import { flushedRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
 
 const GROUP = 'crm'
 const STREAM = 'cio:events:{0}'
 
-let redis: TestRedis
-t.before(async () => {
-  redis = await startRedis()
-})
-t.beforeEach(() => redis.client.flushall())
-t.teardown(() => redis.stop())
+const redis = await flushedRedis(t)
 
 /** A connection that is closed after the test. */
 function connectionOf(test: Test): Redis {

@@ -1,13 +1,19 @@
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { RedisAddress } from '../../src/settings/redis-address.ts'
 import { startRedis, type TestRedis } from './redis.ts'
 import { freePort, temporaryFolder, until } from './server.ts'
+
+/** For test servers, which take any user. */
+export const NO_LOGIN = { username: undefined, password: undefined, tls: false }
+
+type ClusterAddress = Extract<RedisAddress, { kind: 'cluster' }>
 
 /** A Redis Cluster of masters without replicas that serves every slot. */
 export async function startCluster(
   masters = 3
-): Promise<{ nodes: readonly TestRedis[]; stop(): Promise<void> }> {
+): Promise<{ nodes: readonly TestRedis[]; address: ClusterAddress; stop(): Promise<void> }> {
   const nodes = await Promise.all(
     Array.from({ length: masters }, async () =>
       startRedis({
@@ -27,7 +33,15 @@ export async function startCluster(
     const states = await Promise.all(nodes.map(node => node.client.cluster('INFO')))
     return states.every(state => String(state).includes('cluster_state:ok'))
   })
-  return { nodes, stop: async () => void (await Promise.all(nodes.map(node => node.stop('SIGKILL')))) }
+  return {
+    nodes,
+    address: {
+      kind: 'cluster',
+      nodes: nodes.map(({ port }) => ({ host: '127.0.0.1', port })),
+      login: NO_LOGIN
+    },
+    stop: async () => void (await Promise.all(nodes.map(node => node.stop('SIGKILL'))))
+  }
 }
 
 /** The name under which the sentinels watch the master. */

@@ -1,7 +1,9 @@
 import { Redis } from 'ioredis'
+import type { Test } from 'tap'
+import { connectRedis, type RedisClient } from '../../src/redis/connect.ts'
 import { Secret } from '../../src/secret.ts'
 import type { RedisAddress } from '../../src/settings/redis-address.ts'
-import { freePort, type RunningServer, startServer } from './server.ts'
+import { freePort, type RunningServer, startServer, until } from './server.ts'
 
 export interface TestRedis extends RunningServer {
   readonly port: number
@@ -51,4 +53,22 @@ export async function startRedis(
       await server.stop(signal)
     }
   }
+}
+
+/** A Redis for one file of tests, emptied before each of them. */
+export async function flushedRedis(test: Test): Promise<TestRedis> {
+  const redis = await startRedis()
+  test.beforeEach(() => redis.client.flushall())
+  test.teardown(() => redis.stop())
+  return redis
+}
+
+/** A Redis for one file of tests, with a connection as the service opens it. */
+export async function connectedRedis(test: Test): Promise<TestRedis & { readonly connection: RedisClient }> {
+  const redis = await startRedis()
+  test.teardown(() => redis.stop())
+  const connection = connectRedis(redis.address)
+  test.teardown(() => connection.disconnect())
+  await until('a connection', async () => connection.status === 'ready')
+  return { ...redis, connection }
 }

@@ -24,3 +24,8 @@ export function signCdp(body: string | Buffer, key = KEY): Headers {
 }
 
 export const unixNow = (): number => Math.floor(Date.now() / 1000)
+
+let ids = 0
+/** An event with an id of its own within this process. */
+export const newBody = (): string =>
+  JSON.stringify({ event_id: `id-${++ids}`, object_type: 'email', metric: 'sent' })

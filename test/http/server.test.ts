@@ -4,7 +4,7 @@ import { parseAnswers } from '../fuzz/sockets/converse.ts'
 import { postText, type RawAnswer, sendRaw } from '../helpers/raw-http.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { startTestService } from '../helpers/service.ts'
-import { signV0 } from '../helpers/sign.ts'
+import { newBody, signV0 } from '../helpers/sign.ts'
 
 const redis = await startRedis()
 t.teardown(() => redis.stop())
@@ -16,8 +16,6 @@ const service = await startTestService({
 })
 t.teardown(() => service.close())
 
-let ids = 0
-const newBody = (): string => `{"event_id":"http-${++ids}"}`
 const from = (localAddress: string, text: string | Buffer): Promise<RawAnswer> =>
   sendRaw(service.port, text, { localAddress })
 

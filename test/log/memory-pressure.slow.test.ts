@@ -5,7 +5,7 @@ import { consume, usedRatio } from '../helpers/memory.ts'
 import { startRedis, type TestRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
-import { signV0 } from '../helpers/sign.ts'
+import { signV0, WEBHOOK_PATH } from '../helpers/sign.ts'
 
 t.setTimeout(600_000)
 
@@ -47,7 +47,7 @@ function startSender(port: number, bytes: number) {
     const body = JSON.stringify({ event_id: id, object_type: 'email', metric: 'opened', data: { note } })
     const headers = { 'content-type': 'application/json', 'content-length': body.length, ...signV0(body) }
     return new Promise((resolve, reject) => {
-      const options = { agent, host: '127.0.0.1', port, path: '/api/cio/webhook', method: 'POST', headers }
+      const options = { agent, host: '127.0.0.1', port, path: WEBHOOK_PATH, method: 'POST', headers }
       const delivery = request(options, response => {
         response.resume()
         response.once('end', () => resolve(response.statusCode ?? 0))

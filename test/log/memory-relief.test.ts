@@ -7,15 +7,10 @@ import { createMemoryRelief } from '../../src/log/memory-relief.ts'
 import { connectRedis } from '../../src/redis/connect.ts'
 import { startCluster } from '../helpers/cluster.ts'
 import { consume, fill, setUsedRatio, usedRatio } from '../helpers/memory.ts'
-import { startRedis } from '../helpers/redis.ts'
+import { connectedRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
 
-const redis = await startRedis()
-t.teardown(() => redis.stop())
-const connection = connectRedis(redis.address)
-t.teardown(() => connection.disconnect())
-await until('a connection', async () => connection.status === 'ready')
-const { client } = redis
+const { client, connection } = await connectedRedis(t)
 
 const ENTRIES = 8000
 const BYTES = 2000
@@ -173,13 +168,9 @@ t.test('the oldest entries of all partitions are removed first', async t => {
 })
 
 t.test('each master of a Cluster is relieved by its own memory', async t => {
-  const { nodes, stop } = await startCluster()
+  const { nodes, address, stop } = await startCluster()
   t.teardown(stop)
-  const cluster = connectRedis({
-    kind: 'cluster',
-    nodes: nodes.map(({ port }) => ({ host: '127.0.0.1', port })),
-    login: { username: undefined, password: undefined, tls: false }
-  })
+  const cluster = connectRedis(address)
   t.teardown(() => cluster.disconnect())
   await until('the cluster', async () => cluster.set('cio:partitions', 4).catch(() => false))
   const streams = [0, 1, 2, 3].map(number => `cio:events:{${number}}`)

@@ -5,16 +5,10 @@ import { UnavailableError } from '../../src/errors.ts'
 import { createEventLog } from '../../src/log/append.ts'
 import type { LogEntry } from '../../src/log/log-entry.ts'
 import { createRetention, type RetentionOptions } from '../../src/log/retention.ts'
-import { connectRedis } from '../../src/redis/connect.ts'
-import { startRedis } from '../helpers/redis.ts'
+import { connectedRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
 
-const redis = await startRedis()
-t.teardown(() => redis.stop())
-const connection = connectRedis(redis.address)
-t.teardown(() => connection.disconnect())
-await until('a connection', async () => connection.status === 'ready')
-const { client } = redis
+const { client, connection } = await connectedRedis(t)
 
 let prefixes = 0
 function newLog(change: Partial<RetentionOptions> = {}) {

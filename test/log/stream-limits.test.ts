@@ -6,15 +6,10 @@ import { createStreamLimits, type Dropped, type StreamLimitsOptions } from '../.
 import { connectRedis } from '../../src/redis/connect.ts'
 import { startCluster } from '../helpers/cluster.ts'
 import { fill, usedMemory } from '../helpers/memory.ts'
-import { startRedis } from '../helpers/redis.ts'
+import { connectedRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
 
-const redis = await startRedis()
-t.teardown(() => redis.stop())
-const connection = connectRedis(redis.address)
-t.teardown(() => connection.disconnect())
-await until('a connection', async () => connection.status === 'ready')
-const { client } = redis
+const { client, connection } = await connectedRedis(t)
 
 t.beforeEach(async () => {
   await client.config('SET', 'maxmemory', '0')
@@ -152,13 +147,9 @@ t.test(
 )
 
 t.test('dead letters are found on every master of a Cluster', async t => {
-  const { nodes, stop } = await startCluster()
+  const { address, stop } = await startCluster()
   t.teardown(stop)
-  const cluster = connectRedis({
-    kind: 'cluster',
-    nodes: nodes.map(({ port }) => ({ host: '127.0.0.1', port })),
-    login: { username: undefined, password: undefined, tls: false }
-  })
+  const cluster = connectRedis(address)
   t.teardown(() => cluster.disconnect())
   await until('the cluster', async () => cluster.set('cio:partitions', 1).catch(() => false))
   const names = Array.from({ length: 12 }, (_, n) => `consumer-${n}`)

@@ -18,13 +18,9 @@ t.test('the used share of maxmemory, of one server or of the fullest of several'
   const ratio = usage === undefined ? 0 : memoryUsageRatio(usage)
   t.ok(ratio > 0.4 && ratio < 0.6, `${ratio} is about a half`)
 
-  const { nodes, stop } = await startCluster()
+  const { nodes, address, stop } = await startCluster()
   t.teardown(stop)
-  const cluster = connectRedis({
-    kind: 'cluster',
-    nodes: nodes.map(({ port }) => ({ host: '127.0.0.1', port })),
-    login: { username: undefined, password: undefined, tls: false }
-  })
+  const cluster = connectRedis(address)
   t.teardown(() => cluster.disconnect())
   await nodes[1]?.client.config('SET', 'maxmemory', '1mb')
   await nodes[2]?.client.config('SET', 'maxmemory', '1gb')

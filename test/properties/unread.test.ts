@@ -2,9 +2,8 @@ import fc from 'fast-check'
 import t from 'tap'
 import { createMemoryRelief } from '../../src/log/memory-relief.ts'
 import { createRetention } from '../../src/log/retention.ts'
-import { connectRedis } from '../../src/redis/connect.ts'
 import { setUsedRatio } from '../helpers/memory.ts'
-import { startRedis } from '../helpers/redis.ts'
+import { connectedRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
 
 /*
@@ -18,12 +17,7 @@ t.setTimeout(60_000 + RUNS * 2000)
 const STREAM = 'cio:events:{0}'
 const GROUPS = ['a', 'b', 'c'] as const
 
-const redis = await startRedis()
-t.teardown(() => redis.stop())
-const connection = connectRedis(redis.address)
-t.teardown(() => connection.disconnect())
-await until('a connection', async () => connection.status === 'ready')
-const { client } = redis
+const { client, connection } = await connectedRedis(t)
 
 const relief = createMemoryRelief({
   redis: connection,

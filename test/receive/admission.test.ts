@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { postText, sendRaw } from '../helpers/raw-http.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { startTestService, type TestService } from '../helpers/service.ts'
-import { type Headers, KEY, signBody, signCdp, signV0, unixNow } from '../helpers/sign.ts'
+import { type Headers, KEY, newBody, signBody, signCdp, signV0, unixNow } from '../helpers/sign.ts'
 
 const redis = await startRedis()
 t.teardown(() => redis.stop())
@@ -13,9 +13,6 @@ const start = async (t: Test, env: Record<string, string> = {}): Promise<TestSer
   return service
 }
 let prefixes = 0
-let ids = 0
-const newBody = (): string =>
-  JSON.stringify({ event_id: `id-${++ids}`, object_type: 'email', metric: 'sent' })
 
 /** A delivery from another loopback address. */
 async function from(

@@ -15,7 +15,7 @@ import type { Config } from '../../src/settings/config.ts'
 import type { Source } from '../../src/settings/sources.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { deliverTo, postTo, testConfig } from '../helpers/service.ts'
-import { KEY, signV0, unixNow } from '../helpers/sign.ts'
+import { KEY, signV0, unixNow, WEBHOOK_PATH } from '../helpers/sign.ts'
 import { testSource } from '../helpers/source.ts'
 
 const redis = await startRedis()
@@ -44,7 +44,7 @@ async function startSlowService(busyMs: number) {
     runsMaintenance: false
   })
   t.teardown(() => service.close())
-  return { url: `http://127.0.0.1:${service.port}/api/cio/webhook`, sanitized }
+  return { url: `http://127.0.0.1:${service.port}${WEBHOOK_PATH}`, sanitized }
 }
 
 const bodyOf = (id: string, bytes: number, data: object): string =>

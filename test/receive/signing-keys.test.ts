@@ -1,13 +1,4 @@
-import {
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  truncateSync,
-  writeFileSync
-} from 'node:fs'
+import { existsSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { createLogger } from '../../src/ops/logger.ts'
@@ -17,6 +8,7 @@ import { compileSanitizer } from '../../src/sanitize/sanitize.ts'
 import { Secret } from '../../src/secret.ts'
 import type { SecretVersions } from '../../src/settings/secrets/secret-handle.ts'
 import { DEFAULT_SCHEMES, type Source, signingKeys } from '../../src/settings/sources.ts'
+import { mountSecret } from '../helpers/mount.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { temporaryFolder, until } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
@@ -69,16 +61,10 @@ t.test('a new key file is applied, and the old key stays until its file is remov
 
 t.test('a swapped Kubernetes mount is applied; its old key is kept in memory, with a warning', async t => {
   const folder = folderFor(t)
-  const mount = (name: string, value: string): void => {
-    mkdirSync(join(folder, name))
-    writeFileSync(join(folder, name, 'key'), value)
-    symlinkSync(name, join(folder, '..data_tmp'))
-    renameSync(join(folder, '..data_tmp'), join(folder, '..data'))
-  }
-  mount('..a', 'one')
+  mountSecret(folder, '..a', 'one')
   symlinkSync(join('..data', 'key'), join(folder, 'key'))
   const service = await serving(t, { CIO_WEBHOOK_SECRET_FILE: join(folder, 'key') })
-  mount('..b', 'two')
+  mountSecret(folder, '..b', 'two')
   await until('the new key', async () => (await service.signedBy('two')) === 200)
   t.equal(await service.signedBy('one'), 200)
   await until('the warning', async () => service.logText().includes('accepted until this process ends'))

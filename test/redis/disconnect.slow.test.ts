@@ -3,8 +3,8 @@ import { Cluster, type Redis } from 'ioredis'
 import t from 'tap'
 import { connectRedis, disconnectRedis, type RedisClient } from '../../src/redis/connect.ts'
 import type { RedisAddress } from '../../src/settings/redis-address.ts'
-import { startCluster, startSentinels } from '../helpers/cluster.ts'
-import { startRedis, type TestRedis } from '../helpers/redis.ts'
+import { MASTER, NO_LOGIN, startCluster, startSentinels } from '../helpers/cluster.ts'
+import { startRedis } from '../helpers/redis.ts'
 import { startTestService } from '../helpers/service.ts'
 
 /** Calls back at the moment that its name says. */
@@ -41,9 +41,6 @@ const kept = (): readonly string[] =>
     .filter(kind => /^(Timeout|TCP|Connect)/.test(kind))
     .toSorted()
 
-const login = { username: undefined, password: undefined, tls: false }
-const nodesOf = (servers: readonly TestRedis[]) => servers.map(({ port }) => ({ host: '127.0.0.1', port }))
-
 const standalone = await startRedis()
 const sentinels = await startSentinels()
 const cluster = await startCluster()
@@ -52,13 +49,15 @@ t.teardown(() => Promise.all([standalone.stop(), sentinels.stop(), cluster.stop(
 const cases: readonly [RedisAddress, Readonly<Record<string, Moment>>][] = [
   [standalone.address, { atOnce, onceReady }],
   [
-    { kind: 'sentinel', nodes: nodesOf(sentinels.sentinels), master: 'mymaster', login },
+    {
+      kind: 'sentinel',
+      nodes: sentinels.sentinels.map(({ port }) => ({ host: '127.0.0.1', port })),
+      master: MASTER,
+      login: NO_LOGIN
+    },
     { atOnce, asItConnects, onceReady }
   ],
-  [
-    { kind: 'cluster', nodes: nodesOf(cluster.nodes), login },
-    { atOnce, asItLearnsItsSlots, asItLearnsThatItIsReady, onceReady }
-  ]
+  [cluster.address, { atOnce, asItLearnsItsSlots, asItLearnsThatItIsReady, onceReady }]
 ]
 
 for (const [address, moments] of cases) {

@@ -2,6 +2,7 @@ import t from 'tap'
 import { startRedis } from '../helpers/redis.ts'
 import { freePort, freeze, temporaryFolder, until } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
+import { newBody } from '../helpers/sign.ts'
 
 const LIMIT_MS = 3500
 
@@ -11,9 +12,6 @@ async function timed<T>(act: () => Promise<T>): Promise<{ answer: T; ms: number 
   return { answer: await act(), ms: performance.now() - started }
 }
 
-let ids = 0
-const newBody = (): string =>
-  JSON.stringify({ event_id: `id-${++ids}`, object_type: 'email', metric: 'sent' })
 const getJson = async (url: string) => {
   const response = await fetch(url)
   return { status: response.status, body: (await response.json()) as Record<string, unknown> }

@@ -2,6 +2,7 @@ import t from 'tap'
 import { promoted, startCluster, startSentinels } from '../helpers/cluster.ts'
 import { until } from '../helpers/server.ts'
 import { deliverTo, startTestService } from '../helpers/service.ts'
+import { WEBHOOK_PATH } from '../helpers/sign.ts'
 
 let ids = 0
 const newBody = (customer = 'c'): string =>
@@ -21,7 +22,7 @@ t.test('on a Cluster the partitions are spread over the masters, with each event
 
   const bodies = Array.from({ length: 120 }, (_, n) => newBody(`customer-${n % 30}`))
   const answers = await Promise.all(
-    bodies.flatMap(body => services.map(service => deliverTo(`${service.url}/api/cio/webhook`, body)))
+    bodies.flatMap(body => services.map(service => deliverTo(`${service.url}${WEBHOOK_PATH}`, body)))
   )
   t.ok(answers.every(answer => answer.status === 200))
   t.equal(answers.filter(answer => answer.body['status'] === 'accepted').length, bodies.length)

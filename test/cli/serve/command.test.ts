@@ -8,14 +8,10 @@ import { postText } from '../../helpers/raw-http.ts'
 import { startRedis } from '../../helpers/redis.ts'
 import { until } from '../../helpers/server.ts'
 import { postTo } from '../../helpers/service.ts'
-import { KEY, signV0 } from '../../helpers/sign.ts'
+import { KEY, newBody, signV0, WEBHOOK_PATH } from '../../helpers/sign.ts'
 
 t.setTimeout(120_000)
 
-const PATH = '/api/cio/webhook'
-let ids = 0
-const newBody = (): string =>
-  JSON.stringify({ event_id: `id-${++ids}`, object_type: 'email', metric: 'sent' })
 const sh = (command: string) => spawnSync('sh', ['-c', command], { encoding: 'utf8' }).stdout
 
 t.test(
@@ -107,7 +103,11 @@ t.test(
     service.process.kill('SIGTERM')
     await until('the drain', async () => (await fetch(`${service.url}/readyz`)).status === 503)
     t.equal((await fetch(`${service.url}/healthz`)).status, 200, 'alive while it drains')
-    t.equal((await postTo(service.url + PATH, newBody())).status, 200, 'and deliveries are still taken')
+    t.equal(
+      (await postTo(service.url + WEBHOOK_PATH, newBody())).status,
+      200,
+      'and deliveries are still taken'
+    )
     await until('the listener closing', () =>
       fetch(`${service.url}/readyz`).then(
         () => false,

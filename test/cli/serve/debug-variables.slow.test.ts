@@ -4,6 +4,7 @@ import { startServiceProcess } from '../../helpers/process.ts'
 import { startRedis } from '../../helpers/redis.ts'
 import { until } from '../../helpers/server.ts'
 import { postTo } from '../../helpers/service.ts'
+import { WEBHOOK_PATH } from '../../helpers/sign.ts'
 
 const PASSWORD = 'hunter2'
 const redis = await startRedis()
@@ -20,7 +21,7 @@ t.test('with DEBUG set the service prints neither the password of Redis nor a pa
     metric: 'sent',
     data: { plan: 'gold-42' }
   })
-  t.equal((await postTo(`${service.url}/api/cio/webhook`, body)).status, 200)
+  t.equal((await postTo(`${service.url}${WEBHOOK_PATH}`, body)).status, 200)
   await until('its log', async () => service.output().includes('"outcome":"accepted"'))
   service.process.kill('SIGTERM')
   await service.ended

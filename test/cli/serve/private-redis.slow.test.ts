@@ -5,14 +5,12 @@ import t from 'tap'
 import { runCommand, startServiceProcess } from '../../helpers/process.ts'
 import { until } from '../../helpers/server.ts'
 import { postTo } from '../../helpers/service.ts'
-import { KEY } from '../../helpers/sign.ts'
-
-const PATH = '/api/cio/webhook'
+import { KEY, WEBHOOK_PATH } from '../../helpers/sign.ts'
 
 t.test('a private Redis does not outlive a service that is killed, and keeps what was answered', async t => {
   const service = await startServiceProcess({})
   const body = JSON.stringify({ event_id: 'kept', object_type: 'email', metric: 'sent' })
-  t.equal((await postTo(service.url + PATH, body)).status, 200)
+  t.equal((await postTo(service.url + WEBHOOK_PATH, body)).status, 200)
   await sleep(1100) // everysec: what is older than a second is on disk
   service.process.kill('SIGKILL')
   await service.ended
@@ -31,7 +29,7 @@ t.test('a private Redis does not outlive a service that is killed, and keeps wha
       () => false
     )
   )
-  t.equal((await postTo(service.url + PATH, body)).body['status'], 'duplicate')
+  t.equal((await postTo(service.url + WEBHOOK_PATH, body)).body['status'], 'duplicate')
 })
 
 t.test('two services do not share a DATA_DIR', async t => {

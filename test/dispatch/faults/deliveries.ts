@@ -1,4 +1,5 @@
 import { postTo } from '../../helpers/service.ts'
+import { WEBHOOK_PATH } from '../../helpers/sign.ts'
 
 interface Delivery {
   readonly id: string
@@ -65,7 +66,7 @@ export async function sendAll(
       if (earlyMs > 0) await new Promise(resolve => setTimeout(resolve, earlyMs))
       onSent(index + 1)
       for (let attempt = index; ; attempt++) {
-        const url = `${urlOf(attempt)}/api/cio/webhook`
+        const url = `${urlOf(attempt)}${WEBHOOK_PATH}`
         const answer = await postTo(url, all[index]?.body ?? '').catch(() => undefined)
         if (answer?.status === 200) break
         refused++

@@ -11,6 +11,7 @@ import { startRabbit } from '../../helpers/rabbitmq.ts'
 import { startRedis } from '../../helpers/redis.ts'
 import { freePort, temporaryFolder, until } from '../../helpers/server.ts'
 import { postTo } from '../../helpers/service.ts'
+import { WEBHOOK_PATH } from '../../helpers/sign.ts'
 import { bindQueue, inQueue } from '../faults/arrivals.ts'
 
 t.setTimeout(400_000)
@@ -68,7 +69,7 @@ for (const [name, { certFile, keyFile }, trusted, arrives] of rows) {
       timestamp: 1795510800,
       data: { customer_id: '1' }
     })
-    t.equal((await postTo(`${service.url}/api/cio/webhook`, body)).status, 200)
+    t.equal((await postTo(`${service.url}${WEBHOOK_PATH}`, body)).status, 200)
     const groups = ['bus', 'work', 'work-by-address']
     const consumersIn = (message: string): string[] =>
       service

@@ -15,7 +15,7 @@ import { startCustomerIo } from '../../helpers/customer-io.ts'
 import { startRedis } from '../../helpers/redis.ts'
 import { freePort, startServer, temporaryFolder, until } from '../../helpers/server.ts'
 import { postTo } from '../../helpers/service.ts'
-import { signV0 } from '../../helpers/sign.ts'
+import { signV0, WEBHOOK_PATH } from '../../helpers/sign.ts'
 
 t.setTimeout(300_000)
 
@@ -146,7 +146,7 @@ t.test('the service starts with keys from AWS, and both rotations reach it witho
   t.teardown(() => service.stop())
   const signedBy = async (key: string): Promise<number> => {
     const body = JSON.stringify({ event_id: Math.random().toString() })
-    return (await postTo(`${url}/api/cio/webhook`, body, signV0(body, key))).status
+    return (await postTo(`${url}${WEBHOOK_PATH}`, body, signV0(body, key))).status
   }
   t.same([await signedBy('signing-old'), await signedBy('signing-new')], [200, 401])
 

@@ -16,6 +16,7 @@ import { fileSecret } from '../../../src/settings/secrets/file.ts'
 import type { SecretVersions } from '../../../src/settings/secrets/secret-handle.ts'
 import { Secret } from '../../../src/secret.ts'
 import { temporaryFolder } from '../../helpers/server.ts'
+import { mountSecret } from '../../helpers/mount.ts'
 
 function folderFor(t: Test): string {
   const folder = temporaryFolder()
@@ -78,18 +79,12 @@ t.test(
   'a mount of Kubernetes is read through its links, also after they are swapped, and never written',
   async t => {
     const folder = folderFor(t)
-    const mount = (name: string, value: string): void => {
-      mkdirSync(join(folder, name))
-      writeFileSync(join(folder, name, 'key'), value)
-      symlinkSync(name, join(folder, '..data_tmp'))
-      renameSync(join(folder, '..data_tmp'), join(folder, '..data'))
-    }
-    mount('..2026_11_24_a', 'one')
+    mountSecret(folder, '..2026_11_24_a', 'one')
     symlinkSync(join('..data', 'key'), join(folder, 'key'))
     const secret = fileSecret({ path: join(folder, 'key'), previousPath: undefined })
     t.equal((await secret.versions()).current?.reveal(), 'one')
 
-    mount('..2026_11_24_b', 'two')
+    mountSecret(folder, '..2026_11_24_b', 'two')
     t.equal((await secret.versions()).current?.reveal(), 'two')
 
     await t.rejects(secret.promote(new Secret('three')), {

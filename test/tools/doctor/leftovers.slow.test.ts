@@ -10,7 +10,7 @@ import { answers, startReceiver } from '../../helpers/receiver.ts'
 import { startRedis } from '../../helpers/redis.ts'
 import { temporaryFolder, until } from '../../helpers/server.ts'
 import { startTestService } from '../../helpers/service.ts'
-import { KEY, signV0 } from '../../helpers/sign.ts'
+import { KEY, signV0, WEBHOOK_PATH } from '../../helpers/sign.ts'
 
 const redis = await startRedis()
 t.teardown(() => redis.stop())
@@ -58,7 +58,7 @@ async function examined(t: Test, env: Record<string, string>, selection: Selecti
   const service = await startTestService(settings)
   t.teardown(() => service.close())
   const before = await scrape(service.url)
-  const url = new URL(`${service.url}/api/cio/webhook`)
+  const url = new URL(`${service.url}${WEBHOOK_PATH}`)
   await runChecks({ url, key: new Secret(KEY), now: Date.now }, selection)
   const group = async () => await runToEnd(['consumers', '--json'], { ...settings, CIO_WEBHOOK_SECRET: KEY })
   await until('the consumer to have read all of it', async () =>

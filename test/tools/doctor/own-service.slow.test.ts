@@ -5,7 +5,7 @@ import { runChecks } from '../../../src/tools/doctor/run-checks.ts'
 import { PROXY_ADDRESS, startDocumentedNginx } from '../../helpers/documented-nginx.ts'
 import { startRedis } from '../../helpers/redis.ts'
 import { startTestService } from '../../helpers/service.ts'
-import { KEY } from '../../helpers/sign.ts'
+import { KEY, WEBHOOK_PATH } from '../../helpers/sign.ts'
 
 const SECRET = new Secret(KEY)
 
@@ -25,7 +25,7 @@ const NO_TLS = ['tls-certificate', 'tls-expiry']
 t.test('no check fails on our own service', async t => {
   const service = await startTestService({ REDIS_URL: redis.url, CIO_KEY_PREFIX: 'alone:' })
   t.teardown(() => service.close())
-  const url = new URL(`${service.url}/api/cio/webhook`)
+  const url = new URL(`${service.url}${WEBHOOK_PATH}`)
   const { results } = await runChecks({ url, key: SECRET, now: Date.now })
 
   t.same(byStatus(results, 'fail'), [])
@@ -45,7 +45,7 @@ t.test('no check fails on our own service behind nginx', async t => {
   t.teardown(() => service.close())
   const nginx = await startDocumentedNginx(service.port)
   t.teardown(() => nginx.stop())
-  const url = new URL(`${nginx.origin}/api/cio/webhook`)
+  const url = new URL(`${nginx.origin}${WEBHOOK_PATH}`)
   const { results } = await runChecks({ url, key: SECRET, now: Date.now })
 
   t.same(byStatus(results, 'fail'), [])
@@ -60,7 +60,7 @@ t.test('from an address that is not allowed no check fails, and forged headers h
     CIO_KEY_PREFIX: 'forbidden:'
   })
   t.teardown(() => service.close())
-  const url = new URL(`${service.url}/api/cio/webhook`)
+  const url = new URL(`${service.url}${WEBHOOK_PATH}`)
   const { results } = await runChecks({ url, key: SECRET, now: Date.now }, QUICK)
 
   t.same(byStatus(results, 'fail'), [])
@@ -79,7 +79,7 @@ t.test('a doctor that is a trusted proxy itself gets a warning, not a failure', 
     TRUSTED_PROXIES: '127.0.0.1'
   })
   t.teardown(() => service.close())
-  const url = new URL(`${service.url}/api/cio/webhook`)
+  const url = new URL(`${service.url}${WEBHOOK_PATH}`)
   const { results } = await runChecks({ url, key: SECRET, now: Date.now }, QUICK)
   t.same(byStatus(results, 'fail'), [])
   t.ok(ids(results, 'warn').includes('forged-forwarded-for'))
@@ -90,7 +90,7 @@ t.test('a service without its Redis is unavailable, and no other check fails', a
   const service = await startTestService({ REDIS_URL: away.url })
   t.teardown(() => service.close())
   await away.stop()
-  const url = new URL(`${service.url}/api/cio/webhook`)
+  const url = new URL(`${service.url}${WEBHOOK_PATH}`)
   const { results } = await runChecks({ url, key: SECRET, now: Date.now }, QUICK)
   t.same(ids(results, 'fail'), ['authentic'])
   t.match(byStatus(results, 'fail')[0], /cannot keep events: 503/)

@@ -3,8 +3,8 @@ import { eventType } from '../../../src/event-types.ts'
 import { Secret } from '../../../src/secret.ts'
 import { allChecks, runChecks, selectChecks, UnreachableError } from '../../../src/tools/doctor/run-checks.ts'
 import { freePort } from '../../helpers/server.ts'
-import { KEY } from '../../helpers/sign.ts'
-import { objectOf, PATH, startReceiver } from './receiver.ts'
+import { KEY, WEBHOOK_PATH } from '../../helpers/sign.ts'
+import { objectOf, startReceiver } from './receiver.ts'
 
 const SECRET = new Secret(KEY)
 
@@ -18,7 +18,11 @@ t.test('a run sends what it announces, and nothing else', async t => {
   }
   const sent = results.reduce((sum, { requests }) => sum + requests, 0)
   t.equal(receiver.requests.length, sent)
-  t.same([...new Set(receiver.requests.map(({ url }) => url))].toSorted(), [PATH, '/healthz', '/metrics'])
+  t.same([...new Set(receiver.requests.map(({ url }) => url))].toSorted(), [
+    WEBHOOK_PATH,
+    '/healthz',
+    '/metrics'
+  ])
   t.same([...new Set(receiver.requests.map(({ userAgent }) => userAgent))], ['cio-webhook-doctor'])
 })
 
@@ -86,7 +90,7 @@ t.test('a read-only run finds a forged address if the address is checked first',
 })
 
 t.test('without a connection there is no report', async t => {
-  const url = new URL(`http://127.0.0.1:${await freePort()}${PATH}`)
+  const url = new URL(`http://127.0.0.1:${await freePort()}${WEBHOOK_PATH}`)
   await t.rejects(runChecks({ url, key: SECRET, now: Date.now }), UnreachableError)
 })
 

@@ -4,7 +4,7 @@ import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { publishedAddresses } from '../../../src/receive/published-addresses.ts'
-import { KEY } from '../../helpers/sign.ts'
+import { KEY, WEBHOOK_PATH } from '../../helpers/sign.ts'
 
 /** How the small receiver behaves: correct by default; a test changes what it needs. */
 export interface Habits {
@@ -86,8 +86,6 @@ function correctHabits(): Habits {
   }
 }
 
-export const PATH = '/api/cio/webhook'
-
 export async function startReceiver(
   change: Partial<Habits> = {},
   tls?: { readonly key: string; readonly cert: string }
@@ -113,7 +111,7 @@ export async function startReceiver(
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   return {
-    url: new URL(`${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}${PATH}`),
+    url: new URL(`${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}${WEBHOOK_PATH}`),
     requests,
     kept,
     close: () =>
@@ -134,7 +132,7 @@ export async function startReceiver(
       response.end('# HELP up Whether it is up\n# TYPE up gauge\nup 1\n')
       return
     }
-    if (habits.redirectTo !== undefined && request.url === PATH) {
+    if (habits.redirectTo !== undefined && request.url === WEBHOOK_PATH) {
       response.setHeader('location', habits.redirectTo)
       return say(response, 308, {})
     }

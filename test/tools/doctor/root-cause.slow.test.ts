@@ -5,8 +5,8 @@ import t, { type Test } from 'tap'
 import { Secret } from '../../../src/secret.ts'
 import type { RootCause } from '../../../src/tools/doctor/root-cause.ts'
 import { type Report, runChecks, verdictOf } from '../../../src/tools/doctor/run-checks.ts'
-import { KEY } from '../../helpers/sign.ts'
-import { type Habits, PATH, startReceiver } from './receiver.ts'
+import { KEY, WEBHOOK_PATH } from '../../helpers/sign.ts'
+import { type Habits, startReceiver } from './receiver.ts'
 
 const LIMIT_MS = 60_000
 
@@ -24,7 +24,7 @@ async function listen(t: Test, server: Server): Promise<URL> {
     for (const socket of sockets) socket.destroy()
     server.close()
   })
-  return new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}${PATH}`)
+  return new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}${WEBHOOK_PATH}`)
 }
 
 const onConnection = (handle: (socket: Socket) => void) => (t: Test) => listen(t, createServer(handle))

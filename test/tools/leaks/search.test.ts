@@ -8,6 +8,7 @@ import t from 'tap'
 import { ScanError } from '../../../src/tools/leaks/git.ts'
 import { searchFile, searchPath, searchStaged } from '../../../src/tools/leaks/search.ts'
 import { startSearch } from '../../fixtures/leak-search.ts'
+import { initRepository } from '../../helpers/git.ts'
 import { temporaryFolder } from '../../helpers/server.ts'
 
 const KEY = randomBytes(32).toString('hex')
@@ -22,13 +23,7 @@ function write(folder: string, files: Readonly<Record<string, string | Buffer>>)
 }
 
 function repository(files: Readonly<Record<string, string>>, folder = temporaryFolder()) {
-  const git = (...args: readonly string[]): string =>
-    execFileSync('git', ['-c', 'user.name=Ada', '-c', 'user.email=ada@example.com', ...args], {
-      cwd: folder,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'pipe']
-    })
-  git('init', '-q', '-b', 'main')
+  const git = initRepository(folder)
   write(folder, files)
   git('add', '.')
   git('commit', '-q', '-m', 'first')
