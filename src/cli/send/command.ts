@@ -145,8 +145,9 @@ function describe({ url }: SendOptions, summary: BatchSummary): string {
     const percentiles = Object.entries(latencyMs).map(([name, ms]) => `${name} ${ms.toFixed(1)} ms`)
     rows.push(['latency', percentiles.join('  ')])
   }
+  const width = Math.max(12, ...rows.map(([name = '']) => name.length)) + 2
   return [
     `${number} to ${url.href} in ${seconds.toFixed(1)} s (${rate} per second)\n`,
-    ...rows.map(([name = '', value]) => `  ${name.padEnd(14)}${value}\n`)
+    ...rows.map(([name = '', value]) => `  ${name.padEnd(width)}${value}\n`)
   ].join('')
 }
