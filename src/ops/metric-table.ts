@@ -1,4 +1,4 @@
-// Every metric of this service. Tested by test/ops/metrics.test.ts and test/dispatch/dispatcher.test.ts.
+// Tested by test/ops/metrics.test.ts and test/dispatch/dispatcher.test.ts
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import { attemptOutcomes, deliveryOutcomes } from './outcomes.ts'
 
