@@ -17,6 +17,9 @@ const UNKNOWN = `${PREFIX}unknown`
 export const DOCTOR = 'doctor'
 export const DOCTOR_TYPE = `${PREFIX}${DOCTOR}`
 
+/** The `source` of every CloudEvent here begins with this; the name of the source follows. */
+export const SOURCE_PREFIX = '/customerio/'
+
 /** In every request of `cio-webhook doctor`. It only has a meaning in authentic deliveries. */
 export const DOCTOR_USER_AGENT = 'cio-webhook-doctor'
 

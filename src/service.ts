@@ -115,7 +115,7 @@ async function listen(
     await app.listen({ port, host })
   } catch (cause) {
     throw new ConfigError(
-      `${variable}=${port} on HOST=${host} can't be listened on (${errorCode(cause) ?? 'unknown'}): give a free port, and an address of this machine`,
+      `cannot listen on ${variable}=${port}, HOST=${host} (${errorCode(cause) ?? 'unknown'}): give a free port, and an address of this machine`,
       { cause }
     )
   }

@@ -1,4 +1,6 @@
 // Tested by test/group/outgoing-event.test.ts.
+import { SOURCE_PREFIX } from '../event-types.ts'
+
 /** The attributes by which an event of this service is recognized. */
 export interface CloudEvent {
   readonly specversion: '1.0'
@@ -8,8 +10,6 @@ export interface CloudEvent {
   readonly type: string
   readonly subject?: string
 }
-
-export const SOURCE_PREFIX = '/customerio/'
 
 /**
  * Parses an entry's event. Only the envelope is checked: no description of Customer.io's payloads is reliable enough to

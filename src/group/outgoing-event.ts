@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
+import { SOURCE_PREFIX } from '../event-types.ts'
 import type { LogPosition } from '../log/position.ts'
-import { parseCloudEvent, SOURCE_PREFIX } from './cloud-event.ts'
+import { parseCloudEvent } from './cloud-event.ts'
 
 /** An event that is pushed to a consumer. */
 export interface OutgoingEvent {

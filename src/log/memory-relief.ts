@@ -51,7 +51,7 @@ interface Partition {
   entries: number
 }
 
-type Look = TrimmedForMemory & { readonly partition: Partition }
+type PartitionUsage = TrimmedForMemory & { readonly partition: Partition }
 
 interface MemoryReliefOptions {
   readonly redis: RedisClient
@@ -95,20 +95,22 @@ export function createMemoryRelief(options: MemoryReliefOptions): MemoryRelief {
   }
 
   async function run(): Promise<boolean> {
-    const servers = new Map<string, Look[]>()
-    for (const look of await lookAtAll())
-      servers.set(look.server, [...(servers.get(look.server) ?? []), look])
-    const underPressure = [...servers.values()].filter(looks => looks.some(look => !isBelow(PRESSURE, look)))
-    const runs = underPressure.map(looks => relieveServer(looks.map(({ partition }) => partition)))
+    const servers = new Map<string, PartitionUsage[]>()
+    for (const usage of await readUsage())
+      servers.set(usage.server, [...(servers.get(usage.server) ?? []), usage])
+    const underPressure = [...servers.values()].filter(usages =>
+      usages.some(usage => !isBelow(PRESSURE, usage))
+    )
+    const runs = underPressure.map(usages => relieveServer(usages.map(({ partition }) => partition)))
     return (await Promise.all(runs)).every(isFinished => isFinished)
   }
 
   /** Every reachable partition: a Cluster node that is down must not keep the others full. */
-  async function lookAtAll(): Promise<readonly Look[]> {
+  async function readUsage(): Promise<readonly PartitionUsage[]> {
     const published = await readPartitionCount(redis, keyPrefix).catch(() => 0)
     const partitions = allPartitionKeys(keyPrefix, Math.max(options.partitions, published))
-    const looks = await Promise.allSettled(
-      partitions.map(async ({ events: stream }): Promise<Look> => {
+    const usages = await Promise.allSettled(
+      partitions.map(async ({ events: stream }): Promise<PartitionUsage> => {
         const found = await trimForMemory(redis, stream, 0, PRESSURE)
         return {
           ...found,
@@ -116,8 +118,8 @@ export function createMemoryRelief(options: MemoryReliefOptions): MemoryRelief {
         }
       })
     )
-    const reached = looks.flatMap(look => (look.status === 'fulfilled' ? [look.value] : []))
-    const [first] = looks
+    const reached = usages.flatMap(usage => (usage.status === 'fulfilled' ? [usage.value] : []))
+    const [first] = usages
     if (reached.length === 0 && first?.status === 'rejected') throw first.reason
     return reached.filter(({ oldest }) => oldest !== '')
   }

@@ -1,4 +1,6 @@
 // Tested by test/receive/payloads.test.ts.
+import { SOURCE_PREFIX } from '../event-types.ts'
+
 interface Envelope {
   readonly id: string
   /** CloudEvents type. */
@@ -23,7 +25,7 @@ export function cloudEvent(envelope: Envelope, data: string): string {
   const { id, type, source, subject, happenedAtMs, receivedAtMs } = envelope
   const about = subject === undefined ? '' : `,"subject":${JSON.stringify(subject)}`
   const time = happenedAtMs === undefined ? '' : `,"time":"${timeOfEvent(happenedAtMs)}"`
-  return `{"specversion":"1.0","id":${JSON.stringify(id)},"source":"/customerio/${source}","type":"${type}"${about}${time},"receivedtime":"${timeOfArrival(receivedAtMs)}","datacontenttype":"application/json","data":${data}}`
+  return `{"specversion":"1.0","id":${JSON.stringify(id)},"source":"${SOURCE_PREFIX}${source}","type":"${type}"${about}${time},"receivedtime":"${timeOfArrival(receivedAtMs)}","datacontenttype":"application/json","data":${data}}`
 }
 
 /** Formats a time as RFC 3339. Under load, many deliveries in a row have the same millisecond: the text is reused. */

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { z } from 'zod'
+import { SOURCE_PREFIX } from '../event-types.ts'
 import { parkedReasons } from '../log/log-entry.ts'
 import type { SigningKey, Source } from '../settings/sources.ts'
 import type { EventId } from './event-id.ts'
@@ -8,8 +9,6 @@ import { openBody, sealBody, sealedBodySchema } from './sealed-body.ts'
 import type { VerifiedBody } from './signature.ts'
 
 export const PARKED_TYPE = 'io.customer.parked'
-
-const SOURCE_PREFIX = '/customerio/'
 
 /** What is kept of a parked delivery. Its body can only be read with a signing key. */
 const parkedDataSchema = z.object({

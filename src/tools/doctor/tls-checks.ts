@@ -98,12 +98,12 @@ const handshakes = new WeakMap<RunState, Promise<Handshake | string>>()
 
 /** Once per run. @returns a sentence if there was none */
 function handshake(endpoint: Endpoint): Promise<Handshake | string> {
-  const known = handshakes.get(endpoint.state) ?? shakeHands(endpoint)
+  const known = handshakes.get(endpoint.state) ?? performHandshake(endpoint)
   handshakes.set(endpoint.state, known)
   return known
 }
 
-function shakeHands({ url, ca }: Endpoint): Promise<Handshake | string> {
+function performHandshake({ url, ca }: Endpoint): Promise<Handshake | string> {
   if (url.protocol !== 'https:') return Promise.resolve('The address does not use https.')
   return new Promise(resolve => {
     const host = socketHost(url)

@@ -14,7 +14,7 @@ const BLANK = 32
 const TAB = 9
 
 /**
- * @param isContinued is the region not the start of its text?
+ * @param isContinued whether earlier regions of the same text precede this one
  * @returns whether the value at a position is in a section of checksums; positions must be asked in ascending order
  */
 export function checksumSections(

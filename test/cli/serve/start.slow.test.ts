@@ -34,10 +34,7 @@ for (const workers of ['1', '2']) {
     })
     t.teardown(() => service.kill('SIGKILL'))
     t.equal(await ended, 2)
-    t.match(
-      output(),
-      `cio-webhook serve: PORT=${port} on HOST=127.0.0.1 can't be listened on (EADDRINUSE): give`
-    )
+    t.match(output(), `cio-webhook serve: cannot listen on PORT=${port}, HOST=127.0.0.1 (EADDRINUSE): give`)
     t.notMatch(output(), 'unexpected error')
   })
 }
