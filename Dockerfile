@@ -24,11 +24,14 @@ COPY scripts/build.mjs scripts/copy-assets.mjs scripts/
 COPY src src
 RUN npm run --silent build \
  && find dist -type f \( -name '*.map' -o -name '*.d.ts' \) -delete \
- && chmod -R u=rwX,go=rX dist
+ && chmod -R u=rwX,go=rX dist \
+ && chmod a+x dist/cli/main.js
 
 FROM node:24-bookworm-slim
-# A volume mounted here gets this owner: docker-compose.yml stores the signing key in it.
-RUN install -d -o node -g node -m 0700 /keys
+# A volume mounted at /keys gets this owner: docker-compose.yml stores the signing key in it. The link puts the commands
+# on the PATH: `docker exec <container> cio-webhook consumers`.
+RUN install -d -o node -g node -m 0700 /keys \
+ && ln -s /app/dist/cli/main.js /usr/local/bin/cio-webhook
 ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=dependencies /app ./

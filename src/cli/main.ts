@@ -2,6 +2,7 @@
 // Must be the first import: libraries read DEBUG when they are loaded.
 import './serve/debug-variables.ts'
 
+import { version } from '../version.ts'
 import { handleBrokenOutput } from './broken-output.ts'
 import { type Command, EXIT, type ExitCode } from './command.ts'
 import { describeFailure } from './failure.ts'
@@ -22,14 +23,18 @@ const exitCode = await run(process.argv.slice(2))
 if (exitCode !== undefined) process.exitCode = exitCode
 
 async function run([first, ...rest]: readonly string[]): Promise<ExitCode | undefined> {
-  const asksForHelp = first === 'help' || first === '--help'
+  const asksForHelp = first === 'help' || isHelp(first)
   const [name, ...args] = asksForHelp ? [...rest, '--help'] : [first, ...rest]
   handleBrokenOutput(name ?? '')
   if (refusedDebug !== undefined) {
     process.stderr.write(`cio-webhook: ${refusedDebug}\n`)
     return EXIT.error
   }
-  if (name === undefined || name === '--help') {
+  if (name === '--version') {
+    process.stdout.write(`${version}\n`)
+    return EXIT.ok
+  }
+  if (name === undefined || isHelp(name)) {
     process[name === undefined ? 'stderr' : 'stdout'].write(await overview())
     return name === undefined ? EXIT.error : EXIT.ok
   }
@@ -39,7 +44,7 @@ async function run([first, ...rest]: readonly string[]): Promise<ExitCode | unde
     return EXIT.error
   }
   const command = await load()
-  if (args.includes('--help')) {
+  if (args.some(isHelp)) {
     process.stdout.write(`${command.usage}\n`)
     return EXIT.ok
   }
@@ -61,6 +66,10 @@ async function run([first, ...rest]: readonly string[]): Promise<ExitCode | unde
   }
 }
 
+function isHelp(argument: string | undefined): boolean {
+  return argument === '--help' || argument === '-h'
+}
+
 async function overview(): Promise<string> {
   const lines = await Promise.all(
     Object.entries(commands).map(async ([name, load]) => `  ${name.padEnd(10)} ${(await load()).summary}`)
@@ -69,6 +78,6 @@ async function overview(): Promise<string> {
 
 ${lines.join('\n')}
 
-Run cio-webhook help <command> for the options of a command.
+Run cio-webhook help <command> for the options of a command, cio-webhook --version for the version.
 `
 }

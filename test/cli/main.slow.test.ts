@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -144,15 +144,22 @@ t.test('doctor into a reader that has ended already ends quietly', async t => {
   t.same([await once(child, 'exit'), await stderr], [[2, null], []])
 })
 
+t.test('--version prints the version of the package', async t => {
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
+  t.same(await runToEnd(['--version']), { code: 0, stdout: `${version}\n`, stderr: '' })
+})
+
 t.test('help prints the same, however it is asked for', async t => {
   const overview = await runToEnd(['help'])
   t.match(overview, { code: 0, stdout: /^usage: cio-webhook <command> \[options\]\n/, stderr: '' })
   t.same(await runToEnd(['--help']), overview)
+  t.same(await runToEnd(['-h']), overview)
   for (const command of ['serve', 'send', 'doctor', 'leaks', 'rotate', 'events', 'consumers']) {
     t.match(overview.stdout, new RegExp(`^ {2}${command} +\\S`, 'm'))
     const help = await runToEnd(['help', command])
     t.match(help, { code: 0, stdout: new RegExp(`^usage: cio-webhook ${command}`), stderr: '' })
     t.same(await runToEnd([command, '--help']), help)
+    t.same(await runToEnd([command, '-h']), help)
   }
   t.match(await runToEnd(['help', 'nope']), {
     code: 2,

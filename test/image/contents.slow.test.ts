@@ -89,6 +89,11 @@ t.test('the image holds the production dependencies and the compiled service, an
   )
 })
 
+t.test('commands are on the PATH', async t => {
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
+  t.match(await runInside('cio-webhook --version'), version)
+})
+
 t.test('what the image runs as can read all of the service and change none of it', async t => {
   t.equal(await runInside('id -u; find /app -writable ! -type l'), '1000')
   t.equal(await runInside('find /app ! -readable'), '')
