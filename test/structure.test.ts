@@ -9,8 +9,9 @@ import ts from 'typescript'
  */
 const rooms: readonly (readonly [room: string, ...files: string[]])[] = [
   ['cli'],
-  ['tools'],
   ['top', 'app.ts', 'maintenance.ts', 'service.ts', 'stages.ts', 'workers.ts'],
+  ['console'],
+  ['tools'],
   ['dispatch'],
   ['consume'],
   ['group'],
