@@ -75,9 +75,12 @@ function openSink(
     states: failed === undefined ? states : { ...states, addAttempts: failed },
     deadLetters: { ...dead, add: keep(dead.add) },
     now: Date.now,
-    onAttempt: (_, outcome) => outcomes.push(outcome),
+    attempts: { record: ({ outcome }) => outcomes.push(outcome), close: async () => {} },
+    countAttempts: () => {},
+    reporter: { report: () => {}, reportMalformed: () => {}, close: () => {} },
     onError: () => {}
   })
+  sink.pausing?.resume()
   const queue = openPushQueue(patient, 'cio:', http)
   const close = async (): Promise<void> => {
     await sink.close()
