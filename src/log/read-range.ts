@@ -93,7 +93,8 @@ function toEntry(partition: number, id: string, flat: readonly string[]): Stream
   return { partition, id, type: fields.get('type') ?? '', event: fields.get('event') ?? '' }
 }
 
-function compareIds(a: string, b: string): number {
+/** Orders ids of entries: negative if `a` is older than `b`. */
+export function compareIds(a: string, b: string): number {
   const [aMs = 0, aSequence = 0] = a.split('-').map(Number)
   const [bMs = 0, bSequence = 0] = b.split('-').map(Number)
   return aMs - bMs || aSequence - bSequence
