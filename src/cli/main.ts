@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   leaks: async () => (await import('./leaks/command.ts')).leaksCommand,
   rotate: async () => (await import('./rotate/command.ts')).rotateCommand,
   events: async () => (await import('./events/command.ts')).eventsCommand,
+  hash: async () => (await import('./hash/command.ts')).hashCommand,
   consumers: async () => (await import('./consumers/command.ts')).consumersCommand
 }
 

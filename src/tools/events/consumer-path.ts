@@ -1,4 +1,5 @@
 // Tested by test/tools/events/event-path.test.ts.
+import { type Attempt, attemptHistory } from '../../dispatch/attempts.ts'
 import { inspectQueue, jobId } from '../../dispatch/sinks/push-queue.ts'
 import { compileTypeGlobs } from '../../event-types.ts'
 import type { DeadLetter } from '../../group/dead-letters.ts'
@@ -26,11 +27,15 @@ export interface ConsumerPath {
   readonly consumer: string
   readonly state: EventState
   /** While `pending`: who has it, how often it was delivered, and for how long it has been with its member. */
-  readonly pending: { readonly member: string; readonly deliveries: number; readonly idleMs: number } | undefined
+  readonly pending:
+    | { readonly member: string; readonly deliveries: number; readonly idleMs: number }
+    | undefined
   /** While `waiting`: failed attempts, and when the next is due, unix milliseconds; `undefined` while it is in flight or due. */
   readonly waiting: { readonly attempts: number; readonly nextAttemptAtMs: number | undefined } | undefined
   /** While `dead`. */
   readonly deadLetter: Pick<DeadLetter, 'letter' | 'reason' | 'error' | 'attempts'> | undefined
+  /** Those that are still in the log of attempts, newest first; none for consumers that read the log themselves. */
+  readonly attempts: readonly Attempt[]
 }
 
 interface ConsumerPathOptions {
@@ -50,7 +55,8 @@ interface ConsumerPathOptions {
 /** @throws the error of Redis */
 export async function consumerPath(options: ConsumerPathOptions): Promise<ConsumerPath> {
   const { name, settings, group, letter, entry, isTrimmed } = options
-  const path = { consumer: name, pending: undefined, waiting: undefined, deadLetter: undefined }
+  const attempts = await attemptHistory(options.redis, options.keyPrefix).ofEvent(name, options.eventId)
+  const path = { consumer: name, pending: undefined, waiting: undefined, deadLetter: undefined, attempts }
   const pending = isTrimmed || group === undefined ? undefined : await readPending(options, group)
   if (pending !== undefined) return { ...path, state: 'pending', pending }
   const waiting = await readWaiting(options)

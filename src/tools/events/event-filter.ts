@@ -1,5 +1,5 @@
 // Tested by test/tools/events/search.test.ts.
-import { compileTypeGlobs } from '../../event-types.ts'
+import { compileTypeGlobs, eventName } from '../../event-types.ts'
 import { parseCloudEvent } from '../../group/cloud-event.ts'
 import type { StreamEntry } from '../../log/read-range.ts'
 import type { ScanFilter } from './scan.ts'
@@ -51,5 +51,7 @@ const includes = (wanted: readonly string[] | undefined, value: string | undefin
 
 /** The longest part of a glob without wildcards: each type that matches the glob contains it. */
 function longestLiteral(glob: string): string {
-  return glob.split(/[*?]+/).reduce((longest, part) => (part.length > longest.length ? part : longest), '')
+  return eventName(glob)
+    .split(/[*?]+/)
+    .reduce((longest, part) => (part.length > longest.length ? part : longest), '')
 }

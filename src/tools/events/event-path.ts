@@ -65,12 +65,19 @@ export async function eventPath(
   return (await ofId(options, id, search)).filter(path => path.source === source)
 }
 
-async function ofId(options: EventPathOptions, id: string, search: SearchOptions): Promise<readonly EventPath[]> {
+async function ofId(
+  options: EventPathOptions,
+  id: string,
+  search: SearchOptions
+): Promise<readonly EventPath[]> {
   const { entries } = await searchEvents(options, { ids: [id], count: MAX_POSITIONS }, search)
   return withConsumers(options, id, entries)
 }
 
-async function readEntry({ redis, keyPrefix }: EventPathOptions, position: LogPosition): Promise<StreamEntry | undefined> {
+async function readEntry(
+  { redis, keyPrefix }: EventPathOptions,
+  position: LogPosition
+): Promise<StreamEntry | undefined> {
   const { partition, id } = parsePosition(position)
   const [found] = await redis.xrange(partitionKeys(keyPrefix, partition).events, id, id)
   if (found === undefined) return undefined
