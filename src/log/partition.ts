@@ -22,7 +22,9 @@ export async function publishPartitionCount(
   const published = await readPartitionCount(redis, keyPrefix)
   const used = await redis.smembers(partitionCountsKey(keyPrefix))
   if (!used.includes(String(partitions))) {
-    const unknown = used.length === 0 ? upTo(published) : []
+    // A log of an older version: it has been used, and nothing says with which numbers.
+    const isOld = used.length === 0 && (published > 1 || (await hasEvents(redis, keyPrefix)))
+    const unknown = isOld ? upTo(published) : []
     await redis.sadd(partitionCountsKey(keyPrefix), partitions, ...unknown)
   }
   if (published < partitions) await redis.set(partitionCountKey(keyPrefix), partitions)
@@ -47,6 +49,9 @@ export async function partitionsOfKeys(
   const partitions = new Set(counts.flatMap(count => keys.map(key => partitionOf(key, count))))
   return [...partitions].sort((a, b) => a - b)
 }
+
+const hasEvents = async (redis: RedisClient, keyPrefix: string): Promise<boolean> =>
+  (await redis.exists(partitionKeys(keyPrefix, 0).events)) === 1
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1)
 

@@ -42,36 +42,60 @@ local function mayMatch(kind, event)
   return true
 end
 
+-- Dead letters have the same fields among others.
+local function valueOf(fields, name)
+  for i = 1, #fields, 2 do
+    if fields[i] == name then
+      return fields[i + 1]
+    end
+  end
+  return ''
+end
+
+-- @include ../../log/stream-functions.lua
+
+-- Whether nothing in the stream is as old as `newest`. Redis must not be asked then: XREVRANGE would look at every entry.
+local function isBeforeFirst(first)
+  local exclusive, ms, sequence = string.match(newest, '^(%(?)(%d+)-?(%d*)$')
+  if not ms then
+    return false
+  end
+  local id = ms .. '-' .. (sequence == '' and '18446744073709551615' or sequence)
+  return less(id, first) or (exclusive == '(' and id == first)
+end
+
+local oldestEntry = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
+if not oldestEntry or isBeforeFirst(oldestEntry[1]) then
+  return { 0, '', '', '1', {} }
+end
 local endsAt = nowMicroseconds() + budget
-local walked, first, last, found, replyBytes = 0, '', '', {}, 0
+local walked, first, last, found, replyBytes = 0, nil, '', {}, 0
 local count = FIRST_PAGE
 while true do
   local page = redis.call('XREVRANGE', KEYS[1], newest, oldest, 'COUNT', count)
   local bytes = 1
   for i = 1, #page do
-    local id, fields = page[i][1], page[i][2]
-    local kind, event = '', ''
-    for field = 1, #fields, 2 do
-      bytes = bytes + #fields[field + 1]
-      if fields[field] == 'type' then
-        kind = fields[field + 1]
-      elseif fields[field] == 'event' then
-        event = fields[field + 1]
-      end
+    local fields = page[i][2]
+    local kind, event = fields[2], fields[4]
+    if fields[1] ~= 'type' or fields[3] ~= 'event' then
+      kind, event = valueOf(fields, 'type'), valueOf(fields, 'event')
     end
-    walked = walked + 1
-    first = first == '' and id or first
-    last = id
+    bytes = bytes + #event
     if mayMatch(kind, event) then
-      found[#found + 1] = { id, kind, event }
+      found[#found + 1] = { page[i][1], kind, event }
       replyBytes = replyBytes + #event
       if #found >= limit or replyBytes >= MAX_REPLY_BYTES then
-        return { walked, first, last, '0', found }
+        return { walked + i, first or page[1][1], page[i][1], '0', found }
       end
     end
   end
-  if #page < count then
-    return { walked, first, last, '1', found }
+  if #page > 0 then
+    walked = walked + #page
+    first = first or page[1][1]
+    last = page[#page][1]
+  end
+  if #page < count or last == oldestEntry[1] then
+    return { walked, first or '', last, '1', found }
   end
   newest = '(' .. last
   count = math.max(1, math.min(MAX_PAGE, math.floor(PAGE_BYTES * #page / bytes)))

@@ -241,6 +241,18 @@ t.test('a search that is cancelled returns what it found, and can be continued',
   t.same([brief.entries.length, brief.older], [1, first.older && brief.older])
 })
 
+t.test('a time before the first event is not searched for in all of the log', async t => {
+  await write(
+    Array.from({ length: 4000 }, (_, index) => event(`e${index}`, { atMs: START_MS + index })),
+    1
+  )
+  await redis.client.config('RESETSTAT')
+  t.match(await searchEvents(log(), { toMs: START_MS - 1, count: 10 }), { entries: [], searched: 0 })
+  const before = formatPosition(0, `${START_MS}-0`)
+  t.match(await searchEvents(log(), { before, count: 10 }), { entries: [], searched: 0 })
+  t.notMatch(await redis.client.info('commandstats'), 'xrevrange', 'which would read each entry')
+})
+
 t.test('events of the largest size are read in small pages', async t => {
   const large = 'x'.repeat(8 * 1024 * 1024)
   await write(
