@@ -100,9 +100,9 @@ export function followFailures(redis: RedisClient, address: RedisAddress): Failu
 
   /** The server answers as a Redis does. */
   function fallback(): string {
-    // The client waits in this state, without an error, while Redis is loading.
-    if (!isCluster(redis) && redis.status === 'connect') return codeCause('LOADING')
-    return FINDINGS.closed
+    // For these two the client waits or reconnects without an error.
+    if (isCluster(redis)) return redis.status === 'ready' ? FINDINGS.closed : codeCause('CLUSTERDOWN')
+    return redis.status === 'connect' ? codeCause('LOADING') : FINDINGS.closed
   }
 }
 

@@ -262,12 +262,12 @@ async function checkService(
 }
 
 for (const [name, fault] of Object.entries({ ...faults, ...faultsOfService })) {
-  t.test(`if ${name}, log and /healthz of the service say so, once`, t => checkService(t, fault))
+  t.test(`if ${name}, log and /healthz of the service say so, once`, { buffered: true }, t => checkService(t, fault))
 }
 
 for (const [name, [env, cause, address]] of Object.entries(faults)) {
   if (/keys are|disk is|lost its/.test(name)) continue // reads are permitted
-  t.test(`if ${name}, a command says so`, async t => {
+  t.test(`if ${name}, a command says so`, { buffered: true }, async t => {
     const server = address ?? `127.0.0.1:${env['REDIS_URL']?.split(':').at(-1)}`
     await t.rejects(openLog(env), {
       message: `cannot reach Redis at ${server}: ${cause}; check REDIS_URL (or REDIS_SENTINELS, REDIS_CLUSTER_NODES)`
