@@ -8,6 +8,7 @@ import { logStats } from './log/stats.ts'
 import type { MetricsRoute } from './ops/health.ts'
 import { createMetrics } from './ops/metrics.ts'
 import {
+  openDeliveryCounter,
   openDispatcher,
   openEventLog,
   openIpAllowlist,
@@ -55,6 +56,7 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
   const stage: Stage = { ...options, ...connection, metrics, opened }
   const eventLog = openEventLog(stage)
   const { keys, keyUsage } = await openSigningKeys(stage)
+  const deliveryCounter = openDeliveryCounter(stage)
   const ipAllowlist = await openIpAllowlist(stage)
   const dispatcher = await openDispatcher(stage)
 
@@ -70,6 +72,7 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
     eventLog,
     metrics,
     keyUsage,
+    deliveryCounter,
     ipAllowlist,
     log: options.log,
     now: Date.now,

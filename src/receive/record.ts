@@ -3,6 +3,7 @@ import type { Logger } from '../ops/logger.ts'
 import type { Metrics } from '../ops/metrics.ts'
 import type { Outcome } from '../ops/outcomes.ts'
 import type { Delivery } from './delivery.ts'
+import type { DeliveryCounter } from './delivery-counter.ts'
 
 /** Outcomes that are logged as a warning. */
 const warned: ReadonlySet<Outcome> = new Set([
@@ -13,17 +14,23 @@ const warned: ReadonlySet<Outcome> = new Set([
   'aborted'
 ])
 
+interface Records {
+  readonly metrics: Metrics
+  readonly counter: Pick<DeliveryCounter, 'record'>
+  readonly log: Logger
+}
+
 /** Counts the outcome of a delivery in the metrics, and writes its log line. */
 export function recordDelivery(
   delivery: Delivery,
   status: number,
   nowMs: number,
-  metrics: Metrics,
-  log: Logger
+  { metrics, counter, log }: Records
 ): void {
   const { source, outcome = 'aborted', parked, ageSeconds, logMs } = delivery
   const durationMs = nowMs - delivery.startedMs
   metrics.delivery(source.name, outcome, durationMs / 1000)
+  counter.record(delivery, outcome, nowMs)
   if (outcome === 'parked' && parked !== undefined) metrics.parked(source, parked)
   if (ageSeconds !== undefined && outcome === 'accepted') metrics.eventAge(ageSeconds)
 
