@@ -134,7 +134,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         return refused
       } catch (error) {
         if (isBroker) metrics.attempt(name, 'failed')
-        if (isBroker && !signal.aborted) await states.recordFailure(name, reasonOf(error)).catch(() => {})
+        if (isBroker && !signal.aborted)
+          await states
+            .addAttempts(name, { failures: 1, lastFailure: { reason: reasonOf(error), atMs: now() } })
+            .catch(() => {})
         throw error
       }
     }

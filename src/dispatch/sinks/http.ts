@@ -131,7 +131,9 @@ export function createHttpSink(settings: HttpSettings, context: SinkContext): Si
       return 'gone'
     }
     // Only shown to people: an error here must not decide what happens to the event.
-    await states.recordFailure(consumer, pushed.reason).catch(onError)
+    await states
+      .addAttempts(consumer, { failures: 1, lastFailure: { reason: pushed.reason, atMs: now() } })
+      .catch(onError)
     const attempts = job.attemptsMade + 1
     if (attempts < (job.opts.attempts ?? maxAttempts)) return 'failed'
     // First kept, then removed from the queue: a crash in between leaves two copies, never none.

@@ -72,7 +72,7 @@ function openSink(
   const sink = createHttpSink(http, {
     queueRedis: patient,
     keyPrefix: 'cio:',
-    states: failed === undefined ? states : { ...states, recordFailure: failed },
+    states: failed === undefined ? states : { ...states, addAttempts: failed },
     deadLetters: { ...dead, add: keep(dead.add) },
     now: Date.now,
     onAttempt: (_, outcome) => outcomes.push(outcome),
