@@ -70,11 +70,3 @@ export class ReportedError extends Error {
 export class ConfigError extends ReportedError {
   override readonly name = 'ConfigError'
 }
-
-/** The cause of a failure for the operator, in a few words: a message of our own, else a code. Never a secret or a payload. */
-export function describeProblem(error: unknown): string {
-  if (error instanceof ReportedError) return error.message
-  // The first word of an error reply of Redis is its code; the rest may repeat what was sent.
-  if (error instanceof Error && error.name === 'ReplyError') return error.message.split(' ', 1)[0] ?? ''
-  return errorCode(error) ?? (error instanceof Error ? error.name : 'unknown error')
-}

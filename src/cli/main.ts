@@ -50,10 +50,10 @@ async function run([first, ...rest]: readonly string[]): Promise<ExitCode | unde
     return EXIT.ok
   }
   // Open connections of the failed command must not keep the process alive: a supervisor would wait for its end.
-  const fail = (error: unknown): void =>
-    void process.stderr.write(`cio-webhook ${name}: ${describeFailure(error)}\n`, () =>
-      process.exit(EXIT.error)
-    )
+  const fail = async (error: unknown): Promise<void> => {
+    const line = await describeFailure(error)
+    process.stderr.write(`cio-webhook ${name}: ${line}\n`, () => process.exit(EXIT.error))
+  }
   // The service handles both itself, with a log line.
   if (name !== 'serve') {
     process.on('uncaughtException', fail)
@@ -62,7 +62,7 @@ async function run([first, ...rest]: readonly string[]): Promise<ExitCode | unde
   try {
     return await command.run(args, process.env)
   } catch (error) {
-    fail(error)
+    await fail(error)
     return EXIT.error
   }
 }

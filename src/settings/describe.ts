@@ -1,5 +1,5 @@
 // Tested by test/settings/config.test.ts.
-import { describeProblem } from '../errors.ts'
+import { errorCode, ReportedError } from '../errors.ts'
 import type { Reader } from './read-variables.ts'
 import { type SecretHandle, secretNameOf } from './secrets/secret-handle.ts'
 import { DEFAULT_SOURCE, signingKeyName } from './sources.ts'
@@ -66,6 +66,11 @@ async function signingKeyPlace(name: string, handle: SecretHandle): Promise<Secr
     const { current, previous } = await handle.versions()
     return { name, place, current: current?.id, previous: previous?.id }
   } catch (error) {
-    return { name, place, problem: describeProblem(error) }
+    return { name, place, problem: causeOf(error) }
   }
+}
+
+function causeOf(error: unknown): string {
+  if (error instanceof ReportedError) return error.message
+  return errorCode(error) ?? (error instanceof Error ? error.name : 'unknown error')
 }

@@ -60,6 +60,6 @@ async function connect(address: RedisAddress | undefined): Promise<RedisClient |
   try {
     return await connectForCommand(address)
   } catch (error) {
-    return { cause: describeFailure(error) }
+    return { cause: await describeFailure(error) }
   }
 }

@@ -1,10 +1,10 @@
 // Tested by test/cli/status/command.test.ts.
 import { consumerStatusReader } from '../../dispatch/consumer-status.ts'
 import { parkedDeliveries } from '../../dispatch/parked.ts'
-import { describeProblem } from '../../errors.ts'
 import { publishedPartitions } from '../../log/partition.ts'
 import { readDeliveryStats, readLastDeliveries, type SourceStats } from '../../receive/delivery-stats.ts'
 import { REPLICA_GONE_MS, usageKeys } from '../../receive/key-usage-reporter.ts'
+import { errorCause } from '../../redis/causes.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import { memoryUsage } from '../../redis/memory.ts'
 import { inspectServers } from '../../redis/server-facts.ts'
@@ -52,7 +52,7 @@ export async function readStatus(options: StatusOptions): Promise<StatusReport> 
   try {
     return await readFromRedis(options, redis)
   } catch (error) {
-    return down(describeProblem(error))
+    return down(errorCause(error) ?? 'the connection was lost')
   }
 }
 
