@@ -32,9 +32,9 @@ export function watchPauses(
   loop.runNow()
 
   return async () => {
-    await loop.stop()
+    const stopped = loop.stop()
     for (const consumer of running) stop(consumer)
-    await Promise.all(stopping.values())
+    await Promise.all([stopped, ...stopping.values()])
   }
 
   async function check(): Promise<void> {
