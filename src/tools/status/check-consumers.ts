@@ -2,10 +2,11 @@
 import { connect as connectPlain } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { socketHost } from '../../address.ts'
+import { failureCode, reasonOf } from '../../dispatch/failure.ts'
 import type { Sink } from '../../dispatch/sink.ts'
 import { createAmqpSink } from '../../dispatch/sinks/amqp.ts'
 import { createNatsSink } from '../../dispatch/sinks/nats.ts'
-import { errorCode, ReportedError } from '../../errors.ts'
+import { ReportedError } from '../../errors.ts'
 import type { ConsumerSettings } from '../../settings/consumers-file.ts'
 import type { PreflightResult } from './preflight.ts'
 
@@ -28,7 +29,7 @@ async function checkConsumer(settings: ConsumerSettings): Promise<PreflightResul
     return {
       check,
       status: 'fail',
-      detail: `${withoutQuery(target)}: ${causesOf(error)}`,
+      detail: `${withoutQuery(target)}: ${causeOf(error)}`,
       fix: 'start the target, or correct its address and login in CONSUMERS_FILE; until then its events wait in the log'
     }
   }
@@ -78,19 +79,5 @@ function openSocket(url: URL): Promise<void> {
 /** A query can contain a token. */
 const withoutQuery = (address: string): string => address.replace(/\?.*$/s, '')
 
-/** RabbitMQ's names of its errors. The rest of its messages may repeat a user or a password. */
-const AMQP_ERROR = /\b(?:ACCESS|NOT|PRECONDITION|RESOURCE|CONNECTION|CHANNEL|COMMAND|FRAME)[-_][A-Z]+\b/
-
-/** The causes that may be shown, from the outside to the inside. */
-function causesOf(error: unknown): string {
-  const causes: string[] = []
-  for (let one = error; one instanceof Error; one = one.cause) {
-    const [last] = one instanceof AggregateError ? one.errors.slice(-1) : []
-    const known =
-      one instanceof ReportedError
-        ? one.message
-        : (AMQP_ERROR.exec(one.message)?.[0] ?? errorCode(one) ?? errorCode(last))
-    if (known !== undefined) causes.push(known)
-  }
-  return causes.length === 0 ? 'it does not answer as expected' : causes.join(': ')
-}
+const causeOf = (error: unknown): string =>
+  error instanceof ReportedError ? reasonOf(error) : (failureCode(error) ?? 'it does not answer as expected')
