@@ -7,7 +7,9 @@ import { ConfigError, errorCode } from './errors.ts'
 import { logStats } from './log/stats.ts'
 import type { MetricsRoute } from './ops/health.ts'
 import { createMetrics } from './ops/metrics.ts'
+import { describeRedis } from './settings/redis-address.ts'
 import {
+  openDeliveryCounter,
   openDispatcher,
   openEventLog,
   openIpAllowlist,
@@ -17,6 +19,8 @@ import {
   type Stage,
   warnAboutDeployment
 } from './stages.ts'
+import { warnAboutAbandonedGroups } from './tools/status/abandoned-groups.ts'
+import { readStatus } from './tools/status/read-status.ts'
 import { version } from './version.ts'
 
 export interface Service {
@@ -55,8 +59,10 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
   const stage: Stage = { ...options, ...connection, metrics, opened }
   const eventLog = openEventLog(stage)
   const { keys, keyUsage } = await openSigningKeys(stage)
+  const deliveryCounter = openDeliveryCounter(stage)
   const ipAllowlist = await openIpAllowlist(stage)
   const dispatcher = await openDispatcher(stage)
+  if (options.runsMaintenance) watchAbandonedGroups(stage)
 
   let draining = false
   const metricsRoute: MetricsRoute = {
@@ -70,6 +76,7 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
     eventLog,
     metrics,
     keyUsage,
+    deliveryCounter,
     ipAllowlist,
     log: options.log,
     now: Date.now,
@@ -103,6 +110,21 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
     },
     close: opened.close
   }
+}
+
+function watchAbandonedGroups({ config, redis, redisAddress, log, opened }: Stage): void {
+  const read = () =>
+    readStatus({
+      config,
+      configuration: { changed: [], secrets: [] },
+      sources: [],
+      redisAddress: describeRedis(redisAddress),
+      redis,
+      now: Date.now
+    })
+  const groups = warnAboutAbandonedGroups(read, log)
+  opened.add(groups.stop)
+  groups.start()
 }
 
 /** @throws ConfigError for a port in use or not permitted, and for an address of another machine */

@@ -12,6 +12,7 @@ import { createMaintenance } from './maintenance.ts'
 import type { Logger } from './ops/logger.ts'
 import type { Metrics } from './ops/metrics.ts'
 import { createRedisReport, type RedisReport } from './ops/redis-report.ts'
+import { createDeliveryCounter, type DeliveryCounter } from './receive/delivery-counter.ts'
 import { createIpAllowlist, type IpAllowlist } from './receive/ip-allowlist.ts'
 import { createKeyUsageReporter, type KeyUsageReporter } from './receive/key-usage-reporter.ts'
 import { createPublishedIps } from './receive/published-ips.ts'
@@ -164,6 +165,19 @@ export async function openSigningKeys(
   keys.start()
   keyUsage.start()
   return { keys, keyUsage }
+}
+
+export function openDeliveryCounter({ config, redis, monitor, opened }: Stage): DeliveryCounter {
+  const counter = createDeliveryCounter({
+    redis,
+    keyPrefix: config.log.keyPrefix,
+    sources: [...config.sources.keys()],
+    isRedisUp: monitor.isUp,
+    now: Date.now
+  })
+  opened.add(counter.stop)
+  counter.start()
+  return counter
 }
 
 export async function openIpAllowlist(stage: Stage): Promise<IpAllowlist> {

@@ -4,6 +4,7 @@ import { loadPolicy } from '../sanitize/policy.ts'
 import { compileSanitizer, type Sanitizer } from '../sanitize/sanitize.ts'
 import type { Secret } from '../secret.ts'
 import { readConsumersFile } from './consumers-file.ts'
+import { describeConfiguration } from './describe.ts'
 import type { Environment } from './environment.ts'
 import { signingKeyText } from './parse.ts'
 import { createReader, type Reader, readSecret } from './read-variables.ts'
@@ -69,6 +70,7 @@ const serviceParts = {
     }
   }),
   dispatch: readDispatch,
+  describe: reader => () => describeConfiguration(reader),
   metrics: reader => ({
     port: reader.value('METRICS_PORT'),
     allowed: reader.value('METRICS_ALLOWED_IPS')
