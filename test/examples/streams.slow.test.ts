@@ -46,7 +46,9 @@ async function readThroughKills(t: Test, language: (typeof languages)[number]): 
 
   const environment = { REDIS_URL: redis.url }
   const first = killedAfter(t, prepared.start(environment))
-  await until('the first events are handled', async () => first.lines().length > 0)
+  await until('the first events are handled', async () => handled(first.lines()).length > 0).catch(error => {
+    throw new Error(first.lines().join('\n'), { cause: error })
+  })
   first.process.kill('SIGKILL')
   await first.ended
   const before = handled(first.lines())
@@ -69,6 +71,11 @@ async function readThroughKills(t: Test, language: (typeof languages)[number]): 
     )
   }
   t.equal(once.length, 2 * CUSTOMERS * EVENTS, 'and nothing else')
+  t.same(
+    second.lines().filter(line => line.includes('doctor')),
+    [],
+    'the test event is skipped'
+  )
   t.ok(all().length - once.length <= BATCH * PARTITIONS, `${all().length - once.length} events came again`)
 
   const { stdout } = await runToEnd(['consumers', '--json'], {
