@@ -74,7 +74,11 @@ func consume(stop context.Context, client *redis.Client, consumer string) error 
 }
 
 func main() {
-	consumer, _ := os.Hostname() // The same after a restart, and different for each process of the group.
+	// The same after a restart, and different for each process of the group.
+	consumer := os.Getenv("CONSUMER")
+	if consumer == "" {
+		consumer, _ = os.Hostname()
+	}
 	url := os.Getenv("REDIS_URL")
 	if url == "" {
 		url = "redis://127.0.0.1:6379"

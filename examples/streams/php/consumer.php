@@ -76,9 +76,10 @@ while (!$stopping) {
     try {
         $redis = new Redis();
         $redis->connect(($url['scheme'] === 'rediss' ? 'tls://' : '') . $url['host'], $url['port'] ?? 6379, 2.0, null, 0, SOCKET_TIMEOUT_S);
-        if (isset($url['pass'])) $redis->auth(array_filter([urldecode($url['user'] ?? ''), urldecode($url['pass'])]));
+        if (isset($url['pass'])) $redis->auth(($url['user'] ?? '') === '' ? urldecode($url['pass']) : [urldecode($url['user']), urldecode($url['pass'])]);
+        $redis->select((int) ltrim($url['path'] ?? '', '/')) || throw new RedisException((string) $redis->getLastError());
         // The name is the same after a restart, and different for each process of the group.
-        consume($redis, gethostname(), $stopping);
+        consume($redis, getenv('CONSUMER') ?: gethostname(), $stopping);
     } catch (Exception $error) { // Pending entries come first, so the order is kept.
         fwrite(STDERR, 'trying again: ' . $error->getMessage() . "\n");
         sleep(1);

@@ -79,5 +79,5 @@ with redis.Redis.from_url(url, decode_responses=True, socket_timeout=SOCKET_TIME
         try:
             consume(client)
         except Exception as error:  # Pending entries come first, so the order is kept.
-            print(f"trying again: {type(error).__name__}", file=sys.stderr)
+            print(f"trying again: {error!r}", file=sys.stderr)
             time.sleep(1)

@@ -9,6 +9,7 @@ import java.util.stream.IntStream;
 import redis.clients.jedis.*;
 import redis.clients.jedis.exceptions.JedisDataException;
 import redis.clients.jedis.params.*;
+import redis.clients.jedis.resps.StreamEntry;
 
 /** Reads all events of the log as the consumer group "billing". */
 public final class Consumer {
@@ -53,7 +54,7 @@ public final class Consumer {
             }
             var reply = client.xreadGroup(GROUP, consumer,
                 XReadGroupParams.xReadGroupParams().count(BATCH).block(BLOCK_MS), positions);
-            for (var stream : reply == null ? List.<Map.Entry<String, List<redis.clients.jedis.resps.StreamEntry>>>of() : reply) {
+            for (var stream : reply == null ? List.<Map.Entry<String, List<StreamEntry>>>of() : reply) {
                 var entries = stream.getValue();
                 if (positions.get(stream.getKey()) != NEW)
                     positions.put(stream.getKey(), entries.isEmpty() ? NEW : entries.get(entries.size() - 1).getID());
@@ -71,7 +72,7 @@ public final class Consumer {
 
     public static void main(String[] args) throws Exception {
         // The same after a restart, and different for each process of the group.
-        var consumer = InetAddress.getLocalHost().getHostName();
+        var consumer = System.getenv().getOrDefault("CONSUMER", InetAddress.getLocalHost().getHostName());
         var url = URI.create(System.getenv().getOrDefault("REDIS_URL", "redis://127.0.0.1:6379"));
         var main = Thread.currentThread();
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
@@ -79,12 +80,13 @@ public final class Consumer {
             try { main.join(10_000); } catch (InterruptedException ignored) { }
         }));
         var config = DefaultJedisClientConfig.builder(url).blockingSocketTimeoutMillis(SOCKET_TIMEOUT_MS).build();
-        try (var client = RedisClient.builder().hostAndPort(url.getHost(), url.getPort()).clientConfig(config).build()) {
+        var port = url.getPort() == -1 ? 6379 : url.getPort();
+        try (var client = RedisClient.builder().hostAndPort(url.getHost(), port).clientConfig(config).build()) {
             while (!stopping) {
                 try {
                     consume(client, consumer);
                 } catch (RuntimeException error) { // Pending entries come first, so the order is kept.
-                    System.err.println("trying again: " + error.getClass().getName());
+                    System.err.println("trying again: " + error);
                     Thread.sleep(1000);
                 }
             }

@@ -16,8 +16,8 @@ public final class Receiver {
         try {
             webhook.verify(body, headers);
             return true;
-        } catch (WebhookVerificationException | IllegalArgumentException error) {
-            return false; // The library throws IllegalArgumentException for malformed headers.
+        } catch (WebhookVerificationException error) {
+            return false;
         }
     }
 
