@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { cpSync, readFileSync } from 'node:fs'
+import { cpSync, readFileSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
@@ -26,14 +26,15 @@ export interface PreparedProgram {
 
 /**
  * Runs the commands that docs/streams.md has under a heading in a copy of examples/, except the last one, which starts
- * the program.
+ * the program. The copy is removed when the test ends.
  *
  * @throws with the output, if a command fails, for example because a package cannot be installed
  */
-export async function prepareProgram(heading: string): Promise<PreparedProgram> {
+export async function prepareProgram(t: Test, heading: string): Promise<PreparedProgram> {
   const commands = commandsUnder(heading)
   const last = commands.at(-1) ?? ''
   const folder = temporaryFolder()
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   cpSync(join(root, 'examples'), join(folder, 'examples'), {
     recursive: true,
     filter: path => !BUILT.has(basename(path))

@@ -31,7 +31,7 @@ for (const language of languages) {
 }
 
 async function readThroughKills(t: Test, language: (typeof languages)[number]): Promise<void> {
-  const prepared = await prepareProgram(language)
+  const prepared = await prepareProgram(t, language)
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   const service = await startTestService({ REDIS_URL: redis.url, PARTITIONS: String(PARTITIONS) })

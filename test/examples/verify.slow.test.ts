@@ -16,7 +16,7 @@ t.jobs = 2
 for (const language of languages) {
   t.test(
     `the ${language} receiver takes pushes of the service, during a rotation too, and refuses all others`,
-    async t => verifyPushes(t, await prepareProgram(`${language} receiver`))
+    async t => verifyPushes(t, await prepareProgram(t, `${language} receiver`))
   )
 }
 
