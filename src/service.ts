@@ -8,6 +8,7 @@ import { logStats } from './log/stats.ts'
 import type { MetricsRoute } from './ops/health.ts'
 import { createMetrics } from './ops/metrics.ts'
 import {
+  openConsole,
   openDispatcher,
   openEventLog,
   openIpAllowlist,
@@ -22,6 +23,8 @@ import { version } from './version.ts'
 export interface Service {
   readonly port: number
   readonly metricsPort: number | undefined
+  /** `undefined` if this process does not run the console. */
+  readonly consolePort: number | undefined
   /** From now on `/readyz` answers 503; deliveries are still accepted. */
   drain(): void
   /** Stops listening, answers the requests in flight, and closes what was opened, in reverse order. */
@@ -93,10 +96,12 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
     await listen(metricsApp, 'METRICS_PORT', config.metrics.port ?? 0, config.http.host)
   }
   dispatcher?.start()
+  const console = await openConsole(stage)
 
   return {
     port: portOf(app),
     metricsPort: metricsApp && portOf(metricsApp),
+    consolePort: console?.port,
     drain: () => {
       draining = true
     },

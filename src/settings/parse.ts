@@ -119,6 +119,12 @@ export const signingKeyText: Parser<string> = {
   problem: strayCharacters
 }
 
+/** A password or token that people or programs log in with: too long to be guessed at a limited rate. */
+export const accessSecret: Parser<string> = {
+  allowed: '12 to 256 characters without a line break',
+  parse: value => (/^[^\r\n]{12,256}$/.test(value) ? value : undefined)
+}
+
 /** `http://` or `https://`, with a host. A slash at its end is removed. */
 export const httpUrl: Parser<string> = {
   allowed: 'an http:// or https:// address',
