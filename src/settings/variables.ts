@@ -1,6 +1,7 @@
 // Tested by test/settings/config.test.ts
 import {
   accessSecret,
+  anyOr,
   cidr,
   durability,
   hostPort,
@@ -8,7 +9,7 @@ import {
   integer,
   listOf,
   oneOf,
-  type Parser,
+  proxies,
   redisUrl,
   signingKeyText,
   text
@@ -41,16 +42,6 @@ export type Values = {
 
 const filePath = text('the path of a file')
 const addresses = listOf(cidr)
-/** Trusting 0.0.0.0/0 would let any client spoof its address, and the HTTP library refuses such a range. */
-const proxies = listOf({
-  allowed: `${cidr.allowed} narrower than /0`,
-  parse: value => (/\/0+$/.test(value) ? undefined : cidr.parse(value))
-})
-const anyOr = <T>(parser: Parser<T>): Parser<'*' | T> => ({
-  allowed: `* or ${parser.allowed}`,
-  parse: value => (value === '*' ? '*' : parser.parse(value))
-})
-
 /** 8 days: Customer.io retries a delivery for 7 days; one more day for clocks and backlogs. */
 const DEDUPE_WINDOW_SECONDS = 8 * 24 * 60 * 60
 const YEAR_SECONDS = 366 * 24 * 60 * 60
