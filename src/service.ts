@@ -9,6 +9,7 @@ import type { MetricsRoute } from './ops/health.ts'
 import { createMetrics } from './ops/metrics.ts'
 import { describeRedis } from './settings/redis-address.ts'
 import {
+  openConsole,
   openDeliveryCounter,
   openDispatcher,
   openEventLog,
@@ -26,6 +27,8 @@ import { version } from './version.ts'
 export interface Service {
   readonly port: number
   readonly metricsPort: number | undefined
+  /** `undefined` if this process does not run the console. */
+  readonly consolePort: number | undefined
   /** From now on `/readyz` answers 503; deliveries are still accepted. */
   drain(): void
   /** Stops listening, answers the requests in flight, and closes what was opened, in reverse order. */
@@ -101,10 +104,12 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
     await listen(metricsApp, 'METRICS_PORT', config.metrics.port ?? 0, config.http.host)
   }
   dispatcher?.start()
+  const console = await openConsole(stage)
 
   return {
     port: portOf(app),
     metricsPort: metricsApp && portOf(metricsApp),
+    consolePort: console?.port,
     drain: () => {
       draining = true
     },

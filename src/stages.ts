@@ -1,6 +1,7 @@
 // Tested by test/receive, test/redis and test/dispatch, through the whole service.
 import type { Registry } from 'prom-client'
 import type { CloseStack } from './async/close-stack.ts'
+import type { RunningConsole } from './console/start.ts'
 import { fetchPublishedIps } from './customerio/app-api.ts'
 import { consumerStatusReader } from './dispatch/consumer-status.ts'
 import type { Dispatcher } from './dispatch/dispatcher.ts'
@@ -230,4 +231,16 @@ export async function openDispatcher(stage: Stage): Promise<Dispatcher | undefin
     log,
     now: Date.now
   })
+}
+
+/** The operators' web pages, where they are on: in one of several workers, as maintenance. */
+export async function openConsole(stage: Stage): Promise<RunningConsole | undefined> {
+  const { config, log, redis, monitor, runsMaintenance, opened } = stage
+  const settings = config.console
+  if (settings === undefined || !runsMaintenance) return undefined
+  // Loaded only where it is used.
+  const { startConsole } = await import('./console/start.ts')
+  const running = await startConsole({ settings, config, redis, isRedisUp: monitor.isUp, log, now: Date.now })
+  opened.add(running.close)
+  return running
 }

@@ -3,6 +3,7 @@ import { pathOf } from '../json-pointer.ts'
 import { loadPolicy } from '../sanitize/policy.ts'
 import { compileSanitizer, type Sanitizer } from '../sanitize/sanitize.ts'
 import type { Secret } from '../secret.ts'
+import { readConsole } from './console.ts'
 import { readConsumersFile } from './consumers-file.ts'
 import { describeConfiguration } from './describe.ts'
 import type { Environment } from './environment.ts'
@@ -74,7 +75,9 @@ const serviceParts = {
   metrics: reader => ({
     port: reader.value('METRICS_PORT'),
     allowed: reader.value('METRICS_ALLOWED_IPS')
-  })
+  }),
+  /** `undefined`: the console is off. */
+  console: readConsole
 } satisfies Parts
 
 const commandParts = {

@@ -72,6 +72,16 @@ export const cidr: Parser<string> = {
   }
 }
 
+/** Trusting 0.0.0.0/0 would let any client spoof its address, and the HTTP library refuses such a range. */
+export const proxies = listOf({
+  allowed: `${cidr.allowed} narrower than /0`,
+  parse: value => (/\/0+$/.test(value) ? undefined : cidr.parse(value))
+})
+export const anyOr = <T>(parser: Parser<T>): Parser<'*' | T> => ({
+  allowed: `* or ${parser.allowed}`,
+  parse: value => (value === '*' ? '*' : parser.parse(value))
+})
+
 export interface HostPort {
   readonly host: string
   readonly port: number
@@ -117,6 +127,12 @@ export const signingKeyText: Parser<string> = {
   allowed: 'the signing key alone, as Customer.io shows it',
   parse: value => (strayCharacters(value) === undefined ? value : undefined),
   problem: strayCharacters
+}
+
+/** A password or token that people or programs log in with: too long to be guessed at a limited rate. */
+export const accessSecret: Parser<string> = {
+  allowed: '12 to 256 characters without a line break',
+  parse: value => (/^[^\r\n]{12,256}$/.test(value) ? value : undefined)
 }
 
 /** `http://` or `https://`, with a host. A slash at its end is removed. */

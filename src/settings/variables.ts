@@ -1,5 +1,7 @@
 // Tested by test/settings/config.test.ts
 import {
+  accessSecret,
+  anyOr,
   cidr,
   durability,
   hostPort,
@@ -7,34 +9,20 @@ import {
   integer,
   listOf,
   oneOf,
-  type Parser,
+  proxies,
   redisUrl,
   signingKeyText,
   text
 } from './parse.ts'
-
-/** One environment variable: how it is read, its default, and its description in the documents. */
-export interface Variable<T> extends Parser<T> {
-  /** The text that is parsed when the variable is unset; `undefined`: there is no value then. */
-  readonly fallback: string | undefined
-  readonly help: string
-  /** A secret is never shown. It can also be given as `<NAME>_FILE`, the path of a mounted file. */
-  readonly secret: boolean
-}
-
-type Mandatory<T> = Variable<T> & { readonly fallback: string; readonly secret: false }
-type Optional<T> = Variable<T> & { readonly fallback: undefined; readonly secret: false }
-type SecretText = Variable<string> & { readonly fallback: undefined; readonly secret: true }
-
-const setting = <T>(parser: Parser<T>, fallback: string, help: string): Mandatory<T> => {
-  return { ...parser, fallback, help, secret: false }
-}
-const optional = <T>(parser: Parser<T>, help: string): Optional<T> => {
-  return { ...parser, fallback: undefined, help, secret: false }
-}
-const secret = (parser: Parser<string>, help: string): SecretText => {
-  return { ...parser, fallback: undefined, help, secret: true }
-}
+import {
+  type Mandatory,
+  type Optional,
+  optional,
+  type SecretText,
+  secret,
+  setting,
+  type Variable
+} from './variable.ts'
 
 type Table = typeof variables
 export type VariableName = keyof Table
@@ -54,16 +42,6 @@ export type Values = {
 
 const filePath = text('the path of a file')
 const addresses = listOf(cidr)
-/** Trusting 0.0.0.0/0 would let any client spoof its address, and the HTTP library refuses such a range. */
-const proxies = listOf({
-  allowed: `${cidr.allowed} narrower than /0`,
-  parse: value => (/\/0+$/.test(value) ? undefined : cidr.parse(value))
-})
-const anyOr = <T>(parser: Parser<T>): Parser<'*' | T> => ({
-  allowed: `* or ${parser.allowed}`,
-  parse: value => (value === '*' ? '*' : parser.parse(value))
-})
-
 /** 8 days: Customer.io retries a delivery for 7 days; one more day for clocks and backlogs. */
 const DEDUPE_WINDOW_SECONDS = 8 * 24 * 60 * 60
 const YEAR_SECONDS = 366 * 24 * 60 * 60
@@ -236,5 +214,36 @@ export const variables = {
   ),
 
   METRICS_PORT: optional(integer(0, 65535), 'Separate port for `/metrics`'),
-  METRICS_ALLOWED_IPS: setting(addresses, PRIVATE_RANGES, 'Addresses that may read `/metrics`')
+  METRICS_ALLOWED_IPS: setting(addresses, PRIVATE_RANGES, 'Addresses that may read `/metrics`'),
+
+  CONSOLE_PORT: optional(
+    integer(0, 65535),
+    'TCP port of the console, the web pages for operators (docs/console.md); default 3100 in development, else the console is off'
+  ),
+  CONSOLE_HOST: setting(
+    text('an address or host name', /^[\w.:-]+$/),
+    '127.0.0.1',
+    'Address the console listens on; in a container `0.0.0.0`'
+  ),
+  CONSOLE_URL: optional(
+    httpUrl,
+    'Address of the console in a browser, such as `https://console.example.com`; requests to another host name are refused, except `localhost` and IP addresses'
+  ),
+  CONSOLE_PASSWORD: secret(accessSecret, 'Password of the console for the role operator'),
+  CONSOLE_VIEWER_PASSWORD: secret(
+    accessSecret,
+    'Password of the console for the role viewer, which can change nothing'
+  ),
+  CONSOLE_IDENTITY_HEADER: optional(
+    text('the name of a header', /^[\w-]{1,64}$/),
+    'Header in which a proxy of `TRUSTED_PROXIES` names the person, such as `x-forwarded-email`; instead of a password'
+  ),
+  CONSOLE_OPERATORS: optional(
+    listOf(text('an identity', /^[^\s,]{1,254}$/)),
+    'Identities of that header with the role operator; everybody else is a viewer'
+  ),
+  CONSOLE_API_TOKEN: secret(
+    accessSecret,
+    'Bearer token of the API of the console, `/api/v1`, with the role operator'
+  )
 } as const satisfies Record<string, Variable<unknown>>

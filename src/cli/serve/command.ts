@@ -14,7 +14,7 @@ import { shareMetrics, startWorkers, type WorkerArgs, workerArgs } from '../../w
 import { type Command, parseCommandLine, UsageError } from '../command.ts'
 import { checkService } from './check.ts'
 import { IGNORED_DEBUG, ignoredVariables } from './debug-variables.ts'
-import { devBanner } from './dev-banner.ts'
+import { devBanner, type ServicePorts } from './dev-banner.ts'
 
 /** Time to finish after the listener is closed: a delivery has 3.4 s, the log output the rest. */
 const CLOSE_MS = 4500
@@ -97,16 +97,16 @@ async function servePrimary(config: Config, log: Logger, opened: CloseStack): Pr
     opened.add(privateRedis.stop)
   }
   const socket = privateRedis?.socket
-  let port: number
+  let ports: ServicePorts
   if (config.workers === 1) {
-    port = await serveAlone(config, log, opened, { runsMaintenance: true, redisSocket: socket })
+    ports = await serveAlone(config, log, opened, { runsMaintenance: true, redisSocket: socket })
   } else {
     const workers = startWorkers(config.workers, socket, log)
     opened.add(workers.close)
-    port = await workers.listening
+    ports = { port: await workers.listening, consolePort: undefined }
   }
-  log.info({ port, workers: config.workers }, 'receiving')
-  if (!config.production) process.stdout.write(devBanner(config, port, privateRedis))
+  log.info({ port: ports.port, workers: config.workers }, 'receiving')
+  if (!config.production) process.stdout.write(devBanner(config, ports, privateRedis))
 }
 
 async function serveAlone(
@@ -114,7 +114,7 @@ async function serveAlone(
   log: Logger,
   opened: CloseStack,
   args: WorkerArgs
-): Promise<number> {
+): Promise<ServicePorts> {
   const service = await startService({
     config,
     log,
@@ -127,7 +127,7 @@ async function serveAlone(
     await sleep(config.http.shutdownDelayMs)
     await service.close()
   })
-  return service.port
+  return service
 }
 
 function redisAddress({ redis }: Config, { redisSocket }: WorkerArgs): RedisAddress {

@@ -1,0 +1,66 @@
+// Tested by test/console/access.test.ts.
+import type { Logger } from '../ops/logger.ts'
+import type { RedisClient } from '../redis/connect.ts'
+import type { Person } from './access.ts'
+
+/** One change, log-in or refusal. */
+export interface AuditRecord {
+  readonly atMs: number
+  /** The identity from the proxy, the role where people share a password, or `-` for a refused log-in. */
+  readonly who: string
+  readonly role: Person['role'] | undefined
+  /** What was done, such as `log_in` or `consumer_paused`. */
+  readonly action: string
+  /** On what: names and ids, never a payload or a secret. */
+  readonly target: string
+  readonly address: string
+}
+
+export interface Audit {
+  /** Writes a log line, and adds a record to the stream. An error of Redis is logged: the log line is there. */
+  record(entry: Omit<AuditRecord, 'atMs'>): Promise<void>
+  /** Newest first. @param before id of the last record of the previous page @throws the error of Redis */
+  list(count: number, before?: string): Promise<readonly (AuditRecord & { readonly id: string })[]>
+}
+
+const MAX_RECORDS = 10_000
+
+export function createAudit(redis: RedisClient, keyPrefix: string, log: Logger): Audit {
+  const key = `${keyPrefix}console:audit`
+  return {
+    record: async entry => {
+      log.info({ audit: entry }, 'console: change or log-in')
+      const { who, role = '', action, target, address } = entry
+      const fields = ['who', who, 'role', role, 'action', action, 'target', target, 'address', address]
+      try {
+        await redis.xadd(key, 'MAXLEN', '=', MAX_RECORDS, '*', ...fields)
+      } catch (error) {
+        log.warn({ err: error }, 'console: the audit record is only in the log, Redis did not take it')
+      }
+    },
+    list: async (count, before) => {
+      const entries = await redis.xrevrange(
+        key,
+        before === undefined ? '+' : `(${before}`,
+        '-',
+        'COUNT',
+        count
+      )
+      return entries.map(([id, fields]) => ({ id, ...recordOf(id, fields) }))
+    }
+  }
+}
+
+function recordOf(id: string, fields: readonly string[]): AuditRecord {
+  const read = (name: string): string =>
+    fields[fields.findIndex((f, at) => at % 2 === 0 && f === name) + 1] ?? ''
+  const role = read('role')
+  return {
+    atMs: Number(id.split('-', 1)[0]),
+    who: read('who'),
+    role: role === 'operator' || role === 'viewer' ? role : undefined,
+    action: read('action'),
+    target: read('target'),
+    address: read('address')
+  }
+}

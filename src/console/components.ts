@@ -1,0 +1,117 @@
+// Tested by test/console/html.test.ts.
+import type { FastifyRequest } from 'fastify'
+import { type Html, type HtmlValue, html } from './html.ts'
+
+/** The parts that pages are made of. Each returns HTML in which all values are escaped. */
+
+export type Tone = 'good' | 'warning' | 'bad' | 'neutral'
+
+/** The state of a thing, in a word. The tone only repeats what the word says. */
+export const pill = (tone: Tone, text: string): Html => html`<span class="pill ${tone}">${text}</span>`
+
+/** A time in UTC, to the second. @param ms unix milliseconds */
+export function time(ms: number): Html {
+  const iso = new Date(ms).toISOString()
+  return html`<time datetime="${iso}">${iso.slice(0, 19).replace('T', ' ')} UTC</time>`
+}
+
+/** A length of time in its two largest units, such as `3 min 20 s`. */
+export function duration(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`
+  const seconds = Math.round(ms / 1000)
+  const units = [
+    ['d', 86_400],
+    ['h', 3600],
+    ['min', 60],
+    ['s', 1]
+  ] as const
+  const first = units.findIndex(([, size]) => seconds >= size)
+  return units
+    .slice(first, first + 2)
+    .map(
+      ([unit, size], at) =>
+        [Math.floor((at === 0 ? seconds : seconds % (units[first]?.[1] ?? 1)) / size), unit] as const
+    )
+    .filter(([count]) => count > 0)
+    .map(([count, unit]) => `${count} ${unit}`)
+    .join(' ')
+}
+
+/** A number with thousands separators; `–` if it is not known. */
+export const number = (value: number | undefined): string =>
+  value === undefined || Number.isNaN(value) ? '–' : value.toLocaleString('en-US')
+
+interface Column<Row> {
+  readonly title: string
+  readonly cell: (row: Row) => HtmlValue
+  /** Aligned to the right. */
+  readonly isNumber?: boolean
+}
+
+/** A table, or `empty` without rows. @param caption for screen readers and headings alike */
+export function table<Row>(
+  caption: string,
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  empty: Html
+): Html {
+  if (rows.length === 0) return html`<div class="empty">${empty}</div>`
+  const kind = ({ isNumber }: Column<Row>): Html | undefined =>
+    isNumber === true ? html` class="number"` : undefined
+  return html`<div class="scroll" role="region" aria-label="${caption}" tabindex="0"><table><caption>${caption}</caption>
+<thead><tr>${columns.map(column => html`<th scope="col"${kind(column)}>${column.title}</th>`)}</tr></thead>
+<tbody>${rows.map(row => html`<tr>${columns.map(column => html`<td${kind(column)}>${column.cell(row)}</td>`)}</tr>`)}</tbody>
+</table></div>`
+}
+
+/** A figure of the overview with its name. */
+export const figure = (name: string, value: HtmlValue, note?: HtmlValue): Html =>
+  html`<div class="figure"><dt>${name}</dt><dd>${value}${note === undefined ? undefined : html`<small>${note}</small>`}</dd></div>`
+
+/** A problem in words: what it is, its consequence, and what to do. */
+export function problem(
+  severity: 'error' | 'warning',
+  summary: string,
+  consequence: string,
+  fix: HtmlValue
+): Html {
+  return html`<section class="problem ${severity}"><h3>${severity === 'error' ? 'Error' : 'Warning'}: ${summary}</h3>
+<p>${consequence}</p><p class="fix">${fix}</p></section>`
+}
+
+/** A form that makes a change. It has the token against cross-site requests. */
+export const form = (request: FastifyRequest, action: string, body: Html): Html =>
+  html`<form method="post" action="${action}"><input type="hidden" name="csrf" value="${request.csrfToken}">${body}</form>`
+
+/** Asks before a change that cannot be taken back: a page of its own, so that it works without JavaScript. */
+export function confirmation(
+  request: FastifyRequest,
+  options: {
+    readonly question: string
+    readonly consequence: string
+    /** Where the confirmed form goes, and what is sent with it. */
+    readonly action: string
+    readonly fields: Readonly<Record<string, string>>
+    readonly confirm: string
+    /** Where "Cancel" leads. */
+    readonly back: string
+  }
+): Html {
+  const fields = Object.entries(options.fields).map(
+    ([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`
+  )
+  return html`<section class="card narrow"><h2>${options.question}</h2><p>${options.consequence}</p>
+${form(
+  request,
+  options.action,
+  html`${fields}<div class="actions"><button class="danger" type="submit">${options.confirm}</button><a class="button" href="${options.back}">Cancel</a></div>`
+)}</section>`
+}
+
+/** Links to the neighbouring pages of a list. `undefined`: there is none. */
+export function pager(newer: string | undefined, older: string | undefined): Html | undefined {
+  if (newer === undefined && older === undefined) return undefined
+  const link = (path: string | undefined, label: string): Html | undefined =>
+    path === undefined ? undefined : html`<a class="button" href="${path}">${label}</a>`
+  return html`<nav class="pager" aria-label="Pages">${link(newer, 'Newest')}${link(older, 'Older')}</nav>`
+}

@@ -1,0 +1,26 @@
+import type { FastifyInstance } from 'fastify'
+import type { Logger } from '../ops/logger.ts'
+import type { RedisClient } from '../redis/connect.ts'
+import type { Config } from '../settings/config.ts'
+import type { ConsoleSettings } from '../settings/console.ts'
+import type { Audit } from './audit.ts'
+import type { LiveUpdates } from './live.ts'
+
+/** What the service gives to its console. */
+export interface ConsoleDependencies {
+  readonly settings: ConsoleSettings
+  readonly config: Pick<Config, 'admission' | 'log' | 'dispatch'>
+  readonly redis: RedisClient
+  readonly isRedisUp: () => boolean
+  readonly log: Logger
+  readonly now: () => number
+}
+
+/** What each page gets. */
+export interface ConsoleContext extends ConsoleDependencies {
+  readonly audit: Audit
+  readonly live: LiveUpdates
+}
+
+/** Adds the routes of one page. Each route declares its access: `{ config: { access: 'viewer' } }`. */
+export type ConsolePage = (app: FastifyInstance, context: ConsoleContext) => void

@@ -1,0 +1,93 @@
+// Tested by test/console/access.test.ts and test/console/browser.slow.test.ts.
+import rateLimit from '@fastify/rate-limit'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { Secret } from '../secret.ts'
+import type { Role } from './access.ts'
+import { form } from './components.ts'
+import type { ConsoleContext } from './context.ts'
+import { field } from './csrf.ts'
+import { type Html, html } from './html.ts'
+import { sendPage } from './layout.ts'
+
+/** Tries per minute. At 30 per minute, 12 random letters and digits take longer than the age of the universe. */
+const MAX_PER_ADDRESS = 10
+const MAX_OVERALL = 30
+const WINDOW_MS = 60_000
+
+/** The log-in page, for access by password. */
+export async function logInRoutes(app: FastifyInstance, { settings, audit }: ConsoleContext): Promise<void> {
+  const { access } = settings
+  if (access.kind !== 'password') return
+  await app.register(rateLimit, { global: false, timeWindow: WINDOW_MS })
+  const ofAddress = app.createRateLimit({ max: MAX_PER_ADDRESS, keyGenerator: request => request.ip })
+  const ofAll = app.createRateLimit({ max: MAX_OVERALL, keyGenerator: () => 'all' })
+
+  app.get('/log-in', { config: { access: 'public' } }, (request, reply) =>
+    request.person === undefined
+      ? sendPage(request, reply, { title: 'Log in' }, logInForm(request))
+      : reply.redirect('/', 303)
+  )
+
+  app.post('/log-in', { config: { access: 'public' } }, async (request, reply) => {
+    // An address that is over its own limit does not use up the limit of all.
+    const limits = [await ofAddress(request)]
+    if (!isOver(limits[0])) limits.push(await ofAll(request))
+    if (limits.some(isOver)) {
+      const page = { title: 'Log in', status: 429 }
+      reply.header('retry-after', WINDOW_MS / 1000)
+      return sendPage(
+        request,
+        reply,
+        page,
+        logInForm(request, 'Too many tries. Wait a minute, then try again.')
+      )
+    }
+    const role = roleOf(field(request.body, 'password'))
+    if (role === undefined) {
+      await audit.record(entry(request, '-', undefined, 'log_in_refused'))
+      return sendPage(request, reply, { title: 'Log in', status: 401 }, logInForm(request, 'Wrong password.'))
+    }
+    request.session.regenerate()
+    request.session.set('role', role)
+    await audit.record(entry(request, role, role, 'log_in'))
+    return reply.redirect('/', 303)
+  })
+
+  app.post('/log-out', { config: { access: 'viewer' } }, async (request, reply) => {
+    const { person } = request
+    request.session.delete()
+    await audit.record(entry(request, person?.name ?? '-', person?.role, 'log_out'))
+    return reply.redirect('/log-in', 303)
+  })
+
+  /** Compares with both passwords, in constant time. */
+  function roleOf(password: string | undefined): Role | undefined {
+    if (access.kind !== 'password' || password === undefined || password === '') return undefined
+    const given = new Secret(password)
+    const isOperator = access.operator?.equals(given) === true
+    const isViewer = access.viewer?.equals(given) === true
+    return isOperator ? 'operator' : isViewer ? 'viewer' : undefined
+  }
+}
+
+const isOver = (limit: { isAllowed: boolean; isExceeded?: boolean } | undefined): boolean =>
+  limit !== undefined && !limit.isAllowed && limit.isExceeded === true
+
+const entry = (request: FastifyRequest, who: string, role: Role | undefined, action: string) => ({
+  who,
+  role,
+  action,
+  target: 'console',
+  address: request.ip
+})
+
+function logInForm(request: FastifyRequest, problem?: string): Html {
+  return html`<section class="card narrow">${form(
+    request,
+    '/log-in',
+    html`${problem === undefined ? undefined : html`<p class="error" role="alert">${problem}</p>`}
+<label for="password">Password</label>
+<input id="password" name="password" type="password" autocomplete="current-password" maxlength="256" required autofocus>
+<button class="primary" type="submit">Log in</button>`
+  )}</section>`
+}

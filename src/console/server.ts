@@ -1,0 +1,166 @@
+// Tested by test/console/access.test.ts and test/console/browser.slow.test.ts.
+import { randomBytes, scrypt } from 'node:crypto'
+import { promisify } from 'node:util'
+import cookie from '@fastify/cookie'
+import formbody from '@fastify/formbody'
+import secureSession from '@fastify/secure-session'
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify'
+import { compileAddressList } from '../address-list.ts'
+import type { ConsoleAccess } from '../settings/console.ts'
+import { API_PATH, enforceAccess, isCrossSite, isKnownHost, personOf } from './access.ts'
+import { assetRoutes } from './assets.ts'
+import { createAudit } from './audit.ts'
+import { ConsoleError } from './console-error.ts'
+import type { ConsoleContext, ConsoleDependencies, ConsolePage } from './context.ts'
+import { checkCsrfToken, field, provideCsrfToken } from './csrf.ts'
+import { html } from './html.ts'
+import { sendPage } from './layout.ts'
+import { createLiveUpdates } from './live.ts'
+import { logInRoutes } from './log-in.ts'
+import { auditPage } from './pages/audit.ts'
+import { overviewPage } from './pages/overview.ts'
+
+/** A new page is added here, and in the navigation of layout.ts. */
+const pages: readonly ConsolePage[] = [overviewPage, auditPage]
+
+const SESSION_SECONDS = 12 * 60 * 60
+/** Forms have a few short fields. */
+const BODY_LIMIT_BYTES = 64 * 1024
+const REQUEST_TIMEOUT_MS = 10_000
+/** Of which the live pages take at most 50. */
+const MAX_CONNECTIONS = 200
+
+const SECURITY_HEADERS = {
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'cache-control': 'no-store'
+}
+
+/** The console with all its routes. It does not listen yet. */
+export async function buildConsole(dependencies: ConsoleDependencies): Promise<FastifyInstance> {
+  const { settings, config, log } = dependencies
+  const { url, access } = settings
+  const isTrustedProxy = compileAddressList(config.admission.trustedProxies)
+  const app = fastify({
+    logController: new LogController({ disableRequestLogging: true }),
+    trustProxy: (address: string | undefined) => isTrustedProxy(address ?? ''),
+    bodyLimit: BODY_LIMIT_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    http: { headersTimeout: REQUEST_TIMEOUT_MS },
+    routerOptions: { ignoreTrailingSlash: true },
+    forceCloseConnections: true // live pages would keep it open
+  })
+  app.server.maxConnections = MAX_CONNECTIONS
+  const isSecure = (request: FastifyRequest): boolean =>
+    url?.protocol === 'https:' || request.protocol === 'https'
+
+  app.addHook('onRoute', ({ url, config }) => {
+    if (config?.access === undefined) throw new Error(`the route ${url} does not declare its access`)
+  })
+  app.decorateRequest('person', undefined)
+  app.decorateRequest('csrfToken', '')
+  await app.register(cookie)
+  await app.register(secureSession, {
+    key: await sessionKey(access),
+    cookieName: 'cio_session',
+    expiry: SESSION_SECONDS,
+    cookie: { path: '/', httpOnly: true, sameSite: 'strict', secure: false, maxAge: SESSION_SECONDS }
+  })
+  await app.register(formbody, { bodyLimit: BODY_LIMIT_BYTES })
+
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers(SECURITY_HEADERS)
+    if (isSecure(request)) request.session.options({ secure: true })
+    // An asset may be kept by a shared cache, so it has no cookies.
+    if (!request.url.startsWith('/assets/')) provideCsrfToken(request, reply, isSecure(request))
+    if (!isKnownHost(request.host, url)) throw unknownHost
+    if (isChange(request) && isCrossSite(request, url)) throw crossSite
+    request.person = personOf(request, settings, isTrustedProxy)
+    return enforceAccess(request, reply)
+  })
+  app.addHook('preHandler', async request => {
+    // A program with the token has no cookies, so there is nothing that another site could use.
+    if (isChange(request) && !request.is404 && !request.url.startsWith(API_PATH)) checkCsrfToken(request)
+  })
+
+  app.setNotFoundHandler((request, reply) =>
+    sendError(request, reply, new ConsoleError(404, 'Not found', 'There is no such page.'))
+  )
+  app.setErrorHandler((error, request, reply) => {
+    if (error instanceof ConsoleError) return sendError(request, reply, error)
+    const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
+    if (status >= 400 && status < 500) return sendError(request, reply, badRequest(status))
+    log.error({ err: error, path: request.routeOptions.url }, 'console: a page failed')
+    return sendError(request, reply, dependencies.isRedisUp() ? failed : redisDown)
+  })
+
+  const context: ConsoleContext = {
+    ...dependencies,
+    audit: createAudit(dependencies.redis, config.log.keyPrefix, log),
+    live: createLiveUpdates(app, error => log.debug({ err: error }, 'console: a live page was not updated'))
+  }
+  assetRoutes(app)
+  await logInRoutes(app, context)
+  themeRoute(app)
+  for (const page of pages) page(app, context)
+  return app
+}
+
+const isChange = ({ method }: FastifyRequest): boolean => method !== 'GET' && method !== 'HEAD'
+
+/**
+ * Derived from the passwords, so that a session is valid on every replica, and ends for everybody when a password is
+ * changed. Without passwords there are no sessions.
+ */
+async function sessionKey(access: ConsoleAccess): Promise<Buffer> {
+  if (access.kind !== 'password') return randomBytes(32)
+  const passwords = JSON.stringify([access.operator?.reveal() ?? null, access.viewer?.reveal() ?? null])
+  const derive = promisify<string, string, number, Buffer>(scrypt)
+  return derive(passwords, 'cio-webhook console session', 32)
+}
+
+/** Light, dark, or as the system has it: a cookie, so that it works without JavaScript. */
+function themeRoute(app: FastifyInstance): void {
+  app.post('/theme', { config: { access: 'public' } }, (request, reply) => {
+    const theme = field(request.body, 'theme')
+    const cookie = { path: '/', httpOnly: true, sameSite: 'strict', maxAge: 366 * 24 * 60 * 60 } as const
+    if (theme === 'light' || theme === 'dark') reply.setCookie('cio_theme', theme, cookie)
+    else reply.clearCookie('cio_theme', cookie)
+    return reply.redirect('/', 303)
+  })
+}
+
+function sendError(request: FastifyRequest, reply: FastifyReply, error: ConsoleError): FastifyReply {
+  const { status, title, message } = error
+  if (request.url.startsWith(API_PATH)) return reply.code(status).send({ error: message })
+  const back = request.person === undefined ? 'Log in' : 'To the overview'
+  return sendPage(
+    request,
+    reply,
+    { title, status },
+    html`<div class="empty"><p>${message}</p><p><a class="button" href="/">${back}</a></p></div>`
+  )
+}
+
+const unknownHost = new ConsoleError(
+  421,
+  'Unknown host',
+  'This console does not know the host name in the address bar. Set CONSOLE_URL to the address that people open.'
+)
+const crossSite = new ConsoleError(
+  403,
+  'From another site',
+  'A form of another site was sent here. It had no effect.'
+)
+const failed = new ConsoleError(500, 'Something failed', 'The log of the service has the cause. Try again.')
+const redisDown = new ConsoleError(
+  503,
+  'Redis does not answer',
+  'This page needs Redis. Deliveries get 503 and are sent again by Customer.io. The log of the service has the cause.'
+)
+const badRequest = (status: number): ConsoleError =>
+  new ConsoleError(status, 'Request refused', 'The request is too large or malformed.')
