@@ -116,7 +116,7 @@ t.test('consumers: their state, dead letters and parked deliveries', async t => 
       list.output,
       /^CONSUMER +TYPE +STATE +LAG +PENDING +OLDEST +DEAD +FAILURES +LAST FAILURE +MEMBERS\n/
     )
-    t.match(list.output, /^crm +http +ok +0 +0 +- +2 +4 +status 500 +1\n/m)
+    t.match(list.output, /^crm +http +failing +0 +0 +- +2 +4 +status 500 +1\n/m)
 
     receiver.behave(answers(200))
     const before = receiver.requests.length
