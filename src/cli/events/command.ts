@@ -6,6 +6,7 @@ import { stringifyExactly } from '../../exact-json.ts'
 import { readPartitionCount } from '../../log/partition.ts'
 import { newestEntries, readEntries, type StreamEntry } from '../../log/read-range.ts'
 import { integer } from '../../settings/parse.ts'
+import { ofExistingGroup } from '../../tools/consumers/find-consumer.ts'
 import {
   type Command,
   EXIT,
@@ -15,7 +16,6 @@ import {
   readOption,
   UsageError
 } from '../command.ts'
-import { ofExistingGroup } from '../consumers/actions.ts'
 import { eventId, eventJson, timeOf } from '../consumers/report.ts'
 import { type OpenLog, openLog } from '../open-log.ts'
 import { parseTime } from '../parse-time.ts'
@@ -140,7 +140,7 @@ async function tail({ range, count, matches, follow, json }: Options, log: OpenL
 async function replay({ consumer = '', range, matches, json }: Options, log: OpenLog): Promise<ExitCode> {
   const { redis, config } = log
   const options = { redis, keyPrefix: config.log.keyPrefix, consumer }
-  const replayed = await ofExistingGroup(consumer, replayRange(options, range, matches))
+  const { replayed } = await ofExistingGroup(consumer, replayRange(options, range, matches))
   process.stdout.write(json ? `${JSON.stringify({ replayed })}\n` : `${replayed} replayed to ${consumer}\n`)
   return replayed > 0 ? EXIT.ok : EXIT.findings
 }
