@@ -4,7 +4,7 @@ import { type GroupStats, groupStats } from '../log/stats.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { ConsumerSettings } from '../settings/consumers-file.ts'
 import { type ConsumerState, consumerStates } from './consumer-state.ts'
-import { groupActivity } from './group-activity.ts'
+import { activeConsumers, groupActivity, mayBlock } from './group-activity.ts'
 import { inspectQueue, type OpenQueue } from './sinks/push-queue.ts'
 
 /**
@@ -34,9 +34,6 @@ export interface ConsumerStatus extends GroupStats {
   readonly lastActiveMs: number | undefined
   readonly state: ConsumerStateName
 }
-
-/** A consumer of a plain group that has not called Redis for so long is not active. It may be processing a batch. */
-const ACTIVE_MS = 5 * 60 * 1000
 
 interface ConsumerStatusOptions {
   readonly redis: RedisClient
@@ -81,13 +78,13 @@ export function consumerStatusReader(
     const ages = [group.oldestAgeMs, queueAgeMs].filter(age => age !== undefined)
     const oldestAgeMs = ages.length === 0 ? undefined : Math.max(...ages)
     const isPlain = settings === undefined && activity.plainIdleMs.length > 0
-    const active = activity.plainIdleMs.filter(ms => ms < ACTIVE_MS).length
-    const hasReader = isPlain ? active > 0 || mayBlock(group) : group.members > 0
+    const members = isPlain ? activeConsumers(activity.plainIdleMs) : group.members
+    const hasReader = members > 0 || (isPlain && mayBlock(group))
     return {
       ...group,
       ...state,
       ...(disabledAtMs !== undefined && { lastFailure: disabledReason, lastFailureAtMs: disabledAtMs }),
-      members: isPlain ? active : group.members,
+      members,
       oldestAgeMs,
       type: settings?.type ?? (isPlain ? 'redis' : 'library'),
       queued: queue.count,
@@ -103,14 +100,6 @@ export function consumerStatusReader(
     queues.set(consumer, queue)
     return queue
   }
-}
-
-/**
- * Whether a consumer can be blocked in XREADGROUP, which looks idle as long as no event arrives: only while everything
- * was delivered, or arrived just now.
- */
-function mayBlock({ lag, oldestAgeMs }: GroupStats): boolean {
-  return lag === 0 || oldestAgeMs === undefined || oldestAgeMs < ACTIVE_MS
 }
 
 function stateName(state: ConsumerState, hasReader: boolean): ConsumerStateName {

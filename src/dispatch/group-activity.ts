@@ -1,6 +1,7 @@
 // Tested by test/dispatch/consumer-status.test.ts.
 import { runtimeConsumerNames } from '../group/fenced-read.ts'
 import { publishedPartitions } from '../log/partition.ts'
+import type { GroupStats } from '../log/stats.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import { flatToMap } from '../redis/reply.ts'
 
@@ -14,6 +15,20 @@ interface GroupActivity {
   /** How long each consumer of a plain group has been idle: none belongs to our own runtime. */
   readonly plainIdleMs: readonly number[]
 }
+
+/** A consumer of a plain group that has not called Redis for so long is not active. It may be processing a batch. */
+const ACTIVE_MS = 5 * 60 * 1000
+
+/** How many consumers of a plain group are active, by how long each has been idle. */
+export const activeConsumers = (idleMs: readonly number[]): number =>
+  idleMs.filter(ms => ms < ACTIVE_MS).length
+
+/**
+ * Whether a consumer of a plain group can be blocked in XREADGROUP, which looks idle as long as no event arrives: only
+ * while everything was delivered, or arrived just now.
+ */
+export const mayBlock = ({ lag, oldestAgeMs }: Pick<GroupStats, 'lag' | 'oldestAgeMs'>): boolean =>
+  lag === 0 || oldestAgeMs === undefined || oldestAgeMs < ACTIVE_MS
 
 /**
  * Reads XINFO CONSUMERS. From Redis 7.2 on, `idle` counts from the last call of any kind, and `inactive` from the last

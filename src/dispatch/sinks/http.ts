@@ -102,8 +102,9 @@ export function createHttpSink(settings: HttpSettings, context: SinkContext): Si
       },
       resume: () => {
         paused = false
-        const resumed = worker.isRunning() ? worker.resume() : worker.run()
-        Promise.resolve(resumed).catch(onError)
+        // Only a worker that was paused can be resumed.
+        const running = worker.isPaused() ? worker.resume() : worker.run()
+        running.catch(onError)
       }
     },
     close: async () => {
