@@ -11,8 +11,8 @@ t.test('show, pause and resume', async t => {
 
   await t.test('show prints settings without secrets, times, dead letters and attempts', async t => {
     await service.post(body('good'))
-    receiver.behave(answers(503))
     await until('delivered', async () => receiver.requests.length === 1)
+    receiver.behave(answers(503))
     await service.post(body('bad'))
     const { code, value } = await until('a dead letter and its attempts', async () => {
       const shown = await json('consumers', 'show', 'crm')
