@@ -6,6 +6,7 @@ import { consumerStatusReader } from './dispatch/consumer-status.ts'
 import type { Dispatcher } from './dispatch/dispatcher.ts'
 import { createDispatchMetrics } from './dispatch/metrics.ts'
 import { ConfigError } from './errors.ts'
+import { misspeltTypes } from './event-types.ts'
 import { createEventLog, type EventLog } from './log/append.ts'
 import { publishPartitionCount } from './log/partition.ts'
 import { createMaintenance } from './maintenance.ts'
@@ -218,6 +219,9 @@ export async function openDispatcher(stage: Stage): Promise<Dispatcher | undefin
     consumerStatusReader({ redis, keyPrefix, consumers, now: Date.now })
   )
   if (!isOn || !runsMaintenance) return undefined
+  for (const { name, types } of consumers) {
+    for (const problem of misspeltTypes(types)) log.warn({ consumer: name }, `consumer ${name}: ${problem}`)
+  }
   // Loaded only where it is used: the clients of all brokers take a quarter of a start.
   const { createDispatcher } = await import('./dispatch/dispatcher.ts')
   return createDispatcher({

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import { ReportedError } from '../errors.ts'
 import { describeRedis, type RedisAddress, usesTls } from '../settings/redis-address.ts'
-import { codeCause, EXPLANATIONS, errorCause, FINDINGS, replyCause } from './causes.ts'
+import { codeCause, errorCause, FINDINGS, replyCause } from './causes.ts'
 import type { RedisClient } from './connect.ts'
 import { examine, type Server } from './examine.ts'
 import { isCluster } from './is-cluster.ts'
@@ -105,12 +105,6 @@ export function followFailures(redis: RedisClient, address: RedisAddress): Failu
     return redis.status === 'connect' ? codeCause('LOADING') : FINDINGS.closed
   }
 }
-
-/** Every cause that can be shown, for the documentation. */
-export const documentedCauses: readonly string[] = [
-  ...Object.keys(EXPLANATIONS).map(codeCause),
-  ...Object.values(FINDINGS)
-]
 
 function serversOf(redis: RedisClient, address: RedisAddress): readonly string[] {
   if (address.kind === 'standalone') return [describeRedis(address)]
