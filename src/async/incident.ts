@@ -1,4 +1,3 @@
-// Tested by test/dispatch/outage-reporter.test.ts.
 /** Decides when a failure that lasts is reported: when it begins, when its cause changes, and once per minute. */
 export interface Incident {
   /** @returns how long the failure has lasted, in milliseconds, if it is to be reported now */
