@@ -186,7 +186,7 @@ export async function openIpAllowlist(stage: Stage): Promise<IpAllowlist> {
 export async function openDispatcher(stage: Stage): Promise<Dispatcher | undefined> {
   const { config, log, redisAddress, redis, metrics, runsMaintenance } = stage
   const { keyPrefix } = config.log
-  const { consumers, isOn } = config.dispatch
+  const { consumers, isOn, attemptLogLength } = config.dispatch
   const dispatchMetrics = createDispatchMetrics(
     metrics.register,
     isOn ? consumers.map(({ name }) => name) : [],
@@ -200,6 +200,7 @@ export async function openDispatcher(stage: Stage): Promise<Dispatcher | undefin
     redis,
     connect: profile => connectRedis(redisAddress, profile),
     keyPrefix,
+    attemptLogLength,
     metrics: dispatchMetrics,
     log,
     now: Date.now

@@ -1,56 +1,97 @@
-// Tested by test/dispatch/sinks/http.slow.test.ts and test/cli/consumers/command.slow.test.ts.
+// Tested by test/dispatch/sinks/http.slow.test.ts and test/dispatch/consumer-status.test.ts.
 import type { RedisClient } from '../redis/connect.ts'
 
 /** What all replicas know about a consumer, besides its position in the log. */
-interface ConsumerState {
+export interface ConsumerState {
   /** Failed attempts since it was last enabled, or ever. */
   readonly failures: number
   /** In our own words: contains no text of a response. */
   readonly lastFailure: string | undefined
   readonly lastFailureAtMs: number | undefined
+  readonly lastSuccessAtMs: number | undefined
   /** Since when it is disabled; `undefined` while it is enabled. */
   readonly disabledAtMs: number | undefined
   readonly disabledReason: string | undefined
+  /** Since when it is paused; `undefined` while it is not. */
+  readonly pausedAtMs: number | undefined
+}
+
+/** The attempts of one process since it last reported them. */
+export interface AttemptSummary {
+  readonly failures: number
+  /** The last failure and its time, unix milliseconds. */
+  readonly lastFailure?: { readonly reason: string; readonly atMs: number } | undefined
+  readonly lastSuccessAtMs?: number | undefined
 }
 
 /** Every method throws the error of Redis. */
 export interface ConsumerStates {
   read(name: string): Promise<ConsumerState>
-  recordFailure(name: string, reason: string): Promise<void>
+  addAttempts(name: string, attempts: AttemptSummary): Promise<void>
   disable(name: string, reason: string): Promise<void>
+  /** Forgets its failures too. */
   enable(name: string): Promise<void>
+  /**
+   * Pauses a push consumer: within 2 s no replica sends it new events. Those in flight finish, all others stay in the
+   * log. It stays paused until `resume`, also over restarts. Does nothing if it is paused already.
+   */
+  pause(name: string): Promise<void>
+  resume(name: string): Promise<void>
+  /** The paused consumers, and since when, unix milliseconds. One call, however many consumers there are. */
+  paused(): Promise<ReadonlyMap<string, number>>
   remove(name: string): Promise<void>
 }
 
 export function consumerStates(redis: RedisClient, keyPrefix: string, now: () => number): ConsumerStates {
   const keyOf = (name: string): string => `${keyPrefix}consumer:${name}`
+  const pausedKey = `${keyPrefix}paused`
   return {
     read: async name => {
-      const { failures, lastFailure, lastFailureAtMs, disabledAtMs, disabledReason } = await redis.hgetall(
-        keyOf(name)
-      )
+      const [fields, pausedAtMs] = await Promise.all([
+        redis.hgetall(keyOf(name)),
+        redis.hget(pausedKey, name)
+      ])
       return {
-        failures: Number(failures ?? 0),
-        lastFailure,
-        lastFailureAtMs: optionalNumber(lastFailureAtMs),
-        disabledAtMs: optionalNumber(disabledAtMs),
-        disabledReason
+        failures: Number(fields['failures'] ?? 0),
+        lastFailure: fields['lastFailure'],
+        lastFailureAtMs: optionalNumber(fields['lastFailureAtMs']),
+        lastSuccessAtMs: optionalNumber(fields['lastSuccessAtMs']),
+        disabledAtMs: optionalNumber(fields['disabledAtMs']),
+        disabledReason: fields['disabledReason'],
+        pausedAtMs: optionalNumber(pausedAtMs ?? undefined)
       }
     },
-    recordFailure: async (name, reason) => {
+    addAttempts: async (name, { failures, lastFailure, lastSuccessAtMs }) => {
+      const fields = {
+        ...(lastFailure && { lastFailure: lastFailure.reason, lastFailureAtMs: lastFailure.atMs }),
+        ...(lastSuccessAtMs !== undefined && { lastSuccessAtMs })
+      }
       await Promise.all([
-        redis.hincrby(keyOf(name), 'failures', 1),
-        redis.hset(keyOf(name), { lastFailure: reason, lastFailureAtMs: now() })
+        failures > 0 && redis.hincrby(keyOf(name), 'failures', failures),
+        redis.hset(keyOf(name), fields)
       ])
     },
     disable: async (name, reason) => {
       await redis.hset(keyOf(name), { disabledReason: reason, disabledAtMs: now() })
     },
     enable: async name => {
-      await redis.hdel(keyOf(name), 'disabledReason', 'disabledAtMs', 'failures')
+      await redis.hdel(
+        keyOf(name),
+        ...['disabledReason', 'disabledAtMs', 'failures', 'lastFailure', 'lastFailureAtMs']
+      )
+    },
+    pause: async name => {
+      await redis.hsetnx(pausedKey, name, String(now()))
+    },
+    resume: async name => {
+      await redis.hdel(pausedKey, name)
+    },
+    paused: async () => {
+      const paused = await redis.hgetall(pausedKey)
+      return new Map(Object.entries(paused).map(([name, atMs]) => [name, Number(atMs)]))
     },
     remove: async name => {
-      await redis.del(keyOf(name))
+      await Promise.all([redis.del(keyOf(name)), redis.hdel(pausedKey, name)])
     }
   }
 }

@@ -1,19 +1,17 @@
-// Tested by test/cli/consumers/command.slow.test.ts and test/dispatch/dispatcher.test.ts.
+// Tested by test/dispatch/consumer-status.test.ts and test/cli/consumers/command.slow.test.ts.
 import { deadLetters } from '../group/dead-letters.ts'
-import { runtimeConsumerNames } from '../group/fenced-read.ts'
-import { publishedPartitions } from '../log/partition.ts'
 import { type GroupStats, groupStats } from '../log/stats.ts'
 import type { RedisClient } from '../redis/connect.ts'
-import { flatToMap } from '../redis/reply.ts'
 import type { ConsumerSettings } from '../settings/consumers-file.ts'
-import { consumerStates } from './consumer-state.ts'
+import { type ConsumerState, consumerStates } from './consumer-state.ts'
+import { activeConsumers, groupActivity, mayBlock } from './group-activity.ts'
 import { inspectQueue, type OpenQueue } from './sinks/push-queue.ts'
 
 /**
- * `disabled`: it answered 410 and gets no events until it is enabled. `no_members`: nothing reads for it, and the log
- * keeps all events that it has not read. `failing`: its last attempt failed, and events wait.
+ * `disabled`: it answered 410 and gets no events until it is enabled. `paused`: an operator paused it. `no_members`:
+ * nothing reads for it, and the log keeps all events that it has not read. `failing`: its last attempt failed.
  */
-type ConsumerStateName = 'ok' | 'failing' | 'disabled' | 'no_members'
+type ConsumerStateName = 'ok' | 'failing' | 'paused' | 'disabled' | 'no_members'
 
 export interface ConsumerStatus extends GroupStats {
   /**
@@ -25,15 +23,17 @@ export interface ConsumerStatus extends GroupStats {
   readonly queued: number
   readonly dead: number
   readonly failures: number
+  /** Why it is disabled, or else why its last failed attempt failed. */
   readonly lastFailure: string | undefined
   readonly lastFailureAtMs: number | undefined
+  readonly lastSuccessAtMs: number | undefined
+  readonly pausedAtMs: number | undefined
+  readonly disabledAtMs: number | undefined
+  readonly disabledReason: string | undefined
+  /** When it last called Redis to read the log, unix milliseconds; `undefined` if it never has. */
+  readonly lastActiveMs: number | undefined
   readonly state: ConsumerStateName
 }
-
-/** An older failure says nothing about the present state. */
-const FAILING_MS = 10 * 60 * 1000
-/** A consumer of a plain group that has not called Redis for so long is not active. It may be processing a batch. */
-const ACTIVE_MS = 5 * 60 * 1000
 
 interface ConsumerStatusOptions {
   readonly redis: RedisClient
@@ -66,42 +66,31 @@ export function consumerStatusReader(
   async function readStatus(group: GroupStats): Promise<ConsumerStatus> {
     const { name } = group
     const settings = consumers.find(consumer => consumer.name === name)
-    const mayBePlain = settings === undefined && group.members === 0
-    const [{ failures, lastFailure, lastFailureAtMs, disabledAtMs }, dead, queue, idleMs] = await Promise.all(
-      [
-        states.read(name),
-        letters.count(name),
-        queueOf(name).outstanding(),
-        mayBePlain ? idleTimesMs(redis, keyPrefix, name) : []
-      ]
-    )
+    const [state, dead, queue, activity] = await Promise.all([
+      states.read(name),
+      letters.count(name),
+      queueOf(name).outstanding(),
+      group.members > 0 ? { idleMs: 0, plainIdleMs: [] } : groupActivity(redis, keyPrefix, name)
+    ])
+    const { disabledAtMs, disabledReason } = state
     const nowMs = now()
     const queueAgeMs = queue.oldestMs && Math.max(0, nowMs - queue.oldestMs)
     const ages = [group.oldestAgeMs, queueAgeMs].filter(age => age !== undefined)
     const oldestAgeMs = ages.length === 0 ? undefined : Math.max(...ages)
-    const isPlain = idleMs.length > 0
-    const active = idleMs.filter(ms => ms < ACTIVE_MS).length
-    const hasFailed = lastFailureAtMs !== undefined && nowMs - lastFailureAtMs < FAILING_MS
-    // A consumer that blocks in XREADGROUP looks idle as long as no event arrives.
-    const hasReader = isPlain ? active > 0 || oldestAgeMs === undefined : group.members > 0
+    const isPlain = settings === undefined && activity.plainIdleMs.length > 0
+    const members = isPlain ? activeConsumers(activity.plainIdleMs) : group.members
+    const hasReader = members > 0 || (isPlain && mayBlock(group))
     return {
       ...group,
-      members: isPlain ? active : group.members,
+      ...state,
+      ...(disabledAtMs !== undefined && { lastFailure: disabledReason, lastFailureAtMs: disabledAtMs }),
+      members,
       oldestAgeMs,
       type: settings?.type ?? (isPlain ? 'redis' : 'library'),
       queued: queue.count,
       dead,
-      failures,
-      lastFailure,
-      lastFailureAtMs,
-      state:
-        disabledAtMs !== undefined
-          ? 'disabled'
-          : !hasReader
-            ? 'no_members'
-            : hasFailed && oldestAgeMs !== undefined
-              ? 'failing'
-              : 'ok'
+      lastActiveMs: activity.idleMs === undefined ? undefined : nowMs - activity.idleMs,
+      state: stateName(state, hasReader)
     }
   }
 
@@ -113,32 +102,10 @@ export function consumerStatusReader(
   }
 }
 
-/**
- * How long each Redis consumer of a group has been idle, over all partitions, without those that belong to our own
- * runtime: they are in the group for good, whether a member runs or not.
- */
-async function idleTimesMs(redis: RedisClient, keyPrefix: string, group: string): Promise<readonly number[]> {
-  const idleMs = new Map<string, number>()
-  for (const { events } of await publishedPartitions(redis, keyPrefix)) {
-    for (const fields of await infoConsumers(redis, events, group)) {
-      const [name, idle] = [String(fields.get('name')), Number(fields.get('idle'))]
-      if (!runtimeConsumerNames.has(name)) idleMs.set(name, Math.min(idle, idleMs.get(name) ?? idle))
-    }
-  }
-  return [...idleMs.values()]
-}
-
-/** The consumers of a group in one stream; none where the stream or the group does not exist there. */
-async function infoConsumers(
-  redis: RedisClient,
-  stream: string,
-  group: string
-): Promise<ReadonlyMap<unknown, unknown>[]> {
-  try {
-    const consumers = (await redis.xinfo('CONSUMERS', stream, group)) as unknown[][]
-    return consumers.map(flatToMap)
-  } catch (error) {
-    if (error instanceof Error && /^(?:NOGROUP|ERR no such key)/.test(error.message)) return []
-    throw error
-  }
+function stateName(state: ConsumerState, hasReader: boolean): ConsumerStateName {
+  const { disabledAtMs, pausedAtMs, lastFailureAtMs, lastSuccessAtMs = 0 } = state
+  if (disabledAtMs !== undefined) return 'disabled'
+  if (pausedAtMs !== undefined) return 'paused'
+  if (!hasReader) return 'no_members'
+  return lastFailureAtMs !== undefined && lastFailureAtMs > lastSuccessAtMs ? 'failing' : 'ok'
 }

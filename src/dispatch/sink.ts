@@ -1,8 +1,9 @@
 import type { DeadLetters } from '../group/dead-letters.ts'
 import type { OutgoingEvent } from '../group/outgoing-event.ts'
-import type { AttemptOutcome } from '../ops/outcomes.ts'
 import type { RedisClient } from '../redis/connect.ts'
+import type { AttemptRecorder, AttemptRecorderOptions } from './attempt-recorder.ts'
 import type { ConsumerStates } from './consumer-state.ts'
+import type { DeadLetterReporter } from './dead-letter-reporter.ts'
 
 /** An event that the target will never accept, however often it is offered. */
 export interface Refused {
@@ -25,6 +26,11 @@ export interface Sink {
    * @throws an error that shows neither a secret nor an event
    */
   publish(events: readonly OutgoingEvent[], signal: AbortSignal): Promise<readonly Refused[]>
+  /**
+   * For a sink that sends events after `publish` has resolved. It sends nothing before the first `resume`, and nothing
+   * new after `pause`; what is in flight finishes.
+   */
+  readonly pausing?: { pause(): void; resume(): void }
   /** Closes connections. Calls in flight end, successfully or with a rejection. */
   close(): Promise<void>
 }
@@ -37,6 +43,8 @@ export interface SinkContext {
   readonly states: ConsumerStates
   readonly deadLetters: DeadLetters
   readonly now: () => number
-  readonly onAttempt: (consumer: string, outcome: AttemptOutcome) => void
+  readonly attempts: AttemptRecorder
+  readonly countAttempts: AttemptRecorderOptions['countAttempts']
+  readonly reporter: DeadLetterReporter
   readonly onError: (consumer: string, error: unknown) => void
 }

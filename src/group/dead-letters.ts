@@ -5,6 +5,7 @@ import { flatToMap } from '../redis/reply.ts'
 import { loadScript, runScript } from '../redis/script.ts'
 import { textMask } from '../sanitize/mask-text.ts'
 import { allTextKinds } from '../sanitize/text-kinds.ts'
+import { formatPastAttempt, type PastAttempt, parsePastAttempts } from './past-attempt.ts'
 
 /**
  * Why an entry became a dead letter. `failed`: every attempt failed. `malformed`: it is not an event of this service.
@@ -20,6 +21,8 @@ export interface DeadLetter {
   /** Name and message of the error, without personal data. */
   readonly error: string
   readonly attempts: number
+  /** The last five attempts, oldest first, as far as they are known. */
+  readonly lastAttempts: readonly PastAttempt[]
   readonly type: string
   /** The CloudEvent as JSON text; '' if the entry had none. */
   readonly event: string
@@ -39,6 +42,8 @@ interface Failure {
   readonly reason: DeadLetterReason
   readonly error: unknown
   readonly attempts: number
+  /** Oldest first. The last five are kept. */
+  readonly lastAttempts?: readonly PastAttempt[]
 }
 
 /** The dead letters of consumers, in `cio:dead:<consumer>`. Every method throws the error of Redis. */
@@ -58,6 +63,9 @@ export interface DeadLetters {
   clear(consumer: string): Promise<void>
 }
 
+/** Attempts that a dead letter keeps. */
+export const LAST_ATTEMPTS = 5
+
 const MAX_ERROR_LENGTH = 500
 /** Masking sees more than is kept, so that no personal value is cut in two and missed. */
 const MAX_MASKED_LENGTH = 4 * MAX_ERROR_LENGTH
@@ -69,7 +77,11 @@ const mask = textMask(allTextKinds)
 export function deadLetters(redis: RedisClient, keyPrefix: string): DeadLetters {
   const keyOf = (consumer: string): string => groupKeys(keyPrefix, consumer).dead
   return {
-    add: async (consumer, { position, type, event, fields }, { reason, error, attempts }) => {
+    add: async (
+      consumer,
+      { position, type, event, fields },
+      { reason, error, attempts, lastAttempts = [] }
+    ) => {
       const { partition, id } = parsePosition(position)
       const letter = {
         partition: String(partition),
@@ -79,6 +91,7 @@ export function deadLetters(redis: RedisClient, keyPrefix: string): DeadLetters 
         reason,
         error: describe(error),
         attempts: String(attempts),
+        lastAttempts: lastAttempts.slice(-LAST_ATTEMPTS).map(formatPastAttempt).join('\n'),
         time: new Date().toISOString(),
         ...(reason === 'malformed' ? { fields: JSON.stringify(fields) } : {})
       }
@@ -110,6 +123,7 @@ function toDeadLetter(letter: string, flat: readonly string[]): DeadLetter {
     reason: text('reason'),
     error: text('error'),
     attempts: Number(text('attempts')),
+    lastAttempts: parsePastAttempts(text('lastAttempts').split('\n')),
     type: text('type'),
     event: text('event'),
     position: formatPosition(Number(text('partition')), text('id'))

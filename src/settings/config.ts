@@ -235,6 +235,7 @@ function readDispatch(reader: Reader) {
   }
   return {
     consumers: path === undefined ? [] : readConsumersFile('CONSUMERS_FILE', path),
-    isOn: path !== undefined && asked !== 'off'
+    isOn: path !== undefined && asked !== 'off',
+    attemptLogLength: reader.value('ATTEMPT_LOG_LENGTH')
   }
 }

@@ -230,6 +230,11 @@ export const variables = {
     oneOf('on', 'off'),
     'Whether this replica delivers to the consumers of `CONSUMERS_FILE`; default `on` if it is set'
   ),
+  ATTEMPT_LOG_LENGTH: setting(
+    integer(0, 100_000, 'attempts'),
+    '10000',
+    'Attempts to deliver an event that are kept per push consumer, about; 0 keeps none'
+  ),
 
   METRICS_PORT: optional(integer(0, 65535), 'Separate port for `/metrics`'),
   METRICS_ALLOWED_IPS: setting(addresses, PRIVATE_RANGES, 'Addresses that may read `/metrics`'),

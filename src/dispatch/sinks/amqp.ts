@@ -5,6 +5,7 @@ import { ReportedError } from '../../errors.ts'
 import { routingKey } from '../../event-types.ts'
 import type { OutgoingEvent } from '../../group/outgoing-event.ts'
 import type { AmqpSettings } from '../../settings/consumers-file.ts'
+import { brokerText } from '../failure.ts'
 import type { Sink } from '../sink.ts'
 
 /** How long the broker may take to greet, and to confirm events. */
@@ -17,6 +18,8 @@ const CLOSE_LIMIT_MS = 1500
 interface Connected {
   readonly connection: ChannelModel
   readonly channel: ConfirmChannel
+  /** Why the broker closed the channel or the connection; `undefined` as long as they are open. */
+  readonly closedBy: () => unknown
 }
 
 /**
@@ -32,8 +35,8 @@ export function createAmqpSink(settings: AmqpSettings): Sink {
 
   return {
     publish: async (events, signal) => {
-      const { channel } = await rejectOnAbort(signal, connected())
-      await rejectOnAbort(signal, publishAll(channel, events))
+      const open = await rejectOnAbort(signal, connected())
+      await rejectOnAbort(signal, publishAll(open, events))
       return []
     },
     close: async () => {
@@ -62,7 +65,10 @@ export function createAmqpSink(settings: AmqpSettings): Sink {
     return current.opening
   }
 
-  async function publishAll(channel: ConfirmChannel, events: readonly OutgoingEvent[]): Promise<void> {
+  async function publishAll(
+    { channel, closedBy }: Connected,
+    events: readonly OutgoingEvent[]
+  ): Promise<void> {
     const confirmed = events.map(
       ({ id, type, event }) =>
         new Promise<void>((resolve, reject) => {
@@ -75,12 +81,21 @@ export function createAmqpSink(settings: AmqpSettings): Sink {
           }
           channel.publish(settings.exchange, routingKey(type), content, properties, error => {
             if (error === null || error === undefined) resolve()
-            else reject(new ReportedError('RabbitMQ did not confirm an event', { cause: error }))
+            else reject(error)
           })
         })
     )
     const timeout = AbortSignal.timeout(RESPONSE_TIMEOUT_MS)
-    await rejectOnAbort(timeout, Promise.all(confirmed))
+    try {
+      await rejectOnAbort(timeout, Promise.all(confirmed))
+    } catch (error) {
+      // amqplib rejects what is unconfirmed with an error of its own; the broker's reason comes as an event.
+      await new Promise(resolve => setImmediate(resolve))
+      throw amqpError(
+        'RabbitMQ did not confirm every event',
+        timeout.aborted ? timeout.reason : (closedBy() ?? error)
+      )
+    }
   }
 }
 
@@ -91,7 +106,7 @@ async function open(
 ): Promise<Connected> {
   const url = new URL(settings.url)
   const { port, protocol, pathname } = url
-  const connection = await connect(
+  const connecting = connect(
     {
       protocol: protocol.slice(0, -1),
       hostname: socketHost(url),
@@ -104,8 +119,13 @@ async function open(
     },
     socketOptions(socketAbort)
   )
+  const connection = await orReport('RabbitMQ refuses the connection', connecting)
+  let closedBy: unknown
   // The error reaches the caller of `publish`. Without a listener it would crash the process.
-  connection.on('error', onLost)
+  connection.on('error', error => {
+    closedBy ??= error
+    onLost()
+  })
   connection.on('close', onLost)
   try {
     const channel = await connection.createConfirmChannel()
@@ -113,15 +133,34 @@ async function open(
       onLost()
       connection.close().catch(() => {})
     }
-    channel.on('error', lost)
+    channel.on('error', error => {
+      closedBy ??= error
+      lost()
+    })
     channel.on('close', lost)
-    await channel.assertExchange(settings.exchange, 'topic', { durable: true })
-    return { connection, channel }
+    const { exchange } = settings
+    await orReport(
+      `the exchange ${exchange} cannot be declared`,
+      channel.assertExchange(exchange, 'topic', { durable: true })
+    )
+    return { connection, channel, closedBy: () => closedBy }
   } catch (error) {
     await connection.close().catch(() => {})
     throw error
   }
 }
+
+/** Adds to an error of RabbitMQ what failed. */
+async function orReport<T>(failed: string, attempt: PromiseLike<T>): Promise<T> {
+  try {
+    return await attempt
+  } catch (error) {
+    throw amqpError(failed, error)
+  }
+}
+
+const amqpError = (failed: string, cause: unknown): ReportedError =>
+  new ReportedError(`${failed}: ${brokerText(cause)}`, { cause })
 
 /** `signal` is an option of node:net that amqplib passes on, but does not declare. */
 function socketOptions(socketAbort: AbortSignal): SocketOptions & { readonly signal: AbortSignal } {

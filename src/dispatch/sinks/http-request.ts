@@ -3,17 +3,25 @@ import { createHash, randomBytes } from 'node:crypto'
 import { Webhook } from 'standardwebhooks'
 import { Agent, type Dispatcher, request } from 'undici'
 import { withAnySignal } from '../../async/abort.ts'
-import { errorCode } from '../../errors.ts'
 import type { OutgoingEvent } from '../../group/outgoing-event.ts'
 import { parseRetryAfter } from '../../http/retry-after.ts'
 import type { HttpSettings } from '../../settings/consumers-file.ts'
+import { failureCode } from '../failure.ts'
 
-/** The outcome of one request. `reason` is in our own words: it contains no text of the response. */
+/**
+ * The outcome of one request. `answer` is a status or a code. `reason` is in our own words: it contains no text of the
+ * response.
+ */
 export type PushOutcome =
-  | { readonly kind: 'delivered' }
-  | { readonly kind: 'failed'; readonly reason: string; readonly retryAfterMs?: number | undefined }
+  | { readonly kind: 'delivered'; readonly answer: string }
+  | {
+      readonly kind: 'failed'
+      readonly answer: string
+      readonly reason: string
+      readonly retryAfterMs?: number | undefined
+    }
   /** 410: the receiver asks not to be called again. */
-  | { readonly kind: 'gone' }
+  | { readonly kind: 'gone'; readonly answer: string }
 
 /** Posts events to one receiver. */
 interface Pusher {
@@ -69,7 +77,7 @@ export function createPusher(settings: HttpSettings, now: () => number): Pusher 
         return outcomeOf(response, now())
       } catch (error) {
         if (signal.aborted) throw error
-        return { kind: 'failed', reason: timeout.aborted ? 'timeout' : connectionFailure(error) }
+        return timeout.aborted ? failed('timeout', 'timeout') : connectionFailure(error)
       }
     },
     close: () => agent.destroy()
@@ -77,21 +85,27 @@ export function createPusher(settings: HttpSettings, now: () => number): Pusher 
 }
 
 function outcomeOf({ statusCode, headers }: Dispatcher.ResponseData, nowMs: number): PushOutcome {
-  if (statusCode >= 200 && statusCode < 300) return { kind: 'delivered' }
-  if (statusCode === 410) return { kind: 'gone' }
+  const answer = String(statusCode)
+  if (statusCode >= 200 && statusCode < 300) return { kind: 'delivered', answer }
+  if (statusCode === 410) return { kind: 'gone', answer }
   const isRedirect = statusCode >= 300 && statusCode < 400
   return {
     kind: 'failed',
+    answer,
     reason: isRedirect ? `status ${statusCode}, and redirects are not followed` : `status ${statusCode}`,
     retryAfterMs: parseRetryAfter(headers['retry-after'], nowMs)
   }
 }
 
 /** The message of the error could contain an address. */
-function connectionFailure(error: unknown): string {
-  const code = errorCode(error)
-  return code !== undefined && /^[A-Z0-9_]{1,64}$/.test(code) ? `connection: ${code}` : 'connection failed'
+function connectionFailure(error: unknown): PushOutcome {
+  const code = failureCode(error)
+  return code !== undefined && /^[A-Z0-9_]{1,64}$/.test(code)
+    ? failed(code, `connection: ${code}`)
+    : failed('connection failed', 'connection failed')
 }
+
+const failed = (answer: string, reason: string): PushOutcome => ({ kind: 'failed', answer, reason })
 
 /**
  * W3C trace context: one trace per event, one span per attempt. The last field is 00 because the trace is not recorded.

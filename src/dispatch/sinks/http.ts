@@ -3,6 +3,7 @@ import { DelayedError, type Job, Worker } from 'bullmq'
 import { rejectOnAbort, withAnySignal, withTimeout } from '../../async/abort.ts'
 import { backoffMs } from '../../async/backoff.ts'
 import type { OutgoingEvent } from '../../group/outgoing-event.ts'
+import { formatPastAttempt, type PastAttempt, parsePastAttempts } from '../../group/past-attempt.ts'
 import type { AttemptOutcome } from '../../ops/outcomes.ts'
 import type { HttpSettings } from '../../settings/consumers-file.ts'
 import type { Sink, SinkContext } from '../sink.ts'
@@ -23,6 +24,8 @@ const CLOSE_LIMIT_MS = 2500
 const DOWN_FAILURES = 5
 /** Events promoted in one call: it blocks Redis. */
 const PROMOTE_BATCH = 200
+/** Delay of an event that a worker got while it was paused. */
+const PAUSED_DELAY_MS = 1000
 /** Delay of the next attempt if the outcome of one could not be recorded. */
 const UNSETTLED_DELAY_MS = 1000
 /**
@@ -33,13 +36,17 @@ const BACKOFF_FACTOR = 3
 /** How long the worker of an empty queue blocks before it asks again. */
 const DRAIN_DELAY_SECONDS = 5
 
-/** Thrown to BullMQ, which asks `backoffStrategy` for the delay before the next attempt. */
+/**
+ * Thrown to BullMQ, which asks `backoffStrategy` for the delay before the next attempt. BullMQ keeps the stacks of the
+ * last errors with the event: here they describe the attempts, so that all replicas know them without a further call.
+ */
 class AttemptFailed extends Error {
   override readonly name = 'AttemptFailed'
   readonly retryAfterMs: number | undefined
 
-  constructor(reason: string, retryAfterMs?: number) {
+  constructor(reason: string, attempt: PastAttempt, retryAfterMs?: number) {
     super(reason)
+    this.stack = formatPastAttempt(attempt)
     this.retryAfterMs = retryAfterMs
   }
 }
@@ -51,10 +58,11 @@ class AttemptFailed extends Error {
  */
 export function createHttpSink(settings: HttpSettings, context: SinkContext): Sink {
   const { name: consumer, maxAttempts } = settings
-  const { queueRedis, keyPrefix, states, deadLetters, now, onAttempt } = context
+  const { queueRedis, keyPrefix, states, deadLetters, attempts, reporter, now } = context
   const onError = (error: unknown): void => context.onError(consumer, error)
   const pusher = createPusher(settings, now)
   let failuresInARow = 0
+  let paused = true
   /** Aborted when `publish` takes no more events. */
   const closed = new AbortController()
   /** Aborted when requests in flight are given up. */
@@ -63,6 +71,7 @@ export function createHttpSink(settings: HttpSettings, context: SinkContext): Si
   setMaxListeners(0, closed.signal, closing.signal)
   const pushQueue = openPushQueue(queueRedis, keyPrefix, settings)
   const worker = new Worker<OutgoingEvent>(QUEUE_NAME, attempt, {
+    autorun: false,
     connection: asConnection(queueRedis),
     prefix: queuePrefix(keyPrefix, consumer),
     concurrency: settings.concurrency,
@@ -85,6 +94,19 @@ export function createHttpSink(settings: HttpSettings, context: SinkContext): Si
       await withAnySignal([signal, closed.signal], any => rejectOnAbort(any, pushQueue.add(events, any)))
       return []
     },
+    pausing: {
+      pause: () => {
+        paused = true
+        // Requests in flight finish without being waited for.
+        worker.pause(true).catch(onError)
+      },
+      resume: () => {
+        paused = false
+        // Only a worker that was paused can be resumed.
+        const running = worker.isPaused() ? worker.resume() : worker.run()
+        running.catch(onError)
+      }
+    },
     close: async () => {
       closed.abort()
       const grace = setTimeout(() => closing.abort(), CLOSE_GRACE_MS)
@@ -96,11 +118,20 @@ export function createHttpSink(settings: HttpSettings, context: SinkContext): Si
   }
 
   async function attempt(job: Job<OutgoingEvent>, token?: string): Promise<void> {
+    // The worker was waiting for an event when it was paused.
+    if (paused) return putBack(job, token, PAUSED_DELAY_MS)
+    const [atMs, startedMs] = [now(), performance.now()]
     let pushed: PushOutcome
     try {
       pushed = await pusher.push(job.data, closing.signal)
     } catch {
       return putBack(job, token)
+    }
+    const done = {
+      attempt: job.attemptsMade + 1,
+      atMs,
+      answer: pushed.answer,
+      durationMs: performance.now() - startedMs
     }
     const wasDown = failuresInARow >= DOWN_FAILURES
     failuresInARow = pushed.kind === 'delivered' ? 0 : failuresInARow + 1
@@ -110,33 +141,44 @@ export function createHttpSink(settings: HttpSettings, context: SinkContext): Si
     }
     let outcome: AttemptOutcome
     try {
-      outcome = await settle(job, pushed)
+      outcome = await settle(job, pushed, done)
     } catch (error) {
       // BullMQ would take any other error of a last attempt as the end of the event, which would then be lost.
       onError(error)
       return putBack(job, token, UNSETTLED_DELAY_MS)
     }
-    onAttempt(consumer, outcome)
+    const failure = pushed.kind === 'failed' ? pushed.reason : undefined
+    attempts.record({ ...done, consumer, eventIds: [job.data.id], outcome, failure })
     if (outcome === 'gone') return putBack(job, token)
     if (outcome === 'failed' && pushed.kind === 'failed') {
-      throw new AttemptFailed(pushed.reason, pushed.retryAfterMs)
+      throw new AttemptFailed(pushed.reason, done, pushed.retryAfterMs)
     }
   }
 
-  async function settle(job: Job<OutgoingEvent>, pushed: PushOutcome): Promise<AttemptOutcome> {
+  async function settle(
+    job: Job<OutgoingEvent>,
+    pushed: PushOutcome,
+    done: PastAttempt
+  ): Promise<AttemptOutcome> {
     if (pushed.kind === 'delivered') return 'delivered'
     if (pushed.kind === 'gone') {
       await states.disable(consumer, 'answered 410 (Gone)')
       await pushQueue.queue.pause()
       return 'gone'
     }
-    // Only shown to people: an error here must not decide what happens to the event.
-    await states.recordFailure(consumer, pushed.reason).catch(onError)
-    const attempts = job.attemptsMade + 1
-    if (attempts < (job.opts.attempts ?? maxAttempts)) return 'failed'
+    if (done.attempt < (job.opts.attempts ?? maxAttempts)) return 'failed'
+    const { id, type } = job.data
+    const { reason } = pushed
+    const lastAttempts = [...parsePastAttempts(job.stacktrace ?? []), done]
+    const failure = {
+      reason: 'failed',
+      error: new AttemptFailed(reason, done),
+      attempts: done.attempt,
+      lastAttempts
+    } as const
     // First kept, then removed from the queue: a crash in between leaves two copies, never none.
-    const error = new AttemptFailed(pushed.reason)
-    await deadLetters.add(consumer, job.data, { reason: 'failed', error, attempts })
+    await deadLetters.add(consumer, job.data, failure)
+    reporter.report({ consumer, eventId: id, type, attempts: done.attempt, reason })
     return 'dead'
   }
 }

@@ -1,24 +1,16 @@
 // Tested by test/dispatch/sinks/nats-setup.test.ts.
-import { JetStreamApiError } from '@nats-io/jetstream'
-import { errorCode, ReportedError } from '../../errors.ts'
+import { ReportedError } from '../../errors.ts'
+import { brokerText } from '../failure.ts'
 
-const MAX_TEXT = 200
-
-/** @param failed what could not be done, such as `the stream CIO cannot be created` */
+/**
+ * @param failed what could not be done, such as `the stream CIO cannot be created`
+ * @returns an error with NATS' text and code, such as `subjects overlap with an existing stream (10065)`
+ */
 export function natsError(failed: string, cause: unknown): ReportedError {
-  return new ReportedError(`${failed}: ${natsReason(cause)}`, { cause })
-}
-
-/** The error of NATS with its code: `subjects overlap with an existing stream (10065)`. */
-function natsReason(error: unknown): string {
-  if (!(error instanceof Error)) return 'unknown'
-  if (hasNoResponders(error)) {
-    return 'JetStream is not enabled on this server, or not for this account'
-  }
-  // For a refused connection, the client has the reason in `cause`.
-  const code = error instanceof JetStreamApiError ? error.code : errorCode(error.cause)
-  const text = error.message.replace(/[^\x20-\x7e]/g, '?').slice(0, MAX_TEXT)
-  return code === undefined ? text : `${text} (${code})`
+  const text = hasNoResponders(cause)
+    ? 'JetStream is not enabled on this server, or not for this account'
+    : brokerText(cause)
+  return new ReportedError(`${failed}: ${text}`, { cause })
 }
 
 /**

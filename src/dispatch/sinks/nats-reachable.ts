@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { socketHost } from '../../address.ts'
 import { withAnySignal } from '../../async/abort.ts'
 import { ReportedError } from '../../errors.ts'
+import { brokerText } from '../failure.ts'
 
 const DEFAULT_PORT = 4222
 /** How long to wait for the other servers after the first greeting. */
@@ -33,8 +34,12 @@ export async function reachableServers(
       await Promise.race([Promise.allSettled(greetings), sleep(OTHERS_MS, undefined, { ref: false })])
       return [...reachable]
     })
-  } catch (cause) {
-    throw new ReportedError(`no NATS server answers at ${servers.join(', ')}`, { cause })
+  } catch (error) {
+    // The servers mostly fail for the same reason. Log lines show a chain of causes, not a list.
+    const cause: unknown = error instanceof AggregateError ? error.errors.at(-1) : error
+    throw new ReportedError(`no NATS server answers at ${servers.join(', ')}: ${brokerText(cause)}`, {
+      cause
+    })
   }
 }
 

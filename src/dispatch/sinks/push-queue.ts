@@ -1,6 +1,7 @@
 // Tested by test/dispatch/sinks/http.slow.test.ts.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ConnectionOptions, Queue, type QueueOptions } from 'bullmq'
+import { LAST_ATTEMPTS } from '../../group/dead-letters.ts'
 import type { OutgoingEvent } from '../../group/outgoing-event.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import type { HttpSettings } from '../../settings/consumers-file.ts'
@@ -52,7 +53,9 @@ export function openPushQueue(redis: RedisClient, keyPrefix: string, settings: H
       // `custom`: the worker computes the delay.
       backoff: { type: 'custom' },
       removeOnComplete: true,
-      removeOnFail: false
+      removeOnFail: false,
+      // Where the earlier attempts are kept: see AttemptFailed. The last one is not among them.
+      stackTraceLimit: LAST_ATTEMPTS - 1
     }
   })
   return {

@@ -1,11 +1,14 @@
 import { Webhook } from 'standardwebhooks'
 import t, { type Test } from 'tap'
+import { createAttemptRecorder } from '../../../src/dispatch/attempt-recorder.ts'
 import { consumerStates } from '../../../src/dispatch/consumer-state.ts'
+import { createDeadLetterReporter } from '../../../src/dispatch/dead-letter-reporter.ts'
 import type { Sink } from '../../../src/dispatch/sink.ts'
 import { createHttpSink } from '../../../src/dispatch/sinks/http.ts'
 import { openPushQueue, type PushQueue } from '../../../src/dispatch/sinks/push-queue.ts'
 import { type DeadLetters, deadLetters } from '../../../src/group/dead-letters.ts'
 import type { OutgoingEvent } from '../../../src/group/outgoing-event.ts'
+import { createLogger } from '../../../src/ops/logger.ts'
 import type { AttemptOutcome } from '../../../src/ops/outcomes.ts'
 import { connectRedis } from '../../../src/redis/connect.ts'
 import { Secret } from '../../../src/secret.ts'
@@ -54,14 +57,13 @@ interface Push {
 
 interface Keepers {
   readonly keep?: (keep: DeadLetters['add']) => DeadLetters['add']
-  readonly failed?: () => Promise<void>
 }
 
 function openSink(
   redis: TestRedis,
   http: HttpSettings,
   outcomes: AttemptOutcome[] = [],
-  { keep = kept => kept, failed }: Keepers = {}
+  { keep = kept => kept }: Keepers = {}
 ) {
   const patient = connectRedis(redis.address, 'blocking')
   patient.on('error', () => {})
@@ -69,18 +71,33 @@ function openSink(
   client.on('error', () => {})
   const states = consumerStates(client, 'cio:', Date.now)
   const dead = deadLetters(client, 'cio:')
+  const countAttempts = (_: string, outcome: AttemptOutcome): void => void outcomes.push(outcome)
+  const { log } = createLogger('silent')
+  const attempts = createAttemptRecorder({
+    redis: client,
+    keyPrefix: 'cio:',
+    length: 100,
+    states,
+    countAttempts,
+    log,
+    now: Date.now
+  })
   const sink = createHttpSink(http, {
     queueRedis: patient,
     keyPrefix: 'cio:',
-    states: failed === undefined ? states : { ...states, recordFailure: failed },
+    states,
     deadLetters: { ...dead, add: keep(dead.add) },
     now: Date.now,
-    onAttempt: (_, outcome) => outcomes.push(outcome),
+    attempts,
+    countAttempts,
+    reporter: createDeadLetterReporter(log),
     onError: () => {}
   })
+  sink.pausing?.resume()
   const queue = openPushQueue(patient, 'cio:', http)
   const close = async (): Promise<void> => {
     await sink.close()
+    await attempts.close()
     await Promise.race([queue.queue.close(), new Promise(resolve => setTimeout(resolve, 500))])
     patient.disconnect()
     client.disconnect()
@@ -208,9 +225,16 @@ for (const { does, behaviour, reason } of bad) {
         error: new RegExp(`^AttemptFailed: ${reason.source.slice(1)}`),
         attempts: 3
       })
+      const answer = reason.source.replace(/^\^(?:status (\d+))?.*$/, '$1')
+      t.match(
+        letter?.lastAttempts.map(({ attempt, answer }) => `${attempt} ${answer}`),
+        [1, 2, 3].map(attempt => new RegExp(`^${attempt} ${answer}`)),
+        'it keeps the attempts, also without the log of attempts'
+      )
       await until('an empty queue', async () => (await queue.outstanding()).count === 0)
       t.same(outcomes, ['failed', 'failed', 'dead'])
-      t.match(await states.read('crm'), { failures: 3, lastFailure: reason })
+      await until('three failures', async () => (await states.read('crm')).failures === 3)
+      t.match(await states.read('crm'), { lastFailure: reason })
       for (const key of await redis.client.keys('*')) {
         if (key.includes('dead')) continue
         t.notMatch(JSON.stringify(await redis.client.dump(key).catch(() => '')), 'their-secret')
@@ -228,7 +252,6 @@ t.test(
       answers(500),
       {},
       {
-        failed: () => Promise.reject(new Error('Command timed out')),
         keep:
           keep =>
           async (...letter) => {

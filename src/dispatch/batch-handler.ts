@@ -1,0 +1,141 @@
+// Tested by test/dispatch/dispatcher.test.ts, test/dispatch/attempts.test.ts and test/dispatch/outages.test.ts.
+import { compileTypeGlobs, DOCTOR_TYPE } from '../event-types.ts'
+import type { HandleEntries } from '../group/batch-consumer.ts'
+import { MalformedEntryError } from '../group/entry-errors.ts'
+import type { ReadEntry } from '../group/fenced-read.ts'
+import { type OutgoingEvent, toOutgoingEvent } from '../group/outgoing-event.ts'
+import { formatPosition } from '../log/position.ts'
+import type { ConsumerSettings } from '../settings/consumers-file.ts'
+import { answerOf, reasonOf } from './failure.ts'
+import type { Refused, Sink, SinkContext } from './sink.ts'
+
+class RefusedError extends Error {
+  override readonly name = 'RefusedError'
+}
+
+/** A broker did not confirm a batch. The attempt is recorded already. */
+export class PublishFailedError extends Error {
+  override readonly name = 'PublishFailedError'
+}
+
+/** A batch as a broker got it. */
+interface Batch {
+  readonly events: readonly OutgoingEvent[]
+  readonly attempt: number
+  readonly atMs: number
+  readonly durationMs: number
+}
+
+/**
+ * Handles the batches of one push consumer: selects the events of its types, and gives them to its sink. Malformed
+ * entries, and events that the target can never accept, become dead letters.
+ *
+ * Attempts are recorded here for brokers: the HTTP sink, which has attempts of its own, records them itself. A batch
+ * that failed counts as one attempt, with its first event: while a broker is down, single events would fill the log of
+ * attempts within minutes. Each event of a confirmed batch has an attempt, with the batch's number.
+ */
+export function createBatchHandler(
+  settings: ConsumerSettings,
+  sink: Sink,
+  context: SinkContext
+): HandleEntries {
+  const { name: consumer } = settings
+  const { attempts, reporter, deadLetters, now } = context
+  const recordsAttempts = settings.type !== 'http'
+  const matches = compileTypeGlobs(settings.types)
+  /** The failed batch of each partition, and how often it failed. */
+  const failed = new Map<number, { readonly position: string; readonly attempts: number }>()
+
+  return async (entries, signal) => {
+    const wanted: OutgoingEvent[] = []
+    for (const entry of entries) {
+      const event = toOutgoingEvent({ position: positionOf(entry), event: entry.event })
+      if (event === undefined) await addMalformed(entry)
+      else if (event.type !== DOCTOR_TYPE && matches(event.type)) wanted.push(event)
+    }
+    const [first] = wanted
+    const partition = entries[0]?.partition
+    if (first === undefined || partition === undefined) return
+    const before = failed.get(partition)
+    const attempt = before?.position === first.position ? before.attempts + 1 : 1
+    failed.set(partition, { position: first.position, attempts: attempt })
+    await publish(wanted, first, attempt, signal)
+    failed.delete(partition)
+  }
+
+  async function publish(
+    events: readonly OutgoingEvent[],
+    first: OutgoingEvent,
+    attempt: number,
+    signal: AbortSignal
+  ): Promise<void> {
+    const [atMs, startedMs] = [now(), performance.now()]
+    const batch = (): Batch => ({ events, attempt, atMs, durationMs: performance.now() - startedMs })
+    try {
+      const refused = await sink.publish(events, signal)
+      if (recordsAttempts) await recordPublished(batch(), refused)
+    } catch (error) {
+      // The lease is lost, or the service stops: no failure of the consumer. Nor are errors of the push queue.
+      if (!recordsAttempts || signal.aborted) throw error
+      const { durationMs } = batch()
+      attempts.record({
+        consumer,
+        eventIds: [first.id],
+        attempt,
+        atMs,
+        durationMs,
+        outcome: 'failed',
+        answer: answerOf(error),
+        failure: reasonOf(error),
+        error
+      })
+      throw new PublishFailedError('the batch was not confirmed', { cause: error })
+    }
+  }
+
+  async function recordPublished(batch: Batch, refused: readonly Refused[]): Promise<void> {
+    const { attempt, atMs, durationMs } = batch
+    const refusedEvents = new Set(refused.map(({ event }) => event))
+    const accepted = batch.events.filter(event => !refusedEvents.has(event))
+    if (accepted.length > 0) {
+      const eventIds = accepted.map(({ id }) => id)
+      attempts.record({
+        consumer,
+        eventIds,
+        attempt,
+        atMs,
+        durationMs,
+        outcome: 'delivered',
+        answer: 'confirmed'
+      })
+    }
+    for (const { event, reason } of refused) {
+      const done = { attempt, atMs, durationMs, answer: `refused: ${reason}` }
+      const error = new RefusedError(reason)
+      await deadLetters.add(consumer, event, {
+        reason: 'failed',
+        error,
+        attempts: attempt,
+        lastAttempts: [done]
+      })
+      attempts.record({ ...done, consumer, eventIds: [event.id], outcome: 'dead' })
+      reporter.report({
+        consumer,
+        eventId: event.id,
+        type: event.type,
+        attempts: attempt,
+        reason: done.answer
+      })
+    }
+  }
+
+  async function addMalformed(entry: ReadEntry): Promise<void> {
+    const position = positionOf(entry)
+    const failure = { reason: 'malformed', error: new MalformedEntryError(), attempts: 1 } as const
+    await deadLetters.add(consumer, { ...entry, position }, failure)
+    context.countAttempts(consumer, 'dead', 1)
+    reporter.reportMalformed(consumer, position)
+  }
+}
+
+const positionOf = ({ partition, id }: ReadEntry) => formatPosition(partition, id)
