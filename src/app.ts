@@ -8,7 +8,7 @@ import { type ReceiverDependencies, receiver, WEBHOOK_PATH } from './receive/rou
 import type { Config } from './settings/config.ts'
 
 interface AppDependencies extends ReceiverDependencies {
-  readonly config: ReceiverDependencies['config'] & Pick<Config, 'http'>
+  readonly config: ReceiverDependencies['config'] & Pick<Config, 'http' | 'metrics'>
   readonly health: () => Health
   readonly isDraining: () => boolean
   /** `undefined` if `/metrics` has a port of its own. */
@@ -26,7 +26,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
     if (dependencies.isDraining()) reply.header('connection', 'close')
     done()
   })
-  healthRoutes(app, dependencies.health)
+  healthRoutes(app, dependencies.health, config.metrics.allowed)
   if (dependencies.metricsRoute !== undefined) metricsRoute(app, dependencies.metricsRoute)
   await app.register(receiver, dependencies)
   return app

@@ -61,7 +61,7 @@ const GLOB = /^[a-z0-9_.*?]{1,129}$/i
 /**
  * Compiles globs over `<object_type>.<metric>` (`email.*`, `*.bounced`, `customer.unsubscribed`): `*` is any number of
  * characters, also none, and `?` is one character. Case matters. Without globs every type matches. Events without an
- * object type are `unknown`.
+ * object type are `unknown`. A glob may have the prefix of the CloudEvents types, `io.customer.`.
  *
  * @throws TypeError that names a glob that cannot match anything
  */
@@ -74,7 +74,8 @@ export function compileTypeGlobs(globs: readonly string[] | undefined): TypeMatc
       `not a glob over <object_type>.<metric>: ${JSON.stringify(glob)} (letters, digits, _ . * ? only)`
     )
   }
-  return type => globs.some(glob => matches(glob, eventName(type)))
+  const names = globs.map(eventName)
+  return type => names.some(glob => matches(glob, eventName(type)))
 }
 
 /** Needs at most glob × text steps: only the last star is ever extended. */

@@ -48,7 +48,7 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
   const connection = await openRedis(options, opened)
   warnAboutDeployment(options, connection.facts())
   const { config } = options
-  const { redis, monitor, facts } = connection
+  const { redis, monitor, redisReport, facts } = connection
   const metrics = createMetrics({
     sources: [...config.sources.keys()],
     readLog: () => logStats(redis, config.log.keyPrefix, config.log.partitions),
@@ -78,6 +78,7 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
     now: Date.now,
     health: () => ({
       redisUp: monitor.isUp(),
+      problem: redisReport.problem(),
       draining,
       durability: { level: config.log.durability.level, redis: facts()?.persistence ?? 'unknown' }
     }),

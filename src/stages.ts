@@ -12,6 +12,7 @@ import { publishPartitionCount } from './log/partition.ts'
 import { createMaintenance } from './maintenance.ts'
 import type { Logger } from './ops/logger.ts'
 import type { Metrics } from './ops/metrics.ts'
+import { createRedisReport, type RedisReport } from './ops/redis-report.ts'
 import { createIpAllowlist, type IpAllowlist } from './receive/ip-allowlist.ts'
 import { createKeyUsageReporter, type KeyUsageReporter } from './receive/key-usage-reporter.ts'
 import { createPublishedIps } from './receive/published-ips.ts'
@@ -22,7 +23,7 @@ import { followFailures } from './redis/failure.ts'
 import { monitorRedis, type RedisMonitor } from './redis/monitor.ts'
 import { inspectServers, type ServerFacts, unmetRequirement } from './redis/server-facts.ts'
 import type { Config } from './settings/config.ts'
-import { describeRedis, type RedisAddress } from './settings/redis-address.ts'
+import type { RedisAddress } from './settings/redis-address.ts'
 
 export interface ServiceOptions {
   readonly config: Config
@@ -40,6 +41,7 @@ const REDIS_WAIT_MS = 2500
 interface Connection {
   readonly redis: RedisClient
   readonly monitor: RedisMonitor
+  readonly redisReport: Pick<RedisReport, 'problem' | 'refused'>
   /** `undefined` until Redis has answered. */
   readonly facts: () => ServerFacts | undefined
 }
@@ -55,12 +57,18 @@ export async function openRedis(
   opened: CloseStack
 ): Promise<Connection> {
   const { keyPrefix, partitions, durability } = config.log
-  const where = describeRedis(redisAddress)
   let facts: ServerFacts | undefined
+  let isStarting = true
   const redis = connectRedis(redisAddress)
   opened.add(() => disconnectRedis(redis))
-  redis.on('error', error => log.debug({ err: error }, 'redis connection'))
-  const cause = followFailures(redis)
+  redis.on('error', error => log.debug({ err: error }, 'Redis connection failed'))
+  const redisReport = createRedisReport({
+    redis,
+    failures: followFailures(redis, redisAddress),
+    durability,
+    log
+  })
+  opened.add(redisReport.stop)
   const monitor = monitorRedis({
     redis,
     validate: async () => {
@@ -68,15 +76,13 @@ export async function openRedis(
       const problem = unmetRequirement(facts, durability)
       if (problem !== undefined) throw new ConfigError(problem)
       await publishPartitionCount(redis, keyPrefix, partitions)
+      // PING and reads also work where writes are refused, such as on a replica. This key never exists.
+      await redis.del(`${keyPrefix}write-check`)
     },
-    onChange: (up, error) => {
-      if (up) log.info({ redis: facts, durability: durability.level }, 'redis is up')
-      else {
-        log.error(
-          { err: error },
-          `cannot reach Redis at ${where}${cause(error)}; deliveries get 503 until it is back`
-        )
-      }
+    onUp: () => redisReport.up(facts),
+    onFailure: error => {
+      // The first probes come before the connection.
+      if (!isStarting) redisReport.fail(error)
     }
   })
   opened.add(monitor.stop)
@@ -84,12 +90,10 @@ export async function openRedis(
     await monitor.waitUntilUp(REDIS_WAIT_MS)
   } catch (error) {
     if (error instanceof ConfigError) throw error
-    log.error(
-      { err: error },
-      `cannot reach Redis at ${where}${cause(error)}; starting without it, deliveries get 503 until it answers`
-    )
+    redisReport.fail(error)
   }
-  return { redis, monitor, facts: () => facts }
+  isStarting = false
+  return { redis, monitor, redisReport, facts: () => facts }
 }
 
 export function warnAboutDeployment(
@@ -97,10 +101,15 @@ export function warnAboutDeployment(
   facts: ServerFacts | undefined
 ): void {
   if (!config.production) return
-  if (facts !== undefined && !facts.persistence.startsWith('aof')) {
+  if (facts?.persistence === 'unknown') {
     log.warn(
       { redis: facts },
-      'this Redis keeps less than an append-only file: events that were answered with 200 can be lost'
+      'it is unknown what this Redis keeps, because CONFIG is not permitted: allow it with ACL SETUSER <user> +config|get, or check with your provider that it has an append-only file'
+    )
+  } else if (facts !== undefined && !facts.persistence.startsWith('aof')) {
+    log.warn(
+      { redis: facts },
+      'this Redis keeps less than an append-only file, so events that were answered with 200 can be lost: set "appendonly yes" and "maxmemory-policy noeviction" in its configuration'
     )
   }
   if (runsMaintenance && config.admission.trustedProxies.length === 0) {
@@ -111,7 +120,7 @@ export function warnAboutDeployment(
 }
 
 export function openEventLog(stage: Stage): EventLog {
-  const { config, log, redis, monitor, facts, metrics, runsMaintenance, opened } = stage
+  const { config, log, redis, monitor, redisReport, facts, metrics, runsMaintenance, opened } = stage
   const { keyPrefix, partitions, maxLength, durability } = config.log
   const waits = durabilityWaits(redis, durability, facts)
   opened.add(() => waits?.close())
@@ -126,7 +135,10 @@ export function openEventLog(stage: Stage): EventLog {
     durabilityWait: waits?.of,
     ...maintenance.room,
     isRedisUp: monitor.isUp,
-    onTimeout: monitor.check,
+    onFailure: error => {
+      if (error.reason === 'redis_timeout') monitor.check()
+      else redisReport.refused(error)
+    },
     onCallDuration: metrics.redisCall
   })
 }

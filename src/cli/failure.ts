@@ -1,19 +1,29 @@
 import { basename } from 'node:path'
 import { getSystemErrorMap } from 'node:util'
 import { errorCode, ReportedError } from '../errors.ts'
+import { replyCause } from '../redis/causes.ts'
 import { UsageError } from './command.ts'
 import { terminalSafe } from './terminal.ts'
+
+type DescribeRedis = (error: unknown) => Promise<{ readonly address: string; readonly cause: string }>
+
+let describeRedis: DescribeRedis | undefined
+
+/** From now on, failures of Redis are described by this function: a command uses one Redis. */
+export function onRedisFailure(describe: DescribeRedis): void {
+  describeRedis = describe
+}
 
 /**
  * One line on the error that ended a command. Messages of libraries are not repeated: they may contain a secret or a
  * payload (ioredis puts a command's arguments into its errors). An error of our own has its message; a failure of the
  * system, of Redis or of AWS is named by its code; everything else is a bug.
  */
-export function describeFailure(error: unknown): string {
+export async function describeFailure(error: unknown): Promise<string> {
   if (error instanceof UsageError || error instanceof ReportedError) return terminalSafe(error.message)
   return (
     (error instanceof Error
-      ? (systemFailure(error) ?? redisFailure(error) ?? awsFailure(error))
+      ? (systemFailure(error) ?? (await redisFailure(error)) ?? awsFailure(error))
       : undefined) ?? unexpected(error)
   )
 }
@@ -44,12 +54,17 @@ function systemFailure(error: Error): string | undefined {
 
 const LOST_CONNECTION = /^(?:Connection is closed|Command timed out|Stream isn't writeable)/
 
-function redisFailure(error: Error): string | undefined {
-  // The first word of an error reply is its code; the rest may repeat what was sent.
-  if (error.name === 'ReplyError') return `Redis refused a command: ${error.message.split(' ', 1)[0]}`
-  return error.name === 'MaxRetriesPerRequestError' || LOST_CONNECTION.test(error.message)
-    ? 'the connection to Redis was lost: check REDIS_URL (or REDIS_SENTINELS, REDIS_CLUSTER_NODES), and try again'
-    : undefined
+async function redisFailure(error: Error): Promise<string | undefined> {
+  const isReply = error.name === 'ReplyError'
+  if (!isReply && error.name !== 'MaxRetriesPerRequestError' && !LOST_CONNECTION.test(error.message)) {
+    return undefined
+  }
+  const failure = await describeRedis?.(error)
+  const redis = failure === undefined ? 'Redis' : `Redis at ${failure.address}`
+  // An error reply may repeat what was sent: only known codes are shown.
+  if (isReply) return `${redis} refused a command: ${replyCause(error.message) ?? 'unknown error reply'}`
+  const cause = failure === undefined ? '' : `: ${failure.cause}`
+  return `the connection to ${redis} was lost${cause}; check REDIS_URL (or REDIS_SENTINELS, REDIS_CLUSTER_NODES), and try again`
 }
 
 /** An error of the AWS SDK has `$metadata`, one of its credential providers `tryNextLink`. */

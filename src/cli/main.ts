@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   leaks: async () => (await import('./leaks/command.ts')).leaksCommand,
   rotate: async () => (await import('./rotate/command.ts')).rotateCommand,
   events: async () => (await import('./events/command.ts')).eventsCommand,
+  hash: async () => (await import('./hash/command.ts')).hashCommand,
   consumers: async () => (await import('./consumers/command.ts')).consumersCommand
 }
 
@@ -49,10 +50,10 @@ async function run([first, ...rest]: readonly string[]): Promise<ExitCode | unde
     return EXIT.ok
   }
   // Open connections of the failed command must not keep the process alive: a supervisor would wait for its end.
-  const fail = (error: unknown): void =>
-    void process.stderr.write(`cio-webhook ${name}: ${describeFailure(error)}\n`, () =>
-      process.exit(EXIT.error)
-    )
+  const fail = async (error: unknown): Promise<void> => {
+    const line = await describeFailure(error)
+    process.stderr.write(`cio-webhook ${name}: ${line}\n`, () => process.exit(EXIT.error))
+  }
   // The service handles both itself, with a log line.
   if (name !== 'serve') {
     process.on('uncaughtException', fail)
@@ -61,7 +62,7 @@ async function run([first, ...rest]: readonly string[]): Promise<ExitCode | unde
   try {
     return await command.run(args, process.env)
   } catch (error) {
-    fail(error)
+    await fail(error)
     return EXIT.error
   }
 }

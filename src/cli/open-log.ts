@@ -5,7 +5,8 @@ import { followFailures } from '../redis/failure.ts'
 import { monitorRedis } from '../redis/monitor.ts'
 import { loadSettings, type Part, type Settings } from '../settings/config.ts'
 import type { Environment } from '../settings/environment.ts'
-import { describeRedis, type RedisAddress } from '../settings/redis-address.ts'
+import type { RedisAddress } from '../settings/redis-address.ts'
+import { onRedisFailure } from './failure.ts'
 
 /** How long a command waits for Redis. */
 const FIRST_CONTACT_MS = 5000
@@ -23,16 +24,18 @@ export class UnreachableRedis extends ConfigError {}
  */
 export async function connectForCommand(address: RedisAddress): Promise<RedisClient> {
   const redis = connect(address, 'fail-fast')
-  const failure = followFailures(redis)
+  const failures = followFailures(redis, address)
+  onRedisFailure(failures.describe)
   const monitor = monitorRedis({ redis })
   try {
     await monitor.waitUntilUp(FIRST_CONTACT_MS)
     return redis
   } catch (cause) {
+    const failure = await failures.describe(cause)
     disconnectRedis(redis)
     if (cause instanceof ConfigError) throw cause
     throw new UnreachableRedis(
-      `cannot reach Redis at ${describeRedis(address)}${failure(cause)}; check REDIS_URL (or REDIS_SENTINELS, REDIS_CLUSTER_NODES)`,
+      `cannot reach Redis at ${failure.address}: ${failure.cause}; check REDIS_URL (or REDIS_SENTINELS, REDIS_CLUSTER_NODES)`,
       { cause }
     )
   } finally {

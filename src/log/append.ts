@@ -59,8 +59,8 @@ export interface EventLogOptions {
   readonly onParked?: (stream: string) => Promise<void>
   /** While Redis is down, an append fails at once instead of after a timeout. */
   readonly isRedisUp: () => boolean
-  /** Called when Redis did not answer a call in time. */
-  readonly onTimeout?: () => void
+  /** Called when a call to Redis has failed. */
+  readonly onFailure?: (error: UnavailableError) => void
   /** Called with the duration of each call, in seconds. */
   readonly onCallDuration?: (seconds: number) => void
 }
@@ -114,7 +114,7 @@ export function createEventLog(options: EventLogOptions): EventLog {
 
 /** Writes to one partition: a queue, and at most one call in flight. */
 function createPartitionWriter(keys: PartitionKeys, options: EventLogOptions) {
-  const { redis, maxLength, trimForSpace, memory, onTimeout, onCallDuration } = options
+  const { redis, maxLength, trimForSpace, memory, onFailure, onCallDuration } = options
   const durable = options.durabilityWait?.(keys.events)
   const waiting: Pending[] = []
   let generations: Generations = []
@@ -172,7 +172,7 @@ function createPartitionWriter(keys: PartitionKeys, options: EventLogOptions) {
         error instanceof UnavailableError
           ? error
           : new UnavailableError(failureReason(error), { cause: error })
-      if (unavailable.reason === 'redis_timeout') onTimeout?.()
+      onFailure?.(unavailable)
       for (const pending of batch) pending.reject(unavailable)
     } finally {
       onCallDuration?.((performance.now() - startedMs) / 1000)

@@ -25,6 +25,9 @@ export function partitionKeys(prefix: string, partition: number): PartitionKeys 
 /** Here the service writes the number of partitions, for readers of the log. */
 export const partitionCountKey = (prefix: string): string => `${prefix}partitions`
 
+/** Here the service adds every number of partitions it has ever appended with, for searches by customer. */
+export const partitionCountsKey = (prefix: string): string => `${prefix}partition-counts`
+
 /** The names of a consumer group's keys in Redis, besides the groups of the streams. */
 interface GroupKeys {
   /** The running members: see membership.lua. */

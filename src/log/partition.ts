@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import type { RedisClient } from '../redis/connect.ts'
-import { type PartitionKeys, partitionCountKey, partitionKeys } from './keys.ts'
+import { type PartitionKeys, partitionCountKey, partitionCountsKey, partitionKeys } from './keys.ts'
 
 /** The partition for an ordering key. Entries with the same key stay in order, because they share a partition. */
 export function partitionOf(key: string, partitions: number): number {
@@ -19,9 +19,41 @@ export async function publishPartitionCount(
   keyPrefix: string,
   partitions: number
 ): Promise<void> {
-  if ((await readPartitionCount(redis, keyPrefix)) >= partitions) return
-  await redis.set(partitionCountKey(keyPrefix), partitions)
+  const published = await readPartitionCount(redis, keyPrefix)
+  const used = await redis.smembers(partitionCountsKey(keyPrefix))
+  if (!used.includes(String(partitions))) {
+    // A log of an older version: it has been used, and nothing says with which numbers.
+    const isOld = used.length === 0 && (published > 1 || (await hasEvents(redis, keyPrefix)))
+    const unknown = isOld ? upTo(published) : []
+    await redis.sadd(partitionCountsKey(keyPrefix), partitions, ...unknown)
+  }
+  if (published < partitions) await redis.set(partitionCountKey(keyPrefix), partitions)
 }
+
+/**
+ * The partitions in which entries with these ordering keys can be: one per key for each number of partitions that was
+ * ever in use, because `PARTITIONS` decides where a key goes. A log of an older version does not know which numbers
+ * these were; then it is each one up to the present number.
+ *
+ * @returns them in order
+ * @throws the error of Redis
+ */
+export async function partitionsOfKeys(
+  redis: RedisClient,
+  keyPrefix: string,
+  keys: readonly string[]
+): Promise<readonly number[]> {
+  const published = await readPartitionCount(redis, keyPrefix)
+  const used = (await redis.smembers(partitionCountsKey(keyPrefix))).map(Number)
+  const counts = used.length === 0 ? upTo(published) : used
+  const partitions = new Set(counts.flatMap(count => keys.map(key => partitionOf(key, count))))
+  return [...partitions].sort((a, b) => a - b)
+}
+
+const hasEvents = async (redis: RedisClient, keyPrefix: string): Promise<boolean> =>
+  (await redis.exists(partitionKeys(keyPrefix, 0).events)) === 1
+
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1)
 
 /** @returns how many partitions the log has, as published; 1 before that. @throws the error of Redis */
 export async function readPartitionCount(redis: RedisClient, keyPrefix: string): Promise<number> {

@@ -38,42 +38,6 @@ export async function* readEntries(
   for await (const page of pages) yield page.map(([id, fields]) => toEntry(partition, id, fields))
 }
 
-interface NewestOptions extends EntryRange {
-  readonly partitions: number
-  readonly count: number
-  readonly matches: (entry: StreamEntry) => boolean
-}
-
-/**
- * The newest matching events over all partitions, oldest first.
- *
- * @returns them, and the last id of each partition, to continue from
- * @throws the error of Redis
- */
-export async function newestEntries(
-  redis: RedisClient,
-  keyPrefix: string,
-  { partitions, count, from, to, matches }: NewestOptions
-): Promise<{ readonly entries: readonly StreamEntry[]; readonly ends: string[] }> {
-  const ends: string[] = []
-  const found: StreamEntry[] = []
-  for (let partition = 0; partition < partitions; partition++) {
-    const key = partitionKeys(keyPrefix, partition).events
-    const [newest] = await redis.xrevrange(key, '+', '-', 'COUNT', 1)
-    ends.push(newest?.[0] ?? '0-0')
-    const pages = pagesOf(to, end => redis.xrevrange(key, end, from, 'COUNT', PAGE_ENTRIES.events))
-    let missing = count
-    for await (const page of pages) {
-      const matching = page.map(([id, fields]) => toEntry(partition, id, fields)).filter(matches)
-      found.push(...matching.slice(0, missing))
-      missing -= matching.length
-      if (missing <= 0) break
-    }
-  }
-  found.sort((a, b) => compareIds(a.id, b.id))
-  return { entries: found.slice(-count), ends }
-}
-
 /** Reads pages until one is empty. Each page starts after the last entry of the page before. */
 export async function* pagesOf<Entry extends readonly [id: string | Buffer, fields: unknown]>(
   first: string,
@@ -93,7 +57,8 @@ function toEntry(partition: number, id: string, flat: readonly string[]): Stream
   return { partition, id, type: fields.get('type') ?? '', event: fields.get('event') ?? '' }
 }
 
-function compareIds(a: string, b: string): number {
+/** Orders ids of entries: negative if `a` is older than `b`. */
+export function compareIds(a: string, b: string): number {
   const [aMs = 0, aSequence = 0] = a.split('-').map(Number)
   const [bMs = 0, bSequence = 0] = b.split('-').map(Number)
   return aMs - bMs || aSequence - bSequence

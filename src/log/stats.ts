@@ -69,14 +69,15 @@ export async function removeGroup(redis: RedisClient, keyPrefix: string, group: 
 }
 
 /** A consumer group in one stream. */
-interface StreamGroup {
+export interface StreamGroup {
   readonly name: string
   readonly lag: number | undefined
   readonly pending: number
   readonly lastDelivered: string
 }
 
-async function groupsOf(redis: RedisClient, stream: string): Promise<readonly StreamGroup[]> {
+/** The consumer groups of a stream; none if it does not exist. @throws the error of Redis */
+export async function groupsOf(redis: RedisClient, stream: string): Promise<readonly StreamGroup[]> {
   try {
     const groups = (await redis.xinfo('GROUPS', stream)) as unknown[][]
     return groups.map(flatToMap).map(fields => {

@@ -3,10 +3,13 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { parseAddress } from '../address.ts'
 import { compileAddressList } from '../address-list.ts'
 import { sendError } from './error-responses.ts'
+import type { RedisProblem } from './redis-report.ts'
 
 /** The state of the service, read at each request. */
 export interface Health {
   readonly redisUp: boolean
+  /** Why deliveries cannot be kept. */
+  readonly problem: RedisProblem | undefined
   readonly draining: boolean
   /** The configured durability, and what Redis is configured to persist. */
   readonly durability: { readonly level: string; readonly redis: string }
@@ -16,13 +19,22 @@ export interface Health {
  * `/healthz`: 200 while the process can answer, whether Redis is up or not. Otherwise a load balancer would answer in
  * our place, and its 502 costs the sender an hour; our 503 does not. `/readyz`: 503 while Redis is down or the process
  * is about to stop.
+ *
+ * @param operators addresses that see the address and the cause of a failing Redis: those that may read the metrics
  */
-export function healthRoutes(app: FastifyInstance, health: () => Health): void {
-  app.get('/healthz', (_request, reply) => {
-    const { redisUp, draining, durability } = health()
+export function healthRoutes(app: FastifyInstance, health: () => Health, operators: readonly string[]): void {
+  const isOperator = operatorCheck(operators)
+  app.get('/healthz', (request, reply) => {
+    const { redisUp, problem, draining, durability } = health()
+    const reason = problem?.summary ?? (draining ? 'the process is shutting down' : undefined)
     return reply.send({
-      status: redisUp && !draining ? 'ok' : 'degraded',
+      status: reason === undefined && redisUp ? 'ok' : 'degraded',
       redis: redisUp ? 'up' : 'down',
+      // Internal host names are not for the internet.
+      ...(problem?.failure !== undefined && isOperator(request)
+        ? { redisAddress: problem.failure.address, redisCause: problem.failure.cause }
+        : {}),
+      ...(reason === undefined ? {} : { reason }),
       draining,
       durability,
       uptimeSeconds: Math.floor(process.uptime())
@@ -44,13 +56,16 @@ export interface MetricsRoute {
 
 /** `/metrics`, for the configured addresses only. */
 export function metricsRoute(app: FastifyInstance, { allowed, read, contentType }: MetricsRoute): void {
-  const isAllowed = compileAddressList(allowed)
+  const isOperator = operatorCheck(allowed)
   app.get('/metrics', async (request, reply) => {
-    if (!isAllowed(request.ip ?? '') || cameThroughUnknownProxy(request)) {
-      return sendError(reply, 'CIO_METRICS_FORBIDDEN')
-    }
+    if (!isOperator(request)) return sendError(reply, 'CIO_METRICS_FORBIDDEN')
     return reply.header('content-type', contentType).send(await read())
   })
+}
+
+function operatorCheck(addresses: readonly string[]): (request: FastifyRequest) => boolean {
+  const isAllowed = compileAddressList(addresses)
+  return request => isAllowed(request.ip ?? '') && !cameThroughUnknownProxy(request)
 }
 
 /** A forwarded request from an address that is not a trusted proxy: the real client can be anyone on the internet. */

@@ -24,8 +24,8 @@ export function memoryWarning(
   const ratio = memoryUsageRatio(usage)
   const isFull = ratio >= 1
   const what = isFull
-    ? 'redis is full and deliveries get 503'
-    : `redis uses ${Math.floor(ratio * 100)} % of its maxmemory`
+    ? 'Redis is full and deliveries get 503'
+    : `Redis uses ${Math.floor(ratio * 100)} % of its maxmemory`
   const until = isFull
     ? ''
     : fullInMs === undefined

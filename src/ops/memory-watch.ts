@@ -66,7 +66,7 @@ export function watchMemory(options: MemoryWatchOptions): MemoryWatch {
   async function report(used: MemoryUsage): Promise<void> {
     const ratio = memoryUsageRatio(used)
     if (ratio < RECOVERED && warned !== undefined) {
-      log.info({ usedRatio: ratio }, 'redis has enough free memory again')
+      log.info({ usedRatio: ratio }, 'Redis has enough free memory again')
       warned = undefined
     }
     if (ratio < PRESSURE) return

@@ -39,7 +39,7 @@ const IDENTIFIED_BY = pathOf('/data/identifiers/id')
 const USER_ID = pathOf('/userId')
 
 /** Ids of Customer.io have at most 150 characters. A longer one is replaced by its hash. */
-const MAX_SUBJECT_LENGTH = 256
+export const MAX_SUBJECT_LENGTH = 256
 
 /** Never throws. */
 export function parseDelivery(body: VerifiedBody, context: DeliveryContext): ParsedDelivery {

@@ -1,6 +1,7 @@
 // Tested by test/redis/faults.test.ts.
 import { createPollingLoop } from '../async/poll.ts'
 import { ConfigError, ReportedError } from '../errors.ts'
+import { FINDINGS } from './causes.ts'
 import { sendCommand } from './command.ts'
 import type { RedisClient } from './connect.ts'
 import { databaseProblem } from './database.ts'
@@ -23,8 +24,9 @@ interface RedisMonitorOptions {
   readonly redis: RedisClient
   /** Called whenever Redis comes back, since it may be another server. If it rejects, Redis does not count as up. */
   readonly validate?: () => Promise<void>
-  /** Called at each change; `error` is the failure of the probe or of `validate`. */
-  readonly onChange?: (up: boolean, error?: unknown) => void
+  readonly onUp?: () => void
+  /** Called when the connection is lost, and for each failed probe with its error, or that of `validate`. */
+  readonly onFailure?: (error?: unknown) => void
 }
 
 /** A Redis that hangs is noticed after this time and the timeout below, at most. */
@@ -35,13 +37,17 @@ const PROBE_INTERVAL_MS = 500
  */
 const PROBE_TIMEOUT_MS = 1500
 
-export function monitorRedis({ redis, validate, onChange }: RedisMonitorOptions): RedisMonitor {
+export function monitorRedis({ redis, validate, onUp, onFailure }: RedisMonitorOptions): RedisMonitor {
   let up = false
   let lastError: unknown
   const waiting = new Set<() => void>()
   const loop = createPollingLoop(probe, PROBE_INTERVAL_MS)
 
-  const lost = (): void => change(false)
+  const lost = (): void => {
+    if (!up) return
+    up = false
+    onFailure?.()
+  }
   redis.on('close', lost)
   redis.on('end', lost)
   redis.on('ready', loop.runNow)
@@ -74,20 +80,26 @@ export function monitorRedis({ redis, validate, onChange }: RedisMonitorOptions)
     try {
       await answered(sendCommand(redis, 'ping', []))
       if (!up) await validate?.()
-      change(true)
+      succeed()
     } catch (error) {
       const problem = await databaseProblem(redis)
-      change(false, problem === undefined ? error : new ConfigError(`REDIS_URL: ${problem}`))
+      fail(problem === undefined ? error : new ConfigError(`REDIS_URL: ${problem}`))
     }
   }
 
-  function change(next: boolean, error?: unknown): void {
-    if (error !== undefined) lastError = error
+  function succeed(): void {
+    if (loop.isStopped || up) return
+    up = true
+    onUp?.()
+    for (const settle of waiting) settle()
+  }
+
+  function fail(error: unknown): void {
+    lastError = error
     if (error instanceof ConfigError) for (const settle of waiting) settle()
-    if (loop.isStopped || next === up) return
-    up = next
-    onChange?.(up, error)
-    if (up) for (const settle of waiting) settle()
+    if (loop.isStopped) return
+    up = false
+    onFailure?.(error)
   }
 }
 
@@ -95,10 +107,7 @@ export function monitorRedis({ redis, validate, onChange }: RedisMonitorOptions)
 function answered(ping: Promise<unknown>): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(
-      () =>
-        setImmediate(() =>
-          reject(new ReportedError(`no answer to PING within ${PROBE_TIMEOUT_MS / 1000} s`))
-        ),
+      () => setImmediate(() => reject(new ReportedError(FINDINGS.silent))),
       PROBE_TIMEOUT_MS
     )
     ping.then(() => resolve(), reject).finally(() => clearTimeout(timer))

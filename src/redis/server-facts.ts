@@ -70,8 +70,10 @@ async function inspectPersistence(redis: Redis): Promise<Persistence> {
   let settings: ReadonlyMap<string, string>
   try {
     settings = flatToMap((await redis.config('GET', ...PERSISTENCE_SETTINGS)) as string[])
-  } catch {
-    return 'unknown'
+  } catch (error) {
+    // Only a refusal: a lost connection is another problem.
+    if (error instanceof Error && error.name === 'ReplyError') return 'unknown'
+    throw error
   }
   // Streams and dedupe index have no expiry: `volatile-*` keeps them, `allkeys-*` does not.
   if (settings.get('maxmemory') !== '0' && settings.get('maxmemory-policy')?.startsWith('allkeys-')) {

@@ -73,3 +73,7 @@ export function describeRedis(address: RedisAddress): string {
   const server = parseRedisUrl(url)
   return 'problem' in server ? 'REDIS_URL' : `${server.host}:${server.port}`
 }
+
+/** Whether the connections to the servers that hold the data use TLS. Those to sentinels never do. */
+export const usesTls = (address: RedisAddress): boolean =>
+  address.kind === 'standalone' ? address.url.reveal().startsWith('rediss:') : address.login.tls

@@ -68,7 +68,7 @@ const rows: readonly (readonly [name: string, error: unknown, line: RegExp])[] =
 
 for (const [name, error, line] of rows) {
   t.test(`${name} becomes one line with the cause, without a payload or a stack trace`, async t => {
-    const text = describeFailure(error)
+    const text = await describeFailure(error)
     t.match(text, line)
     t.notMatch(text, PAYLOAD)
     t.equal(text.split('\n').length, 1)
@@ -83,7 +83,7 @@ t.test('a refused connection is named with its address, also if the host has sev
   ] as const) {
     const error = await new Promise(resolve => connect(port, host).once('error', resolve))
     t.match(
-      describeFailure(error),
+      await describeFailure(error),
       new RegExp(`^cannot connect to ${address}:${port}: ECONNREFUSED \\(connection refused\\)$`)
     )
   }

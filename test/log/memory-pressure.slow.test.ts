@@ -155,7 +155,7 @@ t.test(
     t.ok(fullInSeconds < 120, `and expected the end in ${fullInSeconds} s`)
     t.match(
       String(lines[0]?.['msg']),
-      /^redis uses 8\d % of its maxmemory: consumer crm has not acknowledged \d+ events/
+      /^Redis uses 8\d % of its maxmemory: consumer crm has not acknowledged \d+ events/
     )
 
     // When it reads again, there is memory again.

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { newestEntries, readEntries, type StreamEntry } from '../../src/log/read-range.ts'
+import { compareIds, readEntries, type StreamEntry } from '../../src/log/read-range.ts'
 import { startRedis } from '../helpers/redis.ts'
 
 const { client, stop } = await startRedis()
@@ -36,32 +36,7 @@ t.test('a partition is read page by page, each entry once, in order', async t =>
   t.same(await read({ from: '(1202-0', to: '+' }), { pages: 1, events: [1203] }, 'after an id')
 })
 
-t.test(
-  'the newest matching entries of all partitions are found, oldest first, and where each ends',
-  async t => {
-    const options = { partitions: 3, count: 3, from: '-', to: '+', matches: () => true }
-    t.same(await newestEntries(client, 'cio:', options), { entries: [], ends: ['0-0', '0-0', '0-0'] })
-    await fill(0, upTo(ENTRIES))
-    t.same(await newestEntries(client, 'cio:', { ...options, partitions: 1, count: 1 }), {
-      entries: [{ partition: 0, id: '1203-0', type: 't', event: '1203' }],
-      ends: ['1203-0']
-    })
-    await fill(1, [1202, 2000])
-    const newest = await newestEntries(client, 'cio:', options)
-    t.same(
-      [events(newest.entries), newest.ends],
-      [
-        [1202, 1203, 2000],
-        ['1203-0', '2000-0', '0-0']
-      ]
-    )
-
-    const rare = await newestEntries(client, 'cio:', {
-      ...options,
-      matches: ({ event }) => Number(event) < 3
-    })
-    t.same(events(rare.entries), [1, 2], 'on the last page')
-    const early = await newestEntries(client, 'cio:', { ...options, to: '100' })
-    t.same(events(early.entries), [98, 99, 100], 'within a range')
-  }
-)
+t.test('ids are ordered by their milliseconds, then by their sequence', async t => {
+  const sorted = ['9-1', '10-0', '10-2', '10-10']
+  t.same([...sorted].reverse().sort(compareIds), sorted)
+})

@@ -102,7 +102,7 @@ t.test('if it is not enough, a warning names the consumer and projects when Redi
       oldestAgeSeconds: 3600,
       logBytes: 60,
       fullInSeconds: 180,
-      msg: 'redis uses 80 % of its maxmemory: consumer crm has not acknowledged 41200 events (0.0 MB), and unread events are never trimmed; at the current rate deliveries get 503 in about 3 min. Start that consumer again, remove it (cio-webhook consumers remove crm), or raise maxmemory'
+      msg: 'Redis uses 80 % of its maxmemory: consumer crm has not acknowledged 41200 events (0.0 MB), and unread events are never trimmed; at the current rate deliveries get 503 in about 3 min. Start that consumer again, remove it (cio-webhook consumers remove crm), or raise maxmemory'
     }
   ])
 })
@@ -112,18 +112,18 @@ t.test('the warning comes once, again after ten minutes, and at once when Redis 
   t.same(
     lines.map(({ level, msg }) => [level, msg.split(/[:,]/)[0]]),
     [
-      [40, 'redis uses 81 % of its maxmemory'],
-      [50, 'redis is full and deliveries get 503'],
-      [30, 'redis has enough free memory again'],
-      [40, 'redis uses 81 % of its maxmemory']
+      [40, 'Redis uses 81 % of its maxmemory'],
+      [50, 'Redis is full and deliveries get 503'],
+      [30, 'Redis has enough free memory again'],
+      [40, 'Redis uses 81 % of its maxmemory']
     ]
   )
   const { lines: later } = await watched([81, 81, 82, 82, 83, 83], { stepMs: 200_000 })
   t.same(
     later.map(({ level, msg }) => [level, msg.split(':')[0]]),
     [
-      [40, 'redis uses 81 % of its maxmemory'],
-      [40, 'redis uses 83 % of its maxmemory']
+      [40, 'Redis uses 81 % of its maxmemory'],
+      [40, 'Redis uses 83 % of its maxmemory']
     ]
   )
 })

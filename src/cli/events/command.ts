@@ -1,134 +1,97 @@
-// Tested by test/cli/consumers/command.slow.test.ts.
+// Tested by test/cli/events/command.slow.test.ts and test/cli/consumers/command.slow.test.ts.
 import { pause } from '../../async/backoff.ts'
 import { replayRange } from '../../dispatch/replay.ts'
-import { compileTypeGlobs, eventName, type TypeMatcher } from '../../event-types.ts'
-import { stringifyExactly } from '../../exact-json.ts'
-import { readPartitionCount } from '../../log/partition.ts'
-import { newestEntries, readEntries, type StreamEntry } from '../../log/read-range.ts'
-import { integer } from '../../settings/parse.ts'
-import {
-  type Command,
-  EXIT,
-  type ExitCode,
-  MAX_COUNT,
-  parseCommandLine,
-  readOption,
-  UsageError
-} from '../command.ts'
+import { formatDuration } from '../../duration.ts'
+import { allPartitionKeys, readPartitionCount } from '../../log/partition.ts'
+import { readEntries } from '../../log/read-range.ts'
+import { compileAddressHash } from '../../tools/events/address-hash.ts'
+import { compileFilter, type EventFilter } from '../../tools/events/event-filter.ts'
+import { eventPath } from '../../tools/events/event-path.ts'
+import { searchEvents } from '../../tools/events/search.ts'
+import type { SearchOptions } from '../../tools/events/walk-log.ts'
+import { type Command, EXIT, type ExitCode, UsageError } from '../command.ts'
 import { ofExistingGroup } from '../consumers/actions.ts'
-import { eventId, eventJson, timeOf } from '../consumers/report.ts'
+import { readLines } from '../input.ts'
 import { type OpenLog, openLog } from '../open-log.ts'
-import { parseTime } from '../parse-time.ts'
-import { terminalSafe } from '../terminal.ts'
-
-const usage = `usage: cio-webhook events [options]
-       cio-webhook events replay CONSUMER --from TIME [--to TIME] [options]
-
-Shows the newest events of the log, oldest first, or gives one consumer a time range of them again. Events are shown as
-consumers get them: without personal data. Configured by the environment, like serve.
-
-  --type GLOB     only events of this <object_type>.<metric>, such as email.* (can be repeated)
-  --id ID         only the event with this id (can be repeated)
-  --count N       show at most N (default 10)
-  --from TIME     only events received since then: 2026-11-24T10:00:00Z, or how long ago: 90s, 30m, 12h, 7d
-  --to TIME       only events received until then (default now)
-  --follow        continue with new events, until Ctrl-C
-  --json          print one JSON object per line: partition, entry, event
-
-Exit code: 0 ok, 1 no event was found, 2 could not run.`
+import { createProgressBar } from '../progress-bar.ts'
+import { type EventsOptions, eventsUsage, readEventsOptions } from './options.ts'
+import { eventLine, nothingFound, pathsJson, pathsText, unknownEvent } from './report.ts'
 
 export const eventsCommand: Command = {
-  summary: 'show and follow the event log, replay a part of it',
-  usage,
+  summary: 'find, show and follow events of the log, replay a part of it',
+  usage: eventsUsage,
   run: async (args, env) => {
-    const options = readOptions(args, Date.now())
-    const log = await openLog(env)
-    try {
-      return await (options.consumer === undefined ? tail(options, log) : replay(options, log))
-    } finally {
-      log.close()
+    const options = readEventsOptions(args, Date.now())
+    const { action } = options
+    // Only `show` needs the consumers: a file of theirs that is broken does not keep others from reading the log.
+    if (action.name === 'show') {
+      const log = await openLog(env, ['dispatch'])
+      return closing(log, show(action.id, options, log))
     }
+    const log = await openLog(env, ['loadHashKey'])
+    return closing(
+      log,
+      readFilter(options, log).then(filter =>
+        action.name === 'list' ? list(options, filter, log) : replay(action.consumer, options, filter, log)
+      )
+    )
   }
 }
 
-type Options = ReturnType<typeof readOptions>
+type Log = OpenLog<'loadHashKey'>
+
+const closing = <T>(log: Pick<OpenLog, 'close'>, work: Promise<T>): Promise<T> =>
+  work.finally(() => log.close())
 
 const FOLLOW_POLL_MS = 300
+const NO_HASH_KEY = 'The address was hashed without PII_HASH_KEY: if the service has one, set it here too'
 
-function readOptions(args: readonly string[], nowMs: number) {
-  const { values, positionals } = parseCommandLine({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      type: { type: 'string', multiple: true },
-      id: { type: 'string', multiple: true },
-      count: { type: 'string', default: '10' },
-      from: { type: 'string' },
-      to: { type: 'string' },
-      follow: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false }
-    }
-  })
-  const [action, consumer, ...rest] = positionals
-  if (action !== undefined) {
-    if (action !== 'replay') {
-      throw new UsageError(`unknown action ${JSON.stringify(action)}; the only action is 'replay'`)
-    }
-    if (consumer === undefined || rest.length > 0) throw new UsageError('replay: give exactly one CONSUMER')
-    if (values.from === undefined) throw new UsageError('replay: --from is missing')
-    if (values.follow) throw new UsageError('--follow cannot be used with replay')
-  }
-  const range = {
-    from: values.from === undefined ? '-' : String(parseTime('--from', values.from, nowMs)),
-    to: values.to === undefined ? '+' : String(parseTime('--to', values.to, nowMs))
-  }
-  const { follow, json } = values
-  const matches = entryFilter(values.type, values.id)
+async function readFilter(options: EventsOptions, { config }: Log): Promise<EventFilter> {
+  const { customer, email, ids, types } = options
+  if (customer === undefined && email === undefined) return { ids, types }
+  const { ofAddress, customerSubjects } = compileAddressHash((await config.loadHashKey())?.reveal())
+  const address = email === '-' ? (await readLines(process.stdin))[0] : email
+  const hash = address === undefined ? undefined : ofAddress(address)
+  // Without the text: it may be an address in another form.
+  if (email !== undefined && hash === undefined)
+    throw new UsageError('--email: this is not an e-mail address')
   return {
-    consumer,
-    count: readOption('--count', integer(1, MAX_COUNT), values.count),
-    range,
-    follow,
-    json,
-    matches
+    ids,
+    types,
+    customers: customer === undefined ? undefined : customerSubjects(customer),
+    hashes: hash === undefined ? undefined : [hash]
   }
 }
 
-function entryFilter(types: readonly string[] | undefined, ids: readonly string[] | undefined) {
-  const matchesType = compileTypes(types)
-  const wanted = ids && new Set<string | undefined>(ids)
-  return (entry: StreamEntry): boolean =>
-    matchesType(entry.type) && (wanted === undefined || wanted.has(eventId(entry.event)))
-}
-
-function compileTypes(types: readonly string[] | undefined): TypeMatcher {
-  try {
-    return compileTypeGlobs(types)
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? `--type: ${error.message}` : '--type')
-  }
-}
-
-async function tail({ range, count, matches, follow, json }: Options, log: OpenLog): Promise<ExitCode> {
+async function list(options: EventsOptions, filter: EventFilter, log: Log): Promise<ExitCode> {
   const { redis, config } = log
   const { keyPrefix } = config.log
-  const partitions = await readPartitionCount(redis, keyPrefix)
-  const newest = { partitions, count, matches, ...range }
-  const { entries, ends } = await newestEntries(redis, keyPrefix, newest)
-  for (const entry of entries) show(entry, json)
+  const partitions = allPartitionKeys(keyPrefix, await readPartitionCount(redis, keyPrefix))
+  const ends = await Promise.all(
+    partitions.map(
+      async ({ events }) => (await redis.xrevrange(events, '+', '-', 'COUNT', 1))[0]?.[0] ?? '0-0'
+    )
+  )
+  const { count, fromMs, toMs, follow, json } = options
+  const query = { ...filter, fromMs, toMs, count }
+  const found = await withProgress(search => searchEvents(searchedLog(log), query, search))
+  for (const entry of found.entries.toReversed()) process.stdout.write(eventLine(entry, json))
   if (!follow) {
-    if (entries.length > 0) return EXIT.ok
-    process.stderr.write('cio-webhook events: no event was found\n')
+    if (found.entries.length > 0) return EXIT.ok
+    const lacksKey = filter.hashes !== undefined && (await config.loadHashKey()) === undefined
+    const hint = lacksKey ? NO_HASH_KEY : undefined
+    process.stderr.write(`cio-webhook events: ${nothingFound(found, hint)}\n`)
     return EXIT.findings
   }
 
+  const { matches } = compileFilter(filter)
   const stopped = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort())
   while (!stopped.signal.aborted) {
     for (const [partition, end] of ends.entries()) {
       const newer = { stream: 'events', partition, from: `(${end}`, to: '+' } as const
       for await (const page of readEntries(redis, keyPrefix, newer)) {
-        for (const entry of page) if (matches(entry)) show(entry, json)
+        for (const entry of page) if (matches(entry)) process.stdout.write(eventLine(entry, json))
         ends[partition] = page.at(-1)?.id ?? end
       }
     }
@@ -137,19 +100,46 @@ async function tail({ range, count, matches, follow, json }: Options, log: OpenL
   return EXIT.ok
 }
 
-async function replay({ consumer = '', range, matches, json }: Options, log: OpenLog): Promise<ExitCode> {
-  const { redis, config } = log
+async function show(id: string, { json }: EventsOptions, log: OpenLog<'dispatch'>): Promise<ExitCode> {
+  const { consumers } = log.config.dispatch
+  const paths = await withProgress(search => eventPath({ ...searchedLog(log), consumers }, id, search))
+  if (paths.length === 0) {
+    const retention = formatDuration(log.config.log.retentionMs)
+    process.stderr.write(`cio-webhook events: ${unknownEvent(id, retention)}\n`)
+    return EXIT.findings
+  }
+  process.stdout.write(json ? pathsJson(paths) : pathsText(paths, Date.now()))
+  return EXIT.ok
+}
+
+async function replay(
+  consumer: string,
+  { fromMs, toMs, json }: EventsOptions,
+  filter: EventFilter,
+  { redis, config }: Log
+): Promise<ExitCode> {
   const options = { redis, keyPrefix: config.log.keyPrefix, consumer }
+  const range = { from: String(fromMs ?? '-'), to: String(toMs ?? '+') }
+  const { matches } = compileFilter(filter)
   const replayed = await ofExistingGroup(consumer, replayRange(options, range, matches))
   process.stdout.write(json ? `${JSON.stringify({ replayed })}\n` : `${replayed} replayed to ${consumer}\n`)
   return replayed > 0 ? EXIT.ok : EXIT.findings
 }
 
-function show({ partition, id, type, event }: StreamEntry, json: boolean): void {
-  if (json) {
-    process.stdout.write(`${stringifyExactly({ partition, entry: id, event: eventJson(event) })}\n`)
-    return
+const searchedLog = ({ redis, config }: OpenLog) => ({
+  redis,
+  keyPrefix: config.log.keyPrefix,
+  dedupeWindowMs: config.log.windowMs
+})
+
+/** Shows on a terminal how far a search is. */
+async function withProgress<T>(search: (options: SearchOptions) => Promise<T>): Promise<T> {
+  const bar = createProgressBar(process.stderr)
+  try {
+    return await search({
+      onProgress: (share, searched) => bar.show(`${searched.toLocaleString('en-US')} events`, share)
+    })
+  } finally {
+    bar.clear()
   }
-  const name = terminalSafe(eventName(type)).padEnd(24)
-  process.stdout.write(`${timeOf(id)}  ${partition}-${id}  ${name}  ${terminalSafe(eventId(event) ?? '-')}\n`)
 }

@@ -122,7 +122,8 @@ function fitting(events: readonly OutgoingEvent[], first: number, room: Room): r
  * `<partition>-<ms>-<sequence>-<bytes>`: position in the log, and size. So the size and the age of a queue follow from
  * its lists of ids alone, also after a crash.
  */
-const jobId = ({ position, event }: OutgoingEvent): string => `${position}-${Buffer.byteLength(event)}`
+export const jobId = ({ position, event }: Pick<OutgoingEvent, 'position' | 'event'>): string =>
+  `${position}-${Buffer.byteLength(event)}`
 
 const bytesOf = (id: string): number => Number(/^\d+-\d+-\d+-(\d+)$/.exec(id)?.[1] ?? 0)
 
