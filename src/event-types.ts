@@ -1,3 +1,5 @@
+import { isOneEditApart } from './edit-distance.ts'
+
 type JsonObject = Readonly<Record<string, unknown>>
 
 /** Customer.io's object types, longest first, so that `in_app_opened` is not split at its first `_`. */
@@ -55,13 +57,13 @@ export const eventName = (type: string): string =>
 /** Whether a CloudEvents type matches one of the globs. */
 export type TypeMatcher = (type: string) => boolean
 
-/** Object types and metrics have at most 64 characters each. */
-const GLOB = /^[a-z0-9_.*?]{1,129}$/i
+/** Types without `<object_type>.<metric>`. */
+const dotless = ['unknown', DOCTOR, 'parked']
 
 /**
- * Compiles globs over `<object_type>.<metric>` (`email.*`, `*.bounced`, `customer.unsubscribed`): `*` is any number of
- * characters, also none, and `?` is one character. Case matters. Without globs every type matches. Events without an
- * object type are `unknown`. A glob may have the prefix of the CloudEvents types, `io.customer.`.
+ * Compiles globs over `<object_type>.<metric>` (`email.*`, `*.bounced`, `customer.unsubscribed`), also as the full
+ * CloudEvents type (`io.customer.email.*`): `*` is any number of characters, also none, and `?` is one character. Case
+ * matters. Without globs every type matches. Events without an object type are `unknown`.
  *
  * @throws TypeError that names a glob that cannot match anything
  */
@@ -69,13 +71,48 @@ export function compileTypeGlobs(globs: readonly string[] | undefined): TypeMatc
   if (globs === undefined) return () => true
   if (globs.length === 0) throw new TypeError('no types: leave them out for all events')
   for (const glob of globs) {
-    if (GLOB.test(glob)) continue
-    throw new TypeError(
-      `not a glob over <object_type>.<metric>: ${JSON.stringify(glob)} (letters, digits, _ . * ? only)`
-    )
+    const problem = typeGlobProblem(glob)
+    if (problem !== undefined) throw new TypeError(`${JSON.stringify(glob)} matches no event: ${problem}`)
   }
   const names = globs.map(eventName)
-  return type => names.some(glob => matches(glob, eventName(type)))
+  return type => names.some(name => matches(name, eventName(type)))
+}
+
+/** @returns why a glob cannot match the type of any event, and what is allowed; `undefined` if it can match one */
+export function typeGlobProblem(glob: string): string | undefined {
+  const name = eventName(glob)
+  if (!/^[a-z0-9_.*?]+$/i.test(name)) {
+    return 'a glob over <object_type>.<metric> has only letters, digits, _ . * and ?'
+  }
+  const parts = name.split('.')
+  if (parts.length > 2) return 'a type is <object_type>.<metric>, with one dot, such as email.opened'
+  if (parts.some(part => !/^[a-z*?]/i.test(part))) {
+    return 'object type and metric begin with a letter, such as email.opened'
+  }
+  // Without a dot, a star can stand for it.
+  const maxLength = parts.length === 2 ? 64 : 129
+  if (parts.some(part => part.replaceAll('*', '').length > maxLength)) {
+    return 'object type and metric have at most 64 characters'
+  }
+  if (parts.length === 2 || name.includes('*') || dotless.some(type => matches(name, type))) return undefined
+  const objectType = objectTypes.find(type => name.startsWith(`${type}_`))
+  const meant = objectType === undefined ? `${name}.*` : `${objectType}.${name.slice(objectType.length + 1)}`
+  return `a type is <object_type>.<metric>: did you mean ${meant}?`
+}
+
+/**
+ * Globs whose object type differs by one letter from a documented one. They can match, since undocumented types exist.
+ *
+ * @returns a message for each
+ */
+export function misspeltTypes(globs: readonly string[] = []): readonly string[] {
+  return globs.flatMap(glob => {
+    const [objectType = ''] = eventName(glob).split('.')
+    const meant = objectTypes.find(type => isOneEditApart(type, objectType))
+    return meant === undefined || !NAME.test(objectType)
+      ? []
+      : [`the type ${glob} is probably misspelt: Customer.io documents ${meant}, not ${objectType}`]
+  })
 }
 
 /** Needs at most glob × text steps: only the last star is ever extended. */

@@ -29,6 +29,7 @@ const rooms: readonly (readonly [room: string, ...files: string[]])[] = [
     'address.ts',
     'address-list.ts',
     'duration.ts',
+    'edit-distance.ts',
     'errors.ts',
     'event-types.ts',
     'exact-json.ts',

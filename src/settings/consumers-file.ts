@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ConfigError } from '../errors.ts'
+import { typeGlobProblem } from '../event-types.ts'
 import { readJsonFile, readTextFile } from '../json-file.ts'
 import { Secret } from '../secret.ts'
 import { wrongEncoding } from './secrets/stray-characters.ts'
@@ -21,6 +22,10 @@ const SECRET_RULE = 'must be whsec_ and 24 to 64 bytes in base64'
 const text = z.string().min(1)
 const count = (min: number, max: number) => z.int().min(min).max(max)
 const signingSecret = z.string().refine(isSigningSecret, SECRET_RULE)
+const typeGlob = z
+  .string()
+  .regex(/^[a-zA-Z0-9_.*?]{1,141}$/, { error: 'must be a glob such as email.* or *.bounced', abort: true })
+  .refine(glob => !typeGlobProblem(glob), { error: ({ input }) => typeGlobProblem(String(input)) })
 
 const shared = {
   name: z
@@ -28,7 +33,7 @@ const shared = {
     .regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, 'must be 1 to 64 lower-case letters, digits, _ or -')
     .describe('Name of the consumer, of its consumer group in Redis, and in metrics and commands'),
   types: z
-    .array(z.string().regex(/^[a-zA-Z0-9_.*?]{1,129}$/, 'must be a glob such as email.* or *.bounced'))
+    .array(typeGlob)
     .min(1)
     .optional()
     .describe('Globs over <object_type>.<metric>; absent: every event'),

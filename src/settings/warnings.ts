@@ -1,4 +1,4 @@
-import { isOneEditApart } from './edit-distance.ts'
+import { isOneEditApart } from '../edit-distance.ts'
 import type { Source } from './sources.ts'
 import { variables } from './variables.ts'
 

@@ -151,6 +151,11 @@ const refusals: readonly [what: string, text: string, line: string][] = [
     'F: line 9: consumers.0.types.0: must be a glob such as email.* or *.bounced'
   ],
   [
+    'a type without a metric',
+    file(http({ types: ['email'] })),
+    'F: line 9: consumers.0.types.0: a type is <object_type>.<metric>: did you mean email.*?'
+  ],
+  [
     'a NATS server that is not a URL',
     file(nats({ servers: ['nats://a:}'] })),
     'F: line 7: consumers.0.servers.0: must be a nats:// or tls:// address without user, password and fragment'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { isOneEditApart } from '../../src/settings/edit-distance.ts'
+import { isOneEditApart } from '../../src/edit-distance.ts'
 import { type Source, signingKeys } from '../../src/settings/sources.ts'
 import { variables } from '../../src/settings/variables.ts'
 import { sharedKeys, unknownVariables } from '../../src/settings/warnings.ts'
