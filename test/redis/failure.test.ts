@@ -262,7 +262,9 @@ async function checkService(
 }
 
 for (const [name, fault] of Object.entries({ ...faults, ...faultsOfService })) {
-  t.test(`if ${name}, log and /healthz of the service say so, once`, { buffered: true }, t => checkService(t, fault))
+  t.test(`if ${name}, log and /healthz of the service say so, once`, { buffered: true }, t =>
+    checkService(t, fault)
+  )
 }
 
 for (const [name, [env, cause, address]] of Object.entries(faults)) {
