@@ -5,12 +5,13 @@ FROM node:24-bookworm-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
 # Types, source maps, documents and tests of packages are a third of the size and never loaded. Licences stay.
-# Modes are set because files of a checkout made under a strict umask are readable by their owner only.
+# sodium-native has libraries for twelve other systems, 17 MB. Modes are set because files of a checkout made under a strict umask are readable by their owner only.
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
  && find node_modules -type f \( -name '*.ts' -o -name '*.cts' -o -name '*.mts' -o -name '*.map' -o -name '*.test.js' -o -name '*.tsbuildinfo' -o -name '*.md' \) \
     ! -iname '*licen[cs]e*' -delete \
  && find node_modules -regextype posix-extended -type d \
     -regex '(.*/)?node_modules/(@[^/]+/)?[^@/][^/]*/(test|tests|docs|examples|benchmarks?|\.github)' -prune -exec rm -r {} + \
+ && find node_modules/sodium-native/prebuilds -mindepth 1 -maxdepth 1 ! -name "linux-$(node -p process.arch)*" -exec rm -r {} + \
  && find node_modules -type d -empty -delete \
  && rm package-lock.json node_modules/.package-lock.json \
  && chmod -R u=rwX,go=rX .
@@ -38,7 +39,8 @@ COPY --from=dependencies /app ./
 COPY --from=build /app/dist dist
 # The files belong to root, so that the service cannot change its own code.
 USER node
-EXPOSE 3000
+# The second one is the console, which is off unless CONSOLE_PORT is set.
+EXPOSE 3000 3100
 STOPSIGNAL SIGTERM
 # The script gives up after 2 s. The rest of the timeout is for its start on a busy machine.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \

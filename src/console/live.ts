@@ -39,7 +39,7 @@ export function createLiveUpdates(app: FastifyInstance, onError: (error: unknown
     loop.start()
     app.addHook('preClose', async () => {
       void loop.stop() // not awaited: a Redis that hangs must not delay the shutdown
-      for (const stream of streams) stream.destroy()
+      for (const stream of streams) stream.end()
     })
 
     app.get(path, { config: { access } }, (_request, reply) => {

@@ -72,6 +72,16 @@ export const cidr: Parser<string> = {
   }
 }
 
+/** Trusting 0.0.0.0/0 would let any client spoof its address, and the HTTP library refuses such a range. */
+export const proxies = listOf({
+  allowed: `${cidr.allowed} narrower than /0`,
+  parse: value => (/\/0+$/.test(value) ? undefined : cidr.parse(value))
+})
+export const anyOr = <T>(parser: Parser<T>): Parser<'*' | T> => ({
+  allowed: `* or ${parser.allowed}`,
+  parse: value => (value === '*' ? '*' : parser.parse(value))
+})
+
 export interface HostPort {
   readonly host: string
   readonly port: number

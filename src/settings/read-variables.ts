@@ -16,14 +16,8 @@ import {
 } from './secrets/secret-handle.ts'
 import { wrongEncoding } from './secrets/stray-characters.ts'
 import { DEFAULT_SOURCE, type FurtherSource, readSourcesFile, signingKeyName } from './sources.ts'
-import {
-  type PlainName,
-  type SecretName,
-  type Values,
-  type Variable,
-  type VariableName,
-  variables
-} from './variables.ts'
+import type { Variable } from './variable.ts'
+import { type PlainName, type SecretName, type Values, type VariableName, variables } from './variables.ts'
 
 /** Reads variables by the table in variables.ts, and secrets from their stores. */
 export interface Reader {

@@ -1,6 +1,7 @@
 // Tested by test/settings/config.test.ts
 import {
   accessSecret,
+  anyOr,
   cidr,
   durability,
   hostPort,
@@ -8,34 +9,20 @@ import {
   integer,
   listOf,
   oneOf,
-  type Parser,
+  proxies,
   redisUrl,
   signingKeyText,
   text
 } from './parse.ts'
-
-/** One environment variable: how it is read, its default, and its description in the documents. */
-export interface Variable<T> extends Parser<T> {
-  /** The text that is parsed when the variable is unset; `undefined`: there is no value then. */
-  readonly fallback: string | undefined
-  readonly help: string
-  /** A secret is never shown. It can also be given as `<NAME>_FILE`, the path of a mounted file. */
-  readonly secret: boolean
-}
-
-type Mandatory<T> = Variable<T> & { readonly fallback: string; readonly secret: false }
-type Optional<T> = Variable<T> & { readonly fallback: undefined; readonly secret: false }
-type SecretText = Variable<string> & { readonly fallback: undefined; readonly secret: true }
-
-const setting = <T>(parser: Parser<T>, fallback: string, help: string): Mandatory<T> => {
-  return { ...parser, fallback, help, secret: false }
-}
-const optional = <T>(parser: Parser<T>, help: string): Optional<T> => {
-  return { ...parser, fallback: undefined, help, secret: false }
-}
-const secret = (parser: Parser<string>, help: string): SecretText => {
-  return { ...parser, fallback: undefined, help, secret: true }
-}
+import {
+  type Mandatory,
+  type Optional,
+  optional,
+  type SecretText,
+  secret,
+  setting,
+  type Variable
+} from './variable.ts'
 
 type Table = typeof variables
 export type VariableName = keyof Table
@@ -55,16 +42,6 @@ export type Values = {
 
 const filePath = text('the path of a file')
 const addresses = listOf(cidr)
-/** Trusting 0.0.0.0/0 would let any client spoof its address, and the HTTP library refuses such a range. */
-const proxies = listOf({
-  allowed: `${cidr.allowed} narrower than /0`,
-  parse: value => (/\/0+$/.test(value) ? undefined : cidr.parse(value))
-})
-const anyOr = <T>(parser: Parser<T>): Parser<'*' | T> => ({
-  allowed: `* or ${parser.allowed}`,
-  parse: value => (value === '*' ? '*' : parser.parse(value))
-})
-
 /** 8 days: Customer.io retries a delivery for 7 days; one more day for clocks and backlogs. */
 const DEDUPE_WINDOW_SECONDS = 8 * 24 * 60 * 60
 const YEAR_SECONDS = 366 * 24 * 60 * 60

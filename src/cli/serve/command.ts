@@ -13,7 +13,7 @@ import { sharedKeys, unknownVariables } from '../../settings/warnings.ts'
 import { shareMetrics, startWorkers, type WorkerArgs, workerArgs } from '../../workers.ts'
 import { type Command, parseCommandLine } from '../command.ts'
 import { IGNORED_DEBUG, ignoredVariables } from './debug-variables.ts'
-import { devBanner } from './dev-banner.ts'
+import { devBanner, type ServicePorts } from './dev-banner.ts'
 
 /** Time to finish after the listener is closed: a delivery has 3.4 s, the log output the rest. */
 const CLOSE_MS = 4500
@@ -80,16 +80,16 @@ async function servePrimary(config: Config, log: Logger, opened: CloseStack): Pr
     opened.add(privateRedis.stop)
   }
   const socket = privateRedis?.socket
-  let port: number
+  let ports: ServicePorts
   if (config.workers === 1) {
-    port = await serveAlone(config, log, opened, { runsMaintenance: true, redisSocket: socket })
+    ports = await serveAlone(config, log, opened, { runsMaintenance: true, redisSocket: socket })
   } else {
     const workers = startWorkers(config.workers, socket, log)
     opened.add(workers.close)
-    port = await workers.listening
+    ports = { port: await workers.listening, consolePort: undefined }
   }
-  log.info({ port, workers: config.workers }, 'receiving')
-  if (!config.production) process.stdout.write(devBanner(config, port, privateRedis))
+  log.info({ port: ports.port, workers: config.workers }, 'receiving')
+  if (!config.production) process.stdout.write(devBanner(config, ports, privateRedis))
 }
 
 async function serveAlone(
@@ -97,7 +97,7 @@ async function serveAlone(
   log: Logger,
   opened: CloseStack,
   args: WorkerArgs
-): Promise<number> {
+): Promise<ServicePorts> {
   const service = await startService({
     config,
     log,
@@ -110,7 +110,7 @@ async function serveAlone(
     await sleep(config.http.shutdownDelayMs)
     await service.close()
   })
-  return service.port
+  return service
 }
 
 function redisAddress({ redis }: Config, { redisSocket }: WorkerArgs): RedisAddress {

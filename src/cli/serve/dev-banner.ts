@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { partitionKeys } from '../../log/keys.ts'
 import { WEBHOOK_PATH } from '../../receive/route.ts'
 import type { DevRedis } from '../../redis/private-server.ts'
+import type { Service } from '../../service.ts'
 import type { Config } from '../../settings/config.ts'
 import type { RedisTarget } from '../../settings/redis-address.ts'
 import { parseRedisUrl } from '../../settings/redis-url.ts'
@@ -11,11 +12,19 @@ import { DEVELOPMENT_KEY_FILE } from '../../settings/secrets/development-key.ts'
 import { DEFAULT_SOURCE } from '../../settings/sources.ts'
 import { macV0 } from '../../tools/send/sign.ts'
 
+export type ServicePorts = Pick<Service, 'port' | 'consolePort'>
+
 /**
  * What a development start prints: commands to paste that send an authentic delivery and a forged one, and show the
  * event in the log. A key that this start has created is shown here, once.
+ *
+ * @param consolePort `undefined` if the console is off, or runs in a worker
  */
-export function devBanner(config: Config, port: number, devRedis: DevRedis | undefined): string {
+export function devBanner(
+  config: Config,
+  { port, consolePort }: ServicePorts,
+  devRedis: DevRedis | undefined
+): string {
   const key = config.sources.get(DEFAULT_SOURCE)?.keys[0]?.secret.reveal() ?? ''
   const url = `http://localhost:${port}${WEBHOOK_PATH}`
   const timestamp = Math.floor(Date.now() / 1000)
@@ -33,7 +42,7 @@ export function devBanner(config: Config, port: number, devRedis: DevRedis | und
   const show = cli ? `${cli} XREVRANGE '${events}' + - COUNT 1` : 'cio-webhook events --count 1 --json'
   return `
 cio-webhook is ready at ${url}
-${config.generatedKey === undefined ? '' : `\nA signing key for development was created in ${join(config.dataDir, DEVELOPMENT_KEY_FILE)}:\n  ${key}\n`}
+${consolePort === undefined ? '' : `Console in the browser: http://localhost:${consolePort}/\n`}${config.generatedKey === undefined ? '' : `\nA signing key for development was created in ${join(config.dataDir, DEVELOPMENT_KEY_FILE)}:\n  ${key}\n`}
 Send a signed delivery (accepted):
   ${curl} -H 'x-cio-timestamp: ${timestamp}' -H 'x-cio-signature: ${signature}' -d '${body}'
 
