@@ -69,6 +69,8 @@ const serviceParts = {
       maxBytes: reader.value('DEAD_LETTER_MAX_BYTES')
     }
   }),
+  /** Key of the hashes that stand for addresses; `undefined` if they are plain SHA-256. */
+  hashKey: reader => reader.secret('PII_HASH_KEY'),
   dispatch: readDispatch,
   metrics: reader => ({
     port: reader.value('METRICS_PORT'),
@@ -86,8 +88,6 @@ const commandParts = {
   /** For commands that need keys or policies for some of their actions only. */
   loadSources: reader => () => readSources(reader),
   loadSourceSettings: reader => () => readSourceSettings(reader),
-  /** Key of the hashes that stand for addresses; `undefined` if they are plain SHA-256. */
-  hashKey: reader => reader.secret('PII_HASH_KEY'),
   loadHashKey: reader => () => reader.secret('PII_HASH_KEY'),
   /** @returns the current signing key of a source */
   findSigningKey: reader => (source: string) => findSigningKey(reader, source)
