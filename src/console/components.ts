@@ -109,9 +109,13 @@ ${form(
 }
 
 /** Links to the neighbouring pages of a list. `undefined`: there is none. */
-export function pager(newer: string | undefined, older: string | undefined): Html | undefined {
+export function pager(
+  newer: string | undefined,
+  older: string | undefined,
+  labels = { first: 'Newest', next: 'Older' }
+): Html | undefined {
   if (newer === undefined && older === undefined) return undefined
   const link = (path: string | undefined, label: string): Html | undefined =>
     path === undefined ? undefined : html`<a class="button" href="${path}">${label}</a>`
-  return html`<nav class="pager" aria-label="Pages">${link(newer, 'Newest')}${link(older, 'Older')}</nav>`
+  return html`<nav class="pager" aria-label="Pages">${link(newer, labels.first)}${link(older, labels.next)}</nav>`
 }

@@ -9,7 +9,10 @@ import type { LiveUpdates } from './live.ts'
 /** What the service gives to its console. */
 export interface ConsoleDependencies {
   readonly settings: ConsoleSettings
-  readonly config: Pick<Config, 'admission' | 'log' | 'dispatch' | 'hashKey'>
+  readonly config: Pick<
+    Config,
+    'admission' | 'log' | 'dispatch' | 'hashKey' | 'loadSources' | 'loadSourceSettings' | 'secrets'
+  >
   readonly redis: RedisClient
   /** Opens a further connection, for BullMQ. The caller closes it. */
   readonly openBlocking: () => RedisClient

@@ -9,6 +9,8 @@ import { type Html, html } from './html.ts'
 const navigation = [
   { path: '/', label: 'Overview' },
   { path: '/events', label: 'Events' },
+  { path: '/consumers', label: 'Consumers' },
+  { path: '/parked', label: 'Parked' },
   { path: '/audit', label: 'Audit' }
 ] as const
 

@@ -44,21 +44,22 @@ interface ConsumerStatusOptions {
 
 /**
  * Returns a function that reads the status of all consumers: those of `CONSUMERS_FILE`, and all other groups of the
- * log. It rejects with the error of Redis.
+ * log. With the name of a consumer it reads only that one, which is far cheaper among many. It rejects with the error
+ * of Redis.
  */
 export function consumerStatusReader(
   options: ConsumerStatusOptions
-): () => Promise<readonly ConsumerStatus[]> {
+): (only?: string) => Promise<readonly ConsumerStatus[]> {
   const { redis, keyPrefix, consumers, now } = options
   const states = consumerStates(redis, keyPrefix, now)
   const letters = deadLetters(redis, keyPrefix)
   const queues = new Map<string, OpenQueue>()
 
-  return async () => {
-    const groups = await groupStats(redis, keyPrefix)
+  return async only => {
+    const groups = await groupStats(redis, keyPrefix, only)
     const started = new Set(groups.map(({ name }) => name))
     const notStarted = consumers
-      .filter(({ name }) => !started.has(name))
+      .filter(({ name }) => !started.has(name) && (only === undefined || name === only))
       .map(({ name }) => ({ name, lag: undefined, pending: 0, oldestAgeMs: undefined, members: 0 }))
     return Promise.all([...groups, ...notStarted].map(readStatus))
   }

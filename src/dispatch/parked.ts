@@ -23,8 +23,8 @@ export interface ParkedEntry {
 interface ParkedDeliveries {
   /** Does not read them: a delivery can have 7 MiB. */
   count(): Promise<number>
-  /** Oldest first, partition by partition, a few at a time. */
-  list(): AsyncGenerator<ParkedEntry>
+  /** Oldest first, partition by partition, a few at a time. @param after begins after this one */
+  list(after?: LogPosition): AsyncGenerator<ParkedEntry>
   get(position: LogPosition): Promise<ParkedEntry | undefined>
   /** @returns whether it existed */
   drop(position: LogPosition): Promise<boolean>
@@ -37,10 +37,12 @@ export function parkedDeliveries(redis: RedisClient, keyPrefix: string): ParkedD
       const counts = await Promise.all(partitions.map(({ parked }) => redis.xlen(parked)))
       return counts.reduce((sum, count) => sum + count, 0)
     },
-    list: async function* () {
+    list: async function* (after) {
       const partitions = await readPartitionCount(redis, keyPrefix)
-      for (let partition = 0; partition < partitions; partition++) {
-        const range = { stream: 'parked', partition, from: '-', to: '+' } as const
+      const start = after === undefined ? undefined : parsePosition(after)
+      for (let partition = start?.partition ?? 0; partition < partitions; partition++) {
+        const from = partition === start?.partition ? `(${start.id}` : '-'
+        const range = { stream: 'parked', partition, from, to: '+' } as const
         for await (const page of readEntries(redis, keyPrefix, range)) {
           for (const { id, event } of page) yield toParkedEntry(formatPosition(partition, id), event)
         }

@@ -40,10 +40,14 @@ export interface GroupStats {
   readonly members: number
 }
 
-/** Every consumer group, by name. @throws the error of Redis */
-export async function groupStats(redis: RedisClient, keyPrefix: string): Promise<readonly GroupStats[]> {
+/** Every consumer group, by name. @param only the only group that is read @throws the error of Redis */
+export async function groupStats(
+  redis: RedisClient,
+  keyPrefix: string,
+  only?: string
+): Promise<readonly GroupStats[]> {
   const partitions = await publishedPartitions(redis, keyPrefix)
-  const groups = (await Promise.all(partitions.map(keys => readGroups(redis, keys)))).flat()
+  const groups = (await Promise.all(partitions.map(keys => readGroups(redis, keys, only)))).flat()
   const byName = new Map<string, (typeof groups)[number][]>()
   for (const group of groups) byName.set(group.name, [...(byName.get(group.name) ?? []), group])
   const stats = [...byName].map(async ([name, parts]) => ({
@@ -96,10 +100,11 @@ export async function groupsOf(redis: RedisClient, stream: string): Promise<read
   }
 }
 
-async function readGroups(redis: RedisClient, keys: PartitionKeys) {
+async function readGroups(redis: RedisClient, keys: PartitionKeys, only: string | undefined) {
   const [nowMs, groups] = await Promise.all([serverTimeMs(redis, keys), groupsOf(redis, keys.events)])
+  const wanted = only === undefined ? groups : groups.filter(({ name }) => name === only)
   return Promise.all(
-    groups.map(async group => {
+    wanted.map(async group => {
       const oldest = await oldestUnacknowledged(redis, keys.events, group)
       const oldestAgeMs = oldest === undefined ? undefined : Math.max(0, nowMs - Number.parseInt(oldest, 10))
       return { ...group, oldestAgeMs }
@@ -110,12 +115,13 @@ async function readGroups(redis: RedisClient, keys: PartitionKeys) {
 async function oldestUnacknowledged(
   redis: RedisClient,
   stream: string,
-  { name, pending, lastDelivered }: StreamGroup
+  { name, lag, pending, lastDelivered }: StreamGroup
 ): Promise<string | undefined> {
   if (pending > 0) {
     const [, oldest] = (await redis.xpending(stream, name)) as [number, string | null]
     if (oldest !== null) return oldest
   }
+  if (lag === 0) return undefined // there may be a thousand groups, and most have read everything
   const [next] = await redis.xrange(stream, `(${lastDelivered}`, '+', 'COUNT', 1)
   return next?.[0]
 }

@@ -78,6 +78,9 @@ const serviceParts = {
     port: reader.value('METRICS_PORT'),
     allowed: reader.value('METRICS_ALLOWED_IPS')
   }),
+  /** For what needs keys or policies for some actions only: they are as of then. */
+  loadSources: reader => () => readSources(reader),
+  loadSourceSettings: reader => () => readSourceSettings(reader),
   /** `undefined`: the console is off. */
   console: readConsole
 } satisfies Parts
@@ -87,9 +90,6 @@ const commandParts = {
   runningRedis,
   /** Names of all sources. Reads none of their keys. */
   sourceNames: reader => [DEFAULT_SOURCE, ...reader.sourcesFile().map(source => source.name)],
-  /** For commands that need keys or policies for some of their actions only. */
-  loadSources: reader => () => readSources(reader),
-  loadSourceSettings: reader => () => readSourceSettings(reader),
   loadHashKey: reader => () => reader.secret('PII_HASH_KEY'),
   /** @returns the current signing key of a source */
   findSigningKey: reader => (source: string) => findSigningKey(reader, source)

@@ -5,7 +5,6 @@ import { type ConsumerStatus, consumerStatusReader } from '../../dispatch/consum
 import { parkedDeliveries } from '../../dispatch/parked.ts'
 import { type ReplayedRange, replayRange } from '../../dispatch/replay.ts'
 import { inspectQueue } from '../../dispatch/sinks/push-queue.ts'
-import { formatDuration } from '../../duration.ts'
 import { type DeadLetter, deadLetters } from '../../group/dead-letters.ts'
 import type { StreamEntry } from '../../log/read-range.ts'
 import { removeGroup } from '../../log/stats.ts'
@@ -14,14 +13,17 @@ import type { Settings } from '../../settings/config.ts'
 import type { ConsumerSettings } from '../../settings/consumers-file.ts'
 import { ActionError } from '../action-error.ts'
 import { chosenLetters, type LetterChoice, type LetterFilter } from './choose-letters.ts'
+import { type DeliveryRate, deliveryRate } from './delivery-rate.ts'
 import { ofExistingGroup, unknownConsumer } from './find-consumer.ts'
+import { countChosen, type LetterCount, type LetterPage, letterPage } from './letter-page.ts'
 import { countLetters } from './letter-reasons.ts'
+import { recentActivity } from './recent-activity.ts'
 import { type Replayed, type ReplayOptions, replayChosen } from './replay-letters.ts'
 import { withoutSecrets } from './shown-settings.ts'
 import { type Exchange, testConsumer } from './test-consumer.ts'
 
 export interface ActionContext {
-  readonly config: Settings<'log' | 'dispatch'>
+  readonly config: Pick<Settings<'log' | 'dispatch'>, 'log' | 'dispatch'>
   readonly redis: RedisClient
   /** Opens a further connection, for BullMQ. The caller closes it. */
   openBlocking(): RedisClient
@@ -47,9 +49,10 @@ export interface Dropped {
   readonly dropped: number
   /** Ids that no dead letter has. */
   readonly unknown: readonly string[]
+  /** It ended before the last of the chosen dead letters, because of the signal. */
+  readonly interrupted: boolean
 }
 
-const DAY_MS = 24 * 60 * 60 * 1000
 const SHOWN_ATTEMPTS = 10
 
 /**
@@ -70,6 +73,8 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
       parked: await parkedDeliveries(redis, keyPrefix).count()
     }),
     /** @throws ActionError also for a consumer of which only dead letters are left */
+    status: (name: string): Promise<ConsumerStatus> => requireStatus(name),
+    /** @throws ActionError as `status` does */
     show: async (name: string): Promise<ConsumerDetails> => {
       const status = await requireStatus(name)
       const [deadByReason, newest] = await Promise.all([
@@ -104,6 +109,29 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
       }
       return found.slice(0, count)
     },
+    /** A page of its dead letters, oldest first. @param after the last one of the page before */
+    letterPage: async (name: string, filter: LetterFilter, after?: string): Promise<LetterPage> => {
+      await requireKnown(name)
+      return letterPage(letters, name, filter, after)
+    },
+    /** @throws ActionError also if it has no such dead letter */
+    deadLetter: async (name: string, letter: string): Promise<DeadLetter> => {
+      const found = /^\d{1,20}-\d{1,20}$/.test(letter) ? await letters.get(name, letter) : undefined
+      if (found !== undefined) return found
+      throw new ActionError(
+        'unknown',
+        `${name} has no dead letter ${letter}: it was replayed, dropped or trimmed`
+      )
+    },
+    /** Number of its dead letters that a filter chooses. */
+    countChosen: async (name: string, filter: LetterFilter): Promise<LetterCount> => {
+      await requireKnown(name)
+      return countChosen(letters, name, filter, now())
+    },
+    /** Events that push consumers accepted in the last minute. */
+    deliveryRate: (name: string): Promise<DeliveryRate | undefined> =>
+      settingsOf(name) === undefined ? Promise.resolve(undefined) : deliveryRate(redis, keyPrefix, name),
+    deadByReason: (name: string) => countLetters(redis, keyPrefix, name),
     /** Number of its dead letters. */
     countLetters: async (name: string): Promise<number> => {
       await requireKnown(name)
@@ -126,16 +154,22 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
       const options = { redis, keyPrefix, consumer: name, types: settingsOf(name)?.types }
       return { type, ...(await ofExistingGroup(name, replayRange(options, range, matches))) }
     },
-    drop: async (name: string, choice: LetterChoice): Promise<Dropped> => {
+    drop: async (
+      name: string,
+      choice: LetterChoice,
+      { signal, onProgress = () => {} }: Pick<ReplayOptions, 'signal' | 'onProgress'> = {}
+    ): Promise<Dropped> => {
       await requireKnown(name)
       let dropped = 0
       const unknown: string[] = []
       for await (const page of chosenLetters(letters, name, choice, now())) {
+        if (signal?.aborted) return { dropped, unknown, interrupted: true }
         unknown.push(...page.unknown)
         const ids = page.letters.map(({ letter }) => letter)
         dropped += await letters.drop(name, ids)
+        onProgress(dropped)
       }
-      return { dropped, unknown }
+      return { dropped, unknown, interrupted: false }
     },
     /** Ends the state `disabled` after an answer 410. */
     enable: async (name: string): Promise<void> => {
@@ -170,9 +204,9 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
   }
 
   async function requireStatus(name: string): Promise<ConsumerStatus> {
-    const all = await readStatus()
-    const found = all.find(status => status.name === name)
+    const [found] = await readStatus(name)
     if (found !== undefined) return found
+    const all = await readStatus()
     throw unknownConsumer(
       name,
       all.map(status => status.name)
@@ -200,14 +234,9 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
   }
 }
 
-function refuseActive({ name, members, lag, pending, queued, lastActiveMs }: ConsumerStatus, nowMs: number) {
-  if (members === 0 && (lastActiveMs === undefined || nowMs - lastActiveMs > DAY_MS)) return
-  const since =
-    lastActiveMs === undefined || members > 0 ? 'now' : `${formatDuration(nowMs - lastActiveMs)} ago`
-  const unread = (lag ?? 0) + pending + queued
-  const events = lag === undefined ? 'an unknown number of' : String(unread)
-  throw new ActionError(
-    'needs_force',
-    `${name} was last active ${since} (${members} active members). Removing it deletes its position in the log, and its ${events} unread events may be trimmed; active members would create the group again. Stop them first, or take ${name} out of CONSUMERS_FILE (--force removes it anyway)`
-  )
+function refuseActive(status: ConsumerStatus, nowMs: number): void {
+  const activity = recentActivity(status, nowMs)
+  if (activity !== undefined) {
+    throw new ActionError('needs_force', `${activity} (--force removes it anyway)`)
+  }
 }

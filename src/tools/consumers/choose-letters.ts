@@ -46,7 +46,7 @@ export async function* chosenLetters(
     return
   }
   const matches = compileFilter(choice)
-  let after = choice.sinceMs === undefined ? undefined : `${Math.floor(choice.sinceMs) - 1}-${LAST_SEQUENCE}`
+  let after = startOf(choice)
   for (;;) {
     const page = await letters.list(consumer, PAGE_LETTERS, after)
     const old = page.filter(({ letter }) => addedAtMs(letter) <= untilMs)
@@ -56,6 +56,10 @@ export async function* chosenLetters(
     after = old.at(-1)?.letter
   }
 }
+
+/** What the dead letters of a filter come after; `undefined`: nothing, they begin with the oldest. */
+export const startOf = ({ sinceMs }: LetterFilter): string | undefined =>
+  sinceMs === undefined ? undefined : `${Math.floor(sinceMs) - 1}-${LAST_SEQUENCE}`
 
 /** When a dead letter was added, by the clock of Redis, unix milliseconds. */
 export const addedAtMs = (letter: string): number => Number.parseInt(letter, 10)
@@ -76,7 +80,8 @@ async function lettersOf(
   }
 }
 
-function compileFilter({ types, reason }: LetterFilter): (letter: DeadLetter) => boolean {
+/** @throws ActionError for a glob that is not one */
+export function compileFilter({ types, reason }: LetterFilter): (letter: DeadLetter) => boolean {
   try {
     const matchesType = compileTypeGlobs(types)
     return letter => matchesType(letter.type) && (reason === undefined || letter.reason === reason)

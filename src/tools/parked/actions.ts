@@ -20,17 +20,42 @@ export interface ReplayedDeliveries {
   readonly left: readonly { readonly delivery: string; readonly why: string }[]
   /** No parked delivery has these names. */
   readonly unknown: readonly string[]
+  /** It ended before the last of the chosen deliveries, because of the signal. */
+  readonly interrupted: boolean
 }
 
 export interface DroppedDeliveries {
   readonly dropped: number
   readonly unknown: readonly string[]
+  readonly interrupted: boolean
+}
+
+interface BulkOptions {
+  /** Ends the action after the current delivery. */
+  readonly signal?: AbortSignal
+  /** Called with the number of deliveries that were handled. */
+  readonly onProgress?: (handled: number) => void
+}
+
+export interface ParkedPage {
+  readonly deliveries: readonly ParkedSummary[]
+  /** What the next page begins after; `undefined` on the last page. */
+  readonly next: LogPosition | undefined
 }
 
 interface ParkedContext {
-  readonly config: Settings<'log' | 'loadSources' | 'loadSourceSettings'>
+  readonly config: Pick<
+    Settings<'log' | 'loadSources' | 'loadSourceSettings'>,
+    'log' | 'loadSources' | 'loadSourceSettings' | 'secrets'
+  >
   readonly redis: RedisClient
 }
+
+/** Summaries: a page must not keep the bodies. */
+const pageOf = (entries: readonly ParkedEntry[], next: LogPosition | undefined): ParkedPage => ({
+  deliveries: entries.map(parkedSummary),
+  next
+})
 
 /** The id in the response to the sender: SHA-256 of the delivery, in hex. */
 const PUBLIC_ID = /^[0-9a-f]{64}$/
@@ -53,6 +78,15 @@ export function parkedActions({ config, redis }: ParkedContext) {
       }
       return found
     },
+    /** A page, oldest first, partition by partition. @param after the last one of the page before */
+    page: async (count: number, after?: LogPosition): Promise<ParkedPage> => {
+      const found: ParkedEntry[] = []
+      for await (const entry of parked.list(after)) {
+        if (found.length === count) return pageOf(found, found.at(-1)?.position)
+        found.push(entry)
+      }
+      return pageOf(found, undefined)
+    },
     /** @returns `undefined` if there is no such parked delivery */
     show: async (delivery: string): Promise<ParkedEntry | undefined> => {
       const [position] = (await positionsOf([delivery])).positions
@@ -63,7 +97,10 @@ export function parkedActions({ config, redis }: ParkedContext) {
       delivery === undefined
         ? 'it is not a parked delivery of this service'
         : openParked(delivery, await keysOf(delivery.source)),
-    replay: async (chosen: ParkedChoice): Promise<ReplayedDeliveries> => {
+    replay: async (
+      chosen: ParkedChoice,
+      { signal, onProgress = () => {} }: BulkOptions = {}
+    ): Promise<ReplayedDeliveries> => {
       const sources = await config.loadSources()
       const facts = await inspectServers(redis)
       const waits = durabilityWaits(redis, durability, () => facts)
@@ -80,21 +117,30 @@ export function parkedActions({ config, redis }: ParkedContext) {
       try {
         const { positions, unknown } = await positionsOf(chosen)
         for (const delivery of positions) {
+          if (signal?.aborted) return { replayed, left, unknown, interrupted: true }
           const options = { parked, eventLog, sources, keysOf }
           const why = await replayParked(options, delivery)
           if (why === undefined) replayed++
           else left.push({ delivery, why })
+          onProgress(replayed + left.length)
         }
-        return { replayed, left, unknown }
+        return { replayed, left, unknown, interrupted: false }
       } finally {
         waits?.close()
       }
     },
-    drop: async (chosen: ParkedChoice): Promise<DroppedDeliveries> => {
+    drop: async (
+      chosen: ParkedChoice,
+      { signal, onProgress = () => {} }: BulkOptions = {}
+    ): Promise<DroppedDeliveries> => {
       const { positions, unknown } = await positionsOf(chosen)
       let dropped = 0
-      for (const position of positions) if (await parked.drop(position)) dropped++
-      return { dropped, unknown }
+      for (const position of positions) {
+        if (signal?.aborted) return { dropped, unknown, interrupted: true }
+        if (await parked.drop(position)) dropped++
+        onProgress(dropped)
+      }
+      return { dropped, unknown, interrupted: false }
     }
   }
 

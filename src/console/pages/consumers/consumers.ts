@@ -1,0 +1,17 @@
+// Tested by test/console/pages/consumers.test.ts.
+import type { ConsolePage } from '../../context.ts'
+import { createBulkActions } from '../bulk/bulk-actions.ts'
+import { consumerRoutes } from './consumer-page.ts'
+import { deadLetterRoutes } from './letters-page.ts'
+import { consumerListRoute } from './list-page.ts'
+import { openActions } from './open-actions.ts'
+
+/** The pages of consumers and their dead letters. */
+export const consumerPages: ConsolePage = (app, context) => {
+  const actions = openActions(app, context)
+  const bulk = createBulkActions(context)
+  app.addHook('preClose', bulk.close)
+  consumerListRoute(app, context, actions)
+  consumerRoutes(app, context, actions, bulk)
+  deadLetterRoutes(app, context, actions, bulk)
+}

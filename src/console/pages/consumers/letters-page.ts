@@ -1,0 +1,159 @@
+// Tested by test/console/pages/consumers.test.ts and test/console/pages/consumers-browser.slow.test.ts.
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { LetterChoice } from '../../../tools/consumers/choose-letters.ts'
+import { confirmation, number } from '../../components.ts'
+import { ConsoleError } from '../../console-error.ts'
+import type { ConsoleContext } from '../../context.ts'
+import { field } from '../../csrf.ts'
+import { html } from '../../html.ts'
+import { sendPage } from '../../layout.ts'
+import type { BulkActions, BulkResult } from '../bulk/bulk-actions.ts'
+import { bulkView } from '../bulk/bulk-view.ts'
+import { fields, recordChange, unlessRefused } from '../change.ts'
+import { type NameRoute, subjectOf } from './consumer-page.ts'
+import { isFiltered, type LetterQuery, letterFilter, letterSearch, readLetterQuery } from './letter-query.ts'
+import { letterView } from './letter-view.ts'
+import { lettersView } from './letters-view.ts'
+import { CONSUMERS_PATH } from './list-page.ts'
+import { consumerPath } from './list-view.ts'
+import type { ConsumerActions } from './open-actions.ts'
+
+const PATH = `${CONSUMERS_PATH}/:name/dead-letters`
+const LETTER = /^\d{1,20}-\d{1,20}$/
+/** Ids in the address of an audit record. */
+const MAX_NAMED = 5
+
+interface LetterRoute {
+  Params: { name: string; letter: string }
+}
+
+/** What a form asks for: an action on chosen dead letters. */
+interface Request {
+  readonly action: 'replay' | 'drop'
+  /** `undefined`: all that match. */
+  readonly ids: readonly string[] | undefined
+  readonly query: LetterQuery
+  readonly isConfirmed: boolean
+}
+
+/** The dead letters of a consumer: pages of them, one of them, and replay and drop. */
+export function deadLetterRoutes(
+  app: FastifyInstance,
+  { now, audit }: ConsoleContext,
+  actions: ConsumerActions,
+  bulk: BulkActions
+): void {
+  const viewer = { config: { access: 'viewer' } } as const
+
+  app.get<NameRoute>(PATH, viewer, async (request, reply) => {
+    const { name } = request.params
+    const query = readLetterQuery(request.query)
+    const asked = field(request.query, 'after')
+    const after = asked !== undefined && LETTER.test(asked) ? asked : undefined
+    const filter = letterFilter(query)
+    const page = await unlessRefused(actions.letterPage(name, filter, after))
+    const [total, reasons, state] = await Promise.all([
+      actions.countLetters(name),
+      actions.deadByReason(name),
+      bulk.read(subjectOf(name))
+    ])
+    const body = html`${bulkView(request, state, consumerPath(name, '/progress'), now())}
+${lettersView({ request, name, query, after, page, total, reasons })}`
+    return sendPage(request, reply, { title: `Dead letters of ${name}`, current: CONSUMERS_PATH }, body)
+  })
+
+  app.get<LetterRoute>(`${PATH}/:letter`, viewer, async (request, reply) => {
+    const { name } = request.params
+    const letter = await unlessRefused(actions.deadLetter(name, request.params.letter))
+    const page = { title: `Dead letter of ${name}`, current: CONSUMERS_PATH } as const
+    return sendPage(request, reply, page, letterView(request, name, letter, now()))
+  })
+
+  app.post<NameRoute>(PATH, { config: { access: 'operator' } }, async (request, reply) => {
+    const { name } = request.params
+    const asked = readRequest(request)
+    const total = await countOf(name, asked)
+    if (!asked.isConfirmed && (asked.action === 'drop' || asked.ids === undefined)) {
+      const page = { title: 'Are you sure?', current: CONSUMERS_PATH } as const
+      return sendPage(request, reply, page, question(request, name, asked, total))
+    }
+    const { action, ids, query } = asked
+    const choice: LetterChoice = ids ?? letterFilter(query)
+    const about = { action, who: request.person?.name ?? '-', total: total.count }
+    const isStarted = await bulk.start(subjectOf(name), about, options => work(name, action, choice, options))
+    if (!isStarted) {
+      throw new ConsoleError(
+        409,
+        'Not started',
+        `Dead letters of ${name} are being replayed or dropped already. Wait until that ends, or interrupt it.`
+      )
+    }
+    const which = ids === undefined ? (isFiltered(query) ? letterSearch(query) : 'all') : named(ids)
+    const record = action === 'replay' ? 'dead_letters_replayed' : 'dead_letters_dropped'
+    await recordChange(audit, request, record, `${name}: ${which}`)
+    return reply.redirect(consumerPath(name, `/dead-letters${letterSearch(query)}`), 303)
+  })
+
+  async function countOf(name: string, { ids, query }: Request) {
+    if (ids !== undefined) return { count: ids.length, isComplete: true }
+    return unlessRefused(actions.countChosen(name, letterFilter(query)))
+  }
+
+  async function work(
+    name: string,
+    action: Request['action'],
+    choice: LetterChoice,
+    options: { readonly signal: AbortSignal; readonly onProgress: (handled: number) => void }
+  ): Promise<BulkResult> {
+    if (action === 'drop') {
+      const { dropped, ...result } = await actions.drop(name, choice, options)
+      return { done: dropped, left: [], ...result }
+    }
+    const { replayed, left, ...result } = await actions.replay(name, choice, options)
+    return { done: replayed, left: left.map(({ id, why }) => ({ name: id, why })), ...result }
+  }
+}
+
+const named = (ids: readonly string[]): string =>
+  ids.length <= MAX_NAMED ? ids.join(', ') : `${ids.slice(0, MAX_NAMED).join(', ')}, … (${ids.length})`
+
+/** @throws ConsoleError for a form that chooses nothing */
+function readRequest({ body }: FastifyRequest): Request {
+  const [action, scope] = (field(body, 'action') ?? '').split(' ')
+  if (action !== 'replay' && action !== 'drop')
+    throw new ConsoleError(400, 'Nothing done', 'Choose an action.')
+  // A confirmation sends them in one field.
+  const ids = fields(body, 'id').flatMap(id => id.split(','))
+  if (scope !== 'matching' && ids.length === 0) {
+    throw new ConsoleError(400, 'Nothing done', 'Choose at least one dead letter.')
+  }
+  return {
+    action,
+    ids: scope === 'matching' ? undefined : ids,
+    query: readLetterQuery(body),
+    isConfirmed: field(body, 'confirmed') === 'yes'
+  }
+}
+
+function question(
+  request: FastifyRequest,
+  name: string,
+  { action, ids, query }: Request,
+  { count, isComplete }: { readonly count: number; readonly isComplete: boolean }
+) {
+  const shown = `${isComplete ? '' : 'more than '}${number(count)} ${count === 1 ? 'dead letter' : 'dead letters'}`
+  const verb = action === 'replay' ? 'Replay' : 'Drop'
+  const consequence =
+    action === 'replay'
+      ? `${name} gets these events again, with the same ids. What it accepts is no longer a dead letter; what fails again becomes a new one. It takes some time, and can be interrupted.`
+      : 'They are deleted for good. The events are lost for this consumer once they have left the log.'
+  const scope = ids === undefined ? 'matching' : 'selected'
+  return confirmation(request, {
+    question: `${verb} ${shown} of ${name}?`,
+    consequence,
+    action: consumerPath(name, '/dead-letters'),
+    fields: { action: `${action} ${scope}`, confirmed: 'yes', id: ids?.join(',') ?? '', ...query },
+    confirm: `${verb} ${shown}`,
+    back: consumerPath(name, `/dead-letters${letterSearch(query)}`)
+  })
+}

@@ -1,0 +1,130 @@
+// Tested by test/console/pages/consumers.test.ts and test/console/pages/consumers-browser.slow.test.ts.
+import type { ConsumerStatus } from '../../../dispatch/consumer-status.ts'
+import type { DeliveryRate } from '../../../tools/consumers/delivery-rate.ts'
+import { stateSinceMs } from '../../../tools/consumers/state-since.ts'
+import { duration, number, pill, type Tone, table } from '../../components.ts'
+import { type Html, html } from '../../html.ts'
+import { text } from '../events/list-view.ts'
+
+export interface ListFilter {
+  /** A part of the name; '': all. */
+  readonly name: string
+  /** A state, or `dead`: those with dead letters; '': all. */
+  readonly state: string
+  /** From 1. */
+  readonly page: number
+}
+
+export interface ShownConsumer {
+  readonly status: ConsumerStatus
+  readonly rate: DeliveryRate | undefined
+}
+
+interface List {
+  readonly filter: ListFilter
+  readonly all: readonly ConsumerStatus[]
+  readonly found: number
+  readonly pages: number
+  readonly rows: readonly ShownConsumer[]
+  readonly atMs: number
+  readonly nowMs: number
+}
+
+const tones: Readonly<Record<ConsumerStatus['state'], Tone>> = {
+  ok: 'good',
+  failing: 'bad',
+  disabled: 'bad',
+  no_members: 'warning',
+  paused: 'warning'
+}
+
+export const stateNames = {
+  ok: 'ok',
+  failing: 'failing',
+  disabled: 'disabled',
+  no_members: 'no members',
+  paused: 'paused'
+} as const
+
+export const consumerPath = (name: string, rest = ''): string =>
+  `/consumers/${encodeURIComponent(name)}${rest}`
+
+/** The state, and how old it is. */
+export function stateView(status: ConsumerStatus, nowMs: number): Html {
+  const since = stateSinceMs(status)
+  return html`${pill(tones[status.state], stateNames[status.state])}${since === undefined ? undefined : html` <span class="age">${duration(Math.max(0, nowMs - since))}</span>`}`
+}
+
+export const rateText = (rate: DeliveryRate | undefined): string =>
+  rate === undefined ? '–' : `${rate.isAtLeast ? '≥ ' : ''}${number(rate.eventsPerMinute)}`
+
+export function listView(list: List): Html {
+  const { filter, all, found, rows, atMs, nowMs } = list
+  if (all.length === 0) {
+    return html`<div class="empty"><p>No consumer reads the log yet.</p><p>Add a push consumer with <code>CONSUMERS_FILE</code>, or read with the library.</p></div>`
+  }
+  const shown = found === all.length ? `${number(found)}` : `${number(found)} of ${number(all.length)}`
+  return html`${filterForm(filter, all)}
+<p class="note">${shown} consumers, those that need attention first. As of ${duration(Math.max(0, nowMs - atMs))} ago.</p>
+${table(
+  'Consumers',
+  [
+    {
+      title: 'Name',
+      cell: ({ status: { name } }) => html`<a href="${consumerPath(name)}">${text(name)}</a>`
+    },
+    { title: 'State', cell: ({ status }) => stateView(status, nowMs) },
+    { title: 'Kind', cell: ({ status: { type } }) => type },
+    { title: 'Not read', isNumber: true, cell: ({ status: { lag } }) => number(lag) },
+    {
+      title: 'Pending',
+      isNumber: true,
+      cell: ({ status: { pending, queued } }) => number(pending + queued)
+    },
+    {
+      title: 'Oldest',
+      isNumber: true,
+      cell: ({ status: { oldestAgeMs } }) => (oldestAgeMs === undefined ? '–' : duration(oldestAgeMs))
+    },
+    { title: 'Events/min', isNumber: true, cell: ({ rate }) => rateText(rate) },
+    {
+      title: 'Dead letters',
+      isNumber: true,
+      cell: ({ status: { name, dead } }) =>
+        dead === 0 ? '0' : html`<a href="${consumerPath(name, '/dead-letters')}">${number(dead)}</a>`
+    },
+    { title: 'Last failure', cell: ({ status }) => lastFailure(status, nowMs) }
+  ],
+  rows,
+  html`<p>No consumer matches.</p><p><a class="button" href="/consumers">Show all</a></p>`
+)}
+${pages(list)}`
+}
+
+export function lastFailure({ lastFailure, lastFailureAtMs }: ConsumerStatus, nowMs: number): Html {
+  if (lastFailure === undefined) return html`–`
+  const age =
+    lastFailureAtMs === undefined ? undefined : html`, ${duration(Math.max(0, nowMs - lastFailureAtMs))} ago`
+  return html`${text(lastFailure)}${age}`
+}
+
+function filterForm({ name, state }: ListFilter, all: readonly ConsumerStatus[]): Html {
+  const count = (wanted: string): number => all.filter(status => status.state === wanted).length
+  const option = (value: string, label: string): Html =>
+    html`<option value="${value}"${value === state ? html` selected` : undefined}>${label}</option>`
+  const dead = all.filter(status => status.dead > 0).length
+  return html`<form class="card filter" method="get" action="/consumers">
+<div><label for="name">Name contains</label><input id="name" name="name" value="${name}" maxlength="256" autocomplete="off" spellcheck="false"></div>
+<div><label for="state">State</label><select id="state" name="state">${option('', `all (${all.length})`)}${Object.entries(stateNames).map(([value, label]) => option(value, `${label} (${count(value)})`))}${option('dead', `with dead letters (${dead})`)}</select></div>
+<div class="actions"><button class="primary" type="submit">Filter</button><a class="button" href="/consumers">Reset</a></div></form>`
+}
+
+function pages({ filter: { name, state, page }, pages }: List): Html | undefined {
+  if (pages === 1) return undefined
+  const link = (to: number, label: string): Html | undefined => {
+    if (to < 1 || to > pages) return undefined
+    const query = new URLSearchParams({ name, state, page: String(to) })
+    return html`<a class="button" href="/consumers?${query.toString()}">${label}</a>`
+  }
+  return html`<nav class="pager" aria-label="Pages">${link(page - 1, 'Previous')}<span class="note">Page ${page} of ${pages}</span>${link(page + 1, 'Next')}</nav>`
+}
