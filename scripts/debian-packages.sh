@@ -27,7 +27,11 @@ is_installed() {
 
 debian_package() {
   case $1 in
+  go) echo golang-go ;;
+  javac) echo default-jdk-headless ;;
+  mvn) echo maven ;;
   nginx) echo nginx-light ;;
+  php) echo php-cli ;;
   promtool) echo prometheus ;;
   *) echo "${1#package:}" ;;
   esac
@@ -36,6 +40,8 @@ debian_package() {
 homebrew_formula() {
   case $1 in
   faketime) echo libfaketime ;;
+  javac) echo openjdk ;;
+  mvn) echo maven ;;
   promtool) echo prometheus ;;
   rabbitmq-server) echo rabbitmq ;;
   redis-server) echo redis ;;

@@ -34,15 +34,17 @@ export const errorResponses = Object.fromEntries(
 ) as Readonly<Record<ErrorResponseCode, ErrorResponse>>
 
 /** Why an event was not kept, or why this is unknown. Each is answered with 503, and the sender's retry is deduplicated. */
-export type UnavailableReason =
-  | 'redis_down'
-  | 'redis_timeout'
-  | 'redis_error'
-  | 'redis_full'
-  | 'log_full'
-  | 'durability_not_reached'
-  | 'overloaded'
-  | 'deadline'
+export const UNAVAILABLE_REASONS = [
+  'redis_down',
+  'redis_timeout',
+  'redis_error',
+  'redis_full',
+  'log_full',
+  'durability_not_reached',
+  'overloaded',
+  'deadline'
+] as const
+export type UnavailableReason = (typeof UNAVAILABLE_REASONS)[number]
 
 /** Thrown if an event was not kept, or if the outcome is unknown. */
 export class UnavailableError extends Error {

@@ -7,8 +7,10 @@ import { ConfigError, errorCode } from './errors.ts'
 import { logStats } from './log/stats.ts'
 import type { MetricsRoute } from './ops/health.ts'
 import { createMetrics } from './ops/metrics.ts'
+import { describeRedis } from './settings/redis-address.ts'
 import {
   openConsole,
+  openDeliveryCounter,
   openDispatcher,
   openEventLog,
   openIpAllowlist,
@@ -18,6 +20,8 @@ import {
   type Stage,
   warnAboutDeployment
 } from './stages.ts'
+import { warnAboutAbandonedGroups } from './tools/status/abandoned-groups.ts'
+import { readStatus } from './tools/status/read-status.ts'
 import { version } from './version.ts'
 
 export interface Service {
@@ -58,8 +62,10 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
   const stage: Stage = { ...options, ...connection, metrics, opened }
   const eventLog = openEventLog(stage)
   const { keys, keyUsage } = await openSigningKeys(stage)
+  const deliveryCounter = openDeliveryCounter(stage)
   const ipAllowlist = await openIpAllowlist(stage)
   const dispatcher = await openDispatcher(stage)
+  if (options.runsMaintenance) watchAbandonedGroups(stage)
 
   let draining = false
   const metricsRoute: MetricsRoute = {
@@ -73,6 +79,7 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
     eventLog,
     metrics,
     keyUsage,
+    deliveryCounter,
     ipAllowlist,
     log: options.log,
     now: Date.now,
@@ -90,6 +97,8 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
   // In parallel: each can take seconds, and a process that is stopped has only a few.
   opened.add(() => Promise.all([closeApp(app), dispatcher?.stop()]))
 
+  // Before /readyz answers, so that a service that is ready is complete.
+  const console = await openConsole(stage)
   // Before the first delivery: a rotation waits for the replicas that it knows.
   await keyUsage.report()
   await listen(app, 'PORT', config.http.port, config.http.host)
@@ -97,7 +106,6 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
     await listen(metricsApp, 'METRICS_PORT', config.metrics.port ?? 0, config.http.host)
   }
   dispatcher?.start()
-  const console = await openConsole(stage)
 
   return {
     port: portOf(app),
@@ -108,6 +116,21 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
     },
     close: opened.close
   }
+}
+
+function watchAbandonedGroups({ config, redis, redisAddress, log, opened }: Stage): void {
+  const read = () =>
+    readStatus({
+      config,
+      configuration: { changed: [], secrets: [] },
+      sources: [],
+      redisAddress: describeRedis(redisAddress),
+      redis,
+      now: Date.now
+    })
+  const groups = warnAboutAbandonedGroups(read, log)
+  opened.add(groups.stop)
+  groups.start()
 }
 
 /** @throws ConfigError for a port in use or not permitted, and for an address of another machine */

@@ -7,12 +7,14 @@ import { consumerStatusReader } from './dispatch/consumer-status.ts'
 import type { Dispatcher } from './dispatch/dispatcher.ts'
 import { createDispatchMetrics } from './dispatch/metrics.ts'
 import { ConfigError } from './errors.ts'
+import { misspeltTypes } from './event-types.ts'
 import { createEventLog, type EventLog } from './log/append.ts'
 import { publishPartitionCount } from './log/partition.ts'
 import { createMaintenance } from './maintenance.ts'
 import type { Logger } from './ops/logger.ts'
 import type { Metrics } from './ops/metrics.ts'
 import { createRedisReport, type RedisReport } from './ops/redis-report.ts'
+import { createDeliveryCounter, type DeliveryCounter } from './receive/delivery-counter.ts'
 import { createIpAllowlist, type IpAllowlist } from './receive/ip-allowlist.ts'
 import { createKeyUsageReporter, type KeyUsageReporter } from './receive/key-usage-reporter.ts'
 import { createPublishedIps } from './receive/published-ips.ts'
@@ -167,6 +169,19 @@ export async function openSigningKeys(
   return { keys, keyUsage }
 }
 
+export function openDeliveryCounter({ config, redis, monitor, opened }: Stage): DeliveryCounter {
+  const counter = createDeliveryCounter({
+    redis,
+    keyPrefix: config.log.keyPrefix,
+    sources: [...config.sources.keys()],
+    isRedisUp: monitor.isUp,
+    now: Date.now
+  })
+  opened.add(counter.stop)
+  counter.start()
+  return counter
+}
+
 export async function openIpAllowlist(stage: Stage): Promise<IpAllowlist> {
   const { config, log, redis, monitor, metrics, opened } = stage
   const ipAllowlist = createIpAllowlist(config.admission)
@@ -205,6 +220,9 @@ export async function openDispatcher(stage: Stage): Promise<Dispatcher | undefin
     consumerStatusReader({ redis, keyPrefix, consumers, now: Date.now })
   )
   if (!isOn || !runsMaintenance) return undefined
+  for (const { name, types } of consumers) {
+    for (const problem of misspeltTypes(types)) log.warn({ consumer: name }, `consumer ${name}: ${problem}`)
+  }
   // Loaded only where it is used: the clients of all brokers take a quarter of a start.
   const { createDispatcher } = await import('./dispatch/dispatcher.ts')
   return createDispatcher({

@@ -16,7 +16,9 @@ const { values } = parseArgs({
   options: {
     events: { type: 'string', default: '50000' },
     rate: { type: 'string', default: '1000' },
-    seconds: { type: 'string', default: '20' }
+    seconds: { type: 'string', default: '20' },
+    /** Measures only the cost of the log of attempts: off against on, alternating, so many rounds. */
+    attempts: { type: 'string' }
   }
 })
 const [EVENTS, RATE, SECONDS] = [Number(values.events), Number(values.rate), Number(values.seconds)]
@@ -31,6 +33,15 @@ const redis = await startRedis({ appendonly: 'yes' })
 const nats = await startNats()
 const rabbit = await startRabbit()
 try {
+  if (values.attempts === undefined) await measureAll()
+  else await measureAttempts(Number(values.attempts))
+} finally {
+  await rabbit.stop()
+  await nats.stop()
+  await redis.stop()
+}
+
+async function measureAll(): Promise<void> {
   print('consumer', 'events/s', 'per CPU second', 'RSS MB', `${RATE}/s: p50 ms`, 'p99', 'max')
   await measureLibrary()
   await measurePush('http', '', url => [httpConsumer('way', url, { concurrency: 50 })])
@@ -39,10 +50,34 @@ try {
     { name: 'way', type: 'amqp', url: rabbit.url, exchange: 'cio' }
   ])
   await measureBesideHung()
-} finally {
-  await rabbit.stop()
-  await nats.stop()
-  await redis.stop()
+}
+
+/** Throughput of each kind of push consumer without and with the log of attempts. */
+async function measureAttempts(rounds: number): Promise<void> {
+  print('consumer', 'attempts', 'events/s', 'per CPU second')
+  const ways: readonly (readonly [Way, string, (url: string) => readonly Record<string, unknown>[]])[] = [
+    ['http', '', url => [httpConsumer('way', url, { concurrency: 50 })]],
+    ['nats', nats.url, () => [natsConsumer('way', nats.url)]],
+    ['amqp', rabbit.url, () => [{ name: 'way', type: 'amqp', url: rabbit.url, exchange: 'cio' }]]
+  ]
+  for (const [way, address, consumers] of ways) {
+    const receiver = await startReceiver(way, address)
+    for (let round = 0; round < rounds; round++) {
+      // The first of a pair may have an advantage: they take turns.
+      for (const length of round % 2 === 0 ? ['0', '10000'] : ['10000', '0']) {
+        await redis.client.flushall()
+        await append(redis, EVENTS)
+        const service = await dispatch(consumers(receiver.url), { ATTEMPT_LOG_LENGTH: length })
+        const startedMs = performance.now()
+        await until('all', () => isDone(redis, 'way'), PATIENCE_MS)
+        const seconds = (performance.now() - startedMs) / 1000
+        const { cpuSeconds } = usageOf(service.process.pid ?? 0)
+        print(way, length, EVENTS / seconds, EVENTS / cpuSeconds)
+        await end(service)
+      }
+    }
+    receiver.process.disconnect()
+  }
 }
 
 /** The receiving end of a consumer, in a process of its own. */
@@ -121,8 +156,12 @@ async function measureBesideHung(): Promise<void> {
   hung.process.disconnect()
 }
 
-function dispatch(consumers: readonly Record<string, unknown>[]): Promise<ServiceProcess> {
+function dispatch(
+  consumers: readonly Record<string, unknown>[],
+  env: Record<string, string> = {}
+): Promise<ServiceProcess> {
   return startServiceProcess({
+    ...env,
     REDIS_URL: redis.url,
     LOG_LEVEL: 'warn',
     CONSUMERS_FILE: consumersFile(...consumers)

@@ -1,4 +1,4 @@
-// Tested by test/cli/confirm.slow.test.ts.
+// Tested by test/cli/consumers/dead-letters.slow.test.ts.
 import { createInterface } from 'node:readline'
 import { UsageError } from './command.ts'
 

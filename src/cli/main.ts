@@ -11,6 +11,7 @@ import { IGNORED_DEBUG, ignoredVariables, refusedDebug } from './serve/debug-var
 /** Loaded on demand: the service must not load what only other commands need. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./serve/command.ts')).serveCommand,
+  status: async () => (await import('./status/command.ts')).statusCommand,
   send: async () => (await import('./send/command.ts')).sendCommand,
   doctor: async () => (await import('./doctor/command.ts')).doctorCommand,
   leaks: async () => (await import('./leaks/command.ts')).leaksCommand,

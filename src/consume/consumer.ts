@@ -20,14 +20,18 @@ import type { Backoff } from '../async/backoff.ts'
 import { createSemaphore } from '../async/semaphore.ts'
 import { endOnSignals } from '../async/signals.ts'
 import { ConfigError } from '../errors.ts'
-import { compileTypeGlobs, DOCTOR_TYPE, type TypeMatcher } from '../event-types.ts'
+import { compileTypeGlobs, DOCTOR_TYPE, misspeltTypes, type TypeMatcher } from '../event-types.ts'
 import { joinGroup } from '../group/member.ts'
 import { withoutErrorEvents } from '../group/stream-waiter.ts'
 import { connectRedis, disconnectRedis, duplicateConnection, type RedisClient } from '../redis/connect.ts'
 import { firstDatabaseProblem } from '../redis/database.ts'
+import { type Failures, followFailures } from '../redis/failure.ts'
 import { Secret } from '../secret.ts'
+import type { RedisAddress } from '../settings/redis-address.ts'
 import { parseRedisUrl, REDIS_URL_FORM } from '../settings/redis-url.ts'
+import { createErrorPrinter } from './error-printer.ts'
 import type { ErrorContext, Handler } from './handler.ts'
+import { addressOfClient, rejectUnknownOptions } from './options.ts'
 import { type PartitionProcessorOptions, processPartition } from './partition-processor.ts'
 
 export type { Backoff } from '../async/backoff.ts'
@@ -75,7 +79,7 @@ interface CommonOptions {
   readonly leaseMs?: number
   /**
    * Called with every error. No error stops the consumer, and an error thrown by this function is ignored. Without it,
-   * each error is one line on standard error, without its message.
+   * standard error gets a line with name, code and cause, but no message: once per cause and minute, and per dead letter.
    *
    * With `about`, the error concerns one event. `about.dead` says whether it is a dead letter now or will be retried:
    * - what your handler rejected with;
@@ -132,12 +136,15 @@ const CONNECT_TIMEOUT_MS = 2000
  * @throws TypeError for invalid options
  */
 export function createConsumer(options: ConsumerOptions, handler: Handler): Consumer {
+  rejectUnknownOptions(options)
+  for (const message of misspeltTypes(options.types)) process.emitWarning(message)
   const { group, prefix = 'cio:', name = `${hostname()}:${process.pid}`, signals = false } = options
   const concurrency = positive('concurrency', options.concurrency ?? DEFAULT_CONCURRENCY)
   const maxAttempts = positive('maxAttempts', options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS)
   if (options.partitions !== undefined) positive('partitions', options.partitions)
   if (!GROUP.test(group)) throw new TypeError('group: 1 to 64 letters, digits, - and _')
-  const { connect, database } = connector(options)
+  const { connect, database, address } = connector(options)
+  let failures: Failures | undefined
   const processing: PartitionProcessorOptions = {
     keyPrefix: prefix,
     group,
@@ -150,9 +157,16 @@ export function createConsumer(options: ConsumerOptions, handler: Handler): Cons
     onError
   }
   const member = joinGroup(
-    { ...options, connect, keyPrefix: prefix, member: name, onError: error => onError(error) },
+    {
+      ...options,
+      connect: connectAndFollow,
+      keyPrefix: prefix,
+      member: name,
+      onError: error => onError(error)
+    },
     reader => processPartition(processing, reader)
   )
+  const onErrorOption = options.onError ?? createErrorPrinter(group, () => failures)
   let stopped: Promise<void> | undefined
   let ignoreSignals = (): void => {}
 
@@ -170,6 +184,13 @@ export function createConsumer(options: ConsumerOptions, handler: Handler): Cons
     stop
   }
 
+  /** The first connection is the one that lasts. */
+  function connectAndFollow(): RedisClient {
+    const redis = connect()
+    failures ??= followFailures(redis, address)
+    return redis
+  }
+
   function stop(): Promise<void> {
     stopped ??= member.stop().finally(ignoreSignals)
     return stopped
@@ -177,8 +198,7 @@ export function createConsumer(options: ConsumerOptions, handler: Handler): Cons
 
   function onError(error: unknown, about?: ErrorContext): void {
     try {
-      if (options.onError === undefined) defaultOnError(group, error, about)
-      else options.onError(error, about)
+      onErrorOption(error, about)
     } catch {
       // An error in the user's callback must not break the loop.
     }
@@ -189,18 +209,20 @@ export function createConsumer(options: ConsumerOptions, handler: Handler): Cons
 function connector({ redisUrl, redis }: ConsumerOptions): {
   readonly connect: () => RedisClient
   readonly database: number
+  readonly address: RedisAddress
 } {
   if ((redisUrl === undefined) === (redis === undefined)) throw new TypeError('give either redisUrl or redis')
   if (redis !== undefined) {
     return {
       connect: () => duplicateConnection(redis),
-      database: ('db' in redis.options && redis.options.db) || 0
+      database: ('db' in redis.options && redis.options.db) || 0,
+      address: addressOfClient(redis)
     }
   }
   const parsed = parseRedisUrl(redisUrl)
   if ('problem' in parsed) throw new TypeError(`redisUrl: ${parsed.problem}; give ${REDIS_URL_FORM}`)
-  const url = new Secret(redisUrl)
-  return { connect: () => connectRedis({ kind: 'standalone', url }), database: parsed.database }
+  const address = { kind: 'standalone', url: new Secret(redisUrl) } as const
+  return { connect: () => connectRedis(address), database: parsed.database, address }
 }
 
 /** @throws ConfigError if Redis refuses the database of the URL. If Redis does not answer, `start` waits for it later. */
@@ -222,15 +244,4 @@ function typeMatcher({ types, includeDoctorEvents = false }: ConsumerOptions): T
 function positive(name: string, value: number): number {
   if (!Number.isSafeInteger(value) || value < 1) throw new TypeError(`${name}: a whole number, at least 1`)
   return value
-}
-
-/** Prints the error's name and place, but not its message, which can be personal. */
-function defaultOnError(group: string, error: unknown, about: ErrorContext | undefined): void {
-  const name =
-    error instanceof ConfigError ? error.message : error instanceof Error ? error.name : typeof error
-  const place =
-    about === undefined
-      ? 'Redis or the log'
-      : `${about.type} ${about.entryId}, attempt ${about.attempt}${about.dead ? ', now a dead letter' : ''}`
-  console.error(`cio-webhook consumer ${group}: ${name}: ${place}`)
 }

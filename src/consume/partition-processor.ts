@@ -8,6 +8,7 @@ import { type DeadLetterReason, deadLetters } from '../group/dead-letters.ts'
 import { InterruptedError, MalformedEntryError } from '../group/entry-errors.ts'
 import type { ReadEntry } from '../group/fenced-read.ts'
 import type { PartitionReader } from '../group/partition-reader.ts'
+import type { PastAttempt } from '../group/past-attempt.ts'
 import { formatPosition } from '../log/position.ts'
 import type { CustomerEvent } from './events.ts'
 import type { ErrorContext, Handler } from './handler.ts'
@@ -105,10 +106,12 @@ export function processPartition(options: PartitionProcessorOptions, reader: Par
       return
     }
     let begun = false
+    const failed: PastAttempt[] = []
     while (!draining.aborted) {
       if (!(await semaphore.acquire(draining))) break
       attempt++
       let error: unknown
+      const [atMs, startedMs] = [Date.now(), performance.now()]
       try {
         // Saved before the attempt, so that it counts even if it ends the process. Redis has counted the first.
         if (attempt > 1 && !(await persist(() => reader.setDeliveryCount([entry], attempt)))) break
@@ -122,8 +125,10 @@ export function processPartition(options: PartitionProcessorOptions, reader: Par
       } finally {
         semaphore.release()
       }
+      const durationMs = performance.now() - startedMs
+      failed.push({ attempt, atMs, answer: errorName(error), durationMs })
       if (attempt >= maxAttempts) {
-        await deadLetter(entry, 'failed', error, attempt)
+        await deadLetter(entry, 'failed', error, attempt, failed)
         return
       }
       report(error, entry, attempt, false)
@@ -133,9 +138,16 @@ export function processPartition(options: PartitionProcessorOptions, reader: Par
   }
 
   /** Acknowledges the entry after the dead letter is added: see `DeadLetters.add`. */
-  async function deadLetter(entry: ReadEntry, reason: DeadLetterReason, error: unknown, attempts: number) {
+  async function deadLetter(
+    entry: ReadEntry,
+    reason: DeadLetterReason,
+    error: unknown,
+    attempts: number,
+    lastAttempts: readonly PastAttempt[] = []
+  ): Promise<void> {
     const dead = { ...entry, position: formatPosition(entry.partition, entry.id) }
-    if (!(await persist(() => letters.add(options.group, dead, { reason, error, attempts })))) return
+    const failure = { reason, error, attempts, lastAttempts }
+    if (!(await persist(() => letters.add(options.group, dead, failure)))) return
     report(error, entry, attempts, true)
     void acknowledge([entry])
   }
@@ -158,3 +170,9 @@ export function processPartition(options: PartitionProcessorOptions, reader: Par
     onError(error, { partition, entryId: id, type, attempt, dead })
   }
 }
+
+const MAX_NAME_LENGTH = 64
+
+/** The class of an error. Its message could contain personal data. */
+const errorName = (error: unknown): string =>
+  error instanceof Error ? error.name.slice(0, MAX_NAME_LENGTH) : `${typeof error} thrown`

@@ -74,9 +74,9 @@ export function createAttemptRecorder(options: AttemptRecorderOptions): AttemptR
   function report(attempt: CompletedAttempt): void {
     const { consumer, eventIds, outcome, answer, durationMs } = attempt
     if (log.isLevelEnabled('debug')) {
+      const { length: events, 0: id } = eventIds
       const ms = Math.round(durationMs)
-      const shown = { consumer, id: eventIds[0], events: eventIds.length, attempt: attempt.attempt }
-      log.debug({ ...shown, outcome, answer, ms }, 'attempt')
+      log.debug({ consumer, id, events, attempt: attempt.attempt, outcome, answer, ms }, 'attempt')
     }
     if (outcome === 'delivered') outages.delivered(consumer)
     else if (outcome === 'gone') outages.disabled(attempt)

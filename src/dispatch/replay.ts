@@ -1,4 +1,4 @@
-// Tested by test/cli/consumers/command.slow.test.ts.
+// Tested by test/cli/consumers/dead-letters.slow.test.ts.
 import { compileTypeGlobs, eventName } from '../event-types.ts'
 import { type DeadLetter, deadLetters } from '../group/dead-letters.ts'
 import { type OutgoingEvent, toOutgoingEvent } from '../group/outgoing-event.ts'

@@ -15,15 +15,17 @@ export const deliveryOutcomes = [
 export type Outcome = (typeof deliveryOutcomes)[number]
 
 /** Why a delivery is not authentic: for the log and the metrics, never for the sender. */
-export type SignatureFailure =
-  | 'missing'
-  | 'malformed'
-  | 'timestamp_malformed'
-  | 'timestamp_stale'
-  | 'timestamp_future'
-  | 'scheme_not_allowed'
-  | 'scheme_confusion'
-  | 'mismatch'
+export const signatureFailures = [
+  'missing',
+  'malformed',
+  'timestamp_malformed',
+  'timestamp_stale',
+  'timestamp_future',
+  'scheme_not_allowed',
+  'scheme_confusion',
+  'mismatch'
+] as const
+export type SignatureFailure = (typeof signatureFailures)[number]
 
 /** How an attempt to deliver an event to a push consumer ended: `dead` was the last one, `gone` was answered 410. */
 export const attemptOutcomes = ['delivered', 'failed', 'dead', 'gone'] as const

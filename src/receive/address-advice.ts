@@ -1,9 +1,10 @@
 // Tested by test/receive/unlisted.test.ts.
 import { compileAddressList, privateRanges } from '../address-list.ts'
 import type { Logger } from '../ops/logger.ts'
+import type { AddressVariable } from './delivery-stats.ts'
 
 /** An authentic delivery that was refused because of its address. */
-interface RefusedDelivery {
+export interface RefusedDelivery {
   /** The address that was checked. */
   readonly address: string
   /** The remote address of the connection. */
@@ -28,13 +29,14 @@ export function createAddressAdvice(
 ): (refused: RefusedDelivery) => void {
   let lastMs = Number.NEGATIVE_INFINITY
   let unreported = 0
-  return ({ address, peer, isForwarded }) => {
+  return refusedDelivery => {
+    const { address, peer } = refusedDelivery
     unreported++
     if (now() - lastMs < INTERVAL_MS) return
     lastMs = now()
     const refused = unreported
     unreported = 0
-    if (isForwarded && address === peer && isPrivate(peer)) {
+    if (wrongVariable(refusedDelivery) === 'TRUSTED_PROXIES') {
       log.warn(
         { variable: 'TRUSTED_PROXIES', proxy: peer, refused },
         `authentic deliveries are refused: they come through a proxy at ${peer} that is not trusted; add it to TRUSTED_PROXIES`
@@ -47,3 +49,7 @@ export function createAddressAdvice(
     }
   }
 }
+
+/** The variable that is probably wrong: private addresses are those of proxies. */
+export const wrongVariable = ({ address, peer, isForwarded }: RefusedDelivery): AddressVariable =>
+  isForwarded && address === peer && isPrivate(peer) ? 'TRUSTED_PROXIES' : 'CIO_ALLOWED_IPS'

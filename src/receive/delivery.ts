@@ -3,6 +3,7 @@ import type { ParkedReason } from '../log/log-entry.ts'
 import type { Outcome, SignatureFailure } from '../ops/outcomes.ts'
 import type { Source } from '../settings/sources.ts'
 import type { AdmittedBody, UnreadReason } from './body.ts'
+import type { AddressVariable } from './delivery-stats.ts'
 
 /** One delivery, as its log line and the metrics show it. Never a body, the value of a header, or a secret. */
 export interface Delivery {
@@ -24,6 +25,10 @@ export interface Delivery {
   /** Why it was parked. */
   parked?: ParkedReason
   key?: 'current' | 'previous'
+  /** Authentic, but its address may not deliver: the variable that is probably wrong. */
+  wrongAddress?: AddressVariable
+  /** It carries the user agent of `cio-webhook doctor`, whose deliveries are meant to fail. Anyone can send that. */
+  doctor?: boolean
   id?: string
   type?: string
   bytes?: number

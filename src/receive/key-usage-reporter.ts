@@ -3,13 +3,15 @@ import { createPollingLoop } from '../async/poll.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import { serverTime } from '../redis/server-time.ts'
 import type { Source } from '../settings/sources.ts'
+import { version } from '../version.ts'
 
 /**
  * Where replicas report the use of signing keys, for `cio-webhook rotate`. A key appears by its id only.
  *
  * `<prefix>keys:seen`: hash, `<source>:<key id>` → Unix milliseconds of the last delivery signed with it
  * `<prefix>keys:count`: hash, the same fields → number of those deliveries
- * `<prefix>keys:replicas`: hash, one field per process → JSON `{ at, sources: { <source>: [key ids, current first] } }`
+ * `<prefix>keys:replicas`: hash, one field per process → JSON `{ at, version, sources: { <source>: [key ids, current
+ *   first] } }`
  */
 export const usageKeys = (prefix: string) => ({
   seen: `${prefix}keys:seen`,
@@ -93,7 +95,11 @@ export function createKeyUsageReporter(options: KeyUsageOptions): KeyUsageReport
     try {
       const at = await serverTime(redis)
       const accepted = [...sources.values()].map(source => [source.name, source.keys.map(key => key.id)])
-      await redis.hset(keys.replicas, replica, JSON.stringify({ at, sources: Object.fromEntries(accepted) }))
+      await redis.hset(
+        keys.replicas,
+        replica,
+        JSON.stringify({ at, version, sources: Object.fromEntries(accepted) })
+      )
       reportedMs = performance.now()
     } catch {
       // Redis does not answer.

@@ -3,6 +3,8 @@ import type { Logger } from '../ops/logger.ts'
 import type { Metrics } from '../ops/metrics.ts'
 import type { Outcome } from '../ops/outcomes.ts'
 import type { Delivery } from './delivery.ts'
+import type { DeliveryCounter } from './delivery-counter.ts'
+import { fixOf } from './fix.ts'
 
 /** Outcomes that are logged as a warning. */
 const warned: ReadonlySet<Outcome> = new Set([
@@ -13,17 +15,23 @@ const warned: ReadonlySet<Outcome> = new Set([
   'aborted'
 ])
 
+interface Records {
+  readonly metrics: Metrics
+  readonly counter: Pick<DeliveryCounter, 'record'>
+  readonly log: Logger
+}
+
 /** Counts the outcome of a delivery in the metrics, and writes its log line. */
 export function recordDelivery(
   delivery: Delivery,
   status: number,
   nowMs: number,
-  metrics: Metrics,
-  log: Logger
+  { metrics, counter, log }: Records
 ): void {
   const { source, outcome = 'aborted', parked, ageSeconds, logMs } = delivery
   const durationMs = nowMs - delivery.startedMs
   metrics.delivery(source.name, outcome, durationMs / 1000)
+  counter.record(delivery, outcome, nowMs)
   if (outcome === 'parked' && parked !== undefined) metrics.parked(source, parked)
   if (ageSeconds !== undefined && outcome === 'accepted') metrics.eventAge(ageSeconds)
 
@@ -34,6 +42,7 @@ export function recordDelivery(
     id: delivery.id,
     type: delivery.type,
     reason: delivery.reason ?? parked,
+    fix: fixOf(outcome, delivery),
     key: delivery.key,
     address: delivery.address,
     bytes: delivery.bytes,
@@ -42,9 +51,13 @@ export function recordDelivery(
     logMs: logMs === undefined ? undefined : round(logMs),
     err: delivery.cause
   }
-  if (warned.has(outcome)) log.warn(line, 'delivery')
+  if (warned.has(outcome) || isFromCustomerIo(outcome, delivery)) log.warn(line, 'delivery')
   else log.info(line, 'delivery')
 }
+
+/** A wrong key, probably. Other addresses must not be able to cause warnings at will (law 9). */
+const isFromCustomerIo = (outcome: Outcome, { listed, doctor }: Delivery): boolean =>
+  outcome === 'signature_invalid' && listed && doctor !== true
 
 /** To microseconds. */
 const round = (ms: number): number => Math.round(ms * 1000) / 1000

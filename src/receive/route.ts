@@ -7,9 +7,10 @@ import type { EventLog } from '../log/append.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { Metrics } from '../ops/metrics.ts'
 import type { Config } from '../settings/config.ts'
-import { createAddressAdvice } from './address-advice.ts'
+import { createAddressAdvice, type RefusedDelivery, wrongVariable } from './address-advice.ts'
 import { createDeadline } from './deadline.ts'
 import type { Delivery } from './delivery.ts'
+import type { DeliveryCounter } from './delivery-counter.ts'
 import { countFailedAttempts } from './failed-attempts.ts'
 import type { IpAllowlist } from './ip-allowlist.ts'
 import { keepDelivery } from './keep.ts'
@@ -33,6 +34,7 @@ export interface ReceiverDependencies {
   readonly eventLog: EventLog
   readonly metrics: Metrics
   readonly keyUsage: Pick<KeyUsageReporter, 'record'>
+  readonly deliveryCounter: Pick<DeliveryCounter, 'record'>
   readonly ipAllowlist: IpAllowlist
   readonly log: Logger
   /** Unix milliseconds. */
@@ -58,7 +60,7 @@ const NO_BODY = Buffer.alloc(0)
  * the handler (receive) in this order; registered in a scope of its own, so other routes are not affected.
  */
 export async function receiver(app: FastifyInstance, dependencies: ReceiverDependencies): Promise<void> {
-  const { config, eventLog, metrics, keyUsage, ipAllowlist, log, now } = dependencies
+  const { config, eventLog, metrics, keyUsage, deliveryCounter, ipAllowlist, log, now } = dependencies
 
   const load = watchLoad()
   const failures = await countFailedAttempts(app, config.admission)
@@ -128,6 +130,7 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
     )
     if (!verdict.authentic) {
       delivery.reason = verdict.reason
+      delivery.doctor = isFromDoctor(request)
       metrics.signatureFailure(source, verdict.reason)
       await refusals.refuseUnauthentic(reply, delivery)
       return undefined
@@ -135,9 +138,13 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
     delivery.key = verdict.key
     metrics.signatureKey(source, verdict.key)
     keyUsage.record(source.name, verdict.keyId)
-    if (!delivery.addressAllowed && !isFromDoctor(request)) metrics.forbiddenButAuthentic(source)
+    if (!delivery.addressAllowed && !isFromDoctor(request)) {
+      metrics.forbiddenButAuthentic(source)
+      delivery.wrongAddress = wrongVariable(addressesOf(request, delivery))
+    }
     if (!delivery.barred) return verdict.body
-    refuseAuthentic(request, reply, delivery)
+    adviseOnAddress(addressesOf(request, delivery))
+    refusals.refuse(reply, delivery, 'CIO_SOURCE_FORBIDDEN')
     return undefined
   }
 
@@ -172,17 +179,15 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
     if (doneAfterMs > DEADLINE_MS) throw new UnavailableError('overloaded')
   }
 
-  function refuseAuthentic({ headers, raw }: FastifyRequest, reply: FastifyReply, delivery: Delivery): void {
-    const peer = parseAddress(raw.socket.remoteAddress ?? '') ?? 'unknown'
-    const isForwarded = headers['x-forwarded-for'] !== undefined
-    adviseOnAddress({ address: delivery.address, peer, isForwarded })
-    refusals.refuse(reply, delivery, 'CIO_SOURCE_FORBIDDEN')
-  }
-
   function record(reply: FastifyReply, delivery: Delivery, status: number): void {
     deadline.done(reply)
-    recordDelivery(delivery, status, performance.now(), metrics, log)
+    recordDelivery(delivery, status, performance.now(), { metrics, counter: deliveryCounter, log })
   }
+}
+
+function addressesOf({ headers, raw }: FastifyRequest, { address }: Delivery): RefusedDelivery {
+  const peer = parseAddress(raw.socket.remoteAddress ?? '') ?? 'unknown'
+  return { address, peer, isForwarded: headers['x-forwarded-for'] !== undefined }
 }
 
 /**

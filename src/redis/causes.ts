@@ -21,7 +21,7 @@ export const EXPLANATIONS: Readonly<Record<string, string>> = {
   DENIED:
     'Redis is in protected mode: set a password, or allow this network with "bind" and "protected-mode no"',
   LOADING: 'Redis is reading its data from disk: wait until it is ready',
-  BUSY: 'a script of somebody blocks Redis: end it with redis-cli script kill',
+  BUSY: 'a script blocks Redis: end it with redis-cli script kill',
   READONLY: 'this is a replica: use the address of the master',
   MASTERDOWN: 'this replica has lost its master: use the address of the master',
   CLUSTERDOWN: 'the Cluster does not serve all slots: see redis-cli cluster info',
@@ -121,3 +121,13 @@ export function errorCause(error: unknown): string | undefined {
   const code = errorCode(error)
   return code !== undefined && isConclusive(code) ? codeCause(code) : undefined
 }
+
+/** Every cause with an explanation, as it is shown. */
+export const documentedCauses: readonly string[] = [
+  ...Object.keys(EXPLANATIONS).map(codeCause),
+  ...Object.values(FINDINGS),
+  ...ERR_REPLIES.flatMap(([reply]) => replyCause(reply) ?? []),
+  ...["run the 'config|get' command", 'access a key', ''].flatMap(
+    rest => replyCause(`NOPERM user ${rest}`) ?? []
+  )
+]

@@ -5,6 +5,7 @@ import { compileSanitizer, type Sanitizer } from '../sanitize/sanitize.ts'
 import type { Secret } from '../secret.ts'
 import { readConsole } from './console.ts'
 import { readConsumersFile } from './consumers-file.ts'
+import { describeConfiguration } from './describe.ts'
 import type { Environment } from './environment.ts'
 import { signingKeyText } from './parse.ts'
 import { createReader, type Reader, readSecret } from './read-variables.ts'
@@ -72,6 +73,7 @@ const serviceParts = {
   /** Key of the hashes that stand for addresses; `undefined` if they are plain SHA-256. */
   hashKey: reader => reader.secret('PII_HASH_KEY'),
   dispatch: readDispatch,
+  describe: reader => () => describeConfiguration(reader),
   metrics: reader => ({
     port: reader.value('METRICS_PORT'),
     allowed: reader.value('METRICS_ALLOWED_IPS')

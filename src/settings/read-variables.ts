@@ -23,6 +23,8 @@ import { type PlainName, type SecretName, type Values, type VariableName, variab
 export interface Reader {
   /** @throws ConfigError for a value that is empty or not allowed */
   value<Name extends PlainName>(name: Name): Values[Name]
+  /** The text that the operator gave, unparsed; `undefined` if it is unset. Never that of a secret. */
+  given(name: PlainName): string | undefined
   /**
    * @returns `undefined` for a secret that no store has
    * @throws ConfigError for one that is not allowed, that cannot be read, or whose file is missing
@@ -48,7 +50,7 @@ export function createReader(env: Environment): Reader {
   const provider = value('SECRETS_PROVIDER')
   const secrets = openSecrets({ env, provider: openProvider(), findKey })
 
-  return { value, secret, sourcesFile, checkAll, secrets }
+  return { value, given: name => env[name], secret, sourcesFile, checkAll, secrets }
 
   function value<Name extends PlainName>(name: Name): Values[Name] {
     const variable: Variable<unknown> = variables[name]

@@ -3,7 +3,9 @@ import { connect } from 'node:net'
 import t from 'tap'
 import { UsageError } from '../../src/cli/command.ts'
 import { describeFailure } from '../../src/cli/failure.ts'
+import { openLog } from '../../src/cli/open-log.ts'
 import { ConfigError } from '../../src/errors.ts'
+import { startRedis } from '../helpers/redis.ts'
 import { freePort } from '../helpers/server.ts'
 
 const PAYLOAD = 'ada@example.com'
@@ -41,12 +43,12 @@ const rows: readonly (readonly [name: string, error: unknown, line: RegExp])[] =
   [
     'a lost connection',
     new Error('Connection is closed.'),
-    /^the connection to Redis was lost: check REDIS_URL/
+    /^the connection to Redis was lost; check REDIS_URL/
   ],
   [
     'a command without a reply',
     new Error('Command timed out'),
-    /^the connection to Redis was lost: check REDIS_URL/
+    /^the connection to Redis was lost; check REDIS_URL/
   ],
   [
     'a refusal of AWS',
@@ -87,4 +89,22 @@ t.test('a refused connection is named with its address, also if the host has sev
       new RegExp(`^cannot connect to ${address}:${port}: ECONNREFUSED \\(connection refused\\)$`)
     )
   }
+})
+
+t.test('a Redis that is lost in the middle of a command is named, with the cause', async t => {
+  const redis = await startRedis()
+  const log = await openLog({ REDIS_URL: redis.url })
+  t.teardown(log.close)
+  await redis.client.call('ACL', 'SETUSER', 'default', '-time')
+  const refused = await log.redis.time().catch(thrown => thrown)
+  t.equal(
+    await describeFailure(refused),
+    `Redis at 127.0.0.1:${redis.port} refused a command: NOPERM (the Redis user may not run time: allow it with ACL SETUSER <user> +time)`
+  )
+  await redis.stop('SIGKILL')
+  const lost = await log.redis.get('a').catch(thrown => thrown)
+  t.match(
+    await describeFailure(lost),
+    `the connection to Redis at 127.0.0.1:${redis.port} was lost: ECONNREFUSED (nothing listens at this address); check REDIS_URL`
+  )
 })

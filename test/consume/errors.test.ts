@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ReplyError } from 'ioredis'
 import t, { type Test } from 'tap'
 import {
@@ -8,9 +10,10 @@ import {
   InterruptedError,
   MalformedEntryError
 } from '../../src/consume/consumer.ts'
+import { rejectUnknownOptions } from '../../src/consume/options.ts'
 import { CONSUMER_NAME } from '../../src/group/fenced-read.ts'
 import { appendEvent } from '../helpers/log.ts'
-import { flushedRedis } from '../helpers/redis.ts'
+import { flushedRedis, startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
 
 const GROUP = 'crm'
@@ -107,3 +110,87 @@ t.test('a database that Redis refuses makes the start reject with a ConfigError'
   const error = await consumer.start().catch(thrown => thrown)
   t.ok(error instanceof ConfigError && /refuses database 99/.test(error.message), String(error))
 })
+
+t.test('misspelt options throw, and the nearest option is named', async t => {
+  const rows = [
+    [{ onerror: () => {} }, 'unknown option "onerror": did you mean onError?'],
+    [{ maxAttempt: 3 }, 'unknown option "maxAttempt": did you mean maxAttempts?'],
+    [{ stopTimeout: 3 }, 'unknown option "stopTimeout": did you mean stopTimeoutMs?'],
+    [{ key_prefix: 'x:' }, 'unknown option "key_prefix": did you mean prefix?'],
+    [{ zzz: 1 }, /^unknown option "zzz": the options are group, redisUrl, redis, name, /]
+  ] as const
+  for (const [extra, message] of rows) {
+    const options = { redisUrl: redis.url, group: GROUP, ...extra }
+    t.throws(() => createConsumer(options, async () => {}), { name: 'TypeError', message })
+  }
+  t.throws(() => createConsumer({ redisUrl: redis.url, group: GROUP, types: ['email'] }, async () => {}), {
+    name: 'TypeError',
+    message: '"email" matches no event: a type is <object_type>.<metric>: did you mean email.*?'
+  })
+})
+
+t.test('every option in docs/consumers.md is known', async t => {
+  const [, table = ''] = readFileSync('docs/consumers.md', 'utf8').split('## Options\n')
+  const rows = (table.trim().split('\n\n')[0] ?? '').split('\n').map(row => row.split('|')[1] ?? '')
+  const names = rows.flatMap(cell => [...cell.matchAll(/`(\w+)/g)].map(([, name = '']) => name))
+  t.equal(names.length, 16)
+  for (const name of names) t.doesNotThrow(() => rejectUnknownOptions({ [name]: 1 }), name)
+})
+
+t.test(
+  'without onError, a Redis that is down is printed once with its cause, and that it works again',
+  async t => {
+    const own = await startRedis()
+    const printed = t.capture(console, 'error')
+    const lines = (): string[] => printed().map(({ args }) => String(args[0]))
+    const all: string[] = []
+    const next = (what: string, pattern: RegExp) =>
+      until(what, async () => {
+        all.push(...lines())
+        return all.some(line => pattern.test(line))
+      })
+    const consumer = createConsumer({ redisUrl: own.url, group: GROUP, leaseMs: 1000 }, async () => {})
+    t.teardown(() => consumer.stop())
+    await consumer.start()
+    await own.stop('SIGKILL')
+    await next('the cause', /ECONNREFUSED/)
+    await sleep(1000)
+    const again = await startRedis({}, { port: own.port })
+    t.teardown(() => again.stop('SIGKILL'))
+    await next('recovery', /works again/)
+    t.match(
+      all.filter(line => !line.includes('connection lost')),
+      [
+        `cio-webhook consumer crm: cannot reach Redis at 127.0.0.1:${own.port}: ECONNREFUSED (nothing listens at this address); events wait in the log until it is back`,
+        /^cio-webhook consumer crm: Redis works again after \d s$/
+      ]
+    )
+    t.ok(all.length <= 3, all.join('\n'))
+  }
+)
+
+t.test(
+  'without onError, a failing handler is printed once, each dead letter too, and no message',
+  async t => {
+    const printed = t.capture(console, 'error')
+    const ids = [await appendEvent(redis.client, { id: 'a' }), await appendEvent(redis.client, { id: 'b' })]
+    const failure = Object.assign(new Error('ada@example.com'), { code: 'ECONNRESET' })
+    const consumer = createConsumer(
+      { redisUrl: redis.url, group: GROUP, maxAttempts: 3, backoff: { firstMs: 1, maxMs: 1 } },
+      () => Promise.reject(failure)
+    )
+    t.teardown(() => consumer.stop())
+    await consumer.start()
+    await until('both dead letters', async () => (await redis.client.xlen('cio:dead:crm')) === 2)
+    await consumer.stop()
+    const lines = printed().map(({ args }) => String(args[0]))
+    const dead = lines.filter(line => line.endsWith('attempt 3, now a dead letter'))
+    t.equal(lines.length, 3, lines.join('\n'))
+    t.same(dead.length, ids.length)
+    t.ok(
+      lines.every(line =>
+        line.startsWith('cio-webhook consumer crm: Error ECONNRESET: io.customer.email.opened ')
+      )
+    )
+  }
+)

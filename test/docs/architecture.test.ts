@@ -73,7 +73,17 @@ t.test('every key that the service and its consumers leave in Redis is in the ta
   await consumer.start()
   t.equal((await service.post('{"event_id":"first"}')).status, 200)
   t.equal((await service.post('not JSON')).body['status'], 'parked')
-  const kinds = ['events', 'parked', 'dedupe', 'partitions', 'members', 'lease', 'push', 'keys']
+  const kinds = [
+    'events',
+    'parked',
+    'dedupe',
+    'partitions',
+    'members',
+    'lease',
+    'push',
+    'keys',
+    '{deliveries}'
+  ]
   const keys = await until('keys of each kind', async () => {
     const found = await redis.client.keys('*')
     return kinds.every(kind => found.some(key => key.startsWith(`cio:${kind}`))) && found

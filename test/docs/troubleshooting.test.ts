@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { documentedCauses } from '../../src/redis/causes.ts'
 
 const page = readFileSync('docs/troubleshooting.md', 'utf8')
 const source = readdirSync('src', { recursive: true, encoding: 'utf8' })
@@ -18,4 +19,12 @@ t.test('each start message that the page explains is a message of the service', 
     pieces.filter(piece => !source.includes(piece)),
     []
   )
+})
+
+t.test('the page lists every cause for which Redis cannot be used, in the words of the service', async t => {
+  const section = page.split('\n## ').find(text => text.startsWith('Redis is not reachable')) ?? ''
+  const quoted = [...section.matchAll(/^\| `(.+?)` \| /gm)].map(([, cause = '']) =>
+    cause.replaceAll('\\|', '|')
+  )
+  t.same(quoted.toSorted(), documentedCauses.toSorted())
 })

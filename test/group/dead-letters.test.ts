@@ -45,9 +45,23 @@ t.test('a dead letter has the entry, its position, the reason and the attempts',
   const [[, fields = []] = []] = await redis.client.xrange('cio:dead:crm', '-', '+')
   t.same(
     fields.filter((_, index) => index % 2 === 0),
-    ['partition', 'id', 'type', 'event', 'reason', 'error', 'attempts', 'time']
+    ['partition', 'id', 'type', 'event', 'reason', 'error', 'attempts', 'lastAttempts', 'time']
   )
   t.match(letter && toOutgoingEvent(letter), { id: 'e1', source: 'shop', event: EVENT, position: '1-5-0' })
+})
+
+t.test('a dead letter keeps the last five attempts, and one without them has none', async t => {
+  const attempts = Array.from({ length: 7 }, (_, index) => ({
+    attempt: index + 1,
+    atMs: 1_795_510_800_000 + index,
+    answer: index === 6 ? 'refused: two\nlines' : '503',
+    durationMs: index
+  }))
+  await letters.add('crm', ENTRY, { ...failure(new Error('x')), lastAttempts: attempts })
+  await redis.client.xadd('cio:dead:crm', '*', 'partition', '0', 'id', '1-1', 'attempts', '3')
+  const [letter, older] = await letters.list('crm', 10)
+  t.same(letter?.lastAttempts, [...attempts.slice(2, 6), { ...attempts[6], answer: 'refused: two lines' }])
+  t.same(older?.lastAttempts, [])
 })
 
 t.test('the fields of a malformed entry are kept, and it is not an event to be sent again', async t => {

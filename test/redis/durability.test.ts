@@ -59,3 +59,43 @@ t.test(
     await until('the replica again', async () => (await service.post(BODY)).status === 200)
   }
 )
+
+t.test('too few replicas are warned about, make /healthz degraded, and their return is logged', async t => {
+  const master = await startRedis({ 'repl-diskless-sync-delay': '0' })
+  t.teardown(() => master.stop('SIGKILL'))
+  const service = await startTestService({ REDIS_URL: master.url, DURABILITY: 'replicated:1' })
+  t.teardown(() => service.close())
+  const problem =
+    'DURABILITY=replicated:1 needs more replicas than Redis has connected (0): deliveries get 503'
+  const health = async () => (await fetch(`${service.url}/healthz`)).json()
+  const logged = (msg: string) => async () => service.logLines().some(line => line['msg'] === msg)
+  await until(
+    'the warning',
+    logged(`${problem}; connect more replicas, or lower n in DURABILITY=replicated:n`)
+  )
+  t.match(await health(), { status: 'degraded', redis: 'up', reason: problem })
+
+  const replica = await startRedis({ replicaof: `127.0.0.1 ${master.port}` })
+  t.teardown(() => replica.stop('SIGKILL'))
+  await until('the replica', logged('Redis has enough replicas again'))
+  t.match(await health(), { status: 'ok', redis: 'up' })
+})
+
+t.test(
+  'if CONFIG is not permitted, production is warned that persistence is unknown, not that events are lost',
+  async t => {
+    const redis = await startRedis()
+    t.teardown(() => redis.stop('SIGKILL'))
+    await redis.client.call('ACL', 'SETUSER', 'app', 'on', '>secret', '~*', '&*', '+@all', '-config')
+    const service = await startTestService({
+      NODE_ENV: 'production',
+      REDIS_URL: `redis://app:secret@127.0.0.1:${redis.port}`
+    })
+    t.teardown(() => service.close())
+    t.match(
+      service.logText(),
+      /it is unknown what this Redis keeps, because CONFIG is not permitted: allow it with ACL SETUSER <user> \+config\|get/
+    )
+    t.notMatch(service.logText(), /can be lost/)
+  }
+)

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { startRedis } from '../helpers/redis.ts'
 import { freePort, freeze, temporaryFolder, until } from '../helpers/server.ts'
@@ -134,4 +135,42 @@ t.test('with a full Redis or a replica, deliveries get 503 until that changes', 
   await until('recovery', async () => (await service.post(body)).status === 200)
   const reasons = service.logLines().filter(line => line['status'] === 503)
   t.ok(reasons.length > 0 && reasons.every(line => line['reason'] !== undefined), 'each says why')
+})
+
+t.test('an outage is logged with each cause once, and its end with how long it lasted', async t => {
+  const redis = await startRedis()
+  const service = await startTestService({ REDIS_URL: redis.url })
+  t.teardown(() => service.close())
+  await redis.stop('SIGKILL')
+  const lines = (): string[] =>
+    service
+      .logLines()
+      .flatMap(({ level, msg }) => (level === 'error' || /up/.test(String(msg)) ? [String(msg)] : []))
+  await until('the cause', async () => lines().some(line => line.includes('ECONNREFUSED')))
+  await sleep(2500)
+  const again = await startRedis({}, { port: redis.port })
+  t.teardown(() => again.stop('SIGKILL'))
+  await until('recovery', async () => lines().some(line => line.includes('up again')))
+  t.match(
+    lines().filter(line => !line.includes('connection lost')),
+    [
+      'Redis is up',
+      `cannot reach Redis at 127.0.0.1:${redis.port}: ECONNREFUSED (nothing listens at this address); deliveries get 503 until it is back`,
+      /^Redis is up again after \d s$/
+    ]
+  )
+  t.match(await getJson(`${service.url}/healthz`), { body: { status: 'ok', redisCause: undefined } })
+})
+
+t.test('the address and the cause are shown to operators only', async t => {
+  const port = await freePort()
+  const service = await startTestService(
+    { REDIS_URL: `redis://127.0.0.1:${port}`, METRICS_ALLOWED_IPS: '203.0.113.1' },
+    { ready: false }
+  )
+  t.teardown(() => service.close())
+  await until('the cause', async () => service.logText().includes('ECONNREFUSED'))
+  const { body } = await getJson(`${service.url}/healthz`)
+  t.match(body, { status: 'degraded', redis: 'down', reason: 'Redis is down' })
+  t.notMatch(JSON.stringify(body), /127\.0\.0\.1|ECONNREFUSED/)
 })

@@ -1,4 +1,4 @@
-// Tested by test/cli/consumers/command.slow.test.ts.
+// Tested by test/cli/consumers/parked.slow.test.ts.
 
 import { formatDuration } from '../../duration.ts'
 import type { ParkedSummary } from '../../tools/parked/summary.ts'

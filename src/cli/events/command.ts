@@ -1,4 +1,4 @@
-// Tested by test/cli/events/command.slow.test.ts and test/cli/consumers/command.slow.test.ts.
+// Tested by test/cli/events/command.slow.test.ts and test/cli/events/replay.slow.test.ts.
 import { pause } from '../../async/backoff.ts'
 import { formatDuration } from '../../duration.ts'
 import { allPartitionKeys, readPartitionCount } from '../../log/partition.ts'

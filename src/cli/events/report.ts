@@ -33,7 +33,7 @@ export function nothingFound(
 
 /** What to check if an event id is not found. */
 export const unknownEvent = (id: string, retention: string): string =>
-  `no event ${JSON.stringify(id)} in the log or among the dead letters. Check the id (an event of another source: <source>/<id>). Events older than ${retention} are trimmed once every consumer has acknowledged them (EVENT_RETENTION_SECONDS). A repeated id within the dedupe window is appended once, at its first delivery`
+  `no event ${terminalSafe(JSON.stringify(id))} in the log or among the dead letters. Check the id (an event of another source: <source>/<id>). Events older than ${retention} are trimmed once every consumer has acknowledged them (EVENT_RETENTION_SECONDS). A repeated id within the dedupe window is appended once, at its first delivery`
 
 /** As `--json` prints it: the event with all digits of its numbers. */
 export const pathsJson = (paths: readonly EventPath[]): string =>

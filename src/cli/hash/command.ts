@@ -43,7 +43,7 @@ export const hashCommand: Command = {
       if (hash === undefined) {
         unknown++
         process.stderr.write(
-          `cio-webhook hash: ${JSON.stringify(terminalSafe(address))} is neither an e-mail address nor a phone number\n`
+          `cio-webhook hash: ${terminalSafe(JSON.stringify(address))} is neither an e-mail address nor a phone number\n`
         )
       } else if (values.json) process.stdout.write(`${JSON.stringify({ address, hash, customerId })}\n`)
       else process.stdout.write(`${hash}  ${terminalSafe(address)}${idNote(address, hash, customerId)}\n`)

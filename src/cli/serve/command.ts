@@ -11,22 +11,39 @@ import type { Environment } from '../../settings/environment.ts'
 import type { RedisAddress } from '../../settings/redis-address.ts'
 import { sharedKeys, unknownVariables } from '../../settings/warnings.ts'
 import { shareMetrics, startWorkers, type WorkerArgs, workerArgs } from '../../workers.ts'
-import { type Command, parseCommandLine } from '../command.ts'
+import { type Command, parseCommandLine, UsageError } from '../command.ts'
+import { checkService } from './check.ts'
 import { IGNORED_DEBUG, ignoredVariables } from './debug-variables.ts'
 import { devBanner, type ServicePorts } from './dev-banner.ts'
 
 /** Time to finish after the listener is closed: a delivery has 3.4 s, the log output the rest. */
 const CLOSE_MS = 4500
 
+const options = {
+  check: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false }
+} as const
+
 export const serveCommand: Command = {
   summary: 'run the webhook receiver',
   usage: `usage: cio-webhook serve
+       cio-webhook serve --check [--json]
 
 Receives deliveries of Customer.io and appends their events to the log, until SIGTERM or SIGINT. All settings are
-environment variables: see .env.example.`,
+environment variables: see .env.example.
+
+  --check       check environment, files, secrets, Redis, the targets of push consumers and the port, and end. It
+                receives nothing, sends no event, and leaves nothing in Redis
+  --json        with --check: print JSON
+
+Exit code of --check: 0 serve can start, 1 a check failed, 2 invalid configuration.`,
   run: async (args, env) => {
     // A worker's options come from the primary.
-    if (workerArgs(process.argv) === undefined) parseCommandLine({ args: [...args], options: {} })
+    if (workerArgs(process.argv) === undefined) {
+      const { values } = parseCommandLine({ args: [...args], options })
+      if (values.check) return checkService(env, values.json)
+      if (values.json) throw new UsageError('--json needs --check')
+    }
     await serve(env)
     return undefined
   }

@@ -1,4 +1,4 @@
-// Tested by test/tools/consumers/{actions,dead-letters,test-consumer}.slow.test.ts.
+// Tested by test/cli/consumers/command.slow.test.ts and test/cli/consumers/show.slow.test.ts.
 import { type Attempt, attemptHistory } from '../../dispatch/attempts.ts'
 import { consumerStates } from '../../dispatch/consumer-state.ts'
 import { type ConsumerStatus, consumerStatusReader } from '../../dispatch/consumer-status.ts'

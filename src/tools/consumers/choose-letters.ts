@@ -1,4 +1,4 @@
-// Tested by test/tools/consumers/dead-letters.slow.test.ts.
+// Tested by test/cli/consumers/dead-letters.slow.test.ts.
 import { compileTypeGlobs } from '../../event-types.ts'
 import type { DeadLetter, DeadLetterReason, DeadLetters } from '../../group/dead-letters.ts'
 import { ActionError } from '../action-error.ts'

@@ -1,4 +1,4 @@
-// Tested by test/tools/consumers/find-consumer.test.ts.
+// Tested by test/tools/consumers/parts.test.ts.
 import { isOneEditApart } from '../../edit-distance.ts'
 import { ActionError } from '../action-error.ts'
 

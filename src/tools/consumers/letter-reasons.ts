@@ -1,4 +1,4 @@
-// Tested by test/tools/consumers/dead-letters.slow.test.ts.
+// Tested by test/cli/consumers/dead-letters.slow.test.ts.
 import { groupKeys } from '../../log/keys.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import { loadScript, runScript } from '../../redis/script.ts'

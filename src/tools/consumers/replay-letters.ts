@@ -1,4 +1,4 @@
-// Tested by test/tools/consumers/dead-letters.slow.test.ts.
+// Tested by test/cli/consumers/dead-letters.slow.test.ts.
 import { pause } from '../../async/backoff.ts'
 import { openDirectPublisher } from '../../dispatch/direct-publish.ts'
 import { type ReplayedLetters, replayLetters } from '../../dispatch/replay.ts'

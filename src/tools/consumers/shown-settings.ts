@@ -1,4 +1,4 @@
-// Tested by test/tools/consumers/shown-settings.test.ts.
+// Tested by test/tools/consumers/parts.test.ts.
 import type { ConsumerSettings } from '../../settings/consumers-file.ts'
 
 const SECRET_KEYS: ReadonlySet<string> = new Set(['secrets', 'password', 'token'])
@@ -17,7 +17,6 @@ export function withoutSecrets(
 
 /** A query can contain a token. */
 export function shownUrl(text: string): string {
-  const url = new URL(text)
-  if (url.search !== '') url.search = '?…'
-  return url.href
+  const query = text.indexOf('?')
+  return query === -1 ? text : `${text.slice(0, query)}?…`
 }

@@ -1,4 +1,4 @@
-// Tested by test/tools/consumers/state-since.test.ts.
+// Tested by test/tools/consumers/parts.test.ts.
 import type { ConsumerStatus } from '../../dispatch/consumer-status.ts'
 
 /**

@@ -1,4 +1,4 @@
-// Tested by test/tools/consumers/test-fix.test.ts.
+// Tested by test/tools/consumers/parts.test.ts.
 /** Codes of node:tls and OpenSSL for a certificate that is not accepted, or a server without TLS. */
 const TLS_CODE =
   /CERT|SELF_SIGNED|UNABLE_TO_(?:GET|VERIFY)|ERR_TLS|ERR_SSL|EPROTO|ALTNAME|wrong version number/i

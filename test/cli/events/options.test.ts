@@ -30,7 +30,7 @@ for (const [args, message] of [
   ['replay crm', /^replay: --from is missing$/],
   ['replay crm --from 1h --follow', /^--follow cannot be used with replay$/],
   ['--from yesterday', /^--from must be a time/],
-  ['--type a/b', /^--type: not a glob/],
+  ['--type a/b', /^--type: .*matches no event/],
   ['--count 0', /^--count 0: give/]
 ] as const) {
   t.test(`events ${args}: is refused`, async t => {

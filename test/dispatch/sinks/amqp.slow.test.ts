@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { connect } from 'amqplib'
 import t from 'tap'
+import { answerOf, reasonOf } from '../../../src/dispatch/failure.ts'
 import { createAmqpSink } from '../../../src/dispatch/sinks/amqp.ts'
 import { Secret } from '../../../src/secret.ts'
 import type { AmqpSettings } from '../../../src/settings/consumers-file.ts'
@@ -113,4 +114,53 @@ t.test('an unreachable broker leaks no listeners, however often it is tried', as
   await sink.close()
   await setImmediate()
   t.same(warnings, [])
+})
+
+t.test('a failure names what RabbitMQ replied, and its code', async t => {
+  const rabbit = await startRabbit()
+  t.teardown(() => rabbit.stop())
+  const failureOf = async (changes: Partial<AmqpSettings>, between = async (): Promise<void> => {}) => {
+    const sink = createAmqpSink(settings(rabbit, changes))
+    try {
+      await between()
+      await sink.publish([outgoing('one')], never)
+      return undefined
+    } catch (error) {
+      return { reason: reasonOf(error), answer: answerOf(error) }
+    } finally {
+      await sink.close()
+    }
+  }
+  t.match(await failureOf({ password: new Secret('wrong') }), {
+    reason: /^RabbitMQ refuses the connection to the virtual host \/: ACCESS_REFUSED - .*\(403\)$/,
+    answer: 'ACCESS_REFUSED 403'
+  })
+  t.match(await failureOf({ url: `${rabbit.url}/missing` }), {
+    // amqplib 2.3 does not pass on why the broker closes a connection that is being opened.
+    reason: /^RabbitMQ refuses the connection to the virtual host missing: .*ConnectionClose/,
+    answer: 'failed'
+  })
+  t.match(await failureOf({ url: 'amqp://127.0.0.1:1' }), {
+    reason: /ECONNREFUSED/,
+    answer: 'ECONNREFUSED'
+  })
+
+  const connection = await connect(rabbit.url)
+  const channel = await connection.createChannel()
+  await channel.assertExchange('other', 'fanout')
+  t.match(await failureOf({ exchange: 'other' }), {
+    reason: /^the exchange other cannot be declared: PRECONDITION_FAILED - .*\(406\)$/,
+    answer: 'PRECONDITION_FAILED 406'
+  })
+
+  const sink = createAmqpSink(settings(rabbit))
+  t.teardown(() => sink.close())
+  t.same(await sink.publish([outgoing('one')], never), [])
+  await channel.deleteExchange('cio')
+  await connection.close()
+  const lost = await sink.publish([outgoing('two')], never).catch(error => error)
+  t.match(
+    { reason: reasonOf(lost), answer: answerOf(lost) },
+    { reason: /^RabbitMQ did not confirm every event: NOT_FOUND - .*\(404\)$/, answer: 'NOT_FOUND 404' }
+  )
 })

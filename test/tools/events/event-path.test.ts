@@ -72,6 +72,17 @@ t.test('an event is shown with its position and the state of each consumer', asy
     reader: { state: 'unread' },
     idle: { state: 'unread' }
   })
+  for (const [name, outcome, answer] of [
+    ['good', 'delivered', '200'],
+    ['retrying', 'failed', '500'],
+    ['failing', 'dead', '500']
+  ] as const) {
+    const attempts = await until('the attempt', async () => {
+      const found = (await pathOf('e1'))[name]?.attempts ?? []
+      return found.length > 0 && found
+    })
+    t.match(attempts, [{ consumer: name, eventId: 'e1', attempt: 1, outcome, answer }], name)
+  }
   const nextMs = (states['retrying']?.waiting?.nextAttemptAtMs ?? 0) - Date.now()
   t.ok(nextMs > 1_000_000 && nextMs < 7_200_000, `next attempt in ${nextMs} ms`)
 

@@ -1,0 +1,83 @@
+// Tested by test/cli/serve/check.slow.test.ts.
+import { connect as connectPlain } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { socketHost } from '../../address.ts'
+import { failureCode, reasonOf } from '../../dispatch/failure.ts'
+import type { Sink } from '../../dispatch/sink.ts'
+import { createAmqpSink } from '../../dispatch/sinks/amqp.ts'
+import { createNatsSink } from '../../dispatch/sinks/nats.ts'
+import { ReportedError } from '../../errors.ts'
+import type { ConsumerSettings } from '../../settings/consumers-file.ts'
+import type { PreflightResult } from './preflight.ts'
+
+const TIMEOUT_MS = 5000
+
+/**
+ * Whether the targets of the push consumers can be reached. No event is sent. Of an HTTP consumer only the connection
+ * and its certificate are checked, since a request could have an effect. Of a broker also the login; like the service
+ * at its start, it declares the exchange, and creates the stream if it is missing.
+ */
+export const checkConsumers = (consumers: readonly ConsumerSettings[]): Promise<readonly PreflightResult[]> =>
+  Promise.all(consumers.map(checkConsumer))
+
+async function checkConsumer(settings: ConsumerSettings): Promise<PreflightResult> {
+  const check = `consumer ${settings.name}`
+  try {
+    return { check, status: 'pass', detail: await reach(settings) }
+  } catch (error) {
+    const target = settings.type === 'nats' ? settings.servers.join(', ') : settings.url
+    return {
+      check,
+      status: 'fail',
+      detail: `${withoutQuery(target)}: ${causeOf(error)}`,
+      fix: 'start the target, or correct its address and login in CONSUMERS_FILE; until then its events wait in the log'
+    }
+  }
+}
+
+async function reach(settings: ConsumerSettings): Promise<string> {
+  switch (settings.type) {
+    case 'http': {
+      const url = new URL(settings.url)
+      await openSocket(url)
+      return url.protocol === 'https:'
+        ? `${url.host}: connected, certificate accepted`
+        : `${url.host}: connected`
+    }
+    case 'nats':
+      await openSink(createNatsSink(settings))
+      return `${settings.servers.join(', ')}: logged in, stream ${settings.stream}`
+    case 'amqp':
+      await openSink(createAmqpSink(settings))
+      return `${withoutQuery(settings.url)}: logged in, exchange ${settings.exchange}`
+  }
+}
+
+/** Without events, a sink only opens its connection. */
+async function openSink(sink: Sink): Promise<void> {
+  try {
+    await sink.publish([], AbortSignal.timeout(2 * TIMEOUT_MS))
+  } finally {
+    await sink.close()
+  }
+}
+
+function openSocket(url: URL): Promise<void> {
+  const isTls = url.protocol === 'https:'
+  const options = { host: socketHost(url), port: Number(url.port || (isTls ? 443 : 80)) }
+  return new Promise<void>((resolve, reject) => {
+    const socket = isTls ? connectTls({ ...options, servername: options.host }) : connectPlain(options)
+    socket.setTimeout(TIMEOUT_MS, () => socket.destroy(new ReportedError('no answer within 5 s')))
+    socket.once(isTls ? 'secureConnect' : 'connect', () => {
+      socket.destroy()
+      resolve()
+    })
+    socket.once('error', reject)
+  })
+}
+
+/** A query can contain a token. */
+const withoutQuery = (address: string): string => address.replace(/\?.*$/s, '')
+
+const causeOf = (error: unknown): string =>
+  error instanceof ReportedError ? reasonOf(error) : (failureCode(error) ?? 'it does not answer as expected')

@@ -1,0 +1,89 @@
+import type { ConsumerStatus } from '../../dispatch/consumer-status.ts'
+import type { DeliveryStats, LastDelivery, SourceStats } from '../../receive/delivery-stats.ts'
+import type { MemoryUsage } from '../../redis/memory.ts'
+import type { ServerFacts } from '../../redis/server-facts.ts'
+import type { Configuration } from '../../settings/describe.ts'
+
+/** One screen about a running service, from the environment and from Redis. Times are Unix milliseconds. */
+export interface StatusReport extends StatusFacts {
+  readonly problems: readonly Problem[]
+}
+
+/** A problem, what follows from it, and what to do. */
+export interface Problem {
+  readonly id: string
+  readonly severity: 'error' | 'warning'
+  /** In one sentence. */
+  readonly summary: string
+  readonly consequence: string
+  /** A command or a setting. */
+  readonly fix: string
+}
+
+/** What was read. The parts from Redis are empty or `undefined` while it is down. */
+export interface StatusFacts {
+  readonly atMs: number
+  /** Of the program that prints this; the replicas have their own. */
+  readonly version: string
+  readonly production: boolean
+  readonly configuration: Configuration
+  readonly settings: {
+    /** `EVENT_MAX_LENGTH`, per partition. */
+    readonly maxLength: number
+    readonly trustsProxies: boolean
+    readonly addressPolicy: 'enforce' | 'report'
+  }
+  readonly redis: RedisStatus
+  readonly sources: readonly SourceStatus[]
+  /** Of the last hour. */
+  readonly deliveries: Pick<DeliveryStats, 'outcomes' | 'unavailable' | 'durationMs' | 'eventAgeSeconds'>
+  /** Events per hour, from the last day. */
+  readonly eventsPerHour: number
+  readonly partitions: readonly PartitionStatus[]
+  readonly consumers: readonly ConsumerStatus[]
+  readonly parked: number
+  readonly replicas: readonly ReplicaStatus[]
+  /** The last list from Customer.io; `undefined` without an App API key, or before the first answer. */
+  readonly publishedAddresses: { readonly count: number; readonly atMs: number } | undefined
+}
+
+export type RedisStatus =
+  | { readonly state: 'down'; readonly address: string; readonly cause: string }
+  | {
+      readonly state: 'up'
+      readonly address: string
+      readonly server: ServerFacts
+      /** Of the fullest server; `undefined` without `maxmemory`. */
+      readonly memory: MemoryUsage | undefined
+      /** Of one PING. */
+      readonly latencyMs: number
+      /** Estimated from the newest partition; `undefined` if it is not known. */
+      readonly bytesPerEvent: number | undefined
+    }
+
+export interface SourceStatus {
+  readonly name: string
+  readonly lastHour: SourceStats
+  /** Of the last day, to compare. */
+  readonly lastDay: SourceStats
+  readonly last: LastDelivery | undefined
+  /** Ids of the configured keys, if they can be read. */
+  readonly currentKey: string | undefined
+  readonly previousKey: string | undefined
+}
+
+export interface PartitionStatus {
+  readonly partition: number
+  readonly events: number
+  readonly oldestAtMs: number | undefined
+  readonly newestAtMs: number | undefined
+}
+
+/** A process that receives deliveries. */
+export interface ReplicaStatus {
+  readonly name: string
+  /** `undefined` for a replica of an older version, which does not report it. */
+  readonly version: string | undefined
+  /** The ids of the keys that it accepts, by source, current first. */
+  readonly keys: Readonly<Record<string, readonly string[]>>
+}

@@ -1,0 +1,211 @@
+// Tested by test/cli/status/command.slow.test.ts.
+import { consumerStatusReader } from '../../dispatch/consumer-status.ts'
+import { parkedDeliveries } from '../../dispatch/parked.ts'
+import { publishedPartitions } from '../../log/partition.ts'
+import { readDeliveryStats, readLastDeliveries, type SourceStats } from '../../receive/delivery-stats.ts'
+import { REPLICA_GONE_MS, usageKeys } from '../../receive/key-usage-reporter.ts'
+import { errorCause } from '../../redis/causes.ts'
+import type { RedisClient } from '../../redis/connect.ts'
+import { memoryUsage } from '../../redis/memory.ts'
+import { connectMasters } from '../../redis/ready.ts'
+import { inspectServers } from '../../redis/server-facts.ts'
+import { serverTime } from '../../redis/server-time.ts'
+import type { Config } from '../../settings/config.ts'
+import type { Configuration } from '../../settings/describe.ts'
+import { version } from '../../version.ts'
+import type {
+  PartitionStatus,
+  RedisStatus,
+  ReplicaStatus,
+  SourceStatus,
+  StatusFacts,
+  StatusReport
+} from './facts.ts'
+import { findProblems } from './problems.ts'
+
+interface StatusOptions {
+  readonly config: Pick<Config, 'production' | 'log' | 'dispatch' | 'admission'>
+  readonly configuration: Configuration
+  /** Names of the configured sources. */
+  readonly sources: readonly string[]
+  /** For messages, without credentials. */
+  readonly redisAddress: string
+  /** The connection, or why there is none. */
+  readonly redis: RedisClient | { readonly cause: string }
+  /** Unix milliseconds. */
+  readonly now: () => number
+}
+
+const HOUR_MS = 3_600_000
+const CONNECT_MS = 2000
+const NO_STATS: SourceStats = {
+  outcomes: {},
+  keys: {},
+  signatureFailures: {},
+  listedFailures: {},
+  wrongAddress: {}
+}
+
+/** Reads everything that the status shows. Never rejects if Redis does not answer: the report then says why. */
+export async function readStatus(options: StatusOptions): Promise<StatusReport> {
+  const { redis, redisAddress } = options
+  const down = (cause: string) => report(options, { state: 'down', address: redisAddress, cause })
+  if ('cause' in redis) return down(redis.cause)
+  await connectMasters(redis, CONNECT_MS)
+  try {
+    return await readFromRedis(options, redis)
+  } catch (error) {
+    return down(errorCause(error) ?? 'the connection was lost')
+  }
+}
+
+async function readFromRedis(options: StatusOptions, redis: RedisClient): Promise<StatusReport> {
+  const { config, redisAddress, now } = options
+  const { keyPrefix } = config.log
+  const nowMs = now()
+  const [redisStatus, hour, day, last, partitions, consumers, parked, replicas, publishedAddresses] =
+    await Promise.all([
+      readRedis(redis, redisAddress, keyPrefix),
+      readDeliveryStats(redis, keyPrefix, { fromMs: nowMs - HOUR_MS, toMs: nowMs }),
+      readDeliveryStats(redis, keyPrefix, { fromMs: nowMs - 24 * HOUR_MS, toMs: nowMs }),
+      readLastDeliveries(redis, keyPrefix),
+      readPartitions(redis, keyPrefix),
+      consumerStatusReader({ redis, keyPrefix, consumers: config.dispatch.consumers, now })(),
+      parkedDeliveries(redis, keyPrefix).count(),
+      readReplicas(redis, keyPrefix),
+      readPublished(redis, keyPrefix)
+    ])
+  const sources = options.sources.map((name): SourceStatus => {
+    const key = options.configuration.secrets.find(secret => secret.name === `signing key of ${name}`)
+    return {
+      name,
+      lastHour: hour.sources.get(name) ?? NO_STATS,
+      lastDay: day.sources.get(name) ?? NO_STATS,
+      last: last.get(name),
+      currentKey: key?.current,
+      previousKey: key?.previous
+    }
+  })
+  const firstRow = day.rows.find(({ outcomes }) => Object.keys(outcomes).length > 0)
+  const hours = firstRow === undefined ? 1 : Math.max(1, (nowMs - firstRow.fromMs) / HOUR_MS)
+  return report(options, redisStatus, {
+    sources,
+    deliveries: {
+      outcomes: hour.outcomes,
+      unavailable: hour.unavailable,
+      durationMs: hour.durationMs,
+      eventAgeSeconds: hour.eventAgeSeconds
+    },
+    eventsPerHour: (day.outcomes.accepted ?? 0) / hours,
+    partitions,
+    consumers,
+    parked,
+    replicas,
+    publishedAddresses
+  })
+}
+
+function report(
+  { config, configuration, sources, now }: StatusOptions,
+  redis: RedisStatus,
+  read: Partial<StatusFacts> = {}
+): StatusReport {
+  const facts: StatusFacts = {
+    atMs: now(),
+    version,
+    production: config.production,
+    configuration,
+    settings: {
+      maxLength: config.log.maxLength,
+      trustsProxies: config.admission.trustedProxies.length > 0,
+      addressPolicy: config.admission.policy
+    },
+    redis,
+    sources: sources.map(name => ({
+      name,
+      lastHour: NO_STATS,
+      lastDay: NO_STATS,
+      last: undefined,
+      currentKey: undefined,
+      previousKey: undefined
+    })),
+    deliveries: { outcomes: {}, unavailable: {}, durationMs: undefined, eventAgeSeconds: undefined },
+    eventsPerHour: 0,
+    partitions: [],
+    consumers: [],
+    parked: 0,
+    replicas: [],
+    publishedAddresses: undefined,
+    ...read
+  }
+  return { ...facts, problems: findProblems(facts) }
+}
+
+async function readRedis(redis: RedisClient, address: string, keyPrefix: string): Promise<RedisStatus> {
+  const server = await inspectServers(redis)
+  const startedMs = performance.now()
+  await redis.ping()
+  const latencyMs = performance.now() - startedMs
+  const [memory, bytesPerEvent] = await Promise.all([memoryUsage(redis), eventBytes(redis, keyPrefix)])
+  return { state: 'up', address, server, memory, latencyMs, bytesPerEvent }
+}
+
+/** @returns `undefined` without events, and where MEMORY is not permitted */
+async function eventBytes(redis: RedisClient, keyPrefix: string): Promise<number | undefined> {
+  try {
+    const [first] = await publishedPartitions(redis, keyPrefix)
+    if (first === undefined) return undefined
+    const [bytes, events] = await Promise.all([
+      redis.memory('USAGE', first.events, 'SAMPLES', 5),
+      redis.xlen(first.events)
+    ])
+    return bytes === null || events === 0 ? undefined : bytes / events
+  } catch {
+    return undefined
+  }
+}
+
+async function readPartitions(redis: RedisClient, keyPrefix: string): Promise<readonly PartitionStatus[]> {
+  const partitions = await publishedPartitions(redis, keyPrefix)
+  return Promise.all(
+    partitions.map(async ({ events: key }, partition) => {
+      const [events, [oldest], [newest]] = await Promise.all([
+        redis.xlen(key),
+        redis.xrange(key, '-', '+', 'COUNT', 1),
+        redis.xrevrange(key, '+', '-', 'COUNT', 1)
+      ])
+      return { partition, events, oldestAtMs: timeOf(oldest?.[0]), newestAtMs: timeOf(newest?.[0]) }
+    })
+  )
+}
+
+const timeOf = (entryId: string | undefined): number | undefined =>
+  entryId === undefined ? undefined : Number.parseInt(entryId, 10)
+
+async function readReplicas(redis: RedisClient, keyPrefix: string): Promise<readonly ReplicaStatus[]> {
+  const [nowMs, reports] = await Promise.all([
+    serverTime(redis),
+    redis.hgetall(usageKeys(keyPrefix).replicas)
+  ])
+  return Object.entries(reports).flatMap(([name, text]) => {
+    const { at, version, sources } = JSON.parse(text) as {
+      at: number
+      version?: string
+      sources: Record<string, string[]>
+    }
+    return nowMs - at > REPLICA_GONE_MS ? [] : [{ name, version, keys: sources }]
+  })
+}
+
+async function readPublished(
+  redis: RedisClient,
+  keyPrefix: string
+): Promise<StatusFacts['publishedAddresses']> {
+  const text = await redis.get(`${keyPrefix}addresses`)
+  if (text === null) return undefined
+  const { at, addresses } = JSON.parse(text) as { at?: unknown; addresses?: unknown }
+  return {
+    count: Array.isArray(addresses) ? addresses.length : 0,
+    atMs: typeof at === 'number' ? at : 0
+  }
+}
