@@ -6,6 +6,7 @@ import formbody from '@fastify/formbody'
 import secureSession from '@fastify/secure-session'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify'
 import { compileAddressList } from '../address-list.ts'
+import { connectRedis } from '../redis/connect.ts'
 import type { ConsoleAccess } from '../settings/console.ts'
 import { API_PATH, enforceAccess, isCrossSite, isKnownHost, personOf } from './access.ts'
 import { assetRoutes } from './assets.ts'
@@ -113,6 +114,7 @@ export async function buildConsole(dependencies: ConsoleDependencies): Promise<F
 
   const context: ConsoleContext = {
     ...dependencies,
+    openBlocking: () => connectRedis(dependencies.redisAddress, 'blocking'),
     audit: createAudit(dependencies.redis, config.log.keyPrefix, log),
     live: createLiveUpdates(app, error => log.debug({ err: error }, 'console: a live page was not updated'))
   }

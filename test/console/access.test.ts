@@ -32,7 +32,7 @@ t.test(
       settings,
       config,
       redis: redis.connection,
-      openBlocking: () => redis.connection,
+      redisAddress: redis.address,
       isRedisUp: () => true,
       log,
       now: Date.now
