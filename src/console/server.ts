@@ -65,7 +65,7 @@ export async function buildConsole(dependencies: ConsoleDependencies): Promise<F
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     http: { headersTimeout: REQUEST_TIMEOUT_MS },
-    routerOptions: { ignoreTrailingSlash: true },
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1024 }, // names of consumer groups
     forceCloseConnections: true // live pages would keep it open
   })
   app.server.maxConnections = MAX_CONNECTIONS

@@ -49,8 +49,6 @@ export interface Dropped {
   readonly dropped: number
   /** Ids that no dead letter has. */
   readonly unknown: readonly string[]
-  /** It ended before the last of the chosen dead letters, because of the signal. */
-  readonly interrupted: boolean
 }
 
 const SHOWN_ATTEMPTS = 10
@@ -163,13 +161,13 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
       let dropped = 0
       const unknown: string[] = []
       for await (const page of chosenLetters(letters, name, choice, now())) {
-        if (signal?.aborted) return { dropped, unknown, interrupted: true }
+        if (signal?.aborted) break
         unknown.push(...page.unknown)
         const ids = page.letters.map(({ letter }) => letter)
         dropped += await letters.drop(name, ids)
         onProgress(dropped)
       }
-      return { dropped, unknown, interrupted: false }
+      return { dropped, unknown }
     },
     /** Ends the state `disabled` after an answer 410. */
     enable: async (name: string): Promise<void> => {

@@ -20,14 +20,11 @@ export interface ReplayedDeliveries {
   readonly left: readonly { readonly delivery: string; readonly why: string }[]
   /** No parked delivery has these names. */
   readonly unknown: readonly string[]
-  /** It ended before the last of the chosen deliveries, because of the signal. */
-  readonly interrupted: boolean
 }
 
 export interface DroppedDeliveries {
   readonly dropped: number
   readonly unknown: readonly string[]
-  readonly interrupted: boolean
 }
 
 interface BulkOptions {
@@ -117,14 +114,14 @@ export function parkedActions({ config, redis }: ParkedContext) {
       try {
         const { positions, unknown } = await positionsOf(chosen)
         for (const delivery of positions) {
-          if (signal?.aborted) return { replayed, left, unknown, interrupted: true }
+          if (signal?.aborted) break
           const options = { parked, eventLog, sources, keysOf }
           const why = await replayParked(options, delivery)
           if (why === undefined) replayed++
           else left.push({ delivery, why })
           onProgress(replayed + left.length)
         }
-        return { replayed, left, unknown, interrupted: false }
+        return { replayed, left, unknown }
       } finally {
         waits?.close()
       }
@@ -136,11 +133,11 @@ export function parkedActions({ config, redis }: ParkedContext) {
       const { positions, unknown } = await positionsOf(chosen)
       let dropped = 0
       for (const position of positions) {
-        if (signal?.aborted) return { dropped, unknown, interrupted: true }
+        if (signal?.aborted) break
         if (await parked.drop(position)) dropped++
         onProgress(dropped)
       }
-      return { dropped, unknown, interrupted: false }
+      return { dropped, unknown }
     }
   }
 

@@ -15,7 +15,7 @@ const replica = (now: () => number = Date.now) =>
   createBulkActions({ redis: redis.connection, config, log, now })
 
 const about = { action: 'replay', who: 'ada', total: 100 } as const
-const result: BulkResult = { done: 0, left: [], unknown: [], interrupted: false }
+const result: BulkResult = { done: 0, left: [], unknown: [] }
 
 /** Handles one thing per 20 ms until it is interrupted. */
 async function endless({
@@ -23,7 +23,7 @@ async function endless({
   onProgress
 }: Parameters<Parameters<ReturnType<typeof createBulkActions>['start']>[2]>[0]): Promise<BulkResult> {
   for (let done = 0; ; done++) {
-    if (signal.aborted) return { ...result, done, interrupted: true }
+    if (signal.aborted) return { ...result, done }
     onProgress(done)
     await sleep(20)
   }

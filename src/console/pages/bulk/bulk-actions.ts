@@ -30,7 +30,6 @@ export interface BulkResult {
   readonly done: number
   readonly left: readonly { readonly name: string; readonly why: string }[]
   readonly unknown: readonly string[]
-  readonly interrupted: boolean
 }
 
 type Work = (options: {
@@ -113,7 +112,7 @@ export function createBulkActions({
     try {
       await write('running')
       loop.start()
-      const { done, left, unknown, interrupted } = await work({
+      const { done, left, unknown } = await work({
         signal: stopped.signal,
         onProgress: count => {
           handled = count
@@ -121,7 +120,8 @@ export function createBulkActions({
       })
       await loop.stop()
       handled = done + left.length
-      await write(interrupted ? 'interrupted' : 'done', left, unknown.length)
+      const isComplete = about.total !== undefined && handled + unknown.length >= about.total
+      await write(stopped.signal.aborted && !isComplete ? 'interrupted' : 'done', left, unknown.length)
     } catch (error) {
       log.error({ err: error, action: about.action, target: subject }, 'console: a bulk action failed')
       await loop.stop()

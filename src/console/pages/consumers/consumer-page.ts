@@ -77,8 +77,8 @@ ${consumerView(request, details, rate, now())}`
 
   app.post<NameRoute>(`${CONSUMERS_PATH}/:name/test`, operator, async (request, reply) => {
     const { name } = request.params
-    await recordChange(audit, request, 'consumer_tested', name)
     const exchange = await unlessRefused(actions.test(name))
+    await recordChange(audit, request, 'consumer_tested', name)
     const page = { title: `Test of ${name}`, current: CONSUMERS_PATH } as const
     return sendPage(request, reply, page, exchangeView(request, name, exchange))
   })

@@ -109,8 +109,8 @@ ${lettersView({ request, name, query, after, page, total, reasons })}`
       const { dropped, ...result } = await actions.drop(name, choice, options)
       return { done: dropped, left: [], ...result }
     }
-    const { replayed, left, ...result } = await actions.replay(name, choice, options)
-    return { done: replayed, left: left.map(({ id, why }) => ({ name: id, why })), ...result }
+    const { replayed, left, unknown } = await actions.replay(name, choice, options)
+    return { done: replayed, left: left.map(({ id, why }) => ({ name: id, why })), unknown }
   }
 }
 
