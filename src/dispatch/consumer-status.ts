@@ -1,4 +1,5 @@
 // Tested by test/dispatch/consumer-status.test.ts and test/cli/consumers/command.slow.test.ts.
+import { mapLimited } from '../async/map-limited.ts'
 import { deadLetters } from '../group/dead-letters.ts'
 import { type GroupStats, groupStats } from '../log/stats.ts'
 import type { RedisClient } from '../redis/connect.ts'
@@ -42,6 +43,9 @@ interface ConsumerStatusOptions {
   readonly now: () => number
 }
 
+/** Each takes some ten commands. There may be a thousand consumers, and the receiver uses the same connection. */
+const READ_AT_ONCE = 25
+
 /**
  * Returns a function that reads the status of all consumers: those of `CONSUMERS_FILE`, and all other groups of the
  * log. With the name of a consumer it reads only that one, which is far cheaper among many. It rejects with the error
@@ -61,7 +65,7 @@ export function consumerStatusReader(
     const notStarted = consumers
       .filter(({ name }) => !started.has(name) && (only === undefined || name === only))
       .map(({ name }) => ({ name, lag: undefined, pending: 0, oldestAgeMs: undefined, members: 0 }))
-    return Promise.all([...groups, ...notStarted].map(readStatus))
+    return mapLimited([...groups, ...notStarted], READ_AT_ONCE, readStatus)
   }
 
   async function readStatus(group: GroupStats): Promise<ConsumerStatus> {

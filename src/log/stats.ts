@@ -1,3 +1,4 @@
+import { mapLimited } from '../async/map-limited.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import { flatToMap } from '../redis/reply.ts'
 import { serverTimeMs } from './dedupe-index.ts'
@@ -40,6 +41,9 @@ export interface GroupStats {
   readonly members: number
 }
 
+/** Each takes a few commands. There may be a thousand groups, and the receiver uses the same connection. */
+const READ_AT_ONCE = 50
+
 /** Every consumer group, by name. @param only the only group that is read @throws the error of Redis */
 export async function groupStats(
   redis: RedisClient,
@@ -50,7 +54,7 @@ export async function groupStats(
   const groups = (await Promise.all(partitions.map(keys => readGroups(redis, keys, only)))).flat()
   const byName = new Map<string, (typeof groups)[number][]>()
   for (const group of groups) byName.set(group.name, [...(byName.get(group.name) ?? []), group])
-  const stats = [...byName].map(async ([name, parts]) => ({
+  const stats = await mapLimited([...byName], READ_AT_ONCE, async ([name, parts]) => ({
     name,
     lag: parts.some(({ lag }) => lag === undefined) ? undefined : sum(parts.map(({ lag = 0 }) => lag)),
     pending: sum(parts.map(({ pending }) => pending)),
@@ -58,7 +62,7 @@ export async function groupStats(
     // A member that stopped without leaving is removed by the others, and the last one by Redis: see membership.lua.
     members: await redis.zcard(groupKeys(keyPrefix, name).members)
   }))
-  return (await Promise.all(stats)).sort((a, b) => (a.name < b.name ? -1 : 1))
+  return stats.sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 /** Deletes a consumer group in every partition, and its list of members, but not its dead letters. @throws the error of Redis */
@@ -103,13 +107,11 @@ export async function groupsOf(redis: RedisClient, stream: string): Promise<read
 async function readGroups(redis: RedisClient, keys: PartitionKeys, only: string | undefined) {
   const [nowMs, groups] = await Promise.all([serverTimeMs(redis, keys), groupsOf(redis, keys.events)])
   const wanted = only === undefined ? groups : groups.filter(({ name }) => name === only)
-  return Promise.all(
-    wanted.map(async group => {
-      const oldest = await oldestUnacknowledged(redis, keys.events, group)
-      const oldestAgeMs = oldest === undefined ? undefined : Math.max(0, nowMs - Number.parseInt(oldest, 10))
-      return { ...group, oldestAgeMs }
-    })
-  )
+  return mapLimited(wanted, READ_AT_ONCE, async group => {
+    const oldest = await oldestUnacknowledged(redis, keys.events, group)
+    const oldestAgeMs = oldest === undefined ? undefined : Math.max(0, nowMs - Number.parseInt(oldest, 10))
+    return { ...group, oldestAgeMs }
+  })
 }
 
 async function oldestUnacknowledged(

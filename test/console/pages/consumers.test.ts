@@ -1,4 +1,7 @@
 import t, { type Test } from 'tap'
+import { letterFilter, letterSearch } from '../../../src/console/pages/consumers/letter-query.ts'
+import { reasonCounts } from '../../../src/console/pages/consumers/reason-counts.ts'
+import { consumerSnapshots } from '../../../src/console/pages/consumers/snapshot.ts'
 import { deadLetters } from '../../../src/group/dead-letters.ts'
 import {
   type ConsoleClient,
@@ -198,3 +201,59 @@ t.test(
     t.match(audit, 'crm: ?type=push.*')
   }
 )
+
+t.test('dead letters are counted by reason again only when their number has changed', async t => {
+  let calls = 0
+  const count = reasonCounts({
+    deadByReason: async name => ({ [`${name} ${++calls}`]: 1 })
+  })
+  t.same(await count('crm', 5), { 'crm 1': 1 })
+  t.same(await count('crm', 5), { 'crm 1': 1 })
+  t.same(await count('crm', 6), { 'crm 2': 1 })
+  t.same(await count('other', 6), { 'other 3': 1 })
+})
+
+t.test('a snapshot is shared, and an older one is shown while a newer one takes long', async t => {
+  let nowMs = 0
+  let delayMs = 0
+  let reads = 0
+  const read = consumerSnapshots(
+    async () => {
+      reads++
+      await new Promise(resolve => setTimeout(resolve, delayMs))
+      return []
+    },
+    () => nowMs
+  )
+  t.match(await Promise.all([read(), read()]), [{ atMs: 0 }, { atMs: 0 }])
+  t.match(await read(), { atMs: 0 })
+  t.equal(reads, 1)
+  nowMs = 2000
+  t.match(await read(), { atMs: 2000 }, 'a fast read is waited for')
+  delayMs = 400
+  nowMs = 5000
+  t.match(await read(), { atMs: 2000 }, 'a slow one is not')
+  await new Promise(resolve => setTimeout(resolve, 500))
+  t.match(await read(), { atMs: 5000 })
+  nowMs = 60_000
+  t.match(await read(), { atMs: 60_000 }, 'but one that is far too old is not shown')
+  t.equal(reads, 4)
+})
+
+t.test('a filter that is not one is refused in words', async t => {
+  const empty = { type: '', since: '', reason: '' }
+  t.same(letterFilter(empty), { types: undefined, sinceMs: undefined, reason: undefined })
+  t.same(letterFilter({ ...empty, since: '2026-11-27T03:00' }).sinceMs, Date.UTC(2026, 10, 27, 3))
+  for (const wrong of [{ since: 'yesterday' }, { since: '2026-13-27T03:00' }, { reason: 'bored' }]) {
+    t.throws(() => letterFilter({ ...empty, ...wrong }), { name: 'ConsoleError' })
+  }
+  t.equal(letterSearch({ ...empty, type: 'email.*' }, { after: '1-1' }), '?type=email.*&after=1-1')
+  const { operator } = await open(t)
+  await addLetters(1)
+  const { status, text } = await operator.get('/consumers/crm/dead-letters?type=a.b.c')
+  t.equal(status, 400)
+  t.match(text, 'Not possible')
+  t.equal((await operator.get('/consumers/nobody')).status, 404)
+  t.match((await operator.get('/consumers/crn')).text, 'did you mean crm?')
+  t.equal((await operator.get('/consumers/crm/dead-letters/1-1')).status, 404)
+})

@@ -17,6 +17,7 @@ import { lettersView } from './letters-view.ts'
 import { CONSUMERS_PATH } from './list-page.ts'
 import { consumerPath } from './list-view.ts'
 import type { ConsumerActions } from './open-actions.ts'
+import { reasonCounts } from './reason-counts.ts'
 
 const PATH = `${CONSUMERS_PATH}/:name/dead-letters`
 const LETTER = /^\d{1,20}-\d{1,20}$/
@@ -44,6 +45,7 @@ export function deadLetterRoutes(
   bulk: BulkActions
 ): void {
   const viewer = { config: { access: 'viewer' } } as const
+  const countReasons = reasonCounts(actions)
 
   app.get<NameRoute>(PATH, viewer, async (request, reply) => {
     const { name } = request.params
@@ -52,11 +54,8 @@ export function deadLetterRoutes(
     const after = asked !== undefined && LETTER.test(asked) ? asked : undefined
     const filter = letterFilter(query)
     const page = await unlessRefused(actions.letterPage(name, filter, after))
-    const [total, reasons, state] = await Promise.all([
-      actions.countLetters(name),
-      actions.deadByReason(name),
-      bulk.read(subjectOf(name))
-    ])
+    const total = await actions.countLetters(name)
+    const [reasons, state] = await Promise.all([countReasons(name, total), bulk.read(subjectOf(name))])
     const body = html`${bulkView(request, state, consumerPath(name, '/progress'), now())}
 ${lettersView({ request, name, query, after, page, total, reasons })}`
     return sendPage(request, reply, { title: `Dead letters of ${name}`, current: CONSUMERS_PATH }, body)
