@@ -1,5 +1,5 @@
 // Tested by test/console/pages/consumers-browser.slow.test.ts.
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { duration, form, number } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
 import { isOperator } from '../change.ts'
@@ -12,10 +12,9 @@ const words = {
 } as const
 
 /**
- * A running or finished replay or drop. While it runs, the part is loaded again every second with JavaScript, and with
- * the page without.
+ * A running or finished replay or drop.
  *
- * @param path answers with this part, and with `/stop` ends the bulk action
+ * @param path answers with `sendProgress`, and with `/stop` ends the bulk action
  */
 export function bulkView(
   request: FastifyRequest,
@@ -24,13 +23,23 @@ export function bulkView(
   nowMs: number
 ): Html | undefined {
   if (state === undefined) return undefined
-  const { action, who, outcome, total, handled, startedAtMs } = state
-  if (outcome !== 'running') return ended(state, nowMs)
+  if (state.outcome !== 'running') return ended(state, nowMs)
+  const stop = form(request, `${path}/stop`, html`<button type="submit">Interrupt</button>`)
+  return html`<section class="card bulk" aria-label="Progress"><div hx-get="${path}" hx-trigger="every 1s" hx-swap="innerHTML">${progress(state, nowMs)}</div>
+<div class="actions">${isOperator(request) ? stop : undefined}<a class="button" href="">Reload</a></div></section>`
+}
+
+/** Answers the request that asks each second, with JavaScript. At the end the page is loaded again, with its new rows. */
+export function sendProgress(reply: FastifyReply, state: BulkState | undefined, nowMs: number): FastifyReply {
+  const isRunning = state?.outcome === 'running'
+  if (!isRunning) reply.header('hx-refresh', 'true')
+  return reply.type('text/html; charset=utf-8').send(isRunning ? progress(state, nowMs).text : '')
+}
+
+function progress({ action, who, total, handled, startedAtMs }: BulkState, nowMs: number): Html {
   const of = total === undefined ? '' : ` of ${number(total)}`
-  return html`<section class="card bulk" aria-label="Progress" hx-get="${path}" hx-trigger="every 1s" hx-swap="outerHTML">
-<p role="status">${words[action].running}: ${number(handled)}${of} handled, started by ${who} ${duration(Math.max(0, nowMs - startedAtMs))} ago.</p>
-<progress aria-label="Handled" max="${total ?? 1}" value="${total === undefined ? 0 : handled}"></progress>
-<div class="actions">${isOperator(request) ? form(request, `${path}/stop`, html`<button type="submit">Interrupt</button>`) : undefined}<a class="button" href="">Reload</a></div></section>`
+  return html`<p role="status">${words[action].running}: ${number(handled)}${of} handled, started by ${who} ${duration(Math.max(0, nowMs - startedAtMs))} ago.</p>
+<progress aria-label="Handled" max="${total ?? 1}" value="${total === undefined ? 0 : handled}"></progress>`
 }
 
 function ended(

@@ -7,7 +7,7 @@ import { field } from '../../csrf.ts'
 import { html } from '../../html.ts'
 import { sendPage } from '../../layout.ts'
 import type { BulkActions } from '../bulk/bulk-actions.ts'
-import { bulkView } from '../bulk/bulk-view.ts'
+import { bulkView, sendProgress } from '../bulk/bulk-view.ts'
 import { doneMessage, recordChange, unlessRefused } from '../change.ts'
 import { consumerView, figuresView } from './consumer-view.ts'
 import { exchangeView } from './exchange-view.ts'
@@ -105,10 +105,8 @@ ${consumerView(request, details, rate, now())}`
   })
 
   app.get<NameRoute>(`${CONSUMERS_PATH}/:name/progress`, viewer, async (request, reply) => {
-    const { name } = request.params
-    const state = await bulk.read(subjectOf(name))
-    const part = bulkView(request, state, consumerPath(name, '/progress'), now())
-    return reply.type('text/html; charset=utf-8').send(part?.text ?? '')
+    const state = await bulk.read(subjectOf(request.params.name))
+    return sendProgress(reply, state, now())
   })
 
   app.post<NameRoute>(`${CONSUMERS_PATH}/:name/progress/stop`, operator, async (request, reply) => {

@@ -54,7 +54,7 @@ ${figure('Dead letters', number(dead))}</dl>
 
 const meanings: Readonly<Record<ConsumerStatus['state'], string>> = {
   ok: 'it gets its events',
-  failing: 'its last attempt failed, and is repeated',
+  failing: 'its last attempt failed',
   paused: 'its events stay in the log',
   disabled: 'it answered 410 and gets no events until it is enabled',
   no_members: 'nothing reads for it, and the log keeps its events'

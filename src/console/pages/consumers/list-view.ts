@@ -65,7 +65,7 @@ export function listView(list: List): Html {
   }
   const shown = found === all.length ? `${number(found)}` : `${number(found)} of ${number(all.length)}`
   return html`${filterForm(filter, all)}
-<p class="note">${shown} consumers, those that need attention first. As of ${duration(Math.max(0, nowMs - atMs))} ago.</p>
+<p class="note">${shown} consumers, those that need attention first. ${nowMs - atMs < 1000 ? undefined : `As of ${duration(nowMs - atMs)} ago.`}</p>
 ${table(
   'Consumers',
   [

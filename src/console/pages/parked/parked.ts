@@ -9,7 +9,7 @@ import { field } from '../../csrf.ts'
 import { html } from '../../html.ts'
 import { sendPage } from '../../layout.ts'
 import { type BulkResult, createBulkActions } from '../bulk/bulk-actions.ts'
-import { bulkView } from '../bulk/bulk-view.ts'
+import { bulkView, sendProgress } from '../bulk/bulk-view.ts'
 import { recordChange } from '../change.ts'
 import { bodyView } from './body-view.ts'
 import { deliveryView, PARKED_PATH, parkedListView } from './parked-view.ts'
@@ -44,10 +44,9 @@ ${parkedListView(request, page, total, after !== undefined)}`
     return sendPage(request, reply, { title: 'Parked deliveries', current: PARKED_PATH }, body)
   })
 
-  app.get(PROGRESS_PATH, viewer, async (request, reply) => {
-    const part = bulkView(request, await bulk.read(SUBJECT), PROGRESS_PATH, now())
-    return reply.type('text/html; charset=utf-8').send(part?.text ?? '')
-  })
+  app.get(PROGRESS_PATH, viewer, async (_request, reply) =>
+    sendProgress(reply, await bulk.read(SUBJECT), now())
+  )
 
   app.post(`${PROGRESS_PATH}/stop`, operator, async (request, reply) => {
     await bulk.stop(SUBJECT)
