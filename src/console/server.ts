@@ -19,9 +19,11 @@ import { createLiveUpdates } from './live.ts'
 import { logInRoutes } from './log-in.ts'
 import { auditPage } from './pages/audit.ts'
 import { overviewPage } from './pages/overview.ts'
+import { sourcesPage } from './pages/sources.ts'
+import { createStatusReader } from './status.ts'
 
 /** A new page is added here, and in the navigation of layout.ts. */
-const pages: readonly ConsolePage[] = [overviewPage, auditPage]
+const pages: readonly ConsolePage[] = [overviewPage, sourcesPage, auditPage]
 
 const SESSION_SECONDS = 12 * 60 * 60
 /** Forms have a few short fields. */
@@ -100,6 +102,7 @@ export async function buildConsole(dependencies: ConsoleDependencies): Promise<F
 
   const context: ConsoleContext = {
     ...dependencies,
+    status: createStatusReader(dependencies),
     audit: createAudit(dependencies.redis, config.log.keyPrefix, log),
     live: createLiveUpdates(app, error => log.debug({ err: error }, 'console: a live page was not updated'))
   }
