@@ -1,4 +1,4 @@
-// Tested by test/cli/serve/check.test.ts.
+// Tested by test/cli/serve/check.slow.test.ts.
 import { createServer } from 'node:net'
 import { errorCode } from '../../errors.ts'
 import { errorCause } from '../../redis/causes.ts'

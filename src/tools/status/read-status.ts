@@ -1,4 +1,4 @@
-// Tested by test/cli/status/command.test.ts.
+// Tested by test/cli/status/command.slow.test.ts.
 import { consumerStatusReader } from '../../dispatch/consumer-status.ts'
 import { parkedDeliveries } from '../../dispatch/parked.ts'
 import { publishedPartitions } from '../../log/partition.ts'
