@@ -38,12 +38,14 @@ t.test('settings are shown without secrets, and a URL without its query', async 
 })
 
 t.test('each state has its own time', async t => {
-  const times = { lastFailureAtMs: 1, pausedAtMs: 2, disabledAtMs: 3, lastActiveMs: 4 }
+  const times = { lastFailureAtMs: 9, failingSinceMs: 1, pausedAtMs: 2, disabledAtMs: 3, lastActiveMs: 4 }
   const states = ['failing', 'paused', 'disabled', 'no_members', 'ok'] as const
   t.same(
     states.map(state => stateSinceMs({ ...times, state })),
     [1, 2, 3, 4, undefined]
   )
+  const beforeUpgrade = { ...times, failingSinceMs: undefined }
+  t.equal(stateSinceMs({ ...beforeUpgrade, state: 'failing' }), 9)
 })
 
 t.test('each failure has a likely fix', async t => {
