@@ -58,6 +58,7 @@ t.test('each failure has a likely fix', async t => {
     [connectionFix('EAI_AGAIN'), /does not resolve/],
     [connectionFix('DEPTH_ZERO_SELF_SIGNED_CERT'), /^TLS failed/],
     [connectionFix('CERT_HAS_EXPIRED'), /^TLS failed/],
+    [connectionFix("NATS refuses the connection: server does not support 'tls'"), /^TLS failed/],
     [connectionFix('timeout'), /^no answer in time/],
     [connectionFix('UND_ERR_SOCKET'), /^the connection was lost/],
     [
