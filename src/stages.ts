@@ -10,6 +10,7 @@ import { ConfigError } from './errors.ts'
 import { misspeltTypes } from './event-types.ts'
 import { createEventLog, type EventLog } from './log/append.ts'
 import { publishPartitionCount } from './log/partition.ts'
+import { publishSources } from './log/source-names.ts'
 import { createMaintenance } from './maintenance.ts'
 import type { Logger } from './ops/logger.ts'
 import type { Metrics } from './ops/metrics.ts'
@@ -78,6 +79,7 @@ export async function openRedis(
       const problem = unmetRequirement(facts, durability)
       if (problem !== undefined) throw new ConfigError(problem)
       await publishPartitionCount(redis, keyPrefix, partitions)
+      await publishSources(redis, keyPrefix, [...config.sources.keys()])
       // PING and reads also work where writes are refused, such as on a replica. This key never exists.
       await redis.del(`${keyPrefix}write-check`)
     },
