@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import type { PastAttempt } from '../group/past-attempt.ts'
+import { pagesOf } from '../log/read-range.ts'
 import { type AttemptOutcome, attemptOutcomes } from '../ops/outcomes.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import { flatToMap } from '../redis/reply.ts'
@@ -46,15 +47,14 @@ export function attemptHistory(redis: RedisClient, keyPrefix: string): AttemptHi
     },
     ofEvent: async (consumer, eventId) => {
       const wanted = attemptEventId(eventId)
+      const key = attemptsKey(keyPrefix, consumer)
       const found: Attempt[] = []
-      for (let to = '+'; ; ) {
-        const page = await redis.xrevrange(attemptsKey(keyPrefix, consumer), to, '-', 'COUNT', PAGE_ENTRIES)
+      // Oldest first: XREVRANGE from before the first entry would look at every entry once more.
+      for await (const page of pagesOf('-', from => redis.xrange(key, from, '+', 'COUNT', PAGE_ENTRIES))) {
         const attempts = page.map(([, fields]) => toAttempt(consumer, fields))
         found.push(...attempts.filter(attempt => attempt.eventId === wanted))
-        const oldest = page.at(-1)
-        if (page.length < PAGE_ENTRIES || oldest === undefined) return found
-        to = `(${oldest[0]}`
       }
+      return found.reverse()
     },
     remove: async consumer => {
       await redis.del(attemptsKey(keyPrefix, consumer))

@@ -7,7 +7,7 @@ import {
 } from '../../log/dedupe-index.ts'
 import type { PartitionKeys } from '../../log/keys.ts'
 import { publishedPartitions } from '../../log/partition.ts'
-import { readSources } from '../../log/source-names.ts'
+import { readSources } from '../../log/published-log.ts'
 import { digestsOfId } from '../../receive/event-id.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import { loadScript, runScript } from '../../redis/script.ts'

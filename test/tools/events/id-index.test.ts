@@ -11,7 +11,7 @@ import {
 import { partitionKeys } from '../../../src/log/keys.ts'
 import { partitionOf, publishPartitionCount, readPartitionCount } from '../../../src/log/partition.ts'
 import type { LogPosition } from '../../../src/log/position.ts'
-import { publishSources, readSources } from '../../../src/log/source-names.ts'
+import { publishSources, readSources } from '../../../src/log/published-log.ts'
 import { digestsOfId } from '../../../src/receive/event-id.ts'
 import { findIds } from '../../../src/tools/events/id-index.ts'
 import { searchEvents } from '../../../src/tools/events/search.ts'

@@ -2,10 +2,25 @@
 import type { RedisClient } from '../redis/connect.ts'
 import { serverTimeMs } from './dedupe-index.ts'
 import { partitionKeys, sourceNamesKey } from './keys.ts'
+import { publishPartitionCount } from './partition.ts'
 
 /**
- * Writes the names of the sources, which are a part of every digest in the dedupe index. Called before the first event of
- * a source is appended. A name stays when its source is removed, because its events may still be in the log.
+ * Writes what readers of the log have to know. Called before the first event is appended.
+ *
+ * @throws the error of Redis
+ */
+export async function publishLog(
+  redis: RedisClient,
+  keyPrefix: string,
+  { partitions, sources }: { readonly partitions: number; readonly sources: readonly string[] }
+): Promise<void> {
+  await publishPartitionCount(redis, keyPrefix, partitions)
+  await publishSources(redis, keyPrefix, sources)
+}
+
+/**
+ * Writes the names of the sources, which are a part of every digest in the dedupe index. A name stays when its source is
+ * removed, because its events may still be in the log.
  *
  * @throws the error of Redis
  */
