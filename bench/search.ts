@@ -93,6 +93,7 @@ async function measure(name: string, query: EventQuery, runs: number): Promise<v
   const times: number[] = []
   let found = 0
   let searched = 0
+  const cpuBeforeMs = await redisCpuMs()
   for (let run = 0; run < runs; run++) {
     const started = performance.now()
     const result = await searchEvents(log, query)
@@ -100,9 +101,15 @@ async function measure(name: string, query: EventQuery, runs: number): Promise<v
     found = result.entries.length
     searched = result.searched
   }
+  const cpuMs = (await redisCpuMs()) - cpuBeforeMs
   print(
-    `${name}: p50 ${quantile(times, 0.5)} ms, p95 ${quantile(times, 0.95)} ms; ${found} of ${searched} read`
+    `${name}: Redis ${(cpuMs / runs).toFixed(1)} ms of processor time, p50 ${quantile(times, 0.5)} ms, p95 ${quantile(times, 0.95)} ms; ${found} of ${searched} read`
   )
+}
+
+async function redisCpuMs(): Promise<number> {
+  const seconds = [...(await redis.info('cpu')).matchAll(/used_cpu_(?:user|sys):(\S+)/g)]
+  return seconds.reduce((sum, [, value]) => sum + Number(value) * 1000, 0)
 }
 
 async function search(signal: AbortSignal): Promise<void> {
