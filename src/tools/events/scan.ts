@@ -24,9 +24,9 @@ interface ScanStep {
 }
 
 /** How long one call may block Redis: a delivery that arrives meanwhile waits for so long at most. */
-const STEP_MICROSECONDS = 2000
+const STEP_MICROSECONDS = 1000
 /** After each step, Redis and this process are free of searches for this part of the time that the step took. */
-const PAUSE_SHARE = 0.5
+const PAUSE_SHARE = 0.65
 const MAX_PAUSE_MS = 20
 /** Matching entries per call. */
 const MAX_ENTRIES = 500
@@ -38,7 +38,7 @@ let nextStepAtMs = 0
 const scanScript = loadScript(new URL('scan.lua', import.meta.url))
 
 /**
- * One step of a walk through a stream, from newer to older entries: at most 2 ms of Redis' time. Steps run one at a time
+ * One step of a walk through a stream, from newer to older entries: about 1 ms of Redis' time. Steps run one at a time
  * per process, with a pause after each, however many searches there are.
  *
  * @param range ids or their milliseconds, `+`, `-`, or `(<id>` without that entry

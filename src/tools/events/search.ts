@@ -23,7 +23,7 @@ const LATE_MS = 15 * 60_000
 const MAX_SPREAD_MS = 60 * 60_000
 
 /**
- * Finds events in the log, newest first over all partitions. Redis filters, in steps of at most 2 ms, and returns only
+ * Finds events in the log, newest first over all partitions. Redis filters, in steps of about 1 ms, and returns only
  * what may match. With `customers`, only their partitions are read. With `ids`, only where the dedupe index says that
  * they can be. Ids that are ULIDs are searched around their time first; if all are found there, only where they can be a
  * second time: `dedupeWindowMs` before and after.
