@@ -20,10 +20,11 @@ export function eventLine({ partition, id, type, event }: StreamEntry, json: boo
 
 /** Why nothing was found: how much was searched, and what to check. */
 export function nothingFound(
-  { searched, oldestMs, newestMs }: FoundEvents,
+  { searched, oldestMs, newestMs, isIndexed }: FoundEvents,
   hint: string | undefined
 ): string {
   if (oldestMs === undefined || newestMs === undefined) {
+    if (isIndexed) return 'no events match: by the dedupe index, the log has no such id in this time range'
     return 'no events match: the log has none in this time range'
   }
   const events = `${searched.toLocaleString('en-US')} ${searched === 1 ? 'event' : 'events'}`
