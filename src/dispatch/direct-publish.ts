@@ -1,4 +1,4 @@
-// Tested by test/cli/consumers/command.slow.test.ts.
+// Tested by test/cli/consumers/dead-letters.slow.test.ts.
 import { rejectOnAbort } from '../async/abort.ts'
 import type { OutgoingEvent } from '../group/outgoing-event.ts'
 import type { RedisClient } from '../redis/connect.ts'

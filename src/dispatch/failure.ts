@@ -20,9 +20,12 @@ function ownCode(error: Error): string | undefined {
   return 'code' in error && typeof error.code === 'number' ? String(error.code) : errorCode(error)
 }
 
-/** The answer of a failed attempt: a code, or the name of the error. */
-export const answerOf = (error: unknown): string =>
-  failureCode(error) ?? (error instanceof Error ? error.name : 'failed')
+/** The answer of a failed attempt: a code, or the class of the error. */
+export function answerOf(error: unknown): string {
+  const code = failureCode(error)
+  if (code !== undefined) return code
+  return error instanceof Error && !(error instanceof ReportedError) ? error.name : 'failed'
+}
 
 /** Why an attempt failed, for operators: a message that is written for them, and the code. Nothing else of the error. */
 export function reasonOf(error: unknown): string {

@@ -1,4 +1,4 @@
-// Tested by test/cli/consumers/command.slow.test.ts and test/receive/parked.test.ts.
+// Tested by test/cli/consumers/parked.slow.test.ts and test/receive/parked.test.ts.
 import { UnavailableError } from '../errors.ts'
 import type { EventLog } from '../log/append.ts'
 import { partitionKeys } from '../log/keys.ts'

@@ -1,4 +1,5 @@
-// Tested by test/cli/consumers/command.slow.test.ts.
+// Tested by test/cli/consumers/dead-letters.slow.test.ts.
+import { compileTypeGlobs, eventName } from '../event-types.ts'
 import { type DeadLetter, deadLetters } from '../group/dead-letters.ts'
 import { type OutgoingEvent, toOutgoingEvent } from '../group/outgoing-event.ts'
 import { redeliver } from '../group/redeliver.ts'
@@ -12,6 +13,8 @@ interface ReplayOptions {
   readonly redis: RedisClient
   readonly keyPrefix: string
   readonly consumer: string
+  /** The globs of a push consumer; `undefined`: all types, or not known. Events of other types are not delivered. */
+  readonly types?: readonly string[] | undefined
   /**
    * Sends an event that is no longer in the log to the consumer; `undefined` for a consumer that only reads the log.
    *
@@ -37,11 +40,14 @@ export async function replayLetters(
   letters: readonly DeadLetter[]
 ): Promise<ReplayedLetters> {
   const { redis, keyPrefix, consumer } = options
+  const isWanted = compileTypeGlobs(options.types)
   const done: string[] = []
   const left: { id: string; why: string }[] = []
   try {
     for (const letter of letters) {
-      const why = await replayLetter(options, letter)
+      const why = isWanted(letter.type)
+        ? await replayLetter(options, letter)
+        : `${consumer} does not want its type ${eventName(letter.type)} (types in CONSUMERS_FILE)`
       if (why === undefined) done.push(letter.letter)
       else left.push({ id: letter.letter, why })
     }
@@ -79,24 +85,38 @@ async function isInLog(
   return (await redis.xrange(partitionKeys(keyPrefix, partition).events, id, id)).length > 0
 }
 
+export interface ReplayedRange {
+  /** Entries that will be delivered again. */
+  readonly replayed: number
+  /** Entries that the consumer has not acknowledged yet, or that were trimmed meanwhile. */
+  readonly skipped: number
+  /** Entries of other types than the consumer wants. */
+  readonly notWanted: number
+}
+
 /**
- * Delivers a range of the log to one consumer again. Entries that it has not acknowledged yet do not count.
+ * Delivers a range of the log to one consumer again.
  *
  * @param range ids or their milliseconds, both included
- * @returns how many entries will be delivered again
  */
 export async function replayRange(
   options: Omit<ReplayOptions, 'publish'>,
   range: { readonly from: string; readonly to: string },
   matches: (entry: StreamEntry) => boolean
-): Promise<number> {
+): Promise<ReplayedRange> {
   const { redis, keyPrefix, consumer } = options
+  const isWanted = compileTypeGlobs(options.types)
   const partitions = await readPartitionCount(redis, keyPrefix)
-  let count = 0
+  const count = { replayed: 0, skipped: 0, notWanted: 0 }
   for (let partition = 0; partition < partitions; partition++) {
     for await (const page of readEntries(redis, keyPrefix, { stream: 'events', partition, ...range })) {
-      const ids = page.filter(matches).map(({ id }) => id)
-      count += (await redeliver(redis, keyPrefix, consumer, partition, ids)).length
+      const chosen = page.filter(matches)
+      const wanted = chosen.filter(({ type }) => isWanted(type))
+      const ids = wanted.map(({ id }) => id)
+      const { length } = await redeliver(redis, keyPrefix, consumer, partition, ids)
+      count.replayed += length
+      count.skipped += wanted.length - length
+      count.notWanted += chosen.length - wanted.length
     }
   }
   return count

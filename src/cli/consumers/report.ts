@@ -1,17 +1,24 @@
 // Tested by test/cli/consumers/command.slow.test.ts.
+
+import type { ConsumerStatus } from '../../dispatch/consumer-status.ts'
 import { formatDuration } from '../../duration.ts'
 import { withExactNumbers } from '../../exact-json.ts'
 import type { DeadLetter } from '../../group/dead-letters.ts'
+import type { ConsumerList } from '../../tools/consumers/actions.ts'
+import { stateSinceMs } from '../../tools/consumers/state-since.ts'
 import { table } from '../table.ts'
-import type { ConsumerList } from './actions.ts'
 
-export function consumersText({ consumers, parked }: ConsumerList): string {
+/** The longest line of the list, unless names are long. */
+const WIDTH = 100
+const MIN_REASON_LENGTH = 12
+
+export function consumersText({ consumers, parked }: ConsumerList, nowMs: number): string {
   const parkedNote = parked === 0 ? '' : `\nparked deliveries: ${parked} (cio-webhook consumers parked)\n`
   if (consumers.length === 0) return `no consumer reads the log\n${parkedNote}`
-  const rows = table(consumers, [
+  const columns: Parameters<typeof table<ConsumerStatus>>[1] = [
     { heading: 'CONSUMER', value: ({ name }) => name },
     { heading: 'TYPE', value: ({ type }) => type },
-    { heading: 'STATE', value: ({ state }) => state },
+    { heading: 'STATE', value: status => stateText(status, nowMs) },
     { heading: 'LAG', value: ({ lag }) => lag ?? '?' },
     { heading: 'PENDING', value: ({ pending, queued }) => pending + queued },
     {
@@ -19,9 +26,17 @@ export function consumersText({ consumers, parked }: ConsumerList): string {
       value: ({ oldestAgeMs }) => (oldestAgeMs === undefined ? undefined : formatDuration(oldestAgeMs))
     },
     { heading: 'DEAD', value: ({ dead }) => dead },
-    { heading: 'FAILURES', value: ({ failures }) => failures },
-    { heading: 'LAST FAILURE', value: ({ lastFailure }) => lastFailure },
     { heading: 'MEMBERS', value: ({ members }) => members }
+  ]
+  const used = Math.max(
+    ...table(consumers, columns)
+      .split('\n')
+      .map(line => line.length)
+  )
+  const room = Math.max(MIN_REASON_LENGTH, WIDTH - used - 2)
+  const rows = table(consumers, [
+    ...columns,
+    { heading: 'LAST FAILURE', value: ({ lastFailure }) => lastFailure && shortened(lastFailure, room) }
   ])
   const abandoned = consumers.filter(({ state }) => state === 'no_members').map(({ name }) => name)
   const abandonedNote =
@@ -30,6 +45,16 @@ export function consumersText({ consumers, parked }: ConsumerList): string {
       : `\nno active members: ${abandoned.join(', ')}. The log keeps all events that they have not read. Start a member, or delete the group: cio-webhook consumers remove <name>\n`
   return rows + abandonedNote + parkedNote
 }
+
+function stateText(status: ConsumerStatus, nowMs: number): string {
+  const sinceMs = stateSinceMs(status)
+  return sinceMs === undefined
+    ? status.state
+    : `${status.state} ${formatDuration(Math.max(0, nowMs - sinceMs))}`
+}
+
+const shortened = (text: string, length: number): string =>
+  text.length <= length ? text : `${text.slice(0, length - 1)}…`
 
 /** Dead letters as `--json` prints them: `id` is what `replay` and `drop` take, `event` the CloudEvent. */
 export const deadLettersJson = (letters: readonly DeadLetter[]) =>
@@ -43,9 +68,14 @@ export function deadLettersText(letters: readonly DeadLetter[]): string {
     { heading: 'EVENT', value: ({ event }) => eventId(event) },
     { heading: 'TYPE', value: ({ type }) => type },
     { heading: 'ATTEMPTS', value: ({ attempts }) => attempts },
+    { heading: 'LAST ANSWERS', value: ({ lastAttempts }) => answersOf(lastAttempts) },
     { heading: 'REASON', value: ({ reason, error }) => `${reason}: ${error}` }
   ])
 }
+
+/** The answers of the last attempts, oldest first. */
+const answersOf = (attempts: DeadLetter['lastAttempts']): string =>
+  attempts.map(({ answer }) => answer).join(', ')
 
 /** When an entry was written, by the clock of Redis. */
 export const timeOf = (entryId: string): string => new Date(Number.parseInt(entryId, 10)).toISOString()

@@ -1,20 +1,20 @@
-// Tested by test/cli/events/command.slow.test.ts and test/cli/consumers/command.slow.test.ts.
+// Tested by test/cli/events/command.slow.test.ts and test/cli/events/replay.slow.test.ts.
 import { pause } from '../../async/backoff.ts'
-import { replayRange } from '../../dispatch/replay.ts'
 import { formatDuration } from '../../duration.ts'
 import { allPartitionKeys, readPartitionCount } from '../../log/partition.ts'
 import { readEntries } from '../../log/read-range.ts'
+import { consumerActions } from '../../tools/consumers/actions.ts'
 import { compileAddressHash } from '../../tools/events/address-hash.ts'
 import { compileFilter, type EventFilter } from '../../tools/events/event-filter.ts'
 import { eventPath } from '../../tools/events/event-path.ts'
 import { searchEvents } from '../../tools/events/search.ts'
 import type { SearchOptions } from '../../tools/events/walk-log.ts'
 import { type Command, EXIT, type ExitCode, UsageError } from '../command.ts'
-import { ofExistingGroup } from '../consumers/actions.ts'
 import { readLines } from '../input.ts'
 import { type OpenLog, openLog } from '../open-log.ts'
 import { createProgressBar } from '../progress-bar.ts'
 import { type EventsOptions, eventsUsage, readEventsOptions } from './options.ts'
+import { replayedText } from './replay-report.ts'
 import { eventLine, nothingFound, pathsJson, pathsText, unknownEvent } from './report.ts'
 
 export const eventsCommand: Command = {
@@ -23,17 +23,20 @@ export const eventsCommand: Command = {
   run: async (args, env) => {
     const options = readEventsOptions(args, Date.now())
     const { action } = options
-    // Only `show` needs the consumers: a file of theirs that is broken does not keep others from reading the log.
-    if (action.name === 'show') {
-      const log = await openLog(env, ['dispatch'])
-      return closing(log, show(action.id, options, log))
+    // Without the consumers: a file of theirs that is broken does not keep others from reading the log.
+    if (action.name === 'list') {
+      const log = await openLog(env, ['loadHashKey'])
+      return closing(
+        log,
+        readFilter(options, log).then(filter => list(options, filter, log))
+      )
     }
-    const log = await openLog(env, ['loadHashKey'])
+    const log = await openLog(env, ['dispatch', 'loadHashKey'])
     return closing(
       log,
-      readFilter(options, log).then(filter =>
-        action.name === 'list' ? list(options, filter, log) : replay(action.consumer, options, filter, log)
-      )
+      action.name === 'show'
+        ? show(action.id, options, log)
+        : readFilter(options, log).then(filter => replay(action.consumer, options, filter, log))
     )
   }
 }
@@ -116,14 +119,14 @@ async function replay(
   consumer: string,
   { fromMs, toMs, json }: EventsOptions,
   filter: EventFilter,
-  { redis, config }: Log
+  log: OpenLog<'dispatch' | 'loadHashKey'>
 ): Promise<ExitCode> {
-  const options = { redis, keyPrefix: config.log.keyPrefix, consumer }
   const range = { from: String(fromMs ?? '-'), to: String(toMs ?? '+') }
   const { matches } = compileFilter(filter)
-  const replayed = await ofExistingGroup(consumer, replayRange(options, range, matches))
-  process.stdout.write(json ? `${JSON.stringify({ replayed })}\n` : `${replayed} replayed to ${consumer}\n`)
-  return replayed > 0 ? EXIT.ok : EXIT.findings
+  const result = await consumerActions(log, Date.now).replayRange(consumer, range, matches)
+  const text = replayedText(consumer, result, log.config.log.keyPrefix)
+  process.stdout.write(json ? `${JSON.stringify(result)}\n` : text)
+  return result.replayed > 0 ? EXIT.ok : EXIT.findings
 }
 
 const searchedLog = ({ redis, config }: OpenLog) => ({

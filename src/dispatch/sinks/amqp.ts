@@ -106,12 +106,13 @@ async function open(
 ): Promise<Connected> {
   const url = new URL(settings.url)
   const { port, protocol, pathname } = url
+  const vhost = pathname.length <= 1 ? '/' : decodeURIComponent(pathname.slice(1))
   const connecting = connect(
     {
       protocol: protocol.slice(0, -1),
       hostname: socketHost(url),
       ...(port === '' ? {} : { port: Number(port) }),
-      vhost: pathname.length <= 1 ? '/' : decodeURIComponent(pathname.slice(1)),
+      vhost,
       ...(settings.username === undefined || settings.password === undefined
         ? {}
         : { username: settings.username, password: settings.password.reveal() }),
@@ -119,7 +120,10 @@ async function open(
     },
     socketOptions(socketAbort)
   )
-  const connection = await orReport('RabbitMQ refuses the connection', connecting)
+  const connection = await orReport(
+    `RabbitMQ refuses the connection to the virtual host ${vhost}`,
+    connecting
+  )
   let closedBy: unknown
   // The error reaches the caller of `publish`. Without a listener it would crash the process.
   connection.on('error', error => {

@@ -38,7 +38,7 @@ const KEEP_ALIVE_MS = 4000
 /** Each receiver gets its own connections, as many as requests may be in flight. */
 export function createPusher(settings: HttpSettings, now: () => number): Pusher {
   const { url, secrets, concurrency, timeoutMs } = settings
-  const webhooks = secrets.map(secret => new Webhook(secret.reveal()))
+  const sign = requestSigner(secrets)
   const agent = new Agent({
     connections: concurrency,
     pipelining: 1,
@@ -60,14 +60,7 @@ export function createPusher(settings: HttpSettings, now: () => number): Pusher 
             method: 'POST',
             dispatcher: agent,
             signal: any,
-            headers: {
-              'content-type': 'application/cloudevents+json; charset=utf-8',
-              'user-agent': 'cio-webhook',
-              'webhook-id': id,
-              'webhook-timestamp': String(Math.floor(sentAt.getTime() / 1000)),
-              'webhook-signature': webhooks.map(webhook => webhook.sign(id, sentAt, event)).join(' '),
-              traceparent: traceparent(id)
-            },
+            headers: { ...sign(id, event, sentAt), traceparent: traceparent(id) },
             body: event
           })
           // The status decides. Errors of the body, for example that it never ends, do not matter.
@@ -82,6 +75,18 @@ export function createPusher(settings: HttpSettings, now: () => number): Pusher 
     },
     close: () => agent.destroy()
   }
+}
+
+/** @returns a function that makes the headers of a request, signed with Standard Webhooks under every secret */
+export function requestSigner(secrets: HttpSettings['secrets']) {
+  const webhooks = secrets.map(secret => new Webhook(secret.reveal()))
+  return (id: string, event: string, sentAt: Date) => ({
+    'content-type': 'application/cloudevents+json; charset=utf-8',
+    'user-agent': 'cio-webhook',
+    'webhook-id': id,
+    'webhook-timestamp': String(Math.floor(sentAt.getTime() / 1000)),
+    'webhook-signature': webhooks.map(webhook => webhook.sign(id, sentAt, event)).join(' ')
+  })
 }
 
 function outcomeOf({ statusCode, headers }: Dispatcher.ResponseData, nowMs: number): PushOutcome {

@@ -1,31 +1,50 @@
-// Tested by test/cli/consumers/command.slow.test.ts.
+// Tested by test/cli/consumers/parked.slow.test.ts.
 import { type ParkedEntry, parkedDeliveries, replayParked } from '../../dispatch/parked.ts'
 import { createEventLog } from '../../log/append.ts'
 import { readPartitionCount } from '../../log/partition.ts'
 import { isPosition, type LogPosition } from '../../log/position.ts'
 import { openParked } from '../../receive/parked.ts'
+import type { RedisClient } from '../../redis/connect.ts'
 import { durabilityWaits } from '../../redis/durability.ts'
 import { inspectServers } from '../../redis/server-facts.ts'
+import type { Settings } from '../../settings/config.ts'
 import { type SigningKey, signingKeyName, signingKeys } from '../../settings/sources.ts'
-import { UsageError } from '../command.ts'
-import type { OpenLog } from '../open-log.ts'
-import type { Chosen } from './actions.ts'
-import { type ParkedSummary, parkedSummary } from './parked-report.ts'
+import { type ParkedSummary, parkedSummary } from './summary.ts'
 
-interface ReplayedDeliveries {
+/** Parked deliveries as an operator names them, or all. */
+export type ParkedChoice = readonly string[] | 'all'
+
+export interface ReplayedDeliveries {
   readonly replayed: number
+  /** Those that stay parked, and why. */
   readonly left: readonly { readonly delivery: string; readonly why: string }[]
+  /** No parked delivery has these names. */
+  readonly unknown: readonly string[]
+}
+
+export interface DroppedDeliveries {
+  readonly dropped: number
+  readonly unknown: readonly string[]
+}
+
+interface ParkedContext {
+  readonly config: Settings<'log' | 'loadSources' | 'loadSourceSettings'>
+  readonly redis: RedisClient
 }
 
 /** The id in the response to the sender: SHA-256 of the delivery, in hex. */
 const PUBLIC_ID = /^[0-9a-f]{64}$/
 
-/** The actions `parked`, `replay-parked` and `drop-parked`. They throw UsageError for an unknown delivery. */
-export function parkedActions({ config, redis }: OpenLog<'loadSources' | 'loadSourceSettings'>) {
+/**
+ * What an operator can do with parked deliveries, from the command line and the console. A delivery is given by its
+ * position, or by the id in the response to the sender. Every action throws the error of Redis.
+ */
+export function parkedActions({ config, redis }: ParkedContext) {
   const { keyPrefix, maxLength, durability } = config.log
   const parked = parkedDeliveries(redis, keyPrefix)
 
   return {
+    count: () => parked.count(),
     list: async (count: number): Promise<readonly ParkedSummary[]> => {
       const found: ParkedSummary[] = []
       for await (const entry of parked.list()) {
@@ -34,18 +53,17 @@ export function parkedActions({ config, redis }: OpenLog<'loadSources' | 'loadSo
       }
       return found
     },
-    show: async (delivery: string): Promise<ParkedEntry> => {
-      const [position] = await positionsOf([delivery])
-      const entry = position && (await parked.get(position))
-      if (entry === undefined) throw unknownDelivery(delivery)
-      return entry
+    /** @returns `undefined` if there is no such parked delivery */
+    show: async (delivery: string): Promise<ParkedEntry | undefined> => {
+      const [position] = (await positionsOf([delivery])).positions
+      return position && parked.get(position)
     },
     /** @returns the body as it was received, or why it is not available */
     reveal: async ({ delivery }: ParkedEntry): Promise<Buffer | string> =>
       delivery === undefined
         ? 'it is not a parked delivery of this service'
         : openParked(delivery, await keysOf(delivery.source)),
-    replay: async (chosen: Chosen): Promise<ReplayedDeliveries> => {
+    replay: async (chosen: ParkedChoice): Promise<ReplayedDeliveries> => {
       const sources = await config.loadSources()
       const facts = await inspectServers(redis)
       const waits = durabilityWaits(redis, durability, () => facts)
@@ -60,38 +78,48 @@ export function parkedActions({ config, redis }: OpenLog<'loadSources' | 'loadSo
       let replayed = 0
       const left: { delivery: string; why: string }[] = []
       try {
-        for (const delivery of await positionsOf(chosen)) {
+        const { positions, unknown } = await positionsOf(chosen)
+        for (const delivery of positions) {
           const options = { parked, eventLog, sources, keysOf }
           const why = await replayParked(options, delivery)
           if (why === undefined) replayed++
           else left.push({ delivery, why })
         }
+        return { replayed, left, unknown }
       } finally {
         waits?.close()
       }
-      return { replayed, left }
     },
-    drop: async (chosen: Chosen): Promise<number> => {
-      let count = 0
-      for (const position of await positionsOf(chosen)) if (await parked.drop(position)) count++
-      return count
+    drop: async (chosen: ParkedChoice): Promise<DroppedDeliveries> => {
+      const { positions, unknown } = await positionsOf(chosen)
+      let dropped = 0
+      for (const position of positions) if (await parked.drop(position)) dropped++
+      return { dropped, unknown }
     }
   }
 
-  async function positionsOf(chosen: Chosen): Promise<readonly LogPosition[]> {
-    if (chosen !== 'all' && chosen.every(isNamedByPosition)) return chosen
+  /** Reads the parked deliveries only if that is necessary: each can have 7 MiB. */
+  async function positionsOf(chosen: ParkedChoice) {
     const all: LogPosition[] = []
-    const byId = new Map<string, LogPosition>()
-    for await (const { position, delivery } of parked.list()) {
-      all.push(position)
-      if (delivery !== undefined) byId.set(delivery.id, position)
+    if (chosen === 'all') {
+      for await (const { position } of parked.list()) all.push(position)
+      return { positions: all, unknown: [] }
     }
-    if (chosen === 'all') return all
-    return chosen.map(delivery => {
-      const position = isNamedByPosition(delivery) ? delivery : byId.get(delivery)
-      if (position === undefined) throw unknownDelivery(delivery)
-      return position
-    })
+    const byId = new Map<string, LogPosition>()
+    if (chosen.some(name => PUBLIC_ID.test(name))) {
+      for await (const { position, delivery } of parked.list()) {
+        if (delivery !== undefined) byId.set(delivery.id, position)
+      }
+    }
+    const positions: LogPosition[] = []
+    const unknown: string[] = []
+    for (const name of new Set(chosen)) {
+      const position = isPosition(name) ? name : byId.get(name)
+      const exists = position !== undefined && (byId.has(name) || (await parked.get(position)) !== undefined)
+      if (exists) positions.push(position)
+      else unknown.push(name)
+    }
+    return { positions, unknown }
   }
 
   /** The keys of the configuration, and those in the secret store. */
@@ -101,15 +129,3 @@ export function parkedActions({ config, redis }: OpenLog<'loadSources' | 'loadSo
     return [...configured, ...signingKeys(versions?.current?.reveal(), versions?.previous?.reveal())]
   }
 }
-
-/** A delivery is given by its position, or by the id in the response to the sender. */
-function isNamedByPosition(delivery: string): delivery is LogPosition {
-  if (isPosition(delivery)) return true
-  if (PUBLIC_ID.test(delivery)) return false
-  throw new UsageError(
-    `${JSON.stringify(delivery)} is not a parked delivery: cio-webhook consumers parked lists them`
-  )
-}
-
-const unknownDelivery = (delivery: string): UsageError =>
-  new UsageError(`unknown parked delivery ${delivery}: cio-webhook consumers parked lists them`)

@@ -1,0 +1,213 @@
+// Tested by test/cli/consumers/command.slow.test.ts and test/cli/consumers/show.slow.test.ts.
+import { type Attempt, attemptHistory } from '../../dispatch/attempts.ts'
+import { consumerStates } from '../../dispatch/consumer-state.ts'
+import { type ConsumerStatus, consumerStatusReader } from '../../dispatch/consumer-status.ts'
+import { parkedDeliveries } from '../../dispatch/parked.ts'
+import { type ReplayedRange, replayRange } from '../../dispatch/replay.ts'
+import { inspectQueue } from '../../dispatch/sinks/push-queue.ts'
+import { formatDuration } from '../../duration.ts'
+import { type DeadLetter, deadLetters } from '../../group/dead-letters.ts'
+import type { StreamEntry } from '../../log/read-range.ts'
+import { removeGroup } from '../../log/stats.ts'
+import type { RedisClient } from '../../redis/connect.ts'
+import type { Settings } from '../../settings/config.ts'
+import type { ConsumerSettings } from '../../settings/consumers-file.ts'
+import { ActionError } from '../action-error.ts'
+import { chosenLetters, type LetterChoice, type LetterFilter } from './choose-letters.ts'
+import { ofExistingGroup, unknownConsumer } from './find-consumer.ts'
+import { countLetters } from './letter-reasons.ts'
+import { type Replayed, type ReplayOptions, replayChosen } from './replay-letters.ts'
+import { withoutSecrets } from './shown-settings.ts'
+import { type Exchange, testConsumer } from './test-consumer.ts'
+
+export interface ActionContext {
+  readonly config: Settings<'log' | 'dispatch'>
+  readonly redis: RedisClient
+  /** Opens a further connection, for BullMQ. The caller closes it. */
+  openBlocking(): RedisClient
+}
+
+export interface ConsumerList {
+  readonly consumers: readonly ConsumerStatus[]
+  /** Number of parked deliveries, in all partitions. */
+  readonly parked: number
+}
+
+export interface ConsumerDetails {
+  readonly status: ConsumerStatus
+  /** Of `CONSUMERS_FILE`, without secrets; `undefined` for a consumer that is not in it. */
+  readonly settings: Readonly<Record<string, unknown>> | undefined
+  /** Number of dead letters by reason. */
+  readonly deadByReason: Readonly<Record<string, number>>
+  /** The newest attempts, newest first; none of a consumer that only reads the log. */
+  readonly attempts: readonly Attempt[]
+}
+
+export interface Dropped {
+  readonly dropped: number
+  /** Ids that no dead letter has. */
+  readonly unknown: readonly string[]
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000
+const SHOWN_ATTEMPTS = 10
+
+/**
+ * What an operator can do with consumers, from the command line and the console. Every action throws ActionError for an
+ * unknown consumer, and the error of Redis.
+ */
+export function consumerActions({ config, redis, openBlocking }: ActionContext, now: () => number) {
+  const { keyPrefix } = config.log
+  const { consumers } = config.dispatch
+  const letters = deadLetters(redis, keyPrefix)
+  const states = consumerStates(redis, keyPrefix, now)
+  const attempts = attemptHistory(redis, keyPrefix)
+  const readStatus = consumerStatusReader({ redis, keyPrefix, consumers, now })
+
+  return {
+    list: async (): Promise<ConsumerList> => ({
+      consumers: await readStatus(),
+      parked: await parkedDeliveries(redis, keyPrefix).count()
+    }),
+    /** @throws ActionError also for a consumer of which only dead letters are left */
+    show: async (name: string): Promise<ConsumerDetails> => {
+      const status = await requireStatus(name)
+      const [deadByReason, newest] = await Promise.all([
+        countLetters(redis, keyPrefix, name),
+        attempts.newest(name, SHOWN_ATTEMPTS)
+      ])
+      return { status, settings: withoutSecrets(settingsOf(name)), deadByReason, attempts: newest }
+    },
+    /** Its events stay in the log until `resume`. All replicas obey within 2 s. */
+    pause: async (name: string): Promise<void> => {
+      await requirePush(name, 'paused: stop its processes instead')
+      await states.pause(name)
+    },
+    resume: async (name: string): Promise<void> => {
+      await requirePush(name, 'resumed: start its processes instead')
+      await states.resume(name)
+    },
+    /** Sends a marked event directly to the target. It never enters the log, and counts as no attempt. */
+    test: async (name: string): Promise<Exchange> =>
+      testConsumer(await requirePush(name, 'tested: it reads the log by itself'), now),
+    /** Oldest first. */
+    deadLetters: async (
+      name: string,
+      filter: LetterFilter,
+      count: number
+    ): Promise<readonly DeadLetter[]> => {
+      await requireKnown(name)
+      const found: DeadLetter[] = []
+      for await (const page of chosenLetters(letters, name, filter, Number.POSITIVE_INFINITY)) {
+        found.push(...page.letters)
+        if (found.length >= count) break
+      }
+      return found.slice(0, count)
+    },
+    /** Number of its dead letters. */
+    countLetters: async (name: string): Promise<number> => {
+      await requireKnown(name)
+      return letters.count(name)
+    },
+    /** Processes dead letters again. What was replayed is no longer a dead letter. */
+    replay: async (name: string, choice: LetterChoice, options: ReplayOptions = {}): Promise<Replayed> => {
+      await requireKnown(name)
+      const context = { redis, keyPrefix, consumer: name, settings: settingsOf(name), openBlocking }
+      const chosen = chosenLetters(letters, name, choice, now())
+      return ofExistingGroup(name, replayChosen(context, chosen, options))
+    },
+    /** Gives a consumer a part of the log again. @param range ids of entries or their milliseconds, both included */
+    replayRange: async (
+      name: string,
+      range: { readonly from: string; readonly to: string },
+      matches: (entry: StreamEntry) => boolean
+    ): Promise<ReplayedRange & Pick<ConsumerStatus, 'type'>> => {
+      const { type } = await requireStatus(name)
+      const options = { redis, keyPrefix, consumer: name, types: settingsOf(name)?.types }
+      return { type, ...(await ofExistingGroup(name, replayRange(options, range, matches))) }
+    },
+    drop: async (name: string, choice: LetterChoice): Promise<Dropped> => {
+      await requireKnown(name)
+      let dropped = 0
+      const unknown: string[] = []
+      for await (const page of chosenLetters(letters, name, choice, now())) {
+        unknown.push(...page.unknown)
+        const ids = page.letters.map(({ letter }) => letter)
+        dropped += await letters.drop(name, ids)
+      }
+      return { dropped, unknown }
+    },
+    /** Ends the state `disabled` after an answer 410. */
+    enable: async (name: string): Promise<void> => {
+      const settings = await requirePush(name, 'enabled: only push consumers are ever disabled')
+      await states.enable(name)
+      if (settings.type === 'http') await queueOf(name).resume()
+    },
+    /**
+     * Deletes a consumer group, its push queue, its state and its attempts, but not its dead letters.
+     *
+     * @param force also if it was active within a day
+     * @returns how many dead letters remain
+     * @throws ActionError with `needs_force` if it was active within a day
+     */
+    remove: async (name: string, force: boolean): Promise<number> => {
+      const found = await requireKnown(name)
+      if (found === 'only dead letters') return letters.count(name)
+      if (!force) refuseActive(found, now())
+      await removeGroup(redis, keyPrefix, name)
+      if (found.queued > 0) await queueOf(name).obliterate({ force: true })
+      await Promise.all([states.remove(name), attempts.remove(name)])
+      return letters.count(name)
+    }
+  }
+
+  function settingsOf(name: string): ConsumerSettings | undefined {
+    return consumers.find(consumer => consumer.name === name)
+  }
+
+  function queueOf(name: string) {
+    return inspectQueue(openBlocking(), keyPrefix, name).queue
+  }
+
+  async function requireStatus(name: string): Promise<ConsumerStatus> {
+    const all = await readStatus()
+    const found = all.find(status => status.name === name)
+    if (found !== undefined) return found
+    throw unknownConsumer(
+      name,
+      all.map(status => status.name)
+    )
+  }
+
+  async function requireKnown(name: string): Promise<ConsumerStatus | 'only dead letters'> {
+    try {
+      return await requireStatus(name)
+    } catch (error) {
+      if (error instanceof ActionError && (await letters.count(name)) > 0) return 'only dead letters'
+      throw error
+    }
+  }
+
+  /** @param otherwise the rest of `<name> cannot be …`, for a consumer of another kind */
+  async function requirePush(name: string, otherwise: string): Promise<ConsumerSettings> {
+    const settings = settingsOf(name)
+    if (settings !== undefined) return settings
+    const { type } = await requireStatus(name)
+    throw new ActionError(
+      'invalid',
+      `${name} is not in CONSUMERS_FILE (kind ${type}), so it cannot be ${otherwise}`
+    )
+  }
+}
+
+function refuseActive({ name, members, lag, pending, queued, lastActiveMs }: ConsumerStatus, nowMs: number) {
+  if (members === 0 && (lastActiveMs === undefined || nowMs - lastActiveMs > DAY_MS)) return
+  const since =
+    lastActiveMs === undefined || members > 0 ? 'now' : `${formatDuration(nowMs - lastActiveMs)} ago`
+  const unread = (lag ?? 0) + pending + queued
+  const events = lag === undefined ? 'an unknown number of' : String(unread)
+  throw new ActionError(
+    'needs_force',
+    `${name} was last active ${since} (${members} active members). Removing it deletes its position in the log, and its ${events} unread events may be trimmed; active members would create the group again. Stop them first, or take ${name} out of CONSUMERS_FILE (--force removes it anyway)`
+  )
+}

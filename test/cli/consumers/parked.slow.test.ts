@@ -1,0 +1,123 @@
+import t from 'tap'
+import { parseDelivery, toLogEntry } from '../../../src/receive/log-entry.ts'
+import type { VerifiedBody } from '../../../src/receive/signature.ts'
+import { runToEnd } from '../../helpers/command.ts'
+import { deliveryBody as body, openConsumers } from '../../helpers/consumers.ts'
+import { until } from '../../helpers/server.ts'
+import { KEY } from '../../helpers/sign.ts'
+import { testSource } from '../../helpers/source.ts'
+
+t.setTimeout(300_000)
+
+/** A body that is parked, though it can be read: as a version with other rules would have. */
+function parkedEntry(text: string) {
+  const context = {
+    source: testSource(),
+    timestamp: '1795510800',
+    idHeader: undefined,
+    receivedAtMs: Date.now(),
+    parkedAs: undefined,
+    fromDoctor: false
+  }
+  const broken = parseDelivery(Buffer.from('{') as VerifiedBody, context)
+  const whole = Buffer.from(text) as VerifiedBody
+  return toLogEntry({ ...broken, body: whole })
+}
+
+t.test('parked deliveries: listed, revealed, replayed and dropped', async t => {
+  const { redis, receiver, service, run, json, env } = await openConsumers(t)
+
+  await t.test('parked deliveries are listed with all but their bodies', async t => {
+    await service.post('{not json')
+    await service.post('[1, 2]')
+    const { value } = await json('consumers', 'parked')
+    t.match(value, [
+      { source: 'default', reason: 'not_json', offset: 1, bytes: 9, keyId: /^\w{8}$/, body: 'sealed' },
+      { source: 'default', reason: 'not_an_object', bytes: 6, sha256: /^\w{64}$/ }
+    ])
+    const monitor = await redis.client.monitor()
+    const commands: string[] = []
+    monitor.on('monitor', (_, [name, key]) => key?.includes('parked') && commands.push(`${name} ${key}`))
+    t.match((await run('consumers')).output, 'parked deliveries: 2')
+    t.same(commands, ['xlen cio:parked:{0}'], 'counted without their bodies')
+    monitor.disconnect()
+    const list = (await run('consumers', 'parked')).output
+    t.match(list, /^DELIVERY +AGE +SOURCE +REASON +OFFSET +BYTES\n/)
+    t.match(list, /^0-\d+-\d+ +\d+ s +default +not_json +1 +9\n/m)
+    const shown = await json('consumers', 'parked', 'show', value[0].delivery)
+    t.same([shown.code, shown.value], [0, value[0]])
+    t.match((await run('consumers', 'parked', 'show', value[0].delivery)).output, /^reason +not_json$/m)
+  })
+
+  await t.test(
+    'a body is revealed as it came where its key is, and nothing of it where it is not',
+    async t => {
+      const [{ delivery, id }] = (await json('consumers', 'parked')).value
+      for (const name of [delivery, id]) {
+        const revealed = await run('consumers', 'parked', 'show', name, '--reveal')
+        t.same(revealed, { code: 0, output: '{not json' })
+      }
+
+      const large = Buffer.concat([Buffer.alloc(5 * 1024 * 1024 - 1, 'x'), Buffer.of(0xff)])
+      await service.post(large)
+      const { delivery: ofLarge } = (await json('consumers', 'parked')).value.at(-1)
+      const whole = await runToEnd(['consumers', 'parked', 'show', ofLarge, '--reveal'], env)
+      t.equal(whole.stdout.length, large.length)
+      t.equal((await json('consumers', 'drop-parked', ofLarge)).value.dropped, 1)
+
+      for (const [name, code, secrets] of [
+        ['as the previous key', 0, { CIO_WEBHOOK_SECRET: 'new-key', CIO_WEBHOOK_SECRET_PREVIOUS: KEY }],
+        ['gone', 1, { CIO_WEBHOOK_SECRET: 'new-key' }]
+      ] as const) {
+        const { stdout, stderr, ...other } = await runToEnd(
+          ['consumers', 'parked', 'show', delivery, '--reveal'],
+          {
+            ...env,
+            ...secrets
+          }
+        )
+        t.same([other.code, stdout], [code, code === 0 ? '{not json' : ''], name)
+        if (code === 1) t.match(stderr, /signing key \w{8} of the source default, which is not configured/)
+      }
+    }
+  )
+
+  await t.test('replayed, an event enters the log; the others stay, with a reason', async t => {
+    const [first, second] = (await json('consumers', 'parked')).value
+    const { code, value } = await json('consumers', 'replay-parked', '--all')
+    const left = [
+      { delivery: first.delivery, why: 'it is still not an event: not_json' },
+      { delivery: second.delivery, why: 'it is still not an event: not_an_object' }
+    ]
+    t.same([code, value], [1, { replayed: 0, left, unknown: [] }])
+
+    const before = receiver.requests.length
+    const { type, event } = parkedEntry(body('parked-once'))
+    const id = await redis.client.xadd('cio:parked:{0}', '*', 'type', type, 'event', event)
+    const replayed = await json('consumers', 'replay-parked', `0-${id}`)
+    t.same([replayed.code, replayed.value], [0, { replayed: 1, left: [], unknown: [] }])
+    await until('delivered', async () => receiver.requests.length === before + 1)
+    t.equal(receiver.requests.at(-1)?.headers['webhook-id'], 'parked-once')
+    t.same((await service.post(body('parked-once'))).body, { status: 'duplicate', id: 'parked-once' })
+
+    t.same((await json('consumers', 'drop-parked', '--all', '--yes')).value, { dropped: 2, unknown: [] })
+    t.equal(await redis.client.xlen('cio:parked:{0}'), 0)
+  })
+
+  await t.test('unknown deliveries are named, exit 1, and the known ones are still dropped', async t => {
+    await service.post('{broken')
+    const [{ delivery }] = (await json('consumers', 'parked')).value
+    for (const action of ['replay-parked', 'drop-parked']) {
+      const { code, stdout, stderr } = await runToEnd(
+        ['consumers', action, 'x', delivery, '0-1-1', '--json'],
+        env
+      )
+      t.match([code, JSON.parse(stdout).unknown], [1, ['x', '0-1-1']], action)
+      t.match(stderr, /there is no parked delivery "x"\n.*there is no parked delivery "0-1-1"\n/)
+    }
+    t.equal(await redis.client.xlen('cio:parked:{0}'), 0)
+    for (const id of ['0-1-1', '0'.repeat(64)]) {
+      t.match(await run('consumers', 'parked', 'show', id), { code: 1, output: `no parked delivery "${id}"` })
+    }
+  })
+})
