@@ -97,6 +97,8 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
   // In parallel: each can take seconds, and a process that is stopped has only a few.
   opened.add(() => Promise.all([closeApp(app), dispatcher?.stop()]))
 
+  // Before /readyz answers, so that a service that is ready is complete.
+  const console = await openConsole(stage)
   // Before the first delivery: a rotation waits for the replicas that it knows.
   await keyUsage.report()
   await listen(app, 'PORT', config.http.port, config.http.host)
@@ -104,7 +106,6 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
     await listen(metricsApp, 'METRICS_PORT', config.metrics.port ?? 0, config.http.host)
   }
   dispatcher?.start()
-  const console = await openConsole(stage)
 
   return {
     port: portOf(app),

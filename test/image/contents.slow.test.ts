@@ -47,7 +47,7 @@ t.test('the image says how it is run, stopped and asked', async t => {
   t.same(Config.Cmd, ['serve'])
   t.equal(Config.StopSignal, 'SIGTERM')
   t.ok(Config.Env.includes('NODE_ENV=production'))
-  t.same(Object.keys(Config.ExposedPorts), ['3000/tcp'])
+  t.same(Object.keys(Config.ExposedPorts), ['3000/tcp', '3100/tcp'])
 
   const { version, license } = JSON.parse(readFileSync('package.json', 'utf8'))
   t.equal(Config.Labels['org.opencontainers.image.version'], version)

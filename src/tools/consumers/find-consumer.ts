@@ -1,5 +1,5 @@
 // Tested by test/tools/consumers/parts.test.ts.
-import { isOneEditApart } from '../../settings/edit-distance.ts'
+import { isOneEditApart } from '../../edit-distance.ts'
 import { ActionError } from '../action-error.ts'
 
 /** Names that an error lists at most. */

@@ -24,6 +24,8 @@ t.test(
     ).split('\n')
     const after = (heading: string): string => lines[lines.indexOf(heading) + 1]?.trim() ?? ''
 
+    const consoleUrl = /^Console in the browser: (http:\S+)$/m.exec(lines.join('\n'))?.[1] ?? ''
+    t.match(sh(`curl -s ${consoleUrl}`), /<h1>Overview<\/h1>/)
     t.match(sh(`${after('Send a signed delivery (accepted):')} -s`), /"status":"accepted"/)
     t.match(
       sh(`${after('Send one without a signature (refused):')} -s -w '%{http_code}'`),
