@@ -25,7 +25,7 @@ import { followFailures } from './redis/failure.ts'
 import { monitorRedis, type RedisMonitor } from './redis/monitor.ts'
 import { inspectServers, type ServerFacts, unmetRequirement } from './redis/server-facts.ts'
 import type { Config } from './settings/config.ts'
-import type { RedisAddress } from './settings/redis-address.ts'
+import { describeRedis, type RedisAddress } from './settings/redis-address.ts'
 
 export interface ServiceOptions {
   readonly config: Config
@@ -248,6 +248,7 @@ export async function openConsole(stage: Stage): Promise<RunningConsole | undefi
     settings,
     config,
     redis,
+    redisAddress: describeRedis(redisAddress),
     openBlocking: () => connectRedis(redisAddress, 'blocking'),
     isRedisUp: monitor.isUp,
     log,

@@ -9,8 +9,22 @@ import type { LiveUpdates } from './live.ts'
 /** What the service gives to its console. */
 export interface ConsoleDependencies {
   readonly settings: ConsoleSettings
-  readonly config: Pick<Config, 'admission' | 'log' | 'dispatch' | 'hashKey'>
+  readonly config: Pick<
+    Config,
+    | 'production'
+    | 'admission'
+    | 'log'
+    | 'dispatch'
+    | 'hashKey'
+    | 'describe'
+    | 'sources'
+    | 'secrets'
+    | 'dataDir'
+    | 'customerIo'
+  >
   readonly redis: RedisClient
+  /** For messages, without credentials. */
+  readonly redisAddress: string
   /** Opens a further connection, for BullMQ. The caller closes it. */
   readonly openBlocking: () => RedisClient
   readonly isRedisUp: () => boolean

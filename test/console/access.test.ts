@@ -32,6 +32,7 @@ t.test(
       settings,
       config,
       redis: redis.connection,
+      redisAddress: 'redis',
       openBlocking: () => redis.connection,
       isRedisUp: () => true,
       log,
