@@ -60,6 +60,11 @@ export async function buildConsole(dependencies: ConsoleDependencies): Promise<F
     requestTimeout: REQUEST_TIMEOUT_MS,
     http: { headersTimeout: REQUEST_TIMEOUT_MS },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
+    // Of a path that is not valid percent-encoding.
+    frameworkErrors: (_error, _request, reply) => {
+      reply.raw.writeHead(400, { 'content-type': 'application/json; charset=utf-8' })
+      reply.raw.end(JSON.stringify({ error: 'The path is malformed.', code: 'CIO_BAD_REQUEST' }))
+    },
     forceCloseConnections: true // live pages would keep it open
   })
   app.server.maxConnections = MAX_CONNECTIONS

@@ -8,30 +8,33 @@ import { ApiError } from './api-error.ts'
 /**
  * Makes a change, and an audit record of it. A change that failed is a record too, because a part of it may have
  * happened. One that was refused is not: it had no effect.
+ *
+ * @param target names and ids; a function of the result if what a client gave may be neither
  */
 export async function change<T>(
   { audit }: Pick<ConsoleContext, 'audit'>,
   { person, ip }: FastifyRequest,
   action: string,
-  target: string,
+  target: string | ((result?: T) => string),
   work: () => Promise<T>
 ): Promise<T> {
-  const record = (outcome = ''): Promise<void> =>
+  const record = (what: string): Promise<void> =>
     audit.record({
       who: person?.name ?? '-',
       role: person?.role,
       action,
-      target: `${target}${outcome}`,
+      target: what,
       address: ip
     })
+  const targetOf = typeof target === 'string' ? () => target : target
   let result: T
   try {
     result = await work()
   } catch (error) {
-    if (!(error instanceof ActionError || error instanceof ApiError)) await record(', failed')
+    if (!(error instanceof ActionError || error instanceof ApiError)) await record(`${targetOf()}, failed`)
     throw error
   }
-  await record()
+  await record(targetOf(result))
   return result
 }
 

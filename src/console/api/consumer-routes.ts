@@ -15,6 +15,8 @@ import { sendEventsAgain } from './send-events-again.ts'
 
 /** A replay ends after so long. The same request continues. */
 const REPLAY_MS = 20_000
+/** Ids that a message or an audit record names. */
+const MAX_LISTED = 10
 
 /** What `cio-webhook consumers` does. */
 export function consumerRoutes(app: FastifyInstance, context: ConsoleContext): void {
@@ -72,36 +74,36 @@ export function consumerRoutes(app: FastifyInstance, context: ConsoleContext): v
     'operator',
     'POST /consumers/:name/replay',
     { params, body: lettersReplay },
-    async ({ params: { name }, body, request, reply }) => {
-      const { eventIds } = body
-      const what = eventIds === undefined ? described(body) : `events ${eventIds.join(', ')}`
-      const result = await change(context, request, 'dead_letters_replayed', `${name}: ${what}`, () =>
-        withConnections(context, (openBlocking): Promise<Replayed> => {
-          if (eventIds !== undefined) return sendEventsAgain(context, openBlocking, name, eventIds)
-          const options = { signal: until(reply, REPLAY_MS) }
-          return actionsWith(openBlocking).replay(name, choiceOf(body), options)
-        })
-      )
-      requireKnown(result.unknown, eventIds ?? body.ids, eventIds === undefined ? 'dead letter' : 'event')
-      return result
-    }
+    ({ params: { name }, body, request, reply }) =>
+      withConnections(context, openBlocking => {
+        const { eventIds } = body
+        if (eventIds !== undefined) {
+          // Only ids of events that were found: others can be anything.
+          const sent = (result?: Replayed): string =>
+            `${result === undefined ? 'events' : listed(eventIds.filter(id => !result.unknown.includes(id)))} to ${name}`
+          return change(context, request, 'events_sent_again', sent, async () =>
+            known(await sendEventsAgain(context, openBlocking, name, eventIds), eventIds, 'event')
+          )
+        }
+        const options = { signal: until(reply, REPLAY_MS) }
+        return change(context, request, 'dead_letters_replayed', `${name}: ${described(body)}`, async () =>
+          known(
+            await actionsWith(openBlocking).replay(name, choiceOf(body), options),
+            body.ids,
+            'dead letter'
+          )
+        )
+      })
   )
   addRoute(
     app,
     'operator',
     'POST /consumers/:name/drop',
     { params, body: lettersDrop },
-    async ({ params: { name }, body, request }) => {
-      const result = await change(
-        context,
-        request,
-        'dead_letters_dropped',
-        `${name}: ${described(body)}`,
-        () => actions.drop(name, choiceOf(body))
+    ({ params: { name }, body, request }) =>
+      change(context, request, 'dead_letters_dropped', `${name}: ${described(body)}`, async () =>
+        known(await actions.drop(name, choiceOf(body)), body.ids, 'dead letter')
       )
-      requireKnown(result.unknown, body.ids, 'dead letter')
-      return result
-    }
   )
 }
 
@@ -113,7 +115,7 @@ const choiceOf = (chosen: Chosen): LetterChoice => chosen.ids ?? filterOf(chosen
 
 /** For the audit record: ids, or how they were chosen. */
 function described({ ids, type, since, reason }: Chosen): string {
-  if (ids !== undefined) return `dead letters ${ids.join(', ')}`
+  if (ids !== undefined) return `dead letters ${listed(ids)}`
   const filters = [
     type && `type ${type.join(', ')}`,
     since && `since ${new Date(since).toISOString()}`,
@@ -122,12 +124,22 @@ function described({ ids, type, since, reason }: Chosen): string {
   return filters.length === 0 ? 'all dead letters' : `all dead letters with ${filters.join(', ')}`
 }
 
+/** The first of many. */
+function listed(ids: readonly string[]): string {
+  const more = ids.length > MAX_LISTED ? ` and ${ids.length - MAX_LISTED} more` : ''
+  return `${ids.slice(0, MAX_LISTED).join(', ')}${more}`
+}
+
 /** @throws ApiError if nothing has any of the ids */
-function requireKnown(unknown: readonly string[], ids: readonly string[] | undefined, what: string): void {
-  if (ids === undefined || unknown.length < new Set(ids).size) return
+function known<T extends { readonly unknown: readonly string[] }>(
+  result: T,
+  ids: readonly string[] | undefined,
+  what: string
+): T {
+  if (ids === undefined || result.unknown.length < new Set(ids).size) return result
   throw new ApiError(
     'CIO_NOT_FOUND',
-    `There is no ${what} ${unknown.map(id => JSON.stringify(id)).join(', ')}.`
+    `There is no ${what} ${listed(result.unknown.map(id => JSON.stringify(id)))}.`
   )
 }
 

@@ -59,7 +59,7 @@ const count = (max: number, fallback: number) =>
       ],
       `must be a number from 1 to ${max}`
     )
-    .pipe(z.int().min(1).max(max))
+    .refine(value => value >= 1 && value <= max, `must be a number from 1 to ${max}`)
     .default(fallback)
 
 const searchShape = {
@@ -107,7 +107,7 @@ export const lettersQuery = z.strictObject({
   count: count(MAX_PAGE, 20)
 })
 
-const ids = z.array(text).min(1).max(MAX_IDS)
+const ids = z.array(letter).min(1).max(MAX_IDS)
 const ONE_CHOICE = 'give either ids, or eventIds, or "all": true with type, since or reason to choose some'
 type Choice = {
   ids?: unknown

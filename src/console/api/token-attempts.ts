@@ -24,7 +24,7 @@ export function limitWrongTokens(app: FastifyInstance) {
     keyGenerator: request => `token ${normalizeIP(request.ip, IPV6_PREFIX_LENGTH)}`
   })
   return async (request: FastifyRequest, identify: () => Person | undefined): Promise<Person | undefined> => {
-    if (request.headers.authorization === undefined) return undefined
+    if (!request.headers.authorization) return undefined // not a try
     const before = await attempts(request, { increment: false })
     if (!before.isAllowed && before.remaining <= 0) {
       throw new ApiError(
