@@ -30,8 +30,17 @@ interface Seen {
   readonly error: unknown
 }
 
+interface Found {
+  readonly atMs: number
+  readonly failure: RedisFailure
+}
+
 /** A service asks twice per second. */
 const FINDING_VALID_MS = 5000
+
+const remember = (failure: RedisFailure): Found => ({ atMs: performance.now(), failure })
+const isRecent = (found: Found | undefined): found is Found =>
+  found !== undefined && performance.now() - found.atMs < FINDING_VALID_MS
 
 /** Follows the errors of a connection, so that it is known why it fails. */
 export function followFailures(redis: RedisClient, address: RedisAddress): Failures {
@@ -55,7 +64,8 @@ export function followFailures(redis: RedisClient, address: RedisAddress): Failu
       if (address.kind === 'sentinel') master = remoteAddress(redis)
     })
   }
-  let found: { readonly atMs: number; readonly failure: RedisFailure } | undefined
+  let examined: Found | undefined
+  let refused: Found | undefined
   redis.on('ready', () => {
     last = undefined
   })
@@ -65,19 +75,21 @@ export function followFailures(redis: RedisClient, address: RedisAddress): Failu
       const node = last?.node ?? master
       const where = node ?? describeRedis(address)
       const cause = errorCause(error)
-      if (cause !== undefined) return remember({ address: where, cause })
+      if (cause !== undefined) {
+        refused = remember({ address: where, cause })
+        return refused.failure
+      }
       const lastCause = errorCause(last?.error)
       if (lastCause !== undefined) return { address: where, cause: lastCause }
-      // Also what a command has just found out, while the client reconnects because of it.
-      if (found !== undefined && performance.now() - found.atMs < FINDING_VALID_MS) return found.failure
+      if (isRecent(examined)) return examined.failure
       const failure = await examineAll(node)
-      return failure === undefined ? { address: where, cause: fallback() } : remember(failure)
+      if (failure !== undefined) {
+        examined = remember(failure)
+        return failure
+      }
+      // The client reconnects because of what a command has just found out.
+      return isRecent(refused) ? refused.failure : { address: where, cause: fallback() }
     }
-  }
-
-  function remember(failure: RedisFailure): RedisFailure {
-    found = { atMs: performance.now(), failure }
-    return failure
   }
 
   /** The error of a sentinel is only in the text of this one. */

@@ -1,5 +1,6 @@
-// Tested by test/redis/faults.test.ts and test/redis/durability.test.ts.
-import type { RedisClient } from './connect.ts'
+// Tested by test/redis/faults.test.ts, test/redis/durability.test.ts and test/receive/delivery-stats.slow.test.ts.
+import { mastersOf, type RedisClient } from './connect.ts'
+import { isCluster } from './is-cluster.ts'
 
 /**
  * Resolves once the connection accepts commands (without an offline queue it refuses them before), after `timeoutMs`, or
@@ -18,4 +19,18 @@ export function waitUntilReady(redis: RedisClient, timeoutMs: number): Promise<v
     redis.once('ready', done)
     redis.once('end', done)
   })
+}
+
+/**
+ * Connects to every master of a Cluster. ioredis connects to a node when it is first used, and without an offline queue
+ * that first command fails. Does nothing for a single server. Never rejects.
+ */
+export async function connectMasters(redis: RedisClient, timeoutMs: number): Promise<void> {
+  if (!isCluster(redis)) return
+  await Promise.all(
+    mastersOf(redis).map(async node => {
+      if (node.status === 'wait') node.connect().catch(() => {}) // the next command fails with the cause
+      await waitUntilReady(node, timeoutMs)
+    })
+  )
 }

@@ -1,4 +1,4 @@
-// Tested by test/cli/status/command.test.ts.
+// Tested by test/cli/status/command.slow.test.ts.
 import { formatDuration } from '../../duration.ts'
 import { memoryUsageRatio } from '../../redis/memory.ts'
 import type { Problem, RedisStatus, SourceStatus, StatusReport } from '../../tools/status/facts.ts'

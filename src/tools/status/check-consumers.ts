@@ -1,4 +1,4 @@
-// Tested by test/cli/serve/check.test.ts.
+// Tested by test/cli/serve/check.slow.test.ts.
 import { connect as connectPlain } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { socketHost } from '../../address.ts'

@@ -1,4 +1,4 @@
-// Tested by test/cli/status/command.test.ts.
+// Tested by test/cli/status/command.slow.test.ts.
 import { consumerStatusReader } from '../../dispatch/consumer-status.ts'
 import { parkedDeliveries } from '../../dispatch/parked.ts'
 import { publishedPartitions } from '../../log/partition.ts'
@@ -7,6 +7,7 @@ import { REPLICA_GONE_MS, usageKeys } from '../../receive/key-usage-reporter.ts'
 import { errorCause } from '../../redis/causes.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import { memoryUsage } from '../../redis/memory.ts'
+import { connectMasters } from '../../redis/ready.ts'
 import { inspectServers } from '../../redis/server-facts.ts'
 import { serverTime } from '../../redis/server-time.ts'
 import type { Config } from '../../settings/config.ts'
@@ -36,6 +37,7 @@ interface StatusOptions {
 }
 
 const HOUR_MS = 3_600_000
+const CONNECT_MS = 2000
 const NO_STATS: SourceStats = {
   outcomes: {},
   keys: {},
@@ -49,6 +51,7 @@ export async function readStatus(options: StatusOptions): Promise<StatusReport> 
   const { redis, redisAddress } = options
   const down = (cause: string) => report(options, { state: 'down', address: redisAddress, cause })
   if ('cause' in redis) return down(redis.cause)
+  await connectMasters(redis, CONNECT_MS)
   try {
     return await readFromRedis(options, redis)
   } catch (error) {

@@ -1,4 +1,4 @@
-// Tested by test/cli/serve/check.test.ts.
+// Tested by test/cli/serve/check.slow.test.ts.
 import { randomUUID } from 'node:crypto'
 import { sendCommand } from '../../redis/command.ts'
 import type { RedisClient } from '../../redis/connect.ts'
