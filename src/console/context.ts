@@ -3,6 +3,7 @@ import type { Logger } from '../ops/logger.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { Config } from '../settings/config.ts'
 import type { ConsoleSettings } from '../settings/console.ts'
+import type { RedisAddress } from '../settings/redis-address.ts'
 import type { Audit } from './audit.ts'
 import type { LiveUpdates } from './live.ts'
 
@@ -23,10 +24,7 @@ export interface ConsoleDependencies {
     | 'customerIo'
   >
   readonly redis: RedisClient
-  /** For messages, without credentials. */
-  readonly redisAddress: string
-  /** Opens a further connection, for BullMQ. The caller closes it. */
-  readonly openBlocking: () => RedisClient
+  readonly redisAddress: RedisAddress
   readonly isRedisUp: () => boolean
   readonly log: Logger
   readonly now: () => number
@@ -36,6 +34,8 @@ export interface ConsoleDependencies {
 export interface ConsoleContext extends ConsoleDependencies {
   readonly audit: Audit
   readonly live: LiveUpdates
+  /** Opens a further connection, for BullMQ. The caller closes it. */
+  readonly openBlocking: () => RedisClient
 }
 
 /** Adds the routes of one page. Each route declares its access: `{ config: { access: 'viewer' } }`. */

@@ -7,6 +7,7 @@ import rateLimit from '@fastify/rate-limit'
 import secureSession from '@fastify/secure-session'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify'
 import { compileAddressList } from '../address-list.ts'
+import { connectRedis } from '../redis/connect.ts'
 import type { ConsoleAccess } from '../settings/console.ts'
 import { API_PATH, enforceAccess, isCrossSite, isKnownHost, personOf } from './access.ts'
 import { apiRoutes } from './api/api.ts'
@@ -117,6 +118,7 @@ export async function buildConsole(dependencies: ConsoleDependencies): Promise<F
 
   const context: ConsoleContext = {
     ...dependencies,
+    openBlocking: () => connectRedis(dependencies.redisAddress, 'blocking'),
     audit: createAudit(dependencies.redis, config.log.keyPrefix, log),
     live: createLiveUpdates(app, error => log.debug({ err: error }, 'console: a live page was not updated'))
   }

@@ -32,8 +32,7 @@ t.test(
       settings,
       config,
       redis: redis.connection,
-      redisAddress: 'redis',
-      openBlocking: () => redis.connection,
+      redisAddress: redis.address,
       isRedisUp: () => true,
       log,
       now: Date.now

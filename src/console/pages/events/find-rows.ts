@@ -2,6 +2,7 @@
 import type { LogPosition } from '../../../log/position.ts'
 import { compareIds } from '../../../log/read-range.ts'
 import { searchEvents } from '../../../tools/events/search.ts'
+import { CLOCK_DIFFERENCE_MS } from '../../../tools/events/walk-log.ts'
 import type { ConsoleContext } from '../../context.ts'
 import type { CompiledSearch } from './query.ts'
 import { type EventRow, toRow } from './row.ts'
@@ -9,8 +10,6 @@ import { type EventRow, toRow } from './row.ts'
 export const PAGE_ROWS = 50
 /** A search ends after so long, and can be continued. */
 const BUDGET_MS = 2000
-/** Masters of a Cluster have clocks of their own, so a new event can have a slightly older time than the newest. */
-const CLOCK_DIFFERENCE_MS = 5000
 
 export interface FoundRows {
   /** Newest first. */
@@ -52,6 +51,7 @@ export function followRows(log: Log, search: CompiledSearch, signal: AbortSignal
   }
 
   function newerThan({ newestMs }: FoundRows): CompiledSearch {
+    // A new event can have a slightly older time than the newest one.
     return newestMs === undefined ? search : { ...search, fromMs: newestMs - CLOCK_DIFFERENCE_MS }
   }
 }

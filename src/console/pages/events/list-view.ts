@@ -40,7 +40,7 @@ export function searchForm(request: FastifyRequest, { values }: Search, problem:
     return html`<div><label for="search-${name}">${labels[name]}</label>
 <input id="search-${name}" name="${name}" type="${type}" value="${values[name] ?? ''}" maxlength="512" autocomplete="off" spellcheck="false" placeholder="${hints[name] ?? ''}"></div>`
   }
-  const shortcut = (name: string, label: string): Html =>
+  const shortcut = ({ name, label }: (typeof shortcuts)[number]): Html =>
     html`<button type="submit" name="last" value="${name}">${label}</button>`
   return html`<section class="card" aria-label="Search">
 ${problem === undefined ? undefined : html`<p class="error" role="alert">${problem}</p>`}
@@ -48,7 +48,7 @@ ${form(
   request,
   EVENTS_PATH,
   html`<div class="search">${searchFields.map(input)}</div>
-<div class="actions"><button class="primary" type="submit">Search</button>${Object.keys(shortcuts).map(name => shortcut(name, `Last ${name}`))}<a class="button" href="${EVENTS_PATH}">Reset</a></div>
+<div class="actions"><button class="primary" type="submit">Search</button>${shortcuts.map(shortcut)}<a class="button" href="${EVENTS_PATH}">Reset</a></div>
 <p class="note">All fields that are filled in must match. An e-mail address is searched by its hash, and appears in no log and no address bar.</p>`
 )}</section>`
 }

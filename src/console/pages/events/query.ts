@@ -26,8 +26,11 @@ export interface CompiledSearch extends EventFilter {
 /** Longer values match nothing. */
 const MAX_LENGTH = 512
 const HOUR_MS = 60 * 60 * 1000
-/** The names of the shortcuts, and how far they go back. */
-export const shortcuts = { '1h': HOUR_MS, '24h': 24 * HOUR_MS } as const
+/** Ranges of time with a button of their own. */
+export const shortcuts = [
+  { name: '1h', label: 'Last hour', ms: HOUR_MS },
+  { name: '24h', label: 'Last 24 hours', ms: 24 * HOUR_MS }
+] as const
 
 /** @param input a query string or a form, parsed; of a field that is there several times, nothing is read */
 export function readSearch(input: unknown, nowMs: number): Search {
@@ -36,9 +39,9 @@ export function readSearch(input: unknown, nowMs: number): Search {
     const value = field(input, name)?.trim().slice(0, MAX_LENGTH)
     if (value !== undefined && value !== '') values[name] = value
   }
-  const last = Object.entries(shortcuts).find(([name]) => name === field(input, 'last'))?.[1]
+  const last = shortcuts.find(({ name }) => name === field(input, 'last'))
   if (last !== undefined) {
-    values.from = inputTime(nowMs - last)
+    values.from = inputTime(nowMs - last.ms)
     delete values.to
   }
   const before = field(input, 'before') ?? ''
