@@ -317,8 +317,7 @@ t.test('each described error is really answered so', async t => {
       settings: config.console,
       config: { ...config, describe: () => Promise.reject(new Error('a text that must not be sent')) },
       redis: connection,
-      redisAddress: redis.url,
-      openBlocking: () => connection,
+      redisAddress: redis.address,
       isRedisUp: () => true,
       log,
       now: Date.now

@@ -1,6 +1,7 @@
 // Tested by test/console/api.test.ts.
 import type { FastifyInstance } from 'fastify'
 import { readDeliveryStats } from '../../receive/delivery-stats.ts'
+import { describeRedis } from '../../settings/redis-address.ts'
 import { findRotations, readRotationStatus } from '../../tools/rotate/rotations.ts'
 import type { StatusReport } from '../../tools/status/facts.ts'
 import { readStatus } from '../../tools/status/read-status.ts'
@@ -21,7 +22,7 @@ export function overviewRoutes(app: FastifyInstance, context: ConsoleContext): v
       config,
       configuration: await config.describe(),
       sources,
-      redisAddress: context.redisAddress,
+      redisAddress: describeRedis(context.redisAddress),
       redis,
       now
     })

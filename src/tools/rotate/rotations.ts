@@ -5,14 +5,12 @@ import type { RedisClient } from '../../redis/connect.ts'
 import type { Settings } from '../../settings/config.ts'
 import { signingKeyName } from '../../settings/sources.ts'
 import { readReplicaKeys } from './replica-keys.ts'
-import { rotationRecord } from './state.ts'
+import { quietSecondsOf, rotationRecord } from './state.ts'
 import { type RotationStatus, trackKeyStatus, webhookKeyStatus } from './status.ts'
 import type { TrackKeyRotation } from './track-key.ts'
 import type { NoRedis, RotationRedis, WebhookKeyRotation } from './webhook-key.ts'
 
 export type Rotations = ReturnType<typeof findRotations>
-
-const DAY_SECONDS = 86_400
 
 /** The keys that can be rotated. @param redis `undefined` if only the Track API key is concerned */
 export function findRotations(
@@ -37,9 +35,7 @@ export function findRotations(
         redis: 'problem' in redis ? redis : rotationRedis(redis, log.keyPrefix, source)
       }
     },
-    /** As chosen when the rotation of this source's key was started. */
-    quietSeconds: async (source: string) =>
-      (await record.read()).webhookKeys[source]?.quietSeconds ?? DAY_SECONDS
+    quietSeconds: (source: string) => quietSecondsOf(record, source)
   }
 }
 
