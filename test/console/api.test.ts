@@ -1,6 +1,5 @@
 // What the API does beyond docs/openapi.yaml, which test/docs/console-api.test.ts compares it with.
 import t, { type Test } from 'tap'
-import { runToEnd } from '../helpers/command.ts'
 import { PASSWORD, startTestConsole } from '../helpers/console.ts'
 import {
   API_TOKEN,
@@ -10,11 +9,10 @@ import {
   startTestApi,
   type TestApi
 } from '../helpers/console-api.ts'
-import { consumersFile, httpConsumer } from '../helpers/consumers-file.ts'
 import { appendEvent } from '../helpers/log.ts'
 import { answers } from '../helpers/receiver.ts'
 import { flushedRedis } from '../helpers/redis.ts'
-import { until } from '../helpers/server.ts'
+import { freeze, until } from '../helpers/server.ts'
 
 const redis = await flushedRedis(t)
 
@@ -103,6 +101,19 @@ t.test('numbers of an event have all their digits', async t => {
     'it is delivered',
     async () => list(await call('GET /consumers/crm/attempts'), 'attempts').length === 1
   )
+})
+
+t.test('two searches at once are run, a third one is told to wait', async t => {
+  const { call } = await open(t, { DISPATCH: 'off' })
+  await freeze(redis)
+  const running = [call('GET /events'), call('GET /events/one')]
+  const third = await until('a refused search', async () => {
+    const answer = await call('GET /events')
+    return answer.status === 429 && answer
+  }).finally(() => redis.process.kill('SIGCONT'))
+  t.same([at(third, 'code'), third.headers.get('retry-after')], ['CIO_RATE_LIMITED', '1'])
+  await Promise.all(running)
+  await until('a search is possible again', async () => (await call('GET /events')).status === 200)
 })
 
 t.test('pages of events, dead letters and audit records contain each exactly once', async t => {
@@ -259,43 +270,4 @@ t.test('what is refused changes nothing, and is no audit record', async t => {
   })
   t.same([form.status, at(form, 'code')], [400, 'CIO_BAD_REQUEST'])
   t.same(list(await call('GET /audit'), 'records'), [])
-})
-
-t.test('the API answers what the commands print with --json', async t => {
-  const { call, receiver, service } = await open(t, { ATTEMPT_LOG_LENGTH: '100' })
-  await service.post(payload())
-  await service.post('{')
-  await until('it is delivered', async () => receiver.requests.length === 1)
-  const consumers = consumersFile(httpConsumer('crm', receiver.url, { maxAttempts: 1, types: ['email.*'] }))
-  const env = { REDIS_URL: redis.url, CONSUMERS_FILE: consumers }
-  const command = async (line: string): Promise<unknown> => {
-    const { stdout, stderr } = await runToEnd([...line.split(' '), '--json'], env)
-    t.equal(stderr, '', line)
-    return JSON.parse(stdout)
-  }
-  /** Times that differ between two readings. */
-  const still = (value: unknown): unknown =>
-    JSON.parse(JSON.stringify(value), (key, inner) =>
-      key === 'lastActiveMs' || key === 'idleMs' ? 0 : inner
-    )
-  const id = '01J8ZK6T9QW3E5R7Y1U2I3O4P5'
-  await until(
-    'acknowledged',
-    async () => at(await call(`GET /events/${id}`), 0, 'consumers', 0, 'state') === 'acknowledged'
-  )
-  for (const [line, route, path] of [
-    ['consumers', 'GET /consumers', []],
-    ['consumers show crm', 'GET /consumers/crm', []],
-    ['consumers dead crm', 'GET /consumers/crm/dead-letters', ['deadLetters']],
-    ['consumers parked', 'GET /parked', ['parked']],
-    [`events show ${id}`, `GET /events/${id}`, []],
-    [`events --id ${id}`, `GET /events?id=${id}`, ['events', 0]]
-  ] as const) {
-    t.same(still(at(await call(route), ...path)), still(await command(line)), line)
-  }
-  t.same(
-    Object.keys(Object((await call('GET /status')).body)),
-    Object.keys(Object(await command('status'))),
-    'status has the same fields'
-  )
 })
