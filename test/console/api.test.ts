@@ -1,4 +1,5 @@
 // What the API does beyond docs/openapi.yaml, which test/docs/console-api.test.ts compares it with.
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { PASSWORD, startTestConsole } from '../helpers/console.ts'
 import {
@@ -15,6 +16,8 @@ import { flushedRedis } from '../helpers/redis.ts'
 import { freeze, until } from '../helpers/server.ts'
 
 const redis = await flushedRedis(t)
+/** Every replica obeys a pause after so long. */
+const OBEYED_MS = 2200
 
 async function open(t: Test, env?: Readonly<Record<string, string>>): Promise<TestApi> {
   const api = await startTestApi(redis.url, env)
@@ -194,9 +197,10 @@ t.test('changes reach the consumer and Redis, and each is an audit record of the
 
   await done('POST /consumers/crm/pause')
   t.equal(await state(), 'paused')
+  await sleep(OBEYED_MS)
   await service.post(payload({ event_id: 'while-paused' }))
   await done('POST /consumers/crm/test')
-  t.match(receiver.requests.at(-1)?.body, /cio_webhook\.test/)
+  t.match(receiver.requests.at(-1)?.body, /cio_webhook\.test/, 'a test is possible, the event waits')
   await done('POST /consumers/crm/resume')
   await until('the event is delivered', async () => /while-paused/.test(receiver.requests.at(-1)?.body ?? ''))
 
