@@ -1,9 +1,9 @@
 import { connectRedis, type RedisClient } from '../src/redis/connect.ts'
 import { consumersFile, httpConsumer } from '../test/helpers/consumers-file.ts'
+import { historyOf, idOf, loadHistory } from '../test/helpers/event-history.ts'
 import { startRedis } from '../test/helpers/redis.ts'
 import { until } from '../test/helpers/server.ts'
 import { startTestService } from '../test/helpers/service.ts'
-import { historyOf, idOf, loadHistory } from './history.ts'
 
 /**
  * How long the console's pages of events take with a log of a million events, five push consumers with the 10,000 newest

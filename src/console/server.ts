@@ -26,9 +26,18 @@ import { eventPage } from './pages/events/event-page.ts'
 import { eventListPage } from './pages/events/list-page.ts'
 import { sendAgainPage } from './pages/events/send-again-page.ts'
 import { overviewPage } from './pages/overview.ts'
+import { sourcesPage } from './pages/sources.ts'
+import { createStatusReader } from './status.ts'
 
 /** A new page is added here, and in the navigation of layout.ts. */
-const pages: readonly ConsolePage[] = [overviewPage, eventListPage, eventPage, sendAgainPage, auditPage]
+const pages: readonly ConsolePage[] = [
+  overviewPage,
+  eventListPage,
+  eventPage,
+  sendAgainPage,
+  sourcesPage,
+  auditPage
+]
 
 const SESSION_SECONDS = 12 * 60 * 60
 /** Forms have a few short fields. */
@@ -119,6 +128,7 @@ export async function buildConsole(dependencies: ConsoleDependencies): Promise<F
   const context: ConsoleContext = {
     ...dependencies,
     openBlocking: () => connectRedis(dependencies.redisAddress, 'blocking'),
+    status: createStatusReader(dependencies),
     audit: createAudit(dependencies.redis, config.log.keyPrefix, log),
     live: createLiveUpdates(app, error => log.debug({ err: error }, 'console: a live page was not updated'))
   }

@@ -252,7 +252,7 @@ t.test('each described error is really answered so', async t => {
     ['ApiUnknownConsumer', 'letter', () => call('POST /consumers/crm/drop', { ids: ['1-1'] })],
     ['ApiUnknownDelivery', 'delivery', () => call('POST /parked/0-1-1/drop')],
     ['ApiStillParked', 'still', () => call(`POST /parked/${actual.get(examples.parked)}/replay`)],
-    ['ApiInternalError', 'bug', brokenStatus],
+    ['ApiInternalError', 'bug', brokenClock],
     ['ApiConflict', 'kind', pausePlainGroup],
     ['ApiRateLimited', 'tokens', wrongTokens],
     ['ApiUnavailable', 'redis', withoutRedis]
@@ -302,7 +302,7 @@ t.test('each described error is really answered so', async t => {
   }
 
   /** A bug: a dependency that throws something unexpected. */
-  async function brokenStatus(): Promise<ApiAnswer> {
+  async function brokenClock(): Promise<ApiAnswer> {
     const config = await testConfig({
       REDIS_URL: redis.url,
       CONSOLE_PORT: '0',
@@ -315,16 +315,19 @@ t.test('each described error is really answered so', async t => {
     const { log } = createLogger('info', { write: line => void lines.push(line) })
     const app = await buildConsole({
       settings: config.console,
-      config: { ...config, describe: () => Promise.reject(new Error('a text that must not be sent')) },
+      config,
       redis: connection,
       redisAddress: redis.address,
+      redisReport: { problem: () => undefined },
       isRedisUp: () => true,
       log,
-      now: Date.now
+      now: () => {
+        throw new Error('a text that must not be sent')
+      }
     })
     t.teardown(() => app.close())
     const url = await app.listen({ port: 0, host: '127.0.0.1' })
-    const answer = await callApi(url)('GET /status')
+    const answer = await callApi(url)('GET /deliveries')
     t.match(lines.join(''), /a request to the API failed/)
     return answer
   }

@@ -1,10 +1,8 @@
 // Tested by test/console/api.test.ts.
 import type { FastifyInstance } from 'fastify'
 import { readDeliveryStats } from '../../receive/delivery-stats.ts'
-import { describeRedis } from '../../settings/redis-address.ts'
 import { findRotations, readRotationStatus } from '../../tools/rotate/rotations.ts'
 import type { StatusReport } from '../../tools/status/facts.ts'
-import { readStatus } from '../../tools/status/read-status.ts'
 import type { ConsoleContext } from '../context.ts'
 import { ApiError } from './api-error.ts'
 import { auditQuery, deliveriesQuery } from './input.ts'
@@ -17,15 +15,11 @@ export function overviewRoutes(app: FastifyInstance, context: ConsoleContext): v
   const { redis, config, audit, now } = context
   const { keyPrefix } = config.log
   const sources = [...config.sources.keys()]
-  const status = async (): Promise<StatusReport> =>
-    readStatus({
-      config,
-      configuration: await config.describe(),
-      sources,
-      redisAddress: describeRedis(context.redisAddress),
-      redis,
-      now
-    })
+  /** Without what only a page shows; it is among the problems too. */
+  const status = async (): Promise<StatusReport> => {
+    const { outage: _, ...report } = await context.status()
+    return report
+  }
 
   addRoute(app, 'viewer', 'GET /status', {}, status)
 
