@@ -21,7 +21,7 @@ export async function sendEventsAgain(
   const endsAtMs = performance.now() + BUDGET_MS
   const unknown: string[] = []
   const left: { readonly id: string; readonly why: string }[] = []
-  let replayed = 0
+  let [replayed, notWanted] = [0, 0]
   for (const id of new Set(eventIds)) {
     const options = { redis, keyPrefix, dedupeWindowMs: windowMs, consumers }
     const budgetMs = Math.max(0, endsAtMs - performance.now())
@@ -36,7 +36,9 @@ export async function sendEventsAgain(
     } catch (error) {
       if (!(error instanceof ActionError) || error.refusal === 'unknown') throw error
       left.push({ id, why: error.message })
+      const isNotWanted = path.consumers.some(one => one.consumer === consumer && one.state === 'not_wanted')
+      if (isNotWanted) notWanted++
     }
   }
-  return { replayed, left, unknown, interrupted: false }
+  return { replayed, left, notWanted, unknown, interrupted: false }
 }
