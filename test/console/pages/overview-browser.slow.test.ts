@@ -96,6 +96,7 @@ t.test('a failing consumer and a wrong key become problems on the open page, and
 
   for (let n = 0; n < 3; n++) await service.post(newBody(), signV0('another body'))
   await page.locator('#chart[aria-label*="Refused 3,"]').waitFor(LIVE)
+  await page.context().close()
   browser.expectCalm(t)
 })
 
@@ -116,7 +117,6 @@ t.test(
       await page.goto(url)
       await page.locator('#chart canvas').waitFor()
       await expectAccessible(t, page, `overview, ${colours}`)
-      await screenshot(page, `overview-${colours}`)
       await page.setViewportSize({ width: 360, height: 740 })
       await expectAccessible(t, page, `overview, ${colours}, 360 px`)
       await Promise.all([plain, page].map(opened => opened.context().close()))
