@@ -14,7 +14,15 @@ export interface ConsoleDependencies {
   readonly settings: ConsoleSettings
   readonly config: Pick<
     Config,
-    'production' | 'admission' | 'log' | 'dispatch' | 'describe' | 'sources' | 'secrets' | 'dataDir'
+    | 'production'
+    | 'admission'
+    | 'log'
+    | 'dispatch'
+    | 'hashKey'
+    | 'describe'
+    | 'sources'
+    | 'secrets'
+    | 'dataDir'
   >
   readonly redis: RedisClient
   readonly redisAddress: RedisAddress
@@ -28,6 +36,8 @@ export interface ConsoleDependencies {
 export interface ConsoleContext extends ConsoleDependencies {
   readonly audit: Audit
   readonly live: LiveUpdates
+  /** Opens a further connection, for BullMQ. The caller closes it. */
+  readonly openBlocking: () => RedisClient
   /** The same as `cio-webhook status`, in bounded time. Never rejects. */
   readonly status: () => Promise<ConsoleStatus>
 }

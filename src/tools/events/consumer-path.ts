@@ -10,6 +10,7 @@ import { compareIds, type StreamEntry } from '../../log/read-range.ts'
 import type { StreamGroup } from '../../log/stats.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import type { ConsumerSettings } from '../../settings/consumers-file.ts'
+import { CLOCK_DIFFERENCE_MS, timeMsOf } from './walk-log.ts'
 
 /**
  * - `unread`: the group has not read it yet
@@ -33,7 +34,9 @@ export interface ConsumerPath {
   /** While `waiting`: failed attempts, and when the next is due, unix milliseconds; `undefined` while it is in flight or due. */
   readonly waiting: { readonly attempts: number; readonly nextAttemptAtMs: number | undefined } | undefined
   /** While `dead`. */
-  readonly deadLetter: Pick<DeadLetter, 'letter' | 'reason' | 'error' | 'attempts'> | undefined
+  readonly deadLetter:
+    | Pick<DeadLetter, 'letter' | 'reason' | 'error' | 'attempts' | 'lastAttempts'>
+    | undefined
   /** Those that are still in the log of attempts, newest first; none for consumers that read the log themselves. */
   readonly attempts: readonly Attempt[]
 }
@@ -55,20 +58,25 @@ interface ConsumerPathOptions {
 /** @throws the error of Redis */
 export async function consumerPath(options: ConsumerPathOptions): Promise<ConsumerPath> {
   const { name, settings, group, letter, entry, isTrimmed } = options
-  const attempts = await attemptHistory(options.redis, options.keyPrefix).ofEvent(name, options.eventId)
+  const mayBeRead = isTrimmed || group === undefined || compareIds(entry.id, group.lastDelivered) <= 0
+  const attempts = mayBeRead ? await readAttempts(options) : []
   const path = { consumer: name, pending: undefined, waiting: undefined, deadLetter: undefined, attempts }
   const pending = isTrimmed || group === undefined ? undefined : await readPending(options, group)
   if (pending !== undefined) return { ...path, state: 'pending', pending }
   const waiting = await readWaiting(options)
   if (waiting !== undefined) return { ...path, state: 'waiting', waiting }
   if (letter !== undefined) {
-    const { reason, error, attempts } = letter
-    return { ...path, state: 'dead', deadLetter: { letter: letter.letter, reason, error, attempts } }
+    const { letter: id, reason, error, attempts, lastAttempts } = letter
+    return { ...path, state: 'dead', deadLetter: { letter: id, reason, error, attempts, lastAttempts } }
   }
   if (!compileTypeGlobs(settings?.types)(entry.type)) return { ...path, state: 'not_wanted' }
   if (isTrimmed) return { ...path, state: 'trimmed' }
-  const isRead = group !== undefined && compareIds(entry.id, group.lastDelivered) <= 0
-  return { ...path, state: isRead ? 'acknowledged' : 'unread' }
+  return { ...path, state: group !== undefined && mayBeRead ? 'acknowledged' : 'unread' }
+}
+
+function readAttempts({ redis, keyPrefix, name, eventId, entry }: ConsumerPathOptions) {
+  const sinceMs = timeMsOf(entry.id) - CLOCK_DIFFERENCE_MS
+  return attemptHistory(redis, keyPrefix).ofEvent(name, eventId, sinceMs)
 }
 
 async function readPending(

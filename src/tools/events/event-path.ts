@@ -10,7 +10,7 @@ import type { ConsumerSettings } from '../../settings/consumers-file.ts'
 import { type ConsumerPath, consumerPath } from './consumer-path.ts'
 import { type FoundLetter, lettersOf } from './dead-letters-of.ts'
 import { searchEvents } from './search.ts'
-import { type SearchOptions, timeMsOf } from './walk-log.ts'
+import { CLOCK_DIFFERENCE_MS, type SearchOptions, timeMsOf } from './walk-log.ts'
 
 /** An event at one position of the log, and what each consumer did with it. */
 export interface EventPath {
@@ -39,6 +39,8 @@ interface EventPathOptions {
 
 /** More positions of one id are not shown. */
 const MAX_POSITIONS = 20
+/** Each reads for up to 2 ms in Redis. */
+const CONSUMERS_AT_ONCE = 4
 
 /**
  * Everything that is known about an event: its positions in the log, and per consumer its state and the attempts. The
@@ -56,7 +58,10 @@ export async function eventPath(
   if (isPosition(name)) {
     const entry = await readEntry(options, name)
     const event = entry && parseCloudEvent(entry.event)
-    if (entry !== undefined && event !== undefined) return withConsumers(options, event.id, [entry])
+    if (entry !== undefined && event !== undefined) {
+      const letters = await lettersOf(options, event.id, timeMsOf(entry.id) - CLOCK_DIFFERENCE_MS)
+      return pathOf(options, entry, false, letters)
+    }
   }
   const byId = await ofId(options, name, search)
   if (byId.length > 0) return byId
@@ -120,7 +125,7 @@ async function pathOf(
     ...groups.map(({ name }) => name),
     ...ofPosition.map(({ consumer }) => consumer)
   ])
-  const states = [...names].map(name =>
+  const states = await inChunks([...names], name =>
     consumerPath({
       redis,
       keyPrefix,
@@ -142,7 +147,16 @@ async function pathOf(
       event: entry.event,
       appendedAtMs: timeMsOf(entry.id),
       isTrimmed,
-      consumers: await Promise.all(states)
+      consumers: states
     }
   ]
+}
+
+/** Redis runs what is sent at once without a pause, so not all consumers are read at once. */
+async function inChunks<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {
+  const results: R[] = []
+  for (let first = 0; first < items.length; first += CONSUMERS_AT_ONCE) {
+    results.push(...(await Promise.all(items.slice(first, first + CONSUMERS_AT_ONCE).map(work))))
+  }
+  return results
 }
