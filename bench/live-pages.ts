@@ -17,9 +17,9 @@ const [EVENTS = 1_000_000, ROUNDS = 5] = process.argv.slice(2).map(Number)
 const CONNECTIONS = 64
 const SECONDS = 8
 const LIVE_PAGES = 5
-const PAGE_LOADS = 40
+const PAGE_LOADS = 20
 /** Longer than a status is shared, so that each page reads everything. */
-const PAUSE_MS = 1100
+const PAUSE_MS = 3100
 const headers = { 'x-user': 'ada' }
 
 const consolePort = await freePort()

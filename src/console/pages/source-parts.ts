@@ -153,7 +153,7 @@ ${
     ? html`<p>None in the last 24 hours.</p>`
     : addresses.map(
         ({ count, fix }) =>
-          html`<p>${number(count)} authentic deliveries came from an address that is not allowed${isEnforced ? ', and got 403' : ''}. Fix: ${fix}.</p>`
+          html`<p>${count === 1 ? '1 authentic delivery' : `${number(count)} authentic deliveries`} came from an address that is not allowed${isEnforced ? ', and got 403' : ''}. Fix: ${fix}.</p>`
       )
 }`
 }

@@ -69,7 +69,7 @@ t.test(
     t.match(section, /mismatch 1 1/)
     t.match(
       section,
-      /1 authentic deliveries came from an address that is not allowed, and got 403\. Fix: add the address/
+      /1 authentic delivery came from an address that is not allowed, and got 403\. Fix: add the address/
     )
     const shop = await sectionOf(running, 'shop')
     t.match(shop, /Path \/api\/cio\/webhook\/shop Signature schemes cdp PII policy pipelines/)
