@@ -1,27 +1,22 @@
 import { hash, randomBytes } from 'node:crypto'
-import { partitionKeys } from '../src/log/keys.ts'
-import { partitionOf, publishPartitionCount } from '../src/log/partition.ts'
-import { connectRedis, type RedisClient } from '../src/redis/connect.ts'
+import { connectRedis } from '../src/redis/connect.ts'
 import { eventPath } from '../src/tools/events/event-path.ts'
 import { searchEvents } from '../src/tools/events/search.ts'
 import type { EventQuery } from '../src/tools/events/walk-log.ts'
 import { startRedis } from '../test/helpers/redis.ts'
 import { until } from '../test/helpers/server.ts'
 import { startTestService } from '../test/helpers/service.ts'
+import { historyOf, idOf, loadHistory } from './history.ts'
 
 /**
  * Searches in a log of a million events, and what deliveries notice of it. Arguments: number of events, partitions.
- *
- * The events have the size and the fields of sanitized events of Customer.io, 20,000 customers, and one second each.
  */
 const [EVENTS = 1_000_000, PARTITIONS = 4] = process.argv.slice(2).map(Number)
-const CUSTOMERS = 20_000
-const BATCH = 2000
 const DAY_MS = 24 * 60 * 60 * 1000
 const DELIVERIES_PER_SECOND = 200
-const DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 
-const startMs = Date.now() - EVENTS * 1000
+const history = historyOf(EVENTS, PARTITIONS)
+const { startMs } = history
 const server = await startRedis()
 const service = await startTestService({
   REDIS_URL: server.url,
@@ -30,8 +25,7 @@ const service = await startTestService({
 })
 const redis = connectRedis(server.address)
 await until('a connection', async () => redis.status === 'ready')
-await publishPartitionCount(redis, 'cio:', PARTITIONS)
-await load(redis)
+await loadHistory(redis, history)
 const log = { redis, keyPrefix: 'cio:', dedupeWindowMs: 8 * DAY_MS, consumers: [] }
 const memory = /used_memory_human:(\S+)/.exec(await server.client.info('memory'))?.[1]
 print(`${EVENTS} events in ${PARTITIONS} partitions, ${memory}, Node ${process.version}`)
@@ -41,11 +35,11 @@ await measure('a page of 50 in the middle', { count: 50, toMs: startMs + (EVENTS
 await measure('a page of 50 of one in five', { count: 50, types: ['email.clicked'] }, 50)
 await measure('a customer, all events', { count: 1000, customers: ['777'] }, 3)
 await measure('an address, all events', { count: 1000, hashes: [hash('sha256', 'customer-777')] }, 3)
-await measure('an id of Customer.io', { count: 10, ids: [idOf(EVENTS / 3)] }, 20)
-await measure('an unknown id of Customer.io', { count: 10, ids: [idOf(-1)] }, 3)
+await measure('an id of Customer.io', { count: 10, ids: [idOf(history, EVENTS / 3)] }, 20)
+await measure('an unknown id of Customer.io', { count: 10, ids: [idOf(history, -1)] }, 3)
 await measure('another id, all events', { count: 10, ids: ['unknown'] }, 3)
 const startedMs = performance.now()
-await eventPath(log, idOf(EVENTS / 3))
+await eventPath(log, idOf(history, EVENTS / 3))
 print(`events show: ${Math.round(performance.now() - startedMs)} ms`)
 
 await deliveries('deliveries without a search')
@@ -110,71 +104,4 @@ async function deliveries(name: string): Promise<void> {
 function quantile(times: readonly number[], share: number): string {
   const sorted = [...times].sort((a, b) => a - b)
   return (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN).toFixed(1)
-}
-
-/** A ULID of the time of an event. */
-function idOf(number: number): string {
-  let digits = ''
-  for (let left = startMs + Math.floor(number) * 1000; digits.length < 10; left = Math.floor(left / 32)) {
-    digits = `${DIGITS[left % 32]}${digits}`
-  }
-  return `${digits}0000${String(Math.floor(Math.abs(number))).padStart(12, '0')}`
-}
-
-async function load(client: RedisClient): Promise<void> {
-  for (let first = 0; first < EVENTS; first += BATCH) {
-    const batches = Array.from({ length: PARTITIONS }, (): [string, ...string[]][] => [])
-    for (let number = first; number < first + BATCH; number++) {
-      const customer = String((number * 7919) % CUSTOMERS)
-      const partition = partitionOf(customer, PARTITIONS)
-      const type = `io.customer.email.${['sent', 'delivered', 'opened', 'clicked', 'converted'][number % 5]}`
-      const atMs = startMs + number * 1000 + 2000
-      batches[partition]?.push([
-        partitionKeys('cio:', partition).events,
-        `${atMs}-*`,
-        'type',
-        type,
-        'event',
-        eventOf(number, customer, type)
-      ])
-    }
-    await Promise.all(
-      batches.map(async entries => {
-        for (const [key, ...args] of entries) void client.xadd(key, ...(args as [string, string]))
-      })
-    )
-    await client.ping()
-  }
-}
-
-function eventOf(number: number, customer: string, type: string): string {
-  const email_hash = hash('sha256', `customer-${customer}`)
-  const time = new Date(startMs + number * 1000).toISOString()
-  return JSON.stringify({
-    specversion: '1.0',
-    id: idOf(number),
-    source: '/customerio/default',
-    type,
-    subject: customer,
-    time,
-    receivedtime: time,
-    datacontenttype: 'application/json',
-    data: {
-      data: {
-        action_id: 42,
-        campaign_id: 9,
-        content_id: 1146,
-        customer_id: customer,
-        delivery_id: hash('sha256', String(number)).slice(0, 40),
-        identifiers: { cio_id: `d9c106${customer.padStart(8, '0')}`, email_hash, id: customer },
-        parent_action_id: 96,
-        recipient_hash: email_hash,
-        subject: '[REDACTED]'
-      },
-      event_id: idOf(number),
-      metric: type.split('.')[3],
-      object_type: 'email',
-      timestamp: Math.floor(startMs / 1000) + number
-    }
-  })
 }

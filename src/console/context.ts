@@ -9,8 +9,10 @@ import type { LiveUpdates } from './live.ts'
 /** What the service gives to its console. */
 export interface ConsoleDependencies {
   readonly settings: ConsoleSettings
-  readonly config: Pick<Config, 'admission' | 'log' | 'dispatch'>
+  readonly config: Pick<Config, 'admission' | 'log' | 'dispatch' | 'hashKey'>
   readonly redis: RedisClient
+  /** Opens a further connection, for BullMQ. The caller closes it. */
+  readonly openBlocking: () => RedisClient
   readonly isRedisUp: () => boolean
   readonly log: Logger
   readonly now: () => number

@@ -8,6 +8,7 @@ import { type Html, html } from './html.ts'
 /** The pages of the navigation, in its order. A page that does not exist yet is not in the list. */
 const navigation = [
   { path: '/', label: 'Overview' },
+  { path: '/events', label: 'Events' },
   { path: '/audit', label: 'Audit' }
 ] as const
 

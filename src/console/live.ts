@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import { createPollingLoop } from '../async/poll.ts'
 import type { Role } from './access.ts'
 import { ConsoleError } from './console-error.ts'
@@ -23,54 +23,82 @@ export interface LiveUpdates {
    * @param render must not depend on the person
    */
   route(path: string, access: Role, render: () => Promise<Html>): void
+  /**
+   * Answers a request with such a stream, for one reader: for parts that depend on the address of the page.
+   *
+   * @throws ConsoleError if too many streams are open
+   */
+  stream(reply: FastifyReply, render: () => Promise<Html>): void
 }
 
 /** @param onError receives what `render` rejects with; the streams stay open, and the next run tries again */
 export function createLiveUpdates(app: FastifyInstance, onError: (error: unknown) => void): LiveUpdates {
-  let open = 0
-
-  return { route }
+  const all = new Set<ServerResponse>()
+  app.addHook('preClose', async () => {
+    for (const stream of all) stream.end()
+  })
+  return { route, stream }
 
   function route(path: string, access: Role, render: () => Promise<Html>): void {
     const streams = new Set<ServerResponse>()
+    const updates = createUpdates(streams, render)
+    updates.loop.start()
+    app.addHook('preClose', async () => {
+      void updates.loop.stop() // not awaited: a Redis that hangs must not delay the shutdown
+    })
+    app.get(path, { config: { access } }, (_request, reply) => {
+      const stream = openStream(reply)
+      stream.once('close', () => streams.delete(stream))
+      streams.add(stream)
+      updates.sendWhole() // also to this stream
+    })
+  }
+
+  function stream(reply: FastifyReply, render: () => Promise<Html>): void {
+    const stream = openStream(reply)
+    const { loop } = createUpdates(new Set([stream]), render)
+    stream.once('close', () => void loop.stop())
+    loop.start()
+  }
+
+  function openStream(reply: FastifyReply): ServerResponse {
+    if (all.size >= MAX_STREAMS) {
+      throw new ConsoleError(
+        503,
+        'Too many live pages',
+        `At most ${MAX_STREAMS} live pages can be open at once.`
+      )
+    }
+    reply.hijack()
+    const stream = reply.raw
+    all.add(stream)
+    stream.on('error', () => {}) // the browser has gone
+    const timer = setTimeout(() => stream.end(), MAX_STREAM_MS).unref()
+    stream.once('close', () => {
+      clearTimeout(timer)
+      all.delete(stream)
+    })
+    const headers = Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)])
+    stream.writeHead(200, {
+      ...Object.fromEntries(headers),
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no' // nginx would keep events back
+    })
+    stream.flushHeaders()
+    return stream
+  }
+
+  function createUpdates(streams: ReadonlySet<ServerResponse>, render: () => Promise<Html>) {
     let latest = ''
     let sentAtMs = 0
     const loop = createPollingLoop(update, INTERVAL_MS, onError)
-    loop.start()
-    app.addHook('preClose', async () => {
-      void loop.stop() // not awaited: a Redis that hangs must not delay the shutdown
-      for (const stream of streams) stream.end()
-    })
-
-    app.get(path, { config: { access } }, (_request, reply) => {
-      if (open >= MAX_STREAMS) {
-        throw new ConsoleError(
-          503,
-          'Too many live pages',
-          `At most ${MAX_STREAMS} live pages can be open at once.`
-        )
+    return {
+      loop,
+      sendWhole: (): void => {
+        latest = ''
       }
-      open++
-      reply.hijack()
-      const stream = reply.raw
-      stream.on('error', () => {}) // the browser has gone
-      const timer = setTimeout(() => stream.end(), MAX_STREAM_MS).unref()
-      stream.once('close', () => {
-        clearTimeout(timer)
-        streams.delete(stream)
-        open--
-      })
-      const headers = Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)])
-      stream.writeHead(200, {
-        ...Object.fromEntries(headers),
-        'content-type': 'text/event-stream; charset=utf-8',
-        'cache-control': 'no-store',
-        'x-accel-buffering': 'no' // nginx would keep events back
-      })
-      stream.flushHeaders()
-      streams.add(stream)
-      latest = '' // the next run sends the whole part, also to this stream
-    })
+    }
 
     async function update(): Promise<void> {
       if (streams.size === 0) return

@@ -18,10 +18,13 @@ import { sendPage } from './layout.ts'
 import { createLiveUpdates } from './live.ts'
 import { logInRoutes } from './log-in.ts'
 import { auditPage } from './pages/audit.ts'
+import { eventPage } from './pages/events/event-page.ts'
+import { eventListPage } from './pages/events/list-page.ts'
+import { sendAgainPage } from './pages/events/send-again-page.ts'
 import { overviewPage } from './pages/overview.ts'
 
 /** A new page is added here, and in the navigation of layout.ts. */
-const pages: readonly ConsolePage[] = [overviewPage, auditPage]
+const pages: readonly ConsolePage[] = [overviewPage, eventListPage, eventPage, sendAgainPage, auditPage]
 
 const SESSION_SECONDS = 12 * 60 * 60
 /** Forms have a few short fields. */

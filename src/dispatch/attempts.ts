@@ -3,6 +3,7 @@ import type { PastAttempt } from '../group/past-attempt.ts'
 import { type AttemptOutcome, attemptOutcomes } from '../ops/outcomes.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import { flatToMap } from '../redis/reply.ts'
+import { loadScript, runScript } from '../redis/script.ts'
 
 /** One attempt to deliver an event to a push consumer. It contains nothing of the event but its id. */
 export interface Attempt extends PastAttempt {
@@ -17,18 +18,22 @@ export interface AttemptHistory {
   /** Newest first. */
   newest(consumer: string, count: number): Promise<readonly Attempt[]>
   /**
-   * All attempts of an event that are still in the log of attempts, newest first. Reads the whole log, in pages.
+   * All attempts of an event that are still in the log of attempts, newest first. Redis reads the log, in steps of at
+   * most 2 ms.
    *
    * @param eventId id of the CloudEvent. Events of different sources with the same id are not told apart
+   * @param sinceMs older attempts are not looked at, unix milliseconds of Redis
    */
-  ofEvent(consumer: string, eventId: string): Promise<readonly Attempt[]>
+  ofEvent(consumer: string, eventId: string, sinceMs?: number): Promise<readonly Attempt[]>
   remove(consumer: string): Promise<void>
 }
 
-/** Entries per call: about a millisecond in Redis. */
-const PAGE_ENTRIES = 1000
+/** How long one call may block Redis: a delivery that arrives meanwhile waits for so long at most. */
+const STEP_MICROSECONDS = 2000
 /** Longer ids are stored as a digest, so that an entry takes less than 200 bytes in Redis. */
 const SHORT_ID = /^[\x21-\x7e]{1,64}$/
+
+const findScript = loadScript(new URL('find-attempts.lua', import.meta.url))
 
 export const attemptsKey = (keyPrefix: string, consumer: string): string => `${keyPrefix}attempts:${consumer}`
 
@@ -44,17 +49,17 @@ export function attemptHistory(redis: RedisClient, keyPrefix: string): AttemptHi
       const entries = await redis.xrevrange(attemptsKey(keyPrefix, consumer), '+', '-', 'COUNT', count)
       return entries.map(([, fields]) => toAttempt(consumer, fields))
     },
-    ofEvent: async (consumer, eventId) => {
-      const wanted = attemptEventId(eventId)
+    ofEvent: async (consumer, eventId, sinceMs = 0) => {
+      const key = attemptsKey(keyPrefix, consumer)
       const found: Attempt[] = []
-      for (let to = '+'; ; ) {
-        const page = await redis.xrevrange(attemptsKey(keyPrefix, consumer), to, '-', 'COUNT', PAGE_ENTRIES)
-        const attempts = page.map(([, fields]) => toAttempt(consumer, fields))
-        found.push(...attempts.filter(attempt => attempt.eventId === wanted))
-        const oldest = page.at(-1)
-        if (page.length < PAGE_ENTRIES || oldest === undefined) return found
-        to = `(${oldest[0]}`
+      for (let newest = '+'; newest !== ''; ) {
+        const args = [newest, Math.max(0, Math.floor(sinceMs)), STEP_MICROSECONDS, attemptEventId(eventId)]
+        const reply = await runScript(redis, findScript, [key], args)
+        const [next, attempts] = reply as [string, string[][]]
+        found.push(...attempts.map(fields => toAttempt(consumer, fields)))
+        newest = next
       }
+      return found
     },
     remove: async consumer => {
       await redis.del(attemptsKey(keyPrefix, consumer))

@@ -70,6 +70,8 @@ const serviceParts = {
       maxBytes: reader.value('DEAD_LETTER_MAX_BYTES')
     }
   }),
+  /** Key of the hashes that stand for addresses; `undefined` if they are plain SHA-256. */
+  hashKey: reader => reader.secret('PII_HASH_KEY'),
   dispatch: readDispatch,
   describe: reader => () => describeConfiguration(reader),
   metrics: reader => ({
@@ -88,8 +90,6 @@ const commandParts = {
   /** For commands that need keys or policies for some of their actions only. */
   loadSources: reader => () => readSources(reader),
   loadSourceSettings: reader => () => readSourceSettings(reader),
-  /** Key of the hashes that stand for addresses; `undefined` if they are plain SHA-256. */
-  hashKey: reader => reader.secret('PII_HASH_KEY'),
   loadHashKey: reader => () => reader.secret('PII_HASH_KEY'),
   /** @returns the current signing key of a source */
   findSigningKey: reader => (source: string) => findSigningKey(reader, source)

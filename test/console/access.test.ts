@@ -32,6 +32,7 @@ t.test(
       settings,
       config,
       redis: redis.connection,
+      openBlocking: () => redis.connection,
       isRedisUp: () => true,
       log,
       now: Date.now

@@ -10,6 +10,7 @@ import { compareIds, type StreamEntry } from '../../log/read-range.ts'
 import type { StreamGroup } from '../../log/stats.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import type { ConsumerSettings } from '../../settings/consumers-file.ts'
+import { CLOCK_DIFFERENCE_MS, timeMsOf } from './walk-log.ts'
 
 /**
  * - `unread`: the group has not read it yet
@@ -55,7 +56,8 @@ interface ConsumerPathOptions {
 /** @throws the error of Redis */
 export async function consumerPath(options: ConsumerPathOptions): Promise<ConsumerPath> {
   const { name, settings, group, letter, entry, isTrimmed } = options
-  const attempts = await attemptHistory(options.redis, options.keyPrefix).ofEvent(name, options.eventId)
+  const history = attemptHistory(options.redis, options.keyPrefix)
+  const attempts = await history.ofEvent(name, options.eventId, timeMsOf(entry.id) - CLOCK_DIFFERENCE_MS)
   const path = { consumer: name, pending: undefined, waiting: undefined, deadLetter: undefined, attempts }
   const pending = isTrimmed || group === undefined ? undefined : await readPending(options, group)
   if (pending !== undefined) return { ...path, state: 'pending', pending }

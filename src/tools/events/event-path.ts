@@ -39,6 +39,8 @@ interface EventPathOptions {
 
 /** More positions of one id are not shown. */
 const MAX_POSITIONS = 20
+/** Each reads for up to 2 ms in Redis. */
+const CONSUMERS_AT_ONCE = 4
 
 /**
  * Everything that is known about an event: its positions in the log, and per consumer its state and the attempts. The
@@ -120,7 +122,7 @@ async function pathOf(
     ...groups.map(({ name }) => name),
     ...ofPosition.map(({ consumer }) => consumer)
   ])
-  const states = [...names].map(name =>
+  const states = await inChunks([...names], name =>
     consumerPath({
       redis,
       keyPrefix,
@@ -142,7 +144,16 @@ async function pathOf(
       event: entry.event,
       appendedAtMs: timeMsOf(entry.id),
       isTrimmed,
-      consumers: await Promise.all(states)
+      consumers: states
     }
   ]
+}
+
+/** Redis runs what is sent at once without a pause, so not all consumers are read at once. */
+async function inChunks<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {
+  const results: R[] = []
+  for (let first = 0; first < items.length; first += CONSUMERS_AT_ONCE) {
+    results.push(...(await Promise.all(items.slice(first, first + CONSUMERS_AT_ONCE).map(work))))
+  }
+  return results
 }

@@ -108,6 +108,9 @@ export async function walkLog(
   }
 }
 
+/** Masters of a Cluster have clocks of their own: how far they may differ. */
+export const CLOCK_DIFFERENCE_MS = 5000
+
 /** When an entry was appended, by the clock of Redis, unix milliseconds. */
 export const timeMsOf = (entryId: string): number => Number.parseInt(entryId, 10)
 

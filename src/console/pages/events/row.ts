@@ -1,0 +1,44 @@
+// Tested by test/console/pages/events.test.ts.
+import { eventName, SOURCE_PREFIX } from '../../../event-types.ts'
+import { parseCloudEvent } from '../../../group/cloud-event.ts'
+import { formatPosition, type LogPosition } from '../../../log/position.ts'
+import type { StreamEntry } from '../../../log/read-range.ts'
+import { timeMsOf } from '../../../tools/events/walk-log.ts'
+
+/** What the list shows of an event. Everything but position and time was written by others. */
+export interface EventRow {
+  readonly position: LogPosition
+  readonly partition: number
+  readonly entryId: string
+  /** When it was appended, by the clock of Redis. */
+  readonly atMs: number
+  /** `<object_type>.<metric>` */
+  readonly type: string
+  /** `undefined` for an entry that is not an event of this service. */
+  readonly id: string | undefined
+  readonly source: string | undefined
+  readonly customer: string | undefined
+}
+
+export function toRow({ partition, id, type, event }: StreamEntry): EventRow {
+  const envelope = parseCloudEvent(envelopeOf(event)) ?? parseCloudEvent(event)
+  return {
+    position: formatPosition(partition, id),
+    partition,
+    entryId: id,
+    atMs: timeMsOf(id),
+    type: eventName(type),
+    id: envelope?.id,
+    source: envelope?.source.slice(SOURCE_PREFIX.length),
+    customer: envelope?.subject
+  }
+}
+
+/**
+ * The attributes before `data`, as JSON: an event can have 8 MiB, and a page has 50 of them. In a string of JSON the
+ * quotes have a backslash, so this attribute is found only where it is one.
+ */
+function envelopeOf(event: string): string {
+  const end = event.indexOf(',"datacontenttype":')
+  return end === -1 ? event : `${event.slice(0, end)}}`
+}

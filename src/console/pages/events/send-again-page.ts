@@ -1,0 +1,91 @@
+// Tested by test/console/pages/events-browser.slow.test.ts and test/console/pages/events.test.ts.
+import type { FastifyReply } from 'fastify'
+import { isPosition } from '../../../log/position.ts'
+import { disconnectRedis, type RedisClient } from '../../../redis/connect.ts'
+import { ActionError } from '../../../tools/action-error.ts'
+import type { EventPath } from '../../../tools/events/event-path.ts'
+import { sendAgain, sendAgainProblem } from '../../../tools/events/send-again.ts'
+import { confirmation } from '../../components.ts'
+import { ConsoleError } from '../../console-error.ts'
+import type { ConsolePage } from '../../context.ts'
+import { field } from '../../csrf.ts'
+import { sendPage } from '../../layout.ts'
+import { findPaths, notFound } from './event-page.ts'
+import { EVENTS_PATH } from './list-view.ts'
+import { untilGone } from './until-gone.ts'
+
+const PATH = `${EVENTS_PATH}/:position/send-again`
+
+interface Route {
+  Params: { position: string }
+}
+
+/** Gives one consumer one event again: a page that asks, and the change. */
+export const sendAgainPage: ConsolePage = (app, context) => {
+  const { redis, config, audit } = context
+  const { keyPrefix } = config.log
+
+  app.get<Route>(PATH, { config: { access: 'operator' } }, async (request, reply) => {
+    const path = await findPath(request.params.position, reply)
+    const consumer = field(request.query, 'consumer') ?? ''
+    const found = path.consumers.find(path => path.consumer === consumer)
+    if (found === undefined) throw refused(`There is no consumer ${JSON.stringify(consumer)}.`)
+    const problem = sendAgainProblem(found)
+    if (problem !== undefined) throw refused(`${consumer} cannot get it again: ${problem}.`)
+    const body = confirmation(request, {
+      question: `Send the event to ${consumer} again?`,
+      consequence: `${consumer} gets the event ${path.id} once more, with the same id (webhook-id). A consumer that does not ignore repeated ids processes it twice.`,
+      action: `${EVENTS_PATH}/${path.position}/send-again`,
+      fields: { consumer },
+      confirm: `Send again to ${consumer}`,
+      back: `${EVENTS_PATH}/${path.position}`
+    })
+    return sendPage(request, reply, { title: 'Send again', current: EVENTS_PATH }, body)
+  })
+
+  app.post<Route>(PATH, { config: { access: 'operator' } }, async (request, reply) => {
+    const path = await findPath(request.params.position, reply)
+    const consumer = field(request.body, 'consumer') ?? ''
+    await send(path, consumer)
+    const { person, ip } = request
+    await audit.record({
+      who: person?.name ?? '-',
+      role: person?.role,
+      action: 'event_sent_again',
+      target: `${path.position} to ${consumer}`,
+      address: ip
+    })
+    return reply.redirect(`${EVENTS_PATH}/${path.position}?sent=${encodeURIComponent(consumer)}`, 303)
+  })
+
+  async function findPath(position: string, reply: FastifyReply): Promise<EventPath> {
+    const [path] = isPosition(position) ? await findPaths(context, position, untilGone(reply)) : []
+    if (path?.position !== position) throw notFound(position, context)
+    return path
+  }
+
+  async function send(path: EventPath, consumer: string): Promise<void> {
+    const opened: RedisClient[] = []
+    try {
+      await sendAgain(
+        { redis, keyPrefix, consumers: config.dispatch.consumers, openBlocking },
+        path,
+        consumer
+      )
+    } catch (error) {
+      if (error instanceof ActionError) throw refused(`${error.message}.`)
+      throw error
+    } finally {
+      for (const connection of opened) disconnectRedis(connection)
+    }
+
+    function openBlocking(): RedisClient {
+      const connection = context.openBlocking()
+      connection.on('error', () => {}) // the command that fails reports it
+      opened.push(connection)
+      return connection
+    }
+  }
+}
+
+const refused = (text: string): ConsoleError => new ConsoleError(409, 'Not sent', text)

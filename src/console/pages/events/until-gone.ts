@@ -1,0 +1,9 @@
+// Tested by test/console/pages/events.test.ts.
+import type { FastifyReply } from 'fastify'
+
+/** Aborts when the connection closes: nobody waits for the answer any more. */
+export function untilGone({ raw }: FastifyReply): AbortSignal {
+  const gone = new AbortController()
+  raw.once('close', () => gone.abort())
+  return gone.signal
+}
