@@ -62,7 +62,7 @@ export async function walk(t: Test, steps: readonly Step[], options: WalkOptions
     }
     t.match(printed, expected, command)
     // `status` and others end with 1 if there is a problem.
-    if (output === undefined) t.equal(code, 0, `exit code of ${command}: ${printed}`)
+    if (output === undefined) t.equal(code, 0, code === 0 ? 'exit code' : printed)
   }
   t.same([...unused], [], 'every block for which there is an action is in the page')
 }
@@ -71,7 +71,7 @@ function run(
   command: string,
   { env, folder }: WalkOptions
 ): Promise<{ code: number | null; printed: string }> {
-  const child = spawn('bash', ['-c', `exec 2>&1\n${command}`], { cwd: folder, env })
+  const child = spawn('bash', ['-c', `exec 2>&1; set -e\n${command}`], { cwd: folder, env })
   let printed = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
