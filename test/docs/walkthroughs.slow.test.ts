@@ -2,16 +2,18 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import { consoleClient } from '../helpers/console.ts'
 import { consumersFile, httpConsumer } from '../helpers/consumers-file.ts'
 import { type ServiceProcess, startServiceProcess } from '../helpers/process.ts'
 import { answers, startReceiver, type TestReceiver } from '../helpers/receiver.ts'
 import { startRedis, type TestRedis } from '../helpers/redis.ts'
-import { freePort, temporaryFolder } from '../helpers/server.ts'
+import { freePort, temporaryFolder, until } from '../helpers/server.ts'
 import { stepsOf, walk } from '../helpers/walkthrough.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(180_000)
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+const ID = '01KASN0R00Z3NDEKTSV4RRFFQ6'
 const ALIASES = `alias cio-webhook='docker-compose exec webhook cio-webhook'
 alias cio-webhook='npx cio-webhook'
 alias cio-webhook='kubectl exec -i deploy/cio-webhook -- cio-webhook'`
@@ -119,3 +121,27 @@ t.test('each incident is seen, fixed and over as the page has it', async t => {
     }
   })
 })
+
+t.test(
+  'a customer’s event is found, shown and sent again as the page has it, also in the console',
+  async t => {
+    const { env, folder, names, receiver, writeLog: prepare } = await startStack(t)
+    await walk(t, stepsOf('docs/walkthroughs/find-an-event.md'), { env, folder, names, prepare })
+    t.same(
+      receiver.requests.map(({ headers }) => headers['webhook-id']),
+      [ID, ID],
+      'sent, and sent again'
+    )
+
+    const person = consoleClient(`http://localhost:${env['CONSOLE_PORT']}`)
+    await person.get('/events')
+    const found = await person.post('/events', { email: 'ada@example.com' })
+    const [, path = ''] = /href="(\/events\/\d+-\d+-\d+)"/.exec(found.text) ?? []
+    const event = await person.get(path)
+    t.match(event.text, 'acknowledged')
+    t.match(event.text, 'Send again')
+    await person.get(`${path}/send-again?consumer=crm`)
+    t.equal((await person.post(`${path}/send-again`, { consumer: 'crm' })).status, 303)
+    await until('sent again', async () => receiver.requests.length === 3)
+  }
+)

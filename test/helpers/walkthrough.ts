@@ -29,7 +29,7 @@ export function stepsOf(path: string): readonly Step[] {
   }))
 }
 
-const OUTPUT_TIMEOUT_MS = 60_000
+const OUTPUT_TIMEOUT_MS = 30_000
 /** These must not run twice. A command that only reads runs until it prints what the page shows. */
 const CHANGES = /\b(send|replay|run|build|up|down|cp|openssl|pause|unpause|stop|start|test)\b/
 
@@ -71,14 +71,17 @@ function run(
   command: string,
   { env, folder }: WalkOptions
 ): Promise<{ code: number | null; printed: string }> {
-  const child = spawn('bash', ['-c', `exec 2>&1; set -e\n${command}`], { cwd: folder, env })
+  const child = spawn('bash', ['--norc', '-c', `exec 2>&1; set -e\n${command}`], {
+    cwd: folder,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
   let printed = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
       printed += text
     })
   }
-  child.stdin.end()
   return new Promise((resolve, reject) => {
     child.once('error', reject)
     child.once('close', code => resolve({ code, printed }))
