@@ -3,10 +3,10 @@ import { connectRedis } from '../src/redis/connect.ts'
 import { eventPath } from '../src/tools/events/event-path.ts'
 import { searchEvents } from '../src/tools/events/search.ts'
 import type { EventQuery } from '../src/tools/events/walk-log.ts'
+import { historyOf, idOf, loadHistory } from '../test/helpers/event-history.ts'
 import { startRedis } from '../test/helpers/redis.ts'
 import { until } from '../test/helpers/server.ts'
 import { startTestService } from '../test/helpers/service.ts'
-import { historyOf, idOf, loadHistory } from './history.ts'
 
 /**
  * Searches in a log of a million events, and what deliveries notice of it. Arguments: number of events, partitions.

@@ -24,7 +24,7 @@ const settings = [
   ...['scripts/build.mjs', 'scripts/copy-assets.mjs', 'node_modules/typescript/package.json']
 ]
 
-const SOURCE = /\.(ts|lua|json|css|svg)$/
+const SOURCE = /\.(ts|js|lua|json|css|svg)$/
 const OUTPUT = /\.(js|map|d\.ts|lua|json|css|svg)$/
 /** Written by benchmarks, not compiled. */
 const RESULTS = 'bench/results/'

@@ -239,20 +239,12 @@ export async function openDispatcher(stage: Stage): Promise<Dispatcher | undefin
 
 /** The operators' web pages, where they are on: in one of several workers, as maintenance. */
 export async function openConsole(stage: Stage): Promise<RunningConsole | undefined> {
-  const { config, log, redisAddress, redis, monitor, runsMaintenance, opened } = stage
+  const { config, monitor, runsMaintenance, opened } = stage
   const settings = config.console
   if (settings === undefined || !runsMaintenance) return undefined
   // Loaded only where it is used.
   const { startConsole } = await import('./console/start.ts')
-  const running = await startConsole({
-    settings,
-    config,
-    redis,
-    openBlocking: () => connectRedis(redisAddress, 'blocking'),
-    isRedisUp: monitor.isUp,
-    log,
-    now: Date.now
-  })
+  const running = await startConsole({ ...stage, settings, isRedisUp: monitor.isUp, now: Date.now })
   opened.add(running.close)
   return running
 }

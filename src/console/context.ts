@@ -1,18 +1,32 @@
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from '../ops/logger.ts'
+import type { RedisReport } from '../ops/redis-report.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { Config } from '../settings/config.ts'
 import type { ConsoleSettings } from '../settings/console.ts'
+import type { RedisAddress } from '../settings/redis-address.ts'
 import type { Audit } from './audit.ts'
 import type { LiveUpdates } from './live.ts'
+import type { ConsoleStatus } from './status.ts'
 
 /** What the service gives to its console. */
 export interface ConsoleDependencies {
   readonly settings: ConsoleSettings
-  readonly config: Pick<Config, 'admission' | 'log' | 'dispatch' | 'hashKey'>
+  readonly config: Pick<
+    Config,
+    | 'production'
+    | 'admission'
+    | 'log'
+    | 'dispatch'
+    | 'hashKey'
+    | 'describe'
+    | 'sources'
+    | 'secrets'
+    | 'dataDir'
+  >
   readonly redis: RedisClient
-  /** Opens a further connection, for BullMQ. The caller closes it. */
-  readonly openBlocking: () => RedisClient
+  readonly redisAddress: RedisAddress
+  readonly redisReport: Pick<RedisReport, 'problem'>
   readonly isRedisUp: () => boolean
   readonly log: Logger
   readonly now: () => number
@@ -22,6 +36,10 @@ export interface ConsoleDependencies {
 export interface ConsoleContext extends ConsoleDependencies {
   readonly audit: Audit
   readonly live: LiveUpdates
+  /** Opens a further connection, for BullMQ. The caller closes it. */
+  readonly openBlocking: () => RedisClient
+  /** The same as `cio-webhook status`, in bounded time. Never rejects. */
+  readonly status: () => Promise<ConsoleStatus>
 }
 
 /** Adds the routes of one page. Each route declares its access: `{ config: { access: 'viewer' } }`. */

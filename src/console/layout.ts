@@ -9,6 +9,7 @@ import { type Html, html } from './html.ts'
 const navigation = [
   { path: '/', label: 'Overview' },
   { path: '/events', label: 'Events' },
+  { path: '/sources', label: 'Sources' },
   { path: '/audit', label: 'Audit' }
 ] as const
 

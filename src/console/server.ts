@@ -6,6 +6,7 @@ import formbody from '@fastify/formbody'
 import secureSession from '@fastify/secure-session'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify'
 import { compileAddressList } from '../address-list.ts'
+import { connectRedis } from '../redis/connect.ts'
 import type { ConsoleAccess } from '../settings/console.ts'
 import { API_PATH, enforceAccess, isCrossSite, isKnownHost, personOf } from './access.ts'
 import { assetRoutes } from './assets.ts'
@@ -22,9 +23,18 @@ import { eventPage } from './pages/events/event-page.ts'
 import { eventListPage } from './pages/events/list-page.ts'
 import { sendAgainPage } from './pages/events/send-again-page.ts'
 import { overviewPage } from './pages/overview.ts'
+import { sourcesPage } from './pages/sources.ts'
+import { createStatusReader } from './status.ts'
 
 /** A new page is added here, and in the navigation of layout.ts. */
-const pages: readonly ConsolePage[] = [overviewPage, eventListPage, eventPage, sendAgainPage, auditPage]
+const pages: readonly ConsolePage[] = [
+  overviewPage,
+  eventListPage,
+  eventPage,
+  sendAgainPage,
+  sourcesPage,
+  auditPage
+]
 
 const SESSION_SECONDS = 12 * 60 * 60
 /** Forms have a few short fields. */
@@ -103,6 +113,8 @@ export async function buildConsole(dependencies: ConsoleDependencies): Promise<F
 
   const context: ConsoleContext = {
     ...dependencies,
+    openBlocking: () => connectRedis(dependencies.redisAddress, 'blocking'),
+    status: createStatusReader(dependencies),
     audit: createAudit(dependencies.redis, config.log.keyPrefix, log),
     live: createLiveUpdates(app, error => log.debug({ err: error }, 'console: a live page was not updated'))
   }

@@ -198,15 +198,19 @@ async function readSources(reader: Reader): Promise<ReadonlyMap<string, Source>>
   return new Map(
     (await readSourceSettings(reader)).map(source => [
       source.name,
-      { ...source, sanitizer: sanitizerOf(source, reader, hashKey) }
+      { ...source, policy: policyOf(source, reader), sanitizer: sanitizerOf(source, reader, hashKey) }
     ])
   )
 }
 
-function sanitizerOf(source: SourceSettings, reader: Reader, hashKey: Secret | undefined): Sanitizer {
-  const { name, schemes, idPointer, policy } = source
+function policyOf({ policy, schemes }: SourceSettings, reader: Reader): string {
   const ofScheme = schemes.includes('cdp') ? 'pipelines' : 'customerio'
-  const chosen = policy ?? reader.value('PII_POLICY') ?? ofScheme
+  return policy ?? reader.value('PII_POLICY') ?? ofScheme
+}
+
+function sanitizerOf(source: SourceSettings, reader: Reader, hashKey: Secret | undefined): Sanitizer {
+  const { name, idPointer, policy } = source
+  const chosen = policyOf(source, reader)
   try {
     return compileSanitizer(loadPolicy(chosen), {
       redactFields: reader.value('PII_REDACT_FIELDS'),

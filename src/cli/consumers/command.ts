@@ -110,16 +110,16 @@ async function run(options: Options, actions: Actions): Promise<ExitCode> {
 
 async function replay(options: Options, actions: Actions): Promise<ExitCode> {
   const [consumer, choice] = letterChoice(options)
-  const total = (await actions.countLetters(consumer)) || 1
+  const bar = createProgressBar(process.stderr)
+  const total = process.stderr.isTTY ? await actions.countLetters(consumer, choice) : 0
   const stopped = new AbortController()
   const stop = (): void => stopped.abort()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop)
-  const bar = createProgressBar(process.stderr)
   const result = await actions
     .replay(consumer, choice, {
       ratePerSecond: options.ratePerSecond,
       signal: stopped.signal,
-      onProgress: handled => bar.show(`${handled} handled`, Math.min(1, handled / total))
+      onProgress: handled => bar.show(`${handled} of ${total} handled`, handled / Math.max(1, total))
     })
     .finally(() => bar.clear())
   return printReplayed(options, result, 'dead letter', ({ id }) => id)

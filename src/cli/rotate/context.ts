@@ -9,14 +9,12 @@ import type { RedisAddress } from '../../settings/redis-address.ts'
 import { signingKeyName } from '../../settings/sources.ts'
 import type { NewSecret } from '../../tools/rotate/key-steps.ts'
 import { readReplicaKeys } from '../../tools/rotate/replica-keys.ts'
-import { rotationRecord } from '../../tools/rotate/state.ts'
+import { quietSecondsOf, rotationRecord } from '../../tools/rotate/state.ts'
 import type { TrackKeyRotation } from '../../tools/rotate/track-key.ts'
 import type { NoRedis, RotationRedis, WebhookKeyRotation } from '../../tools/rotate/webhook-key.ts'
 import { connectForCommand, NO_REDIS, UnreachableRedis } from '../open-log.ts'
 
 export type Rotation = Awaited<ReturnType<typeof openRotation>>
-
-const DAY_SECONDS = 86_400
 
 /** @param withRedis whether signing keys are concerned: a Track API key needs no Redis */
 export async function openRotation(env: Environment, withRedis: boolean) {
@@ -40,9 +38,7 @@ export async function openRotation(env: Environment, withRedis: boolean) {
       name: newName,
       handle: secrets.sibling(name, newName)
     }),
-    /** As chosen when the rotation of this source's key was started. */
-    quietSeconds: async (source: string) =>
-      (await record.read()).webhookKeys[source]?.quietSeconds ?? DAY_SECONDS,
+    quietSeconds: (source: string) => quietSecondsOf(record, source),
     close(): void {
       secrets.close()
       if (redis !== undefined && !('problem' in redis)) disconnectRedis(redis)

@@ -13,7 +13,7 @@ import type { RedisClient } from '../../redis/connect.ts'
 import type { Settings } from '../../settings/config.ts'
 import type { ConsumerSettings } from '../../settings/consumers-file.ts'
 import { ActionError } from '../action-error.ts'
-import { chosenLetters, type LetterChoice, type LetterFilter } from './choose-letters.ts'
+import { chosenLetters, countChosen, type LetterChoice, type LetterFilter } from './choose-letters.ts'
 import { ofExistingGroup, unknownConsumer } from './find-consumer.ts'
 import { countLetters } from './letter-reasons.ts'
 import { type Replayed, type ReplayOptions, replayChosen } from './replay-letters.ts'
@@ -104,10 +104,10 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
       }
       return found.slice(0, count)
     },
-    /** Number of its dead letters. */
-    countLetters: async (name: string): Promise<number> => {
+    /** Number of its dead letters, or of the chosen ones. With a filter, it reads all of them. */
+    countLetters: async (name: string, choice: LetterChoice = {}): Promise<number> => {
       await requireKnown(name)
-      return letters.count(name)
+      return countChosen(letters, name, choice, now())
     },
     /** Processes dead letters again. What was replayed is no longer a dead letter. */
     replay: async (name: string, choice: LetterChoice, options: ReplayOptions = {}): Promise<Replayed> => {

@@ -57,6 +57,20 @@ export async function* chosenLetters(
   }
 }
 
+/** @returns how many dead letters `chosenLetters` yields, or about so many. @throws as it does */
+export async function countChosen(
+  letters: DeadLetters,
+  consumer: string,
+  choice: LetterChoice,
+  untilMs: number
+): Promise<number> {
+  if (isIds(choice)) return choice.length
+  if (Object.values(choice).every(value => value === undefined)) return letters.count(consumer)
+  let count = 0
+  for await (const page of chosenLetters(letters, consumer, choice, untilMs)) count += page.letters.length
+  return count
+}
+
 /** When a dead letter was added, by the clock of Redis, unix milliseconds. */
 export const addedAtMs = (letter: string): number => Number.parseInt(letter, 10)
 

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
-import { partitionKeys } from '../src/log/keys.ts'
-import { partitionOf, publishPartitionCount } from '../src/log/partition.ts'
-import type { RedisClient } from '../src/redis/connect.ts'
+import { partitionKeys } from '../../src/log/keys.ts'
+import { partitionOf, publishPartitionCount } from '../../src/log/partition.ts'
+import type { RedisClient } from '../../src/redis/connect.ts'
 
 /** A log as it is after weeks: events of the size and the fields of sanitized events of Customer.io, one per second. */
 export interface History {
