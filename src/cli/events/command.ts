@@ -15,7 +15,9 @@ import { type Command, EXIT, type ExitCode, UsageError } from '../command.ts'
 import { readLines } from '../input.ts'
 import { type OpenLog, openLog } from '../open-log.ts'
 import { createProgressBar } from '../progress-bar.ts'
+import { terminalSafe } from '../terminal.ts'
 import { type EventsOptions, eventsUsage, readEventsOptions } from './options.ts'
+import { replayById } from './replay-by-id.ts'
 import { replayedText } from './replay-report.ts'
 import { eventLine, nothingFound, pathsText, unknownEvent } from './report.ts'
 
@@ -119,11 +121,22 @@ async function show(id: string, { json }: EventsOptions, log: OpenLog<'dispatch'
 
 async function replay(
   consumer: string,
-  { fromMs, toMs, json }: EventsOptions,
+  { ids, fromMs, toMs, json }: EventsOptions,
   filter: EventFilter,
   log: OpenLog<'dispatch' | 'loadHashKey'>
 ): Promise<ExitCode> {
-  const range = { from: String(fromMs ?? '-'), to: String(toMs ?? '+') }
+  if (fromMs === undefined) {
+    const result = await replayById(log, consumer, ids ?? [])
+    process.stdout.write(
+      json ? `${JSON.stringify(result)}\n` : `${result.replayed} replayed to ${consumer}\n`
+    )
+    const { left, unknown } = result
+    const retention = formatDuration(log.config.log.retentionMs)
+    for (const id of unknown) process.stderr.write(`cio-webhook events: ${unknownEvent(id, retention)}\n`)
+    for (const { id, why } of left) process.stderr.write(`cio-webhook events: ${terminalSafe(id)}: ${why}\n`)
+    return left.length + unknown.length === 0 ? EXIT.ok : EXIT.findings
+  }
+  const range = { from: String(fromMs), to: String(toMs ?? '+') }
   const { matches } = compileFilter(filter)
   const result = await consumerActions(log, Date.now).replayRange(consumer, range, matches)
   const text = replayedText(consumer, result, log.config.log.keyPrefix)
