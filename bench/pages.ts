@@ -1,13 +1,13 @@
 import { connectRedis, type RedisClient } from '../src/redis/connect.ts'
 import { consumersFile, httpConsumer } from '../test/helpers/consumers-file.ts'
+import { historyOf, idOf, loadHistory } from '../test/helpers/event-history.ts'
 import { startRedis } from '../test/helpers/redis.ts'
 import { until } from '../test/helpers/server.ts'
 import { startTestService } from '../test/helpers/service.ts'
-import { historyOf, idOf, loadHistory } from './history.ts'
 
 /**
- * How long the console's pages of events take with a log of a million events, five push consumers with 10,000 attempts
- * each, and 10,000 dead letters. Arguments: number of events, partitions.
+ * How long the console's pages of events take with a log of a million events, five push consumers with the 10,000 newest
+ * attempts of each, and 10,000 dead letters. Arguments: number of events, partitions.
  */
 const [EVENTS = 1_000_000, PARTITIONS = 4] = process.argv.slice(2).map(Number)
 const CONSUMERS = ['crm', 'warehouse', 'reports', 'ads', 'audit']
@@ -42,15 +42,20 @@ await measure('older events', older)
 await measure('events of one in five', '/events?type=email.clicked')
 await measure('events until the middle of the log', `/events?to=${middle}`)
 await measure('a customer of the last day', `/events?customer=777&from=${yesterday}`)
-await measure('an id', `/events?id=${idOf(history, EVENTS / 3)}`)
-const positions = [...first.matchAll(/href="(\/events\/[^"]+)"/g)].map(([, path = '']) => path)
-await measure('one event, by its position', ...positions)
-await measure('one event, by its id', `/events/${idOf(history, EVENTS / 3)}`)
+await measure('an id', `/events?id=${idOf(history, 2 * Math.floor(EVENTS / 6))}`)
+await measure('one of the newest events', ...(await eventsOf('/events')))
+await measure('one event that is older than all attempts', ...(await eventsOf(`/events?to=${middle}`)))
+await measure('one event, by its id', `/events/${idOf(history, 2 * Math.floor(EVENTS / 6))}`)
 await measure('a customer, the whole log, as far as 2 s go', '/events?customer=777')
 
 redis.disconnect()
 await service.close()
 await server.stop()
+
+async function eventsOf(path: string): Promise<readonly string[]> {
+  const page = await (await fetch(`${url}${path}`)).text()
+  return [...page.matchAll(/href="(\/events\/[^"]+)"/g)].map(([, link = '']) => link)
+}
 
 function print(line: string): void {
   process.stdout.write(`${line}\n`)
@@ -77,23 +82,28 @@ async function measure(name: string, ...paths: readonly string[]): Promise<void>
   )
 }
 
+/** When an event was appended, and delivered to all. */
+function atMs(number: number): number {
+  return history.startMs + number * 1000 + 2000
+}
+
 async function addConsumers(client: RedisClient): Promise<void> {
   for (const name of CONSUMERS) {
     for (let partition = 0; partition < PARTITIONS; partition++) {
       await client.xgroup('CREATE', `cio:events:{${partition}}`, name, '$')
     }
-    for (let number = 0; number < ATTEMPTS; number++) {
+    for (let number = EVENTS - ATTEMPTS; number < EVENTS; number++) {
       const fields = [
         'event',
-        idOf(history, EVENTS - number),
+        idOf(history, number),
         'attempt',
         1,
         'time',
-        Date.now(),
+        atMs(number),
         'outcome',
         'delivered'
       ]
-      void client.xadd(`cio:attempts:${name}`, '*', ...fields, 'answer', '200', 'ms', 12)
+      void client.xadd(`cio:attempts:${name}`, `${atMs(number)}-*`, ...fields, 'answer', '200', 'ms', 12)
     }
     await client.ping()
   }
@@ -102,7 +112,15 @@ async function addConsumers(client: RedisClient): Promise<void> {
   for (let number = 0; number < DEAD_LETTERS; number++) {
     const own = event.replace(/"id":"[^"]+"/, `"id":"dead-${number}"`)
     const fields = ['type', type, 'event', own, 'partition', 0, 'id', `${number + 1}-0`, 'reason', 'failed']
-    void client.xadd(`cio:dead:${CONSUMERS[0]}`, '*', ...fields, 'error', 'Error: status 503', 'attempts', 12)
+    void client.xadd(
+      `cio:dead:${CONSUMERS[0]}`,
+      `${atMs(EVENTS - DEAD_LETTERS + number)}-*`,
+      ...fields,
+      'error',
+      'Error: status 503',
+      'attempts',
+      12
+    )
   }
   await client.ping()
 }

@@ -27,7 +27,7 @@ export function createProgressBar(
       shown = true
       const full = Math.round(WIDTH * Math.max(0, Math.min(1, share)))
       const bar = '█'.repeat(full) + '░'.repeat(WIDTH - full)
-      const percent = String(Math.floor(share * 100)).padStart(3)
+      const percent = String(Math.floor(Math.min(1, share) * 100)).padStart(3)
       // Some terminals give their width as 0.
       const line = `${bar} ${percent} % ${step}`.slice(0, (output.columns || DEFAULT_COLUMNS) - 1)
       output.write(ERASE_LINE + line)

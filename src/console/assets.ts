@@ -15,7 +15,10 @@ const files = {
   'console.css': [own('console.css'), CSS],
   'mark.svg': [own('mark.svg'), 'image/svg+xml'],
   'htmx.js': [resolve('htmx.org/dist/htmx.min.js'), JAVASCRIPT],
-  'htmx-sse.js': [resolve('htmx.org/dist/ext/hx-sse.min.js'), JAVASCRIPT]
+  'htmx-sse.js': [resolve('htmx.org/dist/ext/hx-sse.min.js'), JAVASCRIPT],
+  'uplot.css': [resolve('uplot/dist/uPlot.min.css'), CSS],
+  'uplot.js': [resolve('uplot/dist/uPlot.iife.min.js'), JAVASCRIPT],
+  'chart.js': [own('chart.js'), JAVASCRIPT]
 } as const
 
 export type AssetName = keyof typeof files
@@ -31,7 +34,7 @@ const assets = new Map(
 /** The address of an asset. It contains a hash of the content, so browsers may keep it for good. */
 export const assetPath = (name: AssetName): string => assets.get(name)?.path ?? ''
 
-/** Serves them from memory: some 50 kB. */
+/** Serves them from memory: some 100 kB. */
 export function assetRoutes(app: FastifyInstance): void {
   for (const { content, type, path } of assets.values()) {
     app.get(path, { config: { access: 'public' } }, (_request, reply) =>

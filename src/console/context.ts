@@ -1,21 +1,33 @@
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from '../ops/logger.ts'
+import type { RedisReport } from '../ops/redis-report.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { Config } from '../settings/config.ts'
 import type { ConsoleSettings } from '../settings/console.ts'
 import type { RedisAddress } from '../settings/redis-address.ts'
 import type { Audit } from './audit.ts'
 import type { LiveUpdates } from './live.ts'
+import type { ConsoleStatus } from './status.ts'
 
 /** What the service gives to its console. */
 export interface ConsoleDependencies {
   readonly settings: ConsoleSettings
   readonly config: Pick<
     Config,
-    'admission' | 'log' | 'dispatch' | 'hashKey' | 'loadSources' | 'loadSourceSettings' | 'secrets'
+    | 'production'
+    | 'admission'
+    | 'log'
+    | 'dispatch'
+    | 'hashKey'
+    | 'describe'
+    | 'sources'
+    | 'secrets'
+    | 'dataDir'
+    | 'customerIo'
   >
   readonly redis: RedisClient
   readonly redisAddress: RedisAddress
+  readonly redisReport: Pick<RedisReport, 'problem'>
   readonly isRedisUp: () => boolean
   readonly log: Logger
   readonly now: () => number
@@ -27,6 +39,8 @@ export interface ConsoleContext extends ConsoleDependencies {
   readonly live: LiveUpdates
   /** Opens a further connection, for BullMQ. The caller closes it. */
   readonly openBlocking: () => RedisClient
+  /** The same as `cio-webhook status`, in bounded time. Never rejects. */
+  readonly status: () => Promise<ConsoleStatus>
 }
 
 /** Adds the routes of one page. Each route declares its access: `{ config: { access: 'viewer' } }`. */

@@ -61,13 +61,18 @@ export function createAttemptRecorder(options: AttemptRecorderOptions): AttemptR
   }
 
   function summarize({ consumer, outcome, failure, atMs, durationMs }: CompletedAttempt): void {
-    const { failures = 0, lastFailure, lastSuccessAtMs } = summaries.get(consumer) ?? {}
+    const before: AttemptSummary = summaries.get(consumer) ?? { failures: 0 }
     const endedAtMs = Math.round(atMs + durationMs)
     if (outcome === 'delivered') {
+      const { failures, lastFailure } = before
       summaries.set(consumer, { failures, lastFailure, lastSuccessAtMs: endedAtMs })
     } else if (failure !== undefined) {
-      const last = { reason: failure, atMs: endedAtMs }
-      summaries.set(consumer, { failures: failures + 1, lastFailure: last, lastSuccessAtMs })
+      summaries.set(consumer, {
+        ...before,
+        failures: before.failures + 1,
+        lastFailure: { reason: failure, atMs: endedAtMs },
+        failingSinceMs: before.failingSinceMs ?? endedAtMs
+      })
     }
   }
 

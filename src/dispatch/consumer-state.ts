@@ -8,6 +8,8 @@ export interface ConsumerState {
   /** In our own words: contains no text of a response. */
   readonly lastFailure: string | undefined
   readonly lastFailureAtMs: number | undefined
+  /** The first failure after the last success; `undefined` after a success. */
+  readonly failingSinceMs: number | undefined
   readonly lastSuccessAtMs: number | undefined
   /** Since when it is disabled; `undefined` while it is enabled. */
   readonly disabledAtMs: number | undefined
@@ -21,6 +23,8 @@ export interface AttemptSummary {
   readonly failures: number
   /** The last failure and its time, unix milliseconds. */
   readonly lastFailure?: { readonly reason: string; readonly atMs: number } | undefined
+  /** The first failure after `lastSuccessAtMs`, or the first of all without a success. */
+  readonly failingSinceMs?: number | undefined
   readonly lastSuccessAtMs?: number | undefined
 }
 
@@ -55,20 +59,24 @@ export function consumerStates(redis: RedisClient, keyPrefix: string, now: () =>
         failures: Number(fields['failures'] ?? 0),
         lastFailure: fields['lastFailure'],
         lastFailureAtMs: optionalNumber(fields['lastFailureAtMs']),
+        failingSinceMs: optionalNumber(fields['failingSinceMs']),
         lastSuccessAtMs: optionalNumber(fields['lastSuccessAtMs']),
         disabledAtMs: optionalNumber(fields['disabledAtMs']),
         disabledReason: fields['disabledReason'],
         pausedAtMs: optionalNumber(pausedAtMs ?? undefined)
       }
     },
-    addAttempts: async (name, { failures, lastFailure, lastSuccessAtMs }) => {
+    addAttempts: async (name, { failures, lastFailure, failingSinceMs, lastSuccessAtMs }) => {
+      const key = keyOf(name)
       const fields = {
         ...(lastFailure && { lastFailure: lastFailure.reason, lastFailureAtMs: lastFailure.atMs }),
         ...(lastSuccessAtMs !== undefined && { lastSuccessAtMs })
       }
       await Promise.all([
-        failures > 0 && redis.hincrby(keyOf(name), 'failures', failures),
-        redis.hset(keyOf(name), fields)
+        failures > 0 && redis.hincrby(key, 'failures', failures),
+        redis.hset(key, fields),
+        lastSuccessAtMs !== undefined && redis.hdel(key, 'failingSinceMs'),
+        failingSinceMs !== undefined && redis.hsetnx(key, 'failingSinceMs', String(failingSinceMs))
       ])
     },
     disable: async (name, reason) => {
@@ -77,7 +85,7 @@ export function consumerStates(redis: RedisClient, keyPrefix: string, now: () =>
     enable: async name => {
       await redis.hdel(
         keyOf(name),
-        ...['disabledReason', 'disabledAtMs', 'failures', 'lastFailure', 'lastFailureAtMs']
+        ...['disabledReason', 'disabledAtMs', 'failures', 'lastFailure', 'lastFailureAtMs', 'failingSinceMs']
       )
     },
     pause: async name => {

@@ -27,6 +27,8 @@ export interface ConsumerStatus extends GroupStats {
   /** Why it is disabled, or else why its last failed attempt failed. */
   readonly lastFailure: string | undefined
   readonly lastFailureAtMs: number | undefined
+  /** The first failure after the last success; `undefined` after a success. */
+  readonly failingSinceMs: number | undefined
   readonly lastSuccessAtMs: number | undefined
   readonly pausedAtMs: number | undefined
   readonly disabledAtMs: number | undefined
@@ -75,7 +77,7 @@ export function consumerStatusReader(
       states.read(name),
       letters.count(name),
       queueOf(name).outstanding(),
-      group.members > 0 ? { idleMs: 0, plainIdleMs: [] } : groupActivity(redis, keyPrefix, name)
+      group.members > 0 ? { runtimeIdleMs: 0, plainIdleMs: [] } : groupActivity(redis, keyPrefix, name)
     ])
     const { disabledAtMs, disabledReason } = state
     const nowMs = now()
@@ -84,6 +86,7 @@ export function consumerStatusReader(
     const oldestAgeMs = ages.length === 0 ? undefined : Math.max(...ages)
     const isPlain = settings === undefined && activity.plainIdleMs.length > 0
     const members = isPlain ? activeConsumers(activity.plainIdleMs) : group.members
+    const idleMs = isPlain ? Math.min(...activity.plainIdleMs) : activity.runtimeIdleMs
     const hasReader = members > 0 || (isPlain && mayBlock(group))
     return {
       ...group,
@@ -94,7 +97,7 @@ export function consumerStatusReader(
       type: settings?.type ?? (isPlain ? 'redis' : 'library'),
       queued: queue.count,
       dead,
-      lastActiveMs: activity.idleMs === undefined ? undefined : nowMs - activity.idleMs,
+      lastActiveMs: idleMs === undefined ? undefined : nowMs - idleMs,
       state: stateName(state, hasReader)
     }
   }

@@ -8,11 +8,14 @@ import { flatToMap } from '../redis/reply.ts'
 /** When a consumer group last called Redis, by the idle times of its Redis consumers, over all partitions. */
 interface GroupActivity {
   /**
-   * Milliseconds since the last call of any of them; `undefined` if the group has none. A consumer that blocks in
-   * XREADGROUP does not call Redis meanwhile.
+   * Milliseconds since the last call of our own runtime; `undefined` if there was none. In a plain group this is a
+   * replay by an operator.
    */
-  readonly idleMs: number | undefined
-  /** How long each consumer of a plain group has been idle: none belongs to our own runtime. */
+  readonly runtimeIdleMs: number | undefined
+  /**
+   * How long each consumer of a plain group has been idle. A consumer that blocks in XREADGROUP does not call Redis
+   * meanwhile.
+   */
   readonly plainIdleMs: readonly number[]
 }
 
@@ -43,18 +46,16 @@ export async function groupActivity(
   group: string
 ): Promise<GroupActivity> {
   const plainIdleMs = new Map<string, number>()
-  let idleMs: number | undefined
+  let runtimeIdleMs: number | undefined
   for (const { events } of await publishedPartitions(redis, keyPrefix)) {
     for (const fields of await infoConsumers(redis, events, group)) {
       const [name, idle] = [String(fields.get('name')), Number(fields.get('idle'))]
-      idleMs = Math.min(idle, idleMs ?? idle)
       // Those of our runtime are in the group for good, whether a member runs or not.
-      if (!runtimeConsumerNames.has(name)) {
-        plainIdleMs.set(name, Math.min(idle, plainIdleMs.get(name) ?? idle))
-      }
+      if (runtimeConsumerNames.has(name)) runtimeIdleMs = Math.min(idle, runtimeIdleMs ?? idle)
+      else plainIdleMs.set(name, Math.min(idle, plainIdleMs.get(name) ?? idle))
     }
   }
-  return { idleMs, plainIdleMs: [...plainIdleMs.values()] }
+  return { runtimeIdleMs, plainIdleMs: [...plainIdleMs.values()] }
 }
 
 /** The consumers of a group in one stream; none where the stream or the group does not exist there. */

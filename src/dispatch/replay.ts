@@ -27,6 +27,8 @@ export interface ReplayedLetters {
   readonly replayed: number
   /** Those that were not replayed, and why not. */
   readonly left: readonly { readonly id: string; readonly why: string }[]
+  /** How many of them the consumer does not want: its `types` have changed since. */
+  readonly notWanted: number
 }
 
 /**
@@ -43,9 +45,12 @@ export async function replayLetters(
   const isWanted = compileTypeGlobs(options.types)
   const done: string[] = []
   const left: { id: string; why: string }[] = []
+  let notWanted = 0
   try {
     for (const letter of letters) {
-      const why = isWanted(letter.type)
+      const wanted = isWanted(letter.type)
+      if (!wanted) notWanted++
+      const why = wanted
         ? await replayLetter(options, letter)
         : `${consumer} does not want its type ${eventName(letter.type)} (types in CONSUMERS_FILE)`
       if (why === undefined) done.push(letter.letter)
@@ -55,7 +60,7 @@ export async function replayLetters(
     // Also after an error: dead letters that were replayed before it must not be replayed again.
     await deadLetters(redis, keyPrefix).drop(consumer, done)
   }
-  return { replayed: done.length, left }
+  return { replayed: done.length, left, notWanted }
 }
 
 /** @returns why it was not replayed; `undefined` if it was */

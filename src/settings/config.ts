@@ -78,9 +78,6 @@ const serviceParts = {
     port: reader.value('METRICS_PORT'),
     allowed: reader.value('METRICS_ALLOWED_IPS')
   }),
-  /** For what needs keys or policies for some actions only: they are as of then. */
-  loadSources: reader => () => readSources(reader),
-  loadSourceSettings: reader => () => readSourceSettings(reader),
   /** `undefined`: the console is off. */
   console: readConsole
 } satisfies Parts
@@ -90,6 +87,9 @@ const commandParts = {
   runningRedis,
   /** Names of all sources. Reads none of their keys. */
   sourceNames: reader => [DEFAULT_SOURCE, ...reader.sourcesFile().map(source => source.name)],
+  /** For commands that need keys or policies for some of their actions only. */
+  loadSources: reader => () => readSources(reader),
+  loadSourceSettings: reader => () => readSourceSettings(reader),
   loadHashKey: reader => () => reader.secret('PII_HASH_KEY'),
   /** @returns the current signing key of a source */
   findSigningKey: reader => (source: string) => findSigningKey(reader, source)
@@ -198,15 +198,19 @@ async function readSources(reader: Reader): Promise<ReadonlyMap<string, Source>>
   return new Map(
     (await readSourceSettings(reader)).map(source => [
       source.name,
-      { ...source, sanitizer: sanitizerOf(source, reader, hashKey) }
+      { ...source, policy: policyOf(source, reader), sanitizer: sanitizerOf(source, reader, hashKey) }
     ])
   )
 }
 
-function sanitizerOf(source: SourceSettings, reader: Reader, hashKey: Secret | undefined): Sanitizer {
-  const { name, schemes, idPointer, policy } = source
+function policyOf({ policy, schemes }: SourceSettings, reader: Reader): string {
   const ofScheme = schemes.includes('cdp') ? 'pipelines' : 'customerio'
-  const chosen = policy ?? reader.value('PII_POLICY') ?? ofScheme
+  return policy ?? reader.value('PII_POLICY') ?? ofScheme
+}
+
+function sanitizerOf(source: SourceSettings, reader: Reader, hashKey: Secret | undefined): Sanitizer {
+  const { name, idPointer, policy } = source
+  const chosen = policyOf(source, reader)
   try {
     return compileSanitizer(loadPolicy(chosen), {
       redactFields: reader.value('PII_REDACT_FIELDS'),

@@ -35,6 +35,8 @@ export interface SourceSettings {
 }
 
 export interface Source extends SourceSettings {
+  /** The PII policy in effect. */
+  readonly policy: string
   readonly sanitizer: Sanitizer
 }
 

@@ -85,7 +85,10 @@ t.test('Redis stops while events --follow runs: one line, and the command ends w
   await redis.stop()
   const { code, stderr } = await ended
   t.equal(code, 2)
-  t.match(stderr, /^cio-webhook events: the connection to Redis was lost: check REDIS_URL[^\n]*\n$/)
+  t.match(
+    stderr,
+    /^cio-webhook events: the connection to Redis at 127\.0\.0\.1:\d+ was lost: [^\n]+; check REDIS_URL[^\n]*\n$/
+  )
 })
 
 t.test('a bug outside the command ends it with one line to report, without the message', async t => {

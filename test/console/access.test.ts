@@ -33,6 +33,7 @@ t.test(
       config,
       redis: redis.connection,
       redisAddress: redis.address,
+      redisReport: { problem: () => undefined },
       isRedisUp: () => true,
       log,
       now: Date.now
@@ -233,7 +234,7 @@ t.test(
     await until('the outage is noticed', async () => !(await fetch(`${service.url}/readyz`)).ok)
     const person = client()
     t.equal((await person.logIn(PASSWORD)).status, 303)
-    t.match((await person.get('/')).text, /Redis does not answer/)
+    t.match((await person.get('/')).text, /Deliveries get 503\. Redis at [^ ]+: ECONNREFUSED/)
     t.equal((await person.get('/audit')).status, 503)
     t.ok(service.logLines().some(({ audit }) => audit !== undefined))
   }

@@ -1,7 +1,9 @@
+import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
-import { consumerStates } from '../../src/dispatch/consumer-state.ts'
+import { type AttemptSummary, consumerStates } from '../../src/dispatch/consumer-state.ts'
 import { consumerStatusReader } from '../../src/dispatch/consumer-status.ts'
 import { activeConsumers, mayBlock } from '../../src/dispatch/group-activity.ts'
+import { redeliver } from '../../src/group/redeliver.ts'
 import { appendEvent } from '../helpers/log.ts'
 import { connectedRedis } from '../helpers/redis.ts'
 
@@ -37,6 +39,26 @@ t.test('a consumer fails as long as its last attempt failed, however long ago th
   t.match(await statusOf('crm'), { state: 'ok', lastFailure: 'status 503' })
 })
 
+t.test(
+  'a consumer fails since the first failure in a row, in whatever parts the attempts are reported',
+  async t => {
+    await redis.client.xgroup('CREATE', stream, 'crm', '0', 'MKSTREAM')
+    const fail = (atMs: number) => ({ reason: 'status 503', atMs })
+    const sinceAfter = async (attempts: AttemptSummary) => {
+      await states.addAttempts('crm', attempts)
+      return (await statusOf('crm'))?.failingSinceMs
+    }
+    t.equal(await sinceAfter({ failures: 2, lastFailure: fail(20), failingSinceMs: 10 }), 10)
+    t.equal(await sinceAfter({ failures: 1, lastFailure: fail(30), failingSinceMs: 30 }), 10)
+    t.equal(await sinceAfter({ failures: 1, lastFailure: fail(35), lastSuccessAtMs: 40 }), undefined)
+    const both = { failures: 2, lastFailure: fail(60), lastSuccessAtMs: 45, failingSinceMs: 50 }
+    t.equal(await sinceAfter(both), 50)
+    t.equal(await sinceAfter({ ...both, failingSinceMs: 55 }), 55, 'a success in between')
+    await states.enable('crm')
+    t.equal((await statusOf('crm'))?.failingSinceMs, undefined)
+  }
+)
+
 t.test('after a 410 the reason is the 410, also if a request in flight fails later', async t => {
   await redis.client.xgroup('CREATE', stream, 'crm', '0', 'MKSTREAM')
   await redis.client.zadd('cio:members:crm', Date.now() + 10_000, 'a member')
@@ -61,6 +83,18 @@ t.test('a plain group is healthy while its consumers read, also when they find n
   t.ok(Date.now() - ((await statusOf('python'))?.lastActiveMs ?? 0) < 5000)
   await readGroup('worker')
   t.match(await statusOf('python'), { type: 'redis', state: 'ok', members: 1 })
+})
+
+t.test('a replay to a plain group is no activity of its readers', async t => {
+  const id = await appendEvent(redis.client, { id: 'e1' })
+  await redis.client.xgroup('CREATE', stream, 'python', '0')
+  await readGroup('worker')
+  await redis.client.xack(stream, 'python', id)
+  await setTimeout(1500)
+  t.same(await redeliver(redis.connection, 'cio:', 'python', 0, [id]), [id])
+  const { lastActiveMs = Date.now(), members } = (await statusOf('python')) ?? {}
+  t.ok(Date.now() - lastActiveMs >= 1400, `${Date.now() - lastActiveMs} ms ago`)
+  t.equal(members, 1, 'and the replay is no member')
 })
 
 t.test('a consumer that blocks in XREADGROUP counts as a reader while nothing waits for it', async t => {

@@ -42,7 +42,9 @@ t.test(
     const service = await start(t, httpConsumer('crm', receiver.url, { ...FAST_RETRIES, maxAttempts: 50 }))
     await appendEvent(redis.client, { id: 'e1' })
     await until('some attempts', async () => receiver.requests.length >= 3)
-    await until('failing', async () => (await readStatus()).some(({ state }) => state === 'failing'))
+    const { failingSinceMs = 0 } = await until('failing', async () =>
+      (await readStatus()).find(({ state, failures }) => state === 'failing' && failures > 1)
+    )
     receiver.behave(answers(200))
     await until('recovery', async () => linesOf(service, 'crm').some(({ level }) => level === 'info'))
     const requests = receiver.requests.length
@@ -57,6 +59,7 @@ t.test(
     })
     t.match(attempts[0], { attempt: requests, outcome: 'delivered', answer: '200' })
     t.match(attempts.at(-1), { attempt: 1, outcome: 'failed', answer: '503' })
+    t.ok(failingSinceMs > 0 && failingSinceMs < (attempts.at(-2)?.atMs ?? 0), 'since the first attempt')
     await until('ok', async () => (await readStatus()).every(({ state }) => state === 'ok'))
   }
 )

@@ -23,7 +23,7 @@ const reading = (sanitizer: Sanitizer, masksText: boolean, idPointer?: string): 
     schemes: ['body'],
     idPointer,
     idHeader: undefined,
-    policy: undefined,
+    policy: 'customerio',
     sanitizer
   }
 })

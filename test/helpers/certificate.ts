@@ -34,7 +34,16 @@ export function makeCertificate(home: string, { names, from, until }: Certificat
     execFileSync('openssl', args, { stdio: 'pipe' })
   }
   openssl('genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', path('key.pem'))
-  openssl('req', '-new', '-key', path('key.pem'), '-subj', '/CN=cio-webhook test', '-out', path('csr.pem'))
+  openssl(
+    'req',
+    '-new',
+    '-key',
+    path('key.pem'),
+    '-subj',
+    `/CN=cio-webhook test ${names}`,
+    '-out',
+    path('csr.pem')
+  )
   openssl(
     ...['ca', '-batch', '-notext', '-config', path('ca.cnf'), '-selfsign', '-keyfile', path('key.pem')],
     ...['-in', path('csr.pem'), '-out', path('cert.pem'), '-extensions', 'names'],

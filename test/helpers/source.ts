@@ -12,7 +12,7 @@ export const testSource = (settings: Partial<Source> = {}): Source => ({
   schemes: DEFAULT_SCHEMES,
   idPointer: undefined,
   idHeader: undefined,
-  policy: undefined,
+  policy: 'customerio',
   sanitizer,
   ...settings
 })

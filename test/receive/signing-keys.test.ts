@@ -133,7 +133,7 @@ t.test('a half-written key is not applied', async t => {
     schemes: DEFAULT_SCHEMES,
     idPointer: undefined,
     idHeader: undefined,
-    policy: undefined,
+    policy: 'basic',
     sanitizer: compileSanitizer(basic)
   }
   const readings = ['one', 'two-is-lon', 'two-is-longer', 'two-is-longer', 'two-is-longer']

@@ -1,14 +1,15 @@
 import { consumerActions } from '../../tools/consumers/actions.ts'
+import { deadLettersJson, detailsJson } from '../../tools/consumers/consumer-json.ts'
 import { parkedActions } from '../../tools/parked/actions.ts'
 import { type Command, EXIT, type ExitCode, UsageError } from '../command.ts'
 import { confirm } from '../confirm.ts'
 import { type OpenLog, openLog } from '../open-log.ts'
 import { createProgressBar } from '../progress-bar.ts'
-import { detailsJson, detailsText } from './details-report.ts'
+import { detailsText } from './details-report.ts'
 import { exchangeText } from './exchange-report.ts'
 import { letterChoice, type Options, only, readOptions } from './options.ts'
 import { isParkedAction, runParked } from './parked.ts'
-import { consumersText, deadLettersJson, deadLettersText } from './report.ts'
+import { consumersText, deadLettersText } from './report.ts'
 import { exitCode, print, printDropped, printReplayed } from './results.ts'
 import { usage } from './usage.ts'
 
@@ -110,16 +111,16 @@ async function run(options: Options, actions: Actions): Promise<ExitCode> {
 
 async function replay(options: Options, actions: Actions): Promise<ExitCode> {
   const [consumer, choice] = letterChoice(options)
-  const total = (await actions.countLetters(consumer)) || 1
+  const bar = createProgressBar(process.stderr)
+  const total = process.stderr.isTTY ? await actions.countLetters(consumer, choice) : 0
   const stopped = new AbortController()
   const stop = (): void => stopped.abort()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop)
-  const bar = createProgressBar(process.stderr)
   const result = await actions
     .replay(consumer, choice, {
       ratePerSecond: options.ratePerSecond,
       signal: stopped.signal,
-      onProgress: handled => bar.show(`${handled} handled`, Math.min(1, handled / total))
+      onProgress: handled => bar.show(`${handled} of ${total} handled`, handled / Math.max(1, total))
     })
     .finally(() => bar.clear())
   return printReplayed(options, result, 'dead letter', ({ id }) => id)

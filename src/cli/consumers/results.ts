@@ -16,6 +16,7 @@ export function print({ json }: Output, value: unknown, text: string): void {
 interface ReplayResult<Left> {
   readonly replayed: number
   readonly left: readonly Left[]
+  readonly notWanted?: number
   readonly unknown: readonly string[]
   readonly interrupted?: boolean
 }
@@ -27,10 +28,11 @@ export function printReplayed<Left extends { readonly why: string }>(
   what: string,
   nameOf: (left: Left) => string
 ): ExitCode {
-  const { replayed, left, unknown, interrupted = false } = result
+  const { replayed, left, notWanted = 0, unknown, interrupted = false } = result
   const lines = left.map(one => `${nameOf(one)}: ${terminalSafe(one.why)}\n`).join('')
+  const types = notWanted === 0 ? '' : `${notWanted} not replayed: the consumer does not want their type\n`
   const note = interrupted ? 'interrupted: the same command continues with the rest\n' : ''
-  print(output, result, `${replayed} replayed\n${lines}${note}`)
+  print(output, result, `${replayed} replayed\n${lines}${types}${note}`)
   nameUnknown(unknown, what)
   return exitCode(left.length === 0 && unknown.length === 0 && !interrupted)
 }

@@ -35,5 +35,6 @@ events that a consumer could not process, and parked deliveries. Configured by t
   --json        print JSON
 
 States: ok; failing (the last attempt failed); paused; disabled (it answered 410); no_members (the group has no active
-member, and the log keeps all events that it has not read). The age is that of the last failure, or since when.
+member, and the log keeps all events that it has not read). The age is how long it has been in this state;
+for failing, since the first failure in a row.
 Exit code: 0 ok, 1 a consumer is not ok or has dead letters, or not everything could be done, 2 could not run.`

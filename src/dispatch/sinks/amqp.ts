@@ -120,10 +120,12 @@ async function open(
     },
     socketOptions(socketAbort)
   )
-  const connection = await orReport(
-    `RabbitMQ refuses the connection to the virtual host ${vhost}`,
-    connecting
-  )
+  const connection = await connecting.catch((error: unknown) => {
+    const failed = `RabbitMQ refuses the connection to the virtual host ${vhost}`
+    if (!isVirtualHostRefused(error)) throw amqpError(failed, error)
+    const why = 'it does not exist, or is not permitted to the user'
+    throw new ReportedError(`${failed}: ${why}`, { cause: error })
+  })
   let closedBy: unknown
   // The error reaches the caller of `publish`. Without a listener it would crash the process.
   connection.on('error', error => {
@@ -153,6 +155,10 @@ async function open(
     throw error
   }
 }
+
+/** RabbitMQ closes the connection in response to `connection.open`. amqplib drops the reason, which it has read. */
+const isVirtualHostRefused = (error: unknown): boolean =>
+  error instanceof Error && error.message.startsWith('Expected ConnectionOpenOk; got <ConnectionClose')
 
 /** Adds to an error of RabbitMQ what failed. */
 async function orReport<T>(failed: string, attempt: PromiseLike<T>): Promise<T> {

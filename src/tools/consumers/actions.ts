@@ -12,10 +12,10 @@ import type { RedisClient } from '../../redis/connect.ts'
 import type { Settings } from '../../settings/config.ts'
 import type { ConsumerSettings } from '../../settings/consumers-file.ts'
 import { ActionError } from '../action-error.ts'
-import { chosenLetters, type LetterChoice, type LetterFilter } from './choose-letters.ts'
+import { chosenLetters, countChosen, type LetterChoice, type LetterFilter } from './choose-letters.ts'
 import { type DeliveryRate, deliveryRate } from './delivery-rate.ts'
 import { ofExistingGroup, unknownConsumer } from './find-consumer.ts'
-import { countChosen, type LetterCount, type LetterPage, letterPage } from './letter-page.ts'
+import { type LetterPage, letterPage } from './letter-page.ts'
 import { countLetters } from './letter-reasons.ts'
 import { recentActivity } from './recent-activity.ts'
 import { type Replayed, type ReplayOptions, replayChosen } from './replay-letters.ts'
@@ -23,7 +23,7 @@ import { withoutSecrets } from './shown-settings.ts'
 import { type Exchange, testConsumer } from './test-consumer.ts'
 
 export interface ActionContext {
-  readonly config: Pick<Settings<'log' | 'dispatch'>, 'log' | 'dispatch'>
+  readonly config: Settings<'log' | 'dispatch'>
   readonly redis: RedisClient
   /** Opens a further connection, for BullMQ. The caller closes it. */
   openBlocking(): RedisClient
@@ -93,6 +93,11 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
     /** Sends a marked event directly to the target. It never enters the log, and counts as no attempt. */
     test: async (name: string): Promise<Exchange> =>
       testConsumer(await requirePush(name, 'tested: it reads the log by itself'), now),
+    /** Newest first; none of a consumer that only reads the log. */
+    attempts: async (name: string, count: number): Promise<readonly Attempt[]> => {
+      await requireKnown(name)
+      return attempts.newest(name, count)
+    },
     /** Oldest first. */
     deadLetters: async (
       name: string,
@@ -107,10 +112,10 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
       }
       return found.slice(0, count)
     },
-    /** A page of its dead letters, oldest first. @param after the last one of the page before */
-    letterPage: async (name: string, filter: LetterFilter, after?: string): Promise<LetterPage> => {
+    /** A page of its dead letters, oldest first. */
+    letterPage: async (name: string, filter: LetterFilter): Promise<LetterPage> => {
       await requireKnown(name)
-      return letterPage(letters, name, filter, after)
+      return letterPage(letters, name, filter)
     },
     /** @throws ActionError also if it has no such dead letter */
     deadLetter: async (name: string, letter: string): Promise<DeadLetter> => {
@@ -121,19 +126,14 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
         `${name} has no dead letter ${letter}: it was replayed, dropped or trimmed`
       )
     },
-    /** Number of its dead letters that a filter chooses. */
-    countChosen: async (name: string, filter: LetterFilter): Promise<LetterCount> => {
-      await requireKnown(name)
-      return countChosen(letters, name, filter, now())
-    },
     /** Events that push consumers accepted in the last minute. */
     deliveryRate: (name: string): Promise<DeliveryRate | undefined> =>
       settingsOf(name) === undefined ? Promise.resolve(undefined) : deliveryRate(redis, keyPrefix, name),
     deadByReason: (name: string) => countLetters(redis, keyPrefix, name),
-    /** Number of its dead letters. */
-    countLetters: async (name: string): Promise<number> => {
+    /** Number of its dead letters, or of the chosen ones. With a filter, it reads all of them. */
+    countLetters: async (name: string, choice: LetterChoice = {}): Promise<number> => {
       await requireKnown(name)
-      return letters.count(name)
+      return countChosen(letters, name, choice, now())
     },
     /** Processes dead letters again. What was replayed is no longer a dead letter. */
     replay: async (name: string, choice: LetterChoice, options: ReplayOptions = {}): Promise<Replayed> => {

@@ -12,6 +12,8 @@ export interface LetterFilter {
   /** Only those added since then, unix milliseconds. */
   readonly sinceMs?: number | undefined
   readonly reason?: DeadLetterReason | undefined
+  /** Only those added after this dead letter. */
+  readonly after?: string | undefined
 }
 
 /** Ids of dead letters, or a filter. */
@@ -58,8 +60,24 @@ export async function* chosenLetters(
 }
 
 /** What the dead letters of a filter come after; `undefined`: nothing, they begin with the oldest. */
-export const startOf = ({ sinceMs }: LetterFilter): string | undefined =>
-  sinceMs === undefined ? undefined : `${Math.floor(sinceMs) - 1}-${LAST_SEQUENCE}`
+export function startOf({ after, sinceMs }: LetterFilter): string | undefined {
+  if (sinceMs === undefined || (after !== undefined && addedAtMs(after) >= sinceMs)) return after
+  return `${Math.floor(sinceMs) - 1}-${LAST_SEQUENCE}`
+}
+
+/** @returns how many dead letters `chosenLetters` yields, or about so many. @throws as it does */
+export async function countChosen(
+  letters: DeadLetters,
+  consumer: string,
+  choice: LetterChoice,
+  untilMs: number
+): Promise<number> {
+  if (isIds(choice)) return choice.length
+  if (Object.values(choice).every(value => value === undefined)) return letters.count(consumer)
+  let count = 0
+  for await (const page of chosenLetters(letters, consumer, choice, untilMs)) count += page.letters.length
+  return count
+}
 
 /** When a dead letter was added, by the clock of Redis, unix milliseconds. */
 export const addedAtMs = (letter: string): number => Number.parseInt(letter, 10)

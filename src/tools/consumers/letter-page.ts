@@ -1,6 +1,6 @@
 // Tested by test/console/pages/consumers.test.ts.
 import type { DeadLetter, DeadLetters } from '../../group/dead-letters.ts'
-import { chosenLetters, compileFilter, type LetterFilter, startOf } from './choose-letters.ts'
+import { compileFilter, type LetterFilter, startOf } from './choose-letters.ts'
 
 export interface LetterPage {
   readonly letters: readonly DeadLetter[]
@@ -10,34 +10,25 @@ export interface LetterPage {
   readonly isPartial: boolean
 }
 
-export interface LetterCount {
-  readonly count: number
-  /** `false`: counting took too long, there may be more. */
-  readonly isComplete: boolean
-}
-
 export const PAGE_LETTERS = 50
 /** Dead letters per call, usually about 2 KB each. */
 const SCANNED_AT_ONCE = 200
 /** Those that a page looks at, for a filter that few of them match. */
 const MAX_SCANNED = 2000
-const MAX_COUNT_MS = 2000
 
 /**
  * A page of the dead letters that match, oldest first.
  *
- * @param after id of the dead letter that the page begins after
  * @throws ActionError for a glob that is not one, and the error of Redis
  */
 export async function letterPage(
   letters: DeadLetters,
   consumer: string,
-  filter: LetterFilter,
-  after?: string
+  filter: LetterFilter
 ): Promise<LetterPage> {
   const matches = compileFilter(filter)
   const found: DeadLetter[] = []
-  let cursor = after ?? startOf(filter)
+  let cursor = startOf(filter)
   for (let scanned = 0; scanned < MAX_SCANNED; ) {
     const page = await letters.list(consumer, SCANNED_AT_ONCE, cursor)
     scanned += page.length
@@ -51,23 +42,4 @@ export async function letterPage(
     cursor = page.at(-1)?.letter
   }
   return { letters: found, next: cursor, isPartial: true }
-}
-
-/** How many dead letters match. @throws ActionError for a glob that is not one, and the error of Redis */
-export async function countChosen(
-  letters: DeadLetters,
-  consumer: string,
-  filter: LetterFilter,
-  untilMs: number
-): Promise<LetterCount> {
-  if ((filter.types ?? filter.sinceMs ?? filter.reason) === undefined) {
-    return { count: await letters.count(consumer), isComplete: true }
-  }
-  const endMs = performance.now() + MAX_COUNT_MS
-  let count = 0
-  for await (const page of chosenLetters(letters, consumer, filter, untilMs)) {
-    count += page.letters.length
-    if (performance.now() > endMs) return { count, isComplete: false }
-  }
-  return { count, isComplete: true }
 }

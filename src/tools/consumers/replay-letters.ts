@@ -43,8 +43,8 @@ export async function replayChosen(
   const publisher = settings && openDirectPublisher(settings, openBlocking, keyPrefix)
   const left: ReplayedLetters['left'][number][] = []
   const unknown: string[] = []
-  let replayed = 0
-  const done = (interrupted: boolean): Replayed => ({ replayed, left, unknown, interrupted })
+  let [replayed, notWanted] = [0, 0]
+  const done = (interrupted: boolean): Replayed => ({ replayed, left, notWanted, unknown, interrupted })
   try {
     for await (const page of pages) {
       unknown.push(...page.unknown)
@@ -56,6 +56,7 @@ export async function replayChosen(
           chunk
         )
         replayed += part.replayed
+        notWanted += part.notWanted
         left.push(...part.left)
         onProgress(replayed + left.length)
         const waitMs = dueMs - performance.now()

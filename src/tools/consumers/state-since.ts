@@ -2,21 +2,23 @@
 import type { ConsumerStatus } from '../../dispatch/consumer-status.ts'
 
 /**
- * Since when a consumer is in its state, unix milliseconds: the last failure of a failing one, the last activity of one
+ * Since when a consumer is in its state, unix milliseconds: the first failure in a row of a failing one, the last activity of one
  * without members. `undefined` while it is ok, or if it is not known.
  */
 export function stateSinceMs({
   state,
   lastFailureAtMs,
+  failingSinceMs = lastFailureAtMs,
   pausedAtMs,
   disabledAtMs,
   lastActiveMs
-}: Pick<ConsumerStatus, 'state' | 'lastFailureAtMs' | 'pausedAtMs' | 'disabledAtMs' | 'lastActiveMs'>):
-  | number
-  | undefined {
+}: Pick<
+  ConsumerStatus,
+  'state' | 'lastFailureAtMs' | 'failingSinceMs' | 'pausedAtMs' | 'disabledAtMs' | 'lastActiveMs'
+>): number | undefined {
   switch (state) {
     case 'failing':
-      return lastFailureAtMs
+      return failingSinceMs
     case 'paused':
       return pausedAtMs
     case 'disabled':

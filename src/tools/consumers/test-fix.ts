@@ -1,7 +1,7 @@
 // Tested by test/tools/consumers/parts.test.ts.
 /** Codes of node:tls and OpenSSL for a certificate that is not accepted, or a server without TLS. */
 const TLS_CODE =
-  /CERT|SELF_SIGNED|UNABLE_TO_(?:GET|VERIFY)|ERR_TLS|ERR_SSL|EPROTO|ALTNAME|wrong version number/i
+  /CERT|SELF_SIGNED|UNABLE_TO_(?:GET|VERIFY)|ERR_TLS|ERR_SSL|EPROTO|ALTNAME|wrong version number|support 'tls'/i
 
 /** @returns the likely remedy for the status of an HTTP target; `undefined` for 2xx */
 export function statusFix(status: number, location: string | undefined): string | undefined {
@@ -45,6 +45,9 @@ export function connectionFix(failure: string): string {
 
 /** @param failure the reason, with the broker's code. @returns the likely remedy */
 export function brokerFix(failure: string, kind: 'nats' | 'amqp'): string {
+  if (/the virtual host \S+: it does not exist/.test(failure)) {
+    return 'create the virtual host, permit it to the user, or correct the path of url'
+  }
   if (/ACCESS.REFUSED|\b403\b|authorization|authentication|NOT_ALLOWED/i.test(failure)) {
     return kind === 'amqp'
       ? 'check username and password, and the permissions of the user in this virtual host'

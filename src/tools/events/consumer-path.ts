@@ -34,7 +34,9 @@ export interface ConsumerPath {
   /** While `waiting`: failed attempts, and when the next is due, unix milliseconds; `undefined` while it is in flight or due. */
   readonly waiting: { readonly attempts: number; readonly nextAttemptAtMs: number | undefined } | undefined
   /** While `dead`. */
-  readonly deadLetter: Pick<DeadLetter, 'letter' | 'reason' | 'error' | 'attempts'> | undefined
+  readonly deadLetter:
+    | Pick<DeadLetter, 'letter' | 'reason' | 'error' | 'attempts' | 'lastAttempts'>
+    | undefined
   /** Those that are still in the log of attempts, newest first; none for consumers that read the log themselves. */
   readonly attempts: readonly Attempt[]
 }
@@ -56,21 +58,25 @@ interface ConsumerPathOptions {
 /** @throws the error of Redis */
 export async function consumerPath(options: ConsumerPathOptions): Promise<ConsumerPath> {
   const { name, settings, group, letter, entry, isTrimmed } = options
-  const history = attemptHistory(options.redis, options.keyPrefix)
-  const attempts = await history.ofEvent(name, options.eventId, timeMsOf(entry.id) - CLOCK_DIFFERENCE_MS)
+  const mayBeRead = isTrimmed || group === undefined || compareIds(entry.id, group.lastDelivered) <= 0
+  const attempts = mayBeRead ? await readAttempts(options) : []
   const path = { consumer: name, pending: undefined, waiting: undefined, deadLetter: undefined, attempts }
   const pending = isTrimmed || group === undefined ? undefined : await readPending(options, group)
   if (pending !== undefined) return { ...path, state: 'pending', pending }
   const waiting = await readWaiting(options)
   if (waiting !== undefined) return { ...path, state: 'waiting', waiting }
   if (letter !== undefined) {
-    const { reason, error, attempts } = letter
-    return { ...path, state: 'dead', deadLetter: { letter: letter.letter, reason, error, attempts } }
+    const { letter: id, reason, error, attempts, lastAttempts } = letter
+    return { ...path, state: 'dead', deadLetter: { letter: id, reason, error, attempts, lastAttempts } }
   }
   if (!compileTypeGlobs(settings?.types)(entry.type)) return { ...path, state: 'not_wanted' }
   if (isTrimmed) return { ...path, state: 'trimmed' }
-  const isRead = group !== undefined && compareIds(entry.id, group.lastDelivered) <= 0
-  return { ...path, state: isRead ? 'acknowledged' : 'unread' }
+  return { ...path, state: group !== undefined && mayBeRead ? 'acknowledged' : 'unread' }
+}
+
+function readAttempts({ redis, keyPrefix, name, eventId, entry }: ConsumerPathOptions) {
+  const sinceMs = timeMsOf(entry.id) - CLOCK_DIFFERENCE_MS
+  return attemptHistory(redis, keyPrefix).ofEvent(name, eventId, sinceMs)
 }
 
 async function readPending(

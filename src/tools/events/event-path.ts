@@ -10,7 +10,7 @@ import type { ConsumerSettings } from '../../settings/consumers-file.ts'
 import { type ConsumerPath, consumerPath } from './consumer-path.ts'
 import { type FoundLetter, lettersOf } from './dead-letters-of.ts'
 import { searchEvents } from './search.ts'
-import { type SearchOptions, timeMsOf } from './walk-log.ts'
+import { CLOCK_DIFFERENCE_MS, type SearchOptions, timeMsOf } from './walk-log.ts'
 
 /** An event at one position of the log, and what each consumer did with it. */
 export interface EventPath {
@@ -58,7 +58,10 @@ export async function eventPath(
   if (isPosition(name)) {
     const entry = await readEntry(options, name)
     const event = entry && parseCloudEvent(entry.event)
-    if (entry !== undefined && event !== undefined) return withConsumers(options, event.id, [entry])
+    if (entry !== undefined && event !== undefined) {
+      const letters = await lettersOf(options, event.id, timeMsOf(entry.id) - CLOCK_DIFFERENCE_MS)
+      return pathOf(options, entry, false, letters)
+    }
   }
   const byId = await ofId(options, name, search)
   if (byId.length > 0) return byId

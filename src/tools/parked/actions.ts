@@ -41,10 +41,7 @@ export interface ParkedPage {
 }
 
 interface ParkedContext {
-  readonly config: Pick<
-    Settings<'log' | 'loadSources' | 'loadSourceSettings'>,
-    'log' | 'loadSources' | 'loadSourceSettings' | 'secrets'
-  >
+  readonly config: Settings<'log' | 'loadSources' | 'loadSourceSettings'>
   readonly redis: RedisClient
 }
 

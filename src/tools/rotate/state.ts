@@ -37,6 +37,7 @@ export interface RotationRecord {
   write(state: RotationState): Promise<void>
 }
 
+const DAY_SECONDS = 86_400
 const FILE = 'rotation.json'
 const MAX_HISTORY = 100
 
@@ -74,3 +75,7 @@ export function rotationRecord(dataDir: string): RotationRecord {
     }
   }
 }
+
+/** How long the old key must not have been seen: as chosen when the rotation of this source's key was started. */
+export const quietSecondsOf = async (record: RotationRecord, source: string): Promise<number> =>
+  (await record.read()).webhookKeys[source]?.quietSeconds ?? DAY_SECONDS

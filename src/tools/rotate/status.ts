@@ -1,7 +1,13 @@
 // Tested by test/tools/rotate/track-key.test.ts and test/tools/rotate/webhook-key.test.ts.
 import type { ReplicaKeys } from './replica-keys.ts'
 import { dueAt, type TrackKeyRotation } from './track-key.ts'
-import { canRetire, finishCommand, type WebhookKeyRotation } from './webhook-key.ts'
+import {
+  canRetire,
+  finishCommand,
+  type NoRedis,
+  type RotationRedis,
+  type WebhookKeyRotation
+} from './webhook-key.ts'
 
 /** The rotations in progress, and what is due. */
 export interface RotationStatus {
@@ -13,7 +19,11 @@ export type TrackKeyStatus = NonNullable<Awaited<ReturnType<typeof trackKeyStatu
 export type WebhookKeyStatus = NonNullable<Awaited<ReturnType<typeof webhookKeyStatus>>>
 
 /** @returns `undefined` if no Track API key is configured */
-export async function trackKeyStatus({ apiKey, record, now }: TrackKeyRotation) {
+export async function trackKeyStatus({
+  apiKey,
+  record,
+  now
+}: Pick<TrackKeyRotation, 'apiKey' | 'record' | 'now'>) {
   const { current, previous } = await apiKey.versions()
   if (current === undefined) return undefined
   const begun = (await record.read()).trackKey
@@ -44,7 +54,14 @@ export async function trackKeyStatus({ apiKey, record, now }: TrackKeyRotation) 
  * @returns `undefined` if the source has no signing key
  */
 export async function webhookKeyStatus(
-  { source, signingKey, record, redis }: WebhookKeyRotation,
+  {
+    source,
+    signingKey,
+    record,
+    redis
+  }: Pick<WebhookKeyRotation, 'source' | 'signingKey' | 'record'> & {
+    readonly redis: Pick<RotationRedis, 'readKeys'> | NoRedis
+  },
   quietSeconds: number
 ) {
   const { current, previous } = await signingKey.versions()

@@ -1,5 +1,5 @@
-// Tested by test/cli/serve/check.slow.test.ts.
-import { connect as connectPlain } from 'node:net'
+// Tested by test/cli/serve/check-consumers.slow.test.ts.
+import { connect as connectPlain, isIP } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { socketHost } from '../../address.ts'
 import { failureCode, reasonOf } from '../../dispatch/failure.ts'
@@ -8,6 +8,7 @@ import { createAmqpSink } from '../../dispatch/sinks/amqp.ts'
 import { createNatsSink } from '../../dispatch/sinks/nats.ts'
 import { ReportedError } from '../../errors.ts'
 import type { ConsumerSettings } from '../../settings/consumers-file.ts'
+import { brokerFix, connectionFix } from '../consumers/test-fix.ts'
 import type { PreflightResult } from './preflight.ts'
 
 const TIMEOUT_MS = 5000
@@ -25,12 +26,14 @@ async function checkConsumer(settings: ConsumerSettings): Promise<PreflightResul
   try {
     return { check, status: 'pass', detail: await reach(settings) }
   } catch (error) {
+    const cause = causeOf(error)
+    const fix = settings.type === 'http' ? connectionFix(cause) : brokerFix(cause, settings.type)
     const target = settings.type === 'nats' ? settings.servers.join(', ') : settings.url
     return {
       check,
       status: 'fail',
-      detail: `${withoutQuery(target)}: ${causeOf(error)}`,
-      fix: 'start the target, or correct its address and login in CONSUMERS_FILE; until then its events wait in the log'
+      detail: `${withoutQuery(target)}: ${cause}`,
+      fix: `${fix}. Addresses and logins are in CONSUMERS_FILE; until then its events wait in the log`
     }
   }
 }
@@ -66,7 +69,9 @@ function openSocket(url: URL): Promise<void> {
   const isTls = url.protocol === 'https:'
   const options = { host: socketHost(url), port: Number(url.port || (isTls ? 443 : 80)) }
   return new Promise<void>((resolve, reject) => {
-    const socket = isTls ? connectTls({ ...options, servername: options.host }) : connectPlain(options)
+    // The server name of TLS must not be an address; without it, the certificate is checked against \`host\`.
+    const servername = isIP(options.host) === 0 ? { servername: options.host } : {}
+    const socket = isTls ? connectTls({ ...options, ...servername }) : connectPlain(options)
     socket.setTimeout(TIMEOUT_MS, () => socket.destroy(new ReportedError('no answer within 5 s')))
     socket.once(isTls ? 'secureConnect' : 'connect', () => {
       socket.destroy()

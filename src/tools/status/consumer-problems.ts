@@ -1,6 +1,7 @@
 // Tested by test/tools/status/problems.test.ts.
 import type { ConsumerStatus } from '../../dispatch/consumer-status.ts'
 import { formatDuration } from '../../duration.ts'
+import { stateSinceMs } from '../consumers/state-since.ts'
 import type { Problem, StatusFacts } from './facts.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
@@ -25,16 +26,16 @@ export function consumerProblems(facts: StatusFacts): readonly Problem[] {
 }
 
 function stateProblem(consumer: ConsumerStatus, atMs: number): readonly Problem[] {
-  const { name, state, lastFailure, lastFailureAtMs, disabledReason, pausedAtMs, oldestAgeMs = 0 } = consumer
+  const { name, state, lastFailure, disabledReason, pausedAtMs, oldestAgeMs = 0 } = consumer
   switch (state) {
     case 'failing':
       return [
         {
           id: 'consumer_failing',
           severity: 'error',
-          summary: `The last attempt to deliver to ${name} failed${ago(lastFailureAtMs, atMs)}: ${lastFailure ?? 'unknown reason'}.`,
+          summary: `${name} has been failing${failureTimes(consumer, atMs)}: ${lastFailure ?? 'unknown reason'}.`,
           consequence: 'Its events wait and are retried; after the last attempt they become dead letters.',
-          fix: `repair the target, then: cio-webhook consumers`
+          fix: `cio-webhook consumers show ${name}: what it answers. After the repair: cio-webhook consumers test ${name}`
         }
       ]
     case 'disabled':
@@ -74,15 +75,20 @@ function stateProblem(consumer: ConsumerStatus, atMs: number): readonly Problem[
   }
 }
 
-const ago = (timeMs: number | undefined, atMs: number): string =>
-  timeMs === undefined ? '' : ` ${formatDuration(atMs - timeMs)} ago`
+/** Since when, and how long ago the last attempt was: a retry can be an hour away. */
+function failureTimes(consumer: ConsumerStatus, atMs: number): string {
+  const { lastFailureAtMs } = consumer
+  const sinceMs = stateSinceMs(consumer)
+  if (sinceMs === undefined || lastFailureAtMs === undefined) return ''
+  return ` for ${formatDuration(atMs - sinceMs)}, last attempt ${formatDuration(atMs - lastFailureAtMs)} ago`
+}
 
 const deadLetters = ({ name, dead }: ConsumerStatus): Problem => ({
   id: 'dead_letters',
   severity: 'warning',
   summary: `${name} has ${dead} dead letters: events that it failed to process too often.`,
   consequence: 'It does not get them unless they are replayed.',
-  fix: `cio-webhook consumers dead ${name} shows why; then cio-webhook consumers replay ${name} --all`
+  fix: `cio-webhook consumers dead ${name} shows why; then cio-webhook consumers replay ${name} --all --rate N, N events per second`
 })
 
 /** Groups that nothing reads for, for at least a day. The service logs the same once per hour. */

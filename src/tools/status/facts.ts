@@ -44,7 +44,9 @@ export interface StatusFacts {
   readonly parked: number
   readonly replicas: readonly ReplicaStatus[]
   /** The last list from Customer.io; `undefined` without an App API key, or before the first answer. */
-  readonly publishedAddresses: { readonly count: number; readonly atMs: number } | undefined
+  readonly publishedAddresses:
+    | { readonly count: number; readonly atMs: number; readonly addresses: readonly string[] }
+    | undefined
 }
 
 export type RedisStatus =

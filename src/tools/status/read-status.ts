@@ -4,7 +4,7 @@ import { parkedDeliveries } from '../../dispatch/parked.ts'
 import { publishedPartitions } from '../../log/partition.ts'
 import { readDeliveryStats, readLastDeliveries, type SourceStats } from '../../receive/delivery-stats.ts'
 import { REPLICA_GONE_MS, usageKeys } from '../../receive/key-usage-reporter.ts'
-import { errorCause } from '../../redis/causes.ts'
+import { errorCause, isRedisError } from '../../redis/causes.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import { memoryUsage } from '../../redis/memory.ts'
 import { connectMasters } from '../../redis/ready.ts'
@@ -46,7 +46,7 @@ const NO_STATS: SourceStats = {
   wrongAddress: {}
 }
 
-/** Reads everything that the status shows. Never rejects if Redis does not answer: the report then says why. */
+/** Reads everything that the status shows. If Redis does not answer, the report says why. @throws other errors */
 export async function readStatus(options: StatusOptions): Promise<StatusReport> {
   const { redis, redisAddress } = options
   const down = (cause: string) => report(options, { state: 'down', address: redisAddress, cause })
@@ -55,6 +55,7 @@ export async function readStatus(options: StatusOptions): Promise<StatusReport> 
   try {
     return await readFromRedis(options, redis)
   } catch (error) {
+    if (!isRedisError(error)) throw error
     return down(errorCause(error) ?? 'the connection was lost')
   }
 }
@@ -75,17 +76,12 @@ async function readFromRedis(options: StatusOptions, redis: RedisClient): Promis
       readReplicas(redis, keyPrefix),
       readPublished(redis, keyPrefix)
     ])
-  const sources = options.sources.map((name): SourceStatus => {
-    const key = options.configuration.secrets.find(secret => secret.name === `signing key of ${name}`)
-    return {
-      name,
-      lastHour: hour.sources.get(name) ?? NO_STATS,
-      lastDay: day.sources.get(name) ?? NO_STATS,
-      last: last.get(name),
-      currentKey: key?.current,
-      previousKey: key?.previous
-    }
-  })
+  const sources = options.sources.map(name => ({
+    ...configured(name, options.configuration),
+    lastHour: hour.sources.get(name) ?? NO_STATS,
+    lastDay: day.sources.get(name) ?? NO_STATS,
+    last: last.get(name)
+  }))
   const firstRow = day.rows.find(({ outcomes }) => Object.keys(outcomes).length > 0)
   const hours = firstRow === undefined ? 1 : Math.max(1, (nowMs - firstRow.fromMs) / HOUR_MS)
   return report(options, redisStatus, {
@@ -105,6 +101,19 @@ async function readFromRedis(options: StatusOptions, redis: RedisClient): Promis
   })
 }
 
+/** What is known of a source without Redis. */
+function configured(name: string, { secrets }: Configuration): SourceStatus {
+  const key = secrets.find(secret => secret.name === `signing key of ${name}`)
+  return {
+    name,
+    lastHour: NO_STATS,
+    lastDay: NO_STATS,
+    last: undefined,
+    currentKey: key?.current,
+    previousKey: key?.previous
+  }
+}
+
 function report(
   { config, configuration, sources, now }: StatusOptions,
   redis: RedisStatus,
@@ -121,14 +130,7 @@ function report(
       addressPolicy: config.admission.policy
     },
     redis,
-    sources: sources.map(name => ({
-      name,
-      lastHour: NO_STATS,
-      lastDay: NO_STATS,
-      last: undefined,
-      currentKey: undefined,
-      previousKey: undefined
-    })),
+    sources: sources.map(name => configured(name, configuration)),
     deliveries: { outcomes: {}, unavailable: {}, durationMs: undefined, eventAgeSeconds: undefined },
     eventsPerHour: 0,
     partitions: [],
@@ -204,8 +206,6 @@ async function readPublished(
   const text = await redis.get(`${keyPrefix}addresses`)
   if (text === null) return undefined
   const { at, addresses } = JSON.parse(text) as { at?: unknown; addresses?: unknown }
-  return {
-    count: Array.isArray(addresses) ? addresses.length : 0,
-    atMs: typeof at === 'number' ? at : 0
-  }
+  const list = Array.isArray(addresses) ? addresses.map(String) : []
+  return { count: list.length, atMs: typeof at === 'number' ? at : 0, addresses: list }
 }

@@ -10,16 +10,19 @@ const REGULAR_DELIVERIES = 24
 /** A silence this much longer than the mean interval is unusual. */
 const UNUSUAL_INTERVALS = 20
 
-/** Problems of each source. */
-export const sourceProblems = ({ sources, atMs, settings }: StatusFacts): readonly Problem[] =>
-  sources.flatMap(source => [
+/** Problems of each source. None are known while Redis is down: a key without deliveries may be in use then. */
+export function sourceProblems({ sources, atMs, settings, redis }: StatusFacts): readonly Problem[] {
+  if (redis.state === 'down') return []
+  return sources.flatMap(source => [
     ...wrongAddress(source, settings.addressPolicy === 'enforce'),
     ...wrongKey(source),
     ...previousKey(source),
     ...silence(source, atMs)
   ])
+}
 
-const ADDRESS_FIXES: Readonly<Record<AddressVariable, string>> = {
+/** What to set, by the variable that is probably wrong. */
+export const ADDRESS_FIXES: Readonly<Record<AddressVariable, string>> = {
   TRUSTED_PROXIES:
     'add the address of your proxy to TRUSTED_PROXIES: the log line of the refused delivery has it',
   CIO_ALLOWED_IPS:

@@ -53,6 +53,18 @@ t.test('consumers: their state, and those that can be removed', async t => {
     t.equal(groups.length, 1)
   })
 
+  await t.test('a group without members that was active within a day needs --force', async t => {
+    await redis.client.xgroup('CREATE', 'cio:events:{0}', 'deployed', '0')
+    const member = 'cio-webhook' // as a member of the library reads
+    await redis.client.xreadgroup('GROUP', 'deployed', member, 'STREAMS', 'cio:events:{0}', '>')
+    t.match(await statusOf('deployed'), { state: 'no_members', type: 'library', members: 0 })
+    const refused = await run('consumers', 'remove', 'deployed')
+    t.equal(refused.code, 2)
+    t.match(refused.output, /deployed was last active \d+ s ago \(0 active members\)\..*--force/)
+    t.match(await run('consumers', 'remove', 'deployed', '--force'), { code: 0, output: 'deployed removed' })
+    t.equal(await statusOf('deployed'), undefined)
+  })
+
   await t.test(
     'a plain Redis Streams group is of type redis, and ok while its consumers are active',
     async t => {

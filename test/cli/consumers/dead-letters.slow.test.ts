@@ -1,20 +1,17 @@
-import { spawn } from 'node:child_process'
 import { createServer } from 'node:net'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { deadLetters } from '../../../src/group/dead-letters.ts'
 import { runToEnd } from '../../helpers/command.ts'
 import { deliveryBody as body, openConsumers } from '../../helpers/consumers.ts'
-import { consumersFile, natsConsumer } from '../../helpers/consumers-file.ts'
+import { consumersFile, httpConsumer, natsConsumer } from '../../helpers/consumers-file.ts'
 import { runCommand } from '../../helpers/process.ts'
 import { answers } from '../../helpers/receiver.ts'
 import { startRedis } from '../../helpers/redis.ts'
 import { freePort, until } from '../../helpers/server.ts'
 import { KEY } from '../../helpers/sign.ts'
+import { onTerminal } from '../../helpers/terminal.ts'
 
 t.setTimeout(300_000)
-
-const MAIN = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url))
 
 t.test('dead letters: listed, replayed and dropped', async t => {
   const { redis, receiver, service, run, json } = await openConsumers(t)
@@ -46,6 +43,7 @@ t.test('dead letters: listed, replayed and dropped', async t => {
     t.same((await json('consumers', 'replay', 'crm', letters[0].id)).value, {
       replayed: 1,
       left: [],
+      notWanted: 0,
       unknown: [],
       interrupted: false
     })
@@ -67,6 +65,7 @@ t.test('dead letters: listed, replayed and dropped', async t => {
     t.same((await json('consumers', 'replay', 'crm', '--all')).value, {
       replayed: 1,
       left: [],
+      notWanted: 0,
       unknown: [],
       interrupted: false
     })
@@ -163,6 +162,30 @@ t.test('many dead letters: chosen by filter, replayed at a rate, and dropped aft
     t.ok((await count()) > 0, 'the others are left')
   })
 
+  await t.test('those of a type that the consumer no longer wants stay, and are counted', async t => {
+    const clicked = await count('--type', 'email.clicked')
+    t.ok(clicked > 1)
+    const file = consumersFile(httpConsumer('crm', receiver.url, { types: ['email.opened'] }))
+    const narrowed = { ...env, CONSUMERS_FILE: file }
+    const before = receiver.requests.length
+    const { code, stdout } = await runToEnd(['consumers', 'replay', 'crm', '--all'], narrowed)
+    t.equal(code, 1)
+    t.match(stdout, new RegExp(`\\n${clicked} not replayed: the consumer does not want their type\\n$`))
+    t.match(
+      stdout,
+      /^0 replayed\n\d+-\d+: crm does not want its type email\.clicked \(types in CONSUMERS_FILE\)\n/
+    )
+    t.equal(receiver.requests.length, before)
+    t.equal(await count(), clicked)
+  })
+
+  await t.test('on a terminal, the progress is a share of what was chosen', async t => {
+    await add('one', 'sent', 'failed')
+    const output = await onTerminal(['consumers', 'replay', 'crm', '--type', 'email.sent'], env)
+    t.match(output, /100 % 1 of 1 handled/)
+    t.match(output, '1 replayed')
+  })
+
   await t.test('drop --all asks on a terminal, and deletes only after yes', async t => {
     const before = await count()
     for (const [answer, left] of [
@@ -176,23 +199,3 @@ t.test('many dead letters: chosen by filter, replayed at a rate, and dropped aft
     }
   })
 })
-
-/** Runs the command on a pseudo-terminal, with one line of input. @returns what the terminal shows */
-function onTerminal(args: readonly string[], env: Readonly<Record<string, string>>, line: string) {
-  const command = [process.execPath, MAIN, ...args].map(arg => `'${arg}'`).join(' ')
-  const child = spawn('script', ['-qec', command, '/dev/null'], {
-    env: { PATH: process.env['PATH'], SHELL: '/bin/sh', ...env }
-  })
-  let output = ''
-  let answered = false
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output += text
-    if (answered || !output.includes('Type yes')) return
-    answered = true
-    child.stdin.write(`${line}\n`)
-  })
-  return new Promise<string>((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', () => resolve(output))
-  })
-}

@@ -6,6 +6,7 @@ import { deliveryBody as body, openConsumers } from '../../helpers/consumers.ts'
 import { until } from '../../helpers/server.ts'
 import { KEY } from '../../helpers/sign.ts'
 import { testSource } from '../../helpers/source.ts'
+import { onTerminal } from '../../helpers/terminal.ts'
 
 t.setTimeout(300_000)
 
@@ -100,6 +101,12 @@ t.test('parked deliveries: listed, revealed, replayed and dropped', async t => {
     t.equal(receiver.requests.at(-1)?.headers['webhook-id'], 'parked-once')
     t.same((await service.post(body('parked-once'))).body, { status: 'duplicate', id: 'parked-once' })
 
+    const alone = await runToEnd(['consumers', 'drop-parked', '--all'], env)
+    t.match(alone, { code: 2, stderr: /delete all parked deliveries: add --yes/ }, 'nobody to ask')
+    const output = await onTerminal(['consumers', 'drop-parked', '--all'], env, 'no')
+    t.match(output, /delete all parked deliveries\. This cannot be undone\. Type yes to continue:/)
+    t.match(output, 'nothing was deleted')
+    t.equal(await redis.client.xlen('cio:parked:{0}'), 2)
     t.same((await json('consumers', 'drop-parked', '--all', '--yes')).value, { dropped: 2, unknown: [] })
     t.equal(await redis.client.xlen('cio:parked:{0}'), 0)
   })

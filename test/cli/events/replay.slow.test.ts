@@ -2,7 +2,9 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { runToEnd } from '../../helpers/command.ts'
 import { deliveryBody as body, openConsumers } from '../../helpers/consumers.ts'
+import { consumersFile, httpConsumer } from '../../helpers/consumers-file.ts'
 import { cloudEventText } from '../../helpers/outgoing.ts'
 import { runCommand } from '../../helpers/process.ts'
 import { startRedis } from '../../helpers/redis.ts'
@@ -65,11 +67,73 @@ t.test('events: the newest, filtered, followed, and replayed for one consumer', 
   )
   t.equal((await run('events', 'replay', 'crm', '--from', '2h', '--to', '1h')).code, 1)
 
+  t.same((await json('events', 'replay', 'crm', '--id', 'e7')).value, { replayed: 1, left: [], unknown: [] })
+  await until('replayed', async () => receiver.requests.length === before + 3)
+  t.equal(receiver.requests.at(-1)?.headers['webhook-id'], 'e7')
+  const some = await run('events', 'replay', 'crm', '--id', 'e8', '--id', 'nothing')
+  t.equal(some.code, 1, 'an unknown id')
+  t.match(some.output, '1 replayed to crm')
+  t.match(some.output, 'nothing')
+  t.equal((await run('events', 'replay', 'nobody', '--id', 'e8')).code, 2, 'an unknown consumer')
+  await until('replayed', async () => receiver.requests.length === before + 4)
+
   await service.post('{"event_id":"exact","data":{"customer_id":8202522731445525542,"price":19.90}}')
   const digits = '"customer_id":8202522731445525542,"price":19.90'
   t.match((await run('events', '--json', '--id', 'exact')).output, digits, 'numbers as they came')
-  await until('delivered', async () => receiver.requests.length === before + 3)
+  await until('delivered', async () => receiver.requests.length === before + 5)
   t.match(receiver.requests.at(-1)?.body, digits)
+})
+
+t.test('events replay counts what the consumer gets anyway, and what it does not want', async t => {
+  const { receiver, redis, env, json, service, run } = await openConsumers(t)
+  for (const [id, metric] of [
+    ['o1', 'opened'],
+    ['o2', 'opened'],
+    ['c1', 'clicked']
+  ] as const) {
+    await service.post(body(id, metric))
+  }
+  await until('all acknowledged', async () => (await json('consumers')).value.consumers[0].lag === 0)
+  await until('delivered', async () => receiver.requests.length === 3)
+
+  await t.test('of a type that is not in its types in CONSUMERS_FILE', async t => {
+    const file = consumersFile(httpConsumer('crm', receiver.url, { types: ['email.opened'] }))
+    const narrowed = { ...env, CONSUMERS_FILE: file }
+    const { code, stdout } = await runToEnd(['events', 'replay', 'crm', '--from', '1h'], narrowed)
+    t.same(
+      [code, stdout],
+      [0, '2 replayed to crm\n1 not replayed: they do not match the types of crm in CONSUMERS_FILE\n']
+    )
+    await until('replayed', async () => receiver.requests.length === 5)
+    const only = await runToEnd(['events', 'replay', 'crm', '--from', '1h', '--id', 'c1', '--json'], narrowed)
+    t.equal(only.code, 1)
+    t.same(JSON.parse(only.stdout), { type: 'http', replayed: 0, skipped: 0, notWanted: 1 })
+  })
+
+  await t.test('to a plain group: what its readers have not acknowledged yet is skipped', async t => {
+    const stream = 'cio:events:{0}'
+    await redis.client.xgroup('CREATE', stream, 'python', '0')
+    const read = () => redis.client.xreadgroup('GROUP', 'python', 'w1', 'COUNT', 2, 'STREAMS', stream, '>')
+    t.match(await run('events', 'replay', 'python', '--from', '1h'), {
+      code: 1,
+      output: /^0 replayed to python\n3 not replayed: python gets them anyway/
+    })
+    const [[, entries] = []] = ((await read()) ?? []) as [string, [string, string[]][]][]
+    const [first] = entries ?? []
+    await redis.client.xack(stream, 'python', first?.[0] ?? '')
+    const { code, output } = await run('events', 'replay', 'python', '--from', '1h')
+    t.equal(code, 0)
+    t.match(output, /^1 replayed to python\n2 not replayed: python gets them anyway/)
+    t.match(output, /python is a plain Redis Streams group: .* XREADGROUP with > does not return them\./)
+    const [, command = ''] = /(XAUTOCLAIM \S+ \S+ READER MIN-IDLE-MS 0)/.exec(output) ?? []
+    const [name = '', ...args] = command.replace('READER', 'w1').replace('MIN-IDLE-MS', '0').split(' ')
+    const claimed = (await redis.client.call(name, ...args)) as [string, [string, string[]][]]
+    t.same(
+      claimed[1].map(([id]) => id),
+      entries?.map(([id]) => id),
+      'the command of the message returns them: the replayed one, and the pending one'
+    )
+  })
 })
 
 t.test('events ends quietly when the reader of its output is gone', async t => {

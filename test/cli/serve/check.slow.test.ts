@@ -14,6 +14,8 @@ interface Result {
   readonly fix?: string
 }
 
+t.setTimeout(120_000)
+
 const redis = await startRedis({ appendonly: 'yes' })
 t.teardown(() => redis.stop())
 const env = { REDIS_URL: redis.url, CIO_WEBHOOK_SECRET: KEY, HOST: '127.0.0.1', PORT: '0' }

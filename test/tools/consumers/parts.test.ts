@@ -38,12 +38,14 @@ t.test('settings are shown without secrets, and a URL without its query', async 
 })
 
 t.test('each state has its own time', async t => {
-  const times = { lastFailureAtMs: 1, pausedAtMs: 2, disabledAtMs: 3, lastActiveMs: 4 }
+  const times = { lastFailureAtMs: 9, failingSinceMs: 1, pausedAtMs: 2, disabledAtMs: 3, lastActiveMs: 4 }
   const states = ['failing', 'paused', 'disabled', 'no_members', 'ok'] as const
   t.same(
     states.map(state => stateSinceMs({ ...times, state })),
     [1, 2, 3, 4, undefined]
   )
+  const beforeUpgrade = { ...times, failingSinceMs: undefined }
+  t.equal(stateSinceMs({ ...beforeUpgrade, state: 'failing' }), 9)
 })
 
 t.test('each failure has a likely fix', async t => {
@@ -56,6 +58,7 @@ t.test('each failure has a likely fix', async t => {
     [connectionFix('EAI_AGAIN'), /does not resolve/],
     [connectionFix('DEPTH_ZERO_SELF_SIGNED_CERT'), /^TLS failed/],
     [connectionFix('CERT_HAS_EXPIRED'), /^TLS failed/],
+    [connectionFix("NATS refuses the connection: server does not support 'tls'"), /^TLS failed/],
     [connectionFix('timeout'), /^no answer in time/],
     [connectionFix('UND_ERR_SOCKET'), /^the connection was lost/],
     [

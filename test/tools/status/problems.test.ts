@@ -72,6 +72,7 @@ const consumer = (changes: Partial<ConsumerStatus>): { consumers: ConsumerStatus
       oldestAgeMs: undefined,
       lastFailure: undefined,
       lastFailureAtMs: undefined,
+      failingSinceMs: undefined,
       lastSuccessAtMs: undefined,
       pausedAtMs: undefined,
       disabledAtMs: undefined,

@@ -52,8 +52,7 @@ export function deadLetterRoutes(
     const query = readLetterQuery(request.query)
     const asked = field(request.query, 'after')
     const after = asked !== undefined && LETTER.test(asked) ? asked : undefined
-    const filter = letterFilter(query)
-    const page = await unlessRefused(actions.letterPage(name, filter, after))
+    const page = await unlessRefused(actions.letterPage(name, { ...letterFilter(query), after }))
     const total = await actions.countLetters(name)
     const [reasons, state] = await Promise.all([countReasons(name, total), bulk.read(subjectOf(name))])
     const body = html`${bulkView(request, state, consumerPath(name, '/progress'), now())}
@@ -78,7 +77,7 @@ ${lettersView({ request, name, query, after, page, total, reasons })}`
     }
     const { action, ids, query } = asked
     const choice: LetterChoice = ids ?? letterFilter(query)
-    const about = { action, who: request.person?.name ?? '-', total: total.count }
+    const about = { action, who: request.person?.name ?? '-', total }
     const isStarted = await bulk.start(subjectOf(name), about, options => work(name, action, choice, options))
     if (!isStarted) {
       throw new ConsoleError(
@@ -94,8 +93,7 @@ ${lettersView({ request, name, query, after, page, total, reasons })}`
   })
 
   async function countOf(name: string, { ids, query }: Request) {
-    if (ids !== undefined) return { count: ids.length, isComplete: true }
-    return unlessRefused(actions.countChosen(name, letterFilter(query)))
+    return unlessRefused(actions.countLetters(name, ids ?? letterFilter(query)))
   }
 
   async function work(
@@ -134,13 +132,8 @@ function readRequest({ body }: FastifyRequest): Request {
   }
 }
 
-function question(
-  request: FastifyRequest,
-  name: string,
-  { action, ids, query }: Request,
-  { count, isComplete }: { readonly count: number; readonly isComplete: boolean }
-) {
-  const shown = `${isComplete ? '' : 'more than '}${number(count)} ${count === 1 ? 'dead letter' : 'dead letters'}`
+function question(request: FastifyRequest, name: string, { action, ids, query }: Request, count: number) {
+  const shown = `${number(count)} ${count === 1 ? 'dead letter' : 'dead letters'}`
   const verb = action === 'replay' ? 'Replay' : 'Drop'
   const consequence =
     action === 'replay'

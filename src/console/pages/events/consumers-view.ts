@@ -29,6 +29,8 @@ const meanings: Readonly<Record<EventState, string>> = {
   trimmed: 'It acknowledged the event: only then an event is deleted from the log.'
 }
 
+type ShownAttempt = Omit<Attempt, 'consumer' | 'eventId'>
+
 /** Attempts of one consumer; older ones are left out. */
 const MAX_ATTEMPTS = 20
 
@@ -44,10 +46,17 @@ ${request.person?.role === 'operator' ? sendAgainForm(path) : undefined}`
 }
 
 function consumerView(path: ConsumerPath, nowMs: number): Html {
-  const { consumer, state, attempts } = path
+  const { consumer, state } = path
+  const attempts = attemptsOf(path)
   return html`<section class="card consumer"><h3>${consumerLink(consumer)} ${pill(tones[state], state.replaceAll('_', ' '))}</h3>
 <p>${meanings[state]}${details(path, nowMs)}</p>
 ${attempts.length === 0 ? undefined : attemptTable(consumer, attempts)}</section>`
+}
+
+/** Of a dead letter, also those that are no longer in the log of attempts. */
+function attemptsOf({ attempts, deadLetter }: ConsumerPath): readonly ShownAttempt[] {
+  if (attempts.length > 0 || deadLetter === undefined) return attempts
+  return deadLetter.lastAttempts.map(attempt => ({ ...attempt, outcome: 'failed' as const })).toReversed()
 }
 
 function details({ pending, waiting, deadLetter }: ConsumerPath, nowMs: number): Html | undefined {
@@ -70,8 +79,8 @@ function details({ pending, waiting, deadLetter }: ConsumerPath, nowMs: number):
 
 const times = (count: number): string => (count === 1 ? 'once' : `${number(count)} times`)
 
-const attemptTable = (consumer: string, attempts: readonly Attempt[]): Html =>
-  html`${table<Attempt>(
+const attemptTable = (consumer: string, attempts: readonly ShownAttempt[]): Html =>
+  html`${table<ShownAttempt>(
     `Attempts of ${consumer}, newest first`,
     [
       { title: 'Time', cell: ({ atMs }) => time(atMs) },

@@ -25,7 +25,16 @@ interface DeliveryRoute {
 /** The parked deliveries: pages of them, one of them with its body, and replay and drop. */
 export const parkedPages: ConsolePage = (app, context) => {
   const { config, redis, audit, now } = context
-  const actions = parkedActions({ config, redis })
+  const { log, secrets, sources } = config
+  const actions = parkedActions({
+    config: {
+      log,
+      secrets,
+      loadSources: async () => sources,
+      loadSourceSettings: async () => [...sources.values()]
+    },
+    redis
+  })
   const bulk = createBulkActions(context)
   app.addHook('preClose', bulk.close)
   const viewer = { config: { access: 'viewer' } } as const
