@@ -19,7 +19,7 @@ const ofSignature: Readonly<Record<SignatureFailure, string>> = {
     'the source does not accept this kind of signature: set "schemes" of the source in CIO_SOURCES_FILE (cdp for Data Pipelines)',
   scheme_confusion: 'the header x-cio-timestamp is missing: check that your proxy passes it on',
   mismatch:
-    'no signing key matches: compare the key with the one that Customer.io shows beside this webhook (cio-webhook rotate shows its id), and check that no proxy changes the body'
+    'no signing key matches: compare the key with the one that Customer.io shows beside this webhook (cio-webhook rotate status shows its id), and check that no proxy changes the body'
 }
 
 const ofAddress: Readonly<Record<AddressVariable, string>> = {

@@ -41,7 +41,8 @@ export async function startTestConsole(
   return { service, url, client: () => consoleClient(url) }
 }
 
-function consoleClient(url: string): ConsoleClient {
+/** @param url of a console, without a path */
+export function consoleClient(url: string): ConsoleClient {
   const cookies = new Map<string, string>()
   let csrf = ''
   const client: ConsoleClient = {

@@ -41,7 +41,7 @@ export async function startServiceProcess(env: Readonly<Record<string, string>>)
   const url = `http://127.0.0.1:${port}`
   const command = runCommand(['serve'], {
     HOST: '127.0.0.1',
-    CIO_WEBHOOK_SECRET: KEY,
+    ...('CIO_WEBHOOK_SECRET_FILE' in env ? {} : { CIO_WEBHOOK_SECRET: KEY }),
     ...env,
     PORT: String(port)
   })

@@ -36,7 +36,7 @@ export async function composeProject(name: string, folder: string, env: NodeJS.P
 }
 
 /** `DOCKER_COMPOSE` where it is set, the old command where there is one, else the engine's. */
-async function composeCommand(): Promise<readonly string[]> {
+export async function composeCommand(): Promise<readonly string[]> {
   const asked = process.env['DOCKER_COMPOSE']
   if (asked !== undefined) return asked.split(' ')
   const old = await command('docker-compose', ['version']).catch(() => undefined)

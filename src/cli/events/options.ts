@@ -7,10 +7,11 @@ import { parseTime } from '../parse-time.ts'
 export const eventsUsage = `usage: cio-webhook events [options]
        cio-webhook events show ID [--json]
        cio-webhook events replay CONSUMER --from TIME [--to TIME] [options]
+       cio-webhook events replay CONSUMER --id ID...
 
 Finds events in the log and shows them, oldest first: the newest, if no other option is given. 'show' prints one event,
-and what each consumer did with it. 'replay' gives one consumer a time range of events again. Events are shown as
-consumers get them: without personal data. Configured by the environment, like serve.
+and what each consumer did with it. 'replay' gives one consumer a time range of events again, or single events.
+Events are shown as consumers get them: without personal data. Configured by the environment, like serve.
 
   --customer ID   only events of this customer id
   --email ADDRESS only events in which the hash of this address stands, in any field; it needs the PII_HASH_KEY of the
@@ -23,7 +24,7 @@ consumers get them: without personal data. Configured by the environment, like s
   --follow        continue with new events, until Ctrl-C
   --json          print one JSON object per line: partition, entry, event
 
-ID of 'show' is an event id, <source>/<event id> as in the header webhook-id, or a position such as 0-1795510800000-0.
+ID of 'show', and of 'replay' without --from, is an event id, <source>/<event id> as in the header webhook-id, or a position such as 0-1795510800000-0.
 
 Exit code: 0 ok, 1 no event was found, 2 could not run.`
 
@@ -69,7 +70,9 @@ export function readEventsOptions(args: readonly string[], nowMs: number): Event
     if (others.length > 0 || follow) throw new UsageError(`show takes an ID and --json, and no other option`)
   }
   if (action.name === 'replay') {
-    if (values.from === undefined) throw new UsageError('replay: --from is missing')
+    const others = [customer, email, types, values.to].some(value => value !== undefined)
+    if (values.from === undefined && (ids === undefined || others))
+      throw new UsageError('replay: --from is missing; only with --id alone it is not needed')
     if (follow) throw new UsageError('--follow cannot be used with replay')
   }
   requireValidTypes(types)

@@ -35,7 +35,7 @@ function stateProblem(consumer: ConsumerStatus, atMs: number): readonly Problem[
           severity: 'error',
           summary: `${name} has been failing${failureTimes(consumer, atMs)}: ${lastFailure ?? 'unknown reason'}.`,
           consequence: 'Its events wait and are retried; after the last attempt they become dead letters.',
-          fix: `repair the target, then: cio-webhook consumers`
+          fix: `cio-webhook consumers show ${name}: what it answers. After the repair: cio-webhook consumers test ${name}`
         }
       ]
     case 'disabled':
@@ -88,7 +88,7 @@ const deadLetters = ({ name, dead }: ConsumerStatus): Problem => ({
   severity: 'warning',
   summary: `${name} has ${dead} dead letters: events that it failed to process too often.`,
   consequence: 'It does not get them unless they are replayed.',
-  fix: `cio-webhook consumers dead ${name} shows why; then cio-webhook consumers replay ${name} --all`
+  fix: `cio-webhook consumers dead ${name} shows why; then cio-webhook consumers replay ${name} --all --rate N, N events per second`
 })
 
 /** Groups that nothing reads for, for at least a day. The service logs the same once per hour. */

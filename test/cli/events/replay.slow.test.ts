@@ -67,10 +67,20 @@ t.test('events: the newest, filtered, followed, and replayed for one consumer', 
   )
   t.equal((await run('events', 'replay', 'crm', '--from', '2h', '--to', '1h')).code, 1)
 
+  t.same((await json('events', 'replay', 'crm', '--id', 'e7')).value, { replayed: 1, left: [], unknown: [] })
+  await until('replayed', async () => receiver.requests.length === before + 3)
+  t.equal(receiver.requests.at(-1)?.headers['webhook-id'], 'e7')
+  const some = await run('events', 'replay', 'crm', '--id', 'e8', '--id', 'nothing')
+  t.equal(some.code, 1, 'an unknown id')
+  t.match(some.output, '1 replayed to crm')
+  t.match(some.output, 'nothing')
+  t.equal((await run('events', 'replay', 'nobody', '--id', 'e8')).code, 2, 'an unknown consumer')
+  await until('replayed', async () => receiver.requests.length === before + 4)
+
   await service.post('{"event_id":"exact","data":{"customer_id":8202522731445525542,"price":19.90}}')
   const digits = '"customer_id":8202522731445525542,"price":19.90'
   t.match((await run('events', '--json', '--id', 'exact')).output, digits, 'numbers as they came')
-  await until('delivered', async () => receiver.requests.length === before + 3)
+  await until('delivered', async () => receiver.requests.length === before + 5)
   t.match(receiver.requests.at(-1)?.body, digits)
 })
 

@@ -82,7 +82,7 @@ for (const javaScript of [true, false]) {
       await page.getByRole('button', { name: 'Continue' }).click()
       if (javaScript) await expectAccessible(t, page, 'send again')
       await page.getByRole('button', { name: 'Send again to crm' }).click()
-      t.match(await page.getByRole('status').textContent(), 'The event is delivered to crm again')
+      t.match(await page.getByRole('status').textContent(), 'crm gets the event again')
       await until('the event again', async () => crm.requests.length === 4)
       t.equal(crm.requests[3]?.headers['webhook-id'], 'wanted')
       t.match(JSON.parse(crm.requests[3]?.body ?? ''), { id: 'wanted', subject: '42' })

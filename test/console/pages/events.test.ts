@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import t from 'tap'
 import { jsonView } from '../../../src/console/pages/events/json-view.ts'
 import { compileSearch, readSearch } from '../../../src/console/pages/events/query.ts'
+import { consumerStates } from '../../../src/dispatch/consumer-state.ts'
 import { compileAddressHash } from '../../../src/tools/events/address-hash.ts'
 import { type ConsoleClient, PASSWORD, startTestConsole, VIEWER_PASSWORD } from '../../helpers/console.ts'
 import { consumersFile, httpConsumer } from '../../helpers/consumers-file.ts'
@@ -224,13 +225,25 @@ t.test(
     t.match(question.text, 'Send the event to good again?')
     const sent = await operator.post(path, { consumer: 'good' })
     t.same([sent.status, sent.headers['location']], [303, `/events/${position}?sent=good`])
-    t.match((await operator.get(sent.headers['location'] ?? '')).text, 'The event is delivered to good again')
+    t.match((await operator.get(sent.headers['location'] ?? '')).text, '<bdi>good</bdi> gets the event again')
     await until('the event again', async () => good.requests.length === 2)
     t.same(
       good.requests.map(({ headers }) => headers['webhook-id']),
       ['e1', 'e1']
     )
     t.equal(good.requests[1]?.body, good.requests[0]?.body)
+
+    await redis.client.xgroup('CREATE', 'cio:events:{0}', 'plain', '0')
+    await redis.client.xreadgroup('GROUP', 'plain', 'reader', 'STREAMS', 'cio:events:{0}', '>')
+    await redis.client.xack('cio:events:{0}', 'plain', position.slice(2))
+    t.match((await operator.get(`${path}?consumer=plain`)).text, 'get it with XAUTOCLAIM')
+    t.equal((await operator.post(path, { consumer: 'plain' })).status, 303)
+    t.equal((await redis.client.xpending('cio:events:{0}', 'plain'))[0], 1)
+    await consumerStates(redis.client, 'cio:', Date.now).pause('good')
+    t.match(
+      (await operator.get(`${path}?consumer=good`)).text,
+      'It is paused: it gets the event after it is resumed'
+    )
 
     bad.behave(answers(200))
     t.equal((await operator.post(path, { consumer: 'failing' })).status, 303)
@@ -244,6 +257,7 @@ t.test(
         .map(fields => fields.filter((_, index) => index % 2 === 1)),
       [
         ['operator', 'operator', 'event_sent_again', `${position} to good`, '127.0.0.1'],
+        ['operator', 'operator', 'event_sent_again', `${position} to plain`, '127.0.0.1'],
         ['operator', 'operator', 'event_sent_again', `${position} to failing`, '127.0.0.1']
       ]
     )

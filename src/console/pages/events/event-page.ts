@@ -8,7 +8,7 @@ import { field } from '../../csrf.ts'
 import { html } from '../../html.ts'
 import { sendPage } from '../../layout.ts'
 import { eventView } from './event-view.ts'
-import { EVENTS_PATH } from './list-view.ts'
+import { EVENTS_PATH, text } from './list-view.ts'
 import { untilGone } from './until-gone.ts'
 
 /** A search by id ends after so long. A position is found at once. */
@@ -29,7 +29,7 @@ export const eventPage: ConsolePage = (app, context) => {
         request,
         reply,
         { title: `Event ${path.id}`, current: EVENTS_PATH },
-        html`${sentTo === undefined ? undefined : html`<p class="done" role="status">The event is delivered to ${sentTo.consumer} again. Reload this page to see the attempt.</p>`}
+        html`${sentTo === undefined ? undefined : html`<p class="done" role="status">${text(sentTo.consumer)} gets the event again. Reload this page to see its state.</p>`}
 ${eventView(request, path, paths, context.now())}`
       )
     }

@@ -69,7 +69,7 @@ export function rowsView(options: ListOptions, found: FoundRows): Html {
   const isPartial = older !== undefined && rows.length < PAGE_ROWS
   const newest = search.before === undefined ? undefined : pageControl(options, undefined, 'Newest')
   const further = older && pageControl(options, older, isPartial ? 'Search further back' : 'Older')
-  return html`${rows.length === 0 ? undefined : eventTable(rows)}
+  return html`${rows.length === 0 ? undefined : html`<div class="event-rows">${eventTable(rows)}</div>`}
 ${isPartial || rows.length === 0 ? outcome(options, found) : undefined}
 ${newest === undefined && further === undefined ? undefined : html`<nav class="pager" aria-label="Pages">${newest}${further}</nav>`}`
 }

@@ -1,5 +1,6 @@
 // Tested by test/console/pages/events-browser.slow.test.ts and test/console/pages/events.test.ts.
 import type { FastifyReply } from 'fastify'
+import { type ConsumerStatus, consumerStatusReader } from '../../../dispatch/consumer-status.ts'
 import { isPosition } from '../../../log/position.ts'
 import { disconnectRedis, type RedisClient } from '../../../redis/connect.ts'
 import { ActionError } from '../../../tools/action-error.ts'
@@ -16,14 +17,25 @@ import { untilGone } from './until-gone.ts'
 
 const PATH = `${EVENTS_PATH}/:position/send-again`
 
+/** Added to the question. */
+const hints: Readonly<Record<ConsumerStatus['state'], string>> = {
+  ok: '',
+  failing: ' Its last attempt failed.',
+  paused: ' It is paused: it gets the event after it is resumed.',
+  disabled: ' It is disabled: it gets the event after it is enabled.',
+  no_members: ' It has no active members: it gets the event when one starts.'
+}
+
 interface Route {
   Params: { position: string }
 }
 
 /** Gives one consumer one event again: a page that asks, and the change. */
 export const sendAgainPage: ConsolePage = (app, context) => {
-  const { redis, config, audit } = context
+  const { redis, config, audit, now } = context
   const { keyPrefix } = config.log
+  const { consumers } = config.dispatch
+  const readStatus = consumerStatusReader({ redis, keyPrefix, consumers, now })
 
   app.get<Route>(PATH, { config: { access: 'operator' } }, async (request, reply) => {
     const path = await findPath(request.params.position, reply)
@@ -34,7 +46,7 @@ export const sendAgainPage: ConsolePage = (app, context) => {
     if (problem !== undefined) throw refused(`${consumer} cannot get it again: ${problem}.`)
     const body = confirmation(request, {
       question: `Send the event to ${consumer} again?`,
-      consequence: `${consumer} gets the event ${path.id} once more, with the same id (webhook-id). A consumer that does not ignore repeated ids processes it twice.`,
+      consequence: `${consumer} gets the event ${path.id} once more, with the same id. A consumer that does not ignore repeated ids processes it twice.${await hintOf(consumer)}`,
       action: `${EVENTS_PATH}/${path.position}/send-again`,
       fields: { consumer },
       confirm: `Send again to ${consumer}`,
@@ -58,6 +70,15 @@ export const sendAgainPage: ConsolePage = (app, context) => {
     return reply.redirect(`${EVENTS_PATH}/${path.position}?sent=${encodeURIComponent(consumer)}`, 303)
   })
 
+  /** What has to happen before the consumer gets the event. */
+  async function hintOf(consumer: string): Promise<string> {
+    const status = (await readStatus()).find(({ name }) => name === consumer)
+    if (status?.type === 'redis') {
+      return ' It is a plain Redis Streams group: the event becomes pending there for a consumer named cio-webhook, and its readers get it with XAUTOCLAIM.'
+    }
+    return status === undefined ? '' : hints[status.state]
+  }
+
   async function findPath(position: string, reply: FastifyReply): Promise<EventPath> {
     const [path] = isPosition(position) ? await findPaths(context, position, untilGone(reply)) : []
     if (path?.position !== position) throw notFound(position, context)
@@ -67,11 +88,7 @@ export const sendAgainPage: ConsolePage = (app, context) => {
   async function send(path: EventPath, consumer: string): Promise<void> {
     const opened: RedisClient[] = []
     try {
-      await sendAgain(
-        { redis, keyPrefix, consumers: config.dispatch.consumers, openBlocking },
-        path,
-        consumer
-      )
+      await sendAgain({ redis, keyPrefix, consumers, openBlocking }, path, consumer)
     } catch (error) {
       if (error instanceof ActionError) throw refused(`${error.message}.`)
       throw error
