@@ -46,19 +46,12 @@ t.test('a Redis that answers but refuses events is an outage, and the first prob
   t.match(status.problems[0], { id: 'redis_refuses', severity: 'error' })
 })
 
-t.test('a store of secrets that hangs delays the status by a second, once', async t => {
-  let asked = 0
-  const hanging = () => {
-    asked++
-    return new Promise<Configuration>(() => {})
-  }
-  const read = createStatusReader({ ...options, config: { ...config, describe: hanging } })
+t.test('a store of secrets that hangs delays the status by a second, and its keys are not known', async t => {
+  const describe = () => new Promise<Configuration>(() => {})
+  const read = createStatusReader({ ...options, config: { ...config, describe } })
   const startedMs = performance.now()
   t.match(await read(), { outage: undefined, sources: [{ currentKey: undefined }] })
   t.ok(performance.now() - startedMs < 2000)
-  await new Promise(resolve => setTimeout(resolve, 3100))
-  await read()
-  t.equal(asked, 1)
 })
 
 t.test('a Redis that hangs costs at most 2.5 s', async t => {

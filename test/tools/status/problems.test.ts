@@ -104,6 +104,14 @@ const table: readonly (readonly [name: string, facts: Partial<StatusFacts>, prob
       { redis: { state: 'down', address: 'redis:6379', cause: 'WRONGPASS' } },
       ['error redis_down']
     ],
+    [
+      'Redis down, with a previous key that may be in use',
+      {
+        redis: { state: 'down', address: 'redis:6379', cause: 'WRONGPASS' },
+        ...source({ previousKey: '22222222' })
+      },
+      ['error redis_down']
+    ],
     ['no persistence', persistence('none'), ['warning persistence_weak']],
     ['no persistence, in development', { ...persistence('none'), production: false }, []],
     ['CONFIG not permitted', persistence('unknown'), ['warning persistence_unknown']],
