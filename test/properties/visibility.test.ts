@@ -89,82 +89,79 @@ function send(origin: string, { method, path, headers, body }: Unsigned): Promis
   })
 }
 
-t.test(
-  'attempts, dead letters, statistics: nothing personal, unverified or answered is kept',
-  async t => {
-    const redis = await startRedis()
-    const receiver = await startReceiver()
-    const answers = fc.sample(answer, RUNS)
-    receiver.behave(({ body }, response, count) => {
-      const [status, token, header] = answers[count % answers.length] ?? [500, '', 'x-error']
-      if (status === 0) return void response.destroy()
-      response.writeHead(status, token, { [header]: token }).end(status === 204 ? '' : token + body)
-    })
-    // Before the service starts: ioredis takes a command of others for the reply to MONITOR.
-    const monitor = await redis.client.monitor()
-    t.teardown(() => monitor.disconnect())
-    let commands = 0
-    monitor.on('monitor', (_time: string, command: readonly string[]) => {
-      commands++
-      const found = LEAKED.exec(command.join(' '))
-      if (found !== null) t.fail(`${found[0]} is sent to Redis: ${command.join(' ').slice(0, 500)}`)
-    })
-    const consolePort = await freePort()
-    const service = await startServiceProcess({
-      REDIS_URL: redis.url,
-      LOG_LEVEL: 'debug',
-      RATE_LIMIT_MAX: '100000',
-      CONSOLE_PORT: String(consolePort),
-      CONSOLE_PASSWORD: 'a password of twenty and more characters',
-      CONSUMERS_FILE: consumersFile(
-        httpConsumer('crm', receiver.url, { maxAttempts: 2, retryDelayMs: 10, maxRetryDelayMs: 20 })
-      )
-    })
-    t.teardown(async () => {
-      service.process.kill('SIGKILL')
-      await service.ended
-      await Promise.all([receiver.stop(), redis.stop()])
-    })
-    for (let done = 0; done < RUNS; done += BATCH) {
-      const requests = fc.sample(unsigned, BATCH)
-      await Promise.all([
-        ...fc.sample(delivery, BATCH).map(body => deliverTo(service.url + WEBHOOK_PATH, body)),
-        ...requests.map(one => send(service.url, one)),
-        ...requests.slice(0, 5).map(one => send(`http://127.0.0.1:${consolePort}`, one))
-      ])
-      const form = `password=${fc.sample(unverified, 1)[0]}`
-      await fetch(`http://127.0.0.1:${consolePort}/log-in`, {
-        method: 'POST',
-        body: new URLSearchParams(form)
-      })
-    }
-    await until('all are delivered or dead', async () => {
-      const [pending] = await redis.client.xpending('cio:events:{0}', 'crm')
-      const queues = await Promise.all(
-        ['wait', 'active', 'delayed'].map(async state => redis.client.exists(`cio:push:{crm}:push:${state}`))
-      )
-      return pending === 0 && queues.every(count => count === 0)
-    })
-    await until('the attempts and the counts', async () => {
-      const counts = await redis.client.keys('cio:{deliveries}:*')
-      return (await redis.client.xlen('cio:attempts:crm')) > 0 && counts.length > 1
-    })
-    t.ok((await redis.client.xlen('cio:dead:crm')) > 0, 'some are dead letters')
-    t.ok(commands > RUNS)
-    monitor.disconnect()
-
-    const metrics = await (await fetch(`${service.url}/metrics`)).text()
-    service.process.kill('SIGTERM')
+t.test('attempts, dead letters, statistics: nothing personal, unverified or answered is kept', async t => {
+  const redis = await startRedis()
+  const receiver = await startReceiver()
+  const answers = fc.sample(answer, RUNS)
+  receiver.behave(({ body }, response, count) => {
+    const [status, token, header] = answers[count % answers.length] ?? [500, '', 'x-error']
+    if (status === 0) return void response.destroy()
+    response.writeHead(status, token, { [header]: token }).end(status === 204 ? '' : token + body)
+  })
+  // Before the service starts: ioredis takes a command of others for the reply to MONITOR.
+  const monitor = await redis.client.monitor()
+  t.teardown(() => monitor.disconnect())
+  let commands = 0
+  monitor.on('monitor', (_time: string, command: readonly string[]) => {
+    commands++
+    const found = LEAKED.exec(command.join(' '))
+    if (found !== null) t.fail(`${found[0]} is sent to Redis: ${command.join(' ').slice(0, 500)}`)
+  })
+  const consolePort = await freePort()
+  const service = await startServiceProcess({
+    REDIS_URL: redis.url,
+    LOG_LEVEL: 'debug',
+    RATE_LIMIT_MAX: '100000',
+    CONSOLE_PORT: String(consolePort),
+    CONSOLE_PASSWORD: 'a password of twenty and more characters',
+    CONSUMERS_FILE: consumersFile(
+      httpConsumer('crm', receiver.url, { maxAttempts: 2, retryDelayMs: 10, maxRetryDelayMs: 20 })
+    )
+  })
+  t.teardown(async () => {
+    service.process.kill('SIGKILL')
     await service.ended
-    t.match(metrics, 'signature_invalid')
-    t.match(service.output(), /"outcome":"signature_invalid"/)
-    for (const [where, text] of [
-      ['the metrics', metrics],
-      ['the log', service.output()]
-    ] as const) {
-      const found = LEAKED.exec(text)
-      const around = found === null ? '' : text.slice(Math.max(0, found.index - 300), found.index + 100)
-      t.equal(around, '', `in ${where}`)
-    }
+    await Promise.all([receiver.stop(), redis.stop()])
+  })
+  for (let done = 0; done < RUNS; done += BATCH) {
+    const requests = fc.sample(unsigned, BATCH)
+    await Promise.all([
+      ...fc.sample(delivery, BATCH).map(body => deliverTo(service.url + WEBHOOK_PATH, body)),
+      ...requests.map(one => send(service.url, one)),
+      ...requests.slice(0, 5).map(one => send(`http://127.0.0.1:${consolePort}`, one))
+    ])
+    const form = `password=${fc.sample(unverified, 1)[0]}`
+    await fetch(`http://127.0.0.1:${consolePort}/log-in`, {
+      method: 'POST',
+      body: new URLSearchParams(form)
+    })
   }
-)
+  await until('all are delivered or dead', async () => {
+    const [pending] = await redis.client.xpending('cio:events:{0}', 'crm')
+    const queues = await Promise.all(
+      ['wait', 'active', 'delayed'].map(async state => redis.client.exists(`cio:push:{crm}:push:${state}`))
+    )
+    return pending === 0 && queues.every(count => count === 0)
+  })
+  await until('the attempts and the counts', async () => {
+    const counts = await redis.client.keys('cio:{deliveries}:*')
+    return (await redis.client.xlen('cio:attempts:crm')) > 0 && counts.length > 1
+  })
+  t.ok((await redis.client.xlen('cio:dead:crm')) > 0, 'some are dead letters')
+  t.ok(commands > RUNS)
+  monitor.disconnect()
+
+  const metrics = await (await fetch(`${service.url}/metrics`)).text()
+  service.process.kill('SIGTERM')
+  await service.ended
+  t.match(metrics, 'signature_invalid')
+  t.match(service.output(), /"outcome":"signature_invalid"/)
+  for (const [where, text] of [
+    ['the metrics', metrics],
+    ['the log', service.output()]
+  ] as const) {
+    const found = LEAKED.exec(text)
+    const around = found === null ? '' : text.slice(Math.max(0, found.index - 300), found.index + 100)
+    t.equal(around, '', `in ${where}`)
+  }
+})
