@@ -63,8 +63,7 @@ t.test(
     t.equal(await kept(), 0)
     const keys = await redis.client.keys('cio:*')
     // Reported by the process itself. Its counts are by outcome: test/properties/visibility.test.ts.
-    const own = (key: string): boolean =>
-      key === 'cio:keys:replicas' || key.startsWith('cio:{deliveries}:minute:')
+    const own = (key: string): boolean => key === 'cio:keys:replicas' || key.startsWith('cio:{deliveries}:')
     const ofDeliveries = keys.filter(key => !own(key))
     t.same(ofDeliveries, [], 'not even what is remembered')
   }
