@@ -137,7 +137,8 @@ t.test('a failure names what RabbitMQ replied, and its code', async t => {
   })
   t.match(await failureOf({ url: `${rabbit.url}/missing` }), {
     // amqplib 2.3 does not pass on why the broker closes a connection that is being opened.
-    reason: /^RabbitMQ refuses the connection to the virtual host missing: .*ConnectionClose/,
+    reason:
+      /^RabbitMQ refuses the connection to the virtual host missing: it does not exist, or is not permitted to the user$/,
     answer: 'failed'
   })
   t.match(await failureOf({ url: 'amqp://127.0.0.1:1' }), {
