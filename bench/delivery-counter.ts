@@ -4,11 +4,12 @@
  * Usage: node build/bench/delivery-counter.js
  */
 import { createDeliveryCounter } from '../src/receive/delivery-counter.ts'
-import { bucketMs, deliveryKeys, readDeliveryStats } from '../src/receive/delivery-stats.ts'
+import { readDeliveryStats } from '../src/receive/delivery-stats.ts'
 import { connectRedis } from '../src/redis/connect.ts'
 import { startRedis } from '../test/helpers/redis.ts'
 import { until } from '../test/helpers/server.ts'
 import { testSource } from '../test/helpers/source.ts'
+import { fillDayOfDeliveries } from './day-of-deliveries.ts'
 
 const DELIVERIES = 2_000_000
 const HOUR_MS = 3_600_000
@@ -56,16 +57,10 @@ console.log(
   `${recordUs.toFixed(3)} µs of CPU per delivery, ${(flushUs / FLUSHES / 1000).toFixed(2)} ms of CPU per second for the call to Redis`
 )
 
-// A full day: every minute has the fields of this one.
-const keys = deliveryKeys('cio:')
-const nowMs = Math.floor(Date.now() / bucketMs.quarter) * bucketMs.quarter
 const [filled = ''] = await server.client.keys('cio:{deliveries}:minute:*')
 const fields = await server.client.hgetall(filled)
-for (const size of ['minute', 'quarter'] as const) {
-  for (let atMs = nowMs - 24 * HOUR_MS; atMs <= nowMs; atMs += bucketMs[size]) {
-    await server.client.hset(keys.bucket(size, atMs), fields)
-  }
-}
+await fillDayOfDeliveries(server.client, fields)
+const nowMs = Date.now()
 for (const hours of [1, 24]) {
   const range = { fromMs: nowMs - hours * HOUR_MS, toMs: nowMs }
   const timesMs: number[] = []

@@ -73,8 +73,9 @@ function run(script, args) {
 /** Removes the output of deleted sources: otherwise a deleted test would still run. */
 function removeOrphans(from, to) {
   for (const file of filesIn(to, OUTPUT)) {
-    const source = join(from, relative(to, file)).replace(/(\.d\.ts|\.js)(\.map)?$/, '.ts')
-    if (!existsSync(source)) rmSync(file)
+    const copied = join(from, relative(to, file))
+    const compiled = copied.replace(/(\.d\.ts|\.js)(\.map)?$/, '.ts')
+    if (!existsSync(copied) && !existsSync(compiled)) rmSync(file)
   }
 }
 

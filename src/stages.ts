@@ -9,7 +9,7 @@ import { createDispatchMetrics } from './dispatch/metrics.ts'
 import { ConfigError } from './errors.ts'
 import { misspeltTypes } from './event-types.ts'
 import { createEventLog, type EventLog } from './log/append.ts'
-import { publishPartitionCount } from './log/partition.ts'
+import { publishLog } from './log/published-log.ts'
 import { createMaintenance } from './maintenance.ts'
 import type { Logger } from './ops/logger.ts'
 import type { Metrics } from './ops/metrics.ts'
@@ -77,7 +77,7 @@ export async function openRedis(
       facts = await inspectServers(redis)
       const problem = unmetRequirement(facts, durability)
       if (problem !== undefined) throw new ConfigError(problem)
-      await publishPartitionCount(redis, keyPrefix, partitions)
+      await publishLog(redis, keyPrefix, { partitions, sources: [...config.sources.keys()] })
       // PING and reads also work where writes are refused, such as on a replica. This key never exists.
       await redis.del(`${keyPrefix}write-check`)
     },

@@ -1,7 +1,7 @@
 import { basename } from 'node:path'
 import { getSystemErrorMap } from 'node:util'
 import { errorCode, ReportedError } from '../errors.ts'
-import { replyCause } from '../redis/causes.ts'
+import { isConnectionLoss, replyCause } from '../redis/causes.ts'
 import { UsageError } from './command.ts'
 import { terminalSafe } from './terminal.ts'
 
@@ -52,13 +52,9 @@ function systemFailure(error: Error): string | undefined {
   return `cannot ${VERBS[syscall] ?? syscall} ${terminalSafe(target)}: ${errorCode(failure)} (${meaning})`
 }
 
-const LOST_CONNECTION = /^(?:Connection is closed|Command timed out|Stream isn't writeable)/
-
 async function redisFailure(error: Error): Promise<string | undefined> {
   const isReply = error.name === 'ReplyError'
-  if (!isReply && error.name !== 'MaxRetriesPerRequestError' && !LOST_CONNECTION.test(error.message)) {
-    return undefined
-  }
+  if (!isReply && !isConnectionLoss(error)) return undefined
   const failure = await describeRedis?.(error)
   const redis = failure === undefined ? 'Redis' : `Redis at ${failure.address}`
   // An error reply may repeat what was sent: only known codes are shown.

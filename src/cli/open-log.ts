@@ -3,6 +3,7 @@ import { ConfigError } from '../errors.ts'
 import { connectRedis, disconnectRedis, type RedisClient } from '../redis/connect.ts'
 import { followFailures } from '../redis/failure.ts'
 import { monitorRedis } from '../redis/monitor.ts'
+import { connectMasters } from '../redis/ready.ts'
 import { loadSettings, type Part, type Settings } from '../settings/config.ts'
 import type { Environment } from '../settings/environment.ts'
 import type { RedisAddress } from '../settings/redis-address.ts'
@@ -29,6 +30,7 @@ export async function connectForCommand(address: RedisAddress): Promise<RedisCli
   const monitor = monitorRedis({ redis })
   try {
     await monitor.waitUntilUp(FIRST_CONTACT_MS)
+    await connectMasters(redis, FIRST_CONTACT_MS)
     return redis
   } catch (cause) {
     const failure = await failures.describe(cause)

@@ -1,4 +1,3 @@
-// Tested by test/console/access.test.ts.
 import type { Logger } from '../ops/logger.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { Person } from './access.ts'
@@ -39,6 +38,9 @@ export function createAudit(redis: RedisClient, keyPrefix: string, log: Logger):
       }
     },
     list: async (count, before) => {
+      // XREVRANGE from before the first record would look at every record.
+      const older = before === undefined ? [] : await redis.xrange(key, '-', `(${before}`, 'COUNT', 1)
+      if (before !== undefined && older.length === 0) return []
       const entries = await redis.xrevrange(
         key,
         before === undefined ? '+' : `(${before}`,

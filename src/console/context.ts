@@ -23,6 +23,7 @@ export interface ConsoleDependencies {
     | 'sources'
     | 'secrets'
     | 'dataDir'
+    | 'customerIo'
   >
   readonly redis: RedisClient
   readonly redisAddress: RedisAddress

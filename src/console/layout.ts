@@ -38,6 +38,10 @@ export function sendPage(
     .send(`<!doctype html>${text}`)
 }
 
+/**
+ * The scripts of htmx are not deferred: htmx would start as soon as it has run, at times before its extension has, and
+ * live updates would then never begin.
+ */
 function layout(request: FastifyRequest, { title, current }: PageOptions, body: Html): Html {
   const theme = THEMES.find(name => name === request.cookies['cio_theme']) ?? 'auto'
   return html`<html lang="en" data-theme="${theme}">
@@ -49,8 +53,8 @@ function layout(request: FastifyRequest, { title, current }: PageOptions, body: 
 <title>${title} – cio-webhook</title>
 <link rel="icon" href="${assetPath('mark.svg')}" type="image/svg+xml">
 <link rel="stylesheet" href="${assetPath('console.css')}">
-<script src="${assetPath('htmx.js')}" defer></script>
-<script src="${assetPath('htmx-sse.js')}" defer></script>
+<script src="${assetPath('htmx.js')}"></script>
+<script src="${assetPath('htmx-sse.js')}"></script>
 </head>
 <body>
 <a class="skip" href="#main">Skip to content</a>

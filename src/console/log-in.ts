@@ -1,5 +1,4 @@
 // Tested by test/console/access.test.ts and test/console/browser.slow.test.ts.
-import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Secret } from '../secret.ts'
 import type { Role } from './access.ts'
@@ -18,9 +17,12 @@ const WINDOW_MS = 60_000
 export async function logInRoutes(app: FastifyInstance, { settings, audit }: ConsoleContext): Promise<void> {
   const { access } = settings
   if (access.kind !== 'password') return
-  await app.register(rateLimit, { global: false, timeWindow: WINDOW_MS })
-  const ofAddress = app.createRateLimit({ max: MAX_PER_ADDRESS, keyGenerator: request => request.ip })
-  const ofAll = app.createRateLimit({ max: MAX_OVERALL, keyGenerator: () => 'all' })
+  const ofAddress = app.createRateLimit({
+    max: MAX_PER_ADDRESS,
+    timeWindow: WINDOW_MS,
+    keyGenerator: request => request.ip
+  })
+  const ofAll = app.createRateLimit({ max: MAX_OVERALL, timeWindow: WINDOW_MS, keyGenerator: () => 'all' })
 
   app.get('/log-in', { config: { access: 'public' } }, (request, reply) =>
     request.person === undefined

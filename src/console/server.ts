@@ -3,12 +3,15 @@ import { randomBytes, scrypt } from 'node:crypto'
 import { promisify } from 'node:util'
 import cookie from '@fastify/cookie'
 import formbody from '@fastify/formbody'
+import rateLimit from '@fastify/rate-limit'
 import secureSession from '@fastify/secure-session'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify'
 import { compileAddressList } from '../address-list.ts'
 import { connectRedis } from '../redis/connect.ts'
 import type { ConsoleAccess } from '../settings/console.ts'
 import { API_PATH, enforceAccess, isCrossSite, isKnownHost, personOf } from './access.ts'
+import { apiRoutes } from './api/api.ts'
+import { limitWrongTokens } from './api/token-attempts.ts'
 import { assetRoutes } from './assets.ts'
 import { createAudit } from './audit.ts'
 import { ConsoleError } from './console-error.ts'
@@ -40,6 +43,8 @@ const SESSION_SECONDS = 12 * 60 * 60
 /** Forms have a few short fields. */
 const BODY_LIMIT_BYTES = 64 * 1024
 const REQUEST_TIMEOUT_MS = 10_000
+/** `<source>/<event id>` has up to 321 characters. */
+const MAX_PARAM_LENGTH = 512
 /** Of which the live pages take at most 50. */
 const MAX_CONNECTIONS = 200
 
@@ -64,7 +69,12 @@ export async function buildConsole(dependencies: ConsoleDependencies): Promise<F
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     http: { headersTimeout: REQUEST_TIMEOUT_MS },
-    routerOptions: { ignoreTrailingSlash: true },
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
+    // Of a path that is not valid percent-encoding.
+    frameworkErrors: (_error, _request, reply) => {
+      reply.raw.writeHead(400, { 'content-type': 'application/json; charset=utf-8' })
+      reply.raw.end(JSON.stringify({ error: 'The path is malformed.', code: 'CIO_BAD_REQUEST' }))
+    },
     forceCloseConnections: true // live pages would keep it open
   })
   app.server.maxConnections = MAX_CONNECTIONS
@@ -84,15 +94,19 @@ export async function buildConsole(dependencies: ConsoleDependencies): Promise<F
     cookie: { path: '/', httpOnly: true, sameSite: 'strict', secure: false, maxAge: SESSION_SECONDS }
   })
   await app.register(formbody, { bodyLimit: BODY_LIMIT_BYTES })
+  await app.register(rateLimit, { global: false })
+  const identifyByToken = limitWrongTokens(app)
 
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(SECURITY_HEADERS)
     if (isSecure(request)) request.session.options({ secure: true })
-    // An asset may be kept by a shared cache, so it has no cookies.
-    if (!request.url.startsWith('/assets/')) provideCsrfToken(request, reply, isSecure(request))
+    // An asset may be kept by a shared cache, so it has no cookies. A program with a token needs none.
+    const isApi = request.url.startsWith(API_PATH)
+    if (!isApi && !request.url.startsWith('/assets/')) provideCsrfToken(request, reply, isSecure(request))
     if (!isKnownHost(request.host, url)) throw unknownHost
     if (isChange(request) && isCrossSite(request, url)) throw crossSite
-    request.person = personOf(request, settings, isTrustedProxy)
+    const identify = () => personOf(request, settings, isTrustedProxy)
+    request.person = isApi ? await identifyByToken(request, identify) : identify()
     return enforceAccess(request, reply)
   })
   app.addHook('preHandler', async request => {
@@ -122,6 +136,7 @@ export async function buildConsole(dependencies: ConsoleDependencies): Promise<F
   await logInRoutes(app, context)
   themeRoute(app)
   for (const page of pages) page(app, context)
+  await apiRoutes(app, context)
   return app
 }
 
@@ -151,7 +166,6 @@ function themeRoute(app: FastifyInstance): void {
 
 function sendError(request: FastifyRequest, reply: FastifyReply, error: ConsoleError): FastifyReply {
   const { status, title, message } = error
-  if (request.url.startsWith(API_PATH)) return reply.code(status).send({ error: message })
   const back = request.person === undefined ? 'Log in' : 'To the overview'
   return sendPage(
     request,

@@ -24,8 +24,8 @@ interface StatusReaderOptions {
 
 /** A page must not hang while Redis does. */
 const LIMIT_MS = 2500
-/** All pages and all people share one reading. */
-const VALID_MS = 1000
+/** All pages and all people share one reading. Live pages are drawn every two seconds. */
+const VALID_MS = 3000
 /** The stores of secrets are not asked for every page: one can be behind the network. */
 const CONFIGURATION_VALID_MS = 30_000
 const CONFIGURATION_LIMIT_MS = 1000

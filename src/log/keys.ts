@@ -28,6 +28,9 @@ export const partitionCountKey = (prefix: string): string => `${prefix}partition
 /** Here the service adds every number of partitions it has ever appended with, for searches by customer. */
 export const partitionCountsKey = (prefix: string): string => `${prefix}partition-counts`
 
+/** Here the service adds every source before it appends the first event of it, for searches by id. */
+export const sourceNamesKey = (prefix: string): string => `${prefix}sources`
+
 /** The names of a consumer group's keys in Redis, besides the groups of the streams. */
 interface GroupKeys {
   /** The running members: see membership.lua. */

@@ -34,6 +34,7 @@ export interface IdContext {
 }
 
 const MAX_ID_LENGTH = 256
+const SHA256_HEX = /^[0-9a-f]{64}$/
 /** What templates print for a missing value. */
 const MISSING = /^(?:null|undefined|[\s\p{Cf}]*)$/iu
 
@@ -63,6 +64,23 @@ export function eventId(
 export function parkedId(body: Buffer, context: IdContext): EventId {
   const { kind, id } = headerId(body, context) ?? digestId(body, context)
   return { kind, id, digest: digestOf('parked', context.source.name, id) }
+}
+
+/**
+ * Every digest with which dedupe can remember an event of this source that has this id in the log.
+ *
+ * @returns `isComplete`: false if the id may also be the hash of an id that is personal data: its digest is not known then
+ */
+export function digestsOfId(
+  id: string,
+  source: string
+): { readonly digests: readonly string[]; readonly isComplete: boolean } {
+  const named = [digestOf('event_id', source, id), digestOf('pointer', source, id)]
+  if (!SHA256_HEX.test(id)) return { digests: named, isComplete: true }
+  // An event of the doctor can have the digest of a parked delivery.
+  const hashed = (['header', 'delivery', 'parked'] as const).map(kind => digestOf(kind, source, id))
+  const shownDigest = Buffer.from(id, 'hex').toString('base64')
+  return { digests: [...named, ...hashed, shownDigest], isComplete: false }
 }
 
 function headerId(body: Buffer, { source, idHeader, parkedAs }: IdContext): EventId | undefined {

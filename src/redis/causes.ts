@@ -1,5 +1,5 @@
 // Tested by test/redis/failure.test.ts.
-import { errorCode, ReportedError } from '../errors.ts'
+import { errorCode, ReportedError, UnavailableError } from '../errors.ts'
 
 /**
  * What a code of Node or the first word of an error reply of Redis means, with the next step. Errors of Node:
@@ -120,6 +120,21 @@ export function errorCause(error: unknown): string | undefined {
   if (error.name === 'ReplyError') return replyCause(error.message)
   const code = errorCode(error)
   return code !== undefined && isConclusive(code) ? codeCause(code) : undefined
+}
+
+const LOST_NAMES = /^(?:MaxRetriesPerRequestError|ClusterAllFailedError)$/
+const LOST_MESSAGES =
+  /^(?:Connection is closed|Command timed out|Command aborted due to|Stream isn't writeable)/
+
+/** Whether ioredis gave up a command: the connection is lost, or the reply did not come in time. */
+export const isConnectionLoss = (error: Error): boolean =>
+  LOST_NAMES.test(error.name) || LOST_MESSAGES.test(error.message)
+
+/** Whether an error came from Redis or the connection to it. Others are mistakes in this program. */
+export function isRedisError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  if (errorCause(error) !== undefined || error.name === 'ReplyError' || isConnectionLoss(error)) return true
+  return error instanceof UnavailableError || /^E[A-Z]+$/.test(errorCode(error) ?? '')
 }
 
 /** Every cause with an explanation, as it is shown. */

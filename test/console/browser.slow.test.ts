@@ -9,7 +9,7 @@ const redis = await flushedRedis(t)
 const browser = await startBrowser(t)
 
 /** The pages of the navigation, and those without an entry in it. */
-const pages = { overview: '/', audit: '/audit' } as const
+const pages = { overview: '/', sources: '/sources', audit: '/audit' } as const
 
 async function logIn(page: Page, url: string, password = PASSWORD): Promise<void> {
   await page.goto(`${url}/log-in`)

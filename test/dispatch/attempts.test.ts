@@ -125,3 +125,13 @@ t.test('the attempts of an event are found among a hundred thousand', async t =>
   t.equal((await history.ofEvent('crm', 'oldest')).length, 1)
   t.ok(performance.now() - startedMs < 5000)
 })
+
+t.test('the end of the log of attempts is found without looking at every attempt once more', async t => {
+  await redis.client.config('RESETSTAT')
+  const log = openLog(10_000)
+  for (let number = 1; number <= 1000; number++) log.record(attempt({ attempt: number }))
+  await log.close()
+  const found = await history.ofEvent('crm', 'e1')
+  t.same([found.length, found[0]?.attempt, found.at(-1)?.attempt], [1000, 1000, 1], 'exactly one page')
+  t.notMatch(await redis.client.info('commandstats'), 'xrevrange', 'which is slow before the first entry')
+})

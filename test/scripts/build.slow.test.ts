@@ -34,6 +34,7 @@ function project(t: Test) {
   write('src/one.ts', "export const one: string = 'one'\n")
   write('src/two.ts', "import { one } from './one.ts'\nexport const two = one + 2\n")
   write('src/log/trim.lua', 'return 1\n')
+  write('src/browser.js', 'alert(1)\n')
   return {
     at,
     write,
@@ -55,6 +56,7 @@ function project(t: Test) {
 t.test('a build is repeated when what it is made of has changed, and only then', async t => {
   const { at, write, read, build } = project(t)
   t.equal(build(), true, 'the first')
+  t.equal(read('dist/browser.js'), 'alert(1)\n', 'a script of browsers is copied')
   t.equal(build(), false, 'nothing has changed')
 
   utimesSync(at('src/one.ts'), new Date('2001-01-01'), new Date('2099-01-01'))
@@ -78,10 +80,12 @@ t.test('what was compiled from a file that is gone, goes too', async t => {
   build()
   remove('src/two.ts')
   remove('src/log/trim.lua')
+  remove('src/browser.js')
   t.equal(build(), true)
   t.notOk(existsSync(at('dist/two.js')))
   t.notOk(existsSync(at('dist/two.js.map')))
   t.notOk(existsSync(at('dist/log/trim.lua')))
+  t.notOk(existsSync(at('dist/browser.js')))
   t.ok(existsSync(at('dist/one.js')))
 })
 

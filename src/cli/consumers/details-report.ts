@@ -4,9 +4,6 @@ import type { ConsumerDetails } from '../../tools/consumers/actions.ts'
 import { stateSinceMs } from '../../tools/consumers/state-since.ts'
 import { fieldList, table } from '../table.ts'
 
-/** As `--json` prints it: the fields of the list, and more. */
-export const detailsJson = ({ status, ...rest }: ConsumerDetails) => ({ ...status, ...rest })
-
 export function detailsText(
   { status, settings = {}, deadByReason, attempts }: ConsumerDetails,
   nowMs: number

@@ -2,10 +2,10 @@
 
 import type { ConsumerStatus } from '../../dispatch/consumer-status.ts'
 import { formatDuration } from '../../duration.ts'
-import { withExactNumbers } from '../../exact-json.ts'
 import type { DeadLetter } from '../../group/dead-letters.ts'
 import type { ConsumerList } from '../../tools/consumers/actions.ts'
 import { stateSinceMs } from '../../tools/consumers/state-since.ts'
+import { eventJson } from '../../tools/events/event-json.ts'
 import { table } from '../table.ts'
 
 /** The longest line of the list, unless names are long. */
@@ -56,10 +56,6 @@ function stateText(status: ConsumerStatus, nowMs: number): string {
 const shortened = (text: string, length: number): string =>
   text.length <= length ? text : `${text.slice(0, length - 1)}…`
 
-/** Dead letters as `--json` prints them: `id` is what `replay` and `drop` take, `event` the CloudEvent. */
-export const deadLettersJson = (letters: readonly DeadLetter[]) =>
-  letters.map(({ letter, event, ...rest }) => ({ id: letter, ...rest, event: eventJson(event) }))
-
 export function deadLettersText(letters: readonly DeadLetter[]): string {
   if (letters.length === 0) return 'no dead letters\n'
   return table(letters, [
@@ -86,13 +82,4 @@ export function eventId(text: string): string | undefined {
   return typeof event === 'object' && event !== null && 'id' in event && typeof event.id === 'string'
     ? event.id
     : undefined
-}
-
-/** The event, its numbers with all their digits: for `stringifyExactly`. The text itself if it is not JSON. */
-export function eventJson(text: string): unknown {
-  try {
-    return withExactNumbers(JSON.parse(text), text)
-  } catch {
-    return text
-  }
 }

@@ -1,11 +1,13 @@
 // Tested by test/cli/events/command.slow.test.ts and test/cli/events/replay.slow.test.ts.
 import { pause } from '../../async/backoff.ts'
 import { formatDuration } from '../../duration.ts'
+import { stringifyExactly } from '../../exact-json.ts'
 import { allPartitionKeys, readPartitionCount } from '../../log/partition.ts'
 import { readEntries } from '../../log/read-range.ts'
 import { consumerActions } from '../../tools/consumers/actions.ts'
 import { compileAddressHash } from '../../tools/events/address-hash.ts'
 import { compileFilter, type EventFilter } from '../../tools/events/event-filter.ts'
+import { pathsJson } from '../../tools/events/event-json.ts'
 import { eventPath } from '../../tools/events/event-path.ts'
 import { searchEvents } from '../../tools/events/search.ts'
 import type { SearchOptions } from '../../tools/events/walk-log.ts'
@@ -17,7 +19,7 @@ import { terminalSafe } from '../terminal.ts'
 import { type EventsOptions, eventsUsage, readEventsOptions } from './options.ts'
 import { replayById } from './replay-by-id.ts'
 import { replayedText } from './replay-report.ts'
-import { eventLine, nothingFound, pathsJson, pathsText, unknownEvent } from './report.ts'
+import { eventLine, nothingFound, pathsText, unknownEvent } from './report.ts'
 
 export const eventsCommand: Command = {
   summary: 'find, show and follow events of the log, replay a part of it',
@@ -113,7 +115,7 @@ async function show(id: string, { json }: EventsOptions, log: OpenLog<'dispatch'
     process.stderr.write(`cio-webhook events: ${unknownEvent(id, retention)}\n`)
     return EXIT.findings
   }
-  process.stdout.write(json ? pathsJson(paths) : pathsText(paths, Date.now()))
+  process.stdout.write(json ? `${stringifyExactly(pathsJson(paths))}\n` : pathsText(paths, Date.now()))
   return EXIT.ok
 }
 

@@ -5,25 +5,28 @@ import { stringifyExactly } from '../../exact-json.ts'
 import { formatPosition } from '../../log/position.ts'
 import type { StreamEntry } from '../../log/read-range.ts'
 import type { ConsumerPath } from '../../tools/events/consumer-path.ts'
+import { eventJson, foundEventJson } from '../../tools/events/event-json.ts'
 import type { EventPath } from '../../tools/events/event-path.ts'
 import type { FoundEvents } from '../../tools/events/walk-log.ts'
-import { eventId, eventJson, timeOf } from '../consumers/report.ts'
+import { eventId, timeOf } from '../consumers/report.ts'
 import { table } from '../table.ts'
 import { terminalSafe } from '../terminal.ts'
 
 /** One line for an event of the list. */
-export function eventLine({ partition, id, type, event }: StreamEntry, json: boolean): string {
-  if (json) return `${stringifyExactly({ partition, entry: id, event: eventJson(event) })}\n`
+export function eventLine(entry: StreamEntry, json: boolean): string {
+  if (json) return `${stringifyExactly(foundEventJson(entry))}\n`
+  const { partition, id, type, event } = entry
   const name = terminalSafe(eventName(type)).padEnd(24)
   return `${timeOf(id)}  ${formatPosition(partition, id)}  ${name}  ${terminalSafe(eventId(event) ?? '-')}\n`
 }
 
 /** Why nothing was found: how much was searched, and what to check. */
 export function nothingFound(
-  { searched, oldestMs, newestMs }: FoundEvents,
+  { searched, oldestMs, newestMs, isIndexed }: FoundEvents,
   hint: string | undefined
 ): string {
   if (oldestMs === undefined || newestMs === undefined) {
+    if (isIndexed) return 'no events match: by the dedupe index, the log has no such id in this time range'
     return 'no events match: the log has none in this time range'
   }
   const events = `${searched.toLocaleString('en-US')} ${searched === 1 ? 'event' : 'events'}`
@@ -34,10 +37,6 @@ export function nothingFound(
 /** What to check if an event id is not found. */
 export const unknownEvent = (id: string, retention: string): string =>
   `no event ${terminalSafe(JSON.stringify(id))} in the log or among the dead letters. Check the id (an event of another source: <source>/<id>). Events older than ${retention} are trimmed once every consumer has acknowledged them (EVENT_RETENTION_SECONDS). A repeated id within the dedupe window is appended once, at its first delivery`
-
-/** As `--json` prints it: the event with all digits of its numbers. */
-export const pathsJson = (paths: readonly EventPath[]): string =>
-  `${stringifyExactly(paths.map(path => ({ ...path, event: eventJson(path.event) })))}\n`
 
 export const pathsText = (paths: readonly EventPath[], nowMs: number): string =>
   paths.map(path => pathText(path, nowMs)).join('\n')

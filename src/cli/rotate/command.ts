@@ -1,7 +1,7 @@
 import { duration } from '../../settings/parse.ts'
 import { signingKeyName } from '../../settings/sources.ts'
 import type { RotationReport } from '../../tools/rotate/report.ts'
-import { trackKeyStatus, webhookKeyStatus } from '../../tools/rotate/status.ts'
+import { readRotationStatus } from '../../tools/rotate/rotations.ts'
 import { finishTrackKey, rotateTrackKey } from '../../tools/rotate/track-key.ts'
 import { finishWebhookKey, rotateWebhookKey } from '../../tools/rotate/webhook-key.ts'
 import { type Command, EXIT, type ExitCode, parseCommandLine, readOption, UsageError } from '../command.ts'
@@ -81,7 +81,7 @@ could not be tried, or (status) Redis cannot be reached.`,
     async function report(): Promise<RotationReport> {
       if (isOfWebhook) {
         const webhookKey = rotation.webhookKey(values.source)
-        const quietSeconds = quietGiven ?? (await rotation.quietSeconds(values.source))
+        const quietSeconds = quietGiven ?? (await rotation.rotations.quietSeconds(values.source))
         return act === 'webhook-key'
           ? rotateWebhookKey(webhookKey, {
               newKey: rotation.newSecret(signingKeyName(values.source), values.new),
@@ -120,17 +120,7 @@ function finished(report: RotationReport, json: boolean): ExitCode {
 
 /** Exit code 1 if something is due, so that a scheduler can check it; 2 if Redis cannot be read. */
 async function status(rotation: Rotation, quiet: number | undefined, json: boolean): Promise<ExitCode> {
-  const webhookKeys = await Promise.all(
-    rotation.sources.map(async source => {
-      const parts = rotation.findWebhookKey(source)
-      return parts && webhookKeyStatus(parts, quiet ?? (await rotation.quietSeconds(source)))
-    })
-  )
-  const trackKey = rotation.findTrackKey()
-  const all = {
-    trackKey: trackKey && (await trackKeyStatus(trackKey)),
-    webhookKeys: webhookKeys.filter(one => one !== undefined)
-  }
+  const all = await readRotationStatus(rotation.rotations, rotation.sources, quiet)
   process.stdout.write(json ? `${JSON.stringify(all)}\n` : printStatus(all))
   const problem = all.webhookKeys.find(one => one.problem !== undefined)?.problem
   if (problem !== undefined) {

@@ -28,6 +28,7 @@ function draw() {
     {
       width: chart.clientWidth,
       height: HEIGHT,
+      padding: [10, 24, 0, 0],
       tzDate: seconds => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC'),
       cursor: { y: false, drag: { x: false, y: false } },
       scales: {

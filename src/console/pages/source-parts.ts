@@ -3,6 +3,7 @@ import type { SourceStats } from '../../receive/delivery-stats.ts'
 import type { Source } from '../../settings/sources.ts'
 import type { ReplicaKeys } from '../../tools/rotate/replica-keys.ts'
 import type { TrackKeyStatus, WebhookKeyStatus } from '../../tools/rotate/status.ts'
+import { finishCommand } from '../../tools/rotate/webhook-key.ts'
 import type { SourceStatus } from '../../tools/status/facts.ts'
 import { ADDRESS_FIXES } from '../../tools/status/source-problems.ts'
 import { duration, number, pill, type Tone, table } from '../components.ts'
@@ -113,14 +114,15 @@ function keyTable(source: SourceStatus, status: ConsoleStatus, { usage }: Source
   )
 }
 
-function rotationText({ previousKey }: SourceStatus, { rotation }: SourceKeys): Html | undefined {
+function rotationText({ name, previousKey }: SourceStatus, { rotation }: SourceKeys): Html | undefined {
   if (rotation === undefined) return undefined
   if ('unknown' in rotation) return html`<p>The rotation is not known: ${rotation.unknown}.</p>`
   if (rotation.previous === undefined && previousKey === undefined) {
     return html`<p>No rotation in progress.</p>`
   }
   const since = rotation.switchedAt === undefined ? '' : ` since ${rotation.switchedAt}`
-  return html`<p>A rotation is in progress${since}: ${rotation.advice}.</p>`
+  const next = rotation.due ? undefined : html` When nothing needs it: <code>${finishCommand(name)}</code>.`
+  return html`<p>A rotation is in progress${since}: ${rotation.advice}.${next}</p>`
 }
 
 function refusals(name: string, lastDay: SourceStats, isEnforced: boolean): Html {
@@ -151,7 +153,7 @@ ${
     ? html`<p>None in the last 24 hours.</p>`
     : addresses.map(
         ({ count, fix }) =>
-          html`<p>${number(count)} authentic deliveries came from an address that is not allowed${isEnforced ? ', and got 403' : ''}. Fix: ${fix}.</p>`
+          html`<p>${count === 1 ? '1 authentic delivery' : `${number(count)} authentic deliveries`} came from an address that is not allowed${isEnforced ? ', and got 403' : ''}. Fix: ${fix}.</p>`
       )
 }`
 }

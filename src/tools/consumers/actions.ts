@@ -90,6 +90,11 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
     /** Sends a marked event directly to the target. It never enters the log, and counts as no attempt. */
     test: async (name: string): Promise<Exchange> =>
       testConsumer(await requirePush(name, 'tested: it reads the log by itself'), now),
+    /** Newest first; none of a consumer that only reads the log. */
+    attempts: async (name: string, count: number): Promise<readonly Attempt[]> => {
+      await requireKnown(name)
+      return attempts.newest(name, count)
+    },
     /** Oldest first. */
     deadLetters: async (
       name: string,

@@ -12,6 +12,8 @@ export interface LetterFilter {
   /** Only those added since then, unix milliseconds. */
   readonly sinceMs?: number | undefined
   readonly reason?: DeadLetterReason | undefined
+  /** Only those added after this dead letter. */
+  readonly after?: string | undefined
 }
 
 /** Ids of dead letters, or a filter. */
@@ -46,7 +48,7 @@ export async function* chosenLetters(
     return
   }
   const matches = compileFilter(choice)
-  let after = choice.sinceMs === undefined ? undefined : `${Math.floor(choice.sinceMs) - 1}-${LAST_SEQUENCE}`
+  let after = startOf(choice)
   for (;;) {
     const page = await letters.list(consumer, PAGE_LETTERS, after)
     const old = page.filter(({ letter }) => addedAtMs(letter) <= untilMs)
@@ -55,6 +57,11 @@ export async function* chosenLetters(
     if (old.length < PAGE_LETTERS) return
     after = old.at(-1)?.letter
   }
+}
+
+function startOf({ after, sinceMs }: LetterFilter): string | undefined {
+  if (sinceMs === undefined || (after !== undefined && addedAtMs(after) >= sinceMs)) return after
+  return `${Math.floor(sinceMs) - 1}-${LAST_SEQUENCE}`
 }
 
 /** @returns how many dead letters `chosenLetters` yields, or about so many. @throws as it does */

@@ -40,7 +40,7 @@ export async function lettersOf(
   const names = [...new Set([...consumers, ...groups].map(({ name }) => name))]
   const counts = await Promise.all(names.map(name => letters.count(name)))
   const found: FoundLetter[] = []
-  // One after the other: each step blocks Redis for up to 2 ms.
+  // One after the other: each step blocks Redis for about 1 ms.
   for (const consumer of names.filter((_, index) => counts[index] !== 0)) {
     for (const id of await idsOf(redis, groupKeys(keyPrefix, consumer).dead, eventId, sinceMs)) {
       const letter = await letters.get(consumer, id)

@@ -1,4 +1,5 @@
 // Tested by test/tools/events/search.test.ts.
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { RedisClient } from '../../redis/connect.ts'
 import { loadScript, runScript } from '../../redis/script.ts'
 
@@ -23,14 +24,22 @@ interface ScanStep {
 }
 
 /** How long one call may block Redis: a delivery that arrives meanwhile waits for so long at most. */
-const STEP_MICROSECONDS = 2000
+const STEP_MICROSECONDS = 1000
+/** After each step, Redis and this process are free of searches for this part of the time that the step took. */
+const PAUSE_SHARE = 0.65
+const MAX_PAUSE_MS = 20
 /** Matching entries per call. */
 const MAX_ENTRIES = 500
+
+/** Searches of this process take turns, step by step: so a short one does not wait for the end of a long one. */
+let lastStep: Promise<unknown> = Promise.resolve()
+let nextStepAtMs = 0
 
 const scanScript = loadScript(new URL('scan.lua', import.meta.url))
 
 /**
- * One step of a walk through a stream, from newer to older entries: at most 2 ms of Redis' time.
+ * One step of a walk through a stream, from newer to older entries: about 1 ms of Redis' time. Steps run one at a time
+ * per process, with a pause after each, however many searches there are.
  *
  * @param range ids or their milliseconds, `+`, `-`, or `(<id>` without that entry
  * @param count the most entries to return
@@ -50,7 +59,23 @@ export async function scanStep(
     Math.min(count, MAX_ENTRIES),
     JSON.stringify(filter)
   ]
-  const reply = await runScript(redis, scanScript, [stream], args)
+  const reply = await paced(() => runScript(redis, scanScript, [stream], args))
   const [walked, newest, oldest, done, entries] = reply as [number, string, string, string, FoundEntry[]]
   return { walked, newest, oldest, isDone: done === '1', entries }
+}
+
+function paced<T>(run: () => Promise<T>): Promise<T> {
+  const step = lastStep.then(async () => {
+    const waitMs = nextStepAtMs - performance.now()
+    if (waitMs > 0) await sleep(waitMs)
+    const startedMs = performance.now()
+    try {
+      return await run()
+    } finally {
+      const endedMs = performance.now()
+      nextStepAtMs = endedMs + Math.min(MAX_PAUSE_MS, (endedMs - startedMs) * PAUSE_SHARE)
+    }
+  })
+  lastStep = step.catch(() => {})
+  return step
 }

@@ -1,6 +1,7 @@
 import { parseCloudEvent } from '../../group/cloud-event.ts'
 import { formatPosition } from '../../log/position.ts'
 import type { StreamEntry } from '../../log/read-range.ts'
+import { findIds, type TimeRange } from './id-index.ts'
 import {
   type EventQuery,
   type FoundEvents,
@@ -22,9 +23,10 @@ const LATE_MS = 15 * 60_000
 const MAX_SPREAD_MS = 60 * 60_000
 
 /**
- * Finds events in the log, newest first over all partitions. Redis filters, in steps of at most 2 ms, and returns only
- * what may match. With `customers`, only their partitions are read. Ids that are ULIDs are searched around their time
- * first; if all are found there, only where they can be a second time: `dedupeWindowMs` before and after.
+ * Finds events in the log, newest first over all partitions. Redis filters, in steps of about 1 ms, and returns only
+ * what may match. With `customers`, only their partitions are read. With `ids`, only where the dedupe index says that
+ * they can be. Ids that are ULIDs are searched around their time first; if all are found there, only where they can be a
+ * second time: `dedupeWindowMs` before and after.
  *
  * @throws TypeError for a type that cannot match anything, and the error of Redis
  */
@@ -36,19 +38,21 @@ export async function searchEvents(
   query: EventQuery,
   options: SearchOptions = {}
 ): Promise<FoundEvents> {
+  const ids = query.ids === undefined ? undefined : await findIds(log.redis, log.keyPrefix, query.ids)
+  const walk = (part: EventQuery): Promise<FoundEvents> => walkLog(log, part, options, ids)
   const around = query.before === undefined ? likelyTime(query.ids ?? []) : undefined
-  if (around === undefined) return walkLog(log, query, options)
+  if (around === undefined || ids?.size === 0) return walk(query)
 
-  const near = await walkLog(log, within(query, around), options)
+  const near = await walk(within(query, around))
   const isFull = near.entries.length >= query.count
   if (!holdsAll(near.entries, query.ids ?? []) || (near.older !== undefined && !isFull)) {
-    return walkLog(log, query, options)
+    return walk(query)
   }
   const times = near.entries.map(({ id }) => timeMsOf(id))
   const fromMs = Math.max(around.toMs + 1, Math.max(...times) + log.dedupeWindowMs)
   const toMs = Math.min(around.fromMs - 1, Math.min(...times) - log.dedupeWindowMs)
-  const later = await walkLog(log, within(query, { fromMs }), options)
-  const earlier = await walkLog(log, within(query, { toMs }), options)
+  const later = await walk(within(query, { fromMs }))
+  const earlier = await walk(within(query, { toMs }))
   const all = [...later.entries, ...near.entries, ...earlier.entries]
   const entries = all.slice(0, query.count)
   const last = entries.at(-1)
@@ -58,19 +62,15 @@ export async function searchEvents(
     searched: near.searched + later.searched + earlier.searched,
     oldestMs: earlier.oldestMs ?? near.oldestMs,
     newestMs: later.newestMs ?? near.newestMs,
-    older: isCut ? formatPosition(last.partition, last.id) : earlier.older
+    older: isCut ? formatPosition(last.partition, last.id) : earlier.older,
+    isIndexed: ids !== undefined
   }
-}
-
-interface TimeRange {
-  readonly fromMs?: number
-  readonly toMs?: number
 }
 
 /** The query for a part of its time range. */
 const within = (
   query: EventQuery,
-  { fromMs = 0, toMs = Number.MAX_SAFE_INTEGER }: TimeRange
+  { fromMs = 0, toMs = Number.MAX_SAFE_INTEGER }: Partial<TimeRange>
 ): EventQuery => ({
   ...query,
   fromMs: Math.max(0, fromMs, query.fromMs ?? 0),
@@ -78,7 +78,7 @@ const within = (
 })
 
 /** When events with these ids were probably appended; `undefined` unless all are ULIDs of about the same time. */
-function likelyTime(ids: readonly string[]): Required<TimeRange> | undefined {
+function likelyTime(ids: readonly string[]): TimeRange | undefined {
   if (ids.length === 0 || !ids.every(id => ULID.test(id))) return undefined
   const times = ids.map(ulidTimeMs)
   const [first, last] = [Math.min(...times), Math.max(...times)]

@@ -5,6 +5,7 @@ import { formatPosition, type LogPosition, parsePosition } from '../../log/posit
 import { compareIds, type StreamEntry } from '../../log/read-range.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import { compileFilter, type EventFilter } from './event-filter.ts'
+import type { IdRanges, TimeRange } from './id-index.ts'
 import { scanStep } from './scan.ts'
 
 /** The log that is searched. */
@@ -41,6 +42,8 @@ export interface FoundEvents {
   readonly newestMs: number | undefined
   /** `before` of the next page; `undefined` if everything was searched. */
   readonly older: LogPosition | undefined
+  /** The dedupe index was asked where the ids are, and only these parts of the log were read: none for an unknown id. */
+  readonly isIndexed: boolean
 }
 
 /** A partition that is searched. */
@@ -48,6 +51,11 @@ interface Lane {
   readonly partition: number
   readonly stream: string
   newest: string
+  readonly oldest: string
+  /** Where in it events with the searched ids can be; `undefined`: everywhere. */
+  readonly ranges: IdRanges | undefined
+  /** How many events were found of those that the index remembers. */
+  remembered: number
   /** The id down to which it was searched; `undefined` before the first step. */
   reached: string | undefined
   isDone: boolean
@@ -58,18 +66,19 @@ interface Lane {
 /**
  * Walks through the log, newest first over all partitions, until `count` events are found.
  *
+ * @param ids where events with the searched ids can be, by partition: see `findIds`
  * @throws TypeError for a type that cannot match anything, and the error of Redis
  */
 export async function walkLog(
   log: SearchedLog,
   query: EventQuery,
-  options: SearchOptions = {}
+  options: SearchOptions = {},
+  ids?: ReadonlyMap<number, IdRanges>
 ): Promise<FoundEvents> {
   const signal = options.signal
   const endsAtMs = performance.now() + (options.budgetMs ?? Number.POSITIVE_INFINITY)
   const { scan, matches } = compileFilter(query)
-  const lanes = await openLanes(log, query)
-  const oldest = query.fromMs === undefined ? '-' : String(query.fromMs)
+  const lanes = await openLanes(log, query, ids)
   const total = options.onProgress === undefined ? 0 : await length(log.redis, lanes)
   const entries: StreamEntry[] = []
   const seen = { count: 0, oldest: Number.POSITIVE_INFINITY, newest: Number.NEGATIVE_INFINITY }
@@ -89,18 +98,22 @@ export async function walkLog(
     searched: seen.count,
     oldestMs: seen.count === 0 ? undefined : seen.oldest,
     newestMs: seen.count === 0 ? undefined : seen.newest,
-    older: olderThan(lanes, entries, query)
+    older: olderThan(lanes, entries, query),
+    isIndexed: ids !== undefined
   }
 
   async function step(lane: Lane): Promise<void> {
     const missing = query.count - entries.length
-    const result = await scanStep(log.redis, lane.stream, { newest: lane.newest, oldest }, scan, missing)
+    const result = await scanStep(log.redis, lane.stream, lane, scan, missing)
     for (const [id, type, event] of result.entries) {
-      if (matches({ type, event })) lane.found.push({ partition: lane.partition, id, type, event })
+      if (!matches({ type, event })) continue
+      lane.found.push({ partition: lane.partition, id, type, event })
+      if (lane.ranges?.uncovered.every(range => !isWithin(timeMsOf(id), range))) lane.remembered++
     }
     lane.isDone = result.isDone
     if (result.walked === 0) return
     lane.reached = result.oldest
+    lane.isDone ||= hasAllIds(lane, result.oldest)
     lane.newest = `(${result.oldest}`
     seen.count += result.walked
     seen.oldest = Math.min(seen.oldest, timeMsOf(result.oldest))
@@ -114,26 +127,54 @@ export const CLOCK_DIFFERENCE_MS = 5000
 /** When an entry was appended, by the clock of Redis, unix milliseconds. */
 export const timeMsOf = (entryId: string): number => Number.parseInt(entryId, 10)
 
-async function openLanes({ redis, keyPrefix }: SearchedLog, query: EventQuery): Promise<readonly Lane[]> {
-  const { customers, before, toMs } = query
+const isWithin = (ms: number, { fromMs, toMs }: TimeRange): boolean => ms >= fromMs && ms <= toMs
+
+/** Whether all events with the searched ids that can be in the partition are found. */
+const hasAllIds = ({ ranges, remembered }: Lane, reached: string): boolean =>
+  ranges !== undefined &&
+  remembered >= ranges.remembered.length &&
+  ranges.uncovered.every(({ fromMs }) => timeMsOf(reached) < fromMs)
+
+async function openLanes(
+  { redis, keyPrefix }: SearchedLog,
+  query: EventQuery,
+  ids: ReadonlyMap<number, IdRanges> | undefined
+): Promise<readonly Lane[]> {
+  const { customers, before } = query
   const partitions =
     customers === undefined
       ? [...Array(await readPartitionCount(redis, keyPrefix)).keys()]
       : await partitionsOfKeys(redis, keyPrefix, customers)
-  return partitions.map(partition => ({
-    partition,
-    stream: partitionKeys(keyPrefix, partition).events,
-    newest: newestOf(partition),
-    reached: undefined,
-    isDone: false,
-    found: []
-  }))
+  const possible = ids === undefined ? partitions : partitions.filter(partition => ids.has(partition))
+  return possible.map(partition => {
+    const ranges = ids?.get(partition)
+    const all = ranges === undefined ? [] : [...ranges.uncovered, ...ranges.remembered]
+    const fromMs = Math.max(
+      query.fromMs ?? 0,
+      all.length === 0 ? 0 : Math.min(...all.map(range => range.fromMs))
+    )
+    const toMs = Math.min(
+      query.toMs ?? Infinity,
+      ...(all.length === 0 ? [] : [Math.max(...all.map(range => range.toMs))])
+    )
+    return {
+      partition,
+      stream: partitionKeys(keyPrefix, partition).events,
+      newest: newestOf(partition, toMs),
+      oldest: fromMs === 0 ? '-' : String(fromMs),
+      ranges,
+      remembered: 0,
+      reached: undefined,
+      isDone: false,
+      found: []
+    }
+  })
 
-  function newestOf(partition: number): string {
-    const to = toMs === undefined ? '+' : String(toMs)
+  function newestOf(partition: number, toMs: number): string {
+    const to = toMs === Infinity ? '+' : String(toMs)
     if (before === undefined) return to
     const { partition: last, id } = parsePosition(before)
-    if (toMs !== undefined && toMs < timeMsOf(id)) return to
+    if (toMs < timeMsOf(id)) return to
     return partition < last ? id : `(${id}`
   }
 }

@@ -3,7 +3,6 @@ import { createServer } from 'node:net'
 import { errorCode } from '../../errors.ts'
 import { errorCause } from '../../redis/causes.ts'
 import type { RedisClient } from '../../redis/connect.ts'
-import { connectMasters } from '../../redis/ready.ts'
 import { connectedReplicas } from '../../redis/replicas.ts'
 import { inspectServers, type ServerFacts, unmetRequirement } from '../../redis/server-facts.ts'
 import type { Config } from '../../settings/config.ts'
@@ -19,8 +18,6 @@ export interface PreflightResult {
   readonly fix?: string
 }
 
-const CONNECT_MS = 2000
-
 /** @param redis the connection, or why there is none */
 export async function checkRedis(
   { production, log }: Pick<Config, 'production' | 'log'>,
@@ -31,7 +28,6 @@ export async function checkRedis(
     const fix = 'start Redis, or correct REDIS_URL (or REDIS_SENTINELS, REDIS_CLUSTER_NODES)'
     return [{ check: 'redis', status: 'fail', detail: redis.cause, fix }]
   }
-  await connectMasters(redis, CONNECT_MS)
   try {
     const facts = await inspectServers(redis)
     return [

@@ -4,7 +4,7 @@ import { parkedDeliveries } from '../../dispatch/parked.ts'
 import { publishedPartitions } from '../../log/partition.ts'
 import { readDeliveryStats, readLastDeliveries, type SourceStats } from '../../receive/delivery-stats.ts'
 import { REPLICA_GONE_MS, usageKeys } from '../../receive/key-usage-reporter.ts'
-import { errorCause } from '../../redis/causes.ts'
+import { errorCause, isRedisError } from '../../redis/causes.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import { memoryUsage } from '../../redis/memory.ts'
 import { connectMasters } from '../../redis/ready.ts'
@@ -46,7 +46,7 @@ const NO_STATS: SourceStats = {
   wrongAddress: {}
 }
 
-/** Reads everything that the status shows. Never rejects if Redis does not answer: the report then says why. */
+/** Reads everything that the status shows. If Redis does not answer, the report says why. @throws other errors */
 export async function readStatus(options: StatusOptions): Promise<StatusReport> {
   const { redis, redisAddress } = options
   const down = (cause: string) => report(options, { state: 'down', address: redisAddress, cause })
@@ -55,6 +55,7 @@ export async function readStatus(options: StatusOptions): Promise<StatusReport> 
   try {
     return await readFromRedis(options, redis)
   } catch (error) {
+    if (!isRedisError(error)) throw error
     return down(errorCause(error) ?? 'the connection was lost')
   }
 }

@@ -8,6 +8,8 @@ import { freePort, temporaryFolder, until } from '../../helpers/server.ts'
 import { startTestService } from '../../helpers/service.ts'
 import { KEY, newBody, signV0 } from '../../helpers/sign.ts'
 
+t.setTimeout(180_000)
+
 const folder = temporaryFolder()
 t.teardown(() => rmSync(folder, { recursive: true }))
 
@@ -55,6 +57,22 @@ t.test('a healthy service: its deliveries, keys and replicas, no problem, exit c
   t.match(stdout, 'LOG_LEVEL=warn')
   t.match(stdout, 'signing key of default (current ')
   t.notMatch(stdout, KEY)
+})
+
+t.test('a mistake of our own is reported as a bug, not as a lost connection', async t => {
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  await redis.client.hset('cio:keys:replicas', 'r1', 'this is not JSON')
+  const { code, stdout, stderr } = await runToEnd(['status'], {
+    REDIS_URL: redis.url,
+    CIO_WEBHOOK_SECRET: KEY
+  })
+  t.same([code, stdout], [2, ''])
+  t.match(
+    stderr,
+    /^cio-webhook status: unexpected error: SyntaxError at [\w-]+\.js:\d+:\d+\. This is a bug[^\n]*\n$/
+  )
+  t.notMatch(stderr, 'not JSON')
 })
 
 t.test('Redis is down: the cause and the fix are shown, exit code 1', async t => {

@@ -75,7 +75,7 @@ t.test('while Redis is down, the open page says why, and it recovers by itself',
   browser.expectCalm(t)
 })
 
-t.test('a failing consumer and a wrong key become problems on the open page, and vanish', async t => {
+t.test('a failing consumer becomes a problem on the open page, and vanishes', async t => {
   const target = await startReceiver(answers(500))
   t.teardown(target.stop)
   const { service, url } = await startTestConsole(redis.url, {
@@ -86,16 +86,31 @@ t.test('a failing consumer and a wrong key become problems on the open page, and
   await page.goto(url)
   const problem = (text: string) => page.locator('.problem', { hasText: text })
 
-  // Loopback is an allowed address, but only addresses of Customer.io are listed.
   await service.post(newBody())
   await problem('The last attempt to deliver to crm failed').waitFor(LIVE)
   await page.getByRole('row', { name: /crm.*failing/ }).waitFor(LIVE)
   target.behave(answers(204))
   await until('the retry', async () => target.requests.length > 1, 60_000)
   await problem('crm').waitFor({ state: 'detached', ...LIVE })
+  await page.context().close()
+  browser.expectCalm(t)
+})
 
+t.test('a wrong key is the headline of the open page until deliveries are accepted again', async t => {
+  // Only failures from listed addresses count: anybody can send a wrong signature.
+  const { service, url } = await startTestConsole(redis.url, { CIO_ALLOWED_IPS: '127.0.0.1' })
+  t.teardown(service.close)
+  const page = await browser.open()
+  await page.goto(url)
   for (let n = 0; n < 3; n++) await service.post(newBody(), signV0('another body'))
-  await page.locator('#chart[aria-label*="Refused 3,"]').waitFor(LIVE)
+  await headlineOf(page)
+    .filter({ hasText: 'Customer.io is refused. 3 deliveries of the source default' })
+    .waitFor(LIVE)
+  await page.locator('.problem.error', { hasText: 'a signature that matches no key' }).waitFor(LIVE)
+  await service.post(newBody())
+  await headlineOf(page).filter({ hasText: 'Customer.io is getting through: 1 delivery' }).waitFor(LIVE)
+  t.equal(await page.locator('.problem.error').count(), 0)
+  await page.context().close()
   browser.expectCalm(t)
 })
 
@@ -116,7 +131,6 @@ t.test(
       await page.goto(url)
       await page.locator('#chart canvas').waitFor()
       await expectAccessible(t, page, `overview, ${colours}`)
-      await screenshot(page, `overview-${colours}`)
       await page.setViewportSize({ width: 360, height: 740 })
       await expectAccessible(t, page, `overview, ${colours}, 360 px`)
       await Promise.all([plain, page].map(opened => opened.context().close()))

@@ -61,12 +61,15 @@ t.test(
       section,
       new RegExp(`${id} current 4 4 .* ago 1 of 1 replicas ${id} previous 1 1 .* ago 1 of 1 replicas`)
     )
-    t.match(section, /A rotation is in progress: .*signed .*previous|A rotation is in progress: /)
+    t.match(
+      section,
+      /A rotation is in progress: the old key .* When nothing needs it: cio-webhook rotate finish webhook-key/
+    )
     t.match(section, /malformed 1 1/)
     t.match(section, /mismatch 1 1/)
     t.match(
       section,
-      /1 authentic deliveries came from an address that is not allowed, and got 403\. Fix: add the address/
+      /1 authentic delivery came from an address that is not allowed, and got 403\. Fix: add the address/
     )
     const shop = await sectionOf(running, 'shop')
     t.match(shop, /Path \/api\/cio\/webhook\/shop Signature schemes cdp PII policy pipelines/)

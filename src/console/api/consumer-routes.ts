@@ -1,0 +1,151 @@
+// Tested by test/console/api.test.ts.
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { z } from 'zod'
+import type { RedisClient } from '../../redis/connect.ts'
+import { consumerActions } from '../../tools/consumers/actions.ts'
+import type { LetterChoice } from '../../tools/consumers/choose-letters.ts'
+import { deadLettersJson, detailsJson } from '../../tools/consumers/consumer-json.ts'
+import type { Replayed } from '../../tools/consumers/replay-letters.ts'
+import type { ConsoleContext } from '../context.ts'
+import { ApiError } from './api-error.ts'
+import { change, withConnections } from './change.ts'
+import { attemptsQuery, consumerParams, lettersDrop, lettersQuery, lettersReplay } from './input.ts'
+import { addRoute } from './route.ts'
+import { sendEventsAgain } from './send-events-again.ts'
+
+/** A replay ends after so long. The same request continues. */
+const REPLAY_MS = 20_000
+/** Ids that a message or an audit record names. */
+const MAX_LISTED = 10
+
+/** What `cio-webhook consumers` does. */
+export function consumerRoutes(app: FastifyInstance, context: ConsoleContext): void {
+  const { redis, config, now } = context
+  const params = consumerParams
+  const actionsWith = (openBlocking: () => RedisClient) =>
+    consumerActions({ config, redis, openBlocking }, now)
+  const actions = actionsWith(context.openBlocking)
+
+  addRoute(app, 'viewer', 'GET /consumers', {}, actions.list)
+  addRoute(app, 'viewer', 'GET /consumers/:name', { params }, async ({ params }) =>
+    detailsJson(await actions.show(params.name))
+  )
+  addRoute(
+    app,
+    'viewer',
+    'GET /consumers/:name/attempts',
+    { params, query: attemptsQuery },
+    async ({ params, query }) => ({ attempts: await actions.attempts(params.name, query.count) })
+  )
+  addRoute(
+    app,
+    'viewer',
+    'GET /consumers/:name/dead-letters',
+    { params, query: lettersQuery },
+    async ({ params, query: { count, after, ...filter } }) => {
+      const letters = await actions.deadLetters(params.name, { ...filterOf(filter), after }, count)
+      return {
+        deadLetters: deadLettersJson(letters),
+        after: letters.length < count ? undefined : letters.at(-1)?.letter
+      }
+    }
+  )
+
+  addRoute(app, 'operator', 'POST /consumers/:name/pause', { params }, async ({ params, request }) => {
+    await change(context, request, 'consumer_paused', params.name, () => actions.pause(params.name))
+    return { paused: params.name }
+  })
+  addRoute(app, 'operator', 'POST /consumers/:name/resume', { params }, async ({ params, request }) => {
+    await change(context, request, 'consumer_resumed', params.name, () => actions.resume(params.name))
+    return { resumed: params.name }
+  })
+  addRoute(app, 'operator', 'POST /consumers/:name/enable', { params }, async ({ params, request }) => {
+    await change(context, request, 'consumer_enabled', params.name, () =>
+      withConnections(context, openBlocking => actionsWith(openBlocking).enable(params.name))
+    )
+    return { enabled: params.name }
+  })
+  addRoute(app, 'operator', 'POST /consumers/:name/test', { params }, ({ params, request }) =>
+    change(context, request, 'consumer_tested', params.name, () => actions.test(params.name))
+  )
+
+  addRoute(
+    app,
+    'operator',
+    'POST /consumers/:name/replay',
+    { params, body: lettersReplay },
+    ({ params: { name }, body, request, reply }) =>
+      withConnections(context, openBlocking => {
+        const { eventIds } = body
+        if (eventIds !== undefined) {
+          // Only ids of events that were found: others can be anything.
+          const sent = (result?: Replayed): string =>
+            `${result === undefined ? 'events' : listed(eventIds.filter(id => !result.unknown.includes(id)))} to ${name}`
+          return change(context, request, 'events_sent_again', sent, async () =>
+            known(await sendEventsAgain(context, openBlocking, name, eventIds), eventIds, 'event')
+          )
+        }
+        const options = { signal: until(reply, REPLAY_MS) }
+        return change(context, request, 'dead_letters_replayed', `${name}: ${described(body)}`, async () =>
+          known(
+            await actionsWith(openBlocking).replay(name, choiceOf(body), options),
+            body.ids,
+            'dead letter'
+          )
+        )
+      })
+  )
+  addRoute(
+    app,
+    'operator',
+    'POST /consumers/:name/drop',
+    { params, body: lettersDrop },
+    ({ params: { name }, body, request }) =>
+      change(context, request, 'dead_letters_dropped', `${name}: ${described(body)}`, async () =>
+        known(await actions.drop(name, choiceOf(body)), body.ids, 'dead letter')
+      )
+  )
+}
+
+type Chosen = z.output<typeof lettersDrop>
+
+const filterOf = ({ type, since, reason }: Chosen) => ({ types: type, sinceMs: since, reason })
+
+const choiceOf = (chosen: Chosen): LetterChoice => chosen.ids ?? filterOf(chosen)
+
+/** For the audit record: ids, or how they were chosen. */
+function described({ ids, type, since, reason }: Chosen): string {
+  if (ids !== undefined) return `dead letters ${listed(ids)}`
+  const filters = [
+    type && `type ${type.join(', ')}`,
+    since && `since ${new Date(since).toISOString()}`,
+    reason && `reason ${reason}`
+  ].filter(part => part !== undefined)
+  return filters.length === 0 ? 'all dead letters' : `all dead letters with ${filters.join(', ')}`
+}
+
+/** The first of many. */
+function listed(ids: readonly string[]): string {
+  const more = ids.length > MAX_LISTED ? ` and ${ids.length - MAX_LISTED} more` : ''
+  return `${ids.slice(0, MAX_LISTED).join(', ')}${more}`
+}
+
+/** @throws ApiError if nothing has any of the ids */
+function known<T extends { readonly unknown: readonly string[] }>(
+  result: T,
+  ids: readonly string[] | undefined,
+  what: string
+): T {
+  if (ids === undefined || result.unknown.length < new Set(ids).size) return result
+  throw new ApiError(
+    'CIO_NOT_FOUND',
+    `There is no ${what} ${listed(result.unknown.map(id => JSON.stringify(id)))}.`
+  )
+}
+
+/** Aborts when the client has gone, or after a time. */
+function until({ raw }: FastifyReply, limitMs: number): AbortSignal {
+  const gone = new AbortController()
+  raw.once('close', () => gone.abort())
+  return AbortSignal.any([gone.signal, AbortSignal.timeout(limitMs)])
+}

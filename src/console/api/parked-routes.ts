@@ -1,0 +1,80 @@
+// Tested by test/console/api.test.ts.
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { parkedActions } from '../../tools/parked/actions.ts'
+import type { ConsoleContext } from '../context.ts'
+import { ApiError } from './api-error.ts'
+import { change } from './change.ts'
+import { parkedParams, parkedQuery } from './input.ts'
+import { addRoute } from './route.ts'
+
+/** What `cio-webhook consumers parked`, `replay-parked` and `drop-parked` do. */
+export function parkedRoutes(app: FastifyInstance, context: ConsoleContext): void {
+  const { redis, config } = context
+  const { log, secrets, sources } = config
+  const actions = parkedActions({
+    config: {
+      log,
+      secrets,
+      loadSources: async () => sources,
+      loadSourceSettings: async () => [...sources.values()]
+    },
+    redis
+  })
+  const params = parkedParams
+
+  addRoute(app, 'viewer', 'GET /parked', { query: parkedQuery }, async ({ query }) => ({
+    total: await actions.count(),
+    parked: await actions.list(query.count)
+  }))
+
+  addRoute(app, 'operator', 'POST /parked/:delivery/replay', { params }, ({ params, request }) =>
+    act(request, 'parked_replayed', params.delivery, async () => {
+      const result = await actions.replay([params.delivery])
+      const [left] = result.left
+      if (result.unknown.length > 0) throw unknownDelivery(params.delivery)
+      if (left !== undefined)
+        throw new ApiError('CIO_CONFLICT', `${params.delivery} stays parked: ${left.why}.`)
+      return { replayed: params.delivery }
+    })
+  )
+
+  addRoute(app, 'operator', 'POST /parked/:delivery/drop', { params }, ({ params, request }) =>
+    act(request, 'parked_dropped', params.delivery, async () => {
+      const { dropped } = await actions.drop([params.delivery])
+      if (dropped === 0) throw unknownDelivery(params.delivery)
+      return { dropped: params.delivery }
+    })
+  )
+
+  /** The bytes as they were received, and nothing else. The record is made before they are sent. */
+  addRoute(
+    app,
+    'operator',
+    'POST /parked/:delivery/reveal',
+    { params },
+    async ({ params, request, reply }) => {
+      const body = await act(request, 'parked_revealed', params.delivery, async () => {
+        const entry = await actions.show(params.delivery)
+        if (entry === undefined) throw unknownDelivery(params.delivery)
+        const body = await actions.reveal(entry)
+        if (typeof body === 'string') {
+          throw new ApiError('CIO_CONFLICT', `${params.delivery} cannot be revealed: ${body}.`)
+        }
+        return body
+      })
+      return reply.type('application/octet-stream').send(body)
+    }
+  )
+
+  function act<T>(
+    request: FastifyRequest,
+    action: string,
+    target: string,
+    work: () => Promise<T>
+  ): Promise<T> {
+    return change(context, request, action, target, work)
+  }
+}
+
+const unknownDelivery = (delivery: string): ApiError =>
+  new ApiError('CIO_NOT_FOUND', `There is no parked delivery ${delivery}.`)
