@@ -103,6 +103,8 @@ t.test('each incident is seen, fixed and over as the page has it', async t => {
         return 'cio-webhook send --count 2 || test $? = 1'
       },
       'docker-compose start redis': async () => {
+        const { text } = await consoleClient(`http://localhost:${env['CONSOLE_PORT']}`).get('/')
+        t.match(text, /Deliveries get 503.*ECONNREFUSED/s, 'the overview of the console')
         await stack.startRedis()
         return undefined
       },
