@@ -1,4 +1,4 @@
-// Tested by test/redis/failure.test.ts and test/cli/providers.test.ts.
+// Tested by test/redis/failure.slow.test.ts and test/cli/providers.slow.test.ts.
 import { ConfigError } from '../errors.ts'
 import { connectRedis, disconnectRedis, type RedisClient } from '../redis/connect.ts'
 import { followFailures } from '../redis/failure.ts'

@@ -1,4 +1,4 @@
-// Tested by test/dispatch/attempts.test.ts and test/dispatch/outages.test.ts.
+// Tested by test/dispatch/attempts.test.ts and test/dispatch/outages.slow.test.ts.
 import { createPollingLoop } from '../async/poll.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { AttemptOutcome } from '../ops/outcomes.ts'

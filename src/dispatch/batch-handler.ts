@@ -1,4 +1,4 @@
-// Tested by test/dispatch/dispatcher.test.ts, test/dispatch/attempts.test.ts and test/dispatch/outages.test.ts.
+// Tested by test/dispatch/dispatcher.test.ts, test/dispatch/attempts.test.ts and test/dispatch/outages.slow.test.ts.
 import { compileTypeGlobs, DOCTOR_TYPE } from '../event-types.ts'
 import type { HandleEntries } from '../group/batch-consumer.ts'
 import { MalformedEntryError } from '../group/entry-errors.ts'

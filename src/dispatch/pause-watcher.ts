@@ -1,4 +1,4 @@
-// Tested by test/dispatch/pause.test.ts.
+// Tested by test/dispatch/pause.slow.test.ts.
 import { createPollingLoop } from '../async/poll.ts'
 import type { ConsumerStates } from './consumer-state.ts'
 

@@ -1,4 +1,4 @@
-// Tested by test/dispatch/outages.test.ts.
+// Tested by test/dispatch/outages.slow.test.ts.
 import { ReportedError } from '../errors.ts'
 import { EntriesDeletedError } from '../group/entry-errors.ts'
 import type { Logger } from '../ops/logger.ts'

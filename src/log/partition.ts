@@ -1,6 +1,23 @@
 import { hash } from 'node:crypto'
 import type { RedisClient } from '../redis/connect.ts'
+import { loadScript, runScript } from '../redis/script.ts'
 import { type PartitionKeys, partitionCountKey, partitionCountsKey, partitionKeys } from './keys.ts'
+
+const writeScript = loadScript(new URL('write-metadata.lua', import.meta.url))
+
+/**
+ * Runs a write of one small key, also while the memory of Redis is full.
+ *
+ * @throws the error of Redis
+ */
+export async function writeMetadata(
+  redis: RedisClient,
+  command: 'set' | 'sadd' | 'hset',
+  key: string,
+  args: readonly (string | number)[]
+): Promise<void> {
+  await runScript(redis, writeScript, [key], [command, ...args])
+}
 
 /** The partition for an ordering key. Entries with the same key stay in order, because they share a partition. */
 export function partitionOf(key: string, partitions: number): number {
@@ -25,9 +42,9 @@ export async function publishPartitionCount(
     // A log of an older version: it has been used, and nothing says with which numbers.
     const isOld = used.length === 0 && (published > 1 || (await hasEvents(redis, keyPrefix)))
     const unknown = isOld ? upTo(published) : []
-    await redis.sadd(partitionCountsKey(keyPrefix), partitions, ...unknown)
+    await writeMetadata(redis, 'sadd', partitionCountsKey(keyPrefix), [partitions, ...unknown])
   }
-  if (published < partitions) await redis.set(partitionCountKey(keyPrefix), partitions)
+  if (published < partitions) await writeMetadata(redis, 'set', partitionCountKey(keyPrefix), [partitions])
 }
 
 /**

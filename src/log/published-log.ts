@@ -1,8 +1,8 @@
-// Tested by test/tools/events/id-index.test.ts.
+// Tested by test/tools/events/id-index.slow.test.ts.
 import type { RedisClient } from '../redis/connect.ts'
 import { serverTimeMs } from './dedupe-index.ts'
 import { partitionKeys, sourceNamesKey } from './keys.ts'
-import { publishPartitionCount } from './partition.ts'
+import { publishPartitionCount, writeMetadata } from './partition.ts'
 
 /**
  * Writes what readers of the log have to know. Called before the first event is appended.
@@ -34,7 +34,12 @@ export async function publishSources(
   const missing = names.filter(name => !Object.hasOwn(published, name))
   if (missing.length === 0) return
   const nowMs = await serverTimeMs(redis, partitionKeys(keyPrefix, 0))
-  await redis.hset(key, ...missing.flatMap(name => [name, nowMs]))
+  await writeMetadata(
+    redis,
+    'hset',
+    key,
+    missing.flatMap(name => [name, nowMs])
+  )
 }
 
 /**

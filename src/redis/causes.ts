@@ -1,4 +1,4 @@
-// Tested by test/redis/failure.test.ts.
+// Tested by test/redis/failure.slow.test.ts.
 import { errorCode, ReportedError, UnavailableError } from '../errors.ts'
 
 /**

@@ -1,4 +1,4 @@
-// Tested by test/redis/failure.test.ts.
+// Tested by test/redis/failure.slow.test.ts.
 import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { errorCode } from '../errors.ts'

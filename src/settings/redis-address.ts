@@ -1,4 +1,4 @@
-// Tested by test/settings/config.test.ts and test/redis/failure.test.ts.
+// Tested by test/settings/config.test.ts and test/redis/failure.slow.test.ts.
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { ConfigError } from '../errors.ts'

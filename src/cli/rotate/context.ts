@@ -1,4 +1,4 @@
-// Tested by test/cli/rotate/command.test.ts and test/cli/providers.test.ts.
+// Tested by test/cli/rotate/command.test.ts and test/cli/providers.slow.test.ts.
 import { ConfigError } from '../../errors.ts'
 import { disconnectRedis, type RedisClient } from '../../redis/connect.ts'
 import { loadSettings } from '../../settings/config.ts'

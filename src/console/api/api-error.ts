@@ -1,4 +1,4 @@
-// Tested by test/console/api.test.ts.
+// Tested by test/console/api.slow.test.ts.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { errorCode, ReportedError, UnavailableError } from '../../errors.ts'
 import { errorCause } from '../../redis/causes.ts'

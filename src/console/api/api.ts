@@ -1,4 +1,4 @@
-// Tested by test/console/api.test.ts and test/docs/console-api.test.ts.
+// Tested by test/console/api.slow.test.ts and test/docs/console-api.slow.test.ts.
 import type { FastifyInstance } from 'fastify'
 import { stringifyExactly } from '../../exact-json.ts'
 import type { ConsoleContext } from '../context.ts'

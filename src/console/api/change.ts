@@ -1,4 +1,4 @@
-// Tested by test/console/api.test.ts.
+// Tested by test/console/api.slow.test.ts.
 import type { FastifyRequest } from 'fastify'
 import { disconnectRedis, type RedisClient } from '../../redis/connect.ts'
 import { ActionError } from '../../tools/action-error.ts'

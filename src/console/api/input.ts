@@ -1,4 +1,4 @@
-// Tested by test/console/api.test.ts.
+// Tested by test/console/api.slow.test.ts.
 import { z } from 'zod'
 import { typeGlobProblem } from '../../event-types.ts'
 import { isPosition } from '../../log/position.ts'

@@ -1,4 +1,4 @@
-// Tested by test/console/api.test.ts.
+// Tested by test/console/api.slow.test.ts.
 import type { FastifyInstance } from 'fastify'
 import { readDeliveryStats } from '../../receive/delivery-stats.ts'
 import { findRotations, readRotationStatus } from '../../tools/rotate/rotations.ts'

@@ -1,4 +1,4 @@
-// Tested by test/console/api.test.ts.
+// Tested by test/console/api.slow.test.ts.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { parkedActions } from '../../tools/parked/actions.ts'
 import type { ConsoleContext } from '../context.ts'

@@ -1,4 +1,4 @@
-// Tested by test/console/api.test.ts.
+// Tested by test/console/api.slow.test.ts.
 import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Person } from '../access.ts'

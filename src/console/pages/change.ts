@@ -1,4 +1,4 @@
-// Tested by test/console/pages/consumers.test.ts.
+// Tested by test/console/pages/consumers.slow.test.ts.
 import type { FastifyRequest } from 'fastify'
 import { ActionError, type ActionRefusal } from '../../tools/action-error.ts'
 import type { Audit } from '../audit.ts'

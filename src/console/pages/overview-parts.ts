@@ -1,4 +1,4 @@
-// Tested by test/console/pages/overview.test.ts.
+// Tested by test/console/pages/overview.slow.test.ts.
 import type { ConsumerStatus } from '../../dispatch/consumer-status.ts'
 import type { DeliveryStats } from '../../receive/delivery-stats.ts'
 import { publishedAddresses } from '../../receive/published-addresses.ts'

@@ -1,4 +1,4 @@
-// Tested by test/console/pages/overview.test.ts and test/console/pages/overview-browser.slow.test.ts.
+// Tested by test/console/pages/overview.slow.test.ts and test/console/pages/overview-browser.slow.test.ts.
 import { withTimeout } from '../../async/abort.ts'
 import { type DeliveryStats, readDeliveryStats, readLastDeliveries } from '../../receive/delivery-stats.ts'
 import type { Problem } from '../../tools/status/facts.ts'

@@ -1,4 +1,4 @@
-// Tested by test/console/pages/sources.test.ts.
+// Tested by test/console/pages/sources.slow.test.ts.
 import type { SourceStats } from '../../receive/delivery-stats.ts'
 import type { Source } from '../../settings/sources.ts'
 import type { ReplicaKeys } from '../../tools/rotate/replica-keys.ts'

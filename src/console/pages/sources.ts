@@ -1,4 +1,4 @@
-// Tested by test/console/pages/sources.test.ts and test/console/pages/sources-browser.slow.test.ts.
+// Tested by test/console/pages/sources.slow.test.ts and test/console/pages/sources-browser.slow.test.ts.
 import { withTimeout } from '../../async/abort.ts'
 import { errorCode, ReportedError } from '../../errors.ts'
 import { type Source, signingKeyName } from '../../settings/sources.ts'

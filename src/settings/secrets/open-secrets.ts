@@ -1,4 +1,4 @@
-// Tested by test/cli/providers.test.ts and test/settings/signing-keys.test.ts.
+// Tested by test/cli/providers.slow.test.ts and test/settings/signing-keys.test.ts.
 import { ConfigError } from '../../errors.ts'
 import type { Environment } from '../environment.ts'
 import { type VariableName, variables } from '../variables.ts'

@@ -1,4 +1,4 @@
-// Tested by test/cli/consumers/show.slow.test.ts and test/console/api.test.ts.
+// Tested by test/cli/consumers/show.slow.test.ts and test/console/api.slow.test.ts.
 import type { DeadLetter } from '../../group/dead-letters.ts'
 import { eventJson } from '../events/event-json.ts'
 import type { ConsumerDetails } from './actions.ts'

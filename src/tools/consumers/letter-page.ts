@@ -1,4 +1,4 @@
-// Tested by test/console/pages/consumers.test.ts.
+// Tested by test/console/pages/consumers.slow.test.ts.
 import type { DeadLetter, DeadLetters } from '../../group/dead-letters.ts'
 import { compileFilter, type LetterFilter, startOf } from './choose-letters.ts'
 

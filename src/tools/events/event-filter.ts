@@ -1,4 +1,4 @@
-// Tested by test/tools/events/search.test.ts.
+// Tested by test/tools/events/search.slow.test.ts.
 import { compileTypeGlobs, eventName } from '../../event-types.ts'
 import { parseCloudEvent } from '../../group/cloud-event.ts'
 import type { StreamEntry } from '../../log/read-range.ts'

@@ -1,4 +1,4 @@
-// Tested by test/cli/events/command.slow.test.ts and test/console/api.test.ts.
+// Tested by test/cli/events/command.slow.test.ts and test/console/api.slow.test.ts.
 import { withExactNumbers } from '../../exact-json.ts'
 import type { StreamEntry } from '../../log/read-range.ts'
 import type { EventPath } from './event-path.ts'

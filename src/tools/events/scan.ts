@@ -1,4 +1,4 @@
-// Tested by test/tools/events/search.test.ts.
+// Tested by test/tools/events/search.slow.test.ts.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RedisClient } from '../../redis/connect.ts'
 import { loadScript, runScript } from '../../redis/script.ts'

@@ -1,4 +1,4 @@
-// Tested by test/tools/events/search.test.ts.
+// Tested by test/tools/events/search.slow.test.ts.
 import { partitionKeys } from '../../log/keys.ts'
 import { partitionsOfKeys, readPartitionCount } from '../../log/partition.ts'
 import { formatPosition, type LogPosition, parsePosition } from '../../log/position.ts'

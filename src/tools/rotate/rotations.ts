@@ -1,4 +1,4 @@
-// Tested by test/cli/rotate/command.test.ts and test/console/api.test.ts.
+// Tested by test/cli/rotate/command.test.ts and test/console/api.slow.test.ts.
 import { trackProbe } from '../../customerio/track-api.ts'
 import { parkedDeliveries } from '../../dispatch/parked.ts'
 import type { RedisClient } from '../../redis/connect.ts'

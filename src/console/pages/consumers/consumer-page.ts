@@ -1,4 +1,4 @@
-// Tested by test/console/pages/consumers.test.ts and test/console/pages/consumers-browser.slow.test.ts.
+// Tested by test/console/pages/consumers.slow.test.ts and test/console/pages/consumers-browser.slow.test.ts.
 import type { FastifyInstance } from 'fastify'
 import { recentActivity } from '../../../tools/consumers/recent-activity.ts'
 import { confirmation } from '../../components.ts'

@@ -1,4 +1,4 @@
-// Tested by test/console/pages/consumers.test.ts and test/console/pages/consumers-browser.slow.test.ts.
+// Tested by test/console/pages/consumers.slow.test.ts and test/console/pages/consumers-browser.slow.test.ts.
 import type { FastifyRequest } from 'fastify'
 import type { Attempt } from '../../../dispatch/attempts.ts'
 import type { ConsumerStatus } from '../../../dispatch/consumer-status.ts'

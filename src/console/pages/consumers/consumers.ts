@@ -1,4 +1,4 @@
-// Tested by test/console/pages/consumers.test.ts.
+// Tested by test/console/pages/consumers.slow.test.ts.
 import type { ConsolePage } from '../../context.ts'
 import { createBulkActions } from '../bulk/bulk-actions.ts'
 import { consumerRoutes } from './consumer-page.ts'

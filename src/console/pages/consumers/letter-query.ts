@@ -1,4 +1,4 @@
-// Tested by test/console/pages/consumers.test.ts.
+// Tested by test/console/pages/consumers.slow.test.ts.
 import { type LetterFilter, letterReasons } from '../../../tools/consumers/choose-letters.ts'
 import { ConsoleError } from '../../console-error.ts'
 import { field } from '../../csrf.ts'

@@ -1,4 +1,4 @@
-// Tested by test/console/pages/consumers.test.ts and test/console/pages/consumers-browser.slow.test.ts.
+// Tested by test/console/pages/consumers.slow.test.ts and test/console/pages/consumers-browser.slow.test.ts.
 import type { FastifyRequest } from 'fastify'
 import { eventName } from '../../../event-types.ts'
 import { parseCloudEvent } from '../../../group/cloud-event.ts'

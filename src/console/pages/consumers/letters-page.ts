@@ -1,4 +1,4 @@
-// Tested by test/console/pages/consumers.test.ts and test/console/pages/consumers-browser.slow.test.ts.
+// Tested by test/console/pages/consumers.slow.test.ts and test/console/pages/consumers-browser.slow.test.ts.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { LetterChoice } from '../../../tools/consumers/choose-letters.ts'
 import { confirmation, number } from '../../components.ts'

@@ -1,4 +1,4 @@
-// Tested by test/console/pages/consumers.test.ts and test/console/pages/consumers-browser.slow.test.ts.
+// Tested by test/console/pages/consumers.slow.test.ts and test/console/pages/consumers-browser.slow.test.ts.
 import type { FastifyInstance } from 'fastify'
 import type { ConsumerStatus } from '../../../dispatch/consumer-status.ts'
 import type { ConsoleContext } from '../../context.ts'

@@ -1,4 +1,4 @@
-// Tested by test/console/pages/consumers.test.ts.
+// Tested by test/console/pages/consumers.slow.test.ts.
 import type { FastifyInstance } from 'fastify'
 import { disconnectRedis, type RedisClient } from '../../../redis/connect.ts'
 import { consumerActions } from '../../../tools/consumers/actions.ts'

@@ -1,4 +1,4 @@
-// Tested by test/console/pages/consumers.test.ts.
+// Tested by test/console/pages/consumers.slow.test.ts.
 import type { ConsumerActions } from './open-actions.ts'
 
 type Counts = Readonly<Record<string, number>>

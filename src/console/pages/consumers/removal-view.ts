@@ -1,4 +1,4 @@
-// Tested by test/console/pages/consumers.test.ts.
+// Tested by test/console/pages/consumers.slow.test.ts.
 import type { ConsumerStatus } from '../../../dispatch/consumer-status.ts'
 import { number } from '../../components.ts'
 

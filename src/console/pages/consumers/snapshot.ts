@@ -1,4 +1,4 @@
-// Tested by test/console/pages/consumers.test.ts.
+// Tested by test/console/pages/consumers.slow.test.ts.
 import { withTimeout } from '../../../async/abort.ts'
 import { singleFlight } from '../../../async/single-flight.ts'
 import type { ConsumerStatus } from '../../../dispatch/consumer-status.ts'

@@ -1,4 +1,4 @@
-// What the API does beyond docs/openapi.yaml, which test/docs/console-api.test.ts compares it with.
+// What the API does beyond docs/openapi.yaml, which test/docs/console-api.slow.test.ts compares it with.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { PASSWORD, startTestConsole } from '../helpers/console.ts'
