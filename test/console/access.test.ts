@@ -109,6 +109,27 @@ t.test(
   }
 )
 
+t.test('after a log-out, a copy of the cookie is refused by every replica', async t => {
+  const [first, second] = [await startTestConsole(redis.url), await startTestConsole(redis.url)]
+  t.teardown(() => Promise.all([first, second].map(({ service }) => service.close())))
+  const person = first.client()
+  const answer = await person.logIn(PASSWORD)
+  const cookie = answer.headers['set-cookie']?.split(';', 1)[0] ?? ''
+  const other = first.client()
+  await other.logIn(PASSWORD)
+  t.equal((await second.client().get('/audit', { cookie })).status, 200)
+  await person.get('/audit')
+  t.equal((await person.post('/log-out')).status, 303)
+  for (const { client } of [first, second]) {
+    t.equal((await client().get('/audit', { cookie })).status, 303)
+    t.equal((await client().get('/log-in', { cookie })).status, 200)
+  }
+  t.equal((await other.get('/audit')).status, 200, 'another session of the same role goes on')
+  const [key = ''] = await redis.client.keys('cio:console:ended:*')
+  const ttl = await redis.client.ttl(key)
+  t.ok(ttl > 43_000 && ttl <= 43_200, String(ttl))
+})
+
 t.test('a form without its token, with another one, or from another site has no effect', async t => {
   const { service, client } = await startTestConsole(redis.url)
   t.teardown(service.close)
