@@ -1,8 +1,10 @@
 // Tested by test/console/access.test.ts and test/console/browser.slow.test.ts.
 import { randomUUID } from 'node:crypto'
+import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Secret } from '../secret.ts'
 import type { Role } from './access.ts'
+import { IPV6_PREFIX_LENGTH } from './api/token-attempts.ts'
 import { form } from './components.ts'
 import type { ConsoleContext } from './context.ts'
 import { field } from './csrf.ts'
@@ -26,7 +28,7 @@ export async function logInRoutes(
   const ofAddress = app.createRateLimit({
     max: MAX_PER_ADDRESS,
     timeWindow: WINDOW_MS,
-    keyGenerator: request => request.ip
+    keyGenerator: request => normalizeIP(request.ip, IPV6_PREFIX_LENGTH)
   })
   const ofAll = app.createRateLimit({ max: MAX_OVERALL, timeWindow: WINDOW_MS, keyGenerator: () => 'all' })
 
@@ -52,7 +54,7 @@ export async function logInRoutes(
     }
     const role = roleOf(field(request.body, 'password'))
     if (role === undefined) {
-      await audit.record(entry(request, '-', undefined, 'log_in_refused'))
+      await audit.recordRefusal(entry(request, '-', undefined, 'log_in_refused'))
       return sendPage(request, reply, { title: 'Log in', status: 401 }, logInForm(request, 'Wrong password.'))
     }
     request.session.regenerate()

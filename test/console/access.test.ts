@@ -206,6 +206,24 @@ t.test(
       29,
       '30 tries of all addresses, one of them right'
     )
+
+    const other = await startTestConsole(redis.url, {
+      CONSOLE_PASSWORD: PASSWORD,
+      TRUSTED_PROXIES: '127.0.0.1'
+    })
+    t.teardown(other.service.close)
+    const owner = other.client()
+    await owner.get('/log-in')
+    const network: number[] = []
+    for (let tries = 0; tries < 15; tries++) {
+      const from = { 'x-forwarded-for': `2001:db8::${tries}` }
+      network.push((await owner.post('/log-in', { password: 'guess' }, from)).status)
+    }
+    t.equal(
+      network.filter(status => status === 401).length,
+      10,
+      'an IPv6 network of one person is one address'
+    )
   }
 )
 
