@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { withTimeout } from '../../../async/abort.ts'
 import { createPollingLoop } from '../../../async/poll.ts'
 import { errorCode } from '../../../errors.ts'
+import { loadScript, runScript } from '../../../redis/script.ts'
 import type { ConsoleContext } from '../../context.ts'
 
 /** What a replay or drop of many things has done so far. All replicas see it. */
@@ -64,6 +65,8 @@ const CLOSE_WAIT_MS = 3000
 const MAX_LEFT = 20
 const STOP = 'stop'
 
+const lockScript = loadScript(new URL('bulk-lock.lua', import.meta.url))
+
 export function createBulkActions({
   redis,
   config,
@@ -107,6 +110,8 @@ export function createBulkActions({
   ): Promise<void> {
     const startedAtMs = now()
     let handled = 0
+    /** Redis did not answer for longer than the lock lasts, and another one may run: its state must stay. */
+    let isLockLost = false
     const limit = setTimeout(() => stopped.abort(), MAX_DURATION_MS)
     const loop = createPollingLoop(beat, BEAT_MS, onError)
     try {
@@ -129,13 +134,18 @@ export function createBulkActions({
       await write('failed', [{ name: 'error', why }]).catch(onError)
     } finally {
       clearTimeout(limit)
-      await redis.del(lockKey(subject)).catch(onError)
+      await keepLock(0).catch(onError)
+    }
+
+    function keepLock(leaseMs: number): Promise<unknown> {
+      return runScript(redis, lockScript, [lockKey(subject)], [about.id, leaseMs])
     }
 
     /** Keeps the lock, and notices that it was stopped, here or at another replica, or has lost the lock. */
     async function beat(): Promise<void> {
-      if ((await redis.get(lockKey(subject))) !== about.id) stopped.abort()
-      else await redis.pexpire(lockKey(subject), LEASE_MS)
+      const holder = await keepLock(LEASE_MS)
+      if (holder !== about.id) stopped.abort()
+      isLockLost = holder !== about.id && holder !== STOP
       await write('running')
     }
 
@@ -144,6 +154,7 @@ export function createBulkActions({
       left: BulkResult['left'] = [],
       unknownCount = 0
     ): Promise<void> {
+      if (isLockLost) return
       const state: BulkState = {
         ...about,
         startedAtMs,
