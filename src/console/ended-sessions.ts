@@ -1,5 +1,6 @@
 // Tested by test/console/access.test.ts.
 import { withTimeout } from '../async/abort.ts'
+import { writeMetadata } from '../log/partition.ts'
 import type { RedisClient } from '../redis/connect.ts'
 
 /**
@@ -31,7 +32,7 @@ export function createEndedSessions(
     end: async id => {
       if (local.size >= MAX_LOCAL) local.clear()
       local.add(id)
-      await redis.set(keyOf(id), '1', 'EX', sessionSeconds)
+      await writeMetadata(redis, 'set', keyOf(id), ['1', 'EX', sessionSeconds])
       local.delete(id)
     },
     isEnded: async id => {

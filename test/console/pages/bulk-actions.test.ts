@@ -111,6 +111,14 @@ t.test(
   }
 )
 
+t.test('while the memory of Redis is full, bulk actions run: dropping dead letters frees it', async t => {
+  await redis.client.config('SET', 'maxmemory', '1')
+  t.teardown(() => redis.client.config('SET', 'maxmemory', '0'))
+  const bulk = replica()
+  t.equal(await bulk.start('parked', about, async () => ({ ...result, done: 100 })), true)
+  t.match(await bulk.read('parked'), { outcome: 'done', handled: 100 })
+})
+
 t.test('closing interrupts what is running', async t => {
   const bulk = replica()
   await bulk.start('parked', about, endless)

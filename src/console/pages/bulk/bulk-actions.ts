@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { withTimeout } from '../../../async/abort.ts'
 import { createPollingLoop } from '../../../async/poll.ts'
 import { errorCode } from '../../../errors.ts'
+import { writeMetadata } from '../../../log/partition.ts'
 import { loadScript, runScript } from '../../../redis/script.ts'
 import type { ConsoleContext } from '../../context.ts'
 
@@ -80,7 +81,8 @@ export function createBulkActions({
   return {
     start: async (subject, about, work) => {
       const id = randomUUID()
-      if ((await redis.set(lockKey(subject), id, 'PX', LEASE_MS, 'NX')) === null) return false
+      const lock = await writeMetadata(redis, 'set', lockKey(subject), [id, 'PX', LEASE_MS, 'NX'])
+      if (lock === null) return false
       const stopped = new AbortController()
       const run = runWork(subject, { id, ...about }, work, stopped).finally(() => running.delete(run))
       running.set(run, stopped)
@@ -93,7 +95,7 @@ export function createBulkActions({
       return isDead ? { ...state, outcome: 'interrupted' } : state
     },
     stop: async subject => {
-      await redis.set(lockKey(subject), STOP, 'KEEPTTL', 'XX')
+      await writeMetadata(redis, 'set', lockKey(subject), [STOP, 'KEEPTTL', 'XX'])
     },
     close: async () => {
       for (const stopped of running.values()) stopped.abort()
@@ -165,7 +167,7 @@ export function createBulkActions({
         leftCount: left.length,
         unknownCount
       }
-      await redis.set(stateKey(subject), JSON.stringify(state), 'PX', KEEP_MS)
+      await writeMetadata(redis, 'set', stateKey(subject), [JSON.stringify(state), 'PX', KEEP_MS])
     }
   }
 
