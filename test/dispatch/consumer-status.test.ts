@@ -111,3 +111,18 @@ t.test('a consumer that blocks in XREADGROUP counts as a reader while nothing wa
   ]
   for (const { blocks, ...group } of cases) t.equal(mayBlock(group), blocks, JSON.stringify(group))
 })
+
+t.test(
+  'while the memory of Redis is full, a consumer can be paused, and one that answered 410 disabled',
+  async t => {
+    await redis.client.config('SET', 'maxmemory', '1')
+    t.teardown(() => redis.client.config('SET', 'maxmemory', '0'))
+    await states.pause('crm')
+    await states.disable('crm', 'answered 410 (Gone)')
+    const { pausedAtMs, disabledReason } = await states.read('crm')
+    t.ok(pausedAtMs)
+    t.equal(disabledReason, 'answered 410 (Gone)')
+    await states.pause('crm')
+    t.equal((await states.read('crm')).pausedAtMs, pausedAtMs, 'since the first time')
+  }
+)
