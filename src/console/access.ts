@@ -116,3 +116,5 @@ export function enforceAccess(request: FastifyRequest, reply: FastifyReply): Fas
   if (access === 'viewer' || (access === 'operator' && request.person.role === 'operator')) return undefined
   throw new ConsoleError(403, 'Not allowed', 'This needs the role operator. You have the role viewer.')
 }
+
+export const isOperator = ({ person }: FastifyRequest): boolean => person?.role === 'operator'

@@ -1,3 +1,4 @@
+import type { FastifyRequest } from 'fastify'
 import type { Logger } from '../ops/logger.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { Person } from './access.ts'
@@ -66,3 +67,12 @@ function recordOf(id: string, fields: readonly string[]): AuditRecord {
     address: read('address')
   }
 }
+
+/** Writes the audit record of a change. @param target names and ids, never a payload */
+export const recordChange = (
+  audit: Audit,
+  { person, ip }: FastifyRequest,
+  action: string,
+  target: string
+): Promise<void> =>
+  audit.record({ who: person?.name ?? '-', role: person?.role, action, target, address: ip })

@@ -119,3 +119,11 @@ export function pager(
     path === undefined ? undefined : html`<a class="button" href="${path}">${label}</a>`
   return html`<nav class="pager" aria-label="Pages">${link(newer, labels.first)}${link(older, labels.next)}</nav>`
 }
+
+/** What was done, above a page. */
+export const doneMessage = (message: string | undefined): Html | undefined =>
+  message === undefined ? undefined : html`<p class="done" role="status">${message}</p>`
+
+/** A text of an event: it must not change the order of what stands beside it. */
+export const text = (value: string | undefined): Html =>
+  value === undefined ? html`–` : html`<bdi>${value}</bdi>`

@@ -4,7 +4,7 @@ import { Secret } from '../secret.ts'
 import type { Role } from './access.ts'
 import { form } from './components.ts'
 import type { ConsoleContext } from './context.ts'
-import { field } from './csrf.ts'
+import { field } from './form-fields.ts'
 import { type Html, html } from './html.ts'
 import { sendPage } from './layout.ts'
 

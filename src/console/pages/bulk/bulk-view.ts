@@ -1,9 +1,8 @@
 // Tested by test/console/pages/consumers-browser.slow.test.ts.
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { duration, form, number } from '../../components.ts'
+import { isOperator } from '../../access.ts'
+import { duration, form, number, text } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
-import { isOperator } from '../change.ts'
-import { text } from '../events/list-view.ts'
 import type { BulkState } from './bulk-actions.ts'
 
 const words = {

@@ -4,10 +4,10 @@ import type { Attempt } from '../../../dispatch/attempts.ts'
 import type { ConsumerStatus } from '../../../dispatch/consumer-status.ts'
 import type { ConsumerDetails } from '../../../tools/consumers/actions.ts'
 import type { DeliveryRate } from '../../../tools/consumers/delivery-rate.ts'
-import { duration, figure, form, number, pill, table, time } from '../../components.ts'
+import { isOperator } from '../../access.ts'
+import { duration, figure, form, number, pill, table, text, time } from '../../components.ts'
 import { type Html, type HtmlValue, html } from '../../html.ts'
-import { isOperator } from '../change.ts'
-import { eventLink, text } from '../events/list-view.ts'
+import { eventLink } from '../events/list-view.ts'
 import { consumerPath, lastFailure, rateText, stateView } from './list-view.ts'
 
 export function consumerView(

@@ -4,11 +4,10 @@ import { eventName } from '../../../event-types.ts'
 import { parseCloudEvent } from '../../../group/cloud-event.ts'
 import type { DeadLetter } from '../../../group/dead-letters.ts'
 import { addedAtMs } from '../../../tools/consumers/choose-letters.ts'
-import { duration, form, number, table, time } from '../../components.ts'
+import { isOperator } from '../../access.ts'
+import { duration, form, number, table, text, time } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
-import { isOperator } from '../change.ts'
 import { jsonView } from '../events/json-view.ts'
-import { text } from '../events/list-view.ts'
 import { consumerPath } from './list-view.ts'
 
 const meanings: Readonly<Record<string, string>> = {

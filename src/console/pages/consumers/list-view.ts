@@ -2,9 +2,8 @@
 import type { ConsumerStatus } from '../../../dispatch/consumer-status.ts'
 import type { DeliveryRate } from '../../../tools/consumers/delivery-rate.ts'
 import { stateSinceMs } from '../../../tools/consumers/state-since.ts'
-import { duration, number, pill, type Tone, table } from '../../components.ts'
+import { duration, number, pill, type Tone, table, text } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
-import { text } from '../events/list-view.ts'
 
 export interface ListFilter {
   /** A part of the name; '': all. */

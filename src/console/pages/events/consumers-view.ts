@@ -4,9 +4,8 @@ import type { Attempt } from '../../../dispatch/attempts.ts'
 import type { ConsumerPath, EventState } from '../../../tools/events/consumer-path.ts'
 import type { EventPath } from '../../../tools/events/event-path.ts'
 import { sendAgainProblem } from '../../../tools/events/send-again.ts'
-import { duration, number, pill, type Tone, table, time } from '../../components.ts'
+import { duration, number, pill, type Tone, table, text, time } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
-import { text } from './list-view.ts'
 
 const tones: Readonly<Record<EventState, Tone>> = {
   unread: 'neutral',

@@ -2,11 +2,11 @@
 import type { FastifyRequest } from 'fastify'
 import { eventName } from '../../../event-types.ts'
 import type { EventPath } from '../../../tools/events/event-path.ts'
-import { duration, time } from '../../components.ts'
+import { duration, text, time } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
 import { consumersView } from './consumers-view.ts'
 import { jsonView } from './json-view.ts'
-import { customerLink, EVENTS_PATH, eventLink, text } from './list-view.ts'
+import { customerLink, EVENTS_PATH, eventLink } from './list-view.ts'
 import { searchPath } from './query.ts'
 
 /** What the event says about itself; any of it may be missing, or be something else. */

@@ -1,7 +1,7 @@
 // Tested by test/console/pages/events.test.ts and test/console/pages/events-browser.slow.test.ts.
 import type { FastifyRequest } from 'fastify'
 import type { LogPosition } from '../../../log/position.ts'
-import { form, number, table, time } from '../../components.ts'
+import { form, number, table, text, time } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
 import { type FoundRows, PAGE_ROWS } from './find-rows.ts'
 import { type Search, type SearchField, searchFields, searchPath, shortcuts } from './query.ts'
@@ -88,11 +88,6 @@ const eventTable = (rows: readonly EventRow[]): Html =>
     rows,
     html``
   )
-
-/** A text of an event: it must not change the order of what stands beside it. */
-export const text = (value: string | undefined): Html =>
-  value === undefined ? html`–` : html`<bdi>${value}</bdi>`
-
 export const eventLink = (name: string, label: string): Html =>
   html`<a href="${EVENTS_PATH}/${encodeURIComponent(name)}"><bdi>${label}</bdi></a>`
 

@@ -3,10 +3,9 @@ import type { FastifyRequest } from 'fastify'
 import type { ParkedEntry } from '../../../dispatch/parked.ts'
 import type { ParkedPage } from '../../../tools/parked/actions.ts'
 import { parkedSummary } from '../../../tools/parked/summary.ts'
-import { form, number, pager, table, time } from '../../components.ts'
+import { isOperator } from '../../access.ts'
+import { form, number, pager, table, text, time } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
-import { isOperator } from '../change.ts'
-import { text } from '../events/list-view.ts'
 
 export const PARKED_PATH = '/parked'
 
