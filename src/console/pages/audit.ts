@@ -1,5 +1,5 @@
 // Tested by test/console/access.test.ts and test/console/browser.slow.test.ts.
-import { number, pager, pill, table, time } from '../components.ts'
+import { number, pageLink, pager, pill, table, time } from '../components.ts'
 import type { ConsolePage } from '../context.ts'
 import { html } from '../html.ts'
 import { sendPage } from '../layout.ts'
@@ -30,7 +30,7 @@ ${table(
   records,
   html`<p>Nothing has been changed yet.</p>`
 )}
-${pager(before === undefined ? undefined : '/audit', last === undefined ? undefined : `/audit?before=${last}`)}`
+${pager(pageLink(before && '/audit', 'Newest'), pageLink(last && `/audit?before=${last}`, 'Older'))}`
       return sendPage(request, reply, { title: 'Audit', current: '/audit' }, body)
     }
   )
