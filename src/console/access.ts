@@ -101,6 +101,9 @@ function apiClient({ headers }: FastifyRequest, token: Secret | undefined): Pers
   return token.equals(new Secret(given)) ? { name: 'api token', role: 'operator' } : undefined
 }
 
+/** Whether to show what only an operator may use. Access itself is checked by `enforceAccess`. */
+export const isOperator = ({ person }: FastifyRequest): boolean => person?.role === 'operator'
+
 /** The one place where a role is checked. @throws ConsoleError, or redirects to the log-in page */
 export function enforceAccess(request: FastifyRequest, reply: FastifyReply): FastifyReply | undefined {
   const { access } = request.routeOptions.config
@@ -116,5 +119,3 @@ export function enforceAccess(request: FastifyRequest, reply: FastifyReply): Fas
   if (access === 'viewer' || (access === 'operator' && request.person.role === 'operator')) return undefined
   throw new ConsoleError(403, 'Not allowed', 'This needs the role operator. You have the role viewer.')
 }
-
-export const isOperator = ({ person }: FastifyRequest): boolean => person?.role === 'operator'

@@ -23,7 +23,8 @@ export interface Audit {
   list(count: number, before?: string): Promise<readonly (AuditRecord & { readonly id: string })[]>
 }
 
-const MAX_RECORDS = 10_000
+/** Records that Redis keeps. */
+export const MAX_RECORDS = 10_000
 
 export function createAudit(redis: RedisClient, keyPrefix: string, log: Logger): Audit {
   const key = `${keyPrefix}console:audit`
@@ -55,8 +56,8 @@ export function createAudit(redis: RedisClient, keyPrefix: string, log: Logger):
 }
 
 function recordOf(id: string, fields: readonly string[]): AuditRecord {
-  const read = (name: string): string =>
-    fields[fields.findIndex((f, at) => at % 2 === 0 && f === name) + 1] ?? ''
+  const at = (name: string): number => fields.findIndex((field, index) => index % 2 === 0 && field === name)
+  const read = (name: string): string => (at(name) === -1 ? '' : (fields[at(name) + 1] ?? ''))
   const role = read('role')
   return {
     atMs: Number(id.split('-', 1)[0]),

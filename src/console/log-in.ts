@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Secret } from '../secret.ts'
 import type { Role } from './access.ts'
+import { recordChange } from './audit.ts'
 import { form } from './components.ts'
 import type { ConsoleContext } from './context.ts'
 import { field } from './form-fields.ts'
@@ -56,9 +57,8 @@ export async function logInRoutes(app: FastifyInstance, { settings, audit }: Con
   })
 
   app.post('/log-out', { config: { access: 'viewer' } }, async (request, reply) => {
-    const { person } = request
     request.session.delete()
-    await audit.record(entry(request, person?.name ?? '-', person?.role, 'log_out'))
+    await recordChange(audit, request, 'log_out', 'console')
     return reply.redirect('/log-in', 303)
   })
 

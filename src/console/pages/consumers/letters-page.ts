@@ -1,5 +1,6 @@
 // Tested by test/console/pages/consumers.slow.test.ts and test/console/pages/consumers-browser.slow.test.ts.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { isEntryId } from '../../../log/position.ts'
 import type { LetterChoice } from '../../../tools/consumers/choose-letters.ts'
 import { recordChange } from '../../audit.ts'
 import { confirmation, number } from '../../components.ts'
@@ -21,8 +22,7 @@ import type { ConsumerActions } from './open-actions.ts'
 import { reasonCounts } from './reason-counts.ts'
 
 const PATH = `${CONSUMERS_PATH}/:name/dead-letters`
-const LETTER = /^\d{1,20}-\d{1,20}$/
-/** Ids in the address of an audit record. */
+/** Ids that an audit record names. */
 const MAX_NAMED = 5
 
 interface LetterRoute {
@@ -52,7 +52,7 @@ export function deadLetterRoutes(
     const { name } = request.params
     const query = readLetterQuery(request.query)
     const asked = field(request.query, 'after')
-    const after = asked !== undefined && LETTER.test(asked) ? asked : undefined
+    const after = asked !== undefined && isEntryId(asked) ? asked : undefined
     const page = await unlessRefused(actions.letterPage(name, { ...letterFilter(query), after }))
     const total = await actions.countLetters(name)
     const [reasons, state] = await Promise.all([countReasons(name, total), bulk.read(subjectOf(name))])
