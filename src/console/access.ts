@@ -125,6 +125,8 @@ export async function enforceLogOut(request: FastifyRequest, ended: EndedSession
 
 export const isChange = ({ method }: Pick<FastifyRequest, 'method'>): boolean =>
   method !== 'GET' && method !== 'HEAD'
+/** Whether to show what only an operator may use. Access itself is checked by `enforceAccess`. */
+export const isOperator = ({ person }: FastifyRequest): boolean => person?.role === 'operator'
 
 /** The one place where a role is checked. @throws ConsoleError, or redirects to the log-in page */
 export function enforceAccess(request: FastifyRequest, reply: FastifyReply): FastifyReply | undefined {

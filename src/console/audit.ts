@@ -1,3 +1,4 @@
+import type { FastifyRequest } from 'fastify'
 import type { Logger } from '../ops/logger.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { Person } from './access.ts'
@@ -27,7 +28,8 @@ export interface Audit {
   list(count: number, before?: string): Promise<readonly (AuditRecord & { readonly id: string })[]>
 }
 
-const MAX_RECORDS = 10_000
+/** Records that Redis keeps. */
+export const MAX_RECORDS = 10_000
 /** `<source>/<event id>` has up to 321 characters. What a form names is not always known to exist. */
 const MAX_TEXT_LENGTH = 512
 const REFUSAL_INTERVAL_MS = 10 * 60_000
@@ -89,8 +91,8 @@ export function createAudit(
 }
 
 function recordOf(id: string, fields: readonly string[]): AuditRecord {
-  const read = (name: string): string =>
-    fields[fields.findIndex((f, at) => at % 2 === 0 && f === name) + 1] ?? ''
+  const at = (name: string): number => fields.findIndex((field, index) => index % 2 === 0 && field === name)
+  const read = (name: string): string => (at(name) === -1 ? '' : (fields[at(name) + 1] ?? ''))
   const role = read('role')
   return {
     atMs: Number(id.split('-', 1)[0]),
@@ -101,3 +103,12 @@ function recordOf(id: string, fields: readonly string[]): AuditRecord {
     address: read('address')
   }
 }
+
+/** Writes the audit record of a change. @param target names and ids, never a payload */
+export const recordChange = (
+  audit: Audit,
+  { person, ip }: FastifyRequest,
+  action: string,
+  target: string
+): Promise<void> =>
+  audit.record({ who: person?.name ?? '-', role: person?.role, action, target, address: ip })

@@ -37,11 +37,21 @@ export function duration(ms: number): string {
     .join(' ')
 }
 
+/** How long ago a time was, such as `3 min 20 s ago`. */
+export const ago = (atMs: number, nowMs: number): string => `${duration(Math.max(0, nowMs - atMs))} ago`
+
+/** A time as its age, which is what matters on call; the time itself is in the markup. */
+export function age(atMs: number | undefined, nowMs: number): Html | string {
+  if (atMs === undefined) return '–'
+  const iso = new Date(atMs).toISOString()
+  return html`<time datetime="${iso}" title="${iso}">${duration(Math.max(1000, nowMs - atMs))} ago</time>`
+}
+
 /** A number with thousands separators; `–` if it is not known. */
 export const number = (value: number | undefined): string =>
   value === undefined || Number.isNaN(value) ? '–' : value.toLocaleString('en-US')
 
-interface Column<Row> {
+export interface TableColumn<Row> {
   readonly title: string
   readonly cell: (row: Row) => HtmlValue
   /** Aligned to the right. */
@@ -51,12 +61,12 @@ interface Column<Row> {
 /** A table, or `empty` without rows. @param caption for screen readers and headings alike */
 export function table<Row>(
   caption: string,
-  columns: readonly Column<Row>[],
+  columns: readonly TableColumn<Row>[],
   rows: readonly Row[],
   empty: Html
 ): Html {
   if (rows.length === 0) return html`<div class="empty">${empty}</div>`
-  const kind = ({ isNumber }: Column<Row>): Html | undefined =>
+  const kind = ({ isNumber }: TableColumn<Row>): Html | undefined =>
     isNumber === true ? html` class="number"` : undefined
   return html`<div class="scroll" role="region" aria-label="${caption}" tabindex="0"><table><caption>${caption}</caption>
 <thead><tr>${columns.map(column => html`<th scope="col"${kind(column)}>${column.title}</th>`)}</tr></thead>
@@ -64,7 +74,14 @@ export function table<Row>(
 </table></div>`
 }
 
-/** A figure of the overview with its name. */
+/** Names and values, side by side. */
+export const facts = (
+  pairs: readonly (readonly [name: HtmlValue, value: HtmlValue])[],
+  kind?: 'card'
+): Html =>
+  html`<dl class="facts${kind === undefined ? undefined : ` ${kind}`}">${pairs.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`
+
+/** A large figure with its name. */
 export const figure = (name: string, value: HtmlValue, note?: HtmlValue): Html =>
   html`<div class="figure"><dt>${name}</dt><dd>${value}${note === undefined ? undefined : html`<small>${note}</small>`}</dd></div>`
 
@@ -97,25 +114,32 @@ export function confirmation(
     readonly back: string
   }
 ): Html {
-  const fields = Object.entries(options.fields).map(
-    ([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`
-  )
   return html`<section class="card narrow"><h2>${options.question}</h2><p>${options.consequence}</p>
 ${form(
   request,
   options.action,
-  html`${fields}<div class="actions"><button class="danger" type="submit">${options.confirm}</button><a class="button" href="${options.back}">Cancel</a></div>`
+  html`${hiddenFields(options.fields)}<div class="actions"><button class="danger" type="submit">${options.confirm}</button><a class="button" href="${options.back}">Cancel</a></div>`
 )}</section>`
 }
 
-/** Links to the neighbouring pages of a list. `undefined`: there is none. */
-export function pager(
-  newer: string | undefined,
-  older: string | undefined,
-  labels = { first: 'Newest', next: 'Older' }
-): Html | undefined {
-  if (newer === undefined && older === undefined) return undefined
-  const link = (path: string | undefined, label: string): Html | undefined =>
-    path === undefined ? undefined : html`<a class="button" href="${path}">${label}</a>`
-  return html`<nav class="pager" aria-label="Pages">${link(newer, labels.first)}${link(older, labels.next)}</nav>`
-}
+/** Values that a form sends without showing them. */
+export const hiddenFields = (values: Readonly<Record<string, string>>): readonly Html[] =>
+  Object.entries(values).map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`)
+
+/** Controls to the neighbouring pages of a list; nothing if there are none. */
+export const pager = (...parts: readonly (Html | undefined)[]): Html | undefined =>
+  parts.every(part => part === undefined)
+    ? undefined
+    : html`<nav class="pager" aria-label="Pages">${parts}</nav>`
+
+/** A control of `pager`. `undefined`: there is no such page. */
+export const pageLink = (path: string | undefined, label: string): Html | undefined =>
+  path === undefined ? undefined : html`<a class="button" href="${path}">${label}</a>`
+
+/** What was done, above a page. */
+export const doneMessage = (message: string | undefined): Html | undefined =>
+  message === undefined ? undefined : html`<p class="done" role="status">${message}</p>`
+
+/** A text of an event: it must not change the order of what stands beside it. */
+export const text = (value: string | undefined): Html =>
+  value === undefined ? html`–` : html`<bdi>${value}</bdi>`

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Secret } from '../secret.ts'
 import { ConsoleError } from './console-error.ts'
+import { field } from './form-fields.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -44,11 +45,4 @@ export function checkCsrfToken({ csrfToken, body }: FastifyRequest): void {
     'Form expired',
     'The form was not made by this console, or is old. Load the page again.'
   )
-}
-
-/** A field of a form; `undefined` if it is missing or there several times. */
-export function field(body: unknown, name: string): string | undefined {
-  if (typeof body !== 'object' || body === null) return undefined
-  const value: unknown = new Map(Object.entries(body)).get(name)
-  return typeof value === 'string' ? value : undefined
 }

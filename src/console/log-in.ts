@@ -5,10 +5,11 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Secret } from '../secret.ts'
 import type { Role } from './access.ts'
 import { IPV6_PREFIX_LENGTH } from './api/token-attempts.ts'
+import { recordChange } from './audit.ts'
 import { form } from './components.ts'
 import type { ConsoleContext } from './context.ts'
-import { field } from './csrf.ts'
 import type { EndedSessions } from './ended-sessions.ts'
+import { field } from './form-fields.ts'
 import { type Html, html } from './html.ts'
 import { sendPage } from './layout.ts'
 
@@ -65,10 +66,9 @@ export async function logInRoutes(
   })
 
   app.post('/log-out', { config: { access: 'viewer' } }, async (request, reply) => {
-    const { person } = request
     const id = request.session.get('id')
     request.session.delete()
-    await audit.record(entry(request, person?.name ?? '-', person?.role, 'log_out'))
+    await recordChange(audit, request, 'log_out', 'console')
     if (id !== undefined) await endedSessions.end(id)
     return reply.redirect('/log-in', 303)
   })

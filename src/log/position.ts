@@ -9,4 +9,7 @@ export function parsePosition(position: LogPosition): { readonly partition: numb
   return { partition: Number(position.slice(0, dash)), id: position.slice(dash + 1) }
 }
 
+/** An entry's id in its stream, `<unix milliseconds>-<sequence>`. */
+export const isEntryId = (text: string): boolean => /^\d{1,20}-\d{1,20}$/.test(text)
+
 export const isPosition = (text: string): text is LogPosition => /^\d+-\d+-\d+$/.test(text)

@@ -1,7 +1,7 @@
 // Tested by test/console/api.slow.test.ts.
 import type { FastifyRequest } from 'fastify'
-import { disconnectRedis, type RedisClient } from '../../redis/connect.ts'
 import { ActionError } from '../../tools/action-error.ts'
+import { recordChange } from '../audit.ts'
 import type { ConsoleContext } from '../context.ts'
 import { ApiError } from './api-error.ts'
 
@@ -13,45 +13,20 @@ import { ApiError } from './api-error.ts'
  */
 export async function change<T>(
   { audit }: Pick<ConsoleContext, 'audit'>,
-  { person, ip }: FastifyRequest,
+  request: FastifyRequest,
   action: string,
   target: string | ((result?: T) => string),
   work: () => Promise<T>
 ): Promise<T> {
-  const record = (what: string): Promise<void> =>
-    audit.record({
-      who: person?.name ?? '-',
-      role: person?.role,
-      action,
-      target: what,
-      address: ip
-    })
   const targetOf = typeof target === 'string' ? () => target : target
   let result: T
   try {
     result = await work()
   } catch (error) {
-    if (!(error instanceof ActionError || error instanceof ApiError)) await record(`${targetOf()}, failed`)
+    if (!(error instanceof ActionError || error instanceof ApiError))
+      await recordChange(audit, request, action, `${targetOf()}, failed`)
     throw error
   }
-  await record(targetOf(result))
+  await recordChange(audit, request, action, targetOf(result))
   return result
-}
-
-/** Gives `work` a function that opens further connections, and closes them afterwards. */
-export async function withConnections<T>(
-  context: Pick<ConsoleContext, 'openBlocking'>,
-  work: (openBlocking: () => RedisClient) => Promise<T>
-): Promise<T> {
-  const opened: RedisClient[] = []
-  try {
-    return await work(() => {
-      const connection = context.openBlocking()
-      connection.on('error', () => {}) // the command that fails reports it
-      opened.push(connection)
-      return connection
-    })
-  } finally {
-    for (const connection of opened) disconnectRedis(connection)
-  }
 }

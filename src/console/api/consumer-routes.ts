@@ -1,5 +1,5 @@
 // Tested by test/console/api.slow.test.ts.
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { z } from 'zod'
 import type { RedisClient } from '../../redis/connect.ts'
 import { consumerActions } from '../../tools/consumers/actions.ts'
@@ -7,8 +7,10 @@ import type { LetterChoice } from '../../tools/consumers/choose-letters.ts'
 import { deadLettersJson, detailsJson } from '../../tools/consumers/consumer-json.ts'
 import type { Replayed } from '../../tools/consumers/replay-letters.ts'
 import type { ConsoleContext } from '../context.ts'
+import { withConnections } from '../further-connections.ts'
+import { untilGone } from '../until-gone.ts'
 import { ApiError } from './api-error.ts'
-import { change, withConnections } from './change.ts'
+import { change } from './change.ts'
 import { attemptsQuery, consumerParams, lettersDrop, lettersQuery, lettersReplay } from './input.ts'
 import { addRoute } from './route.ts'
 import { sendEventsAgain } from './send-events-again.ts'
@@ -85,7 +87,7 @@ export function consumerRoutes(app: FastifyInstance, context: ConsoleContext): v
             known(await sendEventsAgain(context, openBlocking, name, eventIds), eventIds, 'event')
           )
         }
-        const options = { signal: until(reply, REPLAY_MS) }
+        const options = { signal: AbortSignal.any([untilGone(reply), AbortSignal.timeout(REPLAY_MS)]) }
         return change(context, request, 'dead_letters_replayed', `${name}: ${described(body)}`, async () =>
           known(
             await actionsWith(openBlocking).replay(name, choiceOf(body), options),
@@ -141,11 +143,4 @@ function known<T extends { readonly unknown: readonly string[] }>(
     'CIO_NOT_FOUND',
     `There is no ${what} ${listed(result.unknown.map(id => JSON.stringify(id)))}.`
   )
-}
-
-/** Aborts when the client has gone, or after a time. */
-function until({ raw }: FastifyReply, limitMs: number): AbortSignal {
-  const gone = new AbortController()
-  raw.once('close', () => gone.abort())
-  return AbortSignal.any([gone.signal, AbortSignal.timeout(limitMs)])
 }

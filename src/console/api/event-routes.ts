@@ -8,8 +8,10 @@ import { type EventPath, eventPath } from '../../tools/events/event-path.ts'
 import { searchEvents } from '../../tools/events/search.ts'
 import { sendAgain } from '../../tools/events/send-again.ts'
 import type { ConsoleContext } from '../context.ts'
+import { withConnections } from '../further-connections.ts'
+import { untilGone } from '../until-gone.ts'
 import { ApiError } from './api-error.ts'
-import { change, withConnections } from './change.ts'
+import { change } from './change.ts'
 import { eventParams, eventQuery, eventSearch, positionParams, redelivery } from './input.ts'
 import { addRoute } from './route.ts'
 
@@ -102,12 +104,8 @@ export function eventRoutes(app: FastifyInstance, context: ConsoleContext): void
   }
 }
 
-/** Also ends the search if the client goes. */
-function bounds({ raw }: FastifyReply) {
-  const gone = new AbortController()
-  raw.once('close', () => gone.abort())
-  return { signal: gone.signal, budgetMs: BUDGET_MS }
-}
+/** A search also ends when the client has gone. */
+const bounds = (reply: FastifyReply) => ({ signal: untilGone(reply), budgetMs: BUDGET_MS })
 
 const unknownEvent = (id: string): ApiError =>
   new ApiError(

@@ -1,7 +1,7 @@
 // Tested by test/console/api.slow.test.ts.
 import { z } from 'zod'
 import { typeGlobProblem } from '../../event-types.ts'
-import { isPosition } from '../../log/position.ts'
+import { isEntryId, isPosition } from '../../log/position.ts'
 import { duration } from '../../settings/parse.ts'
 import { letterReasons } from '../../tools/consumers/choose-letters.ts'
 import { ApiError } from './api-error.ts'
@@ -15,7 +15,7 @@ const MAX_ID_LENGTH = 321
 
 const text = z.string().min(1).max(MAX_ID_LENGTH)
 const position = z.string().max(64).refine(isPosition, 'must be a position such as 0-1795510800000-0')
-const letter = z.string().regex(/^\d{1,20}-\d{1,20}$/, 'must be the id of a dead letter')
+const letter = z.string().refine(isEntryId, 'must be the id of a dead letter')
 
 const globs = z
   .array(
@@ -87,10 +87,7 @@ export const eventSearch = z.strictObject({
 export const deliveriesQuery = z.strictObject({ from: time.optional(), to: time.optional() })
 export const noQuery = z.strictObject({})
 export const auditQuery = z.strictObject({
-  before: z
-    .string()
-    .regex(/^\d{1,20}-\d{1,20}$/, 'must be the id of a record')
-    .optional(),
+  before: z.string().refine(isEntryId, 'must be the id of a record').optional(),
   count: count(MAX_PAGE, 50)
 })
 export const attemptsQuery = z.strictObject({ count: count(MAX_ATTEMPTS, 50) })

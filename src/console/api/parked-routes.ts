@@ -1,7 +1,7 @@
 // Tested by test/console/api.slow.test.ts.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { parkedActions } from '../../tools/parked/actions.ts'
 import type { ConsoleContext } from '../context.ts'
+import { openParkedActions } from '../parked-actions.ts'
 import { ApiError } from './api-error.ts'
 import { change } from './change.ts'
 import { parkedParams, parkedQuery } from './input.ts'
@@ -9,17 +9,7 @@ import { addRoute } from './route.ts'
 
 /** What `cio-webhook consumers parked`, `replay-parked` and `drop-parked` do. */
 export function parkedRoutes(app: FastifyInstance, context: ConsoleContext): void {
-  const { redis, config } = context
-  const { log, secrets, sources } = config
-  const actions = parkedActions({
-    config: {
-      log,
-      secrets,
-      loadSources: async () => sources,
-      loadSourceSettings: async () => [...sources.values()]
-    },
-    redis
-  })
+  const actions = openParkedActions(context)
   const params = parkedParams
 
   addRoute(app, 'viewer', 'GET /parked', { query: parkedQuery }, async ({ query }) => ({

@@ -1,27 +1,12 @@
 // Tested by test/console/pages/overview.slow.test.ts.
-import type { ConsumerStatus } from '../../dispatch/consumer-status.ts'
 import type { DeliveryStats } from '../../receive/delivery-stats.ts'
 import { publishedAddresses } from '../../receive/published-addresses.ts'
 import { memoryUsageRatio } from '../../redis/memory.ts'
-import { duration, figure, number, pill, type Tone, table } from '../components.ts'
+import { age, duration, facts, figure, number, pill, table } from '../components.ts'
 import { type Html, html } from '../html.ts'
 import type { ConsoleStatus } from '../status.ts'
+import { statePill } from './consumer-state.ts'
 import { authenticOf } from './deliveries.ts'
-
-const STATE_TONES: Readonly<Record<ConsumerStatus['state'], Tone>> = {
-  ok: 'good',
-  failing: 'bad',
-  disabled: 'bad',
-  paused: 'warning',
-  no_members: 'warning'
-}
-
-/** A time as its age, which is what matters on call; the time itself is in the markup. */
-export function age(atMs: number | undefined, nowMs: number): Html | string {
-  if (atMs === undefined) return '–'
-  const iso = new Date(atMs).toISOString()
-  return html`<time datetime="${iso}" title="${iso}">${duration(Math.max(1000, nowMs - atMs))} ago</time>`
-}
 
 /** @param hour `undefined` if Redis does not answer: the figures are then not known */
 export function figures(status: ConsoleStatus, hour: DeliveryStats | undefined): Html {
@@ -68,10 +53,6 @@ export function redisFacts({ redis }: ConsoleStatus): Html {
     ['Answers in', shortTime(latencyMs)]
   ])
 }
-
-/** Names and values, side by side. */
-export const facts = (pairs: readonly (readonly [name: string, value: Html | string])[]): Html =>
-  html`<dl class="facts">${pairs.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`
 
 export const partitions = ({ partitions, atMs, settings }: ConsoleStatus): Html =>
   table(
@@ -122,7 +103,7 @@ export const consumers = ({ consumers, redis }: ConsoleStatus): Html =>
       { title: 'Type', cell: ({ type }) => type },
       {
         title: 'State',
-        cell: ({ state }) => pill(STATE_TONES[state], state.replaceAll('_', ' '))
+        cell: ({ state }) => statePill(state)
       },
       { title: 'Lag', isNumber: true, cell: ({ lag }) => number(lag) },
       { title: 'Pending', isNumber: true, cell: ({ pending, queued }) => number(pending + queued) },

@@ -6,11 +6,10 @@ import type { TrackKeyStatus, WebhookKeyStatus } from '../../tools/rotate/status
 import { finishCommand } from '../../tools/rotate/webhook-key.ts'
 import type { SourceStatus } from '../../tools/status/facts.ts'
 import { ADDRESS_FIXES } from '../../tools/status/source-problems.ts'
-import { duration, number, pill, type Tone, table } from '../components.ts'
+import { age, duration, facts, number, pill, type Tone, table } from '../components.ts'
 import { type Html, html } from '../html.ts'
 import type { ConsoleStatus } from '../status.ts'
 import { labelOf, outcomesOf } from './deliveries.ts'
-import { age, facts } from './overview-parts.ts'
 
 /** A reading that failed, and why. */
 export interface Unknown {

@@ -1,9 +1,9 @@
 // Tested by test/console/pages/sources.slow.test.ts and test/console/pages/sources-browser.slow.test.ts.
 import { withTimeout } from '../../async/abort.ts'
 import { errorCode, ReportedError } from '../../errors.ts'
-import { type Source, signingKeyName } from '../../settings/sources.ts'
+import type { Source } from '../../settings/sources.ts'
 import { readReplicaKeys } from '../../tools/rotate/replica-keys.ts'
-import { quietSecondsOf, rotationRecord } from '../../tools/rotate/state.ts'
+import { findRotations } from '../../tools/rotate/rotations.ts'
 import { type TrackKeyStatus, trackKeyStatus, webhookKeyStatus } from '../../tools/rotate/status.ts'
 import type { ConsoleContext, ConsolePage } from '../context.ts'
 import { html } from '../html.ts'
@@ -38,39 +38,28 @@ ${trackKey === undefined ? undefined : trackKeySection(trackKey)}
 
 async function readKeys(context: ConsoleContext, { name: source }: Source): Promise<SourceKeys> {
   const { redis, config, isRedisUp } = context
-  const readUsage = () => readReplicaKeys(redis, config.log.keyPrefix, source)
   const usage = isRedisUp()
     ? await withTimeout(
         LIMIT_MS,
-        readUsage().catch(() => undefined)
+        readReplicaKeys(redis, config.log.keyPrefix, source).catch(() => undefined)
       )
     : undefined
-  const signingKey = config.secrets.find(signingKeyName(source))
-  if (signingKey === undefined) return { usage, rotation: undefined }
-  const record = rotationRecord(config.dataDir)
-  const rotation = await read(async () =>
-    webhookKeyStatus(
-      {
-        source,
-        signingKey,
-        record,
-        redis:
-          usage === undefined
-            ? { problem: 'Redis does not answer, so it is not known which keys are in use' }
-            : { readKeys: async () => usage }
-      },
-      await quietSecondsOf(record, source)
-    )
-  )
+  const rotations = findRotations(config, usage === undefined ? noRedis : redis)
+  const key = rotations.webhookKey(source)
+  if (key === undefined) return { usage, rotation: undefined }
+  const rotation = await read(async () => {
+    const parts = usage === undefined ? key : { ...key, redis: { readKeys: async () => usage } }
+    return webhookKeyStatus(parts, await rotations.quietSeconds(source))
+  })
   return { usage, rotation }
 }
 
+const noRedis = { problem: 'Redis does not answer, so it is not known which keys are in use' }
+
 /** @returns `undefined` if no Track API key is configured */
 async function readTrackKey({ config }: ConsoleContext): Promise<TrackKeyStatus | Unknown | undefined> {
-  const apiKey = config.secrets.find('cio-api-key')
-  if (apiKey === undefined) return undefined
-  const record = rotationRecord(config.dataDir)
-  return read(() => trackKeyStatus({ apiKey, record, now: () => new Date() }))
+  const key = findRotations(config, undefined).trackKey()
+  return key && read(() => trackKeyStatus(key))
 }
 
 /** Never rejects. */

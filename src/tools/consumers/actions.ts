@@ -6,6 +6,7 @@ import { parkedDeliveries } from '../../dispatch/parked.ts'
 import { type ReplayedRange, replayRange } from '../../dispatch/replay.ts'
 import { inspectQueue } from '../../dispatch/sinks/push-queue.ts'
 import { type DeadLetter, deadLetters } from '../../group/dead-letters.ts'
+import { isEntryId } from '../../log/position.ts'
 import type { StreamEntry } from '../../log/read-range.ts'
 import { removeGroup } from '../../log/stats.ts'
 import type { RedisClient } from '../../redis/connect.ts'
@@ -119,7 +120,7 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
     },
     /** @throws ActionError also if it has no such dead letter */
     deadLetter: async (name: string, letter: string): Promise<DeadLetter> => {
-      const found = /^\d{1,20}-\d{1,20}$/.test(letter) ? await letters.get(name, letter) : undefined
+      const found = isEntryId(letter) ? await letters.get(name, letter) : undefined
       if (found !== undefined) return found
       throw new ActionError(
         'unknown',

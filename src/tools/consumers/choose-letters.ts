@@ -1,6 +1,7 @@
 // Tested by test/cli/consumers/dead-letters.slow.test.ts.
 import { compileTypeGlobs } from '../../event-types.ts'
 import type { DeadLetter, DeadLetterReason, DeadLetters } from '../../group/dead-letters.ts'
+import { isEntryId } from '../../log/position.ts'
 import { ActionError } from '../action-error.ts'
 
 export const letterReasons: readonly DeadLetterReason[] = ['failed', 'malformed', 'interrupted']
@@ -89,9 +90,7 @@ async function lettersOf(
   consumer: string,
   ids: readonly string[]
 ): Promise<ChosenPage> {
-  const found = await Promise.all(
-    ids.map(id => (/^\d{1,20}-\d{1,20}$/.test(id) ? letters.get(consumer, id) : undefined))
-  )
+  const found = await Promise.all(ids.map(id => (isEntryId(id) ? letters.get(consumer, id) : undefined)))
   return {
     letters: found.filter(letter => letter !== undefined),
     unknown: ids.filter((_, index) => found[index] === undefined)

@@ -1,9 +1,8 @@
 // Tested by test/console/pages/consumers-browser.slow.test.ts.
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { duration, form, number } from '../../components.ts'
+import { isOperator } from '../../access.ts'
+import { ago, form, number, text } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
-import { isOperator } from '../change.ts'
-import { text } from '../events/list-view.ts'
 import type { BulkState } from './bulk-actions.ts'
 
 const words = {
@@ -38,7 +37,7 @@ export function sendProgress(reply: FastifyReply, state: BulkState | undefined, 
 
 function progress({ action, who, total, handled, startedAtMs }: BulkState, nowMs: number): Html {
   const of = total === undefined ? '' : ` of ${number(total)}`
-  return html`<p role="status">${words[action].running}: ${number(handled)}${of} handled, started by ${who} ${duration(Math.max(0, nowMs - startedAtMs))} ago.</p>
+  return html`<p role="status">${words[action].running}: ${number(handled)}${of} handled, started by ${who} ${ago(startedAtMs, nowMs)}.</p>
 <progress aria-label="Handled" max="${total ?? 1}" value="${total === undefined ? 0 : handled}"></progress>`
 }
 
@@ -47,7 +46,6 @@ function ended(
   nowMs: number
 ): Html {
   const done = `${number(handled - leftCount)} ${words[action].done}`
-  const age = `${duration(Math.max(0, nowMs - updatedAtMs))} ago, by ${who}`
   const parts = [
     leftCount === 0 ? undefined : `${number(leftCount)} left`,
     unknownCount === 0 ? undefined : `${number(unknownCount)} did not exist any more`
@@ -59,6 +57,6 @@ function ended(
     interrupted: ' It was interrupted: start it again for the rest.',
     failed: ' It failed, the log of the service has the cause: start it again for the rest.'
   }[outcome]
-  return html`<section class="${isGood ? 'done' : 'problem'} bulk" aria-label="Result"><p role="status">${[done, ...parts].join(', ')} (${age}).${ending}</p>
+  return html`<section class="${isGood ? 'done' : 'problem'} bulk" aria-label="Result"><p role="status">${[done, ...parts].join(', ')} (${ago(updatedAtMs, nowMs)}, by ${who}).${ending}</p>
 ${left.length === 0 ? undefined : html`<details><summary>Why they are left</summary><ul>${left.map(({ name, why }) => html`<li><code>${name}</code>: ${text(why)}</li>`)}</ul>${leftCount > left.length ? html`<p>… and ${number(leftCount - left.length)} more.</p>` : undefined}</details>`}</section>`
 }

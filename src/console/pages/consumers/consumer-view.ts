@@ -4,10 +4,11 @@ import type { Attempt } from '../../../dispatch/attempts.ts'
 import type { ConsumerStatus } from '../../../dispatch/consumer-status.ts'
 import type { ConsumerDetails } from '../../../tools/consumers/actions.ts'
 import type { DeliveryRate } from '../../../tools/consumers/delivery-rate.ts'
-import { duration, figure, form, number, pill, table, time } from '../../components.ts'
+import { isOperator } from '../../access.ts'
+import { ago, duration, facts, figure, form, number, table, text, time } from '../../components.ts'
 import { type Html, type HtmlValue, html } from '../../html.ts'
-import { isOperator } from '../change.ts'
-import { eventLink, text } from '../events/list-view.ts'
+import { attemptColumns } from '../attempt-columns.ts'
+import { eventLink } from '../events/list-view.ts'
 import { consumerPath, lastFailure, rateText, stateView } from './list-view.ts'
 
 export function consumerView(
@@ -35,21 +36,21 @@ ${settings === undefined ? html`<p class="lead">It is not in <code>CONSUMERS_FIL
 export function figuresView(status: ConsumerStatus, rate: DeliveryRate | undefined, nowMs: number): Html {
   const { type, state, lag, pending, queued, oldestAgeMs, members, failures, dead } = status
   const when = (atMs: number | undefined): HtmlValue =>
-    atMs === undefined ? '–' : html`${time(atMs)} (${duration(Math.max(0, nowMs - atMs))} ago)`
+    atMs === undefined ? '–' : html`${time(atMs)} (${ago(atMs, nowMs)})`
   return html`<dl class="figures">${figure('State', stateView(status, nowMs), meanings[state])}
 ${figure('Not read', number(lag), lag === undefined ? 'Redis does not know it' : 'events in the log')}
 ${figure('Pending', number(pending + queued), queued === 0 ? 'delivered, not acknowledged' : `${number(queued)} of them in its queue`)}
 ${figure('Oldest event', oldestAgeMs === undefined ? '–' : duration(oldestAgeMs), oldestAgeMs === undefined ? 'nothing waits' : 'not acknowledged')}
 ${figure('Events per minute', rateText(rate), rate === undefined ? 'only known of push consumers' : 'accepted in the last minute')}
 ${figure('Dead letters', number(dead))}</dl>
-<dl class="facts">${[
-    ['Kind', type],
-    ['Members', number(members)],
-    ['Last active', when(status.lastActiveMs)],
-    ['Last success', when(status.lastSuccessAtMs)],
-    ['Last failure', lastFailure(status, nowMs)],
-    ['Failed attempts', number(failures)]
-  ].map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`
+${facts([
+  ['Kind', type],
+  ['Members', number(members)],
+  ['Last active', when(status.lastActiveMs)],
+  ['Last success', when(status.lastSuccessAtMs)],
+  ['Last failure', lastFailure(status, nowMs)],
+  ['Failed attempts', number(failures)]
+])}`
 }
 
 const meanings: Readonly<Record<ConsumerStatus['state'], string>> = {
@@ -79,26 +80,21 @@ function actionsView(
   }
 }
 
-export function attemptsView(attempts: readonly Attempt[], isPush: boolean): Html {
-  return table(
+const attemptsView = (attempts: readonly Attempt[], isPush: boolean): Html =>
+  table<Attempt>(
     'Newest attempts',
-    [
-      { title: 'Time', cell: ({ atMs }) => time(atMs) },
-      { title: 'Event', cell: ({ eventId }) => eventLink(eventId, eventId) },
-      { title: 'Attempt', isNumber: true, cell: ({ attempt }) => attempt },
-      { title: 'Outcome', cell: ({ outcome }) => pill(outcome === 'delivered' ? 'good' : 'bad', outcome) },
-      { title: 'Answer', cell: ({ answer }) => text(answer) },
-      { title: 'Milliseconds', isNumber: true, cell: ({ durationMs }) => number(Math.round(durationMs)) }
-    ],
+    attemptColumns({ title: 'Event', cell: ({ eventId }) => eventLink(eventId, eventId) }),
     attempts,
     html`<p>${isPush ? 'No attempt is in its log of attempts.' : 'Attempts are only known of push consumers.'}</p>`
   )
-}
 
 const settingsView = (settings: Readonly<Record<string, unknown>>): Html =>
-  html`<dl class="facts card">${Object.entries(settings)
-    .filter(([, value]) => value !== undefined)
-    .map(
-      ([key, value]) =>
-        html`<div><dt><code>${key}</code></dt><dd>${text(Array.isArray(value) ? value.join(', ') : String(value))}</dd></div>`
-    )}</dl>`
+  facts(
+    Object.entries(settings)
+      .filter(([, value]) => value !== undefined)
+      .map(([key, value]) => [
+        html`<code>${key}</code>`,
+        text(Array.isArray(value) ? value.join(', ') : String(value))
+      ]),
+    'card'
+  )

@@ -1,10 +1,9 @@
 // Tested by test/console/pages/consumers-browser.slow.test.ts.
 import type { FastifyRequest } from 'fastify'
 import type { Exchange } from '../../../tools/consumers/test-consumer.ts'
-import { form, number, pill } from '../../components.ts'
+import { form, number, pill, text } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
 import { jsonView } from '../events/json-view.ts'
-import { text } from '../events/list-view.ts'
 import { consumerPath } from './list-view.ts'
 
 /** What was sent to the target of a consumer, and what came back. */

@@ -1,7 +1,7 @@
 // Tested by test/console/pages/consumers.slow.test.ts.
 import { type LetterFilter, letterReasons } from '../../../tools/consumers/choose-letters.ts'
 import { ConsoleError } from '../../console-error.ts'
-import { field } from '../../csrf.ts'
+import { field } from '../../form-fields.ts'
 
 /** The filter of a page of dead letters, as its form and its address have it. '': not given. */
 export interface LetterQuery {

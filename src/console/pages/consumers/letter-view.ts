@@ -4,11 +4,10 @@ import { eventName } from '../../../event-types.ts'
 import { parseCloudEvent } from '../../../group/cloud-event.ts'
 import type { DeadLetter } from '../../../group/dead-letters.ts'
 import { addedAtMs } from '../../../tools/consumers/choose-letters.ts'
-import { duration, form, number, table, time } from '../../components.ts'
+import { isOperator } from '../../access.ts'
+import { ago, facts, form, number, table, text, time } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
-import { isOperator } from '../change.ts'
 import { jsonView } from '../events/json-view.ts'
-import { text } from '../events/list-view.ts'
 import { consumerPath } from './list-view.ts'
 
 const meanings: Readonly<Record<string, string>> = {
@@ -27,11 +26,11 @@ export function letterView(
   const id = parseCloudEvent(event)?.id
   const meaning = meanings[reason]
   const atMs = addedAtMs(letter)
-  const facts: readonly (readonly [string, Html])[] = [
+  const rows: readonly (readonly [string, Html])[] = [
     ['Reason', html`${text(reason)}${meaning === undefined ? undefined : `: ${meaning}`}`],
     ['Error', text(error)],
     ['Attempts', html`${number(attempts)}`],
-    ['Added', html`${time(atMs)} (${duration(Math.max(0, nowMs - atMs))} ago)`],
+    ['Added', html`${time(atMs)} (${ago(atMs, nowMs)})`],
     ['Type', text(eventName(type))],
     ['Event', html`<a href="/events/${encodeURIComponent(position)}">${text(id ?? position)}</a>`],
     ['Position in the log', html`<code>${position}</code>`],
@@ -45,7 +44,7 @@ export function letterView(
     html`<input type="hidden" name="id" value="${letter}"><div class="actions">${button('replay selected', 'Replay')}${button('drop selected', 'Drop …')}</div>`
   )
   return html`<p><a href="${consumerPath(name, '/dead-letters')}">Dead letters of ${text(name)}</a></p>
-<dl class="facts card">${facts.map(([title, value]) => html`<div><dt>${title}</dt><dd>${value}</dd></div>`)}</dl>
+${facts(rows, 'card')}
 ${isOperator(request) ? act : undefined}
 <h2>Last attempts</h2>
 ${table(

@@ -1,15 +1,17 @@
 // Tested by test/console/pages/consumers.slow.test.ts and test/console/pages/consumers-browser.slow.test.ts.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { isEntryId } from '../../../log/position.ts'
 import type { LetterChoice } from '../../../tools/consumers/choose-letters.ts'
+import { recordChange } from '../../audit.ts'
 import { confirmation, number } from '../../components.ts'
 import { ConsoleError } from '../../console-error.ts'
 import type { ConsoleContext } from '../../context.ts'
-import { field } from '../../csrf.ts'
+import { field, fields } from '../../form-fields.ts'
 import { html } from '../../html.ts'
 import { sendPage } from '../../layout.ts'
 import type { BulkActions, BulkResult } from '../bulk/bulk-actions.ts'
 import { bulkView } from '../bulk/bulk-view.ts'
-import { fields, recordChange, unlessRefused } from '../change.ts'
+import { unlessRefused } from '../refusal.ts'
 import { type NameRoute, subjectOf } from './consumer-page.ts'
 import { isFiltered, type LetterQuery, letterFilter, letterSearch, readLetterQuery } from './letter-query.ts'
 import { letterView } from './letter-view.ts'
@@ -20,8 +22,7 @@ import type { ConsumerActions } from './open-actions.ts'
 import { reasonCounts } from './reason-counts.ts'
 
 const PATH = `${CONSUMERS_PATH}/:name/dead-letters`
-const LETTER = /^\d{1,20}-\d{1,20}$/
-/** Ids in the address of an audit record. */
+/** Ids that an audit record names. */
 const MAX_NAMED = 5
 
 interface LetterRoute {
@@ -51,7 +52,7 @@ export function deadLetterRoutes(
     const { name } = request.params
     const query = readLetterQuery(request.query)
     const asked = field(request.query, 'after')
-    const after = asked !== undefined && LETTER.test(asked) ? asked : undefined
+    const after = asked !== undefined && isEntryId(asked) ? asked : undefined
     const page = await unlessRefused(actions.letterPage(name, { ...letterFilter(query), after }))
     const total = await actions.countLetters(name)
     const [reasons, state] = await Promise.all([countReasons(name, total), bulk.read(subjectOf(name))])

@@ -5,10 +5,9 @@ import { parseCloudEvent } from '../../../group/cloud-event.ts'
 import type { DeadLetter } from '../../../group/dead-letters.ts'
 import { addedAtMs, letterReasons } from '../../../tools/consumers/choose-letters.ts'
 import type { LetterPage } from '../../../tools/consumers/letter-page.ts'
-import { form, number, table, time } from '../../components.ts'
+import { isOperator } from '../../access.ts'
+import { form, hiddenFields, number, pageLink, pager, table, text, time } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
-import { isOperator } from '../change.ts'
-import { text } from '../events/list-view.ts'
 import { isFiltered, type LetterQuery, letterSearch } from './letter-query.ts'
 import { consumerPath } from './list-view.ts'
 
@@ -77,7 +76,7 @@ function chooser({ request, name, query, total }: Letters, rows: Html): Html {
   return form(
     request,
     consumerPath(name, '/dead-letters'),
-    html`${Object.entries(query).map(([key, value]) => html`<input type="hidden" name="${key}" value="${value}">`)}
+    html`${hiddenFields({ ...query })}
 <div class="actions above">${button('replay selected', 'Replay selected')}${button('drop selected', 'Drop selected …')}${button('replay matching', `Replay ${all} …`)}${button('drop matching', `Drop ${all} …`, 'danger')}</div>
 ${rows}`
   )
@@ -99,8 +98,13 @@ function pages(
   after: string | undefined,
   { next, isPartial }: LetterPage
 ): Html | undefined {
-  if (after === undefined && next === undefined) return undefined
   const path = (more: Readonly<Record<string, string>>): string =>
     consumerPath(name, `/dead-letters${letterSearch(query, more)}`)
-  return html`<nav class="pager" aria-label="Pages">${after === undefined ? undefined : html`<a class="button" href="${path({})}">Oldest</a>`}${next === undefined ? undefined : html`<a class="button" href="${path({ after: next })}">Next</a>`}${isPartial ? html`<span class="note">Only some were looked at, so that the page does not take long.</span>` : undefined}</nav>`
+  return pager(
+    pageLink(after === undefined ? undefined : path({}), 'Oldest'),
+    pageLink(next === undefined ? undefined : path({ after: next }), 'Next'),
+    isPartial
+      ? html`<span class="note">Only some were looked at, so that the page does not take long.</span>`
+      : undefined
+  )
 }

@@ -1,11 +1,11 @@
 // Tested by test/console/pages/consumers.slow.test.ts and test/console/pages/consumers-browser.slow.test.ts.
 import type { FastifyInstance } from 'fastify'
 import type { ConsumerStatus } from '../../../dispatch/consumer-status.ts'
+import { doneMessage } from '../../components.ts'
 import type { ConsoleContext } from '../../context.ts'
-import { field } from '../../csrf.ts'
+import { field } from '../../form-fields.ts'
 import { html } from '../../html.ts'
 import { sendPage } from '../../layout.ts'
-import { doneMessage } from '../change.ts'
 import { type ListFilter, listView, type ShownConsumer } from './list-view.ts'
 import type { ConsumerActions } from './open-actions.ts'
 import { consumerSnapshots } from './snapshot.ts'

@@ -2,9 +2,9 @@
 import type { ConsumerStatus } from '../../../dispatch/consumer-status.ts'
 import type { DeliveryRate } from '../../../tools/consumers/delivery-rate.ts'
 import { stateSinceMs } from '../../../tools/consumers/state-since.ts'
-import { duration, number, pill, type Tone, table } from '../../components.ts'
+import { ago, duration, number, pageLink, pager, table, text } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
-import { text } from '../events/list-view.ts'
+import { stateNames, statePill } from '../consumer-state.ts'
 
 export interface ListFilter {
   /** A part of the name; '': all. */
@@ -30,29 +30,13 @@ interface List {
   readonly nowMs: number
 }
 
-const tones: Readonly<Record<ConsumerStatus['state'], Tone>> = {
-  ok: 'good',
-  failing: 'bad',
-  disabled: 'bad',
-  no_members: 'warning',
-  paused: 'warning'
-}
-
-export const stateNames = {
-  ok: 'ok',
-  failing: 'failing',
-  disabled: 'disabled',
-  no_members: 'no members',
-  paused: 'paused'
-} as const
-
 export const consumerPath = (name: string, rest = ''): string =>
   `/consumers/${encodeURIComponent(name)}${rest}`
 
 /** The state, and how old it is. */
 export function stateView(status: ConsumerStatus, nowMs: number): Html {
   const since = stateSinceMs(status)
-  return html`${pill(tones[status.state], stateNames[status.state])}${since === undefined ? undefined : html` <span class="age">${duration(Math.max(0, nowMs - since))}</span>`}`
+  return html`${statePill(status.state)}${since === undefined ? undefined : html` <span class="age">${duration(Math.max(0, nowMs - since))}</span>`}`
 }
 
 export const rateText = (rate: DeliveryRate | undefined): string =>
@@ -65,7 +49,7 @@ export function listView(list: List): Html {
   }
   const shown = found === all.length ? `${number(found)}` : `${number(found)} of ${number(all.length)}`
   return html`${filterForm(filter, all)}
-<p class="note">${shown} consumers, those that need attention first. ${nowMs - atMs < 1000 ? undefined : `As of ${duration(nowMs - atMs)} ago.`}</p>
+<p class="note">${shown} consumers, those that need attention first. ${nowMs - atMs < 1000 ? undefined : `As of ${ago(atMs, nowMs)}.`}</p>
 ${table(
   'Consumers',
   [
@@ -103,9 +87,7 @@ ${pages(list)}`
 
 export function lastFailure({ lastFailure, lastFailureAtMs }: ConsumerStatus, nowMs: number): Html {
   if (lastFailure === undefined) return html`–`
-  const age =
-    lastFailureAtMs === undefined ? undefined : html`, ${duration(Math.max(0, nowMs - lastFailureAtMs))} ago`
-  return html`${text(lastFailure)}${age}`
+  return html`${text(lastFailure)}${lastFailureAtMs === undefined ? undefined : `, ${ago(lastFailureAtMs, nowMs)}`}`
 }
 
 function filterForm({ name, state }: ListFilter, all: readonly ConsumerStatus[]): Html {
@@ -122,9 +104,9 @@ function filterForm({ name, state }: ListFilter, all: readonly ConsumerStatus[])
 function pages({ filter: { name, state, page }, pages }: List): Html | undefined {
   if (pages === 1) return undefined
   const link = (to: number, label: string): Html | undefined => {
-    if (to < 1 || to > pages) return undefined
-    const query = new URLSearchParams({ name, state, page: String(to) })
-    return html`<a class="button" href="/consumers?${query.toString()}">${label}</a>`
+    const query = new URLSearchParams({ name, state, page: String(to) }).toString()
+    return pageLink(to < 1 || to > pages ? undefined : `/consumers?${query}`, label)
   }
-  return html`<nav class="pager" aria-label="Pages">${link(page - 1, 'Previous')}<span class="note">Page ${page} of ${pages}</span>${link(page + 1, 'Next')}</nav>`
+  const here = html`<span class="note">Page ${page} of ${pages}</span>`
+  return pager(link(page - 1, 'Previous'), here, link(page + 1, 'Next'))
 }

@@ -4,9 +4,10 @@ import type { Attempt } from '../../../dispatch/attempts.ts'
 import type { ConsumerPath, EventState } from '../../../tools/events/consumer-path.ts'
 import type { EventPath } from '../../../tools/events/event-path.ts'
 import { sendAgainProblem } from '../../../tools/events/send-again.ts'
-import { duration, number, pill, type Tone, table, time } from '../../components.ts'
+import { isOperator } from '../../access.ts'
+import { duration, number, pill, type Tone, table, text, time } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
-import { text } from './list-view.ts'
+import { attemptColumns } from '../attempt-columns.ts'
 
 const tones: Readonly<Record<EventState, Tone>> = {
   unread: 'neutral',
@@ -42,7 +43,7 @@ export function consumersView(request: FastifyRequest, path: EventPath, nowMs: n
 ${path.consumers.length === 0 ? html`<div class="empty"><p>No consumer reads the log.</p></div>` : undefined}
 ${wanted.map(consumer => consumerView(consumer, nowMs))}
 ${others.length === 0 ? undefined : html`<p class="lead">Their types leave this event out: ${others.map(({ consumer }, index) => html`${index === 0 ? undefined : ', '}${consumerLink(consumer)}`)}.</p>`}
-${request.person?.role === 'operator' ? sendAgainForm(path) : undefined}`
+${isOperator(request) ? sendAgainForm(path) : undefined}`
 }
 
 function consumerView(path: ConsumerPath, nowMs: number): Html {
@@ -80,15 +81,9 @@ function details({ pending, waiting, deadLetter }: ConsumerPath, nowMs: number):
 const times = (count: number): string => (count === 1 ? 'once' : `${number(count)} times`)
 
 const attemptTable = (consumer: string, attempts: readonly ShownAttempt[]): Html =>
-  html`${table<ShownAttempt>(
+  html`${table(
     `Attempts of ${consumer}, newest first`,
-    [
-      { title: 'Time', cell: ({ atMs }) => time(atMs) },
-      { title: 'Attempt', isNumber: true, cell: ({ attempt }) => attempt },
-      { title: 'Outcome', cell: ({ outcome }) => pill(outcome === 'delivered' ? 'good' : 'bad', outcome) },
-      { title: 'Answer', cell: ({ answer }) => text(answer) },
-      { title: 'Milliseconds', isNumber: true, cell: ({ durationMs }) => number(Math.round(durationMs)) }
-    ],
+    attemptColumns(),
     attempts.slice(0, MAX_ATTEMPTS),
     html``
   )}${attempts.length > MAX_ATTEMPTS ? html`<p class="note">The newest ${MAX_ATTEMPTS} of ${attempts.length} attempts.</p>` : undefined}`

@@ -2,14 +2,15 @@
 import { formatDuration } from '../../../duration.ts'
 import { isPosition } from '../../../log/position.ts'
 import { type EventPath, eventPath } from '../../../tools/events/event-path.ts'
+import { text } from '../../components.ts'
 import { ConsoleError } from '../../console-error.ts'
 import type { ConsoleContext, ConsolePage } from '../../context.ts'
-import { field } from '../../csrf.ts'
+import { field } from '../../form-fields.ts'
 import { html } from '../../html.ts'
 import { sendPage } from '../../layout.ts'
+import { untilGone } from '../../until-gone.ts'
 import { eventView } from './event-view.ts'
-import { EVENTS_PATH, text } from './list-view.ts'
-import { untilGone } from './until-gone.ts'
+import { EVENTS_PATH } from './list-view.ts'
 
 /** A search by id ends after so long. A position is found at once. */
 const BUDGET_MS = 2000

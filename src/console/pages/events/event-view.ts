@@ -2,11 +2,11 @@
 import type { FastifyRequest } from 'fastify'
 import { eventName } from '../../../event-types.ts'
 import type { EventPath } from '../../../tools/events/event-path.ts'
-import { duration, time } from '../../components.ts'
+import { ago, duration, facts, text, time } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
 import { consumersView } from './consumers-view.ts'
 import { jsonView } from './json-view.ts'
-import { customerLink, EVENTS_PATH, eventLink, text } from './list-view.ts'
+import { customerLink, EVENTS_PATH, eventLink } from './list-view.ts'
 import { searchPath } from './query.ts'
 
 /** What the event says about itself; any of it may be missing, or be something else. */
@@ -25,11 +25,16 @@ export function eventView(
 ): Html {
   const attributes = attributesOf(path.event)
   return html`${positions(path, paths)}
-<dl class="facts">${fact('Type', text(eventName(path.type)))}
-${fact('Customer', customerLink(attributes.subject))}
-${fact('Event id', text(path.id))}
-${fact('Source', text(path.source))}
-${fact('Position', html`<code>${path.position}</code>${path.isTrimmed ? ' – no longer in the log: this is the copy of a dead letter' : undefined}`)}</dl>
+${facts([
+  ['Type', text(eventName(path.type))],
+  ['Customer', customerLink(attributes.subject)],
+  ['Event id', text(path.id)],
+  ['Source', text(path.source)],
+  [
+    'Position',
+    html`<code>${path.position}</code>${path.isTrimmed ? ' – no longer in the log: this is the copy of a dead letter' : undefined}`
+  ]
+])}
 <h2>Path</h2>
 <ol class="timeline">${timeline(path, attributes, nowMs)}</ol>
 ${consumersView(request, path, nowMs)}
@@ -37,8 +42,6 @@ ${consumersView(request, path, nowMs)}
 <p class="lead">As consumers get it: without personal data.</p>
 ${jsonView('The event as JSON', path.event)}`
 }
-
-const fact = (name: string, value: Html): Html => html`<div><dt>${name}</dt><dd>${value}</dd></div>`
 
 function positions({ id, position }: EventPath, paths: readonly EventPath[]): Html {
   if (paths.length > 1) {
@@ -53,13 +56,12 @@ function timeline(
   { happenedAtMs, receivedAtMs }: Attributes,
   nowMs: number
 ): Html {
-  const ago = (ms: number): string => `${duration(Math.max(0, nowMs - ms))} ago`
   const later = (ms: number, sinceMs: number | undefined, event: string): string | undefined =>
     sinceMs === undefined || ms < sinceMs ? undefined : `, ${duration(ms - sinceMs)} after ${event}`
   const [partition] = position.split('-', 1)
-  return html`${happenedAtMs === undefined ? undefined : html`<li><h3>Happened</h3><p>${time(happenedAtMs)} (${ago(happenedAtMs)}), by the clock of Customer.io</p></li>`}
-${receivedAtMs === undefined ? undefined : html`<li><h3>Received</h3><p>${time(receivedAtMs)} (${ago(receivedAtMs)}) from source ${text(source)}${later(receivedAtMs, happenedAtMs, 'it happened')}</p></li>`}
-<li><h3>Appended to the log</h3><p>${time(appendedAtMs)} (${ago(appendedAtMs)}), partition ${partition ?? ''}, position <code>${position}</code></p></li>`
+  return html`${happenedAtMs === undefined ? undefined : html`<li><h3>Happened</h3><p>${time(happenedAtMs)} (${ago(happenedAtMs, nowMs)}), by the clock of Customer.io</p></li>`}
+${receivedAtMs === undefined ? undefined : html`<li><h3>Received</h3><p>${time(receivedAtMs)} (${ago(receivedAtMs, nowMs)}) from source ${text(source)}${later(receivedAtMs, happenedAtMs, 'it happened')}</p></li>`}
+<li><h3>Appended to the log</h3><p>${time(appendedAtMs)} (${ago(appendedAtMs, nowMs)}), partition ${partition ?? ''}, position <code>${position}</code></p></li>`
 }
 
 function attributesOf(event: string): Attributes {

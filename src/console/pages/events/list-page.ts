@@ -5,10 +5,10 @@ import { compileAddressHash } from '../../../tools/events/address-hash.ts'
 import type { ConsolePage } from '../../context.ts'
 import { html } from '../../html.ts'
 import { sendPage } from '../../layout.ts'
+import { untilGone } from '../../until-gone.ts'
 import { findRows, followRows } from './find-rows.ts'
 import { EVENTS_PATH, LIVE_PATH, type ListOptions, liveSwitch, rowsView, searchForm } from './list-view.ts'
 import { compileSearch, isPrivate, mayBeLive, readSearch, type Search, searchPath } from './query.ts'
-import { untilGone } from './until-gone.ts'
 
 /** The newest events, and searches. */
 export const eventListPage: ConsolePage = (app, context) => {

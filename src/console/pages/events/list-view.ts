@@ -1,7 +1,7 @@
 // Tested by test/console/pages/events.test.ts and test/console/pages/events-browser.slow.test.ts.
 import type { FastifyRequest } from 'fastify'
 import type { LogPosition } from '../../../log/position.ts'
-import { form, number, table, time } from '../../components.ts'
+import { form, hiddenFields, number, pageLink, pager, table, text, time } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
 import { type FoundRows, PAGE_ROWS } from './find-rows.ts'
 import { type Search, type SearchField, searchFields, searchPath, shortcuts } from './query.ts'
@@ -71,7 +71,7 @@ export function rowsView(options: ListOptions, found: FoundRows): Html {
   const further = older && pageControl(options, older, isPartial ? 'Search further back' : 'Older')
   return html`${rows.length === 0 ? undefined : html`<div class="event-rows">${eventTable(rows)}</div>`}
 ${isPartial || rows.length === 0 ? outcome(options, found) : undefined}
-${newest === undefined && further === undefined ? undefined : html`<nav class="pager" aria-label="Pages">${newest}${further}</nav>`}`
+${pager(newest, further)}`
 }
 
 const eventTable = (rows: readonly EventRow[]): Html =>
@@ -88,11 +88,6 @@ const eventTable = (rows: readonly EventRow[]): Html =>
     rows,
     html``
   )
-
-/** A text of an event: it must not change the order of what stands beside it. */
-export const text = (value: string | undefined): Html =>
-  value === undefined ? html`–` : html`<bdi>${value}</bdi>`
-
 export const eventLink = (name: string, label: string): Html =>
   html`<a href="${EVENTS_PATH}/${encodeURIComponent(name)}"><bdi>${label}</bdi></a>`
 
@@ -107,15 +102,12 @@ function pageControl(
   { request, search, isPrivate }: ListOptions,
   before: LogPosition | undefined,
   label: string
-): Html {
+): Html | undefined {
   if (!isPrivate) {
-    return html`<a class="button" href="${searchPath(EVENTS_PATH, search, before)}">${label}</a>`
+    return pageLink(searchPath(EVENTS_PATH, search, before), label)
   }
   const values = { ...search.values, ...(before === undefined ? {} : { before }) }
-  const fields = Object.entries(values).map(
-    ([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`
-  )
-  return form(request, EVENTS_PATH, html`${fields}<button type="submit">${label}</button>`)
+  return form(request, EVENTS_PATH, html`${hiddenFields(values)}<button type="submit">${label}</button>`)
 }
 
 /** How much was searched, and what to do if nothing was found. */

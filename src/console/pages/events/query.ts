@@ -3,7 +3,7 @@ import { compileTypeGlobs } from '../../../event-types.ts'
 import { isPosition, type LogPosition } from '../../../log/position.ts'
 import type { AddressHash } from '../../../tools/events/address-hash.ts'
 import type { EventFilter } from '../../../tools/events/event-filter.ts'
-import { field } from '../../csrf.ts'
+import { field } from '../../form-fields.ts'
 
 /** The fields of the search form, as typed. */
 export const searchFields = ['customer', 'email', 'id', 'type', 'from', 'to'] as const

@@ -2,18 +2,19 @@
 import type { FastifyReply } from 'fastify'
 import { type ConsumerStatus, consumerStatusReader } from '../../../dispatch/consumer-status.ts'
 import { isPosition } from '../../../log/position.ts'
-import { disconnectRedis, type RedisClient } from '../../../redis/connect.ts'
 import { ActionError } from '../../../tools/action-error.ts'
 import type { EventPath } from '../../../tools/events/event-path.ts'
 import { sendAgain, sendAgainProblem } from '../../../tools/events/send-again.ts'
+import { recordChange } from '../../audit.ts'
 import { confirmation } from '../../components.ts'
 import { ConsoleError } from '../../console-error.ts'
 import type { ConsolePage } from '../../context.ts'
-import { field } from '../../csrf.ts'
+import { field } from '../../form-fields.ts'
+import { withConnections } from '../../further-connections.ts'
 import { sendPage } from '../../layout.ts'
+import { untilGone } from '../../until-gone.ts'
 import { findPaths, notFound } from './event-page.ts'
 import { EVENTS_PATH } from './list-view.ts'
-import { untilGone } from './until-gone.ts'
 
 const PATH = `${EVENTS_PATH}/:position/send-again`
 
@@ -59,14 +60,7 @@ export const sendAgainPage: ConsolePage = (app, context) => {
     const path = await findPath(request.params.position, reply)
     const consumer = field(request.body, 'consumer') ?? ''
     await send(path, consumer)
-    const { person, ip } = request
-    await audit.record({
-      who: person?.name ?? '-',
-      role: person?.role,
-      action: 'event_sent_again',
-      target: `${path.position} to ${consumer}`,
-      address: ip
-    })
+    await recordChange(audit, request, 'event_sent_again', `${path.position} to ${consumer}`)
     return reply.redirect(`${EVENTS_PATH}/${path.position}?sent=${encodeURIComponent(consumer)}`, 303)
   })
 
@@ -86,21 +80,13 @@ export const sendAgainPage: ConsolePage = (app, context) => {
   }
 
   async function send(path: EventPath, consumer: string): Promise<void> {
-    const opened: RedisClient[] = []
     try {
-      await sendAgain({ redis, keyPrefix, consumers, openBlocking }, path, consumer)
+      await withConnections(context, openBlocking =>
+        sendAgain({ redis, keyPrefix, consumers, openBlocking }, path, consumer)
+      )
     } catch (error) {
       if (error instanceof ActionError) throw refused(`${error.message}.`)
       throw error
-    } finally {
-      for (const connection of opened) disconnectRedis(connection)
-    }
-
-    function openBlocking(): RedisClient {
-      const connection = context.openBlocking()
-      connection.on('error', () => {}) // the command that fails reports it
-      opened.push(connection)
-      return connection
     }
   }
 }

@@ -3,10 +3,9 @@ import type { FastifyRequest } from 'fastify'
 import type { ParkedEntry } from '../../../dispatch/parked.ts'
 import type { ParkedPage } from '../../../tools/parked/actions.ts'
 import { parkedSummary } from '../../../tools/parked/summary.ts'
-import { form, number, pager, table, time } from '../../components.ts'
+import { isOperator } from '../../access.ts'
+import { facts, form, number, pageLink, pager, table, text, time } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
-import { isOperator } from '../change.ts'
-import { text } from '../events/list-view.ts'
 
 export const PARKED_PATH = '/parked'
 
@@ -40,13 +39,13 @@ ${table(
   deliveries,
   html`<p>${isLater ? 'There are no more.' : 'No delivery is parked.'}</p>`
 )}
-${pager(isLater ? PARKED_PATH : undefined, next === undefined ? undefined : `${PARKED_PATH}?after=${next}`, { first: 'Oldest', next: 'Next' })}`
+${pager(pageLink(isLater ? PARKED_PATH : undefined, 'Oldest'), pageLink(next && `${PARKED_PATH}?after=${next}`, 'Next'))}`
 }
 
 export function deliveryView(request: FastifyRequest, entry: ParkedEntry): Html {
   const { position } = entry
   const { source, reason, offset, bytes, sha256, keyId, id, received, parked, body } = parkedSummary(entry)
-  const facts: readonly (readonly [string, Html])[] = [
+  const rows: readonly (readonly [string, Html])[] = [
     ['Reason', text(reason)],
     ['Offset of the error', html`${number(offset)}`],
     ['Source', text(source)],
@@ -60,7 +59,7 @@ export function deliveryView(request: FastifyRequest, entry: ParkedEntry): Html 
     ['Position', html`<code>${position}</code>`]
   ]
   return html`<p><a href="${PARKED_PATH}">Parked deliveries</a></p>
-<dl class="facts card">${facts.map(([title, value]) => html`<div><dt>${title}</dt><dd>${value}</dd></div>`)}</dl>
+${facts(rows, 'card')}
 ${isOperator(request) ? actionsView(request, position) : undefined}`
 }
 

@@ -1,16 +1,17 @@
 // Tested by test/console/pages/parked.test.ts and test/console/pages/consumers-browser.slow.test.ts.
 import type { FastifyRequest } from 'fastify'
 import { isPosition } from '../../../log/position.ts'
-import { type ParkedChoice, parkedActions } from '../../../tools/parked/actions.ts'
+import type { ParkedChoice } from '../../../tools/parked/actions.ts'
+import { recordChange } from '../../audit.ts'
 import { confirmation, number } from '../../components.ts'
 import { ConsoleError } from '../../console-error.ts'
 import type { ConsolePage } from '../../context.ts'
-import { field } from '../../csrf.ts'
+import { field } from '../../form-fields.ts'
 import { html } from '../../html.ts'
 import { sendPage } from '../../layout.ts'
+import { openParkedActions } from '../../parked-actions.ts'
 import { type BulkResult, createBulkActions } from '../bulk/bulk-actions.ts'
 import { bulkView, sendProgress } from '../bulk/bulk-view.ts'
-import { recordChange } from '../change.ts'
 import { bodyView } from './body-view.ts'
 import { deliveryView, PARKED_PATH, parkedListView } from './parked-view.ts'
 
@@ -24,17 +25,8 @@ interface DeliveryRoute {
 
 /** The parked deliveries: pages of them, one of them with its body, and replay and drop. */
 export const parkedPages: ConsolePage = (app, context) => {
-  const { config, redis, audit, now } = context
-  const { log, secrets, sources } = config
-  const actions = parkedActions({
-    config: {
-      log,
-      secrets,
-      loadSources: async () => sources,
-      loadSourceSettings: async () => [...sources.values()]
-    },
-    redis
-  })
+  const { audit, now } = context
+  const actions = openParkedActions(context)
   const bulk = createBulkActions(context)
   app.addHook('preClose', bulk.close)
   const viewer = { config: { access: 'viewer' } } as const

@@ -1,7 +1,7 @@
 // Tested by test/console/pages/events.test.ts.
 import type { FastifyReply } from 'fastify'
 
-/** Aborts when the connection closes: nobody waits for the answer any more. */
+/** Aborts when the connection closes: the client no longer waits for the answer. */
 export function untilGone({ raw }: FastifyReply): AbortSignal {
   const gone = new AbortController()
   raw.once('close', () => gone.abort())
