@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import { entryTimeMs } from '../log/position.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { Person } from './access.ts'
@@ -95,7 +96,7 @@ function recordOf(id: string, fields: readonly string[]): AuditRecord {
   const read = (name: string): string => (at(name) === -1 ? '' : (fields[at(name) + 1] ?? ''))
   const role = read('role')
   return {
-    atMs: Number(id.split('-', 1)[0]),
+    atMs: entryTimeMs(id),
     who: read('who'),
     role: role === 'operator' || role === 'viewer' ? role : undefined,
     action: read('action'),

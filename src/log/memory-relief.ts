@@ -1,5 +1,6 @@
 import type { RedisClient } from '../redis/connect.ts'
 import { allPartitionKeys, readPartitionCount } from './partition.ts'
+import { entryTimeMs } from './position.ts'
 import { MAX_TRIM_ENTRIES, type TrimmedForMemory, trimForMemory, trimGaps } from './trim.ts'
 
 /**
@@ -114,7 +115,7 @@ export function createMemoryRelief(options: MemoryReliefOptions): MemoryRelief {
         const found = await trimForMemory(redis, stream, 0, PRESSURE)
         return {
           ...found,
-          partition: { stream, oldestMs: millisecondsOf(found.oldest), entries: FIRST_ENTRIES }
+          partition: { stream, oldestMs: entryTimeMs(found.oldest), entries: FIRST_ENTRIES }
         }
       })
     )
@@ -136,7 +137,7 @@ export function createMemoryRelief(options: MemoryReliefOptions): MemoryRelief {
       if (isBelow(RELIEVED, trimmed)) return true
       // Redis removes whole nodes, so slightly fewer entries do not mean that nothing is left.
       if (trimmed.removed < partition.entries / 2) left.delete(partition)
-      partition.oldestMs = millisecondsOf(trimmed.oldest)
+      partition.oldestMs = entryTimeMs(trimmed.oldest)
       partition.entries = nextEntries(partition.entries, trimmed)
     }
     return trimBehindUnacknowledged(partitions)
@@ -161,8 +162,6 @@ export function createMemoryRelief(options: MemoryReliefOptions): MemoryRelief {
 
 const isBelow = (share: number, { usedBytes, maxBytes }: TrimmedForMemory): boolean =>
   maxBytes === 0 || usedBytes <= share * maxBytes
-
-const millisecondsOf = (id: string): number => Number.parseInt(id, 10)
 
 /** The entries needed if they are as large as the last ones, with limited growth in case they are larger. */
 function nextEntries(

@@ -13,3 +13,6 @@ export function parsePosition(position: LogPosition): { readonly partition: numb
 export const isEntryId = (text: string): boolean => /^\d{1,20}-\d{1,20}$/.test(text)
 
 export const isPosition = (text: string): text is LogPosition => /^\d+-\d+-\d+$/.test(text)
+
+/** When an entry was appended, by the clock of Redis, unix milliseconds. */
+export const entryTimeMs = (entryId: string): number => Number.parseInt(entryId, 10)

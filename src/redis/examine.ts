@@ -28,17 +28,17 @@ const SHOWN_BYTES = 200
  */
 export async function examine(server: Server, tls: boolean): Promise<string | undefined> {
   const asked = await ping(server, tls)
-  if (asked.reply !== undefined) return judge(asked.reply)
+  if (asked.reply !== undefined) return findingOf(asked.reply)
   const { code = 'ECONNRESET' } = asked
   if (isConclusive(code) || (!tls && !asked.isConnected)) return codeCause(code)
   const other = await ping(server, !tls, false)
   if (!tls && other.isConnected) return FINDINGS.tls
-  if (tls && other.reply !== undefined) return isReply(other.reply) ? FINDINGS.plain : judge(other.reply)
+  if (tls && other.reply !== undefined) return isReply(other.reply) ? FINDINGS.plain : findingOf(other.reply)
   if (tls && !other.isConnected) return codeCause(other.code ?? code)
   return code === 'ETIMEDOUT' ? FINDINGS.silent : codeCause(code)
 }
 
-function judge(reply: string): string | undefined {
+function findingOf(reply: string): string | undefined {
   if (reply.startsWith('HTTP/')) return FINDINGS.http
   if (!isReply(reply)) return FINDINGS.other
   // This PING has no login: what concerns that is not the cause.

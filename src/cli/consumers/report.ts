@@ -3,6 +3,7 @@
 import type { ConsumerStatus } from '../../dispatch/consumer-status.ts'
 import { formatDuration } from '../../duration.ts'
 import type { DeadLetter } from '../../group/dead-letters.ts'
+import { entryTimeMs } from '../../log/position.ts'
 import type { ConsumerList } from '../../tools/consumers/actions.ts'
 import { stateSinceMs } from '../../tools/consumers/state-since.ts'
 import { eventJson } from '../../tools/events/event-json.ts'
@@ -74,7 +75,7 @@ const answersOf = (attempts: DeadLetter['lastAttempts']): string =>
   attempts.map(({ answer }) => answer).join(', ')
 
 /** When an entry was written, by the clock of Redis. */
-export const timeOf = (entryId: string): string => new Date(Number.parseInt(entryId, 10)).toISOString()
+export const timeOf = (entryId: string): string => new Date(entryTimeMs(entryId)).toISOString()
 
 /** The event's id; `undefined` if the text is not an event. */
 export function eventId(text: string): string | undefined {

@@ -33,10 +33,12 @@ export async function checkService(env: Environment, json: boolean): Promise<Exi
 }
 
 async function runChecks(env: Environment, config: Config): Promise<readonly PreflightResult[]> {
-  const { http, metrics } = config
+  const { http, metrics, console } = config
   const ports = [
     checkPort('PORT', http.port, http.host),
-    ...(metrics.port === undefined ? [] : [checkPort('METRICS_PORT', metrics.port, http.host)])
+    ...(metrics.port === undefined ? [] : [checkPort('METRICS_PORT', metrics.port, http.host)]),
+    // In development, a console without a chosen port takes another one if its own is in use.
+    ...(console?.isPortChosen === true ? [checkPort('CONSOLE_PORT', console.port, console.host)] : [])
   ]
   const [redis, consumers, free] = await Promise.all([
     redisResults(config),

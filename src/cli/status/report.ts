@@ -1,96 +1,41 @@
 // Tested by test/cli/status/command.slow.test.ts.
 import { formatDuration } from '../../duration.ts'
 import { memoryUsageRatio } from '../../redis/memory.ts'
-import type { Problem, RedisStatus, SourceStatus, StatusReport } from '../../tools/status/facts.ts'
+import type {
+  PartitionStatus,
+  Problem,
+  RedisStatus,
+  ReplicaStatus,
+  SourceStatus,
+  StatusReport
+} from '../../tools/status/facts.ts'
 import { table } from '../table.ts'
 import { paint, type TerminalStyle, terminalSafe, wrap } from '../terminal.ts'
 
 /** The report on one screen: problems first. */
 export function statusText(status: StatusReport, style: TerminalStyle): string {
-  const { configuration, redis, partitions, consumers, replicas, atMs } = status
-  const ago = (timeMs: number | undefined): string | undefined =>
-    timeMs === undefined ? undefined : `${formatDuration(Math.max(0, atMs - timeMs))} ago`
-  const section = (title: string, text: string): string =>
-    text === '' ? '' : `\n${paint(style, 'bold', title)}\n${indent(text)}`
-  const deliveries = status.deliveries
-  return [
-    `cio-webhook ${status.version}${status.production ? ', production' : ''}: ${headline(status.problems)}\n`,
-    status.problems.map(problem => problemText(problem, style)).join(''),
-    section('Redis', `${redisText(redis)}\n`),
-    section('Sources (last hour)', sourcesText(status.sources, ago)),
-    section(
-      'Deliveries (last hour)',
-      deliveries.durationMs === undefined
-        ? ''
-        : `answered in ${round(deliveries.durationMs.p50)} ms (p50), ${round(deliveries.durationMs.p99)} ms (p99)${deliveries.eventAgeSeconds === undefined ? '' : `; events ${round(deliveries.eventAgeSeconds.p50)} s old (p50), ${round(deliveries.eventAgeSeconds.p99)} s (p99)`}\n`
-    ),
-    section(
-      'Log',
-      partitions.length === 0
-        ? ''
-        : table(partitions, [
-            { heading: 'PARTITION', value: ({ partition }) => partition },
-            { heading: 'EVENTS', value: ({ events }) => events },
-            { heading: 'OLDEST', value: ({ oldestAtMs }) => ago(oldestAtMs) },
-            { heading: 'NEWEST', value: ({ newestAtMs }) => ago(newestAtMs) }
-          ])
-    ),
-    section(
-      'Consumers',
-      consumers.length === 0
-        ? ''
-        : table(consumers, [
-            { heading: 'CONSUMER', value: ({ name }) => name },
-            { heading: 'TYPE', value: ({ type }) => type },
-            { heading: 'STATE', value: ({ state }) => state },
-            { heading: 'LAG', value: ({ lag }) => lag ?? '?' },
-            {
-              heading: 'OLDEST',
-              value: ({ oldestAgeMs }) =>
-                oldestAgeMs === undefined ? undefined : formatDuration(oldestAgeMs)
-            },
-            { heading: 'DEAD', value: ({ dead }) => dead }
-          ])
-    ),
-    section('Parked deliveries', redis.state === 'up' ? `${status.parked}\n` : ''),
-    section(
-      'Replicas',
-      replicas.length === 0
-        ? ''
-        : table(replicas, [
-            { heading: 'REPLICA', value: ({ name }) => name },
-            { heading: 'VERSION', value: ({ version }) => version },
-            {
-              heading: 'KEYS',
-              value: ({ keys }) =>
-                Object.entries(keys)
-                  .map(([source, ids]) => `${source}: ${ids.join(', ')}`)
-                  .join('; ')
-            }
-          ])
-    ),
-    section(
-      'Published source addresses',
-      status.publishedAddresses === undefined
-        ? redis.state === 'up'
-          ? 'the built-in list (with CIO_APP_API_KEY, the list is kept up to date)\n'
-          : ''
-        : `${status.publishedAddresses.count} addresses, from Customer.io ${ago(status.publishedAddresses.atMs)}\n`
-    ),
-    section(
+  const { configuration, redis, atMs, problems } = status
+  const sections: readonly (readonly [title: string, text: string])[] = [
+    ['Redis', `${redisText(redis)}\n`],
+    ['Sources (last hour)', sourcesText(status.sources, atMs)],
+    ['Deliveries (last hour)', deliveriesText(status.deliveries)],
+    ['Log', logText(status.partitions, atMs)],
+    ['Consumers', consumersText(status.consumers)],
+    ['Parked deliveries', redis.state === 'up' ? `${status.parked}\n` : ''],
+    ['Replicas', replicasText(status.replicas)],
+    ['Published source addresses', publishedText(status)],
+    [
       'Configuration that differs from the defaults',
       configuration.changed.map(({ name, value }) => `${name}=${terminalSafe(value)}\n`).join('')
-    ),
-    section(
-      'Secrets',
-      configuration.secrets
-        .map(({ name, place, current, previous, problem }) => {
-          const ids = [current && `current ${current}`, previous && `previous ${previous}`].filter(Boolean)
-          const shown = ids.length === 0 ? '' : ` (${ids.join(', ')})`
-          return `${name}${shown}: from ${terminalSafe(place)}${problem === undefined ? '' : `; cannot be read: ${terminalSafe(problem)}`}\n`
-        })
-        .join('')
-    )
+    ],
+    ['Secrets', configuration.secrets.map(secretText).join('')]
+  ]
+  return [
+    `cio-webhook ${status.version}${status.production ? ', production' : ''}: ${headline(problems)}\n`,
+    ...problems.map(problem => problemText(problem, style)),
+    ...sections
+      .filter(([, text]) => text !== '')
+      .map(([title, text]) => `\n${paint(style, 'bold', title)}\n${indent(text)}`)
   ].join('')
 }
 
@@ -116,15 +61,12 @@ function redisText(redis: RedisStatus): string {
   return `${address}: Redis ${server.version}, persistence ${server.persistence}, ${used}, answers in ${round(latencyMs)} ms`
 }
 
-function sourcesText(
-  sources: readonly SourceStatus[],
-  ago: (timeMs: number | undefined) => string | undefined
-): string {
+function sourcesText(sources: readonly SourceStatus[], atMs: number): string {
   return table(sources, [
     { heading: 'SOURCE', value: ({ name }) => name },
     { heading: 'DELIVERIES', value: ({ lastHour }) => countsText(lastHour.outcomes) },
     { heading: 'KEYS', value: ({ lastHour }) => countsText(lastHour.keys) },
-    { heading: 'LAST', value: ({ last }) => ago(last?.atMs) },
+    { heading: 'LAST', value: ({ last }) => ago(last?.atMs, atMs) },
     {
       heading: 'DELAY',
       value: ({ last }) =>
@@ -132,6 +74,77 @@ function sourcesText(
     }
   ])
 }
+
+function deliveriesText({ durationMs, eventAgeSeconds }: StatusReport['deliveries']): string {
+  if (durationMs === undefined) return ''
+  const age =
+    eventAgeSeconds === undefined
+      ? ''
+      : `; events ${round(eventAgeSeconds.p50)} s old (p50), ${round(eventAgeSeconds.p99)} s (p99)`
+  return `answered in ${round(durationMs.p50)} ms (p50), ${round(durationMs.p99)} ms (p99)${age}\n`
+}
+
+function logText(partitions: readonly PartitionStatus[], atMs: number): string {
+  if (partitions.length === 0) return ''
+  return table(partitions, [
+    { heading: 'PARTITION', value: ({ partition }) => partition },
+    { heading: 'EVENTS', value: ({ events }) => events },
+    { heading: 'OLDEST', value: ({ oldestAtMs }) => ago(oldestAtMs, atMs) },
+    { heading: 'NEWEST', value: ({ newestAtMs }) => ago(newestAtMs, atMs) }
+  ])
+}
+
+function consumersText(consumers: StatusReport['consumers']): string {
+  if (consumers.length === 0) return ''
+  return table(consumers, [
+    { heading: 'CONSUMER', value: ({ name }) => name },
+    { heading: 'TYPE', value: ({ type }) => type },
+    { heading: 'STATE', value: ({ state }) => state },
+    { heading: 'LAG', value: ({ lag }) => lag ?? '?' },
+    {
+      heading: 'OLDEST',
+      value: ({ oldestAgeMs }) => (oldestAgeMs === undefined ? undefined : formatDuration(oldestAgeMs))
+    },
+    { heading: 'DEAD', value: ({ dead }) => dead }
+  ])
+}
+
+function replicasText(replicas: readonly ReplicaStatus[]): string {
+  if (replicas.length === 0) return ''
+  return table(replicas, [
+    { heading: 'REPLICA', value: ({ name }) => name },
+    { heading: 'VERSION', value: ({ version }) => version },
+    {
+      heading: 'KEYS',
+      value: ({ keys }) =>
+        Object.entries(keys)
+          .map(([source, ids]) => `${source}: ${ids.join(', ')}`)
+          .join('; ')
+    }
+  ])
+}
+
+function publishedText({ publishedAddresses, redis, atMs }: StatusReport): string {
+  if (publishedAddresses !== undefined) {
+    return `${publishedAddresses.count} addresses, from Customer.io ${ago(publishedAddresses.atMs, atMs)}\n`
+  }
+  return redis.state === 'up' ? 'the built-in list (with CIO_APP_API_KEY, the list is kept up to date)\n' : ''
+}
+
+function secretText({
+  name,
+  place,
+  current,
+  previous,
+  problem
+}: StatusReport['configuration']['secrets'][number]): string {
+  const ids = [current && `current ${current}`, previous && `previous ${previous}`].filter(Boolean)
+  const shown = ids.length === 0 ? '' : ` (${ids.join(', ')})`
+  return `${name}${shown}: from ${terminalSafe(place)}${problem === undefined ? '' : `; cannot be read: ${terminalSafe(problem)}`}\n`
+}
+
+const ago = (timeMs: number | undefined, nowMs: number): string | undefined =>
+  timeMs === undefined ? undefined : `${formatDuration(Math.max(0, nowMs - timeMs))} ago`
 
 const countsText = (counts: Readonly<Record<string, number>>): string =>
   Object.entries(counts)

@@ -1,7 +1,7 @@
 // Tested by test/console/api.slow.test.ts.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { errorCode, ReportedError, UnavailableError } from '../../errors.ts'
-import { errorCause } from '../../redis/causes.ts'
+import { errorCause, isConnectionLoss } from '../../redis/causes.ts'
 import { ActionError } from '../../tools/action-error.ts'
 import { ConsoleError } from '../console-error.ts'
 import type { ConsoleDependencies } from '../context.ts'
@@ -88,15 +88,11 @@ function malformed(error: unknown): string {
   }
 }
 
-const LOST_CONNECTION = /^(?:Connection is closed|Command timed out|Stream isn't writeable)/
-
 function ofRedis(error: unknown, isRedisUp: boolean): ApiError | undefined {
   const cause = errorCause(error)
   const isLost =
     error instanceof Error &&
-    (error instanceof UnavailableError ||
-      ['ReplyError', 'MaxRetriesPerRequestError'].includes(error.name) ||
-      LOST_CONNECTION.test(error.message))
+    (error instanceof UnavailableError || error.name === 'ReplyError' || isConnectionLoss(error))
   if (isRedisUp && !isLost) return undefined
   const why = cause === undefined ? 'the log of the service has the cause' : cause
   return new ApiError('CIO_UNAVAILABLE', `Redis does not answer as it should: ${why}.`, RETRY_SECONDS)

@@ -4,7 +4,8 @@ const chart = document.getElementById('chart')
 const live = document.getElementById('overview')
 const HEIGHT = 200
 
-const readData = () => JSON.parse(document.getElementById('chart-data').dataset.chart)
+/** The figures and their summary; a live update may replace the element. */
+const source = () => document.getElementById('chart-data').dataset
 const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
 
 /** Each series is drawn over those that contain it, so that they look stacked: the sum of all comes first. */
@@ -16,7 +17,8 @@ function stacked({ from, stepSeconds, series }) {
   return [times, ...sums.reverse()]
 }
 
-let data = readData()
+let shown = source().chart
+let data = JSON.parse(shown)
 let plot
 
 function draw() {
@@ -67,19 +69,22 @@ function draw() {
   )
 }
 
+function describe() {
+  chart.setAttribute('aria-label', source().summary)
+}
+
 function update() {
-  const text = document.getElementById('chart-data').dataset.chart
+  const { chart: text } = source()
   if (text === shown) return
   shown = text
   data = JSON.parse(text)
   plot.setData(stacked(data))
-  chart.setAttribute('aria-label', document.getElementById('chart-data').dataset.summary)
+  describe()
 }
 
-let shown = document.getElementById('chart-data').dataset.chart
 chart.replaceChildren()
 chart.setAttribute('role', 'img')
-chart.setAttribute('aria-label', document.getElementById('chart-data').dataset.summary)
+describe()
 draw()
 new MutationObserver(update).observe(live, {
   subtree: true,

@@ -1,7 +1,7 @@
 // Tested by test/cli/consumers/dead-letters.slow.test.ts.
 import { compileTypeGlobs } from '../../event-types.ts'
 import type { DeadLetter, DeadLetterReason, DeadLetters } from '../../group/dead-letters.ts'
-import { isEntryId } from '../../log/position.ts'
+import { entryTimeMs, isEntryId } from '../../log/position.ts'
 import { ActionError } from '../action-error.ts'
 
 export const letterReasons: readonly DeadLetterReason[] = ['failed', 'malformed', 'interrupted']
@@ -52,7 +52,7 @@ export async function* chosenLetters(
   let after = startOf(choice)
   for (;;) {
     const page = await letters.list(consumer, PAGE_LETTERS, after)
-    const old = page.filter(({ letter }) => addedAtMs(letter) <= untilMs)
+    const old = page.filter(({ letter }) => entryTimeMs(letter) <= untilMs)
     const wanted = old.filter(matches)
     if (wanted.length > 0) yield { letters: wanted, unknown: [] }
     if (old.length < PAGE_LETTERS) return
@@ -62,7 +62,7 @@ export async function* chosenLetters(
 
 /** What the dead letters of a filter come after; `undefined`: nothing, they begin with the oldest. */
 export function startOf({ after, sinceMs }: LetterFilter): string | undefined {
-  if (sinceMs === undefined || (after !== undefined && addedAtMs(after) >= sinceMs)) return after
+  if (sinceMs === undefined || (after !== undefined && entryTimeMs(after) >= sinceMs)) return after
   return `${Math.floor(sinceMs) - 1}-${LAST_SEQUENCE}`
 }
 
@@ -79,9 +79,6 @@ export async function countChosen(
   for await (const page of chosenLetters(letters, consumer, choice, untilMs)) count += page.letters.length
   return count
 }
-
-/** When a dead letter was added, by the clock of Redis, unix milliseconds. */
-export const addedAtMs = (letter: string): number => Number.parseInt(letter, 10)
 
 const isIds = (choice: LetterChoice): choice is readonly string[] => Array.isArray(choice)
 

@@ -5,12 +5,12 @@ import { compileTypeGlobs } from '../../event-types.ts'
 import type { DeadLetter } from '../../group/dead-letters.ts'
 import { CONSUMER_NAME } from '../../group/fenced-read.ts'
 import { groupKeys, partitionKeys } from '../../log/keys.ts'
-import { formatPosition } from '../../log/position.ts'
+import { entryTimeMs, formatPosition } from '../../log/position.ts'
 import { compareIds, type StreamEntry } from '../../log/read-range.ts'
 import type { StreamGroup } from '../../log/stats.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import type { ConsumerSettings } from '../../settings/consumers-file.ts'
-import { CLOCK_DIFFERENCE_MS, timeMsOf } from './walk-log.ts'
+import { CLOCK_DIFFERENCE_MS } from './walk-log.ts'
 
 /**
  * - `unread`: the group has not read it yet
@@ -75,7 +75,7 @@ export async function consumerPath(options: ConsumerPathOptions): Promise<Consum
 }
 
 function readAttempts({ redis, keyPrefix, name, eventId, entry }: ConsumerPathOptions) {
-  const sinceMs = timeMsOf(entry.id) - CLOCK_DIFFERENCE_MS
+  const sinceMs = entryTimeMs(entry.id) - CLOCK_DIFFERENCE_MS
   return attemptHistory(redis, keyPrefix).ofEvent(name, eventId, sinceMs)
 }
 

@@ -1,7 +1,13 @@
 import { SOURCE_PREFIX } from '../../event-types.ts'
 import { type CloudEvent, parseCloudEvent } from '../../group/cloud-event.ts'
 import { partitionKeys } from '../../log/keys.ts'
-import { formatPosition, isPosition, type LogPosition, parsePosition } from '../../log/position.ts'
+import {
+  entryTimeMs,
+  formatPosition,
+  isPosition,
+  type LogPosition,
+  parsePosition
+} from '../../log/position.ts'
 import type { StreamEntry } from '../../log/read-range.ts'
 import { groupsOf } from '../../log/stats.ts'
 import type { RedisClient } from '../../redis/connect.ts'
@@ -10,7 +16,7 @@ import type { ConsumerSettings } from '../../settings/consumers-file.ts'
 import { type ConsumerPath, consumerPath } from './consumer-path.ts'
 import { type FoundLetter, lettersOf } from './dead-letters-of.ts'
 import { searchEvents } from './search.ts'
-import { CLOCK_DIFFERENCE_MS, type SearchOptions, timeMsOf } from './walk-log.ts'
+import { CLOCK_DIFFERENCE_MS, type SearchOptions } from './walk-log.ts'
 
 /** An event at one position of the log, and what each consumer did with it. */
 export interface EventPath {
@@ -59,7 +65,7 @@ export async function eventPath(
     const entry = await readEntry(options, name)
     const event = entry && parseCloudEvent(entry.event)
     if (entry !== undefined && event !== undefined) {
-      const letters = await lettersOf(options, event.id, timeMsOf(entry.id) - CLOCK_DIFFERENCE_MS)
+      const letters = await lettersOf(options, event.id, entryTimeMs(entry.id) - CLOCK_DIFFERENCE_MS)
       return pathOf(options, entry, false, letters)
     }
   }
@@ -145,7 +151,7 @@ async function pathOf(
       source: event.source.slice(SOURCE_PREFIX.length),
       type: event.type,
       event: entry.event,
-      appendedAtMs: timeMsOf(entry.id),
+      appendedAtMs: entryTimeMs(entry.id),
       isTrimmed,
       consumers: states
     }

@@ -1,5 +1,5 @@
 import { parseCloudEvent } from '../../group/cloud-event.ts'
-import { formatPosition } from '../../log/position.ts'
+import { entryTimeMs, formatPosition } from '../../log/position.ts'
 import type { StreamEntry } from '../../log/read-range.ts'
 import { findIds, type TimeRange } from './id-index.ts'
 import {
@@ -7,7 +7,6 @@ import {
   type FoundEvents,
   type SearchedLog,
   type SearchOptions,
-  timeMsOf,
   walkLog
 } from './walk-log.ts'
 
@@ -48,7 +47,7 @@ export async function searchEvents(
   if (!holdsAll(near.entries, query.ids ?? []) || (near.older !== undefined && !isFull)) {
     return walk(query)
   }
-  const times = near.entries.map(({ id }) => timeMsOf(id))
+  const times = near.entries.map(({ id }) => entryTimeMs(id))
   const fromMs = Math.max(around.toMs + 1, Math.max(...times) + log.dedupeWindowMs)
   const toMs = Math.min(around.fromMs - 1, Math.min(...times) - log.dedupeWindowMs)
   const later = await walk(within(query, { fromMs }))

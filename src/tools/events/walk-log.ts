@@ -1,7 +1,7 @@
 // Tested by test/tools/events/search.slow.test.ts.
 import { partitionKeys } from '../../log/keys.ts'
 import { partitionsOfKeys, readPartitionCount } from '../../log/partition.ts'
-import { formatPosition, type LogPosition, parsePosition } from '../../log/position.ts'
+import { entryTimeMs, formatPosition, type LogPosition, parsePosition } from '../../log/position.ts'
 import { compareIds, type StreamEntry } from '../../log/read-range.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import { compileFilter, type EventFilter } from './event-filter.ts'
@@ -108,7 +108,7 @@ export async function walkLog(
     for (const [id, type, event] of result.entries) {
       if (!matches({ type, event })) continue
       lane.found.push({ partition: lane.partition, id, type, event })
-      if (lane.ranges?.uncovered.every(range => !isWithin(timeMsOf(id), range))) lane.remembered++
+      if (lane.ranges?.uncovered.every(range => !isWithin(entryTimeMs(id), range))) lane.remembered++
     }
     lane.isDone = result.isDone
     if (result.walked === 0) return
@@ -116,24 +116,20 @@ export async function walkLog(
     lane.isDone ||= hasAllIds(lane, result.oldest)
     lane.newest = `(${result.oldest}`
     seen.count += result.walked
-    seen.oldest = Math.min(seen.oldest, timeMsOf(result.oldest))
-    seen.newest = Math.max(seen.newest, timeMsOf(result.newest))
+    seen.oldest = Math.min(seen.oldest, entryTimeMs(result.oldest))
+    seen.newest = Math.max(seen.newest, entryTimeMs(result.newest))
   }
 }
 
 /** Masters of a Cluster have clocks of their own: how far they may differ. */
 export const CLOCK_DIFFERENCE_MS = 5000
-
-/** When an entry was appended, by the clock of Redis, unix milliseconds. */
-export const timeMsOf = (entryId: string): number => Number.parseInt(entryId, 10)
-
 const isWithin = (ms: number, { fromMs, toMs }: TimeRange): boolean => ms >= fromMs && ms <= toMs
 
 /** Whether all events with the searched ids that can be in the partition are found. */
 const hasAllIds = ({ ranges, remembered }: Lane, reached: string): boolean =>
   ranges !== undefined &&
   remembered >= ranges.remembered.length &&
-  ranges.uncovered.every(({ fromMs }) => timeMsOf(reached) < fromMs)
+  ranges.uncovered.every(({ fromMs }) => entryTimeMs(reached) < fromMs)
 
 async function openLanes(
   { redis, keyPrefix }: SearchedLog,
@@ -174,7 +170,7 @@ async function openLanes(
     const to = toMs === Infinity ? '+' : String(toMs)
     if (before === undefined) return to
     const { partition: last, id } = parsePosition(before)
-    if (toMs < timeMsOf(id)) return to
+    if (toMs < entryTimeMs(id)) return to
     return partition < last ? id : `(${id}`
   }
 }

@@ -8,6 +8,7 @@ import { createAmqpSink } from '../../dispatch/sinks/amqp.ts'
 import { createNatsSink } from '../../dispatch/sinks/nats.ts'
 import { ReportedError } from '../../errors.ts'
 import type { ConsumerSettings } from '../../settings/consumers-file.ts'
+import { shownUrl } from '../consumers/shown-settings.ts'
 import { brokerFix, connectionFix } from '../consumers/test-fix.ts'
 import type { PreflightResult } from './preflight.ts'
 
@@ -32,7 +33,7 @@ async function checkConsumer(settings: ConsumerSettings): Promise<PreflightResul
     return {
       check,
       status: 'fail',
-      detail: `${withoutQuery(target)}: ${cause}`,
+      detail: `${shownUrl(target)}: ${cause}`,
       fix: `${fix}. Addresses and logins are in CONSUMERS_FILE; until then its events wait in the log`
     }
   }
@@ -52,7 +53,7 @@ async function reach(settings: ConsumerSettings): Promise<string> {
       return `${settings.servers.join(', ')}: logged in, stream ${settings.stream}`
     case 'amqp':
       await openSink(createAmqpSink(settings))
-      return `${withoutQuery(settings.url)}: logged in, exchange ${settings.exchange}`
+      return `${shownUrl(settings.url)}: logged in, exchange ${settings.exchange}`
   }
 }
 
@@ -69,7 +70,7 @@ function openSocket(url: URL): Promise<void> {
   const isTls = url.protocol === 'https:'
   const options = { host: socketHost(url), port: Number(url.port || (isTls ? 443 : 80)) }
   return new Promise<void>((resolve, reject) => {
-    // The server name of TLS must not be an address; without it, the certificate is checked against \`host\`.
+    // The server name of TLS must not be an address; without it, the certificate is checked against `host`.
     const servername = isIP(options.host) === 0 ? { servername: options.host } : {}
     const socket = isTls ? connectTls({ ...options, ...servername }) : connectPlain(options)
     socket.setTimeout(TIMEOUT_MS, () => socket.destroy(new ReportedError('no answer within 5 s')))
@@ -80,9 +81,6 @@ function openSocket(url: URL): Promise<void> {
     socket.once('error', reject)
   })
 }
-
-/** A query can contain a token. */
-const withoutQuery = (address: string): string => address.replace(/\?.*$/s, '')
 
 const causeOf = (error: unknown): string =>
   error instanceof ReportedError ? reasonOf(error) : (failureCode(error) ?? 'it does not answer as expected')

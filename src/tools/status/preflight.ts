@@ -93,7 +93,7 @@ async function permissionResult(redis: RedisClient, keyPrefix: string): Promise<
 
 /** Whether the port is free. Listens for a moment, and accepts no connection. */
 export async function checkPort(
-  variable: 'PORT' | 'METRICS_PORT',
+  variable: 'PORT' | 'METRICS_PORT' | 'CONSOLE_PORT',
   port: number,
   host: string
 ): Promise<PreflightResult> {

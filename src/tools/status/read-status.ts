@@ -2,6 +2,7 @@
 import { consumerStatusReader } from '../../dispatch/consumer-status.ts'
 import { parkedDeliveries } from '../../dispatch/parked.ts'
 import { publishedPartitions } from '../../log/partition.ts'
+import { entryTimeMs } from '../../log/position.ts'
 import { readDeliveryStats, readLastDeliveries, type SourceStats } from '../../receive/delivery-stats.ts'
 import { REPLICA_GONE_MS, usageKeys } from '../../receive/key-usage-reporter.ts'
 import { errorCause, isRedisError } from '../../redis/causes.ts'
@@ -182,7 +183,7 @@ async function readPartitions(redis: RedisClient, keyPrefix: string): Promise<re
 }
 
 const timeOf = (entryId: string | undefined): number | undefined =>
-  entryId === undefined ? undefined : Number.parseInt(entryId, 10)
+  entryId === undefined ? undefined : entryTimeMs(entryId)
 
 async function readReplicas(redis: RedisClient, keyPrefix: string): Promise<readonly ReplicaStatus[]> {
   const [nowMs, reports] = await Promise.all([

@@ -91,6 +91,7 @@ t.test('what does not work is a failed line with its cause and its fix', async t
   const { code, results } = await check({
     REDIS_URL: `redis://127.0.0.1:${closed}`,
     PORT: String(busyPort),
+    CONSOLE_PORT: String(busyPort),
     CONSUMERS_FILE: consumersFile(
       httpConsumer('crm', `http://127.0.0.1:${closed}/hook?token=hidden`),
       natsConsumer('bi', `nats://127.0.0.1:${closed}`)
@@ -99,6 +100,7 @@ t.test('what does not work is a failed line with its cause and its fix', async t
   t.equal(code, 1)
   t.match(of(results, 'redis'), [{ status: 'fail', detail: /ECONNREFUSED/, fix: /REDIS_URL/ }])
   t.match(of(results, 'PORT'), [{ status: 'fail', detail: /EADDRINUSE/, fix: /PORT/ }])
+  t.match(of(results, 'CONSOLE_PORT'), [{ status: 'fail', detail: /EADDRINUSE/, fix: /CONSOLE_PORT/ }])
   t.match(of(results, 'consumer crm'), [{ status: 'fail', detail: /ECONNREFUSED/, fix: /CONSUMERS_FILE/ }])
   t.match(of(results, 'consumer bi'), [{ status: 'fail', detail: /no NATS server answers/ }])
   t.notMatch(JSON.stringify(results), 'hidden')

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { eventName } from '../../../event-types.ts'
 import { parseCloudEvent } from '../../../group/cloud-event.ts'
 import type { DeadLetter } from '../../../group/dead-letters.ts'
-import { addedAtMs } from '../../../tools/consumers/choose-letters.ts'
+import { entryTimeMs } from '../../../log/position.ts'
 import { isOperator } from '../../access.ts'
 import { ago, facts, form, number, table, text, time } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
@@ -25,7 +25,7 @@ export function letterView(
 ): Html {
   const id = parseCloudEvent(event)?.id
   const meaning = meanings[reason]
-  const atMs = addedAtMs(letter)
+  const atMs = entryTimeMs(letter)
   const rows: readonly (readonly [string, Html])[] = [
     ['Reason', html`${text(reason)}${meaning === undefined ? undefined : `: ${meaning}`}`],
     ['Error', text(error)],

@@ -3,7 +3,8 @@ import type { FastifyRequest } from 'fastify'
 import { eventName } from '../../../event-types.ts'
 import { parseCloudEvent } from '../../../group/cloud-event.ts'
 import type { DeadLetter } from '../../../group/dead-letters.ts'
-import { addedAtMs, letterReasons } from '../../../tools/consumers/choose-letters.ts'
+import { entryTimeMs } from '../../../log/position.ts'
+import { letterReasons } from '../../../tools/consumers/choose-letters.ts'
 import type { LetterPage } from '../../../tools/consumers/letter-page.ts'
 import { isOperator } from '../../access.ts'
 import { form, hiddenFields, number, pageLink, pager, table, text, time } from '../../components.ts'
@@ -34,7 +35,7 @@ export function lettersView(letters: Letters): Html {
       {
         title: 'Added',
         cell: ({ letter }) =>
-          html`<a href="${consumerPath(name, `/dead-letters/${letter}`)}">${time(addedAtMs(letter))}</a>`
+          html`<a href="${consumerPath(name, `/dead-letters/${letter}`)}">${time(entryTimeMs(letter))}</a>`
       },
       { title: 'Type', cell: ({ type }) => text(eventName(type)) },
       { title: 'Event', cell: eventCell },

@@ -1,9 +1,8 @@
 // Tested by test/console/pages/events.test.ts.
 import { eventName, SOURCE_PREFIX } from '../../../event-types.ts'
 import { parseCloudEvent } from '../../../group/cloud-event.ts'
-import { formatPosition, type LogPosition } from '../../../log/position.ts'
+import { entryTimeMs, formatPosition, type LogPosition } from '../../../log/position.ts'
 import type { StreamEntry } from '../../../log/read-range.ts'
-import { timeMsOf } from '../../../tools/events/walk-log.ts'
 
 /** What the list shows of an event. Everything but position and time was written by others. */
 export interface EventRow {
@@ -26,7 +25,7 @@ export function toRow({ partition, id, type, event }: StreamEntry): EventRow {
     position: formatPosition(partition, id),
     partition,
     entryId: id,
-    atMs: timeMsOf(id),
+    atMs: entryTimeMs(id),
     type: eventName(type),
     id: envelope?.id,
     source: envelope?.source.slice(SOURCE_PREFIX.length),
