@@ -15,6 +15,8 @@ import { addRoute } from './route.ts'
 
 /** A search ends after so long. Its answer says where to continue. */
 const BUDGET_MS = 5000
+/** Of the events in an answer: one can have 8 MiB. The answer says where to continue. */
+const MAX_BYTES = 16 * 1024 * 1024
 /** Each takes Redis up to half of the time. */
 const MAX_SEARCHES = 2
 
@@ -106,7 +108,7 @@ export function eventRoutes(app: FastifyInstance, context: ConsoleContext): void
 function bounds({ raw }: FastifyReply) {
   const gone = new AbortController()
   raw.once('close', () => gone.abort())
-  return { signal: gone.signal, budgetMs: BUDGET_MS }
+  return { signal: gone.signal, budgetMs: BUDGET_MS, maxBytes: MAX_BYTES }
 }
 
 const unknownEvent = (id: string): ApiError =>

@@ -294,6 +294,27 @@ t.test(
   }
 )
 
+t.test('a long event is not parsed to show it: that would delay deliveries', async t => {
+  const event = JSON.stringify({ data: Array.from({ length: 40_000 }, (_, index) => ({ index })) })
+  t.match(jsonView('x', event).text, '>{&quot;data&quot;:[{&quot;index&quot;:0},{&quot;index&quot;:1}')
+})
+
+t.test('of large events, a page has fewer, and the others are on the next pages', async t => {
+  await redis.client.flushall()
+  const person = await openPerson()
+  t.teardown(person.close)
+  const data = { text: 'x'.repeat(6 * 1024 * 1024) }
+  for (let index = 0; index < 7; index++) await appendEvent(redis.client, { id: `large-${index}`, data })
+  const rows: number[] = []
+  for (let path = '/events?type=email.*'; path !== ''; ) {
+    const { text } = await person.get(path)
+    rows.push(positionsOf(text).length)
+    path = linkOf(text, 'Search further back') || linkOf(text, 'Older')
+  }
+  t.same(rows, [3, 3, 1])
+  await redis.client.flushall()
+})
+
 t.test('a field that is there several times, or is too long, is not trusted', async t => {
   t.same(readSearch({ customer: ['a', 'b'], before: '../x' }, 0), {
     values: {},

@@ -1,7 +1,7 @@
 // Tested by test/console/pages/consumers.slow.test.ts and test/console/pages/consumers-browser.slow.test.ts.
 import type { FastifyRequest } from 'fastify'
 import { eventName } from '../../../event-types.ts'
-import { parseCloudEvent } from '../../../group/cloud-event.ts'
+import { parseEnvelope } from '../../../group/cloud-event.ts'
 import type { DeadLetter } from '../../../group/dead-letters.ts'
 import { addedAtMs } from '../../../tools/consumers/choose-letters.ts'
 import { duration, form, number, table, time } from '../../components.ts'
@@ -24,7 +24,7 @@ export function letterView(
   { letter, reason, error, attempts, lastAttempts, type, event, position }: DeadLetter,
   nowMs: number
 ): Html {
-  const id = parseCloudEvent(event)?.id
+  const id = parseEnvelope(event)?.id
   const meaning = meanings[reason]
   const atMs = addedAtMs(letter)
   const facts: readonly (readonly [string, Html])[] = [
