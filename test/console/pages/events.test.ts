@@ -124,7 +124,19 @@ t.test(
     const second = await person.post('/events', { email: ADDRESS, before })
     t.same([second.status, positionsOf(second.text).length], [200, 10])
     for (const fields of [{ customer: ADDRESS }, { id: `user:${ADDRESS}` }]) {
-      t.equal((await person.post('/events', fields)).status, 200, 'not a redirect to an address with it')
+      const { status, text } = await person.post('/events', fields)
+      t.equal(status, 200, 'not a redirect to an address with it')
+      t.notMatch(text, /(href|action)="[^"]*ada/i)
+    }
+    for (const [field, value] of [
+      ['customer', 'ada@example'],
+      ['id', 'ada@exam ple.com'],
+      ['type', ADDRESS],
+      ['from', ADDRESS]
+    ] as const) {
+      const { headers, text } = await person.post('/events', { [field]: value })
+      t.equal(headers['location'], undefined, `${field}: also with a typing error, or in the wrong field`)
+      t.notMatch(text, /(href|action)="[^"]*ada/i)
     }
     const wrong = await person.post('/events', { email: 'nobody' })
     t.equal(wrong.status, 400)
