@@ -126,3 +126,12 @@ t.test(
     t.equal((await states.read('crm')).pausedAtMs, pausedAtMs, 'since the first time')
   }
 )
+
+t.test('reading the status again and again leaves nothing on the connection', async t => {
+  await redis.client.xgroup('CREATE', stream, 'crm', '0', 'MKSTREAM')
+  await statusOf('crm')
+  const listeners = () => ['error', 'ready', 'close'].map(event => redis.connection.listenerCount(event))
+  const before = listeners()
+  for (let reads = 0; reads < 5; reads++) await statusOf('crm')
+  t.same(listeners(), before)
+})
