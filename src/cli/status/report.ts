@@ -1,4 +1,5 @@
 // Tested by test/cli/status/command.slow.test.ts.
+import { counted } from '../../counted.ts'
 import { formatDuration } from '../../duration.ts'
 import { memoryUsageRatio } from '../../redis/memory.ts'
 import type { Problem, RedisStatus, SourceStatus, StatusReport } from '../../tools/status/facts.ts'
@@ -75,7 +76,7 @@ export function statusText(status: StatusReport, style: TerminalStyle): string {
         ? redis.state === 'up'
           ? 'the built-in list (with CIO_APP_API_KEY, the list is kept up to date)\n'
           : ''
-        : `${status.publishedAddresses.count} addresses, from Customer.io ${ago(status.publishedAddresses.atMs)}\n`
+        : `${counted(status.publishedAddresses.count, 'address', 'addresses')}, from Customer.io ${ago(status.publishedAddresses.atMs)}\n`
     ),
     section(
       'Configuration that differs from the defaults',
@@ -96,7 +97,7 @@ export function statusText(status: StatusReport, style: TerminalStyle): string {
 
 function headline(problems: readonly Problem[]): string {
   if (problems.length === 0) return 'no problems'
-  return `${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}`
+  return counted(problems.length, 'problem')
 }
 
 function problemText({ severity, summary, consequence, fix }: Problem, style: TerminalStyle): string {
