@@ -1,6 +1,7 @@
 // Tested by test/console/api.slow.test.ts.
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { z } from 'zod'
+import type { DeadLetter } from '../../group/dead-letters.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import { consumerActions } from '../../tools/consumers/actions.ts'
 import type { LetterChoice } from '../../tools/consumers/choose-letters.ts'
@@ -9,6 +10,7 @@ import type { Replayed } from '../../tools/consumers/replay-letters.ts'
 import type { ConsoleContext } from '../context.ts'
 import { ApiError } from './api-error.ts'
 import { change, withConnections } from './change.ts'
+import { MAX_EVENT_BYTES } from './event-routes.ts'
 import { attemptsQuery, consumerParams, lettersDrop, lettersQuery, lettersReplay } from './input.ts'
 import { addRoute } from './route.ts'
 import { sendEventsAgain } from './send-events-again.ts'
@@ -44,10 +46,9 @@ export function consumerRoutes(app: FastifyInstance, context: ConsoleContext): v
     { params, query: lettersQuery },
     async ({ params, query: { count, after, ...filter } }) => {
       const letters = await actions.deadLetters(params.name, { ...filterOf(filter), after }, count)
-      return {
-        deadLetters: deadLettersJson(letters),
-        after: letters.length < count ? undefined : letters.at(-1)?.letter
-      }
+      const sent = beginning(letters)
+      const isEnd = sent.length === letters.length && letters.length < count
+      return { deadLetters: deadLettersJson(sent), after: isEnd ? undefined : sent.at(-1)?.letter }
     }
   )
 
@@ -105,6 +106,16 @@ export function consumerRoutes(app: FastifyInstance, context: ConsoleContext): v
         known(await actions.drop(name, choiceOf(body)), body.ids, 'dead letter')
       )
   )
+}
+
+/** As many as one answer may have, at least one. */
+function beginning(letters: readonly DeadLetter[]): readonly DeadLetter[] {
+  let bytes = 0
+  const end = letters.findIndex(({ event }) => {
+    bytes += event.length
+    return bytes >= MAX_EVENT_BYTES
+  })
+  return end === -1 ? letters : letters.slice(0, end + 1)
 }
 
 type Chosen = z.output<typeof lettersDrop>
