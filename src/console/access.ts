@@ -37,6 +37,7 @@ declare module 'fastify' {
 }
 
 export const API_PATH = '/api/v1/'
+export const LOG_OUT_PATH = '/log-out'
 
 /** The host of a request is known: not a name that an attacker's DNS points to this machine (DNS rebinding). */
 export function isKnownHost(host: string | undefined, url: URL | undefined): boolean {
@@ -107,14 +108,16 @@ function apiClient({ headers }: FastifyRequest, token: Secret | undefined): Pers
 
 /**
  * Ends the session of a request if it was logged out elsewhere. While Redis does not answer, pages are shown, so that an
- * outage can be seen; a change is refused.
+ * outage can be seen, and people can log out; a change is refused.
  */
 export async function enforceLogOut(request: FastifyRequest, ended: EndedSessions): Promise<void> {
   const id = request.session.get('id')
   if (id === undefined) return
   const isEnded = await ended.isEnded(id)
   if (isEnded === true) request.person = undefined
-  if (isEnded === undefined && isChange(request)) {
+  const { config, url } = request.routeOptions
+  const isHarmless = config.access === 'public' || url === LOG_OUT_PATH
+  if (isEnded === undefined && isChange(request) && !isHarmless) {
     throw new ConsoleError(
       503,
       'Redis does not answer',

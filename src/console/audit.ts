@@ -33,6 +33,8 @@ export interface Audit {
 export const MAX_RECORDS = 10_000
 /** `<source>/<event id>` has up to 321 characters. What a form names is not always known to exist. */
 const MAX_TEXT_LENGTH = 512
+/** Of IPv6 with a zone. */
+const MAX_ADDRESS_LENGTH = 64
 const REFUSAL_INTERVAL_MS = 10 * 60_000
 
 /** @param nowMs monotonic milliseconds */
@@ -56,8 +58,13 @@ export function createAudit(
     }
   }
 
-  function logged({ target, ...others }: Omit<AuditRecord, 'atMs'>): Omit<AuditRecord, 'atMs'> {
-    const entry = { ...others, target: target.slice(0, MAX_TEXT_LENGTH) }
+  function logged({ target, address, ...others }: Omit<AuditRecord, 'atMs'>): Omit<AuditRecord, 'atMs'> {
+    const entry = {
+      ...others,
+      target: target.slice(0, MAX_TEXT_LENGTH),
+      // A proxy that passes x-forwarded-for on as it is lets anybody write it.
+      address: address.slice(0, MAX_ADDRESS_LENGTH)
+    }
     log.info({ audit: entry }, 'console: change or log-in')
     return entry
   }

@@ -9,8 +9,12 @@ export type Tone = 'good' | 'warning' | 'bad' | 'neutral'
 /** The state of a thing, in a word. The tone only repeats what the word says. */
 export const pill = (tone: Tone, text: string): Html => html`<span class="pill ${tone}">${text}</span>`
 
-/** A time in UTC, to the second. @param ms unix milliseconds */
+/** Beyond it, a `Date` is invalid. The id of an entry, which another program can choose, can be larger. */
+const MAX_TIME_MS = 8.64e15
+
+/** A time in UTC, to the second; `–` if it is not one. @param ms unix milliseconds */
 export function time(ms: number): Html {
+  if (!(Math.abs(ms) <= MAX_TIME_MS)) return html`–`
   const iso = new Date(ms).toISOString()
   return html`<time datetime="${iso}">${iso.slice(0, 19).replace('T', ' ')} UTC</time>`
 }

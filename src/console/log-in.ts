@@ -3,10 +3,11 @@ import { randomUUID } from 'node:crypto'
 import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Secret } from '../secret.ts'
-import type { Role } from './access.ts'
+import { LOG_OUT_PATH, type Role } from './access.ts'
 import { IPV6_PREFIX_LENGTH } from './api/token-attempts.ts'
 import { recordChange } from './audit.ts'
 import { form } from './components.ts'
+import { ConsoleError } from './console-error.ts'
 import type { ConsoleContext } from './context.ts'
 import type { EndedSessions } from './ended-sessions.ts'
 import { field } from './form-fields.ts'
@@ -65,11 +66,11 @@ export async function logInRoutes(
     return reply.redirect('/', 303)
   })
 
-  app.post('/log-out', { config: { access: 'viewer' } }, async (request, reply) => {
+  app.post(LOG_OUT_PATH, { config: { access: 'viewer' } }, async (request, reply) => {
     const id = request.session.get('id')
     request.session.delete()
     await recordChange(audit, request, 'log_out', 'console')
-    if (id !== undefined) await endedSessions.end(id)
+    if (id !== undefined) await endedSessions.end(id).catch(() => Promise.reject(notEverywhere))
     return reply.redirect('/log-in', 303)
   })
 
@@ -82,6 +83,12 @@ export async function logInRoutes(
     return isOperator ? 'operator' : isViewer ? 'viewer' : undefined
   }
 }
+
+const notEverywhere = new ConsoleError(
+  503,
+  'Logged out in this browser',
+  'Redis does not answer, so the other replicas do not know it: they accept a copy of the cookie for up to 12 hours.'
+)
 
 const isOver = (limit: { isAllowed: boolean; isExceeded?: boolean } | undefined): boolean =>
   limit !== undefined && !limit.isAllowed && limit.isExceeded === true

@@ -274,9 +274,20 @@ t.test(
     await own.stop('SIGKILL')
     await until('the outage is noticed', async () => !(await fetch(`${service.url}/readyz`)).ok)
     const person = client()
-    t.equal((await person.logIn(PASSWORD)).status, 303)
+    const loggedIn = await person.logIn(PASSWORD)
+    t.equal(loggedIn.status, 303)
     t.match((await person.get('/')).text, /Deliveries get 503\. Redis at [^ ]+: ECONNREFUSED/)
     t.equal((await person.get('/audit')).status, 503)
     t.ok(service.logLines().some(({ audit }) => audit !== undefined))
+    t.equal(
+      (await person.post('/parked/0-1-1/reveal')).status,
+      503,
+      'it is not known whether it was logged out'
+    )
+    const out = await person.post('/log-out')
+    t.match(out.text, /Logged out in this browser/)
+    t.match(out.headers['set-cookie'], /^cio_session=; Max-Age=0/)
+    const cookie = loggedIn.headers['set-cookie']?.split(';', 1)[0] ?? ''
+    t.equal((await client().get('/', { cookie })).status, 303, 'this replica knows it')
   }
 )

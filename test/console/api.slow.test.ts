@@ -53,6 +53,36 @@ t.test('only the token opens the API: not a session, not a part of the token, no
   t.equal(encoded.status, 404)
 })
 
+t.test('of large events an answer has fewer, and says where to continue', async t => {
+  const { call } = await open(t)
+  const data = { text: 'x'.repeat(3 * 1024 * 1024) }
+  const event = JSON.stringify({ data })
+  for (let index = 0; index < 3; index++) {
+    await appendEvent(redis.client, { id: `large-${index}`, type: 'io.customer.sms.sent', data })
+    await redis.client.xadd(
+      'cio:dead:crm',
+      '*',
+      'event',
+      event,
+      'reason',
+      'failed',
+      'id',
+      '1-1',
+      'partition',
+      '0'
+    )
+  }
+  for (const [path, name, next, from] of [
+    ['/events?type=sms.*&count=100', 'events', 'older', 'before'],
+    ['/consumers/crm/dead-letters?count=100', 'deadLetters', 'after', 'after']
+  ] as const) {
+    const first = await call(`GET ${path}`)
+    const second = await call(`GET ${path}&${from}=${at(first, next)}`)
+    t.same([list(first, name).length, list(second, name).length, at(second, next)], [2, 1, undefined], path)
+  }
+  await redis.client.del('cio:dead:crm', 'cio:events:{0}')
+})
+
 t.test('without CONSOLE_API_TOKEN no token is right', async t => {
   const { service, url } = await startTestConsole(redis.url)
   t.teardown(service.close)

@@ -1,6 +1,7 @@
 // Tested by test/console/api.slow.test.ts.
 import type { FastifyInstance } from 'fastify'
 import type { z } from 'zod'
+import type { DeadLetter } from '../../group/dead-letters.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import { consumerActions } from '../../tools/consumers/actions.ts'
 import type { LetterChoice } from '../../tools/consumers/choose-letters.ts'
@@ -11,6 +12,7 @@ import { withConnections } from '../further-connections.ts'
 import { untilGone } from '../until-gone.ts'
 import { ApiError } from './api-error.ts'
 import { change } from './change.ts'
+import { MAX_EVENT_BYTES } from './event-routes.ts'
 import { attemptsQuery, consumerParams, lettersDrop, lettersQuery, lettersReplay } from './input.ts'
 import { addRoute } from './route.ts'
 import { sendEventsAgain } from './send-events-again.ts'
@@ -46,10 +48,9 @@ export function consumerRoutes(app: FastifyInstance, context: ConsoleContext): v
     { params, query: lettersQuery },
     async ({ params, query: { count, after, ...filter } }) => {
       const letters = await actions.deadLetters(params.name, { ...filterOf(filter), after }, count)
-      return {
-        deadLetters: deadLettersJson(letters),
-        after: letters.length < count ? undefined : letters.at(-1)?.letter
-      }
+      const sent = beginning(letters)
+      const isEnd = sent.length === letters.length && letters.length < count
+      return { deadLetters: deadLettersJson(sent), after: isEnd ? undefined : sent.at(-1)?.letter }
     }
   )
 
@@ -107,6 +108,16 @@ export function consumerRoutes(app: FastifyInstance, context: ConsoleContext): v
         known(await actions.drop(name, choiceOf(body)), body.ids, 'dead letter')
       )
   )
+}
+
+/** As many as one answer may have, at least one. */
+function beginning(letters: readonly DeadLetter[]): readonly DeadLetter[] {
+  let bytes = 0
+  const end = letters.findIndex(({ event }) => {
+    bytes += event.length
+    return bytes >= MAX_EVENT_BYTES
+  })
+  return end === -1 ? letters : letters.slice(0, end + 1)
 }
 
 type Chosen = z.output<typeof lettersDrop>

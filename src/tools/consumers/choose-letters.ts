@@ -61,8 +61,9 @@ export async function* chosenLetters(
 }
 
 /** What the dead letters of a filter come after; `undefined`: nothing, they begin with the oldest. */
-export function startOf({ after, sinceMs }: LetterFilter): string | undefined {
-  if (sinceMs === undefined || (after !== undefined && entryTimeMs(after) >= sinceMs)) return after
+export function startOf({ after, sinceMs = 0 }: LetterFilter): string | undefined {
+  // No id is before 1970.
+  if (sinceMs < 1 || (after !== undefined && entryTimeMs(after) >= sinceMs)) return after
   return `${Math.floor(sinceMs) - 1}-${LAST_SEQUENCE}`
 }
 

@@ -155,8 +155,9 @@ async function openLanes(
       query.fromMs ?? 0,
       all.length === 0 ? 0 : Math.min(...all.map(range => range.fromMs))
     )
+    // No id is before 1970.
     const toMs = Math.min(
-      query.toMs ?? Infinity,
+      Math.max(0, query.toMs ?? Infinity),
       ...(all.length === 0 ? [] : [Math.max(...all.map(range => range.toMs))])
     )
     return {

@@ -45,12 +45,6 @@ interface ParkedContext {
   readonly redis: RedisClient
 }
 
-/** Summaries: a page must not keep the bodies. */
-const pageOf = (entries: readonly ParkedEntry[], next: LogPosition | undefined): ParkedPage => ({
-  deliveries: entries.map(parkedSummary),
-  next
-})
-
 /** The id in the response to the sender: SHA-256 of the delivery, in hex. */
 const PUBLIC_ID = /^[0-9a-f]{64}$/
 
@@ -74,12 +68,14 @@ export function parkedActions({ config, redis }: ParkedContext) {
     },
     /** A page, oldest first, partition by partition. @param after the last one of the page before */
     page: async (count: number, after?: LogPosition): Promise<ParkedPage> => {
-      const found: ParkedEntry[] = []
+      const deliveries: ParkedSummary[] = [] // the bodies are not kept
+      let next: LogPosition | undefined
       for await (const entry of parked.list(after)) {
-        if (found.length === count) return pageOf(found, found.at(-1)?.position)
-        found.push(entry)
+        if (deliveries.length === count) return { deliveries, next }
+        deliveries.push(parkedSummary(entry))
+        next = entry.position
       }
-      return pageOf(found, undefined)
+      return { deliveries, next: undefined }
     },
     /** @returns `undefined` if there is no such parked delivery */
     show: async (delivery: string): Promise<ParkedEntry | undefined> => {

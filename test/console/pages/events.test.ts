@@ -327,6 +327,24 @@ t.test('of large events, a page has fewer, and the others are on the next pages'
   await redis.client.flushall()
 })
 
+t.test('times before 1970 and long ago are searched like others', async t => {
+  await redis.client.flushall()
+  const person = await openPerson()
+  t.teardown(person.close)
+  await appendEvent(redis.client, { id: 'a' })
+  await redis.client.xadd('cio:dead:reports', '*', 'event', '{}', 'reason', 'failed')
+  for (const [path, rows] of [
+    ['/events?to=1960-01-01T00:00', 0],
+    ['/events?from=1960-01-01T00:00', 1],
+    ['/consumers/reports/dead-letters?since=1970-01-01T00:00', 1],
+    ['/consumers/reports/dead-letters?since=1960-01-01T00:00', 1]
+  ] as const) {
+    const { status, text } = await person.get(path)
+    t.equal(status, 200, path)
+    t.equal(Math.max(0, (text.match(/<tr>/g) ?? []).length - 1), rows, path)
+  }
+})
+
 t.test('a field that is there several times, or is too long, is not trusted', async t => {
   t.same(readSearch({ customer: ['a', 'b'], before: '../x' }, 0), {
     values: {},
