@@ -28,6 +28,7 @@ const rooms: readonly (readonly [room: string, ...files: string[]])[] = [
     'basics',
     'address.ts',
     'address-list.ts',
+    'counted.ts',
     'duration.ts',
     'edit-distance.ts',
     'errors.ts',

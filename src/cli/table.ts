@@ -30,10 +30,12 @@ export function table<T>(rows: readonly T[], columns: readonly Column<T>[]): str
 }
 
 /** Names and values, one pair per line, indented; pairs without a value are left out. */
-export const fieldList = (fields: readonly (readonly [name: string, value: string | undefined])[]): string =>
-  fields
+export function fieldList(fields: readonly (readonly [name: string, value: string | undefined])[]): string {
+  const width = Math.max(14, ...fields.map(([name]) => name.length))
+  return fields
     .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `  ${name.padEnd(14)} ${shown(value)}`)
+    .map(([name, value]) => `  ${name.padEnd(width)} ${shown(value)}`)
     .join('\n')
+}
 
 const shown = (cell: Cell): string => (cell === undefined || cell === '' ? '-' : terminalSafe(String(cell)))

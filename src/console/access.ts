@@ -4,6 +4,7 @@ import { isLoopbackHost } from '../address.ts'
 import { Secret } from '../secret.ts'
 import type { ConsoleSettings } from '../settings/console.ts'
 import { ConsoleError } from './console-error.ts'
+import type { EndedSessions } from './ended-sessions.ts'
 
 /** An operator may do everything, a viewer may only look. */
 export type Role = 'viewer' | 'operator'
@@ -19,6 +20,8 @@ export interface Person {
 
 declare module '@fastify/secure-session' {
   interface SessionData {
+    /** A random name, by which a log-out is remembered. */
+    id: string
     role: Role
   }
 }
@@ -73,6 +76,7 @@ export function personOf(
   if (access.kind === 'open') return { name: 'developer', role: 'operator' }
   if (access.kind === 'password') {
     const role: unknown = request.session.get('role')
+    if (typeof request.session.get('id') !== 'string') return undefined
     return role === 'operator' || role === 'viewer' ? { name: role, role } : undefined
   }
   if (!isTrustedProxy(request.socket.remoteAddress ?? '')) {
@@ -101,6 +105,26 @@ function apiClient({ headers }: FastifyRequest, token: Secret | undefined): Pers
   return token.equals(new Secret(given)) ? { name: 'api token', role: 'operator' } : undefined
 }
 
+/**
+ * Ends the session of a request if it was logged out elsewhere. While Redis does not answer, pages are shown, so that an
+ * outage can be seen; a change is refused.
+ */
+export async function enforceLogOut(request: FastifyRequest, ended: EndedSessions): Promise<void> {
+  const id = request.session.get('id')
+  if (id === undefined) return
+  const isEnded = await ended.isEnded(id)
+  if (isEnded === true) request.person = undefined
+  if (isEnded === undefined && isChange(request)) {
+    throw new ConsoleError(
+      503,
+      'Redis does not answer',
+      'So it is not known whether you are logged in. Try again.'
+    )
+  }
+}
+
+export const isChange = ({ method }: Pick<FastifyRequest, 'method'>): boolean =>
+  method !== 'GET' && method !== 'HEAD'
 /** Whether to show what only an operator may use. Access itself is checked by `enforceAccess`. */
 export const isOperator = ({ person }: FastifyRequest): boolean => person?.role === 'operator'
 

@@ -20,25 +20,60 @@ export interface AuditRecord {
 export interface Audit {
   /** Writes a log line, and adds a record to the stream. An error of Redis is logged: the log line is there. */
   record(entry: Omit<AuditRecord, 'atMs'>): Promise<void>
+  /**
+   * As `record`, for a refused log-in. Anybody can cause these, and must not be able to push the records of changes out
+   * of the stream: it gets one per 10 minutes, which says how many were not added before it. The log has all of them.
+   */
+  recordRefusal(entry: Omit<AuditRecord, 'atMs'>): Promise<void>
   /** Newest first. @param before id of the last record of the previous page @throws the error of Redis */
   list(count: number, before?: string): Promise<readonly (AuditRecord & { readonly id: string })[]>
 }
 
 /** Records that Redis keeps. */
 export const MAX_RECORDS = 10_000
+/** `<source>/<event id>` has up to 321 characters. What a form names is not always known to exist. */
+const MAX_TEXT_LENGTH = 512
+const REFUSAL_INTERVAL_MS = 10 * 60_000
 
-export function createAudit(redis: RedisClient, keyPrefix: string, log: Logger): Audit {
+/** @param nowMs monotonic milliseconds */
+export function createAudit(
+  redis: RedisClient,
+  keyPrefix: string,
+  log: Logger,
+  nowMs = () => performance.now()
+): Audit {
   const key = `${keyPrefix}console:audit`
+  let refusalAddedMs = Number.NEGATIVE_INFINITY
+  let refusalsNotAdded = 0
+
+  async function add(entry: Omit<AuditRecord, 'atMs'>): Promise<void> {
+    const { who, role = '', action, target, address } = entry
+    const fields = ['who', who, 'role', role, 'action', action, 'target', target, 'address', address]
+    try {
+      await redis.xadd(key, 'MAXLEN', '=', MAX_RECORDS, '*', ...fields)
+    } catch (error) {
+      log.warn({ err: error }, 'console: the audit record is only in the log, Redis did not take it')
+    }
+  }
+
+  function logged({ target, ...others }: Omit<AuditRecord, 'atMs'>): Omit<AuditRecord, 'atMs'> {
+    const entry = { ...others, target: target.slice(0, MAX_TEXT_LENGTH) }
+    log.info({ audit: entry }, 'console: change or log-in')
+    return entry
+  }
+
   return {
-    record: async entry => {
-      log.info({ audit: entry }, 'console: change or log-in')
-      const { who, role = '', action, target, address } = entry
-      const fields = ['who', who, 'role', role, 'action', action, 'target', target, 'address', address]
-      try {
-        await redis.xadd(key, 'MAXLEN', '=', MAX_RECORDS, '*', ...fields)
-      } catch (error) {
-        log.warn({ err: error }, 'console: the audit record is only in the log, Redis did not take it')
+    record: entry => add(logged(entry)),
+    recordRefusal: async given => {
+      const entry = logged(given)
+      if (nowMs() - refusalAddedMs < REFUSAL_INTERVAL_MS) {
+        refusalsNotAdded++
+        return
       }
+      const before = refusalsNotAdded
+      refusalAddedMs = nowMs()
+      refusalsNotAdded = 0
+      await add(before === 0 ? entry : { ...entry, target: `${entry.target}, and ${before} more before` })
     },
     list: async (count, before) => {
       // XREVRANGE from before the first record would look at every record.

@@ -39,7 +39,7 @@ export interface ConsoleContext extends ConsoleDependencies {
   readonly live: LiveUpdates
   /** Opens a further connection, for BullMQ. The caller closes it. */
   readonly openBlocking: () => RedisClient
-  /** The same as `cio-webhook status`, in bounded time. Never rejects. */
+  /** The same as `cio-webhook status`, in bounded time. It rejects if a value in Redis cannot be read. */
   readonly status: () => Promise<ConsoleStatus>
 }
 

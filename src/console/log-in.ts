@@ -1,10 +1,14 @@
 // Tested by test/console/access.test.ts and test/console/browser.slow.test.ts.
+import { randomUUID } from 'node:crypto'
+import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Secret } from '../secret.ts'
 import type { Role } from './access.ts'
+import { IPV6_PREFIX_LENGTH } from './api/token-attempts.ts'
 import { recordChange } from './audit.ts'
 import { form } from './components.ts'
 import type { ConsoleContext } from './context.ts'
+import type { EndedSessions } from './ended-sessions.ts'
 import { field } from './form-fields.ts'
 import { type Html, html } from './html.ts'
 import { sendPage } from './layout.ts'
@@ -15,13 +19,17 @@ const MAX_OVERALL = 30
 const WINDOW_MS = 60_000
 
 /** The log-in page, for access by password. */
-export async function logInRoutes(app: FastifyInstance, { settings, audit }: ConsoleContext): Promise<void> {
+export async function logInRoutes(
+  app: FastifyInstance,
+  { settings, audit }: ConsoleContext,
+  endedSessions: EndedSessions
+): Promise<void> {
   const { access } = settings
   if (access.kind !== 'password') return
   const ofAddress = app.createRateLimit({
     max: MAX_PER_ADDRESS,
     timeWindow: WINDOW_MS,
-    keyGenerator: request => request.ip
+    keyGenerator: request => normalizeIP(request.ip, IPV6_PREFIX_LENGTH)
   })
   const ofAll = app.createRateLimit({ max: MAX_OVERALL, timeWindow: WINDOW_MS, keyGenerator: () => 'all' })
 
@@ -47,18 +55,21 @@ export async function logInRoutes(app: FastifyInstance, { settings, audit }: Con
     }
     const role = roleOf(field(request.body, 'password'))
     if (role === undefined) {
-      await audit.record(entry(request, '-', undefined, 'log_in_refused'))
+      await audit.recordRefusal(entry(request, '-', undefined, 'log_in_refused'))
       return sendPage(request, reply, { title: 'Log in', status: 401 }, logInForm(request, 'Wrong password.'))
     }
     request.session.regenerate()
+    request.session.set('id', randomUUID())
     request.session.set('role', role)
     await audit.record(entry(request, role, role, 'log_in'))
     return reply.redirect('/', 303)
   })
 
   app.post('/log-out', { config: { access: 'viewer' } }, async (request, reply) => {
+    const id = request.session.get('id')
     request.session.delete()
     await recordChange(audit, request, 'log_out', 'console')
+    if (id !== undefined) await endedSessions.end(id)
     return reply.redirect('/log-in', 303)
   })
 

@@ -9,7 +9,15 @@ import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify, 
 import { compileAddressList } from '../address-list.ts'
 import { connectRedis } from '../redis/connect.ts'
 import type { ConsoleAccess } from '../settings/console.ts'
-import { API_PATH, enforceAccess, isCrossSite, isKnownHost, personOf } from './access.ts'
+import {
+  API_PATH,
+  enforceAccess,
+  enforceLogOut,
+  isChange,
+  isCrossSite,
+  isKnownHost,
+  personOf
+} from './access.ts'
 import { apiRoutes } from './api/api.ts'
 import { limitWrongTokens } from './api/token-attempts.ts'
 import { assetRoutes } from './assets.ts'
@@ -17,6 +25,7 @@ import { createAudit } from './audit.ts'
 import { ConsoleError } from './console-error.ts'
 import type { ConsoleContext, ConsoleDependencies, ConsolePage } from './context.ts'
 import { checkCsrfToken, provideCsrfToken } from './csrf.ts'
+import { createEndedSessions } from './ended-sessions.ts'
 import { field } from './form-fields.ts'
 import { html } from './html.ts'
 import { sendPage } from './layout.ts'
@@ -57,7 +66,8 @@ const SECURITY_HEADERS = {
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
   'x-content-type-options': 'nosniff',
-  'referrer-policy': 'no-referrer',
+  // Not no-referrer: with it, browsers send `origin: null` with our own forms, which `isCrossSite` refuses.
+  'referrer-policy': 'same-origin',
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin',
   'cache-control': 'no-store'
@@ -101,6 +111,7 @@ export async function buildConsole(dependencies: ConsoleDependencies): Promise<F
   await app.register(formbody, { bodyLimit: BODY_LIMIT_BYTES })
   await app.register(rateLimit, { global: false })
   const identifyByToken = limitWrongTokens(app)
+  const endedSessions = createEndedSessions(dependencies.redis, config.log.keyPrefix, SESSION_SECONDS)
 
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(SECURITY_HEADERS)
@@ -112,6 +123,9 @@ export async function buildConsole(dependencies: ConsoleDependencies): Promise<F
     if (isChange(request) && isCrossSite(request, url)) throw crossSite
     const identify = () => personOf(request, settings, isTrustedProxy)
     request.person = isApi ? await identifyByToken(request, identify) : identify()
+    if (access.kind === 'password' && request.person !== undefined && !isApi) {
+      await enforceLogOut(request, endedSessions)
+    }
     return enforceAccess(request, reply)
   })
   app.addHook('preHandler', async request => {
@@ -138,14 +152,12 @@ export async function buildConsole(dependencies: ConsoleDependencies): Promise<F
     live: createLiveUpdates(app, error => log.debug({ err: error }, 'console: a live page was not updated'))
   }
   assetRoutes(app)
-  await logInRoutes(app, context)
+  await logInRoutes(app, context, endedSessions)
   themeRoute(app)
   for (const page of pages) page(app, context)
   await apiRoutes(app, context)
   return app
 }
-
-const isChange = ({ method }: FastifyRequest): boolean => method !== 'GET' && method !== 'HEAD'
 
 /**
  * Derived from the passwords, so that a session is valid on every replica, and ends for everybody when a password is

@@ -33,7 +33,10 @@ const VALID_MS = 5000
 const CONFIGURATION_VALID_MS = 30_000
 const CONFIGURATION_LIMIT_MS = 1000
 
-/** @returns a function that reads the status in at most 3.5 s. It never rejects: an outage is part of the status */
+/**
+ * @returns a function that reads the status in at most 3.5 s. An outage is part of the status. It rejects only if a value
+ *   in Redis cannot be read, such as one of another version
+ */
 export function createStatusReader(options: StatusReaderOptions): () => Promise<ConsoleStatus> {
   const { config, redis, redisReport, isRedisUp, now } = options
   const redisAddress = describeRedis(options.redisAddress)
@@ -79,16 +82,21 @@ const refusing = (problem: RedisProblem): Problem => ({
   fix: 'the cause is in brackets; docs/troubleshooting.md explains it (Redis is not reachable)'
 })
 
-/** Reads at most once per `validMs`, and once at a time. `read` must not reject. */
+/** Reads at most once per `validMs`, and once at a time. A reading that failed is not kept. */
 function shared<T>(validMs: number, read: () => Promise<T>): () => Promise<T> {
   let latest: { readonly value: Promise<T>; expiresMs: number } | undefined
   return () => {
     if (latest !== undefined && performance.now() < latest.expiresMs) return latest.value
     const reading = { value: read(), expiresMs: Number.POSITIVE_INFINITY }
     latest = reading
-    void reading.value.then(() => {
-      reading.expiresMs = performance.now() + validMs
-    })
+    reading.value.then(
+      () => {
+        reading.expiresMs = performance.now() + validMs
+      },
+      () => {
+        latest = undefined // the caller gets the error
+      }
+    )
     return reading.value
   }
 }

@@ -1,4 +1,5 @@
 // Tested by test/dispatch/sinks/http.slow.test.ts and test/dispatch/consumer-status.test.ts.
+import { writeMetadata } from '../log/partition.ts'
 import type { RedisClient } from '../redis/connect.ts'
 
 /** What all replicas know about a consumer, besides its position in the log. */
@@ -80,7 +81,8 @@ export function consumerStates(redis: RedisClient, keyPrefix: string, now: () =>
       ])
     },
     disable: async (name, reason) => {
-      await redis.hset(keyOf(name), { disabledReason: reason, disabledAtMs: now() })
+      const fields = ['disabledReason', reason, 'disabledAtMs', now()]
+      await writeMetadata(redis, 'hset', keyOf(name), fields)
     },
     enable: async name => {
       await redis.hdel(
@@ -89,7 +91,7 @@ export function consumerStates(redis: RedisClient, keyPrefix: string, now: () =>
       )
     },
     pause: async name => {
-      await redis.hsetnx(pausedKey, name, String(now()))
+      await writeMetadata(redis, 'hsetnx', pausedKey, [name, now()])
     },
     resume: async name => {
       await redis.hdel(pausedKey, name)

@@ -6,7 +6,7 @@ import type { RedisClient } from '../redis/connect.ts'
 import type { ConsumerSettings } from '../settings/consumers-file.ts'
 import { type ConsumerState, consumerStates } from './consumer-state.ts'
 import { activeConsumers, groupActivity, mayBlock } from './group-activity.ts'
-import { inspectQueue, type OpenQueue } from './sinks/push-queue.ts'
+import { inspectQueue } from './sinks/push-queue.ts'
 
 /**
  * `disabled`: it answered 410 and gets no events until it is enabled. `paused`: an operator paused it. `no_members`:
@@ -59,7 +59,6 @@ export function consumerStatusReader(
   const { redis, keyPrefix, consumers, now } = options
   const states = consumerStates(redis, keyPrefix, now)
   const letters = deadLetters(redis, keyPrefix)
-  const queues = new Map<string, OpenQueue>()
 
   return async only => {
     const groups = await groupStats(redis, keyPrefix, only)
@@ -76,7 +75,8 @@ export function consumerStatusReader(
     const [state, dead, queue, activity] = await Promise.all([
       states.read(name),
       letters.count(name),
-      queueOf(name).outstanding(),
+      // Also of consumers that are no longer in the file: events in their queue are still undelivered.
+      inspectQueue(redis, keyPrefix, name).outstanding(),
       group.members > 0 ? { runtimeIdleMs: 0, plainIdleMs: [] } : groupActivity(redis, keyPrefix, name)
     ])
     const { disabledAtMs, disabledReason } = state
@@ -100,13 +100,6 @@ export function consumerStatusReader(
       lastActiveMs: idleMs === undefined ? undefined : nowMs - idleMs,
       state: stateName(state, hasReader)
     }
-  }
-
-  /** Also for consumers that are no longer in the file: events in their queue are still undelivered. */
-  function queueOf(consumer: string): OpenQueue {
-    const queue = queues.get(consumer) ?? inspectQueue(redis, keyPrefix, consumer)
-    queues.set(consumer, queue)
-    return queue
   }
 }
 

@@ -26,6 +26,16 @@ export function parseCloudEvent(text: string): CloudEvent | undefined {
   }
 }
 
+/**
+ * As `parseCloudEvent`, for lists: an event can have 8 MiB, so only the attributes before `data` are parsed. In a string of
+ * JSON the quotes have a backslash, so the attribute that ends them is found only where it is one.
+ */
+export function parseEnvelope(text: string): CloudEvent | undefined {
+  const end = text.indexOf(',"datacontenttype":')
+  const envelope = end === -1 ? undefined : parseCloudEvent(`${text.slice(0, end)}}`)
+  return envelope ?? parseCloudEvent(text)
+}
+
 function isCloudEvent(parsed: unknown): parsed is CloudEvent {
   if (typeof parsed !== 'object' || parsed === null) return false
   const { specversion, id, source, type, subject }: Partial<Record<keyof CloudEvent, unknown>> = parsed

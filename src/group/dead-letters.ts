@@ -132,6 +132,7 @@ function toDeadLetter(letter: string, flat: readonly string[]): DeadLetter {
 
 /** An error's name and message in one line, with personal data masked by its form. */
 function describe(error: unknown): string {
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : `${typeof error} thrown`
+  const text =
+    error instanceof Error ? [error.name, error.message].filter(Boolean).join(': ') : `${typeof error} thrown`
   return mask(text.slice(0, MAX_MASKED_LENGTH)).replace(/\s+/g, ' ').slice(0, MAX_ERROR_LENGTH)
 }

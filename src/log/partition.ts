@@ -8,15 +8,16 @@ const writeScript = loadScript(new URL('write-metadata.lua', import.meta.url))
 /**
  * Runs a write of one small key, also while the memory of Redis is full.
  *
+ * @returns the reply
  * @throws the error of Redis
  */
-export async function writeMetadata(
+export function writeMetadata(
   redis: RedisClient,
-  command: 'set' | 'sadd' | 'hset',
+  command: 'set' | 'sadd' | 'hset' | 'hsetnx',
   key: string,
   args: readonly (string | number)[]
-): Promise<void> {
-  await runScript(redis, writeScript, [key], [command, ...args])
+): Promise<unknown> {
+  return runScript(redis, writeScript, [key], [command, ...args])
 }
 
 /** The partition for an ordering key. Entries with the same key stay in order, because they share a partition. */

@@ -109,6 +109,29 @@ t.test(
   }
 )
 
+t.test('after a log-out, a copy of the cookie is refused by every replica', async t => {
+  const [first, second] = [await startTestConsole(redis.url), await startTestConsole(redis.url)]
+  t.teardown(() => Promise.all([first, second].map(({ service }) => service.close())))
+  const person = first.client()
+  const answer = await person.logIn(PASSWORD)
+  const cookie = answer.headers['set-cookie']?.split(';', 1)[0] ?? ''
+  const other = first.client()
+  await other.logIn(PASSWORD)
+  t.equal((await second.client().get('/audit', { cookie })).status, 200)
+  await person.get('/audit')
+  await redis.client.config('SET', 'maxmemory', '1')
+  t.equal((await person.post('/log-out')).status, 303, 'also while the memory of Redis is full')
+  await redis.client.config('SET', 'maxmemory', '0')
+  for (const { client } of [first, second]) {
+    t.equal((await client().get('/audit', { cookie })).status, 303)
+    t.equal((await client().get('/log-in', { cookie })).status, 200)
+  }
+  t.equal((await other.get('/audit')).status, 200, 'another session of the same role goes on')
+  const [key = ''] = await redis.client.keys('cio:console:ended:*')
+  const ttl = await redis.client.ttl(key)
+  t.ok(ttl > 43_000 && ttl <= 43_200, String(ttl))
+})
+
 t.test('a form without its token, with another one, or from another site has no effect', async t => {
   const { service, client } = await startTestConsole(redis.url)
   t.teardown(service.close)
@@ -184,6 +207,24 @@ t.test(
       statuses.filter(status => status === 401).length,
       29,
       '30 tries of all addresses, one of them right'
+    )
+
+    const other = await startTestConsole(redis.url, {
+      CONSOLE_PASSWORD: PASSWORD,
+      TRUSTED_PROXIES: '127.0.0.1'
+    })
+    t.teardown(other.service.close)
+    const owner = other.client()
+    await owner.get('/log-in')
+    const network: number[] = []
+    for (let tries = 0; tries < 15; tries++) {
+      const from = { 'x-forwarded-for': `2001:db8::${tries}` }
+      network.push((await owner.post('/log-in', { password: 'guess' }, from)).status)
+    }
+    t.equal(
+      network.filter(status => status === 401).length,
+      10,
+      'an IPv6 network of one person is one address'
     )
   }
 )

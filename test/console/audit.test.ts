@@ -21,3 +21,30 @@ t.test('pages of records end at the oldest one, without a walk through all of th
   t.same(await audit.list(2, oldest?.id), [])
   t.notMatch(await redis.client.info('commandstats'), 'xrevrange', 'which is slow before the first record')
 })
+
+t.test('refused log-ins cannot push the records of changes out of the stream', async t => {
+  await redis.client.flushall()
+  let nowMs = 0
+  const lines: string[] = []
+  const log = pino({}, { write: line => lines.push(line) })
+  const audit = createAudit(redis.connection, 'cio:', log, () => nowMs)
+  const refused = { who: '-', role: undefined, action: 'log_in_refused', target: 'console', address: '::1' }
+  for (let tries = 0; tries < 30; tries++) await audit.recordRefusal(refused)
+  nowMs = 10 * 60_000
+  for (let tries = 0; tries < 30; tries++) await audit.recordRefusal(refused)
+  t.same(
+    (await audit.list(100)).map(({ target }) => target),
+    ['console, and 29 more before', 'console']
+  )
+  t.equal(lines.length, 60, 'the log has each of them')
+})
+
+t.test('a record is short, whatever a form named', async t => {
+  const lines: string[] = []
+  const log = pino({}, { write: line => lines.push(line) })
+  const audit = createAudit(redis.connection, 'cio:', log)
+  const target = 'x'.repeat(60_000)
+  await audit.record({ who: 'ada', role: 'operator', action: 'drop', target, address: '::1' })
+  t.equal((await audit.list(1))[0]?.target.length, 512)
+  t.ok((lines[0]?.length ?? 0) < 1000)
+})

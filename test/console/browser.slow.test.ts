@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os'
 import type { Page } from 'playwright-core'
 import t from 'tap'
 import { expectAccessible, screenshot, startBrowser } from '../helpers/browser.ts'
@@ -68,6 +69,23 @@ t.test('a wrong password is refused in words, a viewer sees the pages, and log-o
   t.match(await page.getByRole('table').textContent(), /log_in_refused/)
   await page.getByRole('button', { name: 'Log out' }).click()
   t.equal(new URL(page.url()).pathname, '/log-in')
+})
+
+t.test('without TLS and not on loopback, where browsers send no sec-fetch-site, the forms work', async t => {
+  const address = Object.values(networkInterfaces())
+    .flat()
+    .find(one => one !== undefined && !one.internal && one.family === 'IPv4')?.address
+  if (address === undefined) return t.pass('this machine has only loopback')
+  const { service } = await startTestConsole(redis.url, {
+    CONSOLE_PASSWORD: PASSWORD,
+    CONSOLE_HOST: '0.0.0.0'
+  })
+  t.teardown(service.close)
+  // Of its own: it says that without TLS some headers have no effect.
+  const page = await (await startBrowser(t)).open()
+  await logIn(page, `http://${address}:${service.consolePort}`)
+  t.equal(await page.getByRole('heading', { level: 1 }).textContent(), 'Overview')
+  await page.context().close()
 })
 
 t.test('the overview shows new events without a reload', async t => {

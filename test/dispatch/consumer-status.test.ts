@@ -111,3 +111,27 @@ t.test('a consumer that blocks in XREADGROUP counts as a reader while nothing wa
   ]
   for (const { blocks, ...group } of cases) t.equal(mayBlock(group), blocks, JSON.stringify(group))
 })
+
+t.test(
+  'while the memory of Redis is full, a consumer can be paused, and one that answered 410 disabled',
+  async t => {
+    await redis.client.config('SET', 'maxmemory', '1')
+    t.teardown(() => redis.client.config('SET', 'maxmemory', '0'))
+    await states.pause('crm')
+    await states.disable('crm', 'answered 410 (Gone)')
+    const { pausedAtMs, disabledReason } = await states.read('crm')
+    t.ok(pausedAtMs)
+    t.equal(disabledReason, 'answered 410 (Gone)')
+    await states.pause('crm')
+    t.equal((await states.read('crm')).pausedAtMs, pausedAtMs, 'since the first time')
+  }
+)
+
+t.test('reading the status again and again leaves nothing on the connection', async t => {
+  await redis.client.xgroup('CREATE', stream, 'crm', '0', 'MKSTREAM')
+  await statusOf('crm')
+  const listeners = () => ['error', 'ready', 'close'].map(event => redis.connection.listenerCount(event))
+  const before = listeners()
+  for (let reads = 0; reads < 5; reads++) await statusOf('crm')
+  t.same(listeners(), before)
+})

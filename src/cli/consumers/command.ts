@@ -1,3 +1,4 @@
+import { counted } from '../../counted.ts'
 import { consumerActions } from '../../tools/consumers/actions.ts'
 import { deadLettersJson, detailsJson } from '../../tools/consumers/consumer-json.ts'
 import { parkedActions } from '../../tools/parked/actions.ts'
@@ -84,7 +85,9 @@ async function run(options: Options, actions: Actions): Promise<ExitCode> {
       const consumer = only(names, 'CONSUMER')
       const dead = await actions.remove(consumer, force)
       const note =
-        dead === 0 ? '' : `; it still has ${dead} dead letters (drop ${consumer} --all deletes them)`
+        dead === 0
+          ? ''
+          : `; it still has ${counted(dead, 'dead letter')} (drop ${consumer} --all deletes them)`
       return done({ removed: consumer, dead }, `${consumer} removed${note}`)
     }
     case 'dead': {

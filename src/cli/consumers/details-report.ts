@@ -1,4 +1,5 @@
 // Tested by test/cli/consumers/show.slow.test.ts.
+import { counted } from '../../counted.ts'
 import { formatDuration } from '../../duration.ts'
 import type { ConsumerDetails } from '../../tools/consumers/actions.ts'
 import { stateSinceMs } from '../../tools/consumers/state-since.ts'
@@ -18,7 +19,7 @@ export function detailsText(
   const fields = fieldList([
     ['kind', type],
     ['state', since === undefined ? state : `${state} since ${since}`],
-    ['lag', lag === undefined ? 'unknown' : `${lag} events not read`],
+    ['lag', lag === undefined ? 'unknown' : `${counted(lag, 'event')} not read`],
     ['pending', String(pending)],
     ['queue', String(queued)],
     ['oldest event', oldestAgeMs === undefined ? 'none waits' : `${formatDuration(oldestAgeMs)} old`],

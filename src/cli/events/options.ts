@@ -76,14 +76,18 @@ export function readEventsOptions(args: readonly string[], nowMs: number): Event
     if (follow) throw new UsageError('--follow cannot be used with replay')
   }
   requireValidTypes(types)
+  const fromMs = values.from === undefined ? undefined : parseTime('--from', values.from, nowMs)
+  const toMs = values.to === undefined ? undefined : parseTime('--to', values.to, nowMs)
+  if (fromMs !== undefined && toMs !== undefined && fromMs > toMs)
+    throw new UsageError(`--from ${values.from} is later than --to ${values.to}`)
   return {
     action,
     customer,
     email,
     types,
     ids,
-    fromMs: values.from === undefined ? undefined : parseTime('--from', values.from, nowMs),
-    toMs: values.to === undefined ? undefined : parseTime('--to', values.to, nowMs),
+    fromMs,
+    toMs,
     count: readOption('--count', integer(1, MAX_COUNT), values.count ?? '10'),
     follow,
     json

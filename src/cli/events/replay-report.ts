@@ -13,6 +13,7 @@ export function replayedText(
   if (notWanted > 0) {
     lines.push(`${notWanted} not replayed: they do not match the types of ${consumer} in CONSUMERS_FILE`)
   }
+  if (replayed + skipped + notWanted === 0) lines.push('no event in the log matches')
   if (type === 'redis' && replayed > 0) {
     lines.push(
       `${consumer} is a plain Redis Streams group: the events are pending there for a consumer named cio-webhook. XREADGROUP with > does not return them. Its readers get them with XAUTOCLAIM ${keyPrefix}events:{0} ${consumer} READER MIN-IDLE-MS 0, once they have been idle for MIN-IDLE-MS; other partitions likewise`

@@ -1,4 +1,5 @@
 // Tested by test/cli/status/command.slow.test.ts.
+import { counted } from '../../counted.ts'
 import { formatDuration } from '../../duration.ts'
 import { memoryUsageRatio } from '../../redis/memory.ts'
 import type {
@@ -40,7 +41,7 @@ export function statusText(status: StatusReport, style: TerminalStyle): string {
 
 function headline(problems: readonly Problem[]): string {
   if (problems.length === 0) return 'no problems'
-  return `${problems.length} ${problems.length === 1 ? 'problem' : 'problems'}`
+  return counted(problems.length, 'problem')
 }
 
 function problemText({ severity, summary, consequence, fix }: Problem, style: TerminalStyle): string {
@@ -125,7 +126,7 @@ function replicasText(replicas: StatusReport['replicas']): string {
 
 function publishedText({ publishedAddresses, redis, atMs }: StatusReport): string {
   if (publishedAddresses !== undefined) {
-    return `${publishedAddresses.count} addresses, from Customer.io ${ago(publishedAddresses.atMs, atMs)}\n`
+    return `${counted(publishedAddresses.count, 'address', 'addresses')}, from Customer.io ${ago(publishedAddresses.atMs, atMs)}\n`
   }
   return redis.state === 'up' ? 'the built-in list (with CIO_APP_API_KEY, the list is kept up to date)\n' : ''
 }

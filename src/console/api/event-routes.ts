@@ -17,6 +17,8 @@ import { addRoute } from './route.ts'
 
 /** A search ends after so long. Its answer says where to continue. */
 const BUDGET_MS = 5000
+/** Of the events in an answer: one can have 8 MiB. The answer says where to continue. */
+const MAX_BYTES = 16 * 1024 * 1024
 /** Each takes Redis up to half of the time. */
 const MAX_SEARCHES = 2
 
@@ -105,7 +107,11 @@ export function eventRoutes(app: FastifyInstance, context: ConsoleContext): void
 }
 
 /** A search also ends when the client has gone. */
-const bounds = (reply: FastifyReply) => ({ signal: untilGone(reply), budgetMs: BUDGET_MS })
+const bounds = (reply: FastifyReply) => ({
+  signal: untilGone(reply),
+  budgetMs: BUDGET_MS,
+  maxBytes: MAX_BYTES
+})
 
 const unknownEvent = (id: string): ApiError =>
   new ApiError(

@@ -8,7 +8,7 @@ import { ApiError } from './api-error.ts'
 const MAX_WRONG = 10
 const WINDOW_MS = 60_000
 /** An IPv6 caller has at least a network of this size. */
-const IPV6_PREFIX_LENGTH = 64
+export const IPV6_PREFIX_LENGTH = 64
 
 /**
  * Limits how often an address can give a wrong token. Beyond the limit no token is compared, not even the right one.

@@ -146,7 +146,7 @@ export function published({ publishedAddresses: list, redis, atMs, settings }: C
       ? html`The list of Customer.io, ${number(list.count)} addresses, read ${age(list.atMs, atMs)}.`
       : redis.state === 'down'
         ? 'Not known while Redis is down.'
-        : `The list that is built in, ${number(publishedAddresses.length)} addresses. With CIO_APP_API_KEY it is kept up to date.`
+        : `The built-in list of ${number(publishedAddresses.length)} addresses. With CIO_APP_API_KEY it is kept up to date.`
   const policy =
     settings.addressPolicy === 'enforce'
       ? 'Deliveries from other addresses get 403.'

@@ -1,5 +1,7 @@
 // Tested by test/console/pages/overview.slow.test.ts and test/console/pages/overview-browser.slow.test.ts.
+
 import { withTimeout } from '../../async/abort.ts'
+import { counted } from '../../counted.ts'
 import { type DeliveryStats, readDeliveryStats, readLastDeliveries } from '../../receive/delivery-stats.ts'
 import type { Problem } from '../../tools/status/facts.ts'
 import { assetPath } from '../assets.ts'
@@ -95,6 +97,6 @@ ${status.redis.state === 'up' ? partitions(status) : undefined}
 
 function problems(found: readonly Problem[]): Html {
   if (found.length === 0) return html`<p class="lead">No problems.</p>`
-  return html`<h2>${found.length === 1 ? '1 problem' : `${found.length} problems`}</h2>
+  return html`<h2>${counted(found.length, 'problem')}</h2>
 ${found.map(({ severity, summary, consequence, fix }) => problem(severity, summary, consequence, `Fix: ${fix}`))}`
 }

@@ -1,4 +1,5 @@
 // Tested by test/console/pages/sources.slow.test.ts.
+import { counted } from '../../counted.ts'
 import type { SourceStats } from '../../receive/delivery-stats.ts'
 import type { Source } from '../../settings/sources.ts'
 import type { ReplicaKeys } from '../../tools/rotate/replica-keys.ts'
@@ -105,7 +106,7 @@ function keyTable(source: SourceStatus, status: ConsoleStatus, { usage }: Source
       {
         title: 'Accepted by',
         isNumber: true,
-        cell: ({ id }) => (isKnown ? `${accepting(id)} of ${usage.replicas.length} replicas` : '–')
+        cell: ({ id }) => (isKnown ? `${accepting(id)} of ${counted(usage.replicas.length, 'replica')}` : '–')
       }
     ],
     rows,

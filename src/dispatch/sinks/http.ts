@@ -41,7 +41,8 @@ const DRAIN_DELAY_SECONDS = 5
  * last errors with the event: here they describe the attempts, so that all replicas know them without a further call.
  */
 class AttemptFailed extends Error {
-  override readonly name = 'AttemptFailed'
+  /** In dead letters the reason stands alone, such as `status 503`. */
+  override readonly name = ''
   readonly retryAfterMs: number | undefined
 
   constructor(reason: string, attempt: PastAttempt, retryAfterMs?: number) {

@@ -40,9 +40,18 @@ interface Room {
 /** All keys of a queue share a hash tag; otherwise a Cluster would reject its scripts. */
 export const queuePrefix = (keyPrefix: string, consumer: string): string => `${keyPrefix}push:{${consumer}}`
 
-/** Opens a queue to read or remove it. A queue that does not exist is not created. */
-export const inspectQueue = (redis: RedisClient, keyPrefix: string, consumer: string): OpenQueue =>
-  openQueue(redis, keyPrefix, consumer, { skipMetasUpdate: true })
+/** Each queue leaves listeners on its connection, and the status of all consumers is read every few seconds. */
+const inspected = new WeakMap<RedisClient, Map<string, OpenQueue>>()
+
+/** Opens a queue to read or remove it, once per connection. A queue that does not exist is not created. Do not close it. */
+export function inspectQueue(redis: RedisClient, keyPrefix: string, consumer: string): OpenQueue {
+  const queues = inspected.get(redis) ?? new Map<string, OpenQueue>()
+  inspected.set(redis, queues)
+  const prefix = queuePrefix(keyPrefix, consumer)
+  const queue = queues.get(prefix) ?? openQueue(redis, keyPrefix, consumer, { skipMetasUpdate: true })
+  queues.set(prefix, queue)
+  return queue
+}
 
 /** @param redis opened with the profile `blocking`: BullMQ must not give up on a command */
 export function openPushQueue(redis: RedisClient, keyPrefix: string, settings: HttpSettings): PushQueue {

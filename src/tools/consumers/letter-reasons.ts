@@ -1,4 +1,3 @@
-// Tested by test/cli/consumers/dead-letters.slow.test.ts.
 import { groupKeys } from '../../log/keys.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import { loadScript, runScript } from '../../redis/script.ts'

@@ -1,4 +1,5 @@
 // Tested by test/cli/consumers/command.slow.test.ts.
+import { counted } from '../../counted.ts'
 import type { ConsumerStatus } from '../../dispatch/consumer-status.ts'
 import { formatDuration } from '../../duration.ts'
 
@@ -10,9 +11,12 @@ export function recentActivity(
   nowMs: number
 ): string | undefined {
   if (members === 0 && (lastActiveMs === undefined || nowMs - lastActiveMs > DAY_MS)) return undefined
-  const since =
-    lastActiveMs === undefined || members > 0 ? 'now' : `${formatDuration(nowMs - lastActiveMs)} ago`
+  const activity =
+    lastActiveMs === undefined || members > 0
+      ? `is active, with ${counted(members, 'member')}`
+      : `was active ${formatDuration(nowMs - lastActiveMs)} ago`
   const unread = (lag ?? 0) + pending + queued
-  const events = lag === undefined ? 'an unknown number of' : String(unread)
-  return `${name} was last active ${since} (${members} active members). Removing it deletes its position in the log, and its ${events} unread events may be trimmed; active members would create the group again. Stop them first, or take ${name} out of CONSUMERS_FILE`
+  const events = lag === undefined ? 'an unknown number of unread events' : counted(unread, 'unread event')
+  const trimmed = unread === 0 && lag !== undefined ? '' : `, and ${events} may be trimmed`
+  return `${name} ${activity}. Removing it deletes its position in the log${trimmed}; active members would create the group again. Stop them first, or take ${name} out of CONSUMERS_FILE`
 }

@@ -29,6 +29,8 @@ export interface SearchOptions {
   readonly signal?: AbortSignal | undefined
   /** Ends the search after so long, as `signal` does. */
   readonly budgetMs?: number | undefined
+  /** Ends the search when the events that were found have so many bytes, as `signal` does: an event can have 8 MiB. */
+  readonly maxBytes?: number | undefined
   /** @param share of the log that was searched, from 0 to 1 */
   readonly onProgress?: ((share: number, searched: number) => void) | undefined
 }
@@ -81,6 +83,8 @@ export async function walkLog(
   const lanes = await openLanes(log, query, ids)
   const total = options.onProgress === undefined ? 0 : await length(log.redis, lanes)
   const entries: StreamEntry[] = []
+  const maxBytes = options.maxBytes ?? Number.POSITIVE_INFINITY
+  let foundBytes = 0
   const seen = { count: 0, oldest: Number.POSITIVE_INFINITY, newest: Number.NEGATIVE_INFINITY }
 
   for (;;) {
@@ -89,7 +93,8 @@ export async function walkLog(
     if (entries.length >= query.count || lane === undefined) break
     // Each partition takes one step at least: without it, no position says how far the search came.
     const mayEnd = lane.reached !== undefined
-    if (mayEnd && (signal?.aborted || performance.now() >= endsAtMs)) break
+    const isOver = signal?.aborted || performance.now() >= endsAtMs || foundBytes >= maxBytes
+    if (mayEnd && isOver) break
     await step(lane)
     options.onProgress?.(Math.min(1, seen.count / Math.max(1, total)), seen.count)
   }
@@ -108,6 +113,7 @@ export async function walkLog(
     for (const [id, type, event] of result.entries) {
       if (!matches({ type, event })) continue
       lane.found.push({ partition: lane.partition, id, type, event })
+      foundBytes += event.length
       if (lane.ranges?.uncovered.every(range => !isWithin(entryTimeMs(id), range))) lane.remembered++
     }
     lane.isDone = result.isDone

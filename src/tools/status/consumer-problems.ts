@@ -1,4 +1,5 @@
 // Tested by test/tools/status/problems.test.ts.
+import { counted } from '../../counted.ts'
 import type { ConsumerStatus } from '../../dispatch/consumer-status.ts'
 import { formatDuration } from '../../duration.ts'
 import { stateSinceMs } from '../consumers/state-since.ts'
@@ -86,7 +87,7 @@ function failureTimes(consumer: ConsumerStatus, atMs: number): string {
 const deadLetters = ({ name, dead }: ConsumerStatus): Problem => ({
   id: 'dead_letters',
   severity: 'warning',
-  summary: `${name} has ${dead} dead letters: events that it failed to process too often.`,
+  summary: `${name} has ${counted(dead, 'dead letter')}: events that it failed to process too often.`,
   consequence: 'It does not get them unless they are replayed.',
   fix: `cio-webhook consumers dead ${name} shows why; then cio-webhook consumers replay ${name} --all --rate N, N events per second`
 })

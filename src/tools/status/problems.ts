@@ -1,3 +1,4 @@
+import { counted } from '../../counted.ts'
 import { formatDuration } from '../../duration.ts'
 import { memoryUsageRatio } from '../../redis/memory.ts'
 import { consumerProblems } from './consumer-problems.ts'
@@ -20,20 +21,31 @@ export function findProblems(facts: StatusFacts): readonly Problem[] {
 }
 
 const checks: readonly Check[] = [
-  ({ redis }) =>
-    redis.state === 'up'
-      ? []
-      : [
-          {
-            id: 'redis_down',
-            severity: 'error',
-            summary: redis.cause.startsWith('cannot reach')
-              ? `${redis.cause}.`
-              : `Redis at ${redis.address} cannot be used: ${redis.cause}.`,
-            consequence: 'Deliveries get 503, and Customer.io retries them. Nothing below is known.',
-            fix: 'check that Redis runs, and REDIS_URL (or REDIS_SENTINELS, REDIS_CLUSTER_NODES): cio-webhook serve --check'
-          }
-        ],
+  ({ redis }) => {
+    if (redis.state === 'up') return []
+    const problem = { id: 'redis_down', severity: 'error' } as const
+    // In development, a Redis is there only while the service runs.
+    if (redis.cause.startsWith('REDIS_URL is missing')) {
+      return [
+        {
+          ...problem,
+          summary: 'REDIS_URL is missing, and no cio-webhook runs here with a Redis of its own.',
+          consequence: 'Nothing can be received, and nothing below is known.',
+          fix: 'start the service in this folder with the same DATA_DIR (npm start), or set REDIS_URL'
+        }
+      ]
+    }
+    return [
+      {
+        ...problem,
+        summary: redis.cause.startsWith('cannot reach')
+          ? `${redis.cause}.`
+          : `Redis at ${redis.address} cannot be used: ${redis.cause}.`,
+        consequence: 'Deliveries get 503, and Customer.io retries them. Nothing below is known.',
+        fix: 'check that Redis runs, and REDIS_URL (or REDIS_SENTINELS, REDIS_CLUSTER_NODES): cio-webhook serve --check'
+      }
+    ]
+  },
   ({ redis, production }) => {
     if (!production || redis.state !== 'up' || redis.server.persistence.startsWith('aof')) return []
     const { persistence } = redis.server
@@ -79,7 +91,7 @@ const checks: readonly Check[] = [
       .map(({ partition, events }) => ({
         id: 'log_nearly_full',
         severity: events >= maxLength ? 'error' : 'warning',
-        summary: `Partition ${partition} has ${events} events, ${percent(events / maxLength)} of EVENT_MAX_LENGTH.`,
+        summary: `Partition ${partition} has ${counted(events, 'event')}, ${percent(events / maxLength)} of EVENT_MAX_LENGTH.`,
         consequence: 'When it is full of unread events, deliveries get 503.',
         fix: 'let consumers that are behind catch up (cio-webhook consumers), or raise EVENT_MAX_LENGTH'
       })),
@@ -90,8 +102,11 @@ const checks: readonly Check[] = [
           {
             id: 'parked',
             severity: 'warning',
-            summary: `${parked} authentic deliveries are parked: they were not events.`,
-            consequence: 'No consumer gets them until they are replayed.',
+            summary:
+              parked === 1
+                ? '1 authentic delivery is parked: it was not an event.'
+                : `${counted(parked, 'authentic delivery', 'authentic deliveries')} are parked: they were not events.`,
+            consequence: 'No consumer gets a parked delivery until it is replayed.',
             fix: 'cio-webhook consumers parked shows why; then replay-parked or drop-parked'
           }
         ],
@@ -104,7 +119,7 @@ const checks: readonly Check[] = [
       {
         id: 'unavailable',
         severity: 'warning',
-        summary: `${count} deliveries were answered with 503 in the last hour (${namesOf(unavailable)}).`,
+        summary: `${counted(count, 'delivery', 'deliveries')} got 503 in the last hour (${namesOf(unavailable)}).`,
         consequence: 'Customer.io retries them for 7 days, and later events wait behind them.',
         fix: 'the reasons in brackets are explained in docs/troubleshooting.md (503)'
       }

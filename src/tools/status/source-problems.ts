@@ -1,4 +1,5 @@
 // Tested by test/tools/status/problems.test.ts.
+import { counted } from '../../counted.ts'
 import { formatDuration } from '../../duration.ts'
 import type { AddressVariable, SourceStats } from '../../receive/delivery-stats.ts'
 import { finishCommand } from '../rotate/webhook-key.ts'
@@ -33,7 +34,7 @@ function wrongAddress({ name, lastHour }: SourceStatus, isEnforced: boolean): re
   return Object.entries(lastHour.wrongAddress).map(([variable, count]) => ({
     id: 'authentic_but_refused',
     severity: isEnforced ? 'error' : 'warning',
-    summary: `${count} authentic deliveries of the source ${name} came from an address that is not allowed in the last hour.`,
+    summary: `${counted(count, 'authentic delivery', 'authentic deliveries')} of the source ${name} came from an address that is not allowed in the last hour.`,
     consequence: isEnforced
       ? 'They got 403. Customer.io retries them, and later events wait behind them.'
       : 'They were accepted, because CIO_IP_POLICY is report. With enforce they would get 403.',
@@ -49,7 +50,7 @@ function wrongKey({ name, lastHour, currentKey }: SourceStatus): readonly Proble
     {
       id: 'wrong_key',
       severity: isDelivering(lastHour) ? 'warning' : 'error',
-      summary: `${count} deliveries of the source ${name} from listed addresses had a signature that matches no key in the last hour.`,
+      summary: `${counted(count, 'delivery', 'deliveries')} of the source ${name} from listed addresses had a signature that matches no key in the last hour.`,
       consequence:
         'They got 401. If they are yours, Customer.io signs with another key, or a proxy changes the body.',
       fix: `compare the signing key${key} with the one that Customer.io shows beside the webhook, and set CIO_WEBHOOK_SECRET or the key in CIO_SOURCES_FILE`
@@ -67,7 +68,7 @@ function previousKey({ name, previousKey, lastDay }: SourceStatus): readonly Pro
       ? {
           id: 'previous_key_used',
           severity: 'warning',
-          summary: `The previous key ${previousKey} of the source ${name} signed ${used} deliveries in the last day.`,
+          summary: `The previous key ${previousKey} of the source ${name} signed ${counted(used, 'delivery', 'deliveries')} in the last day.`,
           consequence: 'If it is removed now, such deliveries get 401.',
           fix: 'wait until Customer.io signs with the current key only: cio-webhook rotate status'
         }

@@ -30,6 +30,7 @@ for (const [args, message] of [
   ['replay crm', /^replay: --from is missing; only with --id alone it is not needed$/],
   ['replay crm --id a --type email.*', /^replay: --from is missing/],
   ['replay crm --from 1h --follow', /^--follow cannot be used with replay$/],
+  ['--from 1h --to 2h', /^--from 1h is later than --to 2h$/],
   ['--from yesterday', /^--from must be a time/],
   ['--type a/b', /^--type: .*matches no event/],
   ['--count 0', /^--count 0: give/]

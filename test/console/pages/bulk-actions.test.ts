@@ -87,6 +87,38 @@ t.test('a bulk action that fails says so, and its error is in the log without a 
   t.equal(await redis.client.exists('cio:console:bulk-lock:parked'), 0)
 })
 
+t.test(
+  'a bulk action that has lost its lock ends, and leaves lock and state to the one that has it',
+  async t => {
+    const bulk = replica()
+    let isEnded = false
+    const work: typeof endless = async options => {
+      const ended = await endless(options)
+      isEnded = true
+      return ended
+    }
+    await bulk.start('parked', about, work)
+    const next = { ...(await bulk.read('parked')), id: 'next', who: 'bob' }
+    await redis.client
+      .multi()
+      .set('cio:console:bulk-lock:parked', 'next', 'PX', 15_000)
+      .set('cio:console:bulk:parked', JSON.stringify(next))
+      .exec()
+    await until('the end of the first', async () => isEnded)
+    await bulk.close()
+    t.equal(await redis.client.get('cio:console:bulk-lock:parked'), 'next')
+    t.match(await bulk.read('parked'), { id: 'next', who: 'bob' })
+  }
+)
+
+t.test('while the memory of Redis is full, bulk actions run: dropping dead letters frees it', async t => {
+  await redis.client.config('SET', 'maxmemory', '1')
+  t.teardown(() => redis.client.config('SET', 'maxmemory', '0'))
+  const bulk = replica()
+  t.equal(await bulk.start('parked', about, async () => ({ ...result, done: 100 })), true)
+  t.match(await bulk.read('parked'), { outcome: 'done', handled: 100 })
+})
+
 t.test('closing interrupts what is running', async t => {
   const bulk = replica()
   await bulk.start('parked', about, endless)

@@ -192,7 +192,7 @@ t.test('removing a consumer names the consequences, and an active one needs its 
   await logIn(page, url)
   await until('members', async () => (await redis.client.zcard('cio:members:crm')) === 1)
   await page.goto(`${url}/consumers/crm/remove`)
-  t.match(await page.locator('main').textContent(), /last active now \(1 active members\)/)
+  t.match(await page.locator('main').textContent(), /is active, with 1 member\./)
   t.equal(await page.getByRole('button', { name: 'Remove crm although it is active' }).count(), 1)
   await page.goto(`${url}/consumers/old`)
   await page.getByRole('link', { name: 'Remove' }).click()

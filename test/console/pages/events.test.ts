@@ -124,7 +124,19 @@ t.test(
     const second = await person.post('/events', { email: ADDRESS, before })
     t.same([second.status, positionsOf(second.text).length], [200, 10])
     for (const fields of [{ customer: ADDRESS }, { id: `user:${ADDRESS}` }]) {
-      t.equal((await person.post('/events', fields)).status, 200, 'not a redirect to an address with it')
+      const { status, text } = await person.post('/events', fields)
+      t.equal(status, 200, 'not a redirect to an address with it')
+      t.notMatch(text, /(href|action)="[^"]*ada/i)
+    }
+    for (const [field, value] of [
+      ['customer', 'ada@example'],
+      ['id', 'ada@exam ple.com'],
+      ['type', ADDRESS],
+      ['from', ADDRESS]
+    ] as const) {
+      const { headers, text } = await person.post('/events', { [field]: value })
+      t.equal(headers['location'], undefined, `${field}: also with a typing error, or in the wrong field`)
+      t.notMatch(text, /(href|action)="[^"]*ada/i)
     }
     const wrong = await person.post('/events', { email: 'nobody' })
     t.equal(wrong.status, 400)
@@ -293,6 +305,27 @@ t.test(
     t.match(text(JSON.stringify('x'.repeat(2_000_000))), 'first 1,048,576 of 2,000,002 characters')
   }
 )
+
+t.test('a long event is not parsed to show it: that would delay deliveries', async t => {
+  const event = JSON.stringify({ data: Array.from({ length: 40_000 }, (_, index) => ({ index })) })
+  t.match(jsonView('x', event).text, '>{&quot;data&quot;:[{&quot;index&quot;:0},{&quot;index&quot;:1}')
+})
+
+t.test('of large events, a page has fewer, and the others are on the next pages', async t => {
+  await redis.client.flushall()
+  const person = await openPerson()
+  t.teardown(person.close)
+  const data = { text: 'x'.repeat(6 * 1024 * 1024) }
+  for (let index = 0; index < 7; index++) await appendEvent(redis.client, { id: `large-${index}`, data })
+  const rows: number[] = []
+  for (let path = '/events?type=email.*'; path !== ''; ) {
+    const { text } = await person.get(path)
+    rows.push(positionsOf(text).length)
+    path = linkOf(text, 'Search further back') || linkOf(text, 'Older')
+  }
+  t.same(rows, [3, 3, 1])
+  await redis.client.flushall()
+})
 
 t.test('a field that is there several times, or is too long, is not trusted', async t => {
   t.same(readSearch({ customer: ['a', 'b'], before: '../x' }, 0), {

@@ -42,7 +42,7 @@ t.test(
     t.match(page, /Events in the log 1 2 partitions/)
     t.match(page, /default [0-9a-f]{8} 1 [0-9a-f]{8} 0 \d+ s ago/)
     t.match(page, /crm http/)
-    t.match(page, /The list that is built in, 26 addresses/)
+    t.match(page, /The built-in list of 26 addresses/)
     t.match(page, /The previous key [0-9a-f]{8} of the source default is still accepted/)
     const { text } = await running.client().get('/')
     for (const secret of [KEY, 'the-previous-key', 'unknown key']) t.notMatch(text, secret)

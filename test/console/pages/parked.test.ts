@@ -44,7 +44,7 @@ t.test('the list shows all but the bodies, in pages', async t => {
   const { text } = await viewer.get('/parked')
   t.equal(text.match(/<td><code>0-/g)?.length, 25)
   t.match(text, /<bdi>not_json<\/bdi>/)
-  t.match(text, 'There are 30.')
+  t.match(text, 'Parked now: 30.')
   const next = /href="(\/parked\?after=[^"]+)">Next/.exec(text)?.[1] ?? ''
   const last = (await viewer.get(next)).text
   t.equal(last.match(/<td><code>0-/g)?.length, 5)

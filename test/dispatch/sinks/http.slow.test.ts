@@ -222,7 +222,7 @@ for (const { does, behaviour, reason } of bad) {
         event: event.event,
         position: event.position,
         reason: 'failed',
-        error: new RegExp(`^AttemptFailed: ${reason.source.slice(1)}`),
+        error: reason,
         attempts: 3
       })
       const answer = reason.source.replace(/^\^(?:status (\d+))?.*$/, '$1')

@@ -4,6 +4,8 @@ import { z } from 'zod'
 import { withTimeout } from '../../../async/abort.ts'
 import { createPollingLoop } from '../../../async/poll.ts'
 import { errorCode } from '../../../errors.ts'
+import { writeMetadata } from '../../../log/partition.ts'
+import { loadScript, runScript } from '../../../redis/script.ts'
 import type { ConsoleContext } from '../../context.ts'
 
 /** What a replay or drop of many things has done so far. All replicas see it. */
@@ -64,6 +66,8 @@ const CLOSE_WAIT_MS = 3000
 const MAX_LEFT = 20
 const STOP = 'stop'
 
+const lockScript = loadScript(new URL('bulk-lock.lua', import.meta.url))
+
 export function createBulkActions({
   redis,
   config,
@@ -77,7 +81,8 @@ export function createBulkActions({
   return {
     start: async (subject, about, work) => {
       const id = randomUUID()
-      if ((await redis.set(lockKey(subject), id, 'PX', LEASE_MS, 'NX')) === null) return false
+      const lock = await writeMetadata(redis, 'set', lockKey(subject), [id, 'PX', LEASE_MS, 'NX'])
+      if (lock === null) return false
       const stopped = new AbortController()
       const run = runWork(subject, { id, ...about }, work, stopped).finally(() => running.delete(run))
       running.set(run, stopped)
@@ -90,7 +95,7 @@ export function createBulkActions({
       return isDead ? { ...state, outcome: 'interrupted' } : state
     },
     stop: async subject => {
-      await redis.set(lockKey(subject), STOP, 'KEEPTTL', 'XX')
+      await writeMetadata(redis, 'set', lockKey(subject), [STOP, 'KEEPTTL', 'XX'])
     },
     close: async () => {
       for (const stopped of running.values()) stopped.abort()
@@ -107,6 +112,8 @@ export function createBulkActions({
   ): Promise<void> {
     const startedAtMs = now()
     let handled = 0
+    /** Redis did not answer for longer than the lock lasts, and another one may run: its state must stay. */
+    let isLockLost = false
     const limit = setTimeout(() => stopped.abort(), MAX_DURATION_MS)
     const loop = createPollingLoop(beat, BEAT_MS, onError)
     try {
@@ -129,13 +136,18 @@ export function createBulkActions({
       await write('failed', [{ name: 'error', why }]).catch(onError)
     } finally {
       clearTimeout(limit)
-      await redis.del(lockKey(subject)).catch(onError)
+      await keepLock(0).catch(onError)
+    }
+
+    function keepLock(leaseMs: number): Promise<unknown> {
+      return runScript(redis, lockScript, [lockKey(subject)], [about.id, leaseMs])
     }
 
     /** Keeps the lock, and notices that it was stopped, here or at another replica, or has lost the lock. */
     async function beat(): Promise<void> {
-      if ((await redis.get(lockKey(subject))) !== about.id) stopped.abort()
-      else await redis.pexpire(lockKey(subject), LEASE_MS)
+      const holder = await keepLock(LEASE_MS)
+      if (holder !== about.id) stopped.abort()
+      isLockLost = holder !== about.id && holder !== STOP
       await write('running')
     }
 
@@ -144,6 +156,7 @@ export function createBulkActions({
       left: BulkResult['left'] = [],
       unknownCount = 0
     ): Promise<void> {
+      if (isLockLost) return
       const state: BulkState = {
         ...about,
         startedAtMs,
@@ -154,7 +167,7 @@ export function createBulkActions({
         leftCount: left.length,
         unknownCount
       }
-      await redis.set(stateKey(subject), JSON.stringify(state), 'PX', KEEP_MS)
+      await writeMetadata(redis, 'set', stateKey(subject), [JSON.stringify(state), 'PX', KEEP_MS])
     }
   }
 

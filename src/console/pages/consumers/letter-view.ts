@@ -1,7 +1,7 @@
 // Tested by test/console/pages/consumers.slow.test.ts and test/console/pages/consumers-browser.slow.test.ts.
 import type { FastifyRequest } from 'fastify'
 import { eventName } from '../../../event-types.ts'
-import { parseCloudEvent } from '../../../group/cloud-event.ts'
+import { parseEnvelope } from '../../../group/cloud-event.ts'
 import type { DeadLetter } from '../../../group/dead-letters.ts'
 import { entryTimeMs } from '../../../log/position.ts'
 import { isOperator } from '../../access.ts'
@@ -23,7 +23,7 @@ export function letterView(
   { letter, reason, error, attempts, lastAttempts, type, event, position }: DeadLetter,
   nowMs: number
 ): Html {
-  const id = parseCloudEvent(event)?.id
+  const id = parseEnvelope(event)?.id
   const meaning = meanings[reason]
   const atMs = entryTimeMs(letter)
   const rows: readonly (readonly [string, Html])[] = [

@@ -1,7 +1,7 @@
 // Tested by test/console/pages/consumers.slow.test.ts and test/console/pages/consumers-browser.slow.test.ts.
 import type { FastifyRequest } from 'fastify'
 import { eventName } from '../../../event-types.ts'
-import { parseCloudEvent } from '../../../group/cloud-event.ts'
+import { parseEnvelope } from '../../../group/cloud-event.ts'
 import type { DeadLetter } from '../../../group/dead-letters.ts'
 import { entryTimeMs } from '../../../log/position.ts'
 import { letterReasons } from '../../../tools/consumers/choose-letters.ts'
@@ -59,7 +59,7 @@ function checkbox(deadLetter: DeadLetter): Html {
 }
 
 function eventCell({ event, position }: DeadLetter): Html {
-  const id = parseCloudEvent(event)?.id
+  const id = parseEnvelope(event)?.id
   return html`<a href="/events/${encodeURIComponent(position)}">${text(id ?? position)}</a>`
 }
 

@@ -1,4 +1,5 @@
 // Tested by test/console/pages/consumers.slow.test.ts and test/console/pages/consumers-browser.slow.test.ts.
+import { counted } from '../../../counted.ts'
 import type { ConsumerStatus } from '../../../dispatch/consumer-status.ts'
 import type { DeliveryRate } from '../../../tools/consumers/delivery-rate.ts'
 import { stateSinceMs } from '../../../tools/consumers/state-since.ts'
@@ -47,9 +48,10 @@ export function listView(list: List): Html {
   if (all.length === 0) {
     return html`<div class="empty"><p>No consumer reads the log yet.</p><p>Add a push consumer with <code>CONSUMERS_FILE</code>, or read with the library.</p></div>`
   }
-  const shown = found === all.length ? `${number(found)}` : `${number(found)} of ${number(all.length)}`
+  const total = counted(all.length, 'consumer')
+  const shown = found === all.length ? total : `${number(found)} of ${total}`
   return html`${filterForm(filter, all)}
-<p class="note">${shown} consumers, those that need attention first. ${nowMs - atMs < 1000 ? undefined : `As of ${ago(atMs, nowMs)}.`}</p>
+<p class="note">${shown}, those that need attention first. ${nowMs - atMs < 1000 ? undefined : `As of ${ago(atMs, nowMs)}.`}</p>
 ${table(
   'Consumers',
   [

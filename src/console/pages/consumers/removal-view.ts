@@ -7,7 +7,7 @@ export function removalView(
   { name, dead }: ConsumerStatus,
   activity: string | undefined
 ): { readonly consequence: string; readonly confirm: string } {
-  const letters = dead === 0 ? '' : ` Its ${number(dead)} dead letters stay, until you drop them.`
+  const letters = dead === 0 ? '' : ` Dead letters stay until you drop them: ${number(dead)}.`
   if (activity !== undefined) {
     return { consequence: `${activity}.${letters}`, confirm: `Remove ${name} although it is active` }
   }

@@ -1,6 +1,7 @@
 // Tested by test/console/pages/events.test.ts and test/console/pages/events-browser.slow.test.ts.
 import type { FastifyRequest } from 'fastify'
 import { eventName } from '../../../event-types.ts'
+import { parseEnvelope } from '../../../group/cloud-event.ts'
 import type { EventPath } from '../../../tools/events/event-path.ts'
 import { ago, duration, facts, text, time } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
@@ -65,9 +66,8 @@ ${receivedAtMs === undefined ? undefined : html`<li><h3>Received</h3><p>${time(r
 }
 
 function attributesOf(event: string): Attributes {
-  const parsed: unknown = JSON.parse(event)
-  const fields = new Map(Object.entries(typeof parsed === 'object' && parsed !== null ? parsed : {}))
-  const subject: unknown = fields.get('subject')
+  const fields = new Map<string, unknown>(Object.entries(parseEnvelope(event) ?? {}))
+  const subject = fields.get('subject')
   return {
     subject: typeof subject === 'string' ? subject : undefined,
     happenedAtMs: timeOf(fields.get('time')),

@@ -10,6 +10,8 @@ import { type EventRow, toRow } from './row.ts'
 export const PAGE_ROWS = 50
 /** A search ends after so long, and can be continued. */
 const BUDGET_MS = 2000
+/** Only rows are kept, but until its end a search holds whole events, of up to 8 MiB. */
+const MAX_BYTES = 16 * 1024 * 1024
 
 export interface FoundRows {
   /** Newest first. */
@@ -33,7 +35,11 @@ export async function findRows(
   const { keyPrefix, windowMs } = config.log
   const log = { redis, keyPrefix, dedupeWindowMs: windowMs }
   const query = { ...search, before, count: PAGE_ROWS }
-  const { entries, ...found } = await searchEvents(log, query, { signal, budgetMs: BUDGET_MS })
+  const { entries, ...found } = await searchEvents(log, query, {
+    signal,
+    budgetMs: BUDGET_MS,
+    maxBytes: MAX_BYTES
+  })
   return { ...found, rows: entries.map(toRow) }
 }
 

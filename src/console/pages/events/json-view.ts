@@ -3,6 +3,8 @@ import { stringifyExactly, withExactNumbers } from '../../../exact-json.ts'
 import { number } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
 
+/** Longer texts are not indented: that takes up to 0.3 s per MB, in a process that also receives deliveries. */
+const MAX_INDENTED_LENGTH = 256 * 1024
 /** Longer texts are not coloured: each value would become an element of the page. */
 const MAX_COLOURED_LENGTH = 128 * 1024
 /** Longer texts are cut: the browser would not show them in time. */
@@ -11,9 +13,9 @@ const MAX_LENGTH = 1024 * 1024
 /** A string, with the colon after a name; a number, or a word. In JSON, nothing else has letters or digits. */
 const TOKEN = /("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|-?\d[\d.eE+-]*|true|false|null/g
 
-/** JSON text, indented and coloured, with all digits of its numbers. A text that is not JSON is shown as it is. */
+/** JSON text, indented and coloured, with all digits of its numbers. One that is long or not JSON is shown as it is. */
 export function jsonView(label: string, text: string): Html {
-  const pretty = prettyJson(text)
+  const pretty = text.length <= MAX_INDENTED_LENGTH ? prettyJson(text) : undefined
   const shown = pretty ?? text
   const isColoured = pretty !== undefined && pretty.length <= MAX_COLOURED_LENGTH
   const cut =

@@ -111,7 +111,7 @@ function pageControl(
 }
 
 /** How much was searched, and what to do if nothing was found. */
-function outcome({ search, hasHashKey }: ListOptions, found: FoundRows): Html {
+function outcome({ search, isPrivate, hasHashKey }: ListOptions, found: FoundRows): Html {
   const { rows, searched, oldestMs, newestMs, older } = found
   const isAny = Object.keys(search.values).length === 0
   if (oldestMs === undefined || newestMs === undefined) {
@@ -126,7 +126,7 @@ function outcome({ search, hasHashKey }: ListOptions, found: FoundRows): Html {
   const { id, email } = search.values
   return html`<div class="empty" role="status"><p>No events match${searchWords(search)}. Searched ${range}.</p>
 ${email === undefined || hasHashKey ? undefined : html`<p>The address was hashed without <code>PII_HASH_KEY</code>, which is not set.</p>`}
-${id === undefined ? undefined : html`<p>Events older than the retention are deleted once every consumer has acknowledged them. ${eventLink(id, 'Look among the dead letters')}</p>`}</div>`
+${id === undefined || isPrivate ? undefined : html`<p>Events older than the retention are deleted once every consumer has acknowledged them. ${eventLink(id, 'Look among the dead letters')}</p>`}</div>`
 }
 
 /** The search in words, for results: `: customer id 42, type email.*`. */

@@ -82,11 +82,13 @@ export function compileSearch(
   }
 }
 
-/** A search with an address in any of its fields must not be in the address of a page. */
-export const isPrivate = (
-  { values: { email, customer = '', id = '', type = '' } }: Search,
-  { customerSubjects }: AddressHash
-): boolean => email !== undefined || [customer, id, type].some(value => customerSubjects(value).length > 1)
+/**
+ * A search with an address in any of its fields must not be in the address of a page. Nor one with a sign `@`: it can be an
+ * address with a typing error.
+ */
+export const isPrivate = ({ values }: Search, { customerSubjects }: AddressHash): boolean =>
+  values.email !== undefined ||
+  Object.values(values).some(value => value.includes('@') || customerSubjects(value).length > 1)
 
 /** New events are shown at the top: not on a later page, not in a range of time, and not for a private search. */
 export const mayBeLive = ({ values, before }: Search, isPrivateSearch: boolean): boolean =>

@@ -1,6 +1,6 @@
 // Tested by test/console/pages/events.test.ts.
 import { eventName, SOURCE_PREFIX } from '../../../event-types.ts'
-import { parseCloudEvent } from '../../../group/cloud-event.ts'
+import { parseEnvelope } from '../../../group/cloud-event.ts'
 import { entryTimeMs, formatPosition, type LogPosition } from '../../../log/position.ts'
 import type { StreamEntry } from '../../../log/read-range.ts'
 
@@ -20,7 +20,7 @@ export interface EventRow {
 }
 
 export function toRow({ partition, id, type, event }: StreamEntry): EventRow {
-  const envelope = parseCloudEvent(envelopeOf(event)) ?? parseCloudEvent(event)
+  const envelope = parseEnvelope(event)
   return {
     position: formatPosition(partition, id),
     partition,
@@ -31,13 +31,4 @@ export function toRow({ partition, id, type, event }: StreamEntry): EventRow {
     source: envelope?.source.slice(SOURCE_PREFIX.length),
     customer: envelope?.subject
   }
-}
-
-/**
- * The attributes before `data`, as JSON: an event can have 8 MiB, and a page has 50 of them. In a string of JSON the
- * quotes have a backslash, so this attribute is found only where it is one.
- */
-function envelopeOf(event: string): string {
-  const end = event.indexOf(',"datacontenttype":')
-  return end === -1 ? event : `${event.slice(0, end)}}`
 }

@@ -20,7 +20,7 @@ export function parkedListView(
     PARKED_PATH,
     html`<input type="hidden" name="delivery" value="all"><div class="actions above"><button type="submit" name="action" value="replay">Replay all …</button><button class="danger" type="submit" name="action" value="drop">Drop all …</button></div>`
   )
-  return html`<p class="lead">Authentic deliveries that are not events: not a JSON object, nested too deep, or with a poisoned prototype. They were answered with 200 and are kept encrypted. There ${total === 1 ? 'is' : 'are'} ${number(total)}.</p>
+  return html`<p class="lead">Authentic deliveries that are not events: not a JSON object, nested too deep, or with the dangerous name <code>__proto__</code>. They were answered with 200 and are kept encrypted. Parked now: ${number(total)}.</p>
 ${isOperator(request) && total > 0 ? all : undefined}
 ${table(
   'Parked deliveries, oldest first',

@@ -1,9 +1,11 @@
 // Tested by test/console/pages/parked.test.ts and test/console/pages/consumers-browser.slow.test.ts.
+
 import type { FastifyRequest } from 'fastify'
+import { counted } from '../../../counted.ts'
 import { isPosition } from '../../../log/position.ts'
 import type { ParkedChoice } from '../../../tools/parked/actions.ts'
 import { recordChange } from '../../audit.ts'
-import { confirmation, number } from '../../components.ts'
+import { confirmation } from '../../components.ts'
 import { ConsoleError } from '../../console-error.ts'
 import type { ConsolePage } from '../../context.ts'
 import { field } from '../../form-fields.ts'
@@ -122,7 +124,9 @@ ${parkedListView(request, page, total, after !== undefined)}`
 
 function question(request: FastifyRequest, action: 'replay' | 'drop', delivery: string, total: number) {
   const shown =
-    delivery === 'all' ? `all ${number(total)} parked deliveries` : `the parked delivery ${delivery}`
+    delivery === 'all'
+      ? `all ${counted(total, 'parked delivery', 'parked deliveries')}`
+      : `the parked delivery ${delivery}`
   const verb = action === 'replay' ? 'Replay' : 'Drop'
   return confirmation(request, {
     question: `${verb} ${shown}?`,
