@@ -5,7 +5,7 @@ import { assetPath } from './assets.ts'
 import { form } from './components.ts'
 import { type Html, html } from './html.ts'
 
-/** The pages of the navigation, in its order. A page that does not exist yet is not in the list. */
+/** The pages of the navigation, in its order. */
 const navigation = [
   { path: '/', label: 'Overview' },
   { path: '/events', label: 'Events' },

@@ -66,7 +66,7 @@ export function createLiveUpdates(app: FastifyInstance, onError: (error: unknown
       throw new ConsoleError(
         503,
         'Too many live pages',
-        `At most ${MAX_STREAMS} live pages can be open at once.`
+        `At most ${MAX_STREAMS} live pages can be open at once. Close some, then try again.`
       )
     }
     reply.hijack()

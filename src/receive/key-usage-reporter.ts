@@ -43,7 +43,30 @@ const REPORT_MS = 5000
  * After this long without a report, a replica counts as ended. Until then its last report is valid: a replica that is
  * too busy to report still receives deliveries, and a rotation must wait for it.
  */
-export const REPLICA_GONE_MS = 12 * REPORT_MS
+const REPLICA_GONE_MS = 12 * REPORT_MS
+
+/** What a running process has reported last. */
+export interface ReplicaReport {
+  readonly name: string
+  /** `undefined` for a replica of an older version, which does not report it. */
+  readonly version: string | undefined
+  /** The ids of the keys that it accepts, by source, current first. */
+  readonly keys: Readonly<Record<string, readonly string[]>>
+}
+
+/** @param reports the hash `<prefix>keys:replicas` @param nowMs by the clock of Redis, unix milliseconds */
+export const runningReplicas = (
+  reports: Readonly<Record<string, string>>,
+  nowMs: number
+): readonly ReplicaReport[] =>
+  Object.entries(reports).flatMap(([name, text]) => {
+    const { at, version, sources } = JSON.parse(text) as {
+      at: number
+      version?: string
+      sources: Record<string, string[]>
+    }
+    return nowMs - at > REPLICA_GONE_MS ? [] : [{ name, version, keys: sources }]
+  })
 
 export function createKeyUsageReporter(options: KeyUsageOptions): KeyUsageReporter {
   const { redis, keyPrefix, sources, isRedisUp } = options

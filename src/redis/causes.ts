@@ -5,7 +5,7 @@ import { errorCode, ReportedError, UnavailableError } from '../errors.ts'
  * What a code of Node or the first word of an error reply of Redis means, with the next step. Errors of Node:
  * https://nodejs.org/api/errors.html, https://nodejs.org/api/tls.html; replies: src/server.c, acl.c of Redis 7.
  */
-export const EXPLANATIONS: Readonly<Record<string, string>> = {
+const EXPLANATIONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nothing listens at this address',
   ECONNRESET: 'the server closed the connection before it replied',
   EPIPE: 'the server closed the connection before it replied',

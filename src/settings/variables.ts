@@ -1,6 +1,6 @@
 // Tested by test/settings/config.test.ts
+import { consoleVariables } from './console-variables.ts'
 import {
-  accessSecret,
   anyOr,
   cidr,
   durability,
@@ -216,34 +216,5 @@ export const variables = {
   METRICS_PORT: optional(integer(0, 65535), 'Separate port for `/metrics`'),
   METRICS_ALLOWED_IPS: setting(addresses, PRIVATE_RANGES, 'Addresses that may read `/metrics`'),
 
-  CONSOLE_PORT: optional(
-    integer(0, 65535),
-    'TCP port of the console, the web pages for operators (docs/console.md); default 3100 in development, else the console is off'
-  ),
-  CONSOLE_HOST: setting(
-    text('an address or host name', /^[\w.:-]+$/),
-    '127.0.0.1',
-    'Address the console listens on; in a container `0.0.0.0`'
-  ),
-  CONSOLE_URL: optional(
-    httpUrl,
-    'Address of the console in a browser, such as `https://console.example.com`; requests to another host name are refused, except `localhost` and IP addresses'
-  ),
-  CONSOLE_PASSWORD: secret(accessSecret, 'Password of the console for the role operator'),
-  CONSOLE_VIEWER_PASSWORD: secret(
-    accessSecret,
-    'Password of the console for the role viewer, which can change nothing'
-  ),
-  CONSOLE_IDENTITY_HEADER: optional(
-    text('the name of a header', /^[\w-]{1,64}$/),
-    'Header in which a proxy of `TRUSTED_PROXIES` names the person, such as `x-forwarded-email`; instead of a password'
-  ),
-  CONSOLE_OPERATORS: optional(
-    listOf(text('an identity', /^[^\s,]{1,254}$/)),
-    'Identities of that header with the role operator; everybody else is a viewer'
-  ),
-  CONSOLE_API_TOKEN: secret(
-    accessSecret,
-    'Bearer token of the API of the console, `/api/v1`, with the role operator'
-  )
+  ...consoleVariables
 } as const satisfies Record<string, Variable<unknown>>

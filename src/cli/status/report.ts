@@ -6,7 +6,6 @@ import type {
   PartitionStatus,
   Problem,
   RedisStatus,
-  ReplicaStatus,
   SourceStatus,
   StatusReport
 } from '../../tools/status/facts.ts'
@@ -110,7 +109,7 @@ function consumersText(consumers: StatusReport['consumers']): string {
   ])
 }
 
-function replicasText(replicas: readonly ReplicaStatus[]): string {
+function replicasText(replicas: StatusReport['replicas']): string {
   if (replicas.length === 0) return ''
   return table(replicas, [
     { heading: 'REPLICA', value: ({ name }) => name },

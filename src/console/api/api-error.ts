@@ -95,5 +95,5 @@ function ofRedis(error: unknown, isRedisUp: boolean): ApiError | undefined {
     (error instanceof UnavailableError || error.name === 'ReplyError' || isConnectionLoss(error))
   if (isRedisUp && !isLost) return undefined
   const why = cause === undefined ? 'the log of the service has the cause' : cause
-  return new ApiError('CIO_UNAVAILABLE', `Redis does not answer as it should: ${why}.`, RETRY_SECONDS)
+  return new ApiError('CIO_UNAVAILABLE', `Redis cannot be used: ${why}.`, RETRY_SECONDS)
 }

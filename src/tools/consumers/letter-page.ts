@@ -6,14 +6,14 @@ export interface LetterPage {
   readonly letters: readonly DeadLetter[]
   /** What the next page begins after; `undefined` on the last page. */
   readonly next: string | undefined
-  /** The page has less than it could have, because it would have taken too long: the next one goes on. */
+  /** The search ended early, to answer in time: the next page continues it. */
   readonly isPartial: boolean
 }
 
 export const PAGE_LETTERS = 50
 /** Dead letters per call, usually about 2 KB each. */
 const SCANNED_AT_ONCE = 200
-/** Those that a page looks at, for a filter that few of them match. */
+/** Searched for one page, where few match the filter. */
 const MAX_SCANNED = 2000
 
 /**

@@ -10,7 +10,7 @@ import { type HttpExchange, testHttp } from './test-http.ts'
 export type Exchange = HttpExchange | BrokerExchange
 
 /** No event of Customer.io has this type or source. The routing key of brokers is `cio_webhook.test`. */
-export const TEST_TYPE = 'io.customer.cio_webhook.test'
+const TEST_TYPE = 'io.customer.cio_webhook.test'
 const TEST_SOURCE = '/cio-webhook/test'
 
 /**

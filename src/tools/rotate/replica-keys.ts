@@ -1,6 +1,6 @@
 // Tested by test/tools/rotate/webhook-key.test.ts.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { REPLICA_GONE_MS, usageKeys } from '../../receive/key-usage-reporter.ts'
+import { runningReplicas, usageKeys } from '../../receive/key-usage-reporter.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import { serverTime } from '../../redis/server-time.ts'
 
@@ -8,7 +8,7 @@ import { serverTime } from '../../redis/server-time.ts'
 export interface ReplicaKeys {
   /** Unix milliseconds by the clock of Redis, like all times here. */
   readonly nowMs: number
-  /** The ids of the keys that each living replica accepts, current first. */
+  /** The ids of the keys that each running replica accepts, current first. */
   readonly replicas: readonly { readonly replica: string; readonly keys: readonly string[] }[]
   /** By key id: when it last signed a delivery, and how many it has signed. */
   readonly keys: ReadonlyMap<string, { readonly lastSeenMs: number; readonly count: number }>
@@ -29,10 +29,9 @@ export async function readReplicaKeys(
   const ofSource = Object.entries(seen).filter(([field]) => field.startsWith(`${source}:`))
   return {
     nowMs,
-    replicas: Object.entries(reports).flatMap(([replica, text]) => {
-      const report = JSON.parse(text) as { at: number; sources: Record<string, string[]> }
-      const keys = report.sources[source]
-      return keys === undefined || nowMs - report.at > REPLICA_GONE_MS ? [] : [{ replica, keys }]
+    replicas: runningReplicas(reports, nowMs).flatMap(({ name, keys }) => {
+      const ofSource = keys[source]
+      return ofSource === undefined ? [] : [{ replica: name, keys: ofSource }]
     }),
     keys: new Map(
       ofSource.map(([field, at]) => [

@@ -9,7 +9,7 @@ const DAY_MS = 24 * 60 * 60 * 1000
 const HOUR_MS = 60 * 60 * 1000
 /** A pause for a deployment takes less. */
 const LONG_PAUSE_MS = HOUR_MS
-/** A consumer that works is seldom so far behind. */
+/** A healthy consumer is rarely so far behind. */
 const BEHIND_MS = 15 * 60 * 1000
 /** A group without members is reported after this time. */
 const ABANDONED_MS = DAY_MS
@@ -93,7 +93,7 @@ const deadLetters = ({ name, dead }: ConsumerStatus): Problem => ({
 })
 
 /** Groups that nothing reads for, for at least a day. The service logs the same once per hour. */
-export function abandonedGroups(
+function abandonedGroups(
   consumers: readonly Pick<ConsumerStatus, 'name' | 'state' | 'oldestAgeMs'>[],
   facts: LogFacts
 ): readonly Problem[] {

@@ -1,5 +1,6 @@
 import type { ConsumerStatus } from '../../dispatch/consumer-status.ts'
 import type { DeliveryStats, LastDelivery, SourceStats } from '../../receive/delivery-stats.ts'
+import type { ReplicaReport } from '../../receive/key-usage-reporter.ts'
 import type { MemoryUsage } from '../../redis/memory.ts'
 import type { ServerFacts } from '../../redis/server-facts.ts'
 import type { Configuration } from '../../settings/describe.ts'
@@ -42,7 +43,7 @@ export interface StatusFacts {
   readonly partitions: readonly PartitionStatus[]
   readonly consumers: readonly ConsumerStatus[]
   readonly parked: number
-  readonly replicas: readonly ReplicaStatus[]
+  readonly replicas: readonly ReplicaReport[]
   /** The last list from Customer.io; `undefined` without an App API key, or before the first answer. */
   readonly publishedAddresses:
     | { readonly count: number; readonly atMs: number; readonly addresses: readonly string[] }
@@ -79,13 +80,4 @@ export interface PartitionStatus {
   readonly events: number
   readonly oldestAtMs: number | undefined
   readonly newestAtMs: number | undefined
-}
-
-/** A process that receives deliveries. */
-export interface ReplicaStatus {
-  readonly name: string
-  /** `undefined` for a replica of an older version, which does not report it. */
-  readonly version: string | undefined
-  /** The ids of the keys that it accepts, by source, current first. */
-  readonly keys: Readonly<Record<string, readonly string[]>>
 }

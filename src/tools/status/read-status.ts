@@ -4,7 +4,7 @@ import { parkedDeliveries } from '../../dispatch/parked.ts'
 import { publishedPartitions } from '../../log/partition.ts'
 import { entryTimeMs } from '../../log/position.ts'
 import { readDeliveryStats, readLastDeliveries, type SourceStats } from '../../receive/delivery-stats.ts'
-import { REPLICA_GONE_MS, usageKeys } from '../../receive/key-usage-reporter.ts'
+import { type ReplicaReport, runningReplicas, usageKeys } from '../../receive/key-usage-reporter.ts'
 import { errorCause, isRedisError } from '../../redis/causes.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import { memoryUsage } from '../../redis/memory.ts'
@@ -14,14 +14,7 @@ import { serverTime } from '../../redis/server-time.ts'
 import type { Config } from '../../settings/config.ts'
 import type { Configuration } from '../../settings/describe.ts'
 import { version } from '../../version.ts'
-import type {
-  PartitionStatus,
-  RedisStatus,
-  ReplicaStatus,
-  SourceStatus,
-  StatusFacts,
-  StatusReport
-} from './facts.ts'
+import type { PartitionStatus, RedisStatus, SourceStatus, StatusFacts, StatusReport } from './facts.ts'
 import { findProblems } from './problems.ts'
 
 interface StatusOptions {
@@ -185,19 +178,12 @@ async function readPartitions(redis: RedisClient, keyPrefix: string): Promise<re
 const timeOf = (entryId: string | undefined): number | undefined =>
   entryId === undefined ? undefined : entryTimeMs(entryId)
 
-async function readReplicas(redis: RedisClient, keyPrefix: string): Promise<readonly ReplicaStatus[]> {
+async function readReplicas(redis: RedisClient, keyPrefix: string): Promise<readonly ReplicaReport[]> {
   const [nowMs, reports] = await Promise.all([
     serverTime(redis),
     redis.hgetall(usageKeys(keyPrefix).replicas)
   ])
-  return Object.entries(reports).flatMap(([name, text]) => {
-    const { at, version, sources } = JSON.parse(text) as {
-      at: number
-      version?: string
-      sources: Record<string, string[]>
-    }
-    return nowMs - at > REPLICA_GONE_MS ? [] : [{ name, version, keys: sources }]
-  })
+  return runningReplicas(reports, nowMs)
 }
 
 async function readPublished(

@@ -38,7 +38,7 @@ export function figuresView(status: ConsumerStatus, rate: DeliveryRate | undefin
   const when = (atMs: number | undefined): HtmlValue =>
     atMs === undefined ? '–' : html`${time(atMs)} (${ago(atMs, nowMs)})`
   return html`<dl class="figures">${figure('State', stateView(status, nowMs), meanings[state])}
-${figure('Not read', number(lag), lag === undefined ? 'Redis does not know it' : 'events in the log')}
+${figure('Not read', number(lag), lag === undefined ? 'not known to Redis' : 'events in the log')}
 ${figure('Pending', number(pending + queued), queued === 0 ? 'delivered, not acknowledged' : `${number(queued)} of them in its queue`)}
 ${figure('Oldest event', oldestAgeMs === undefined ? '–' : duration(oldestAgeMs), oldestAgeMs === undefined ? 'nothing waits' : 'not acknowledged')}
 ${figure('Events per minute', rateText(rate), rate === undefined ? 'only known of push consumers' : 'accepted in the last minute')}

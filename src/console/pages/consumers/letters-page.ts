@@ -30,7 +30,7 @@ interface LetterRoute {
 }
 
 /** What a form asks for: an action on chosen dead letters. */
-interface Request {
+interface LetterAction {
   readonly action: 'replay' | 'drop'
   /** `undefined`: all that match. */
   readonly ids: readonly string[] | undefined
@@ -70,7 +70,7 @@ ${lettersView({ request, name, query, after, page, total, reasons })}`
 
   app.post<NameRoute>(PATH, { config: { access: 'operator' } }, async (request, reply) => {
     const { name } = request.params
-    const asked = readRequest(request)
+    const asked = readAction(request)
     const total = await countOf(name, asked)
     if (!asked.isConfirmed && (asked.action === 'drop' || asked.ids === undefined)) {
       const page = { title: 'Are you sure?', current: CONSUMERS_PATH } as const
@@ -93,13 +93,13 @@ ${lettersView({ request, name, query, after, page, total, reasons })}`
     return reply.redirect(consumerPath(name, `/dead-letters${letterSearch(query)}`), 303)
   })
 
-  async function countOf(name: string, { ids, query }: Request) {
+  async function countOf(name: string, { ids, query }: LetterAction) {
     return unlessRefused(actions.countLetters(name, ids ?? letterFilter(query)))
   }
 
   async function work(
     name: string,
-    action: Request['action'],
+    action: LetterAction['action'],
     choice: LetterChoice,
     options: { readonly signal: AbortSignal; readonly onProgress: (handled: number) => void }
   ): Promise<BulkResult> {
@@ -116,7 +116,7 @@ const named = (ids: readonly string[]): string =>
   ids.length <= MAX_NAMED ? ids.join(', ') : `${ids.slice(0, MAX_NAMED).join(', ')}, … (${ids.length})`
 
 /** @throws ConsoleError for a form that chooses nothing */
-function readRequest({ body }: FastifyRequest): Request {
+function readAction({ body }: FastifyRequest): LetterAction {
   const [action, scope] = (field(body, 'action') ?? '').split(' ')
   if (action !== 'replay' && action !== 'drop')
     throw new ConsoleError(400, 'Nothing done', 'Choose an action.')
@@ -133,7 +133,12 @@ function readRequest({ body }: FastifyRequest): Request {
   }
 }
 
-function question(request: FastifyRequest, name: string, { action, ids, query }: Request, count: number) {
+function question(
+  request: FastifyRequest,
+  name: string,
+  { action, ids, query }: LetterAction,
+  count: number
+) {
   const shown = `${number(count)} ${count === 1 ? 'dead letter' : 'dead letters'}`
   const verb = action === 'replay' ? 'Replay' : 'Drop'
   const consequence =

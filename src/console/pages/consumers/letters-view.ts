@@ -65,7 +65,8 @@ function eventCell({ event, position }: DeadLetter): Html {
 
 function emptyText({ page, total, query, after }: Letters): string {
   if (total === 0) return 'It has no dead letters.'
-  if (page.isPartial) return 'None of those that were looked at matches. Go on with the next page.'
+  if (page.isPartial)
+    return 'None of the dead letters that were searched matches. Continue with the next page.'
   return isFiltered(query) || after !== undefined ? 'No more dead letters match.' : 'It has no dead letters.'
 }
 
@@ -105,7 +106,7 @@ function pages(
     pageLink(after === undefined ? undefined : path({}), 'Oldest'),
     pageLink(next === undefined ? undefined : path({ after: next }), 'Next'),
     isPartial
-      ? html`<span class="note">Only some were looked at, so that the page does not take long.</span>`
+      ? html`<span class="note">Only some dead letters were searched, to answer in time.</span>`
       : undefined
   )
 }
