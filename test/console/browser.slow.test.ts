@@ -1,7 +1,7 @@
 import { networkInterfaces } from 'node:os'
 import type { Page } from 'playwright-core'
 import t from 'tap'
-import { expectAccessible, screenshot, startBrowser } from '../helpers/browser.ts'
+import { expectAccessible, startBrowser } from '../helpers/browser.ts'
 import { PASSWORD, startTestConsole, VIEWER_PASSWORD } from '../helpers/console.ts'
 import { appendEvent } from '../helpers/log.ts'
 import { flushedRedis } from '../helpers/redis.ts'
@@ -29,13 +29,11 @@ t.test(
       const page = await browser.open({ colours })
       await page.goto(`${url}/log-in`)
       await expectAccessible(t, page, `log-in, ${colours}`)
-      await screenshot(page, `log-in-${colours}`)
       await logIn(page, url)
       for (const [name, path] of Object.entries(pages)) {
         await page.goto(`${url}${path}`)
         await page.setViewportSize({ width: 1280, height: 800 })
         await expectAccessible(t, page, `${name}, ${colours}`)
-        await screenshot(page, `${name}-${colours}`)
         await page.setViewportSize({ width: 360, height: 740 })
         await expectAccessible(t, page, `${name}, ${colours}, 360 px`)
       }

@@ -66,8 +66,13 @@ export async function expectAccessible(test: Test, page: Page, name: string): Pr
   test.equal(overflow, 0, `${name}: nothing beyond the right edge`)
 }
 
-/** With SCREENSHOTS=1: writes docs/images/console-<name>.png, always of the same size. */
-export async function screenshot(page: Page, name: string): Promise<void> {
+/** With SCREENSHOTS=1: writes docs/images/console-<name>.png, always of the same size. @param height in pixels */
+export async function screenshot(
+  page: Page,
+  name: string,
+  { height = SIZE.height }: { readonly height?: number } = {}
+): Promise<void> {
   if (process.env['SCREENSHOTS'] !== '1') return
+  await page.setViewportSize({ ...SIZE, height })
   await page.screenshot({ path: `docs/images/console-${name}.png`, animations: 'disabled', caret: 'hide' })
 }

@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { deadLetters } from '../../../src/group/dead-letters.ts'
-import { expectAccessible, screenshot, startBrowser } from '../../helpers/browser.ts'
+import { expectAccessible, startBrowser } from '../../helpers/browser.ts'
 import { PASSWORD, startTestConsole, VIEWER_PASSWORD } from '../../helpers/console.ts'
 import { deliveryBody } from '../../helpers/consumers.ts'
 import { consumersFile, httpConsumer } from '../../helpers/consumers-file.ts'
@@ -412,7 +412,6 @@ t.test(
           await page.setViewportSize({ width, height: width === 360 ? 740 : 800 })
           await expectAccessible(t, page, `${name}, ${colours}, ${width} px`)
         }
-        await screenshot(page, `${name}-${colours}`)
       }
       await page.getByRole('button', { name: 'Reveal the body' }).click()
       t.equal(await page.getByRole('region', { name: 'Body' }).textContent(), '{"customer_id": 42, broken')
@@ -420,7 +419,6 @@ t.test(
       await page.goto(`${url}/consumers/crm`)
       await page.getByRole('button', { name: 'Send a test event' }).click()
       await expectAccessible(t, page, `exchange, ${colours}`)
-      await screenshot(page, `consumer-test-${colours}`)
       await page.context().close()
     }
     const viewer = await browser.open()

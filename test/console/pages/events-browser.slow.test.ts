@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core'
 import t from 'tap'
-import { expectAccessible, screenshot, startBrowser } from '../../helpers/browser.ts'
+import { expectAccessible, startBrowser } from '../../helpers/browser.ts'
 import { PASSWORD, startTestConsole } from '../../helpers/console.ts'
 import { consumersFile, httpConsumer } from '../../helpers/consumers-file.ts'
 import { appendEvent } from '../../helpers/log.ts'
@@ -49,7 +49,6 @@ for (const javaScript of [true, false]) {
       await logIn(page, url)
       await page.getByRole('link', { name: 'Events', exact: true }).click()
       t.equal(await page.getByRole('row').count(), 4)
-      await screenshot(page, 'events-light')
       await page.getByLabel('Customer id').fill('42')
       await page.getByRole('button', { name: 'Search', exact: true }).click()
       t.equal(new URL(page.url()).search, '?customer=42')
@@ -72,7 +71,6 @@ for (const javaScript of [true, false]) {
         await page.locator('.consumer', { hasText: 'warehouse' }).textContent(),
         /waiting.*Next attempt/s
       )
-      await screenshot(page, 'event-light')
 
       await page.getByLabel('Send again to').selectOption('crm')
       await page.getByRole('button', { name: 'Continue' }).click()

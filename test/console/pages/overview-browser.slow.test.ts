@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core'
 import t from 'tap'
-import { expectAccessible, screenshot, startBrowser } from '../../helpers/browser.ts'
+import { expectAccessible, startBrowser } from '../../helpers/browser.ts'
 import { startTestConsole } from '../../helpers/console.ts'
 import { consumersFile, httpConsumer } from '../../helpers/consumers-file.ts'
 import { answers, startReceiver } from '../../helpers/receiver.ts'
@@ -58,7 +58,6 @@ t.test('while Redis is down, the open page says why, and it recovers by itself',
     .waitFor(LIVE)
   await page.locator('.problem.error', { hasText: 'cannot be used' }).waitFor(LIVE)
   await expectAccessible(t, page, 'Redis is down')
-  await screenshot(page, 'overview-redis-down')
 
   const fresh = await browser.open({ javaScript: false })
   const startedMs = performance.now()
