@@ -51,7 +51,7 @@ t.test(
     // Outcomes and key usage are written once per second each, and the page shows a status of up to 5 s ago.
     const expected = [
       /accepted 200 3 parked 200 1 signature invalid 401 2 source forbidden 403 1/,
-      new RegExp(`${id} current 4 4 .* ago 1 of 1 replicas ${id} previous 1 1 .* ago 1 of 1 replicas`)
+      new RegExp(`${id} current 4 4 .* ago 1 of 1 replica ${id} previous 1 1 .* ago 1 of 1 replica`)
     ]
     const section = await until('the counts', async () => {
       const text = await sectionOf(running, 'default')
