@@ -1,7 +1,7 @@
 // Tested by test/console/access.test.ts.
 import { withTimeout } from '../async/abort.ts'
-import { writeMetadata } from '../log/partition.ts'
 import type { RedisClient } from '../redis/connect.ts'
+import { writeWhileFull } from '../redis/write-while-full.ts'
 
 /**
  * A session is in a cookie, of which somebody may have a copy. So its log-out is remembered until the cookie expires,
@@ -32,7 +32,7 @@ export function createEndedSessions(
     end: async id => {
       if (local.size >= MAX_LOCAL) local.clear()
       local.add(id)
-      await writeMetadata(redis, 'set', keyOf(id), ['1', 'EX', sessionSeconds])
+      await writeWhileFull(redis, 'set', keyOf(id), ['1', 'EX', sessionSeconds])
       local.delete(id)
     },
     isEnded: async id => {

@@ -1,6 +1,6 @@
 // Tested by test/dispatch/sinks/http.slow.test.ts and test/dispatch/consumer-status.test.ts.
-import { writeMetadata } from '../log/partition.ts'
 import type { RedisClient } from '../redis/connect.ts'
+import { writeWhileFull } from '../redis/write-while-full.ts'
 
 /** What all replicas know about a consumer, besides its position in the log. */
 export interface ConsumerState {
@@ -82,7 +82,7 @@ export function consumerStates(redis: RedisClient, keyPrefix: string, now: () =>
     },
     disable: async (name, reason) => {
       const fields = ['disabledReason', reason, 'disabledAtMs', now()]
-      await writeMetadata(redis, 'hset', keyOf(name), fields)
+      await writeWhileFull(redis, 'hset', keyOf(name), fields)
     },
     enable: async name => {
       await redis.hdel(
@@ -91,7 +91,7 @@ export function consumerStates(redis: RedisClient, keyPrefix: string, now: () =>
       )
     },
     pause: async name => {
-      await writeMetadata(redis, 'hsetnx', pausedKey, [name, now()])
+      await writeWhileFull(redis, 'hsetnx', pausedKey, [name, now()])
     },
     resume: async name => {
       await redis.hdel(pausedKey, name)

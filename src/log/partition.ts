@@ -1,24 +1,7 @@
 import { hash } from 'node:crypto'
 import type { RedisClient } from '../redis/connect.ts'
-import { loadScript, runScript } from '../redis/script.ts'
+import { writeWhileFull } from '../redis/write-while-full.ts'
 import { type PartitionKeys, partitionCountKey, partitionCountsKey, partitionKeys } from './keys.ts'
-
-const writeScript = loadScript(new URL('write-metadata.lua', import.meta.url))
-
-/**
- * Runs a write of one small key, also while the memory of Redis is full.
- *
- * @returns the reply
- * @throws the error of Redis
- */
-export function writeMetadata(
-  redis: RedisClient,
-  command: 'set' | 'sadd' | 'hset' | 'hsetnx',
-  key: string,
-  args: readonly (string | number)[]
-): Promise<unknown> {
-  return runScript(redis, writeScript, [key], [command, ...args])
-}
 
 /** The partition for an ordering key. Entries with the same key stay in order, because they share a partition. */
 export function partitionOf(key: string, partitions: number): number {
@@ -43,9 +26,9 @@ export async function publishPartitionCount(
     // A log of an older version: it has been used, and nothing says with which numbers.
     const isOld = used.length === 0 && (published > 1 || (await hasEvents(redis, keyPrefix)))
     const unknown = isOld ? upTo(published) : []
-    await writeMetadata(redis, 'sadd', partitionCountsKey(keyPrefix), [partitions, ...unknown])
+    await writeWhileFull(redis, 'sadd', partitionCountsKey(keyPrefix), [partitions, ...unknown])
   }
-  if (published < partitions) await writeMetadata(redis, 'set', partitionCountKey(keyPrefix), [partitions])
+  if (published < partitions) await writeWhileFull(redis, 'set', partitionCountKey(keyPrefix), [partitions])
 }
 
 /**

@@ -1,8 +1,9 @@
 // Tested by test/tools/events/id-index.slow.test.ts.
 import type { RedisClient } from '../redis/connect.ts'
+import { writeWhileFull } from '../redis/write-while-full.ts'
 import { serverTimeMs } from './dedupe-index.ts'
 import { partitionKeys, sourceNamesKey } from './keys.ts'
-import { publishPartitionCount, writeMetadata } from './partition.ts'
+import { publishPartitionCount } from './partition.ts'
 
 /**
  * Writes what readers of the log have to know. Called before the first event is appended.
@@ -34,7 +35,7 @@ export async function publishSources(
   const missing = names.filter(name => !Object.hasOwn(published, name))
   if (missing.length === 0) return
   const nowMs = await serverTimeMs(redis, partitionKeys(keyPrefix, 0))
-  await writeMetadata(
+  await writeWhileFull(
     redis,
     'hset',
     key,

@@ -4,8 +4,8 @@ import { z } from 'zod'
 import { withTimeout } from '../../../async/abort.ts'
 import { createPollingLoop } from '../../../async/poll.ts'
 import { errorCode } from '../../../errors.ts'
-import { writeMetadata } from '../../../log/partition.ts'
 import { loadScript, runScript } from '../../../redis/script.ts'
+import { writeWhileFull } from '../../../redis/write-while-full.ts'
 import type { ConsoleContext } from '../../context.ts'
 
 /** What a replay or drop of many things has done so far. All replicas see it. */
@@ -81,7 +81,7 @@ export function createBulkActions({
   return {
     start: async (subject, about, work) => {
       const id = randomUUID()
-      const lock = await writeMetadata(redis, 'set', lockKey(subject), [id, 'PX', LEASE_MS, 'NX'])
+      const lock = await writeWhileFull(redis, 'set', lockKey(subject), [id, 'PX', LEASE_MS, 'NX'])
       if (lock === null) return false
       const stopped = new AbortController()
       const run = runWork(subject, { id, ...about }, work, stopped).finally(() => running.delete(run))
@@ -95,7 +95,7 @@ export function createBulkActions({
       return isDead ? { ...state, outcome: 'interrupted' } : state
     },
     stop: async subject => {
-      await writeMetadata(redis, 'set', lockKey(subject), [STOP, 'KEEPTTL', 'XX'])
+      await writeWhileFull(redis, 'set', lockKey(subject), [STOP, 'KEEPTTL', 'XX'])
     },
     close: async () => {
       for (const stopped of running.values()) stopped.abort()
@@ -167,7 +167,7 @@ export function createBulkActions({
         leftCount: left.length,
         unknownCount
       }
-      await writeMetadata(redis, 'set', stateKey(subject), [JSON.stringify(state), 'PX', KEEP_MS])
+      await writeWhileFull(redis, 'set', stateKey(subject), [JSON.stringify(state), 'PX', KEEP_MS])
     }
   }
 
