@@ -19,20 +19,28 @@ export type Growth = {
   readonly isLinear: boolean
 }
 
-/** @param large does the same as `small` for an input four times as large */
-export function measureGrowth(small: () => unknown, large: () => unknown): Growth {
-  let growth = compare(small, large, RUNS)
+/**
+ * @param large does the same as `small` for an input four times as large
+ * @param maxOfDouble the largest `ofDouble` that counts as linear
+ */
+export function measureGrowth(
+  small: () => unknown,
+  large: () => unknown,
+  maxOfDouble = MAX_GROWTH_OF_DOUBLE
+): Growth {
+  const compare = (runs: number): Growth => growthOf(small, large, runs, maxOfDouble)
+  let growth = compare(RUNS)
   for (let retry = 1; !growth.isLinear && retry <= RETRIES; retry++) {
-    const again = compare(small, large, RUNS * retry)
+    const again = compare(RUNS * retry)
     if (again.ofDouble < growth.ofDouble) growth = again
   }
   return growth
 }
 
-function compare(small: () => unknown, large: () => unknown, runs: number): Growth {
+function growthOf(small: () => unknown, large: () => unknown, runs: number, maxOfDouble: number): Growth {
   const [smallMs, largeMs] = [leastMs(small, runs * 2), leastMs(large, runs)]
   const ofDouble = Math.sqrt(largeMs / Math.max(smallMs, 0.001))
-  return { smallMs, largeMs, ofDouble, isLinear: largeMs < NEGLIGIBLE_MS || ofDouble <= MAX_GROWTH_OF_DOUBLE }
+  return { smallMs, largeMs, ofDouble, isLinear: largeMs < NEGLIGIBLE_MS || ofDouble <= maxOfDouble }
 }
 
 /** The shortest CPU time of several runs, in milliseconds. */
