@@ -1,5 +1,6 @@
+import fc from 'fast-check'
 import t from 'tap'
-import { formatDuration } from '../src/duration.ts'
+import { formatDuration, isoTime } from '../src/duration.ts'
 
 for (const [ms, text] of [
   [0, '0 s'],
@@ -15,3 +16,13 @@ for (const [ms, text] of [
     t.equal(formatDuration(ms), text)
   })
 }
+
+t.test('any number of milliseconds is a time in RFC 3339 that reads back as it, or no time', async t => {
+  t.equal(isoTime(1_795_749_234_567), '2026-11-27T03:13:54.567Z')
+  fc.assert(
+    fc.property(fc.oneof(fc.double(), fc.integer(), fc.nat({ max: 2 ** 53 - 1 })), ms => {
+      const text = isoTime(ms)
+      return text === undefined ? Number.isNaN(new Date(ms).getTime()) : Date.parse(text) === Math.trunc(ms)
+    })
+  )
+})

@@ -128,6 +128,7 @@ export async function enforceLogOut(request: FastifyRequest, ended: EndedSession
 
 export const isChange = ({ method }: Pick<FastifyRequest, 'method'>): boolean =>
   method !== 'GET' && method !== 'HEAD'
+
 /** Whether to show what only an operator may use. Access itself is checked by `enforceAccess`. */
 export const isOperator = ({ person }: FastifyRequest): boolean => person?.role === 'operator'
 

@@ -1,5 +1,6 @@
 // Tested by test/console/html.test.ts.
 import type { FastifyRequest } from 'fastify'
+import { formatDuration, isoTime } from '../duration.ts'
 import { type Html, type HtmlValue, html } from './html.ts'
 
 /** The parts that pages are made of. Each returns HTML in which all values are escaped. */
@@ -9,45 +10,23 @@ export type Tone = 'good' | 'warning' | 'bad' | 'neutral'
 /** The state of a thing, in a word. The tone only repeats what the word says. */
 export const pill = (tone: Tone, text: string): Html => html`<span class="pill ${tone}">${text}</span>`
 
-/** Beyond it, a `Date` is invalid. The id of an entry, which another program can choose, can be larger. */
-const MAX_TIME_MS = 8.64e15
-
 /** A time in UTC, to the second; `–` if it is not one. @param ms unix milliseconds */
 export function time(ms: number): Html {
-  if (!(Math.abs(ms) <= MAX_TIME_MS)) return html`–`
-  const iso = new Date(ms).toISOString()
+  const iso = isoTime(ms)
+  if (iso === undefined) return html`–`
   return html`<time datetime="${iso}">${iso.slice(0, 19).replace('T', ' ')} UTC</time>`
 }
 
-/** A length of time in its two largest units, such as `3 min 20 s`. */
-export function duration(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`
-  const seconds = Math.round(ms / 1000)
-  const units = [
-    ['d', 86_400],
-    ['h', 3600],
-    ['min', 60],
-    ['s', 1]
-  ] as const
-  const first = units.findIndex(([, size]) => seconds >= size)
-  return units
-    .slice(first, first + 2)
-    .map(
-      ([unit, size], at) =>
-        [Math.floor((at === 0 ? seconds : seconds % (units[first]?.[1] ?? 1)) / size), unit] as const
-    )
-    .filter(([count]) => count > 0)
-    .map(([count, unit]) => `${count} ${unit}`)
-    .join(' ')
-}
+/** A length of time, such as `35 ms`, `40 s` or `12 min`: short ones matter for answers. */
+export const duration = (ms: number): string => (ms < 1000 ? `${Math.round(ms)} ms` : formatDuration(ms))
 
-/** How long ago a time was, such as `3 min 20 s ago`. */
+/** How long ago a time was, such as `12 min ago`. */
 export const ago = (atMs: number, nowMs: number): string => `${duration(Math.max(0, nowMs - atMs))} ago`
 
 /** A time as its age, which is what matters on call; the time itself is in the markup. */
 export function age(atMs: number | undefined, nowMs: number): Html | string {
-  if (atMs === undefined) return '–'
-  const iso = new Date(atMs).toISOString()
+  const iso = atMs === undefined ? undefined : isoTime(atMs)
+  if (atMs === undefined || iso === undefined) return '–'
   return html`<time datetime="${iso}" title="${iso}">${duration(Math.max(1000, nowMs - atMs))} ago</time>`
 }
 

@@ -14,7 +14,7 @@ import { field } from './form-fields.ts'
 import { type Html, html } from './html.ts'
 import { sendPage } from './layout.ts'
 
-/** Tries per minute. At 30 per minute, 12 random letters and digits take longer than the age of the universe. */
+/** Tries per minute. A password has at least 12 characters, so guessing at this rate is hopeless. */
 const MAX_PER_ADDRESS = 10
 const MAX_OVERALL = 30
 const WINDOW_MS = 60_000

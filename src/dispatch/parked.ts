@@ -3,7 +3,7 @@ import { UnavailableError } from '../errors.ts'
 import type { EventLog } from '../log/append.ts'
 import { partitionKeys } from '../log/keys.ts'
 import { publishedPartitions, readPartitionCount } from '../log/partition.ts'
-import { formatPosition, type LogPosition, parsePosition } from '../log/position.ts'
+import { entryTimeMs, formatPosition, type LogPosition, parsePosition } from '../log/position.ts'
 import { readEntries } from '../log/read-range.ts'
 import { parseDelivery, toLogEntry } from '../receive/log-entry.ts'
 import { openParked, type ParkedDelivery, readParked } from '../receive/parked.ts'
@@ -62,7 +62,7 @@ export function parkedDeliveries(redis: RedisClient, keyPrefix: string): ParkedD
 
 const toParkedEntry = (position: LogPosition, event: string): ParkedEntry => ({
   position,
-  parkedAtMs: Number.parseInt(parsePosition(position).id, 10),
+  parkedAtMs: entryTimeMs(parsePosition(position).id),
   delivery: readParked(event)
 })
 

@@ -35,7 +35,7 @@ export interface Sink {
   close(): Promise<void>
 }
 
-/** Shared by all sinks of a process. Only the HTTP sink, which retries by itself, needs it. */
+/** Shared by all push consumers of a process. Of the sinks, only that for HTTP needs it, because it retries by itself. */
 export interface SinkContext {
   /** For BullMQ only: opened with the profile `blocking`. */
   readonly queueRedis: RedisClient

@@ -22,7 +22,8 @@ const ofSignature: Readonly<Record<SignatureFailure, string>> = {
     'no signing key matches: compare the key with the one that Customer.io shows beside this webhook (cio-webhook rotate status shows its id), and check that no proxy changes the body'
 }
 
-const ofAddress: Readonly<Record<AddressVariable, string>> = {
+/** What to set, by the variable that is probably wrong. */
+export const addressFixes: Readonly<Record<AddressVariable, string>> = {
   TRUSTED_PROXIES: 'add the address of the proxy to TRUSTED_PROXIES',
   CIO_ALLOWED_IPS: 'add the address to CIO_ALLOWED_IPS, or to TRUSTED_PROXIES if it is your proxy'
 }
@@ -50,7 +51,7 @@ export function fixOf(outcome: Outcome, delivery: Refused): string | undefined {
       return ofSignature[reason as SignatureFailure]
     case 'source_forbidden':
       // Without a valid signature nobody needs to be let in.
-      return key === undefined || wrongAddress === undefined ? undefined : ofAddress[wrongAddress]
+      return key === undefined || wrongAddress === undefined ? undefined : addressFixes[wrongAddress]
     case 'too_large':
       return 'Customer.io sends less than 5 MiB: if this delivery is from Customer.io, report it'
     case 'unavailable':

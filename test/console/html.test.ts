@@ -1,5 +1,5 @@
 import t from 'tap'
-import { duration, number, pill, table, time } from '../../src/console/components.ts'
+import { age, duration, number, pill, table, time } from '../../src/console/components.ts'
 import { html } from '../../src/console/html.ts'
 
 const EVIL = `<script>alert("1")</script>'\``
@@ -28,10 +28,10 @@ t.test('the parts of pages escape what they show', async t => {
 t.test('times, numbers and lengths of time read as text', async t => {
   t.equal(time(0).text, '<time datetime="1970-01-01T00:00:00.000Z">1970-01-01 00:00:00 UTC</time>')
   t.same(
-    [Number.NaN, 2 ** 64, Number.POSITIVE_INFINITY].map(ms => time(ms).text),
-    ['–', '–', '–']
+    [Number.NaN, 2 ** 64, Number.POSITIVE_INFINITY].map(ms => [time(ms).text, age(ms, 0)]),
+    Array(3).fill(['–', '–'])
   )
   t.same([1234567, undefined, Number.NaN].map(number), ['1,234,567', '–', '–'])
   const lengths = [0, 999, 1000, 59_600, 200_000, 3_600_000, 90_000_000, 864_000_000]
-  t.same(lengths.map(duration), ['0 ms', '999 ms', '1 s', '1 min', '3 min 20 s', '1 h', '1 d 1 h', '10 d'])
+  t.same(lengths.map(duration), ['0 ms', '999 ms', '1 s', '59 s', '3 min', '60 min', '25 h', '10 d'])
 })

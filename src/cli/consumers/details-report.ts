@@ -1,6 +1,6 @@
 // Tested by test/cli/consumers/show.slow.test.ts.
 import { counted } from '../../counted.ts'
-import { formatDuration } from '../../duration.ts'
+import { formatDuration, isoTime } from '../../duration.ts'
 import type { ConsumerDetails } from '../../tools/consumers/actions.ts'
 import { stateSinceMs } from '../../tools/consumers/state-since.ts'
 import { fieldList, table } from '../table.ts'
@@ -10,9 +10,7 @@ export function detailsText(
   nowMs: number
 ): string {
   const when = (atMs: number | undefined): string | undefined =>
-    atMs === undefined
-      ? undefined
-      : `${new Date(atMs).toISOString()} (${formatDuration(Math.max(0, nowMs - atMs))} ago)`
+    atMs === undefined ? undefined : `${isoTime(atMs)} (${formatDuration(Math.max(0, nowMs - atMs))} ago)`
   const since = when(stateSinceMs(status))
   const reasons = Object.entries(deadByReason).map(([reason, count]) => `${count} ${reason}`)
   const { name, type, state, lag, pending, queued, oldestAgeMs, members, failures } = status
@@ -43,7 +41,7 @@ export function detailsText(
 
 const attemptsTable = (attempts: ConsumerDetails['attempts']): string =>
   table(attempts, [
-    { heading: '  TIME', value: ({ atMs }) => `  ${new Date(atMs).toISOString()}` },
+    { heading: '  TIME', value: ({ atMs }) => `  ${isoTime(atMs)}` },
     { heading: 'EVENT', value: ({ eventId }) => eventId },
     { heading: 'ATTEMPT', value: ({ attempt }) => attempt },
     { heading: 'OUTCOME', value: ({ outcome }) => outcome },

@@ -1,7 +1,7 @@
 // Tested by test/cli/consumers/command.slow.test.ts.
 
 import type { ConsumerStatus } from '../../dispatch/consumer-status.ts'
-import { formatDuration } from '../../duration.ts'
+import { formatDuration, isoTime } from '../../duration.ts'
 import type { DeadLetter } from '../../group/dead-letters.ts'
 import { entryTimeMs } from '../../log/position.ts'
 import type { ConsumerList } from '../../tools/consumers/actions.ts'
@@ -75,7 +75,7 @@ const answersOf = (attempts: DeadLetter['lastAttempts']): string =>
   attempts.map(({ answer }) => answer).join(', ')
 
 /** When an entry was written, by the clock of Redis. */
-export const timeOf = (entryId: string): string => new Date(entryTimeMs(entryId)).toISOString()
+export const timeOf = (entryId: string): string => isoTime(entryTimeMs(entryId)) ?? '-'
 
 /** The event's id; `undefined` if the text is not an event. */
 export function eventId(text: string): string | undefined {

@@ -10,6 +10,7 @@ import { compileFilter, type EventFilter } from '../../tools/events/event-filter
 import { pathsJson } from '../../tools/events/event-json.ts'
 import { eventPath } from '../../tools/events/event-path.ts'
 import { searchEvents } from '../../tools/events/search.ts'
+import { sendIdsAgain } from '../../tools/events/send-ids-again.ts'
 import type { SearchOptions } from '../../tools/events/walk-log.ts'
 import { type Command, EXIT, type ExitCode, UsageError } from '../command.ts'
 import { readLines } from '../input.ts'
@@ -17,7 +18,6 @@ import { type OpenLog, openLog } from '../open-log.ts'
 import { createProgressBar } from '../progress-bar.ts'
 import { terminalSafe } from '../terminal.ts'
 import { type EventsOptions, eventsUsage, readEventsOptions } from './options.ts'
-import { replayById } from './replay-by-id.ts'
 import { replayedText } from './replay-report.ts'
 import { eventLine, nothingFound, pathsText, unknownEvent } from './report.ts'
 
@@ -126,7 +126,10 @@ async function replay(
   log: OpenLog<'dispatch' | 'loadHashKey'>
 ): Promise<ExitCode> {
   if (fromMs === undefined) {
-    const result = await replayById(log, consumer, ids ?? [])
+    const { redis, openBlocking, config } = log
+    const { consumers } = config.dispatch
+    const options = { ...searchedLog(log), redis, consumers, openBlocking }
+    const result = await sendIdsAgain(options, consumer, ids ?? [])
     process.stdout.write(
       json ? `${JSON.stringify(result)}\n` : `${result.replayed} replayed to ${consumer}\n`
     )

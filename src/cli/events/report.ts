@@ -1,5 +1,5 @@
 // Tested by test/cli/events/command.slow.test.ts.
-import { formatDuration } from '../../duration.ts'
+import { formatDuration, isoTime } from '../../duration.ts'
 import { eventName } from '../../event-types.ts'
 import { stringifyExactly } from '../../exact-json.ts'
 import { formatPosition } from '../../log/position.ts'
@@ -102,4 +102,4 @@ function details({ pending, waiting, deadLetter }: ConsumerPath, nowMs: number):
 
 const times = (count: number): string => (count === 1 ? 'once' : `${count} times`)
 
-const formatTime = (ms: number): string => new Date(ms).toISOString()
+const formatTime = (ms: number): string => isoTime(ms) ?? '-'

@@ -7,6 +7,7 @@ import { consumerActions } from '../../tools/consumers/actions.ts'
 import type { LetterChoice } from '../../tools/consumers/choose-letters.ts'
 import { deadLettersJson, detailsJson } from '../../tools/consumers/consumer-json.ts'
 import type { Replayed } from '../../tools/consumers/replay-letters.ts'
+import { sendIdsAgain } from '../../tools/events/send-ids-again.ts'
 import type { ConsoleContext } from '../context.ts'
 import { withConnections } from '../further-connections.ts'
 import { untilGone } from '../until-gone.ts'
@@ -15,10 +16,11 @@ import { change } from './change.ts'
 import { MAX_EVENT_BYTES } from './event-routes.ts'
 import { attemptsQuery, consumerParams, lettersDrop, lettersQuery, lettersReplay } from './input.ts'
 import { addRoute } from './route.ts'
-import { sendEventsAgain } from './send-events-again.ts'
 
 /** A replay ends after so long. The same request continues. */
 const REPLAY_MS = 20_000
+/** Of all events of a request together. */
+const SEARCH_MS = 5000
 /** Ids that a message or an audit record names. */
 const MAX_LISTED = 10
 
@@ -85,7 +87,7 @@ export function consumerRoutes(app: FastifyInstance, context: ConsoleContext): v
           const sent = (result?: Replayed): string =>
             `${result === undefined ? 'events' : listed(eventIds.filter(id => !result.unknown.includes(id)))} to ${name}`
           return change(context, request, 'events_sent_again', sent, async () =>
-            known(await sendEventsAgain(context, openBlocking, name, eventIds), eventIds, 'event')
+            known(await sendAgain(openBlocking, name, eventIds), eventIds, 'event')
           )
         }
         const options = { signal: AbortSignal.any([untilGone(reply), AbortSignal.timeout(REPLAY_MS)]) }
@@ -108,6 +110,19 @@ export function consumerRoutes(app: FastifyInstance, context: ConsoleContext): v
         known(await actions.drop(name, choiceOf(body)), body.ids, 'dead letter')
       )
   )
+
+  /** @returns as a replay of dead letters */
+  async function sendAgain(
+    openBlocking: () => RedisClient,
+    name: string,
+    ids: readonly string[]
+  ): Promise<Replayed> {
+    const { keyPrefix, windowMs } = config.log
+    const { consumers } = config.dispatch
+    const log = { redis, keyPrefix, dedupeWindowMs: windowMs, consumers }
+    const sent = await sendIdsAgain({ ...log, openBlocking, budgetMs: SEARCH_MS }, name, ids)
+    return { ...sent, interrupted: false }
+  }
 }
 
 /** As many as one answer may have, at least one. */

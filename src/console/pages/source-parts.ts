@@ -1,12 +1,12 @@
 // Tested by test/console/pages/sources.slow.test.ts.
 import { counted } from '../../counted.ts'
 import type { SourceStats } from '../../receive/delivery-stats.ts'
+import { addressFixes } from '../../receive/fix.ts'
 import type { Source } from '../../settings/sources.ts'
 import type { ReplicaKeys } from '../../tools/rotate/replica-keys.ts'
 import type { TrackKeyStatus, WebhookKeyStatus } from '../../tools/rotate/status.ts'
 import { finishCommand } from '../../tools/rotate/webhook-key.ts'
 import type { SourceStatus } from '../../tools/status/facts.ts'
-import { ADDRESS_FIXES } from '../../tools/status/source-problems.ts'
 import { age, duration, facts, number, pill, type Tone, table } from '../components.ts'
 import { type Html, html } from '../html.ts'
 import type { ConsoleStatus } from '../status.ts'
@@ -128,7 +128,7 @@ function rotationText({ name, previousKey }: SourceStatus, { rotation }: SourceK
 function refusals(name: string, lastDay: SourceStats, isEnforced: boolean): Html {
   const failures = Object.entries(lastDay.signatureFailures)
   const listed: Readonly<Record<string, number>> = lastDay.listedFailures
-  const addresses = Object.entries(ADDRESS_FIXES).flatMap(([variable, fix]) => {
+  const addresses = Object.entries(addressFixes).flatMap(([variable, fix]) => {
     const count: number = Object.entries(lastDay.wrongAddress).find(([of]) => of === variable)?.[1] ?? 0
     return count === 0 ? [] : [{ count, fix }]
   })
@@ -153,7 +153,7 @@ ${
     ? html`<p>None in the last 24 hours.</p>`
     : addresses.map(
         ({ count, fix }) =>
-          html`<p>${count === 1 ? '1 authentic delivery' : `${number(count)} authentic deliveries`} came from an address that is not allowed${isEnforced ? ', and got 403' : ''}. Fix: ${fix}.</p>`
+          html`<p>${counted(count, 'authentic delivery', 'authentic deliveries')} came from an address that is not allowed${isEnforced ? ', and got 403' : ''}. Fix: ${fix}. The log lines of these deliveries have it.</p>`
       )
 }`
 }

@@ -17,7 +17,7 @@ import { chosenLetters, countChosen, type LetterChoice, type LetterFilter } from
 import { type DeliveryRate, deliveryRate } from './delivery-rate.ts'
 import { ofExistingGroup, unknownConsumer } from './find-consumer.ts'
 import { type LetterPage, letterPage } from './letter-page.ts'
-import { countLetters } from './letter-reasons.ts'
+import { countByReason } from './letter-reasons.ts'
 import { recentActivity } from './recent-activity.ts'
 import { type Replayed, type ReplayOptions, replayChosen } from './replay-letters.ts'
 import { withoutSecrets } from './shown-settings.ts'
@@ -77,7 +77,7 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
     show: async (name: string): Promise<ConsumerDetails> => {
       const status = await requireStatus(name)
       const [deadByReason, newest] = await Promise.all([
-        countLetters(redis, keyPrefix, name),
+        countByReason(redis, keyPrefix, name),
         attempts.newest(name, SHOWN_ATTEMPTS)
       ])
       return { status, settings: withoutSecrets(settingsOf(name)), deadByReason, attempts: newest }
@@ -130,7 +130,7 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
     /** Events that push consumers accepted in the last minute. */
     deliveryRate: (name: string): Promise<DeliveryRate | undefined> =>
       settingsOf(name) === undefined ? Promise.resolve(undefined) : deliveryRate(redis, keyPrefix, name),
-    deadByReason: (name: string) => countLetters(redis, keyPrefix, name),
+    deadByReason: (name: string) => countByReason(redis, keyPrefix, name),
     /** Number of its dead letters, or of the chosen ones. With a filter, it reads all of them. */
     countLetters: async (name: string, choice: LetterChoice = {}): Promise<number> => {
       await requireKnown(name)

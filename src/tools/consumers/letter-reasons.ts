@@ -8,7 +8,7 @@ const script = loadScript(new URL('letter-reasons.lua', import.meta.url))
 const PAGE_LETTERS = 200
 
 /** @returns the number of a consumer's dead letters by reason. @throws the error of Redis */
-export async function countLetters(
+export async function countByReason(
   redis: RedisClient,
   keyPrefix: string,
   consumer: string

@@ -1,3 +1,4 @@
+import { mapLimited } from '../../async/map-limited.ts'
 import { SOURCE_PREFIX } from '../../event-types.ts'
 import { type CloudEvent, parseCloudEvent } from '../../group/cloud-event.ts'
 import { partitionKeys } from '../../log/keys.ts'
@@ -131,7 +132,7 @@ async function pathOf(
     ...groups.map(({ name }) => name),
     ...ofPosition.map(({ consumer }) => consumer)
   ])
-  const states = await inChunks([...names], name =>
+  const states = await mapLimited([...names], CONSUMERS_AT_ONCE, name =>
     consumerPath({
       redis,
       keyPrefix,
@@ -156,13 +157,4 @@ async function pathOf(
       consumers: states
     }
   ]
-}
-
-/** Redis runs what is sent at once without a pause, so not all consumers are read at once. */
-async function inChunks<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {
-  const results: R[] = []
-  for (let first = 0; first < items.length; first += CONSUMERS_AT_ONCE) {
-    results.push(...(await Promise.all(items.slice(first, first + CONSUMERS_AT_ONCE).map(work))))
-  }
-  return results
 }

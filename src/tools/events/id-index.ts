@@ -7,6 +7,7 @@ import {
 } from '../../log/dedupe-index.ts'
 import type { PartitionKeys } from '../../log/keys.ts'
 import { publishedPartitions } from '../../log/partition.ts'
+import { entryTimeMs } from '../../log/position.ts'
 import { readSources } from '../../log/published-log.ts'
 import { digestsOfId } from '../../receive/event-id.ts'
 import type { RedisClient } from '../../redis/connect.ts'
@@ -113,7 +114,7 @@ function rangesOf(
   if (oldestEntry === '') return { uncovered: [], remembered: [] }
   const uncovered: TimeRange[] = []
   const remembered: TimeRange[] = []
-  const oldestMs = Number.parseInt(oldestEntry, 10)
+  const oldestMs = entryTimeMs(oldestEntry)
   const coveredFromMs = Math.max(generations.at(-1)?.openedAtMs ?? Infinity, sinceMs) + SLACK_MS
   if (oldestMs <= coveredFromMs) uncovered.push({ fromMs: 0, toMs: coveredFromMs })
   for (const [index, state] of states.entries()) {

@@ -10,7 +10,7 @@ import { replayChosen } from '../consumers/replay-letters.ts'
 import type { ConsumerPath } from './consumer-path.ts'
 import type { EventPath } from './event-path.ts'
 
-interface SendAgainOptions {
+export interface SendAgainOptions {
   readonly redis: RedisClient
   readonly keyPrefix: string
   /** Those of `CONSUMERS_FILE`. */

@@ -2,6 +2,7 @@
 import { counted } from '../../counted.ts'
 import { formatDuration } from '../../duration.ts'
 import type { AddressVariable, SourceStats } from '../../receive/delivery-stats.ts'
+import { addressFixes } from '../../receive/fix.ts'
 import { finishCommand } from '../rotate/webhook-key.ts'
 import type { Problem, SourceStatus, StatusFacts } from './facts.ts'
 
@@ -22,14 +23,6 @@ export function sourceProblems({ sources, atMs, settings, redis }: StatusFacts):
   ])
 }
 
-/** What to set, by the variable that is probably wrong. */
-export const ADDRESS_FIXES: Readonly<Record<AddressVariable, string>> = {
-  TRUSTED_PROXIES:
-    'add the address of your proxy to TRUSTED_PROXIES: the log line of the refused delivery has it',
-  CIO_ALLOWED_IPS:
-    'add the address to CIO_ALLOWED_IPS, or to TRUSTED_PROXIES if it is your proxy: the log line of the delivery has it'
-}
-
 function wrongAddress({ name, lastHour }: SourceStatus, isEnforced: boolean): readonly Problem[] {
   return Object.entries(lastHour.wrongAddress).map(([variable, count]) => ({
     id: 'authentic_but_refused',
@@ -38,7 +31,7 @@ function wrongAddress({ name, lastHour }: SourceStatus, isEnforced: boolean): re
     consequence: isEnforced
       ? 'They got 403. Customer.io retries them, and later events wait behind them.'
       : 'They were accepted, because CIO_IP_POLICY is report. With enforce they would get 403.',
-    fix: ADDRESS_FIXES[variable as AddressVariable]
+    fix: `${addressFixes[variable as AddressVariable]}: the log lines of these deliveries have it`
   }))
 }
 

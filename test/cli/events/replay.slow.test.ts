@@ -67,7 +67,12 @@ t.test('events: the newest, filtered, followed, and replayed for one consumer', 
   )
   t.equal((await run('events', 'replay', 'crm', '--from', '2h', '--to', '1h')).code, 1)
 
-  t.same((await json('events', 'replay', 'crm', '--id', 'e7')).value, { replayed: 1, left: [], unknown: [] })
+  t.same((await json('events', 'replay', 'crm', '--id', 'e7')).value, {
+    replayed: 1,
+    left: [],
+    notWanted: 0,
+    unknown: []
+  })
   await until('replayed', async () => receiver.requests.length === before + 3)
   t.equal(receiver.requests.at(-1)?.headers['webhook-id'], 'e7')
   const some = await run('events', 'replay', 'crm', '--id', 'e8', '--id', 'nothing')

@@ -61,7 +61,7 @@ const cases: readonly {
   {
     name: 'a silence of more than an hour',
     lastAgoMs: 200 * MINUTE_MS,
-    expected: ['warning', 'No delivery for 3 h 20 min.']
+    expected: ['warning', 'No delivery for 3 h.']
   },
   {
     name: 'an outage of Redis',

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { countLetters } from '../../../src/tools/consumers/letter-reasons.ts'
+import { countByReason } from '../../../src/tools/consumers/letter-reasons.ts'
 import { connectedRedis } from '../../helpers/redis.ts'
 
 const redis = await connectedRedis(t)
@@ -21,14 +21,14 @@ const scriptCalls = async (): Promise<number> =>
   )
 
 t.test('dead letters are counted by reason, page by page', async t => {
-  t.same(await countLetters(redis.connection, 'cio:', 'crm'), {})
+  t.same(await countByReason(redis.connection, 'cio:', 'crm'), {})
   for (const letters of [1, 4, 5, 200, 601]) {
     await redis.client.flushall()
     await add(letters, 100)
     const malformed = Math.ceil(letters / 3)
     const failed = letters - malformed
     t.same(
-      await countLetters(redis.connection, 'cio:', 'crm'),
+      await countByReason(redis.connection, 'cio:', 'crm'),
       failed === 0 ? { malformed } : { malformed, failed },
       `${letters} dead letters`
     )
@@ -38,6 +38,6 @@ t.test('dead letters are counted by reason, page by page', async t => {
 t.test('one call copies few large events in Redis: deliveries wait meanwhile', async t => {
   await add(30, 500_000)
   await redis.client.config('RESETSTAT')
-  t.same(await countLetters(redis.connection, 'cio:', 'crm'), { malformed: 10, failed: 20 })
+  t.same(await countByReason(redis.connection, 'cio:', 'crm'), { malformed: 10, failed: 20 })
   t.ok((await scriptCalls()) >= 7, `${await scriptCalls()} calls for 15 MB`)
 })
