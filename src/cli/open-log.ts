@@ -1,12 +1,12 @@
 // Tested by test/redis/failure.slow.test.ts and test/cli/providers.slow.test.ts.
 import { ConfigError } from '../errors.ts'
 import { connectRedis, disconnectRedis, type RedisClient } from '../redis/connect.ts'
-import { followFailures } from '../redis/failure.ts'
+import { followFailures, type RedisFailure } from '../redis/failure.ts'
 import { monitorRedis } from '../redis/monitor.ts'
 import { connectMasters } from '../redis/ready.ts'
 import { loadSettings, type Part, type Settings } from '../settings/config.ts'
 import type { Environment } from '../settings/environment.ts'
-import type { RedisAddress } from '../settings/redis-address.ts'
+import { describeRedis, type RedisAddress } from '../settings/redis-address.ts'
 import { onRedisFailure } from './failure.ts'
 
 /** How long a command waits for Redis. */
@@ -16,7 +16,17 @@ export const NO_REDIS =
   'REDIS_URL is missing, and no cio-webhook runs with a Redis of its own: give redis://host:port'
 
 /** Redis does not answer, or refuses us. The message names the address and the cause. */
-export class UnreachableRedis extends ConfigError {}
+export class UnreachableRedis extends ConfigError {
+  readonly failure: RedisFailure
+
+  constructor(failure: RedisFailure, options: ErrorOptions) {
+    super(
+      `cannot reach Redis at ${failure.address}: ${failure.cause}; check REDIS_URL (or REDIS_SENTINELS, REDIS_CLUSTER_NODES)`,
+      options
+    )
+    this.failure = failure
+  }
+}
 
 /**
  * Connects to Redis for a command, and waits until it accepts commands.
@@ -36,12 +46,20 @@ export async function connectForCommand(address: RedisAddress): Promise<RedisCli
     const failure = await failures.describe(cause)
     disconnectRedis(redis)
     if (cause instanceof ConfigError) throw cause
-    throw new UnreachableRedis(
-      `cannot reach Redis at ${failure.address}: ${failure.cause}; check REDIS_URL (or REDIS_SENTINELS, REDIS_CLUSTER_NODES)`,
-      { cause }
-    )
+    throw new UnreachableRedis(failure, { cause })
   } finally {
     monitor.stop()
+  }
+}
+
+/** The same for a command that reports why there is no connection. @throws errors that do not come from Redis */
+export async function tryToConnect(address: RedisAddress): Promise<RedisClient | RedisFailure> {
+  try {
+    return await connectForCommand(address)
+  } catch (error) {
+    if (error instanceof UnreachableRedis) return error.failure
+    if (error instanceof ConfigError) return { address: describeRedis(address), cause: error.message }
+    throw error
   }
 }
 

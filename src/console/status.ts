@@ -46,7 +46,8 @@ export function createStatusReader(options: StatusReaderOptions): () => Promise<
   async function read(): Promise<ConsoleStatus> {
     const configuration = await describe()
     const inputs = { config, configuration, sources: [...config.sources.keys()], redisAddress, now }
-    const down = (cause: string): Promise<StatusReport> => readStatus({ ...inputs, redis: { cause } })
+    const down = (cause: string): Promise<StatusReport> =>
+      readStatus({ ...inputs, redis: { address: redisAddress, cause } })
     const report = isRedisUp()
       ? ((await withTimeout(LIMIT_MS, readStatus({ ...inputs, redis }))) ??
         (await down(`it does not answer within ${LIMIT_MS / 1000} s`)))

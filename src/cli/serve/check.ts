@@ -1,7 +1,7 @@
-import { disconnectRedis, type RedisClient } from '../../redis/connect.ts'
+import { disconnectRedis } from '../../redis/connect.ts'
 import { type Config, loadSettings, serviceNeeds } from '../../settings/config.ts'
 import type { Environment } from '../../settings/environment.ts'
-import { describeRedis, type RedisAddress } from '../../settings/redis-address.ts'
+import { describeRedis } from '../../settings/redis-address.ts'
 import { sharedKeys, unknownVariables } from '../../settings/warnings.ts'
 import { checkConsumers } from '../../tools/status/check-consumers.ts'
 import {
@@ -12,8 +12,7 @@ import {
   type PreflightResult
 } from '../../tools/status/preflight.ts'
 import { EXIT, type ExitCode } from '../command.ts'
-import { describeFailure } from '../failure.ts'
-import { connectForCommand } from '../open-log.ts'
+import { tryToConnect } from '../open-log.ts'
 import { terminalSafe } from '../terminal.ts'
 
 /**
@@ -68,19 +67,11 @@ async function redisResults(config: Config): Promise<readonly PreflightResult[]>
     const detail = `none is configured: serve starts a private redis-server in ${config.dataDir}`
     return [{ check: 'redis', status: 'pass', detail }]
   }
-  const redis = await connect(config.redis)
+  const redis = await tryToConnect(config.redis)
   try {
     return await checkRedis(config, describeRedis(config.redis), redis)
   } finally {
     if (!('cause' in redis)) disconnectRedis(redis)
-  }
-}
-
-async function connect(address: RedisAddress): Promise<RedisClient | { readonly cause: string }> {
-  try {
-    return await connectForCommand(address)
-  } catch (error) {
-    return { cause: await describeFailure(error) }
   }
 }
 

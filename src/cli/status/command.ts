@@ -1,10 +1,9 @@
-import { disconnectRedis, type RedisClient } from '../../redis/connect.ts'
+import { disconnectRedis } from '../../redis/connect.ts'
 import { loadSettings } from '../../settings/config.ts'
-import { describeRedis, type RedisAddress } from '../../settings/redis-address.ts'
+import { describeRedis } from '../../settings/redis-address.ts'
 import { readStatus } from '../../tools/status/read-status.ts'
 import { type Command, EXIT, parseCommandLine } from '../command.ts'
-import { describeFailure } from '../failure.ts'
-import { connectForCommand, NO_REDIS } from '../open-log.ts'
+import { tryToConnect } from '../open-log.ts'
 import { terminalStyle } from '../terminal.ts'
 import { statusText } from './report.ts'
 
@@ -32,13 +31,15 @@ Exit code: 0 no problem, 1 at least one problem (also if Redis is down), 2 could
       'runningRedis',
       'sourceNames'
     ])
-    const redis = await connect(config.runningRedis)
+    const address = config.runningRedis
+    // Without Redis there is still something to show, and its cause is the first problem.
+    const redis = address && (await tryToConnect(address))
     try {
       const status = await readStatus({
         config,
         configuration: await config.describe(),
         sources: config.sourceNames,
-        redisAddress: config.runningRedis === undefined ? 'unknown' : describeRedis(config.runningRedis),
+        redisAddress: address && describeRedis(address),
         redis,
         now: Date.now
       })
@@ -48,18 +49,8 @@ Exit code: 0 no problem, 1 at least one problem (also if Redis is down), 2 could
       process.stdout.write(text)
       return status.problems.length === 0 ? EXIT.ok : EXIT.findings
     } finally {
-      if (!('cause' in redis)) disconnectRedis(redis)
+      if (redis !== undefined && !('cause' in redis)) disconnectRedis(redis)
       config.secrets.close()
     }
-  }
-}
-
-/** Without Redis there is still something to show, and its cause is the first problem. */
-async function connect(address: RedisAddress | undefined): Promise<RedisClient | { readonly cause: string }> {
-  if (address === undefined) return { cause: NO_REDIS }
-  try {
-    return await connectForCommand(address)
-  } catch (error) {
-    return { cause: await describeFailure(error) }
   }
 }

@@ -52,6 +52,7 @@ function problemText({ severity, summary, consequence, fix }: Problem, style: Te
 }
 
 function redisText(redis: RedisStatus): string {
+  if (redis.state === 'none') return 'none'
   if (redis.state === 'down') return `${redis.address}: down`
   const { address, server, memory, latencyMs } = redis
   const used =

@@ -31,6 +31,7 @@ ${figure('Parked deliveries', isUp ? number(parked) : '–')}</dl>`
 const shortTime = (ms: number): string => (ms < 10 ? `${ms.toFixed(1)} ms` : duration(ms))
 
 export function redisFacts({ redis }: ConsoleStatus): Html {
+  if (redis.state === 'none') return facts([['State', pill('bad', 'none')]])
   if (redis.state === 'down') {
     return facts([
       ['State', pill('bad', 'down')],

@@ -52,6 +52,8 @@ export interface StatusFacts {
 
 export type RedisStatus =
   | { readonly state: 'down'; readonly address: string; readonly cause: string }
+  /** None is configured, and no service runs with one of its own. */
+  | { readonly state: 'none' }
   | {
       readonly state: 'up'
       readonly address: string

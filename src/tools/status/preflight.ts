@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import { errorCode } from '../../errors.ts'
 import { errorCause } from '../../redis/causes.ts'
 import type { RedisClient } from '../../redis/connect.ts'
+import type { RedisFailure } from '../../redis/failure.ts'
 import { connectedReplicas } from '../../redis/replicas.ts'
 import { inspectServers, type ServerFacts, unmetRequirement } from '../../redis/server-facts.ts'
 import type { Config } from '../../settings/config.ts'
@@ -22,11 +23,11 @@ export interface PreflightResult {
 export async function checkRedis(
   { production, log }: Pick<Config, 'production' | 'log'>,
   address: string,
-  redis: RedisClient | { readonly cause: string }
+  redis: RedisClient | RedisFailure
 ): Promise<readonly PreflightResult[]> {
   if ('cause' in redis) {
     const fix = 'start Redis, or correct REDIS_URL (or REDIS_SENTINELS, REDIS_CLUSTER_NODES)'
-    return [{ check: 'redis', status: 'fail', detail: redis.cause, fix }]
+    return [{ check: 'redis', status: 'fail', detail: `${redis.address}: ${redis.cause}`, fix }]
   }
   try {
     const facts = await inspectServers(redis)

@@ -25,26 +25,23 @@ const checks: readonly Check[] = [
     if (redis.state === 'up') return []
     const problem = { id: 'redis_down', severity: 'error' } as const
     // In development, a Redis is there only while the service runs.
-    if (redis.cause.startsWith('REDIS_URL is missing')) {
-      return [
-        {
-          ...problem,
-          summary: 'REDIS_URL is missing, and no cio-webhook runs here with a Redis of its own.',
-          consequence: 'Nothing can be received, and nothing below is known.',
-          fix: 'start the service in this folder with the same DATA_DIR (npm start), or set REDIS_URL'
-        }
-      ]
-    }
-    return [
-      {
-        ...problem,
-        summary: redis.cause.startsWith('cannot reach')
-          ? `${redis.cause}.`
-          : `Redis at ${redis.address} cannot be used: ${redis.cause}.`,
-        consequence: 'Deliveries get 503, and Customer.io retries them. Nothing below is known.',
-        fix: 'check that Redis runs, and REDIS_URL (or REDIS_SENTINELS, REDIS_CLUSTER_NODES): cio-webhook serve --check'
-      }
-    ]
+    return redis.state === 'none'
+      ? [
+          {
+            ...problem,
+            summary: 'REDIS_URL is missing, and no cio-webhook runs here with a Redis of its own.',
+            consequence: 'Nothing can be received, and nothing below is known.',
+            fix: 'start the service in this folder with the same DATA_DIR (npm start), or set REDIS_URL'
+          }
+        ]
+      : [
+          {
+            ...problem,
+            summary: `cannot reach Redis at ${redis.address}: ${redis.cause}.`,
+            consequence: 'Deliveries get 503, and Customer.io retries them. Nothing below is known.',
+            fix: 'check that Redis runs, and REDIS_URL (or REDIS_SENTINELS, REDIS_CLUSTER_NODES): cio-webhook serve --check'
+          }
+        ]
   },
   ({ redis, production }) => {
     if (!production || redis.state !== 'up' || redis.server.persistence.startsWith('aof')) return []

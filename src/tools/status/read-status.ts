@@ -7,6 +7,7 @@ import { readDeliveryStats, readLastDeliveries, type SourceStats } from '../../r
 import { type ReplicaReport, runningReplicas, usageKeys } from '../../receive/key-usage-reporter.ts'
 import { errorCause, isRedisError } from '../../redis/causes.ts'
 import type { RedisClient } from '../../redis/connect.ts'
+import type { RedisFailure } from '../../redis/failure.ts'
 import { memoryUsage } from '../../redis/memory.ts'
 import { connectMasters } from '../../redis/ready.ts'
 import { inspectServers } from '../../redis/server-facts.ts'
@@ -23,9 +24,9 @@ interface StatusOptions {
   /** Names of the configured sources. */
   readonly sources: readonly string[]
   /** For messages, without credentials. */
-  readonly redisAddress: string
-  /** The connection, or why there is none. */
-  readonly redis: RedisClient | { readonly cause: string }
+  readonly redisAddress: string | undefined
+  /** The connection, or why there is none; `undefined` if none is configured. */
+  readonly redis: RedisClient | RedisFailure | undefined
   /** Unix milliseconds. */
   readonly now: () => number
 }
@@ -43,19 +44,24 @@ const NO_STATS: SourceStats = {
 /** Reads everything that the status shows. If Redis does not answer, the report says why. @throws other errors */
 export async function readStatus(options: StatusOptions): Promise<StatusReport> {
   const { redis, redisAddress } = options
-  const down = (cause: string) => report(options, { state: 'down', address: redisAddress, cause })
-  if ('cause' in redis) return down(redis.cause)
+  if (redis === undefined || redisAddress === undefined) return report(options, { state: 'none' })
+  if ('cause' in redis) return report(options, { state: 'down', ...redis })
   await connectMasters(redis, CONNECT_MS)
   try {
-    return await readFromRedis(options, redis)
+    return await readFromRedis(options, redis, redisAddress)
   } catch (error) {
     if (!isRedisError(error)) throw error
-    return down(errorCause(error) ?? 'the connection was lost')
+    const cause = errorCause(error) ?? 'the connection was lost'
+    return report(options, { state: 'down', address: redisAddress, cause })
   }
 }
 
-async function readFromRedis(options: StatusOptions, redis: RedisClient): Promise<StatusReport> {
-  const { config, redisAddress, now } = options
+async function readFromRedis(
+  options: StatusOptions,
+  redis: RedisClient,
+  redisAddress: string
+): Promise<StatusReport> {
+  const { config, now } = options
   const { keyPrefix } = config.log
   const nowMs = now()
   const [redisStatus, hour, day, last, partitions, consumers, parked, replicas, publishedAddresses] =

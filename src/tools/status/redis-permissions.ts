@@ -12,17 +12,11 @@ const SCRIPT = "return redis.call('EXISTS', KEYS[1])"
  * NOPERM is fine: Redis checks permissions before anything else.
  */
 const calls = (key: string): readonly Call[] => {
-  const [stream, hash, zset, list, set] = ['stream', 'hash', 'zset', 'list', 'set'].map(
-    kind => `${key}:${kind}`
-  )
-  if (
-    stream === undefined ||
-    hash === undefined ||
-    zset === undefined ||
-    list === undefined ||
-    set === undefined
-  )
-    return []
+  const stream = `${key}:stream`
+  const hash = `${key}:hash`
+  const zset = `${key}:zset`
+  const list = `${key}:list`
+  const set = `${key}:set`
   return [
     ['ping'],
     ['time'],
@@ -70,6 +64,7 @@ const calls = (key: string): readonly Call[] => {
     ['rpop', list],
     ['sadd', set, 'member'],
     ['scard', set],
+    ['smembers', set],
     ['srem', set, 'member'],
     ['xadd', stream, 'MAXLEN', '~', 10, '*', 'field', '1'],
     ['xlen', stream],

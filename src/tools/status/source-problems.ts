@@ -14,7 +14,7 @@ const UNUSUAL_INTERVALS = 20
 
 /** Problems of each source. None are known while Redis is down: a key without deliveries may be in use then. */
 export function sourceProblems({ sources, atMs, settings, redis }: StatusFacts): readonly Problem[] {
-  if (redis.state === 'down') return []
+  if (redis.state !== 'up') return []
   return sources.flatMap(source => [
     ...wrongAddress(source, settings.addressPolicy === 'enforce'),
     ...wrongKey(source),

@@ -1,10 +1,12 @@
 import { createServer } from 'node:net'
 import t from 'tap'
 import { runToEnd } from '../../helpers/command.ts'
+import { startTestConsole } from '../../helpers/console.ts'
+import { deliveryBody } from '../../helpers/consumers.ts'
 import { consumersFile, httpConsumer, natsConsumer } from '../../helpers/consumers-file.ts'
-import { startReceiver } from '../../helpers/receiver.ts'
+import { answers, startReceiver } from '../../helpers/receiver.ts'
 import { startRedis } from '../../helpers/redis.ts'
-import { freePort } from '../../helpers/server.ts'
+import { freePort, until } from '../../helpers/server.ts'
 import { KEY } from '../../helpers/sign.ts'
 
 interface Result {
@@ -80,6 +82,58 @@ t.test('a missing permission is named, with the command that grants it', async t
   t.match(of(keys.results, 'redis permissions'), [{ status: 'fail', fix: /~cio:\*/ }])
   t.equal(keys.code, 1)
 })
+
+t.test(
+  'a user with only the permissions that are checked runs the service without being refused',
+  async t => {
+    const receiver = await startReceiver()
+    const connecting = ['+ping', '+info', '+client', '+auth', '+hello', '+select']
+    const user = ['SETUSER', 'exact', 'reset', 'on', '>pw', '~cio:*', '-@all', ...connecting]
+    await redis.client.acl(...(user as ['SETUSER', string]))
+    const exact = { REDIS_URL: redis.url.replace('redis://', 'redis://exact:pw@') }
+    const { results } = await check(exact)
+    const [permissions] = of(results, 'redis permissions')
+    const needed = permissions?.detail.replace('not permitted: ', '').split(', ') ?? []
+    t.ok(needed.length > 50, permissions?.detail ?? 'no line')
+    await redis.client.acl('SETUSER', 'exact', ...needed.map(command => `+${command}`))
+    await redis.client.acl('LOG', 'RESET')
+
+    const { service, client } = await startTestConsole(exact.REDIS_URL, {
+      CIO_WEBHOOK_SECRET: KEY,
+      CONSUMERS_FILE: consumersFile(
+        httpConsumer('crm', receiver.url, { maxAttempts: 2, retryDelayMs: 10, maxRetryDelayMs: 20 })
+      ),
+      PARTITIONS: '3'
+    })
+    t.teardown(async () => {
+      await service.close()
+      await receiver.stop()
+      await redis.client.flushall()
+    })
+    const browser = client()
+    for (const action of ['pause', 'resume', 'enable']) await browser.post(`/consumers/crm/${action}`)
+    receiver.behave(answers(500))
+    for (const id of ['a', 'b', 'c']) t.equal((await service.post(deliveryBody(id))).status, 200)
+    await service.post('parked')
+    await until('the dead letters', async () => (await redis.client.xlen('cio:dead:crm')) === 3)
+    receiver.behave(answers(200))
+    await browser.get('/consumers/crm/dead-letters')
+    await browser.post('/consumers/crm/dead-letters', { action: 'replay matching', confirmed: 'yes' })
+    await browser.post('/parked', { delivery: 'all', action: 'drop', confirmed: 'yes' })
+    for (const path of ['/', '/events', '/events?id=a', '/consumers', '/parked', '/sources', '/audit']) {
+      t.equal((await browser.get(path)).status, 200, path)
+    }
+    await until('the dead letters again', async () => (await redis.client.xlen('cio:dead:crm')) === 0)
+    t.same(await refusals(), [], 'except what the service works without')
+  }
+)
+
+/** The commands that Redis refused since the last reset of its log, without the optional ones. */
+async function refusals(): Promise<readonly unknown[]> {
+  const entries = (await redis.client.acl('LOG')) as unknown[][]
+  const refused = entries.map(entry => entry[entry.indexOf('object') + 1])
+  return refused.filter(command => !['config|get', 'config', 'memory|usage'].includes(String(command)))
+}
 
 t.test('what does not work is a failed line with its cause and its fix', async t => {
   const busy = createServer()

@@ -104,6 +104,7 @@ const table: readonly (readonly [name: string, facts: Partial<StatusFacts>, prob
       { redis: { state: 'down', address: 'redis:6379', cause: 'WRONGPASS' } },
       ['error redis_down']
     ],
+    ['no Redis is configured', { redis: { state: 'none' } }, ['error redis_down']],
     [
       'Redis down, with a previous key that may be in use',
       {
