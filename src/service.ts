@@ -5,23 +5,19 @@ import { buildApp, buildMetricsApp } from './app.ts'
 import { type CloseStack, createCloseStack } from './async/close-stack.ts'
 import { ConfigError, errorCode } from './errors.ts'
 import { logStats } from './log/stats.ts'
+import { openRedis, type ServiceOptions, warnAboutDeployment } from './open-redis.ts'
 import type { MetricsRoute } from './ops/health.ts'
 import { createMetrics } from './ops/metrics.ts'
-import { describeRedis } from './settings/redis-address.ts'
 import {
   openConsole,
   openDeliveryCounter,
   openDispatcher,
   openEventLog,
   openIpAllowlist,
-  openRedis,
   openSigningKeys,
-  type ServiceOptions,
   type Stage,
-  warnAboutDeployment
+  watchAbandonedGroups
 } from './stages.ts'
-import { warnAboutAbandonedGroups } from './tools/status/abandoned-groups.ts'
-import { readStatus } from './tools/status/read-status.ts'
 import { version } from './version.ts'
 
 export interface Service {
@@ -98,7 +94,7 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
   opened.add(() => Promise.all([closeApp(app), dispatcher?.stop()]))
 
   // Before /readyz answers, so that a service that is ready is complete.
-  const console = await openConsole(stage)
+  const runningConsole = await openConsole(stage)
   // Before the first delivery: a rotation waits for the replicas that it knows.
   await keyUsage.report()
   await listen(app, 'PORT', config.http.port, config.http.host)
@@ -110,27 +106,12 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
   return {
     port: portOf(app),
     metricsPort: metricsApp && portOf(metricsApp),
-    consolePort: console?.port,
+    consolePort: runningConsole?.port,
     drain: () => {
       draining = true
     },
     close: opened.close
   }
-}
-
-function watchAbandonedGroups({ config, redis, redisAddress, log, opened }: Stage): void {
-  const read = () =>
-    readStatus({
-      config,
-      configuration: { changed: [], secrets: [] },
-      sources: [],
-      redisAddress: describeRedis(redisAddress),
-      redis,
-      now: Date.now
-    })
-  const groups = warnAboutAbandonedGroups(read, log)
-  opened.add(groups.stop)
-  groups.start()
 }
 
 /** @throws ConfigError for a port in use or not permitted, and for an address of another machine */

@@ -9,7 +9,7 @@ import ts from 'typescript'
  */
 const rooms: readonly (readonly [room: string, ...files: string[]])[] = [
   ['cli'],
-  ['top', 'app.ts', 'maintenance.ts', 'service.ts', 'stages.ts', 'workers.ts'],
+  ['top', 'app.ts', 'maintenance.ts', 'open-redis.ts', 'service.ts', 'stages.ts', 'workers.ts'],
   ['console'],
   ['tools'],
   ['dispatch'],
