@@ -6,7 +6,14 @@ const HEIGHT = 200
 
 /** The figures and their summary; a live update may replace the element. */
 const source = () => document.getElementById('chart-data').dataset
-const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
+
+/** A colour of the style sheet, as the present scheme has it: a variable itself has the values of both. */
+function colour(name) {
+  chart.style.color = `var(${name})`
+  const { color } = getComputedStyle(chart)
+  chart.style.color = ''
+  return color
+}
 
 /** Each series is drawn over those that contain it, so that they look stacked: the sum of all comes first. */
 function stacked({ from, stepSeconds, series }) {

@@ -56,7 +56,7 @@ t.test('while Redis is down, the open page says why, and it recovers by itself',
   await headlineOf(page)
     .filter({ hasText: `Deliveries get 503. Redis at 127.0.0.1:${own.port}: ECONNREFUSED` })
     .waitFor(LIVE)
-  await page.locator('.problem.error', { hasText: 'cannot be used' }).waitFor(LIVE)
+  await page.locator('.problem.error', { hasText: 'cannot reach Redis' }).waitFor(LIVE)
   await expectAccessible(t, page, 'Redis is down')
 
   const fresh = await browser.open({ javaScript: false })
