@@ -1,29 +1,12 @@
 import t from 'tap'
-import { parseDelivery, toLogEntry } from '../../../src/receive/log-entry.ts'
-import type { VerifiedBody } from '../../../src/receive/signature.ts'
 import { runToEnd } from '../../helpers/command.ts'
 import { deliveryBody as body, openConsumers } from '../../helpers/consumers.ts'
+import { readableParkedEntry } from '../../helpers/parked.ts'
 import { until } from '../../helpers/server.ts'
 import { KEY } from '../../helpers/sign.ts'
-import { testSource } from '../../helpers/source.ts'
 import { onTerminal } from '../../helpers/terminal.ts'
 
 t.setTimeout(300_000)
-
-/** A body that is parked, though it can be read: as a version with other rules would have. */
-function parkedEntry(text: string) {
-  const context = {
-    source: testSource(),
-    timestamp: '1795510800',
-    idHeader: undefined,
-    receivedAtMs: Date.now(),
-    parkedAs: undefined,
-    fromDoctor: false
-  }
-  const broken = parseDelivery(Buffer.from('{') as VerifiedBody, context)
-  const whole = Buffer.from(text) as VerifiedBody
-  return toLogEntry({ ...broken, body: whole })
-}
 
 t.test('parked deliveries: listed, revealed, replayed and dropped', async t => {
   const { redis, receiver, service, run, json, env } = await openConsumers(t)
@@ -93,8 +76,8 @@ t.test('parked deliveries: listed, revealed, replayed and dropped', async t => {
     t.same([code, value], [1, { replayed: 0, left, unknown: [] }])
 
     const before = receiver.requests.length
-    const { type, event } = parkedEntry(body('parked-once'))
-    const id = await redis.client.xadd('cio:parked:{0}', '*', 'type', type, 'event', event)
+    const entry = readableParkedEntry(body('parked-once'))
+    const id = await redis.client.xadd('cio:parked:{0}', '*', ...entry)
     const replayed = await json('consumers', 'replay-parked', `0-${id}`)
     t.same([replayed.code, replayed.value], [0, { replayed: 1, left: [], unknown: [] }])
     await until('delivered', async () => receiver.requests.length === before + 1)

@@ -1,29 +1,17 @@
 import t, { type Test } from 'tap'
-import { parseDelivery, toLogEntry } from '../../../src/receive/log-entry.ts'
-import type { VerifiedBody } from '../../../src/receive/signature.ts'
+import { readableParkedEntry } from '../../helpers/parked.ts'
 import { runCommand } from '../../helpers/process.ts'
 import { startRedis, type TestRedis } from '../../helpers/redis.ts'
 import { until } from '../../helpers/server.ts'
 import { KEY } from '../../helpers/sign.ts'
-import { testSource } from '../../helpers/source.ts'
 
 const EVENTS = 'cio:events:{0}'
 const PARKED = 'cio:parked:{0}'
 
 /** Parks a delivery that can be parsed, as a version with other rules would have. */
 async function park(redis: TestRedis): Promise<void> {
-  const context = {
-    source: testSource(),
-    timestamp: '1795510800',
-    idHeader: undefined,
-    receivedAtMs: Date.now(),
-    parkedAs: undefined,
-    fromDoctor: false
-  }
-  const broken = parseDelivery(Buffer.from('{') as VerifiedBody, context)
-  const body = Buffer.from('{"event_id":"parked","object_type":"email","metric":"opened"}') as VerifiedBody
-  const { type, event } = toLogEntry({ ...broken, body })
-  await redis.client.xadd(PARKED, '*', 'type', type, 'event', event)
+  const body = '{"event_id":"parked","object_type":"email","metric":"opened"}'
+  await redis.client.xadd(PARKED, '*', ...readableParkedEntry(body))
 }
 
 async function replay(redis: TestRedis, settings: Readonly<Record<string, string>>) {

@@ -1,11 +1,9 @@
 import t, { type Test } from 'tap'
 import { bodyView } from '../../../src/console/pages/parked/body-view.ts'
-import { parseDelivery, toLogEntry } from '../../../src/receive/log-entry.ts'
-import type { VerifiedBody } from '../../../src/receive/signature.ts'
 import { PASSWORD, startTestConsole, VIEWER_PASSWORD } from '../../helpers/console.ts'
 import { deliveryBody } from '../../helpers/consumers.ts'
+import { readableParkedEntry } from '../../helpers/parked.ts'
 import { flushedRedis } from '../../helpers/redis.ts'
-import { testSource } from '../../helpers/source.ts'
 
 const redis = await flushedRedis(t)
 const SECRET_TEXT = '{"name": "<b>Ada</b>", not json'
@@ -21,17 +19,7 @@ async function open(t: Test) {
 
 /** Parks a body that is an event by today's rules. */
 async function parkEvent(id: string): Promise<void> {
-  const context = {
-    source: testSource(),
-    timestamp: '1795510800',
-    idHeader: undefined,
-    receivedAtMs: Date.now(),
-    parkedAs: undefined,
-    fromDoctor: false
-  }
-  const broken = parseDelivery(Buffer.from('{') as VerifiedBody, context)
-  const { type, event } = toLogEntry({ ...broken, body: Buffer.from(deliveryBody(id)) as VerifiedBody })
-  await redis.client.xadd('cio:parked:{0}', '*', 'type', type, 'event', event)
+  await redis.client.xadd('cio:parked:{0}', '*', ...readableParkedEntry(deliveryBody(id)))
 }
 
 const positions = async (): Promise<readonly string[]> =>
