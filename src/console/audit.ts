@@ -54,7 +54,10 @@ export function createAudit(
     try {
       await redis.xadd(key, 'MAXLEN', '=', MAX_RECORDS, '*', ...fields)
     } catch (error) {
-      log.warn({ err: error }, 'console: the audit record is only in the log, Redis did not take it')
+      log.warn(
+        { err: error },
+        'console: the audit record is only in the log lines: Redis refused it or is down'
+      )
     }
   }
 

@@ -14,7 +14,7 @@ export interface LogBuckets {
 const GROWTH = 1.2
 const LOG_GROWTH = Math.log(GROWTH)
 
-/** @param min smallest value to be told apart @param max largest value to be told apart */
+/** @param min upper end of the first bucket @param max lower end of the last bucket, about */
 export function logBuckets(min: number, max: number): LogBuckets {
   const count = Math.ceil(Math.log(max / min) / LOG_GROWTH) + 1
   return {

@@ -167,6 +167,6 @@ function known<T extends { readonly unknown: readonly string[] }>(
   if (ids === undefined || result.unknown.length < new Set(ids).size) return result
   throw new ApiError(
     'CIO_NOT_FOUND',
-    `There is no ${what} ${listed(result.unknown.map(id => JSON.stringify(id)))}.`
+    `Not found: ${what} ${listed(result.unknown.map(id => JSON.stringify(id)))}.`
   )
 }

@@ -119,5 +119,5 @@ const bounds = (reply: FastifyReply) => ({
 const unknownEvent = (id: string): ApiError =>
   new ApiError(
     'CIO_NOT_FOUND',
-    `There is no event ${JSON.stringify(id)} in the log or among the dead letters. Events of another source than the default one: <source>/<id>.`
+    `The event ${JSON.stringify(id)} was not found in the log or among the dead letters. For a source other than the default one, give <source>/<id>.`
   )

@@ -67,4 +67,4 @@ export function parkedRoutes(app: FastifyInstance, context: ConsoleContext): voi
 }
 
 const unknownDelivery = (delivery: string): ApiError =>
-  new ApiError('CIO_NOT_FOUND', `There is no parked delivery ${delivery}.`)
+  new ApiError('CIO_NOT_FOUND', `The parked delivery ${delivery} was not found.`)

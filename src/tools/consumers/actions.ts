@@ -136,7 +136,7 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
       await requireKnown(name)
       return countChosen(letters, name, choice, now())
     },
-    /** Processes dead letters again. What was replayed is no longer a dead letter. */
+    /** Processes dead letters again. Replayed ones are removed. */
     replay: async (name: string, choice: LetterChoice, options: ReplayOptions = {}): Promise<Replayed> => {
       await requireKnown(name)
       const context = { redis, keyPrefix, consumer: name, settings: settingsOf(name), openBlocking }

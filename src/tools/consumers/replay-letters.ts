@@ -9,7 +9,7 @@ import type { ConsumerSettings } from '../../settings/consumers-file.ts'
 export interface ReplayOptions {
   /** At most so many events per second; `undefined`: as fast as possible. */
   readonly ratePerSecond?: number | undefined
-  /** Ends the replay after the current events. What was replayed is no longer a dead letter, so it can be continued. */
+  /** Ends the replay after the current events. Replayed dead letters are removed, so a second call continues. */
   readonly signal?: AbortSignal
   /** Called with the number of dead letters that were handled. */
   readonly onProgress?: (handled: number) => void

@@ -143,7 +143,7 @@ function question(
   const verb = action === 'replay' ? 'Replay' : 'Drop'
   const consequence =
     action === 'replay'
-      ? `${name} gets these events again, with the same ids. What it accepts is no longer a dead letter; what fails again becomes a new one. It takes some time, and can be interrupted.`
+      ? `${name} gets these events again, with the same ids. Accepted events are removed from the dead letters; events that fail again become new ones. This takes some time, and can be interrupted.`
       : 'They are deleted for good. The events are lost for this consumer once they have left the log.'
   const scope = ids === undefined ? 'matching' : 'selected'
   return confirmation(request, {

@@ -55,6 +55,6 @@ export function notFound(name: string, { config }: Pick<ConsoleContext, 'config'
   return new ConsoleError(
     404,
     'No such event',
-    `There is no event ${where} in the log or among the dead letters. Events older than ${retention} are deleted once every consumer has acknowledged them. In a long log, an id is searched for ${BUDGET_MS / 1000} s only: search for it on the page Events, which can be continued.`
+    `No event ${where} was found in the log or among the dead letters. Events older than ${retention} are deleted once every consumer has acknowledged them. In a long log, an id is searched for ${BUDGET_MS / 1000} s only: search for it on the page Events, which can be continued.`
   )
 }
