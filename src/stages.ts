@@ -1,3 +1,4 @@
+// Tested by test/receive, test/http and test/cli/serve, which start the service.
 import type { CloseStack } from './async/close-stack.ts'
 import type { RunningConsole } from './console/start.ts'
 import { fetchPublishedIps } from './customerio/app-api.ts'

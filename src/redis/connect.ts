@@ -1,5 +1,5 @@
 // Tested by test/redis/faults.test.ts, test/redis/disconnect.slow.test.ts and test/redis/topologies.slow.test.ts.
-import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import { Cluster, Redis, type RedisOptions, type SentinelConnectionOptions, SentinelConnector } from 'ioredis'
 import { type Backoff, backoffMs } from '../async/backoff.ts'
 import type { RedisAddress } from '../settings/redis-address.ts'
 import { parseRedisUrl } from '../settings/redis-url.ts'
@@ -75,6 +75,9 @@ export function connectRedis(
       sentinels: [...address.nodes],
       name: address.master,
       enableTLSForSentinelMode: address.login.tls,
+      Connector: LastingSentinelConnector,
+      // A sentinel that accepts connections and never replies would be waited for without end.
+      sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
       sentinelRetryStrategy: reconnectDelayMs,
       failoverDetector: true
     })
@@ -93,6 +96,26 @@ export function connectRedis(
     retryDelayOnClusterDown: 0,
     retryDelayOnTryAgain: 50
   })
+}
+
+/**
+ * In ioredis 6.0 the failover detector of a lost connection goes on while the new master is looked up. If it is told of the
+ * failover then, it ends the lookup, and the client never connects again.
+ */
+class LastingSentinelConnector extends SentinelConnector {
+  /** @param options those of the client, whose type ioredis leaves open */
+  constructor(options: unknown) {
+    super(options as SentinelConnectionOptions)
+  }
+
+  override connect(
+    ...args: Parameters<SentinelConnector['connect']>
+  ): ReturnType<SentinelConnector['connect']> {
+    // The lost connection is closed already, so that only the detector is left to be ended.
+    Reflect.deleteProperty(this, 'stream')
+    this.disconnect()
+    return super.connect(...args)
+  }
 }
 
 /** Another connection to the same Redis, with the profile `fail-fast` and without a key prefix of the client. */

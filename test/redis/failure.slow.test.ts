@@ -12,7 +12,8 @@ import { startRedis, type TestRedis } from '../helpers/redis.ts'
 import { freePort, freeze, isListening, startServer, temporaryFolder, until } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
 
-t.jobs = 40
+// More at once would make the causes that are found by a timeout depend on the load of the machine.
+t.jobs = 8
 
 type Environment = Record<string, string>
 type Health = Record<string, unknown>

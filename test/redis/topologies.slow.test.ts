@@ -1,6 +1,6 @@
 import t from 'tap'
 import { promoted, startCluster, startSentinels } from '../helpers/cluster.ts'
-import { until } from '../helpers/server.ts'
+import { freeze, until } from '../helpers/server.ts'
 import { deliverTo, startTestService } from '../helpers/service.ts'
 import { WEBHOOK_PATH } from '../helpers/sign.ts'
 
@@ -85,4 +85,22 @@ t.test('with Sentinel a failover causes some 503, and loses no event that was an
     ([, fields]) => JSON.parse(fields[3] ?? '{}').id
   )
   for (const body of before) t.equal(kept.filter(id => id === JSON.parse(body).event_id).length, 1)
+})
+
+t.test('the service finds the new master while a sentinel hangs', async t => {
+  const { master, replica, sentinels, stop } = await startSentinels()
+  t.teardown(stop)
+  const service = await startTestService({
+    REDIS_SENTINELS: sentinels.map(sentinel => `127.0.0.1:${sentinel.port}`).join(',')
+  })
+  t.teardown(() => service.close())
+  // It is asked first, so the failover is reported during the wait for its reply.
+  const [first] = sentinels
+  if (first !== undefined) await freeze(first)
+  await master.stop('SIGKILL')
+  await promoted(replica)
+  await until(
+    'the service finding the new master',
+    async () => (await service.post(newBody())).status === 200
+  )
 })
