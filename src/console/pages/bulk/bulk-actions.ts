@@ -6,6 +6,7 @@ import { createPollingLoop } from '../../../async/poll.ts'
 import { errorCode } from '../../../errors.ts'
 import { loadScript, runScript } from '../../../redis/script.ts'
 import { writeWhileFull } from '../../../redis/write-while-full.ts'
+import { parseStored } from '../../../stored-json.ts'
 import type { ConsoleContext } from '../../context.ts'
 
 /** What a replay or drop of many things has done so far. All replicas see it. */
@@ -90,7 +91,7 @@ export function createBulkActions({
       return true
     },
     read: async subject => {
-      const state = parseState(await redis.get(stateKey(subject)))
+      const state = parseStored(stateSchema, await redis.get(stateKey(subject)))
       const isDead = state?.outcome === 'running' && now() - state.updatedAtMs > LEASE_MS
       return isDead ? { ...state, outcome: 'interrupted' } : state
     },
@@ -174,9 +175,4 @@ export function createBulkActions({
   function onError(error: unknown): void {
     log.debug({ err: error }, 'console: the progress of a bulk action was not written')
   }
-}
-
-function parseState(text: string | null): BulkState | undefined {
-  if (text === null) return undefined
-  return stateSchema.safeParse(JSON.parse(text)).data
 }
