@@ -19,11 +19,7 @@ const MAX_VALUES = 3_000_000
 
 /** Instead of a value that would grow beyond the budget. The budget is then as it was before the value. */
 export const TOO_LARGE = Symbol('too large')
-type WalkerOptions = {
-  readonly fields: Fields
-  readonly masksCards: boolean
-  readonly digest: Digest
-}
+type WalkerOptions = { readonly fields: Fields; readonly masksCards: boolean; readonly digest: Digest }
 
 /** Of six digits: shorter values are not searched for. */
 const LEAST_REPEATED = 1e5
