@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { createPollingLoop } from '../async/poll.ts'
-import type { Role } from './access.ts'
 import { ConsoleError } from './console-error.ts'
 import type { Html } from './html.ts'
+import type { Role } from './sessions.ts'
 
 /** Open streams of all pages together. */
 const MAX_STREAMS = 50

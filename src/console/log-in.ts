@@ -1,9 +1,8 @@
 // Tested by test/console/access.test.ts and test/console/browser.slow.test.ts.
-import { randomUUID } from 'node:crypto'
 import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Secret } from '../secret.ts'
-import { LOG_OUT_PATH, type Role } from './access.ts'
+import { LOG_OUT_PATH } from './access.ts'
 import { IPV6_PREFIX_LENGTH } from './api/token-attempts.ts'
 import { recordChange } from './audit.ts'
 import { form } from './components.ts'
@@ -13,6 +12,7 @@ import type { EndedSessions } from './ended-sessions.ts'
 import { field } from './form-fields.ts'
 import { type Html, html } from './html.ts'
 import { sendPage } from './layout.ts'
+import { beginSession, endSession, type Role, sessionOf } from './sessions.ts'
 
 /** Tries per minute. A password has at least 12 characters, so guessing at this rate is hopeless. */
 const MAX_PER_ADDRESS = 10
@@ -27,11 +27,14 @@ export async function logInRoutes(
 ): Promise<void> {
   const { access } = settings
   if (access.kind !== 'password') return
-  const ofAddress = app.createRateLimit({
+  const perAddress = {
     max: MAX_PER_ADDRESS,
     timeWindow: WINDOW_MS,
-    keyGenerator: request => normalizeIP(request.ip, IPV6_PREFIX_LENGTH)
-  })
+    keyGenerator: (request: FastifyRequest) => normalizeIP(request.ip, IPV6_PREFIX_LENGTH)
+  }
+  const ofAddress = app.createRateLimit(perAddress)
+  // Each is remembered for 12 hours, and whoever has a password can make sessions.
+  const ofLogOuts = app.createRateLimit(perAddress)
   const ofAll = app.createRateLimit({ max: MAX_OVERALL, timeWindow: WINDOW_MS, keyGenerator: () => 'all' })
 
   app.get('/log-in', { config: { access: 'public' } }, (request, reply) =>
@@ -59,18 +62,17 @@ export async function logInRoutes(
       await audit.recordRefusal(entry(request, '-', undefined, 'log_in_refused'))
       return sendPage(request, reply, { title: 'Log in', status: 401 }, logInForm(request, 'Wrong password.'))
     }
-    request.session.regenerate()
-    request.session.set('id', randomUUID())
-    request.session.set('role', role)
+    beginSession(request, role)
     await audit.record(entry(request, role, role, 'log_in'))
     return reply.redirect('/', 303)
   })
 
   app.post(LOG_OUT_PATH, { config: { access: 'viewer' } }, async (request, reply) => {
-    const id = request.session.get('id')
-    request.session.delete()
+    if (isOver(await ofLogOuts(request))) throw tooManyLogOuts
+    const session = sessionOf(request)
+    endSession(request)
     await recordChange(audit, request, 'log_out', 'console')
-    if (id !== undefined) await endedSessions.end(id).catch(() => Promise.reject(notEverywhere))
+    if (session !== undefined) await endedSessions.end(session.id).catch(() => Promise.reject(notEverywhere))
     return reply.redirect('/log-in', 303)
   })
 
@@ -88,6 +90,12 @@ const notEverywhere = new ConsoleError(
   503,
   'Logged out in this browser',
   'Redis does not answer, so the other replicas do not know it: they accept a copy of the cookie for up to 12 hours.'
+)
+
+const tooManyLogOuts = new ConsoleError(
+  429,
+  'Not logged out',
+  'Too many log-outs came from this address. Wait a minute, then try again.'
 )
 
 const isOver = (limit: { isAllowed: boolean; isExceeded?: boolean } | undefined): boolean =>
