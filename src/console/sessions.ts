@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Secret } from '../secret.ts'
 import type { ConsoleAccess } from '../settings/console.ts'
 
-const roles = ['operator', 'viewer'] as const
+export const roles = ['operator', 'viewer'] as const
 
 /** An operator may do everything, a viewer may only look. */
 export type Role = (typeof roles)[number]
