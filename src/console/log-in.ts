@@ -16,7 +16,7 @@ import { beginSession, endSession, type Role, roles, sessionOf } from './session
 /** The log-in page, for access by password. */
 export async function logInRoutes(
   app: FastifyInstance,
-  { settings, audit }: ConsoleContext,
+  { settings, audit, live }: ConsoleContext,
   endedSessions: EndedSessions
 ): Promise<void> {
   const { access } = settings
@@ -45,6 +45,7 @@ export async function logInRoutes(
     if (!(await limits.mayLogOut(request))) throw tooManyLogOuts
     const session = sessionOf(request)
     endSession(request)
+    if (session !== undefined) live.endSession(session.id)
     await recordChange(audit, request, 'log_out', 'console')
     if (session !== undefined) await endedSessions.end(session.id).catch(() => Promise.reject(notEverywhere))
     return reply.redirect('/log-in', 303)

@@ -140,7 +140,9 @@ export async function buildConsole(dependencies: ConsoleDependencies): Promise<F
     openBlocking: () => connectRedis(dependencies.redisAddress, 'blocking'),
     status: createStatusReader(dependencies),
     audit: createAudit(dependencies.redis, config.log.keyPrefix, log),
-    live: createLiveUpdates(app, error => log.debug({ err: error }, 'console: a live page was not updated'))
+    live: createLiveUpdates(app, endedSessions, error =>
+      log.debug({ err: error }, 'console: a live page was not updated')
+    )
   }
   assetRoutes(app)
   await logInRoutes(app, context, endedSessions)
