@@ -57,7 +57,8 @@ async function run(options: Options, actions: Actions, bulk: BulkActions): Promi
       if (names.length > 0) throw new UsageError(`unexpected argument ${JSON.stringify(names[0])}`)
       const list = await actions.list()
       print(options, list, consumersText(list, Date.now()))
-      return exitCode(list.consumers.every(({ state, dead }) => state === 'ok' && dead === 0))
+      const isGood = list.consumers.every(({ state, dead }) => state === 'ok' && dead === 0)
+      return exitCode(isGood && list.removedConsumers.length === 0)
     }
     case 'show': {
       const details = await actions.show(only(names, 'CONSUMER'))
@@ -71,21 +72,28 @@ async function run(options: Options, actions: Actions, bulk: BulkActions): Promi
     }
     case 'pause': {
       const consumer = only(names, 'CONSUMER')
-      await actions.pause(consumer)
+      const changed = await actions.pause(consumer)
+      const effect = changed
+        ? 'paused: within 2 s no replica sends it new events; they stay in the log'
+        : 'was paused already: nothing changed'
       return done(
-        { paused: consumer },
-        `${consumer} paused: within 2 s no replica sends it new events; they stay in the log. Continue: cio-webhook consumers resume ${consumer}`
+        { paused: consumer, changed },
+        `${consumer} ${effect}. Continue: cio-webhook consumers resume ${consumer}`
       )
     }
     case 'resume': {
       const consumer = only(names, 'CONSUMER')
-      await actions.resume(consumer)
-      return done({ resumed: consumer }, `${consumer} resumed: it gets its events again within 2 s`)
+      const changed = await actions.resume(consumer)
+      const effect = changed
+        ? 'resumed: it gets its events again within 2 s'
+        : 'was not paused: nothing changed'
+      return done({ resumed: consumer, changed }, `${consumer} ${effect}`)
     }
     case 'enable': {
       const consumer = only(names, 'CONSUMER')
-      await actions.enable(consumer)
-      return done({ enabled: consumer }, `${consumer} re-enabled`)
+      const changed = await actions.enable(consumer)
+      const effect = changed ? 're-enabled' : 'was not disabled: nothing changed'
+      return done({ enabled: consumer, changed }, `${consumer} ${effect}`)
     }
     case 'remove': {
       const consumer = only(names, 'CONSUMER')

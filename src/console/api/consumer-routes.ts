@@ -59,18 +59,22 @@ export function consumerRoutes(app: FastifyInstance, context: ConsoleContext): v
   )
 
   addRoute(app, 'operator', 'POST /consumers/:name/pause', { params }, async ({ params, request }) => {
-    await change(context, request, 'consumer_paused', params.name, () => actions.pause(params.name))
-    return { paused: params.name }
+    const changed = await change(context, request, 'consumer_paused', params.name, () =>
+      actions.pause(params.name)
+    )
+    return { paused: params.name, changed }
   })
   addRoute(app, 'operator', 'POST /consumers/:name/resume', { params }, async ({ params, request }) => {
-    await change(context, request, 'consumer_resumed', params.name, () => actions.resume(params.name))
-    return { resumed: params.name }
+    const changed = await change(context, request, 'consumer_resumed', params.name, () =>
+      actions.resume(params.name)
+    )
+    return { resumed: params.name, changed }
   })
   addRoute(app, 'operator', 'POST /consumers/:name/enable', { params }, async ({ params, request }) => {
-    await change(context, request, 'consumer_enabled', params.name, () =>
+    const changed = await change(context, request, 'consumer_enabled', params.name, () =>
       withConnections(context, openBlocking => actionsWith(openBlocking).enable(params.name))
     )
-    return { enabled: params.name }
+    return { enabled: params.name, changed }
   })
   addRoute(app, 'operator', 'POST /consumers/:name/test', { params }, ({ params, request }) =>
     change(context, request, 'consumer_tested', params.name, () => actions.test(params.name))

@@ -60,7 +60,7 @@ type Work<Result> = (options: {
 
 /**
  * Replays and drops, one at a time on each subject, whoever starts them: the console, its API or the command line. Every
- * method throws the error of Redis, and those that begin one throw ActionError with `busy` while another one runs.
+ * method throws the error of Redis. Those that begin one throw ActionError, with `busy` while another one runs.
  */
 export interface BulkActions {
   /** Starts it, and waits a second, in which most of them end. It goes on for up to 10 minutes. */
@@ -114,13 +114,20 @@ export function createBulkActions({
       const stopped = new AbortController()
       const limit = setTimeout(() => stopped.abort(), MAX_DURATION_MS)
       const run = locked(subject, { id, ...about }, work, stopped)
-        .catch(error => onFailed(error, subject, about.action))
+        .then(
+          () => undefined,
+          error => {
+            if (error instanceof ActionError) return error
+            onFailed(error, subject, about.action)
+          }
+        )
         .finally(() => {
           clearTimeout(limit)
           running.delete(run)
         })
       running.set(run, stopped)
-      await withTimeout(FIRST_WAIT_MS, run)
+      const refusal = await withTimeout(FIRST_WAIT_MS, run)
+      if (refusal !== undefined) throw refusal
     },
     run: async (subject, about, work) => {
       const id = await lock(subject)

@@ -19,6 +19,7 @@ import { ofExistingGroup, unknownConsumer } from './find-consumer.ts'
 import { type LetterPage, letterPage } from './letter-page.ts'
 import { countByReason } from './letter-reasons.ts'
 import { recentActivity } from './recent-activity.ts'
+import { type RemovedConsumer, removedConsumers } from './removed-consumers.ts'
 import { type Replayed, type ReplayOptions, replayChosen } from './replay-letters.ts'
 import { withoutSecrets } from './shown-settings.ts'
 import { type Exchange, testConsumer } from './test-consumer.ts'
@@ -34,6 +35,8 @@ export interface ConsumerList {
   readonly consumers: readonly ConsumerStatus[]
   /** Number of parked deliveries, in all partitions. */
   readonly parked: number
+  /** Those that were removed before their dead letters were dropped. */
+  readonly removedConsumers: readonly RemovedConsumer[]
 }
 
 export interface ConsumerDetails {
@@ -64,13 +67,18 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
   const letters = deadLetters(redis, keyPrefix)
   const states = consumerStates(redis, keyPrefix, now)
   const attempts = attemptHistory(redis, keyPrefix)
+  const removed = removedConsumers(redis, keyPrefix)
   const readStatus = consumerStatusReader({ redis, keyPrefix, consumers, now })
 
   return {
-    list: async (): Promise<ConsumerList> => ({
-      consumers: await readStatus(),
-      parked: await parkedDeliveries(redis, keyPrefix).count()
-    }),
+    list: async (): Promise<ConsumerList> => {
+      const consumers = await readStatus()
+      return {
+        consumers,
+        parked: await parkedDeliveries(redis, keyPrefix).count(),
+        removedConsumers: await removed.list(consumers.map(({ name }) => name))
+      }
+    },
     /** @throws ActionError also for a consumer of which only dead letters are left */
     status: (name: string): Promise<ConsumerStatus> => requireStatus(name),
     /** @throws ActionError as `status` does */
@@ -82,14 +90,19 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
       ])
       return { status, settings: withoutSecrets(settingsOf(name)), deadByReason, attempts: newest }
     },
-    /** Its events stay in the log until `resume`. All replicas obey within 2 s. */
-    pause: async (name: string): Promise<void> => {
+    /** Its events stay in the log until `resume`. All replicas obey within 2 s. @returns whether that changes it */
+    pause: async (name: string): Promise<boolean> => {
       await requirePush(name, 'paused: stop its processes instead')
+      const { pausedAtMs } = await states.read(name)
       await states.pause(name)
+      return pausedAtMs === undefined
     },
-    resume: async (name: string): Promise<void> => {
+    /** @returns whether it was paused */
+    resume: async (name: string): Promise<boolean> => {
       await requirePush(name, 'resumed: start its processes instead')
+      const { pausedAtMs } = await states.read(name)
       await states.resume(name)
+      return pausedAtMs !== undefined
     },
     /** Sends a marked event directly to the target. It never enters the log, and counts as no attempt. */
     test: async (name: string): Promise<Exchange> =>
@@ -168,13 +181,16 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
         dropped += await letters.drop(name, ids)
         onProgress(dropped)
       }
+      if ((await letters.count(name)) === 0) await removed.forget(name)
       return { dropped, unknown }
     },
-    /** Ends the state `disabled` after an answer 410. */
-    enable: async (name: string): Promise<void> => {
+    /** Ends the state `disabled` after an answer 410. @returns whether it was disabled */
+    enable: async (name: string): Promise<boolean> => {
       const settings = await requirePush(name, 'enabled: only push consumers are ever disabled')
+      const { disabledAtMs } = await states.read(name)
       await states.enable(name)
       if (settings.type === 'http') await queueOf(name).resume()
+      return disabledAtMs !== undefined
     },
     /**
      * Deletes a consumer group, its push queue, its state and its attempts, but not its dead letters.
@@ -185,12 +201,14 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
      */
     remove: async (name: string, force: boolean): Promise<number> => {
       const found = await requireKnown(name)
-      if (found === 'only dead letters') return letters.count(name)
-      if (!force) refuseActive(found, now())
+      if (found !== 'only dead letters' && !force) refuseActive(found, now())
+      const dead = await letters.count(name)
+      if (dead > 0) await removed.add(name, now())
+      if (found === 'only dead letters') return dead
       await removeGroup(redis, keyPrefix, name)
       if (found.queued > 0) await queueOf(name).obliterate({ force: true })
       await Promise.all([states.remove(name), attempts.remove(name)])
-      return letters.count(name)
+      return dead
     }
   }
 
