@@ -8,6 +8,7 @@ import { type ServiceProcess, startServiceProcess } from '../../test/helpers/pro
 import { startRabbit } from '../../test/helpers/rabbitmq.ts'
 import { startRedis } from '../../test/helpers/redis.ts'
 import { until } from '../../test/helpers/server.ts'
+import { machineLine } from '../machine.ts'
 import { usageOf } from '../process-usage.ts'
 import { append, appendAtRate, isDone, queued } from './log.ts'
 import type { Seen, Way } from './receiver.ts'
@@ -42,6 +43,7 @@ try {
 }
 
 async function measureAll(): Promise<void> {
+  process.stdout.write(`${machineLine()}\n`)
   print('consumer', 'events/s', 'per CPU second', 'RSS MB', `${RATE}/s: p50 ms`, 'p99', 'max')
   await measureLibrary()
   await measurePush('http', '', url => [httpConsumer('way', url, { concurrency: 50 })])
