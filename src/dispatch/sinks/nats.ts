@@ -123,6 +123,8 @@ async function open(settings: NatsSettings, closed: AbortSignal): Promise<Connec
     timeout: RESPONSE_TIMEOUT_MS,
     pingInterval: PING_INTERVAL_MS,
     maxPingOut: 2,
+    // Otherwise each event captures two stack traces, in case that it fails.
+    noAsyncTraces: true,
     // Without this the client ignores `tls://`, and sends the password unencrypted if the server offers no TLS.
     ...(servers.some(isTls) ? { tls: {} } : {}),
     ...(user === undefined || password === undefined ? {} : { user, pass: password.reveal() }),
