@@ -1,21 +1,24 @@
 import { type Results, ratioOf, type Spread, totalCpuUs } from './results.ts'
 import type { Measurement } from './running.ts'
 
-/** A target for this service relative to another contestant, and the measured ratio. */
-interface TargetOutcome {
+/** A target, and what was measured. */
+export interface TargetOutcome {
   readonly text: string
-  readonly ratio: Spread
+  readonly measured: Spread
   readonly met: boolean
 }
 
-interface Target {
+interface Limits {
+  readonly least?: number
+  readonly most?: number
+}
+
+interface Target extends Limits {
   readonly text: string
   readonly over: string
   readonly under: string
   readonly read: (measurement: Measurement) => number
   readonly at: 'maximum' | 'half'
-  readonly least?: number
-  readonly most?: number
 }
 
 const serviceCpu = ({ serviceCpuUs }: Measurement): number => serviceCpuUs
@@ -61,13 +64,17 @@ function latencyAgainstNginx(over: string): Target {
   return { text, over, under: 'nginx-lua', read: p99, at: 'half', most: 1 }
 }
 
+/** Whether the median is within the limits. */
+export function targetOutcome(text: string, measured: Spread, { least, most }: Limits): TargetOutcome {
+  const met = measured.median >= (least ?? 0) && measured.median <= (most ?? Number.POSITIVE_INFINITY)
+  return { text: `${text} ${least === undefined ? '≤' : '≥'} ${least ?? most}`, measured, met }
+}
+
 /** The targets whose two contestants both ran. */
 export function evaluateTargets({ closed, open, halfMaximum }: Results): TargetOutcome[] {
-  return targets.flatMap(({ text, over, under, read, at, least, most }) => {
+  return targets.flatMap(({ text, over, under, read, at, ...limits }) => {
     const measured = (name: string) => (at === 'maximum' ? closed[name] : open[name]?.[String(halfMaximum)])
     const ratio = ratioOf(measured(over), measured(under), read)
-    if (ratio === undefined) return []
-    const met = ratio.median >= (least ?? 0) && ratio.median <= (most ?? Number.POSITIVE_INFINITY)
-    return [{ text: `${text} ${least === undefined ? '≤' : '≥'} ${least ?? most}`, ratio, met }]
+    return ratio === undefined ? [] : [targetOutcome(text, ratio, limits)]
   })
 }
