@@ -117,7 +117,7 @@ async function sampled(
 }
 
 /** So that the consumer notices within seconds that its endpoint is back. */
-const QUICK_RETRIES = { retryDelayMs: 1000, maxRetryDelayMs: 2000, maxAttempts: 1000 }
+const QUICK_RETRIES = { retryDelayMs: 1000, maxRetryDelayMs: 2000, maxAttempts: 100 }
 
 async function missing(
   receiver: Child<Arrivals>,
