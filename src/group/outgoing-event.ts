@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { SOURCE_PREFIX } from '../event-types.ts'
 import type { LogPosition } from '../log/position.ts'
-import { parseCloudEvent } from './cloud-event.ts'
+import { parseEnvelope } from './cloud-event.ts'
 
 /** An event that is pushed to a consumer. */
 export interface OutgoingEvent {
@@ -24,7 +24,7 @@ export function toOutgoingEvent({
   position,
   event
 }: Pick<OutgoingEvent, 'position' | 'event'>): OutgoingEvent | undefined {
-  const parsed = parseCloudEvent(event)
+  const parsed = parseEnvelope(event)
   if (parsed === undefined) return undefined
   const { id, source, type } = parsed
   return {
