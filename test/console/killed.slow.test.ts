@@ -33,9 +33,9 @@ t.test(
     const failure = { reason: 'failed', error: new Error('as a test'), attempts: 1 } as const
     const ids = Array.from({ length: LETTERS }, (_, index) => `e${index}`)
     await Promise.all(
-      ids.map(id => {
+      ids.map((id, index) => {
         const event = JSON.stringify({ specversion: '1.0', id, source: '/customerio/default', type })
-        return letters.add('crm', { type, event, position: '0-1-0' }, failure)
+        return letters.add('crm', { type, event, position: `0-${index + 1}-0` }, failure)
       })
     )
     const person = consoleClient(`http://127.0.0.1:${consolePort}`)
@@ -71,9 +71,7 @@ t.test(
     const { text } = await person.get('/consumers/crm/dead-letters')
     t.match(text, 'It was interrupted: start it again for the rest.')
     t.equal((await replay()).status, 303)
-    const replayedMs = performance.now()
     await until('no dead letters', async () => (await letters.count('crm')) === 0, 60_000)
-    t.comment(`${left} replayed in ${Math.round(performance.now() - replayedMs)} ms`)
     const missing = (): number => {
       const received = new Set(receiver.requests.map(({ headers }) => headers['webhook-id']))
       return ids.filter(id => !received.has(id)).length
