@@ -1,6 +1,6 @@
 // npm run bench:dispatch: how fast events reach consumers of each kind, and what an outage of one does to the others.
 import { parseArgs } from 'node:util'
-import { describeMachine, describeVersions } from '../machine.ts'
+import { machineLine } from '../machine.ts'
 import { printTargets } from '../table.ts'
 import type { TargetOutcome } from '../targets.ts'
 import { type Servers, startServers } from './kinds.ts'
@@ -44,11 +44,8 @@ const chosen = values.only.split(',').map(name => {
   if (measure !== undefined) return { name, measure }
   throw new Error(`--only ${name}: unknown part; the parts are ${Object.keys(parts).join(', ')}`)
 })
-const { cpu, cores } = describeMachine()
-const { node, redis } = describeVersions()
-process.stdout.write(
-  `${cpu}, ${cores} cores; Node ${node}, Redis ${redis}; medians of ${rounds} rounds (lowest-highest)\n`
-)
+process.stdout.write(`${machineLine()}; medians of ${rounds} rounds (lowest-highest)
+`)
 
 const servers = await startServers(chosen.some(({ name }) => NEED_BROKERS.includes(name)))
 try {
