@@ -71,7 +71,9 @@ function runFile(file) {
       clearTimeout(timer)
       child.stdout.destroy()
       child.stderr.destroy()
-      resolve({ passed: code === 0, output: Buffer.concat(printed).toString() })
+      const output = Buffer.concat(printed).toString()
+      // tap can exit with 0 after an error outside the tests, before the first of them.
+      resolve({ passed: code === 0 && TOTALS.test(output) && !/^not ok/m.test(output), output })
     }
     // A server left running by a killed test keeps the pipes open.
     child.once('exit', code => {

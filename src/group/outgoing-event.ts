@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { SOURCE_PREFIX } from '../event-types.ts'
 import type { LogPosition } from '../log/position.ts'
-import { type CloudEvent, parseCloudEvent } from './cloud-event.ts'
+import { type CloudEvent, parseEnvelope } from './cloud-event.ts'
 
 /** An event that is pushed to a consumer. */
 export interface OutgoingEvent {
@@ -23,7 +23,7 @@ const HEADER_SAFE = /^[\x21-\x7e]{1,255}$/
 
 /** @returns the event of a log entry or a dead letter; `undefined` unless it is an event of this service */
 export function toOutgoingEvent(entry: LoggedEvent): OutgoingEvent | undefined {
-  const parsed = parseCloudEvent(entry.event)
+  const parsed = parseEnvelope(entry.event)
   return parsed && outgoingEventOf(parsed, entry)
 }
 

@@ -5,6 +5,7 @@ import type { TrimReason } from '../log/retention.ts'
 import type { LogStats } from '../log/stats.ts'
 import type { Dropped } from '../log/stream-limits.ts'
 import type { SigningKey, Source } from '../settings/sources.ts'
+import { measureEventLoopLag } from './event-loop-lag.ts'
 import { metricFactory } from './metric-table.ts'
 import { deliveryOutcomes, type Outcome, type SignatureFailure } from './outcomes.ts'
 
@@ -20,13 +21,17 @@ interface MetricsOptions {
   readonly version: string
 }
 
+/** prom-client samples the event loop at this interval: event-loop-lag.ts does it instead. */
+const NEVER_MS = 2 ** 31 - 1
+
 /**
  * The metrics of receiver and log: see metric-table.ts. Every label value comes from the configuration, from Redis or
  * from a closed set, so that no payload can become one or make their number grow.
  */
 export function createMetrics({ sources, readLog, isRedisUp, version }: MetricsOptions) {
   const register = new Registry()
-  collectDefaultMetrics({ register })
+  collectDefaultMetrics({ register, eventLoopMonitoringPrecision: NEVER_MS })
+  const stop = measureEventLoopLag(register)
   const { counter, gauge, histogram } = metricFactory(register, sources)
 
   const deliveries = counter('cio_deliveries_total')
@@ -70,6 +75,7 @@ export function createMetrics({ sources, readLog, isRedisUp, version }: MetricsO
 
   return {
     register,
+    stop,
     delivery(source: string, outcome: Outcome, seconds: number): void {
       deliveryCounters.get(source)?.get(outcome)?.inc()
       deliveryDuration.observe(seconds)

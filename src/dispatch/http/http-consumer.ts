@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events'
 import { rejectOnAbort, withTimeout } from '../../async/abort.ts'
 import { pause } from '../../async/backoff.ts'
 import { compileTypeGlobs, DOCTOR_TYPE } from '../../event-types.ts'
-import { parseCloudEvent } from '../../group/cloud-event.ts'
+import { parseEnvelope } from '../../group/cloud-event.ts'
 import { LAST_ATTEMPTS } from '../../group/dead-letters.ts'
 import { MalformedEntryError } from '../../group/entry-errors.ts'
 import type { ReadEntry } from '../../group/fenced-read.ts'
@@ -161,7 +161,7 @@ export function createHttpConsumer(settings: HttpSettings, context: PushContext)
 }
 
 function readEvent({ partition, id, type, event }: ReadEntry) {
-  const parsed = parseCloudEvent(event)
+  const parsed = parseEnvelope(event)
   // Selected by the entry's type, before the event was parsed.
   if (parsed?.type !== type) return undefined
   const position = formatPosition(partition, id)

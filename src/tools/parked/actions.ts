@@ -27,7 +27,7 @@ export interface DroppedDeliveries {
   readonly unknown: readonly string[]
 }
 
-interface BulkOptions {
+export interface BulkOptions {
   /** Ends the action after the current delivery. */
   readonly signal?: AbortSignal
   /** Called with the number of deliveries that were handled. */
