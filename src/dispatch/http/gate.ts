@@ -7,8 +7,8 @@ import { createPauses } from './pauses.ts'
 export interface GateFailure {
   /** When the request began, unix milliseconds. */
   readonly atMs: number
-  /** There was no answer at all. */
-  readonly noAnswer: boolean
+  /** The connection was refused or broken. */
+  readonly isConnection: boolean
   /** What the receiver asked for, for all requests. */
   readonly retryAfterMs?: number | undefined
 }
@@ -58,13 +58,13 @@ interface GateOptions {
 
 /** Failures in a row that mean that the receiver is down, not that it rejects single events. */
 const DOWN_FAILURES = 5
-/** Without an answer, fewer are enough. One alone happens: a server closed an idle connection. */
-const DOWN_NO_ANSWERS = 2
+/** Failed connections: fewer are enough. One alone happens when a server closes an idle connection. */
+const DOWN_CONNECTIONS = 2
 /** Nobody wants to wait hours for the first event after an outage. */
 const MAX_PROBE_DELAY_MS = 30_000
 const PROBE_FACTOR = 3
 
-const NO_FAILURES = { failures: 0, noAnswers: 0, sinceMs: Number.POSITIVE_INFINITY }
+const NO_FAILURES = { failures: 0, connections: 0, sinceMs: Number.POSITIVE_INFINITY }
 
 const GRANTED = Promise.resolve(true)
 const REFUSED = Promise.resolve(false)
@@ -121,13 +121,13 @@ export function createGate(options: GateOptions): Gate {
       const wasDown = state === 'down'
       row = {
         failures: row.failures + 1,
-        noAnswers: row.noAnswers + (failure.noAnswer ? 1 : 0),
+        connections: row.connections + (failure.isConnection ? 1 : 0),
         sinceMs: Math.min(row.sinceMs, failure.atMs)
       }
       limit.failed()
       const { retryAfterMs = 0 } = failure
       const isDown =
-        row.failures >= DOWN_FAILURES || row.noAnswers >= DOWN_NO_ANSWERS || retryAfterMs > 0 || wasDown
+        row.failures >= DOWN_FAILURES || row.connections >= DOWN_CONNECTIONS || retryAfterMs > 0 || wasDown
       if (isDown && state !== 'shut') goDown(Math.min(retryAfterMs, maxRetryDelayMs))
       return wasDown
     },

@@ -17,8 +17,8 @@ export type PushOutcome =
       readonly kind: 'failed'
       readonly answer: string
       readonly reason: string
-      /** There was no status: the receiver could not be reached, or did not answer. */
-      readonly noAnswer: boolean
+      /** The connection was refused or broken. */
+      readonly isConnection: boolean
       readonly retryAfterMs?: number | undefined
     }
   /** 410: the receiver asks not to be called again. */
@@ -43,7 +43,7 @@ const KEEP_ALIVE_MS = 4000
 const STREAMS_PER_CONNECTION = 100
 
 const ABORTED: PushOutcome = { kind: 'aborted' }
-const TIMEOUT: PushOutcome = { kind: 'failed', answer: 'timeout', reason: 'timeout', noAnswer: true }
+const TIMEOUT: PushOutcome = { kind: 'failed', answer: 'timeout', reason: 'timeout', isConnection: false }
 /** The usual answers, so that they need not be made again and again. */
 const DELIVERED = new Map([200, 201, 202, 204].map(status => [status, delivered(status)]))
 
@@ -149,7 +149,7 @@ function outcomeOf(status: number, headers: readonly Buffer[], now: () => number
     kind: 'failed',
     answer,
     reason: isRedirect ? `status ${status}, and redirects are not followed` : `status ${status}`,
-    noAnswer: false,
+    isConnection: false,
     retryAfterMs: parseRetryAfter(headerOf(headers, 'retry-after'), now())
   }
 }
@@ -166,8 +166,8 @@ function headerOf(headers: readonly Buffer[], wanted: string): string | undefine
 function connectionFailure(error: unknown): PushOutcome {
   const code = failureCode(error)
   return code !== undefined && /^[A-Z0-9_]{1,64}$/.test(code)
-    ? { kind: 'failed', answer: code, reason: `connection: ${code}`, noAnswer: true }
-    : { kind: 'failed', answer: 'connection failed', reason: 'connection failed', noAnswer: true }
+    ? { kind: 'failed', answer: code, reason: `connection: ${code}`, isConnection: true }
+    : { kind: 'failed', answer: 'connection failed', reason: 'connection failed', isConnection: true }
 }
 
 function delivered(status: number): PushOutcome {

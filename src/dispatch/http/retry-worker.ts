@@ -22,8 +22,8 @@ export interface RetryWorker {
   pause(): void
   resume(): void
   /**
-   * Makes the next attempt of all events that failed since `sinceMs` (unix milliseconds) at once. Resolves when no event
-   * is due, or when the signal is aborted. Rejects with the error of Redis.
+   * Makes the next attempt of all events that failed since `sinceMs` (unix milliseconds) at once. Resolves when the
+   * last of them is in flight, or when the signal is aborted. Rejects with the error of Redis.
    */
   drain(sinceMs: number, signal: AbortSignal): Promise<void>
   /** Waits for requests in flight. */
@@ -123,7 +123,8 @@ export function createRetryWorker(options: RetryWorkerOptions): RetryWorker {
             skipped++
         }
       }
-      while (!signal.aborted && (await queue.getJobCountByTypes('waiting', 'active')) > 0) {
+      // Those in flight need not be waited for: one may hang.
+      while (!signal.aborted && (await queue.getJobCountByTypes('waiting')) > 0) {
         await sleep(DRAINED_POLL_MS)
       }
     },
