@@ -11,7 +11,16 @@ const HEAD = `# Rendered from the Helm chart by \`npm run docs:kubernetes\`. Rep
 const tools = execFileSync('sh', ['scripts/go-tools.sh', 'helm'], { encoding: 'utf8' }).trim()
 const rendered = execFileSync(
   join(tools, 'helm'),
-  ['template', 'cio-webhook', 'deploy/helm/cio-webhook', '--skip-tests', '--kube-version', '1.37', '--values', VALUES],
+  [
+    'template',
+    'cio-webhook',
+    'deploy/helm/cio-webhook',
+    '--skip-tests',
+    '--kube-version',
+    '1.37',
+    '--values',
+    VALUES
+  ],
   { encoding: 'utf8' }
 )
 const wanted = new Map(

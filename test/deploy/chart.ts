@@ -89,7 +89,10 @@ export function helm(args: readonly string[], values = ''): Result {
  * @throws with the message of helm
  */
 export function renderChart(values = ''): Rendered {
-  const { status, stdout, stderr } = helm(['template', RELEASE, CHART, '--namespace', NAMESPACE, '--kube-version', '1.37'], values)
+  const { status, stdout, stderr } = helm(
+    ['template', RELEASE, CHART, '--namespace', NAMESPACE, '--kube-version', '1.37'],
+    values
+  )
   if (status !== 0) throw new Error(stderr)
   const documents = parseAllDocuments(stdout)
   const objects: readonly KubernetesObject[] = documents

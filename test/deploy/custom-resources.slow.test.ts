@@ -25,7 +25,7 @@ t.test('objects of other projects have only fields that these define, of the rig
   t.same(typeErrors(objects), [])
 
   const [route] = objects.filter(({ kind }) => kind === 'HTTPRoute')
-  t.match(typeErrors([JSON.parse(JSON.stringify(route).replace('"timeouts"', '"timeout"'))]), [/'timeout'/])
+  t.match(typeErrors([JSON.parse(JSON.stringify(route).replace('"timeouts"', '"timeout"'))]), [/"timeout"/])
 })
 
 t.test('required fields, enumerations and patterns of these objects are as their schemas demand', async t => {
