@@ -17,6 +17,7 @@ import type { Config } from '../../settings/config.ts'
 import type { Configuration } from '../../settings/describe.ts'
 import { parseStored } from '../../stored-json.ts'
 import { version } from '../../version.ts'
+import { removedConsumers } from '../consumers/removed-consumers.ts'
 import type { PartitionStatus, RedisStatus, SourceStatus, StatusFacts, StatusReport } from './facts.ts'
 import { findProblems } from './problems.ts'
 
@@ -73,7 +74,7 @@ async function readFromRedis(
       readDeliveryStats(redis, keyPrefix, { fromMs: nowMs - 24 * HOUR_MS, toMs: nowMs }),
       readLastDeliveries(redis, keyPrefix),
       readPartitions(redis, keyPrefix),
-      consumerStatusReader({ redis, keyPrefix, consumers: config.dispatch.consumers, now })(),
+      readConsumers(options, redis),
       parkedDeliveries(redis, keyPrefix).count(),
       readReplicas(redis, keyPrefix),
       readPublished(redis, keyPrefix)
@@ -96,11 +97,26 @@ async function readFromRedis(
     },
     eventsPerHour: (day.outcomes.accepted ?? 0) / hours,
     partitions,
-    consumers,
+    ...consumers,
     parked,
     replicas,
     publishedAddresses
   })
+}
+
+async function readConsumers(
+  { config, now }: StatusOptions,
+  redis: RedisClient
+): Promise<Pick<StatusFacts, 'consumers' | 'removedConsumers'>> {
+  const { keyPrefix } = config.log
+  const consumers = await consumerStatusReader({
+    redis,
+    keyPrefix,
+    consumers: config.dispatch.consumers,
+    now
+  })()
+  const names = consumers.map(({ name }) => name)
+  return { consumers, removedConsumers: await removedConsumers(redis, keyPrefix).list(names) }
 }
 
 /** What is known of a source without Redis. */
@@ -137,6 +153,7 @@ function report(
     eventsPerHour: 0,
     partitions: [],
     consumers: [],
+    removedConsumers: [],
     parked: 0,
     replicas: [],
     publishedAddresses: undefined,
