@@ -1,22 +1,25 @@
 import { type Results, ratioOf, type Spread, totalCpuUs } from './results.ts'
 import type { Measurement } from './running.ts'
 
-/** A target for this service relative to another contestant, and the measured ratio. */
-interface TargetOutcome {
+/** A target, and what was measured. */
+export interface TargetOutcome {
   readonly text: string
-  readonly ratio: Spread
+  readonly measured: Spread
   readonly met: boolean
 }
 
-interface Target {
+interface Limits {
+  readonly least?: number
+  readonly most?: number
+}
+
+interface Target extends Limits {
   readonly text: string
   readonly over: string
   readonly under: string
   readonly read: (measurement: Measurement) => number
   /** The load: maximum throughput, half of this service's, or a fixed rate. */
   readonly at: 'maximum' | 'half' | typeof LOW_RATE
-  readonly least?: number
-  readonly most?: number
 }
 
 /** Deliveries per second. One of the rates of main.ts. */
@@ -71,14 +74,18 @@ function latencyAgainstNginx(over: string): Target {
   return { text, over, under: 'nginx-lua', read: p99, at: 'half', most: 2 }
 }
 
+/** Whether the median is within the limits. */
+export function targetOutcome(text: string, measured: Spread, { least, most }: Limits): TargetOutcome {
+  const met = measured.median >= (least ?? 0) && measured.median <= (most ?? Number.POSITIVE_INFINITY)
+  return { text: `${text} ${least === undefined ? '≤' : '≥'} ${least ?? most}`, measured, met }
+}
+
 /** The targets whose two contestants both ran. */
 export function evaluateTargets({ closed, open, halfMaximum }: Results): TargetOutcome[] {
-  return targets.flatMap(({ text, over, under, read, at, least, most }) => {
+  return targets.flatMap(({ text, over, under, read, at, ...limits }) => {
     const rate = at === 'half' ? halfMaximum : at
     const measured = (name: string) => (rate === 'maximum' ? closed[name] : open[name]?.[rate])
     const ratio = ratioOf(measured(over), measured(under), read)
-    if (ratio === undefined) return []
-    const met = ratio.median >= (least ?? 0) && ratio.median <= (most ?? Number.POSITIVE_INFINITY)
-    return [{ text: `${text} ${least === undefined ? '≤' : '≥'} ${least ?? most}`, ratio, met }]
+    return ratio === undefined ? [] : [targetOutcome(text, ratio, limits)]
   })
 }
