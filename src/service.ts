@@ -52,9 +52,11 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
   const metrics = createMetrics({
     sources: [...config.sources.keys()],
     readLog: () => logStats(redis, config.log.keyPrefix, config.log.partitions),
+    maxStreamLength: config.log.maxLength,
     isRedisUp: monitor.isUp,
     version
   })
+  opened.add(metrics.stop)
   const stage: Stage = { ...options, ...connection, metrics, opened }
   const eventLog = openEventLog(stage)
   const { keys, keyUsage } = await openSigningKeys(stage)

@@ -5,9 +5,7 @@ import { Secret } from '../secret.ts'
 import type { ConsoleSettings } from '../settings/console.ts'
 import { ConsoleError } from './console-error.ts'
 import type { EndedSessions } from './ended-sessions.ts'
-
-/** An operator may do everything, a viewer may only look. */
-export type Role = 'viewer' | 'operator'
+import { type Role, sessionOf } from './sessions.ts'
 
 /** Every route declares it: `{ config: { access: 'viewer' } }`. `public`: also without a log-in. */
 export type RouteAccess = Role | 'public'
@@ -16,14 +14,6 @@ export type RouteAccess = Role | 'public'
 export interface Person {
   readonly name: string
   readonly role: Role
-}
-
-declare module '@fastify/secure-session' {
-  interface SessionData {
-    /** A random name, by which a log-out is remembered. */
-    id: string
-    role: Role
-  }
 }
 
 declare module 'fastify' {
@@ -76,9 +66,8 @@ export function personOf(
   if (request.url.startsWith(API_PATH)) return apiClient(request, apiToken)
   if (access.kind === 'open') return { name: 'developer', role: 'operator' }
   if (access.kind === 'password') {
-    const role: unknown = request.session.get('role')
-    if (typeof request.session.get('id') !== 'string') return undefined
-    return role === 'operator' || role === 'viewer' ? { name: role, role } : undefined
+    const session = sessionOf(request)
+    return session && { name: session.role, role: session.role }
   }
   if (!isTrustedProxy(request.socket.remoteAddress ?? '')) {
     throw new ConsoleError(
@@ -111,9 +100,9 @@ function apiClient({ headers }: FastifyRequest, token: Secret | undefined): Pers
  * outage can be seen, and people can log out; a change is refused.
  */
 export async function enforceLogOut(request: FastifyRequest, ended: EndedSessions): Promise<void> {
-  const id = request.session.get('id')
-  if (id === undefined) return
-  const isEnded = await ended.isEnded(id)
+  const session = sessionOf(request)
+  if (session === undefined) return
+  const isEnded = await ended.isEnded(session.id)
   if (isEnded === true) request.person = undefined
   const { config, url } = request.routeOptions
   const isHarmless = config.access === 'public' || url === LOG_OUT_PATH

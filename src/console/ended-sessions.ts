@@ -16,7 +16,7 @@ export interface EndedSessions {
 
 /** A page about an outage must not wait for Redis. */
 const LIMIT_MS = 500
-/** Log-ins are limited to 30 per minute: so many take half an hour at least. */
+/** Log-outs are limited to 10 per minute and address. */
 const MAX_LOCAL = 1000
 
 /** @param sessionSeconds how long a session is valid */

@@ -4,6 +4,7 @@ import { version } from '../version.ts'
 import { assetPath } from './assets.ts'
 import { form } from './components.ts'
 import { type Html, html } from './html.ts'
+import { sessionOf } from './sessions.ts'
 
 /** The pages of the navigation, in its order. */
 const navigation = [
@@ -84,7 +85,7 @@ function whoAmI(request: FastifyRequest): Html | undefined {
   const { person } = request
   if (person === undefined) return undefined
   const name = person.name === person.role ? undefined : html`<span class="name">${person.name}</span>`
-  const logOut = request.session?.get('role') === undefined ? undefined : logOutForm(request)
+  const logOut = sessionOf(request) === undefined ? undefined : logOutForm(request)
   return html`${name}<span class="pill neutral">${person.role}</span>${logOut}`
 }
 

@@ -1,15 +1,18 @@
 import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { createPollingLoop } from '../async/poll.ts'
-import type { Role } from './access.ts'
 import { ConsoleError } from './console-error.ts'
+import type { EndedSessions } from './ended-sessions.ts'
 import type { Html } from './html.ts'
+import { type Role, sessionOf } from './sessions.ts'
 
 /** Open streams of all pages together. */
 const MAX_STREAMS = 50
 const INTERVAL_MS = 2000
 /** A proxy closes a connection that is silent for a minute. */
 const HEARTBEAT_MS = 15_000
+/** How often it is looked up whether a session was logged out at another replica. */
+const SESSION_CHECK_MS = 5000
 /** Then the browser connects again, and its access is checked again. */
 const MAX_STREAM_MS = 10 * 60 * 1000
 /** A browser that reads nothing must not fill our memory. */
@@ -29,15 +32,35 @@ export interface LiveUpdates {
    * @throws ConsoleError if too many streams are open
    */
   stream(reply: FastifyReply, render: () => Promise<Html>): void
+  /** Ends the streams of a session. Those at other replicas end by themselves, within some seconds of the log-out. */
+  endSession(id: string): void
 }
 
 /** @param onError receives what `render` rejects with; the streams stay open, and the next run tries again */
-export function createLiveUpdates(app: FastifyInstance, onError: (error: unknown) => void): LiveUpdates {
-  const all = new Set<ServerResponse>()
+export function createLiveUpdates(
+  app: FastifyInstance,
+  endedSessions: EndedSessions,
+  onError: (error: unknown) => void
+): LiveUpdates {
+  /** With the session that each belongs to; `undefined` where people do not log in here. */
+  const all = new Map<ServerResponse, string | undefined>()
+  const sessionCheck = createPollingLoop(endEnded, SESSION_CHECK_MS, onError)
+  sessionCheck.start()
   app.addHook('preClose', async () => {
-    for (const stream of all) stream.end()
+    void sessionCheck.stop()
+    for (const stream of all.keys()) stream.end()
   })
-  return { route, stream }
+  return { route, stream, endSession }
+
+  async function endEnded(): Promise<void> {
+    for (const id of new Set(all.values())) {
+      if (id !== undefined && (await endedSessions.isEnded(id)) === true) endSession(id)
+    }
+  }
+
+  function endSession(id: string): void {
+    for (const [stream, session] of all) if (session === id) stream.end()
+  }
 
   function route(path: string, access: Role, render: () => Promise<Html>): void {
     const streams = new Set<ServerResponse>()
@@ -71,7 +94,7 @@ export function createLiveUpdates(app: FastifyInstance, onError: (error: unknown
     }
     reply.hijack()
     const stream = reply.raw
-    all.add(stream)
+    all.set(stream, sessionOf(reply.request)?.id)
     stream.on('error', () => {}) // the browser has gone
     const timer = setTimeout(() => stream.end(), MAX_STREAM_MS).unref()
     stream.once('close', () => {

@@ -1,10 +1,7 @@
 // Tested by test/console/access.test.ts and test/console/browser.slow.test.ts.
-import { randomUUID } from 'node:crypto'
-import { normalizeIP } from '@fastify/rate-limit'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Secret } from '../secret.ts'
-import { LOG_OUT_PATH, type Role } from './access.ts'
-import { IPV6_PREFIX_LENGTH } from './api/token-attempts.ts'
+import { LOG_OUT_PATH } from './access.ts'
 import { recordChange } from './audit.ts'
 import { form } from './components.ts'
 import { ConsoleError } from './console-error.ts'
@@ -13,26 +10,18 @@ import type { EndedSessions } from './ended-sessions.ts'
 import { field } from './form-fields.ts'
 import { type Html, html } from './html.ts'
 import { sendPage } from './layout.ts'
-
-/** Tries per minute. A password has at least 12 characters, so guessing at this rate is hopeless. */
-const MAX_PER_ADDRESS = 10
-const MAX_OVERALL = 30
-const WINDOW_MS = 60_000
+import { createLogInLimits, WINDOW_MS } from './log-in-limits.ts'
+import { beginSession, endSession, type Role, roles, sessionOf } from './sessions.ts'
 
 /** The log-in page, for access by password. */
 export async function logInRoutes(
   app: FastifyInstance,
-  { settings, audit }: ConsoleContext,
+  { settings, audit, live }: ConsoleContext,
   endedSessions: EndedSessions
 ): Promise<void> {
   const { access } = settings
   if (access.kind !== 'password') return
-  const ofAddress = app.createRateLimit({
-    max: MAX_PER_ADDRESS,
-    timeWindow: WINDOW_MS,
-    keyGenerator: request => normalizeIP(request.ip, IPV6_PREFIX_LENGTH)
-  })
-  const ofAll = app.createRateLimit({ max: MAX_OVERALL, timeWindow: WINDOW_MS, keyGenerator: () => 'all' })
+  const limits = createLogInLimits(app, audit)
 
   app.get('/log-in', { config: { access: 'public' } }, (request, reply) =>
     request.person === undefined
@@ -41,46 +30,39 @@ export async function logInRoutes(
   )
 
   app.post('/log-in', { config: { access: 'public' } }, async (request, reply) => {
-    // An address that is over its own limit does not use up the limit of all.
-    const limits = [await ofAddress(request)]
-    if (!isOver(limits[0])) limits.push(await ofAll(request))
-    if (limits.some(isOver)) {
-      const page = { title: 'Log in', status: 429 }
-      reply.header('retry-after', WINDOW_MS / 1000)
-      return sendPage(
-        request,
-        reply,
-        page,
-        logInForm(request, 'Too many tries. Wait a minute, then try again.')
-      )
-    }
-    const role = roleOf(field(request.body, 'password'))
+    const compared = await limits.mayLogIn(request)
+    const role = roleOf(field(request.body, 'password'), compared)
     if (role === undefined) {
-      await audit.recordRefusal(entry(request, '-', undefined, 'log_in_refused'))
-      return sendPage(request, reply, { title: 'Log in', status: 401 }, logInForm(request, 'Wrong password.'))
+      if (compared.length > 0) await audit.recordRefusal(entry(request, '-', undefined, 'log_in_refused'))
+      return refuse(request, reply, compared.length < roles.length)
     }
-    request.session.regenerate()
-    request.session.set('id', randomUUID())
-    request.session.set('role', role)
+    beginSession(request, role)
     await audit.record(entry(request, role, role, 'log_in'))
     return reply.redirect('/', 303)
   })
 
   app.post(LOG_OUT_PATH, { config: { access: 'viewer' } }, async (request, reply) => {
-    const id = request.session.get('id')
-    request.session.delete()
+    if (!(await limits.mayLogOut(request))) throw tooManyLogOuts
+    const session = sessionOf(request)
+    endSession(request)
+    if (session !== undefined) live.endSession(session.id)
     await recordChange(audit, request, 'log_out', 'console')
-    if (id !== undefined) await endedSessions.end(id).catch(() => Promise.reject(notEverywhere))
+    if (session !== undefined) await endedSessions.end(session.id).catch(() => Promise.reject(notEverywhere))
     return reply.redirect('/log-in', 303)
   })
 
-  /** Compares with both passwords, in constant time. */
-  function roleOf(password: string | undefined): Role | undefined {
+  /** Compares with the passwords of some roles, in constant time. */
+  function roleOf(password: string | undefined, compared: readonly Role[]): Role | undefined {
     if (access.kind !== 'password' || password === undefined || password === '') return undefined
     const given = new Secret(password)
-    const isOperator = access.operator?.equals(given) === true
-    const isViewer = access.viewer?.equals(given) === true
-    return isOperator ? 'operator' : isViewer ? 'viewer' : undefined
+    return compared.filter(role => access[role]?.equals(given) === true)[0]
+  }
+
+  function refuse(request: FastifyRequest, reply: FastifyReply, isLimited: boolean): FastifyReply {
+    if (isLimited) reply.header('retry-after', WINDOW_MS / 1000)
+    const problem = isLimited ? 'Too many tries. Wait a minute, then try again.' : 'Wrong password.'
+    const page = { title: 'Log in', status: isLimited ? 429 : 401 }
+    return sendPage(request, reply, page, logInForm(request, problem))
   }
 }
 
@@ -90,8 +72,11 @@ const notEverywhere = new ConsoleError(
   'Redis does not answer, so the other replicas do not know it: they accept a copy of the cookie for up to 12 hours.'
 )
 
-const isOver = (limit: { isAllowed: boolean; isExceeded?: boolean } | undefined): boolean =>
-  limit !== undefined && !limit.isAllowed && limit.isExceeded === true
+const tooManyLogOuts = new ConsoleError(
+  429,
+  'Not logged out',
+  'Too many log-outs came from this address. Wait a minute, then try again.'
+)
 
 const entry = (request: FastifyRequest, who: string, role: Role | undefined, action: string) => ({
   who,

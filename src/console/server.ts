@@ -1,14 +1,10 @@
 // Tested by test/console/access.test.ts and test/console/browser.slow.test.ts.
-import { randomBytes, scrypt } from 'node:crypto'
-import { promisify } from 'node:util'
 import cookie from '@fastify/cookie'
 import formbody from '@fastify/formbody'
 import rateLimit from '@fastify/rate-limit'
-import secureSession from '@fastify/secure-session'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify'
 import { compileAddressList } from '../address-list.ts'
 import { connectRedis } from '../redis/connect.ts'
-import type { ConsoleAccess } from '../settings/console.ts'
 import {
   API_PATH,
   enforceAccess,
@@ -39,6 +35,7 @@ import { sendAgainPage } from './pages/events/send-again-page.ts'
 import { overviewPage } from './pages/overview.ts'
 import { parkedPages } from './pages/parked/parked.ts'
 import { sourcesPage } from './pages/sources.ts'
+import { provideSessions, SESSION_SECONDS, secureSessions } from './sessions.ts'
 import { createStatusReader } from './status.ts'
 
 /** A new page is added here, and in the navigation of layout.ts. */
@@ -53,7 +50,6 @@ const pages: readonly ConsolePage[] = [
   auditPage
 ]
 
-const SESSION_SECONDS = 12 * 60 * 60
 /** Forms have a few short fields. */
 const BODY_LIMIT_BYTES = 64 * 1024
 const REQUEST_TIMEOUT_MS = 10_000
@@ -83,7 +79,8 @@ export async function buildConsole(dependencies: ConsoleDependencies): Promise<F
     trustProxy: (address: string | undefined) => isTrustedProxy(address ?? ''),
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    http: { headersTimeout: REQUEST_TIMEOUT_MS },
+    // By default, Node looks for those that are over the limit every 30 s.
+    http: { headersTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: 1000 },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
     // Of a path that is not valid percent-encoding.
     frameworkErrors: (_error, _request, reply) => {
@@ -102,12 +99,7 @@ export async function buildConsole(dependencies: ConsoleDependencies): Promise<F
   app.decorateRequest('person', undefined)
   app.decorateRequest('csrfToken', '')
   await app.register(cookie)
-  await app.register(secureSession, {
-    key: await sessionKey(access),
-    cookieName: 'cio_session',
-    expiry: SESSION_SECONDS,
-    cookie: { path: '/', httpOnly: true, sameSite: 'strict', secure: false, maxAge: SESSION_SECONDS }
-  })
+  await provideSessions(app, access)
   await app.register(formbody, { bodyLimit: BODY_LIMIT_BYTES })
   await app.register(rateLimit, { global: false })
   const identifyByToken = limitWrongTokens(app)
@@ -115,7 +107,7 @@ export async function buildConsole(dependencies: ConsoleDependencies): Promise<F
 
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(SECURITY_HEADERS)
-    if (isSecure(request)) request.session.options({ secure: true })
+    if (isSecure(request)) secureSessions(request)
     // An asset may be kept by a shared cache, so it has no cookies. A program with a token needs none.
     const isApi = request.url.startsWith(API_PATH)
     if (!isApi && !request.url.startsWith('/assets/')) provideCsrfToken(request, reply, isSecure(request))
@@ -149,7 +141,9 @@ export async function buildConsole(dependencies: ConsoleDependencies): Promise<F
     openBlocking: () => connectRedis(dependencies.redisAddress, 'blocking'),
     status: createStatusReader(dependencies),
     audit: createAudit(dependencies.redis, config.log.keyPrefix, log),
-    live: createLiveUpdates(app, error => log.debug({ err: error }, 'console: a live page was not updated'))
+    live: createLiveUpdates(app, endedSessions, error =>
+      log.debug({ err: error }, 'console: a live page was not updated')
+    )
   }
   assetRoutes(app)
   await logInRoutes(app, context, endedSessions)
@@ -157,17 +151,6 @@ export async function buildConsole(dependencies: ConsoleDependencies): Promise<F
   for (const page of pages) page(app, context)
   await apiRoutes(app, context)
   return app
-}
-
-/**
- * Derived from the passwords, so that a session is valid on every replica, and ends for everybody when a password is
- * changed. Without passwords there are no sessions.
- */
-async function sessionKey(access: ConsoleAccess): Promise<Buffer> {
-  if (access.kind !== 'password') return randomBytes(32)
-  const passwords = JSON.stringify([access.operator?.reveal() ?? null, access.viewer?.reveal() ?? null])
-  const derive = promisify<string, string, number, Buffer>(scrypt)
-  return derive(passwords, 'cio-webhook console session', 32)
 }
 
 /** Light, dark, or as the system has it: a cookie, so that it works without JavaScript. */

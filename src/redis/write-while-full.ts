@@ -1,4 +1,4 @@
-// Tested by test/log/retention.test.ts and test/console/pages/bulk-actions.test.ts.
+// Tested by test/log/retention.test.ts and test/tools/bulk/bulk-actions.test.ts.
 import type { RedisClient } from './connect.ts'
 import { loadScript, runScript } from './script.ts'
 

@@ -221,6 +221,9 @@ for (const character of ';\n}') completes[character.charCodeAt(0)] = 1
 const isEncoded = (text: string, mail: boolean): boolean =>
   encoded.test(text) || (mail && quotedPrintableSign.test(text))
 
+/** A quick test: if true, nothing in the text is encoded, and it has one reading, itself. */
+export const isPlainText = (text: string): boolean => !firstSign.test(text)
+
 /**
  * The ways to read a text, the likeliest first. There can be more than one: `=41` may be quoted-printable for an A, or
  * the start of a card number in a query string.

@@ -14,6 +14,9 @@ export type Pass = {
   readonly hashed: HashedValues
   /** Error texts, masked. */
   readonly errorTexts: string[]
+  /** Where a first walk would look for hashed values if it knew them: all texts and keys, and numbers of six digits. */
+  readonly texts: string[]
+  readonly numbers: string[]
   /** Masks hashed values in other strings; known only after a first walk. */
   readonly repeated: RepeatedValues | undefined
 }

@@ -1,6 +1,7 @@
-import { plainReading, readingsOf } from './decoded-text.ts'
+import { isPlainText, plainReading, readingsOf } from './decoded-text.ts'
 import type { HashedValues } from './hashed-values.ts'
 import { addressOf } from './mask-text.ts'
+import type { Pass } from './pass.ts'
 import { PhoneSearch } from './phone-search.ts'
 import { REDACTED } from './redacted.ts'
 import { type Match, type Pieces, readPieces, WordSearch } from './word-search.ts'
@@ -11,6 +12,8 @@ export type RepeatedValues = {
   mask(text: string, isErrorText: boolean): string
   /** What replaces a number with these digits, if it is one of the values. */
   maskNumber(digits: string): string | undefined
+  /** A quick test: if false, it masks nothing in these. */
+  mayChange(walked: Pick<Pass, 'texts' | 'errorTexts' | 'numbers'>): boolean
 }
 
 type Options = {
@@ -68,13 +71,19 @@ export function repeatedValues(
     const withoutLocalParts = replaceMatches(masked, [localParts])
     return withoutLocalParts === masked ? masked : maskText(withoutLocalParts)
   }
+  const maskNumber = (digits: string): string | undefined => {
+    if (digits.length < MIN_LENGTH) return undefined
+    if (phones.has(Number(digits), digits.length)) return '[PHONE]'
+    if (!words.mayFindIn(digits)) return undefined
+    return words.find(readPieces(plainReading(digits))).length === 0 ? undefined : REDACTED
+  }
   return {
     mask,
-    maskNumber(digits) {
-      if (digits.length < MIN_LENGTH) return undefined
-      if (phones.has(Number(digits), digits.length)) return '[PHONE]'
-      return words.isEmpty || words.find(readPieces(plainReading(digits))).length === 0 ? undefined : REDACTED
-    }
+    maskNumber,
+    mayChange: ({ texts, errorTexts, numbers }) =>
+      texts.some(text => mayFind(text, [words, phones])) ||
+      errorTexts.some(text => mayFind(text, [localParts])) ||
+      numbers.some(digits => maskNumber(digits) !== undefined)
   }
 }
 
@@ -103,8 +112,17 @@ type Search = {
   find(pieces: Pieces): readonly Match[]
 }
 
+function mayFind(text: string, searches: readonly Search[]): boolean {
+  if (isTooShort(text, searches)) return false
+  if (isPlainText(text)) return searches.some(search => search.mayFindIn(text))
+  return readingsOf(text).some(reading => searches.some(search => search.mayFindIn(reading.text)))
+}
+
+const isTooShort = (text: string, searches: readonly Search[]): boolean =>
+  text.length < MIN_LOCAL_PART_LENGTH || searches.every(({ isEmpty }) => isEmpty)
+
 function replaceMatches(text: string, searches: readonly Search[]): string {
-  if (text.length < MIN_LOCAL_PART_LENGTH || searches.every(({ isEmpty }) => isEmpty)) return text
+  if (isTooShort(text, searches)) return text
   const found = readingsOf(text).flatMap(reading => {
     const promising = searches.filter(search => search.mayFindIn(reading.text))
     if (promising.length === 0) return []

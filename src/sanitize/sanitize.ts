@@ -58,6 +58,8 @@ export function compileSanitizer(policy: Policy, options: SanitizerOptions = {})
       collectsOnly: false,
       hashed: new HashedValues(),
       errorTexts: [],
+      texts: [],
+      numbers: [],
       repeated: undefined
     }
     const clean = walk(json, first)
@@ -66,9 +68,8 @@ export function compileSanitizer(policy: Policy, options: SanitizerOptions = {})
       walk(json, { ...first, budget: GrowthBudget.unlimited(), collectsOnly: true })
     // All hashed values are known only now. Few events have any that could be repeated.
     const repeated = repeatedValues(first.hashed, first.errorTexts, { maskText: mask, masksEmail })
-    return repeated === undefined
-      ? clean
-      : walk(json, { ...first, budget: new GrowthBudget(bodyBytes), repeated })
+    if (repeated === undefined || !(first.budget.isExceeded || repeated.mayChange(first))) return clean
+    return walk(json, { ...first, budget: new GrowthBudget(bodyBytes), repeated })
   }
 
   return {

@@ -19,14 +19,8 @@ const MAX_VALUES = 3_000_000
 
 /** Instead of a value that would grow beyond the budget. The budget is then as it was before the value. */
 export const TOO_LARGE = Symbol('too large')
-type WalkerOptions = {
-  readonly fields: Fields
-  readonly masksCards: boolean
-  readonly digest: Digest
-}
+type WalkerOptions = { readonly fields: Fields; readonly masksCards: boolean; readonly digest: Digest }
 
-/** Of 14 digits. */
-const LEAST_CARD = 1e13
 /** Of six digits: shorter values are not searched for. */
 const LEAST_REPEATED = 1e5
 const REDACTED_BYTES = REDACTED.length + 2
@@ -40,7 +34,7 @@ export function compileWalker({ fields, masksCards, digest }: WalkerOptions) {
   function walk(value: unknown, place: Place, parent: Parent | undefined, depth: number): unknown {
     if (typeof value === 'string') return text(value, place)
     if (typeof value === 'number') {
-      if (Math.abs(value) < (pass.repeated === undefined ? LEAST_CARD : LEAST_REPEATED)) return value
+      if (Math.abs(value) < LEAST_REPEATED) return value
       return Number.isFinite(value) ? number(String(value), value, place) : null // as JSON.stringify writes it
     }
     if (typeof value === 'boolean' || value === null) return value
@@ -60,13 +54,16 @@ export function compileWalker({ fields, masksCards, digest }: WalkerOptions) {
   }
 
   function mask(value: string, place: Place): string {
-    if (pass.repeated === undefined || place === 'fixed') return pass.maskText(value)
-    return pass.repeated.mask(value, place === 'error text')
+    if (pass.repeated !== undefined && place !== 'fixed')
+      return pass.repeated.mask(value, place === 'error text')
+    pass.texts.push(value)
+    return pass.maskText(value)
   }
 
   /** `value`: a number or a LosslessNumber with these digits. */
   function number(digits: string, value: unknown, place: Place): unknown {
-    if (pass.repeated !== undefined && place !== 'fixed') {
+    if (pass.repeated === undefined) pass.numbers.push(digits)
+    else if (place !== 'fixed') {
       const masked = pass.repeated.maskNumber(digits)
       if (masked !== undefined)
         return pass.budget.take(masked.length + 2 - digits.length) ? masked : TOO_LARGE
@@ -147,7 +144,10 @@ export function compileWalker({ fields, masksCards, digest }: WalkerOptions) {
 
   /** The key without personal data. */
   function nameOf(key: string, field: Field): string {
-    return pass.repeated === undefined || field.rules.length > 0 ? field.name : pass.repeated.mask(key, false)
+    if (field.rules.length > 0) return field.name
+    if (pass.repeated !== undefined) return pass.repeated.mask(key, false)
+    pass.texts.push(key)
+    return field.name
   }
 
   function apply(rule: FieldRule, value: unknown, parent: Parent, depth: number): unknown {

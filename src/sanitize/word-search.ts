@@ -1,5 +1,5 @@
 import { DIGIT, isBeyondAsciiWord, LETTER, SURE_PLUS } from './char-class.ts'
-import { decode, type Reading } from './decoded-text.ts'
+import { decode, plainReading, type Reading } from './decoded-text.ts'
 
 /**
  * A text in pieces, as a reader sees it: words (letters and digits of any script) and the single characters between
@@ -23,13 +23,15 @@ function kindAt(text: string, index: number): number {
   return unspaced.test(text.charAt(index)) ? IN_UNSPACED_WORD : IN_WORD
 }
 
+const surePlus = String.fromCharCode(SURE_PLUS)
+
+/** In lower case, of the same length: the one letter whose lower case is longer than itself would move all positions after it. */
+const lowerCase = (text: string): string =>
+  text.replaceAll('\u0130', 'i').toLowerCase().replaceAll(surePlus, '+')
+
 /** Splits a text into pieces. Encoded characters are read decoded, and never split. */
 export function readPieces(reading: Reading): Pieces {
-  // The one letter whose lower case is longer than itself would move all positions after it.
-  const text = reading.text
-    .replaceAll('\u0130', 'i')
-    .toLowerCase()
-    .replaceAll(String.fromCharCode(SURE_PLUS), '+')
+  const text = lowerCase(reading.text)
   const texts: string[] = []
   const starts: number[] = []
   for (let start = 0; start < text.length; ) {
@@ -46,6 +48,9 @@ export function readPieces(reading: Reading): Pieces {
 
 /** Which beginning of a pattern was read: 0 is none. */
 type State = number
+
+/** Up to this many patterns, looking for each takes less time than splitting the text. Nearly every event has no more. */
+const FEW = 8
 
 /**
  * Finds any number of texts in another one, as whole words, in one pass (Aho and Corasick 1975, with pieces as
@@ -67,33 +72,36 @@ export class WordSearch {
   readonly #fallback: State[] = [0]
   readonly #matched = [0]
   readonly #label = ['']
-  #isComplete = true
+  /** As `lowerCase` shows them. Most searches end before the first `find`, so only that makes states of them. */
+  readonly #patterns: { readonly text: string; readonly label: string }[] = []
+  #patternsWithStates = 0
+  #shortest = Number.POSITIVE_INFINITY
+  #hasOnlyAddresses = true
 
   get isEmpty(): boolean {
-    return this.#depth.length === 1
+    return this.#patterns.length === 0
   }
 
-  /** Whether `find` is worth the time. */
-  mayFindIn(_text: string): boolean {
-    return !this.isEmpty
+  /** A quick test: if false, `find` finds nothing in this decoded text. */
+  mayFindIn(text: string): boolean {
+    if (text.length < this.#shortest) return false
+    if (this.#patterns.length > FEW) return true
+    if (this.#hasOnlyAddresses && !text.includes('@')) return false
+    const lower = lowerCase(text)
+    return this.#patterns.some(pattern => lower.includes(pattern.text))
   }
 
   add(pattern: string, label: string): void {
-    let state: State = 0
-    for (const text of readPieces(decode(pattern, 'web')).texts) {
-      const piece = this.#pieces.get(text) ?? this.#pieces.size + 1
-      this.#pieces.set(text, piece)
-      state = this.#after(state, piece) ?? this.#addState(state, piece)
-    }
-    if (state === 0) return
-    this.#matched[state] = this.#depth[state] ?? 0
-    this.#label[state] = label
-    this.#isComplete = false
+    const text = lowerCase(decode(pattern, 'web').text)
+    if (text === '') return
+    this.#patterns.push({ text, label })
+    this.#shortest = Math.min(this.#shortest, text.length)
+    this.#hasOnlyAddresses &&= text.includes('@')
   }
 
   /** In the order of the text, none inside or across another. */
   find({ texts, starts }: Pieces): Match[] {
-    if (!this.#isComplete) this.#complete()
+    this.#addStates()
     const found: Match[] = []
     let state: State = 0
     for (const [index, text] of texts.entries()) {
@@ -110,6 +118,22 @@ export class WordSearch {
       found.push({ start, end, label: this.#label[state] ?? '' })
     }
     return found
+  }
+
+  #addStates(): void {
+    if (this.#patternsWithStates === this.#patterns.length) return
+    for (const { text, label } of this.#patterns.slice(this.#patternsWithStates)) {
+      let state: State = 0
+      for (const word of readPieces(plainReading(text)).texts) {
+        const piece = this.#pieces.get(word) ?? this.#pieces.size + 1
+        this.#pieces.set(word, piece)
+        state = this.#after(state, piece) ?? this.#addState(state, piece)
+      }
+      this.#matched[state] = this.#depth[state] ?? 0
+      this.#label[state] = label
+    }
+    this.#patternsWithStates = this.#patterns.length
+    this.#addFallbacks()
   }
 
   #addState(before: State, piece: number): State {
@@ -146,7 +170,7 @@ export class WordSearch {
   }
 
   /** Fallbacks of shallow states first: those of the deeper ones are made of them. */
-  #complete(): void {
+  #addFallbacks(): void {
     const byDepth: State[][] = []
     for (const [state, depth] of this.#depth.entries()) {
       const sameDepth = byDepth[depth]
@@ -160,6 +184,5 @@ export class WordSearch {
       this.#matched[state] = this.#matched[fallback] ?? 0
       this.#label[state] = this.#label[fallback] ?? ''
     }
-    this.#isComplete = true
   }
 }

@@ -1,4 +1,6 @@
-import t from 'tap'
+import { randomUUID } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
 import { isCrossSite, isKnownHost } from '../../src/console/access.ts'
 import { buildConsole } from '../../src/console/server.ts'
 import { createLogger } from '../../src/ops/logger.ts'
@@ -15,30 +17,34 @@ const auditRecords = async () =>
     fields.filter((_, at) => at % 2 === 1)
   )
 
+/** The console without a server. */
+async function build(t: Test, env: Readonly<Record<string, string>>): Promise<FastifyInstance> {
+  const config = await testConfig({ REDIS_URL: redis.url, CONSOLE_PORT: '0', ...env })
+  if (config.console === undefined) throw new Error('the console is off')
+  const { log } = createLogger('silent')
+  const settings = config.console
+  const app = await buildConsole({
+    settings,
+    config,
+    redis: redis.connection,
+    redisAddress: redis.address,
+    redisReport: { problem: () => undefined },
+    isRedisUp: () => true,
+    log,
+    now: Date.now
+  })
+  t.teardown(() => app.close())
+  return app
+}
+
 t.test(
   'every route declares who may use it: one that does not stops the start, one for operators is closed to viewers',
   async t => {
-    const config = await testConfig({
-      REDIS_URL: redis.url,
-      CONSOLE_PORT: '0',
+    const app = await build(t, {
       CONSOLE_IDENTITY_HEADER: 'x-user',
       CONSOLE_OPERATORS: 'ada',
       TRUSTED_PROXIES: '127.0.0.1'
     })
-    if (config.console === undefined) throw new Error('the console is off')
-    const { log } = createLogger('silent')
-    const settings = config.console
-    const app = await buildConsole({
-      settings,
-      config,
-      redis: redis.connection,
-      redisAddress: redis.address,
-      redisReport: { problem: () => undefined },
-      isRedisUp: () => true,
-      log,
-      now: Date.now
-    })
-    t.teardown(() => app.close())
     t.throws(() => app.get('/forgotten', async () => 'open'), /does not declare its access/)
     app.get('/change', { config: { access: 'operator' } }, async () => 'changed')
     const change = async (user: string) =>
@@ -71,7 +77,7 @@ t.test('a right password opens the pages, log-out closes them, and both are audi
   t.same([answer.status, answer.headers['location']], [303, '/'])
   t.match(
     answer.headers['set-cookie'],
-    /^cio_session=\S+; Max-Age=43200; Path=\/; HttpOnly; SameSite=Strict$/
+    /^cio_operator_session=\S+; Max-Age=43200; Path=\/; HttpOnly; SameSite=Strict$/
   )
   const page = await person.get('/audit')
   t.equal(page.status, 200)
@@ -91,21 +97,52 @@ t.test('a right password opens the pages, log-out closes them, and both are audi
 })
 
 t.test(
-  'a session is valid on another replica with the same passwords, and ends when one is changed',
+  'a session is valid on another replica, and depends on nothing but the password of its role: no viewer can guess the one of operators with it',
   async t => {
-    const [first, second] = [await startTestConsole(redis.url), await startTestConsole(redis.url)]
-    const third = await startTestConsole(redis.url, { CONSOLE_PASSWORD: 'another password' })
-    t.teardown(() => Promise.all([first, second, third].map(({ service }) => service.close())))
-    const page = await first.client().get('/log-in')
-    const csrf = /value="([^"]+)"/.exec(page.text)?.[1] ?? ''
-    const answer = await first
-      .client()
-      .post('/log-in', { csrf, password: VIEWER_PASSWORD }, { cookie: `cio_csrf=${csrf}` })
-    const cookie = answer.headers['set-cookie']?.split(';', 1)[0] ?? ''
-    t.equal((await second.client().get('/', { cookie })).status, 200)
-    t.equal((await third.client().get('/', { cookie })).status, 303)
-    const forged = `${cookie.slice(0, 30)}${cookie[30] === 'A' ? 'B' : 'A'}${cookie.slice(31)}`
-    t.equal((await first.client().get('/', { cookie: forged })).status, 303)
+    const [viewer, other] = [{ CONSOLE_VIEWER_PASSWORD: VIEWER_PASSWORD }, 'another password']
+    const consoles = await Promise.all([
+      startTestConsole(redis.url),
+      startTestConsole(redis.url, { ...viewer, CONSOLE_PASSWORD: other }),
+      startTestConsole(redis.url, { CONSOLE_PASSWORD: PASSWORD, CONSOLE_VIEWER_PASSWORD: other })
+    ])
+    t.teardown(() => Promise.all(consoles.map(({ service }) => service.close())))
+    const cookieFor = async (password: string): Promise<string> => {
+      const [first] = consoles
+      return (await first.client().logIn(password)).headers['set-cookie']?.split(';', 1)[0] ?? ''
+    }
+    const statusesOf = (cookie: string) =>
+      Promise.all(consoles.map(async ({ client }) => (await client().get('/', { cookie })).status))
+    const [viewers, operators] = [await cookieFor(VIEWER_PASSWORD), await cookieFor(PASSWORD)]
+    t.same(await statusesOf(viewers), [200, 200, 303])
+    t.same(await statusesOf(operators), [200, 303, 200])
+    const renamed = viewers.replace('cio_viewer_session', 'cio_operator_session')
+    t.same(await statusesOf(renamed), [303, 303, 303], 'a session of a viewer as one of an operator')
+    const forged = `${viewers.slice(0, 30)}${viewers[30] === 'A' ? 'B' : 'A'}${viewers.slice(31)}`
+    t.same(await statusesOf(forged), [303, 303, 303])
+  }
+)
+
+t.test(
+  'with sessions that they make themselves, viewers can neither fill Redis nor choose its keys',
+  async t => {
+    const app = await build(t, { CONSOLE_VIEWER_PASSWORD: VIEWER_PASSWORD })
+    const logOut = async (id: string): Promise<number> => {
+      const session = app.encodeSecureSession(app.createSecureSession({ id }), 'viewerSession')
+      const csrf = 'A'.repeat(32)
+      const answer = await app.inject({
+        method: 'POST',
+        url: '/log-out',
+        cookies: { cio_csrf: csrf, cio_viewer_session: session },
+        headers: { host: 'localhost', 'content-type': 'application/x-www-form-urlencoded' },
+        payload: `csrf=${csrf}`
+      })
+      return answer.statusCode
+    }
+    t.equal(await logOut('x'.repeat(2000)), 401)
+    const statuses: number[] = []
+    for (let session = 0; session < 15; session++) statuses.push(await logOut(randomUUID()))
+    t.same(statuses, [...Array(10).fill(303), ...Array(5).fill(429)])
+    t.equal((await redis.client.keys('cio:console:ended:*')).length, 10)
   }
 )
 
@@ -182,49 +219,39 @@ t.test('a request for an unknown host name is refused', async t => {
 })
 
 t.test(
-  'log-ins are limited per address, and an address over its limit does not use up the limit of all',
+  'log-ins are limited per address and in total, but no number of other addresses locks out one that has logged in before',
   async t => {
-    const { service, client } = await startTestConsole(redis.url, {
+    const env = {
       CONSOLE_PASSWORD: PASSWORD,
+      CONSOLE_VIEWER_PASSWORD: VIEWER_PASSWORD,
       TRUSTED_PROXIES: '127.0.0.1'
-    })
+    }
+    const { service, client } = await startTestConsole(redis.url, env)
     t.teardown(service.close)
-    const attacker = client()
-    await attacker.get('/log-in')
+    const from = (address: string) => ({ 'x-forwarded-for': address })
+    const person = client()
+    await person.get('/log-in')
+    const tryFrom = async (address: string, password = 'guess'): Promise<number> =>
+      (await person.post('/log-in', { password }, from(address))).status
     const statuses: number[] = []
-    for (let tries = 0; tries < 40; tries++) {
-      const from = { 'x-forwarded-for': '198.51.100.7' }
-      statuses.push((await attacker.post('/log-in', { password: 'guess' }, from)).status)
-    }
+    for (let tries = 0; tries < 40; tries++) statuses.push(await tryFrom('198.51.100.7'))
     t.same(statuses, [...Array(10).fill(401), ...Array(30).fill(429)])
-    t.equal((await client().logIn(PASSWORD)).status, 303, 'another address can log in')
-
-    for (let tries = 0; tries < 40; tries++) {
-      const from = { 'x-forwarded-for': `198.51.100.${100 + tries}` }
-      statuses.push((await attacker.post('/log-in', { password: 'guess' }, from)).status)
-    }
-    t.equal(
-      statuses.filter(status => status === 401).length,
-      29,
-      '30 tries of all addresses, one of them right'
-    )
-
-    const other = await startTestConsole(redis.url, {
-      CONSOLE_PASSWORD: PASSWORD,
-      TRUSTED_PROXIES: '127.0.0.1'
-    })
-    t.teardown(other.service.close)
-    const owner = other.client()
-    await owner.get('/log-in')
+    t.equal(await tryFrom('192.0.2.1', PASSWORD), 303, 'another address can log in')
+    t.equal(await tryFrom('192.0.2.3', VIEWER_PASSWORD), 303)
     const network: number[] = []
-    for (let tries = 0; tries < 15; tries++) {
-      const from = { 'x-forwarded-for': `2001:db8::${tries}` }
-      network.push((await owner.post('/log-in', { password: 'guess' }, from)).status)
-    }
+    for (let tries = 0; tries < 12; tries++) network.push(await tryFrom(`2001:db8::${tries}`))
+    t.same(network, [...Array(10).fill(401), 429, 429], 'an IPv6 network of one person is one address')
+
+    const strangers: number[] = []
+    for (let tries = 0; tries < 15; tries++) strangers.push(await tryFrom(`198.51.100.${100 + tries}`))
+    t.same(strangers, [...Array(8).fill(401), ...Array(7).fill(429)], '30 tries of all addresses')
+    t.equal(await tryFrom('192.0.2.2', PASSWORD), 429, 'an address that nobody has logged in from')
+    t.equal(await tryFrom('192.0.2.1', PASSWORD), 303, 'one that somebody has')
+    t.equal(await tryFrom('192.0.2.3', VIEWER_PASSWORD), 303)
     t.equal(
-      network.filter(status => status === 401).length,
-      10,
-      'an IPv6 network of one person is one address'
+      await tryFrom('192.0.2.3', PASSWORD),
+      429,
+      'a viewer does not get more tries at the other password'
     )
   }
 )
@@ -286,7 +313,7 @@ t.test(
     )
     const out = await person.post('/log-out')
     t.match(out.text, /Logged out in this browser/)
-    t.match(out.headers['set-cookie'], /^cio_session=; Max-Age=0/)
+    t.match(out.headers['set-cookie'], /^cio_operator_session=; Max-Age=0/)
     const cookie = loggedIn.headers['set-cookie']?.split(';', 1)[0] ?? ''
     t.equal((await client().get('/', { cookie })).status, 303, 'this replica knows it')
   }

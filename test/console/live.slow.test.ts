@@ -1,15 +1,19 @@
 import { get, type IncomingMessage } from 'node:http'
 import t, { type Test } from 'tap'
-import { startTestConsole } from '../helpers/console.ts'
+import { type ConsoleAnswer, PASSWORD, startTestConsole } from '../helpers/console.ts'
 import { appendEvent } from '../helpers/log.ts'
 import { flushedRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
 
 const redis = await flushedRedis(t)
 
-function openStream(t: Test, url: string): Promise<IncomingMessage & { readonly received: () => string }> {
+function openStream(
+  t: Test,
+  url: string,
+  headers: Readonly<Record<string, string>> = {}
+): Promise<IncomingMessage & { readonly received: () => string }> {
   return new Promise((resolve, reject) => {
-    const request = get(`${url}/live/overview`, { agent: false }, response => {
+    const request = get(`${url}/live/overview`, { agent: false, headers }, response => {
       const chunks: Buffer[] = []
       response.on('data', chunk => chunks.push(chunk))
       response.on('error', () => {})
@@ -53,3 +57,23 @@ t.test(
     t.ok(performance.now() - startedMs < 2000)
   }
 )
+
+t.test('a log-out ends the live pages of its session on every replica, and those of no other', async t => {
+  const consoles = [await startTestConsole(redis.url), await startTestConsole(redis.url)] as const
+  t.teardown(() => Promise.all(consoles.map(({ service }) => service.close())))
+  const person = consoles[0].client()
+  const cookieOf = (answer: ConsoleAnswer): string => answer.headers['set-cookie']?.split(';', 1)[0] ?? ''
+  const cookie = cookieOf(await person.logIn(PASSWORD))
+  const other = cookieOf(await consoles[0].client().logIn(PASSWORD))
+  const open = async (session: string) =>
+    Promise.all(consoles.map(({ url }) => openStream(t, url, { cookie: session })))
+  const [[here, there], others] = await Promise.all([open(cookie), open(other)])
+  await person.get('/audit')
+  const startedMs = performance.now()
+  t.equal((await person.post('/log-out')).status, 303)
+  const isEnded = async (stream: IncomingMessage | undefined) => stream?.closed === true
+  await until('the end here', () => isEnded(here), 1000)
+  await until('the end at the other replica', () => isEnded(there), 10_000)
+  t.ok(performance.now() - startedMs < 10_000)
+  t.notOk(others.some(({ closed }) => closed))
+})

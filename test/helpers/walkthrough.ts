@@ -30,10 +30,17 @@ export function stepsOf(path: string): readonly Step[] {
 }
 
 const OUTPUT_TIMEOUT_MS = 30_000
+const COMMAND_TIMEOUT_MS = 120_000
+/** npm's packages come through the network. */
+const BUILD_TIMEOUT_MS = 600_000
 /** These must not run twice. A command that only reads runs until it prints what the page shows. */
 const CHANGES = /\b(send|replay|openssl)\b|consumers test|(docker-compose|docker compose) (?!exec|logs)/
 
-/** Runs each step, and compares what it prints with the page, without times, ids and widths of columns. */
+/**
+ * Runs each step, and compares what it prints with the page, without times, ids and widths of columns.
+ *
+ * @throws at the first step that fails, with what it printed: the steps after it would wait for what it did not do
+ */
 export async function walk(t: Test, steps: readonly Step[], options: WalkOptions): Promise<void> {
   const unused = new Set(Object.keys(options.actions ?? {}))
   for (const { command, output } of steps) {
@@ -42,39 +49,52 @@ export async function walk(t: Test, steps: readonly Step[], options: WalkOptions
     const actual = action === undefined ? command : await action()
     if (actual === undefined) continue
     const expected = output === undefined ? /^/ : patternOf(output)
-    let code: number | null = 0
-    const attempt = async (): Promise<string> => {
+    const limitMs = actual.includes('--build') ? BUILD_TIMEOUT_MS : COMMAND_TIMEOUT_MS
+    const attempt = async (): Promise<Ended> => {
       options.prepare?.()
-      const result = await run(toActual(actual, options), options)
-      code = result.code
-      return normalize(named(result.printed, options))
+      const { printed, ...end } = await run(toActual(actual, options), options, limitMs)
+      return { ...end, printed: normalize(named(printed, options)) }
     }
-    let printed = await attempt()
-    if (!expected.test(printed) && !CHANGES.test(actual)) {
+    let ended = await attempt()
+    if (!expected.test(ended.printed) && !CHANGES.test(actual)) {
       await until(
         command,
         async () => {
-          printed = await attempt()
-          return expected.test(printed)
+          ended = await attempt()
+          return expected.test(ended.printed)
         },
         OUTPUT_TIMEOUT_MS
       ).catch(() => {})
     }
-    t.match(printed, expected, command)
+    const { printed, isTooLong, code } = ended
+    const failed = (how: string): Error => new Error(`${command}\n\n${how}. It printed:\n\n${printed}`)
+    if (isTooLong) throw failed(`It did not end within ${limitMs / 1000} s`)
     // `status` and others end with 1 if there is a problem.
-    if (output === undefined) t.equal(code, 0, code === 0 ? 'exit code' : printed)
+    if (output === undefined && code !== 0) throw failed(`It ended with ${code}`)
+    if (!expected.test(printed)) throw failed(`The page shows:\n\n${normalize(output ?? '')}`)
+    t.pass(command)
   }
   t.same([...unused], [], 'every block for which there is an action is in the page')
 }
 
-function run(
+interface Ended {
+  /** `null` if it was killed. */
+  readonly code: number | null
+  readonly isTooLong: boolean
+  readonly printed: string
+}
+
+/** Runs a block of shell. After `limitMs` it is killed, with every process that it has started. */
+export function run(
   command: string,
-  { env, folder }: WalkOptions
-): Promise<{ code: number | null; printed: string }> {
+  { env, folder }: Pick<WalkOptions, 'env' | 'folder'>,
+  limitMs: number
+): Promise<Ended> {
   const child = spawn('bash', ['--norc', '-c', `exec 2>&1; set -e\n${command}`], {
     cwd: folder,
     env,
-    stdio: ['ignore', 'pipe', 'pipe']
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true // a process group of its own
   })
   let printed = ''
   for (const stream of [child.stdout, child.stderr]) {
@@ -82,9 +102,17 @@ function run(
       printed += text
     })
   }
+  let isTooLong = false
+  const timer = setTimeout(() => {
+    isTooLong = true
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+  }, limitMs)
   return new Promise((resolve, reject) => {
     child.once('error', reject)
-    child.once('close', code => resolve({ code, printed }))
+    child.once('close', code => {
+      clearTimeout(timer)
+      resolve({ code, isTooLong, printed })
+    })
   })
 }
 

@@ -67,3 +67,38 @@ t.test('finds what a search for each pattern alone would find', async t => {
   )
   t.pass()
 })
+
+t.test('the quick test is true wherever something is found', async t => {
+  const character = fc.constantFrom(
+    'a',
+    'A',
+    '@',
+    '.',
+    '\u0130',
+    '\u03a3',
+    '\u03c3',
+    '\uff0b',
+    '+',
+    '\u0410',
+    '\u4e2d',
+    ' ',
+    '%41',
+    '&#64;',
+    '\\u0041'
+  )
+  const pattern = fc.array(character, { minLength: 1, maxLength: 5 }).map(parts => parts.join(''))
+  const patterns = fc.array(pattern, { minLength: 1, maxLength: 12 })
+  let found = 0
+  fc.assert(
+    fc.property(patterns, fc.array(fc.oneof(character, pattern), { maxLength: 20 }), (patterns, parts) => {
+      const search = new WordSearch()
+      for (const pattern of patterns) search.add(pattern, 'x')
+      const reading = decode(parts.join(''), 'web')
+      const isFound = search.find(readPieces(reading)).length > 0
+      if (isFound) found++
+      return !isFound || search.mayFindIn(reading.text)
+    }),
+    { numRuns }
+  )
+  t.ok(found > numRuns / 20, `${found} texts with a find`)
+})

@@ -1,4 +1,5 @@
 import { counted } from '../../counted.ts'
+import { type BulkActions, createBulkActions, lettersOf } from '../../tools/bulk/bulk-actions.ts'
 import { consumerActions } from '../../tools/consumers/actions.ts'
 import { deadLettersJson, detailsJson } from '../../tools/consumers/consumer-json.ts'
 import { parkedActions } from '../../tools/parked/actions.ts'
@@ -9,7 +10,7 @@ import { createProgressBar } from '../progress-bar.ts'
 import { detailsText } from './details-report.ts'
 import { exchangeText } from './exchange-report.ts'
 import { letterChoice, type Options, only, readOptions } from './options.ts'
-import { isParkedAction, runParked } from './parked.ts'
+import { isParkedAction, runParked, WHO } from './parked.ts'
 import { consumersText, deadLettersText } from './report.ts'
 import { exitCode, print, printDropped, printReplayed } from './results.ts'
 import { usage } from './usage.ts'
@@ -21,9 +22,11 @@ export const consumersCommand: Command = {
     const options = readOptions(args, Date.now())
     return isParkedAction(options.action)
       ? withLog(await openLog(env, ['loadSources', 'loadSourceSettings']), log =>
-          runParked(options, parkedActions(log))
+          runParked(options, parkedActions(log), bulkActions(log))
         )
-      : withLog(await openLog(env, ['dispatch']), log => run(options, consumerActions(log, Date.now)))
+      : withLog(await openLog(env, ['dispatch']), log =>
+          run(options, consumerActions(log, Date.now), bulkActions(log))
+        )
   }
 }
 
@@ -38,9 +41,12 @@ async function withLog<Log extends OpenLog>(
   }
 }
 
+const bulkActions = ({ redis, config }: OpenLog): BulkActions =>
+  createBulkActions({ redis, keyPrefix: config.log.keyPrefix, now: Date.now })
+
 type Actions = ReturnType<typeof consumerActions>
 
-async function run(options: Options, actions: Actions): Promise<ExitCode> {
+async function run(options: Options, actions: Actions, bulk: BulkActions): Promise<ExitCode> {
   const { action, names, force } = options
   const done = (result: Readonly<Record<string, unknown>>, text: string): ExitCode => {
     print(options, result, `${text}\n`)
@@ -51,7 +57,8 @@ async function run(options: Options, actions: Actions): Promise<ExitCode> {
       if (names.length > 0) throw new UsageError(`unexpected argument ${JSON.stringify(names[0])}`)
       const list = await actions.list()
       print(options, list, consumersText(list, Date.now()))
-      return exitCode(list.consumers.every(({ state, dead }) => state === 'ok' && dead === 0))
+      const isGood = list.consumers.every(({ state, dead }) => state === 'ok' && dead === 0)
+      return exitCode(isGood && list.removedConsumers.length === 0)
     }
     case 'show': {
       const details = await actions.show(only(names, 'CONSUMER'))
@@ -65,21 +72,28 @@ async function run(options: Options, actions: Actions): Promise<ExitCode> {
     }
     case 'pause': {
       const consumer = only(names, 'CONSUMER')
-      await actions.pause(consumer)
+      const changed = await actions.pause(consumer)
+      const effect = changed
+        ? 'paused: within 2 s no replica sends it new events; they stay in the log'
+        : 'was paused already: nothing changed'
       return done(
-        { paused: consumer },
-        `${consumer} paused: within 2 s no replica sends it new events; they stay in the log. Continue: cio-webhook consumers resume ${consumer}`
+        { paused: consumer, changed },
+        `${consumer} ${effect}. Continue: cio-webhook consumers resume ${consumer}`
       )
     }
     case 'resume': {
       const consumer = only(names, 'CONSUMER')
-      await actions.resume(consumer)
-      return done({ resumed: consumer }, `${consumer} resumed: it gets its events again within 2 s`)
+      const changed = await actions.resume(consumer)
+      const effect = changed
+        ? 'resumed: it gets its events again within 2 s'
+        : 'was not paused: nothing changed'
+      return done({ resumed: consumer, changed }, `${consumer} ${effect}`)
     }
     case 'enable': {
       const consumer = only(names, 'CONSUMER')
-      await actions.enable(consumer)
-      return done({ enabled: consumer }, `${consumer} re-enabled`)
+      const changed = await actions.enable(consumer)
+      const effect = changed ? 're-enabled' : 'was not disabled: nothing changed'
+      return done({ enabled: consumer, changed }, `${consumer} ${effect}`)
     }
     case 'remove': {
       const consumer = only(names, 'CONSUMER')
@@ -96,7 +110,7 @@ async function run(options: Options, actions: Actions): Promise<ExitCode> {
       return EXIT.ok
     }
     case 'replay':
-      return replay(options, actions)
+      return replay(options, actions, bulk)
     case 'drop': {
       const [consumer, choice] = letterChoice(options)
       const isBulk = options.all || options.hasFilter
@@ -105,26 +119,34 @@ async function run(options: Options, actions: Actions): Promise<ExitCode> {
         process.stderr.write('cio-webhook consumers: nothing was deleted\n')
         return EXIT.findings
       }
-      return printDropped(options, await actions.drop(consumer, choice), 'dead letter')
+      const dropped = await bulk.run(lettersOf(consumer), { action, who: WHO }, options =>
+        actions.drop(consumer, choice, options)
+      )
+      return printDropped(options, dropped, 'dead letter')
     }
     default:
       throw new UsageError(`unknown action ${JSON.stringify(action)}: --help lists the actions`)
   }
 }
 
-async function replay(options: Options, actions: Actions): Promise<ExitCode> {
+async function replay(options: Options, actions: Actions, bulk: BulkActions): Promise<ExitCode> {
   const [consumer, choice] = letterChoice(options)
   const bar = createProgressBar(process.stderr)
   const total = process.stderr.isTTY ? await actions.countLetters(consumer, choice) : 0
   const stopped = new AbortController()
   const stop = (): void => stopped.abort()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop)
-  const result = await actions
-    .replay(consumer, choice, {
-      ratePerSecond: options.ratePerSecond,
-      signal: stopped.signal,
-      onProgress: handled => bar.show(`${handled} of ${total} handled`, handled / Math.max(1, total))
-    })
+  const result = await bulk
+    .run(lettersOf(consumer), { action: 'replay', who: WHO }, ({ signal, onProgress }) =>
+      actions.replay(consumer, choice, {
+        ratePerSecond: options.ratePerSecond,
+        signal: AbortSignal.any([signal, stopped.signal]),
+        onProgress: handled => {
+          onProgress(handled)
+          bar.show(`${handled} of ${total} handled`, handled / Math.max(1, total))
+        }
+      })
+    )
     .finally(() => bar.clear())
   return printReplayed(options, result, 'dead letter', ({ id }) => id)
 }

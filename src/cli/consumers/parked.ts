@@ -1,4 +1,5 @@
 // Tested by test/cli/consumers/parked.slow.test.ts.
+import { allParked, type BulkActions } from '../../tools/bulk/bulk-actions.ts'
 import type { ParkedChoice, parkedActions } from '../../tools/parked/actions.ts'
 import { parkedSummary } from '../../tools/parked/summary.ts'
 import { EXIT, type ExitCode, UsageError } from '../command.ts'
@@ -11,15 +12,21 @@ export const isParkedAction = (action: string): boolean =>
   ['parked', 'replay-parked', 'drop-parked'].includes(action)
 
 const WHAT = 'parked delivery'
+/** The console shows it as the one who started a replay or drop. */
+export const WHO = 'the command line'
 
 /** The actions `parked`, `replay-parked` and `drop-parked`. */
 export async function runParked(
   options: Options,
-  actions: ReturnType<typeof parkedActions>
+  actions: ReturnType<typeof parkedActions>,
+  bulk: BulkActions
 ): Promise<ExitCode> {
   const { action, names, all, yes } = options
   if (action === 'replay-parked') {
-    const result = await actions.replay(choiceOf(options))
+    const choice = choiceOf(options)
+    const result = await bulk.run(allParked, { action: 'replay', who: WHO }, options =>
+      actions.replay(choice, options)
+    )
     return printReplayed(options, result, WHAT, ({ delivery }) => delivery)
   }
   if (action === 'drop-parked') {
@@ -28,7 +35,10 @@ export async function runParked(
       process.stderr.write('cio-webhook consumers: nothing was deleted\n')
       return EXIT.findings
     }
-    return printDropped(options, await actions.drop(choice), WHAT)
+    const dropped = await bulk.run(allParked, { action: 'drop', who: WHO }, options =>
+      actions.drop(choice, options)
+    )
+    return printDropped(options, dropped, WHAT)
   }
   const [show, ...deliveries] = names
   if (show === undefined) {

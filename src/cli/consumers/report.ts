@@ -2,6 +2,7 @@
 
 import type { ConsumerStatus } from '../../dispatch/consumer-status.ts'
 import { formatDuration, isoTime } from '../../duration.ts'
+import { eventName } from '../../event-types.ts'
 import type { DeadLetter } from '../../group/dead-letters.ts'
 import { entryTimeMs } from '../../log/position.ts'
 import type { ConsumerList } from '../../tools/consumers/actions.ts'
@@ -13,9 +14,10 @@ import { table } from '../table.ts'
 const WIDTH = 100
 const MIN_REASON_LENGTH = 12
 
-export function consumersText({ consumers, parked }: ConsumerList, nowMs: number): string {
+export function consumersText({ consumers, parked, removedConsumers }: ConsumerList, nowMs: number): string {
   const parkedNote = parked === 0 ? '' : `\nparked deliveries: ${parked} (cio-webhook consumers parked)\n`
-  if (consumers.length === 0) return `no consumer reads the log\n${parkedNote}`
+  const notes = removedNote(removedConsumers) + parkedNote
+  if (consumers.length === 0) return `no consumer reads the log\n${notes}`
   const columns: Parameters<typeof table<ConsumerStatus>>[1] = [
     { heading: 'CONSUMER', value: ({ name }) => name },
     { heading: 'TYPE', value: ({ type }) => type },
@@ -44,7 +46,13 @@ export function consumersText({ consumers, parked }: ConsumerList, nowMs: number
     abandoned.length === 0
       ? ''
       : `\nno active members: ${abandoned.join(', ')}. The log keeps all events that they have not read. Start a member, or delete the group: cio-webhook consumers remove <name>\n`
-  return rows + abandonedNote + parkedNote
+  return rows + abandonedNote + notes
+}
+
+function removedNote(removed: ConsumerList['removedConsumers']): string {
+  if (removed.length === 0) return ''
+  const names = removed.map(({ name, dead }) => `${name} (${dead})`).join(', ')
+  return `\nremoved, but with dead letters: ${names}. List them: cio-webhook consumers dead <name>. Delete them: cio-webhook consumers drop <name> --all\n`
 }
 
 function stateText(status: ConsumerStatus, nowMs: number): string {
@@ -63,7 +71,7 @@ export function deadLettersText(letters: readonly DeadLetter[]): string {
     { heading: 'ID', value: ({ letter }) => letter },
     { heading: 'SINCE', value: ({ letter }) => timeOf(letter) },
     { heading: 'EVENT', value: ({ event }) => eventId(event) },
-    { heading: 'TYPE', value: ({ type }) => type },
+    { heading: 'TYPE', value: ({ type }) => eventName(type) },
     { heading: 'ATTEMPTS', value: ({ attempts }) => attempts },
     { heading: 'LAST ANSWERS', value: ({ lastAttempts }) => answersOf(lastAttempts) },
     { heading: 'REASON', value: ({ reason, error }) => `${reason}: ${error}` }

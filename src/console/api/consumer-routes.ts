@@ -1,8 +1,9 @@
 // Tested by test/console/api.slow.test.ts.
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { z } from 'zod'
 import type { DeadLetter } from '../../group/dead-letters.ts'
 import type { RedisClient } from '../../redis/connect.ts'
+import { createBulkActions, lettersOf } from '../../tools/bulk/bulk-actions.ts'
 import { consumerActions } from '../../tools/consumers/actions.ts'
 import type { LetterChoice } from '../../tools/consumers/choose-letters.ts'
 import { deadLettersJson, detailsJson } from '../../tools/consumers/consumer-json.ts'
@@ -27,6 +28,7 @@ const MAX_LISTED = 10
 /** What `cio-webhook consumers` does. */
 export function consumerRoutes(app: FastifyInstance, context: ConsoleContext): void {
   const { redis, config, now } = context
+  const bulk = createBulkActions({ redis, keyPrefix: config.log.keyPrefix, now })
   const params = consumerParams
   const actionsWith = (openBlocking: () => RedisClient) =>
     consumerActions({ config, redis, openBlocking }, now)
@@ -57,18 +59,22 @@ export function consumerRoutes(app: FastifyInstance, context: ConsoleContext): v
   )
 
   addRoute(app, 'operator', 'POST /consumers/:name/pause', { params }, async ({ params, request }) => {
-    await change(context, request, 'consumer_paused', params.name, () => actions.pause(params.name))
-    return { paused: params.name }
+    const changed = await change(context, request, 'consumer_paused', params.name, () =>
+      actions.pause(params.name)
+    )
+    return { paused: params.name, changed }
   })
   addRoute(app, 'operator', 'POST /consumers/:name/resume', { params }, async ({ params, request }) => {
-    await change(context, request, 'consumer_resumed', params.name, () => actions.resume(params.name))
-    return { resumed: params.name }
+    const changed = await change(context, request, 'consumer_resumed', params.name, () =>
+      actions.resume(params.name)
+    )
+    return { resumed: params.name, changed }
   })
   addRoute(app, 'operator', 'POST /consumers/:name/enable', { params }, async ({ params, request }) => {
-    await change(context, request, 'consumer_enabled', params.name, () =>
+    const changed = await change(context, request, 'consumer_enabled', params.name, () =>
       withConnections(context, openBlocking => actionsWith(openBlocking).enable(params.name))
     )
-    return { enabled: params.name }
+    return { enabled: params.name, changed }
   })
   addRoute(app, 'operator', 'POST /consumers/:name/test', { params }, ({ params, request }) =>
     change(context, request, 'consumer_tested', params.name, () => actions.test(params.name))
@@ -90,10 +96,15 @@ export function consumerRoutes(app: FastifyInstance, context: ConsoleContext): v
             known(await sendAgain(openBlocking, name, eventIds), eventIds, 'event')
           )
         }
-        const options = { signal: AbortSignal.any([untilGone(reply), AbortSignal.timeout(REPLAY_MS)]) }
+        const ends = [untilGone(reply), AbortSignal.timeout(REPLAY_MS)]
         return change(context, request, 'dead_letters_replayed', `${name}: ${described(body)}`, async () =>
           known(
-            await actionsWith(openBlocking).replay(name, choiceOf(body), options),
+            await bulk.run(lettersOf(name), about('replay', request), ({ signal, onProgress }) =>
+              actionsWith(openBlocking).replay(name, choiceOf(body), {
+                signal: AbortSignal.any([signal, ...ends]),
+                onProgress
+              })
+            ),
             body.ids,
             'dead letter'
           )
@@ -107,7 +118,13 @@ export function consumerRoutes(app: FastifyInstance, context: ConsoleContext): v
     { params, body: lettersDrop },
     ({ params: { name }, body, request }) =>
       change(context, request, 'dead_letters_dropped', `${name}: ${described(body)}`, async () =>
-        known(await actions.drop(name, choiceOf(body)), body.ids, 'dead letter')
+        known(
+          await bulk.run(lettersOf(name), about('drop', request), options =>
+            actions.drop(name, choiceOf(body), options)
+          ),
+          body.ids,
+          'dead letter'
+        )
       )
   )
 
@@ -124,6 +141,12 @@ export function consumerRoutes(app: FastifyInstance, context: ConsoleContext): v
     return { ...sent, interrupted: false }
   }
 }
+
+const about = (action: 'replay' | 'drop', { person }: FastifyRequest) => ({
+  action,
+  who: person?.name ?? '-',
+  total: undefined
+})
 
 /** As many as one answer may have, at least one. */
 function beginning(letters: readonly DeadLetter[]): readonly DeadLetter[] {

@@ -1,5 +1,6 @@
 // Tested by test/console/api.slow.test.ts.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { allParked, createBulkActions } from '../../tools/bulk/bulk-actions.ts'
 import type { ConsoleContext } from '../context.ts'
 import { openParkedActions } from '../parked-actions.ts'
 import { ApiError } from './api-error.ts'
@@ -9,7 +10,9 @@ import { addRoute } from './route.ts'
 
 /** What `cio-webhook consumers parked`, `replay-parked` and `drop-parked` do. */
 export function parkedRoutes(app: FastifyInstance, context: ConsoleContext): void {
+  const { redis, config, now } = context
   const actions = openParkedActions(context)
+  const bulk = createBulkActions({ redis, keyPrefix: config.log.keyPrefix, now })
   const params = parkedParams
 
   addRoute(app, 'viewer', 'GET /parked', { query: parkedQuery }, async ({ query }) => ({
@@ -19,7 +22,9 @@ export function parkedRoutes(app: FastifyInstance, context: ConsoleContext): voi
 
   addRoute(app, 'operator', 'POST /parked/:delivery/replay', { params }, ({ params, request }) =>
     act(request, 'parked_replayed', params.delivery, async () => {
-      const result = await actions.replay([params.delivery])
+      const result = await bulk.run(allParked, about('replay', request), options =>
+        actions.replay([params.delivery], options)
+      )
       const [left] = result.left
       if (result.unknown.length > 0) throw unknownDelivery(params.delivery)
       if (left !== undefined)
@@ -30,7 +35,9 @@ export function parkedRoutes(app: FastifyInstance, context: ConsoleContext): voi
 
   addRoute(app, 'operator', 'POST /parked/:delivery/drop', { params }, ({ params, request }) =>
     act(request, 'parked_dropped', params.delivery, async () => {
-      const { dropped } = await actions.drop([params.delivery])
+      const { dropped } = await bulk.run(allParked, about('drop', request), options =>
+        actions.drop([params.delivery], options)
+      )
       if (dropped === 0) throw unknownDelivery(params.delivery)
       return { dropped: params.delivery }
     })
@@ -65,6 +72,12 @@ export function parkedRoutes(app: FastifyInstance, context: ConsoleContext): voi
     return change(context, request, action, target, work)
   }
 }
+
+const about = (action: 'replay' | 'drop', { person }: FastifyRequest) => ({
+  action,
+  who: person?.name ?? '-',
+  total: 1
+})
 
 const unknownDelivery = (delivery: string): ApiError =>
   new ApiError('CIO_NOT_FOUND', `The parked delivery ${delivery} was not found.`)

@@ -1,7 +1,7 @@
 // Tested by test/console/api.slow.test.ts.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { z } from 'zod'
-import type { Role } from '../access.ts'
+import type { Role } from '../sessions.ts'
 import { noBody, noParams, noQuery, parseInput } from './input.ts'
 
 interface RouteSchemas<Params, Query, Body> {

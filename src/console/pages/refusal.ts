@@ -5,7 +5,8 @@ import { ConsoleError } from '../console-error.ts'
 const answers: Readonly<Record<ActionRefusal, readonly [status: number, title: string]>> = {
   unknown: [404, 'Not found'],
   invalid: [400, 'Not possible'],
-  needs_force: [409, 'Not done']
+  needs_force: [409, 'Not done'],
+  busy: [409, 'Not started']
 }
 
 /** Waits for an action. @throws ConsoleError if it was refused */

@@ -2,24 +2,22 @@
 import { type Attempt, attemptHistory } from '../../dispatch/attempts.ts'
 import { consumerStates } from '../../dispatch/consumer-state.ts'
 import { type ConsumerStatus, consumerStatusReader } from '../../dispatch/consumer-status.ts'
+import { inspectQueue } from '../../dispatch/http/push-queue.ts'
 import { parkedDeliveries } from '../../dispatch/parked.ts'
 import { type ReplayedRange, replayRange } from '../../dispatch/replay.ts'
-import { inspectQueue } from '../../dispatch/sinks/push-queue.ts'
-import { type DeadLetter, deadLetters } from '../../group/dead-letters.ts'
-import { isEntryId } from '../../log/position.ts'
+import { deadLetters } from '../../group/dead-letters.ts'
 import type { StreamEntry } from '../../log/read-range.ts'
 import { removeGroup } from '../../log/stats.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import type { Settings } from '../../settings/config.ts'
 import type { ConsumerSettings } from '../../settings/consumers-file.ts'
 import { ActionError } from '../action-error.ts'
-import { chosenLetters, countChosen, type LetterChoice, type LetterFilter } from './choose-letters.ts'
 import { type DeliveryRate, deliveryRate } from './delivery-rate.ts'
 import { ofExistingGroup, unknownConsumer } from './find-consumer.ts'
-import { type LetterPage, letterPage } from './letter-page.ts'
+import { letterActions } from './letter-actions.ts'
 import { countByReason } from './letter-reasons.ts'
 import { recentActivity } from './recent-activity.ts'
-import { type Replayed, type ReplayOptions, replayChosen } from './replay-letters.ts'
+import { type RemovedConsumer, removedConsumers } from './removed-consumers.ts'
 import { withoutSecrets } from './shown-settings.ts'
 import { type Exchange, testConsumer } from './test-consumer.ts'
 
@@ -34,6 +32,8 @@ export interface ConsumerList {
   readonly consumers: readonly ConsumerStatus[]
   /** Number of parked deliveries, in all partitions. */
   readonly parked: number
+  /** Those that were removed before their dead letters were dropped. */
+  readonly removedConsumers: readonly RemovedConsumer[]
 }
 
 export interface ConsumerDetails {
@@ -44,12 +44,6 @@ export interface ConsumerDetails {
   readonly deadByReason: Readonly<Record<string, number>>
   /** The newest attempts, newest first; none of a consumer that only reads the log. */
   readonly attempts: readonly Attempt[]
-}
-
-export interface Dropped {
-  readonly dropped: number
-  /** Ids that no dead letter has. */
-  readonly unknown: readonly string[]
 }
 
 const SHOWN_ATTEMPTS = 10
@@ -64,13 +58,18 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
   const letters = deadLetters(redis, keyPrefix)
   const states = consumerStates(redis, keyPrefix, now)
   const attempts = attemptHistory(redis, keyPrefix)
+  const removed = removedConsumers(redis, keyPrefix)
   const readStatus = consumerStatusReader({ redis, keyPrefix, consumers, now })
 
   return {
-    list: async (): Promise<ConsumerList> => ({
-      consumers: await readStatus(),
-      parked: await parkedDeliveries(redis, keyPrefix).count()
-    }),
+    list: async (): Promise<ConsumerList> => {
+      const consumers = await readStatus()
+      return {
+        consumers,
+        parked: await parkedDeliveries(redis, keyPrefix).count(),
+        removedConsumers: await removed.list(consumers.map(({ name }) => name))
+      }
+    },
     /** @throws ActionError also for a consumer of which only dead letters are left */
     status: (name: string): Promise<ConsumerStatus> => requireStatus(name),
     /** @throws ActionError as `status` does */
@@ -82,14 +81,19 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
       ])
       return { status, settings: withoutSecrets(settingsOf(name)), deadByReason, attempts: newest }
     },
-    /** Its events stay in the log until `resume`. All replicas obey within 2 s. */
-    pause: async (name: string): Promise<void> => {
+    /** Its events stay in the log until `resume`. All replicas obey within 2 s. @returns whether that changes it */
+    pause: async (name: string): Promise<boolean> => {
       await requirePush(name, 'paused: stop its processes instead')
+      const { pausedAtMs } = await states.read(name)
       await states.pause(name)
+      return pausedAtMs === undefined
     },
-    resume: async (name: string): Promise<void> => {
+    /** @returns whether it was paused */
+    resume: async (name: string): Promise<boolean> => {
       await requirePush(name, 'resumed: start its processes instead')
+      const { pausedAtMs } = await states.read(name)
       await states.resume(name)
+      return pausedAtMs !== undefined
     },
     /** Sends a marked event directly to the target. It never enters the log, and counts as no attempt. */
     test: async (name: string): Promise<Exchange> =>
@@ -99,50 +103,10 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
       await requireKnown(name)
       return attempts.newest(name, count)
     },
-    /** Oldest first. */
-    deadLetters: async (
-      name: string,
-      filter: LetterFilter,
-      count: number
-    ): Promise<readonly DeadLetter[]> => {
-      await requireKnown(name)
-      const found: DeadLetter[] = []
-      for await (const page of chosenLetters(letters, name, filter, Number.POSITIVE_INFINITY)) {
-        found.push(...page.letters)
-        if (found.length >= count) break
-      }
-      return found.slice(0, count)
-    },
-    /** A page of its dead letters, oldest first. */
-    letterPage: async (name: string, filter: LetterFilter): Promise<LetterPage> => {
-      await requireKnown(name)
-      return letterPage(letters, name, filter)
-    },
-    /** @throws ActionError also if it has no such dead letter */
-    deadLetter: async (name: string, letter: string): Promise<DeadLetter> => {
-      const found = isEntryId(letter) ? await letters.get(name, letter) : undefined
-      if (found !== undefined) return found
-      throw new ActionError(
-        'unknown',
-        `${name} has no dead letter ${letter}: it was replayed, dropped or trimmed`
-      )
-    },
+    ...letterActions({ redis, keyPrefix, settingsOf, requireKnown, openBlocking, now }),
     /** Events that push consumers accepted in the last minute. */
     deliveryRate: (name: string): Promise<DeliveryRate | undefined> =>
       settingsOf(name) === undefined ? Promise.resolve(undefined) : deliveryRate(redis, keyPrefix, name),
-    deadByReason: (name: string) => countByReason(redis, keyPrefix, name),
-    /** Number of its dead letters, or of the chosen ones. With a filter, it reads all of them. */
-    countLetters: async (name: string, choice: LetterChoice = {}): Promise<number> => {
-      await requireKnown(name)
-      return countChosen(letters, name, choice, now())
-    },
-    /** Processes dead letters again. Replayed ones are removed. */
-    replay: async (name: string, choice: LetterChoice, options: ReplayOptions = {}): Promise<Replayed> => {
-      await requireKnown(name)
-      const context = { redis, keyPrefix, consumer: name, settings: settingsOf(name), openBlocking }
-      const chosen = chosenLetters(letters, name, choice, now())
-      return ofExistingGroup(name, replayChosen(context, chosen, options))
-    },
     /** Gives a consumer a part of the log again. @param range ids of entries or their milliseconds, both included */
     replayRange: async (
       name: string,
@@ -153,28 +117,13 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
       const options = { redis, keyPrefix, consumer: name, types: settingsOf(name)?.types }
       return { type, ...(await ofExistingGroup(name, replayRange(options, range, matches))) }
     },
-    drop: async (
-      name: string,
-      choice: LetterChoice,
-      { signal, onProgress = () => {} }: Pick<ReplayOptions, 'signal' | 'onProgress'> = {}
-    ): Promise<Dropped> => {
-      await requireKnown(name)
-      let dropped = 0
-      const unknown: string[] = []
-      for await (const page of chosenLetters(letters, name, choice, now())) {
-        if (signal?.aborted) break
-        unknown.push(...page.unknown)
-        const ids = page.letters.map(({ letter }) => letter)
-        dropped += await letters.drop(name, ids)
-        onProgress(dropped)
-      }
-      return { dropped, unknown }
-    },
-    /** Ends the state `disabled` after an answer 410. */
-    enable: async (name: string): Promise<void> => {
+    /** Ends the state `disabled` after an answer 410. @returns whether it was disabled */
+    enable: async (name: string): Promise<boolean> => {
       const settings = await requirePush(name, 'enabled: only push consumers are ever disabled')
+      const { disabledAtMs } = await states.read(name)
       await states.enable(name)
       if (settings.type === 'http') await queueOf(name).resume()
+      return disabledAtMs !== undefined
     },
     /**
      * Deletes a consumer group, its push queue, its state and its attempts, but not its dead letters.
@@ -185,12 +134,14 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
      */
     remove: async (name: string, force: boolean): Promise<number> => {
       const found = await requireKnown(name)
-      if (found === 'only dead letters') return letters.count(name)
-      if (!force) refuseActive(found, now())
+      if (found !== 'only dead letters' && !force) refuseActive(found, now())
+      const dead = await letters.count(name)
+      if (dead > 0) await removed.add(name, now())
+      if (found === 'only dead letters') return dead
       await removeGroup(redis, keyPrefix, name)
       if (found.queued > 0) await queueOf(name).obliterate({ force: true })
       await Promise.all([states.remove(name), attempts.remove(name)])
-      return letters.count(name)
+      return dead
     }
   }
 

@@ -2,6 +2,7 @@
 import { counted } from '../../counted.ts'
 import type { ConsumerStatus } from '../../dispatch/consumer-status.ts'
 import { formatDuration } from '../../duration.ts'
+import type { RemovedConsumer } from '../consumers/removed-consumers.ts'
 import { stateSinceMs } from '../consumers/state-since.ts'
 import type { Problem, StatusFacts } from './facts.ts'
 
@@ -18,11 +19,12 @@ const ABANDONED_MS = DAY_MS
 type LogFacts = Pick<StatusFacts, 'redis' | 'partitions' | 'settings' | 'eventsPerHour'>
 
 export function consumerProblems(facts: StatusFacts): readonly Problem[] {
-  const { consumers, atMs } = facts
+  const { consumers, removedConsumers, atMs } = facts
   return [
     ...consumers.flatMap(consumer => stateProblem(consumer, atMs)),
     ...abandonedGroups(consumers, facts),
-    ...consumers.filter(({ dead }) => dead > 0).map(deadLetters)
+    ...consumers.filter(({ dead }) => dead > 0).map(deadLetters),
+    ...removedConsumers.map(lettersOfRemoved)
   ]
 }
 
@@ -90,6 +92,14 @@ const deadLetters = ({ name, dead }: ConsumerStatus): Problem => ({
   summary: `${name} has ${counted(dead, 'dead letter')}: events that it failed to process too often.`,
   consequence: 'It does not get them unless they are replayed.',
   fix: `cio-webhook consumers dead ${name} shows why; then cio-webhook consumers replay ${name} --all --rate N, N events per second`
+})
+
+const lettersOfRemoved = ({ name, dead }: RemovedConsumer): Problem => ({
+  id: 'removed_dead_letters',
+  severity: 'warning',
+  summary: `${name} was removed, but it still has ${counted(dead, 'dead letter')}.`,
+  consequence: 'They use memory of Redis. They can be replayed only if the consumer comes back.',
+  fix: `cio-webhook consumers dead ${name} shows them; cio-webhook consumers drop ${name} --all deletes them`
 })
 
 /** Groups that nothing reads for, for at least a day. The service logs the same once per hour. */

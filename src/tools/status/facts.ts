@@ -4,6 +4,7 @@ import type { ReplicaReport } from '../../receive/key-usage-reporter.ts'
 import type { MemoryUsage } from '../../redis/memory.ts'
 import type { ServerFacts } from '../../redis/server-facts.ts'
 import type { Configuration } from '../../settings/describe.ts'
+import type { RemovedConsumer } from '../consumers/removed-consumers.ts'
 
 /** One screen about a running service, from the environment and from Redis. Times are Unix milliseconds. */
 export interface StatusReport extends StatusFacts {
@@ -42,6 +43,8 @@ export interface StatusFacts {
   readonly eventsPerHour: number
   readonly partitions: readonly PartitionStatus[]
   readonly consumers: readonly ConsumerStatus[]
+  /** Those that were removed before their dead letters were dropped. */
+  readonly removedConsumers: readonly RemovedConsumer[]
   readonly parked: number
   readonly replicas: readonly ReplicaReport[]
   /** The last list from Customer.io; `undefined` without an App API key, or before the first answer. */

@@ -33,6 +33,7 @@ t.test('dead letters: listed, replayed and dropped', async t => {
       attempts: 2,
       event: { id: 'bad-1', type: 'io.customer.email.opened', data: { event_id: 'bad-1' } }
     })
+    t.match((await run('consumers', 'dead', 'crm')).output, / bad-1 +email\.opened +2 /)
     const list = await run('consumers')
     t.equal(list.code, 1)
     t.match(list.output, /^CONSUMER +TYPE +STATE +LAG +PENDING +OLDEST +DEAD +MEMBERS +LAST FAILURE\n/)
@@ -198,4 +199,24 @@ t.test('many dead letters: chosen by filter, replayed at a rate, and dropped aft
       t.equal(await count(), left)
     }
   })
+})
+
+t.test('dead letters of a removed consumer are listed until they are dropped', async t => {
+  const { redis, run, json } = await openConsumers(t)
+  await redis.client.xgroup('CREATE', 'cio:events:{0}', 'old', '0', 'MKSTREAM')
+  const failure = { reason: 'failed', error: new Error('as a test'), attempts: 1 } as const
+  const type = 'io.customer.email.sent'
+  const event = JSON.stringify({ specversion: '1.0', id: 'e', source: '/customerio/default', type })
+  const entry = { type, event, position: '0-1-0' } as const
+  await deadLetters(redis.client, 'cio:').add('old', entry, failure)
+  t.match((await run('consumers', 'remove', 'old')).output, 'it still has 1 dead letter')
+  const { code, output } = await run('consumers')
+  t.equal(code, 1)
+  t.match(output, '\nremoved, but with dead letters: old (1). List them: cio-webhook consumers dead <name>.')
+  t.match((await json('consumers')).value.removedConsumers, [{ name: 'old', dead: 1, removedAtMs: Number }])
+  t.match((await run('status')).output, 'old was removed, but it still has 1 dead letter.')
+  t.match((await run('consumers', 'replay', 'old', '--all')).output, 'old has no consumer group yet')
+  t.equal((await run('consumers', 'drop', 'old', '--all', '--yes')).code, 0)
+  t.same((await json('consumers')).value.removedConsumers, [])
+  t.equal(await redis.client.exists('cio:removed'), 0)
 })

@@ -51,6 +51,8 @@ t.test('show, pause and resume', async t => {
   await t.test('a paused consumer gets nothing until it is resumed', async t => {
     receiver.behave(answers(200))
     t.match(await run('consumers', 'pause', 'crm'), { code: 0, output: /^crm paused: / })
+    const again = /^crm was paused already: nothing changed\. Continue: /
+    t.match(await run('consumers', 'pause', 'crm'), { code: 0, output: again })
     await new Promise(resolve => setTimeout(resolve, 2500))
     const before = receiver.requests.length
     await service.post(body('waits'))
@@ -59,6 +61,8 @@ t.test('show, pause and resume', async t => {
     t.equal(receiver.requests.length, before)
     t.match(await run('consumers', 'resume', 'crm'), { code: 0, output: /^crm resumed: / })
     await until('delivered', async () => receiver.requests.length === before + 1)
+    t.match((await json('consumers', 'resume', 'crm')).value, { resumed: 'crm', changed: false })
+    t.match((await run('consumers', 'enable', 'crm')).output, 'crm was not disabled: nothing changed')
   })
 
   await t.test('a plain group cannot be paused or tested, and a misspelt name is recognized', async t => {

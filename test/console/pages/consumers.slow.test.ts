@@ -202,6 +202,46 @@ t.test(
   }
 )
 
+t.test('dead letters of a removed consumer are on the list until they are dropped', async t => {
+  const { operator } = await open(t)
+  await until('the consumer', async () => (await operator.get('/consumers/crm')).text.includes('>ok<'))
+  await addLetters(2)
+  await operator.get('/consumers/crm/remove')
+  // It is in CONSUMERS_FILE and running, so its group comes back: this is about one that does not.
+  await redis.client.xgroup('CREATE', 'cio:events:{0}', 'old', '0', 'MKSTREAM')
+  await redis.client.rename('cio:dead:crm', 'cio:dead:old')
+  const removed = await operator.post('/consumers/old/remove')
+  t.equal(removed.headers['location'], '/consumers?removed=old')
+  const list = await until('the list', async () => {
+    const { text } = await operator.get('/consumers?removed=old')
+    return text.includes('Removed, but with dead letters') && text
+  })
+  t.match(statusOf(list), 'old was removed.')
+  t.match(list, '<a href="/consumers/old/dead-letters">2</a>')
+  const page = await operator.get('/consumers/old/dead-letters')
+  t.match(page.text, 'event-1')
+  const replayed = await operator.post('/consumers/old/dead-letters', {
+    action: 'replay matching',
+    confirmed: 'yes'
+  })
+  t.match(replayed, { status: 400, text: 'old has no consumer group yet' })
+  await operator.get('/consumers/old/dead-letters')
+  const dropped = await operator.post('/consumers/old/dead-letters', {
+    action: 'drop matching',
+    confirmed: 'yes'
+  })
+  t.equal(dropped.status, 303)
+  await until('the end', async () => !(await operator.get('/consumers')).text.includes('Removed, but'))
+})
+
+t.test('the list repeats no text from its address that cannot be a name', async t => {
+  const { operator } = await open(t)
+  for (const text of ['All data. Call +1 555 0100', 'a/b', '<b>', 'x'.repeat(65), '']) {
+    const page = await operator.get(`/consumers?removed=${encodeURIComponent(text)}`)
+    t.equal(statusOf(page.text), 'The consumer was removed.', text)
+  }
+})
+
 t.test('dead letters are counted by reason again only when their number has changed', async t => {
   let calls = 0
   const count = reasonCounts({
@@ -221,7 +261,7 @@ t.test('a snapshot is shared, and an older one is shown while a newer one takes 
     async () => {
       reads++
       await new Promise(resolve => setTimeout(resolve, delayMs))
-      return []
+      return { consumers: [], parked: 0, removedConsumers: [] }
     },
     () => nowMs
   )

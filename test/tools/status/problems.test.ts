@@ -29,6 +29,7 @@ const healthy: StatusFacts = {
   eventsPerHour: 0,
   partitions: [{ partition: 0, events: 10, oldestAtMs: NOW, newestAtMs: NOW }],
   consumers: [],
+  removedConsumers: [],
   parked: 0,
   replicas: [],
   publishedAddresses: undefined
@@ -142,6 +143,11 @@ const table: readonly (readonly [name: string, facts: Partial<StatusFacts>, prob
     ['behind by a minute', consumer({ oldestAgeMs: 60_000 }), []],
     ['behind by an hour', consumer({ oldestAgeMs: HOUR_MS }), ['warning consumer_behind']],
     ['dead letters', consumer({ dead: 3 }), ['warning dead_letters']],
+    [
+      'dead letters of a removed consumer',
+      { removedConsumers: [{ name: 'old', dead: 2, removedAtMs: NOW }] },
+      ['warning removed_dead_letters']
+    ],
     ['no members for an hour', consumer({ state: 'no_members', oldestAgeMs: HOUR_MS }), []],
     [
       'no members for a day',

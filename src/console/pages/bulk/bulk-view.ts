@@ -1,9 +1,9 @@
 // Tested by test/console/pages/consumers-browser.slow.test.ts.
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { BulkState } from '../../../tools/bulk/bulk-actions.ts'
 import { isOperator } from '../../access.ts'
 import { ago, form, number, text } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
-import type { BulkState } from './bulk-actions.ts'
 
 const words = {
   replay: { running: 'Replaying', done: 'replayed' },

@@ -1,5 +1,6 @@
 // Tested by test/console/pages/consumers.slow.test.ts and test/console/pages/consumers-browser.slow.test.ts.
 import type { FastifyInstance } from 'fastify'
+import { type BulkActions, lettersOf } from '../../../tools/bulk/bulk-actions.ts'
 import { recentActivity } from '../../../tools/consumers/recent-activity.ts'
 import { recordChange } from '../../audit.ts'
 import { confirmation, doneMessage } from '../../components.ts'
@@ -7,7 +8,6 @@ import type { ConsoleContext } from '../../context.ts'
 import { field } from '../../form-fields.ts'
 import { html } from '../../html.ts'
 import { sendPage } from '../../layout.ts'
-import type { BulkActions } from '../bulk/bulk-actions.ts'
 import { bulkView, sendProgress } from '../bulk/bulk-view.ts'
 import { unlessRefused } from '../refusal.ts'
 import { consumerView, figuresView } from './consumer-view.ts'
@@ -49,7 +49,7 @@ export function consumerRoutes(
     const [details, rate, state] = await Promise.all([
       unlessRefused(actions.show(name)),
       actions.deliveryRate(name),
-      bulk.read(subjectOf(name))
+      bulk.read(lettersOf(name))
     ])
     const done = field(request.query, 'done')
     const body = html`${doneMessage(isSwitch(done) ? switches[done].done : undefined)}
@@ -106,16 +106,14 @@ ${consumerView(request, details, rate, now())}`
   })
 
   app.get<NameRoute>(`${CONSUMERS_PATH}/:name/progress`, viewer, async (request, reply) => {
-    const state = await bulk.read(subjectOf(request.params.name))
+    const state = await bulk.read(lettersOf(request.params.name))
     return sendProgress(reply, state, now())
   })
 
   app.post<NameRoute>(`${CONSUMERS_PATH}/:name/progress/stop`, operator, async (request, reply) => {
     const { name } = request.params
-    await bulk.stop(subjectOf(name))
+    await bulk.stop(lettersOf(name))
     await recordChange(audit, request, 'dead_letters_interrupted', name)
     return reply.redirect(consumerPath(name, '/dead-letters'), 303)
   })
 }
-
-export const subjectOf = (consumer: string): string => `consumer:${consumer}`

@@ -1,6 +1,7 @@
 // Tested by test/console/pages/consumers.slow.test.ts and test/console/pages/consumers-browser.slow.test.ts.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { isEntryId } from '../../../log/position.ts'
+import { type BulkActions, lettersOf } from '../../../tools/bulk/bulk-actions.ts'
 import type { LetterChoice } from '../../../tools/consumers/choose-letters.ts'
 import { recordChange } from '../../audit.ts'
 import { confirmation, number } from '../../components.ts'
@@ -9,10 +10,9 @@ import type { ConsoleContext } from '../../context.ts'
 import { field, fields } from '../../form-fields.ts'
 import { html } from '../../html.ts'
 import { sendPage } from '../../layout.ts'
-import type { BulkActions, BulkResult } from '../bulk/bulk-actions.ts'
 import { bulkView } from '../bulk/bulk-view.ts'
 import { unlessRefused } from '../refusal.ts'
-import { type NameRoute, subjectOf } from './consumer-page.ts'
+import type { NameRoute } from './consumer-page.ts'
 import { isFiltered, type LetterQuery, letterFilter, letterSearch, readLetterQuery } from './letter-query.ts'
 import { letterView } from './letter-view.ts'
 import { lettersView } from './letters-view.ts'
@@ -55,7 +55,7 @@ export function deadLetterRoutes(
     const after = asked !== undefined && isEntryId(asked) ? asked : undefined
     const page = await unlessRefused(actions.letterPage(name, { ...letterFilter(query), after }))
     const total = await actions.countLetters(name)
-    const [reasons, state] = await Promise.all([countReasons(name, total), bulk.read(subjectOf(name))])
+    const [reasons, state] = await Promise.all([countReasons(name, total), bulk.read(lettersOf(name))])
     const body = html`${bulkView(request, state, consumerPath(name, '/progress'), now())}
 ${lettersView({ request, name, query, after, page, total, reasons })}`
     return sendPage(request, reply, { title: `Dead letters of ${name}`, current: CONSUMERS_PATH }, body)
@@ -79,14 +79,11 @@ ${lettersView({ request, name, query, after, page, total, reasons })}`
     const { action, ids, query } = asked
     const choice: LetterChoice = ids ?? letterFilter(query)
     const about = { action, who: request.person?.name ?? '-', total }
-    const isStarted = await bulk.start(subjectOf(name), about, options => work(name, action, choice, options))
-    if (!isStarted) {
-      throw new ConsoleError(
-        409,
-        'Not started',
-        `Dead letters of ${name} are being replayed or dropped already. Wait until that ends, or interrupt it.`
+    await unlessRefused(
+      bulk.start(lettersOf(name), about, options =>
+        action === 'drop' ? actions.drop(name, choice, options) : actions.replay(name, choice, options)
       )
-    }
+    )
     const which = ids === undefined ? (isFiltered(query) ? letterSearch(query) : 'all') : named(ids)
     const record = action === 'replay' ? 'dead_letters_replayed' : 'dead_letters_dropped'
     await recordChange(audit, request, record, `${name}: ${which}`)
@@ -95,20 +92,6 @@ ${lettersView({ request, name, query, after, page, total, reasons })}`
 
   async function countOf(name: string, { ids, query }: LetterAction) {
     return unlessRefused(actions.countLetters(name, ids ?? letterFilter(query)))
-  }
-
-  async function work(
-    name: string,
-    action: LetterAction['action'],
-    choice: LetterChoice,
-    options: { readonly signal: AbortSignal; readonly onProgress: (handled: number) => void }
-  ): Promise<BulkResult> {
-    if (action === 'drop') {
-      const { dropped, ...result } = await actions.drop(name, choice, options)
-      return { done: dropped, left: [], ...result }
-    }
-    const { replayed, left, unknown } = await actions.replay(name, choice, options)
-    return { done: replayed, left: left.map(({ id, why }) => ({ name: id, why })), unknown }
   }
 }
 

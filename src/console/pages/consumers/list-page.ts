@@ -6,7 +6,7 @@ import type { ConsoleContext } from '../../context.ts'
 import { field } from '../../form-fields.ts'
 import { html } from '../../html.ts'
 import { sendPage } from '../../layout.ts'
-import { type ListFilter, listView, type ShownConsumer } from './list-view.ts'
+import { type ListFilter, listView, removedView, type ShownConsumer } from './list-view.ts'
 import type { ConsumerActions } from './open-actions.ts'
 import { consumerSnapshots } from './snapshot.ts'
 
@@ -20,21 +20,23 @@ export function consumerListRoute(
   { now }: ConsoleContext,
   actions: ConsumerActions
 ): void {
-  const readSnapshot = consumerSnapshots(async () => (await actions.list()).consumers, now)
+  const readSnapshot = consumerSnapshots(actions.list, now)
 
   app.get(CONSUMERS_PATH, { config: { access: 'viewer' } }, async (request, reply) => {
     const filter = readFilter(request.query)
-    const { consumers, atMs } = await readSnapshot()
+    const { consumers, removedConsumers, atMs } = await readSnapshot()
     const found = consumers.filter(status => matches(filter, status)).toSorted(byUrgency)
-    const page = Math.min(filter.page, Math.max(1, Math.ceil(found.length / PAGE_ROWS)))
+    const pages = Math.max(1, Math.ceil(found.length / PAGE_ROWS))
+    const page = Math.min(filter.page, pages)
     const rows = await Promise.all(found.slice((page - 1) * PAGE_ROWS, page * PAGE_ROWS).map(withRate))
     const removed = field(request.query, 'removed')
     return sendPage(
       request,
       reply,
       { title: 'Consumers', current: CONSUMERS_PATH },
-      html`${doneMessage(removed === undefined ? undefined : `${removed} was removed.`)}
-${listView({ filter: { ...filter, page }, all: consumers, found: found.length, pages: Math.max(1, Math.ceil(found.length / PAGE_ROWS)), rows, atMs, nowMs: now() })}`
+      html`${doneMessage(removed === undefined ? undefined : removedMessage(removed))}
+${listView({ filter: { ...filter, page }, all: consumers, found: found.length, pages, rows, atMs, nowMs: now() })}
+${removedView(removedConsumers, now())}`
     )
   })
 
@@ -42,6 +44,10 @@ ${listView({ filter: { ...filter, page }, all: consumers, found: found.length, p
     return { status, rate: await actions.deliveryRate(status.name) }
   }
 }
+
+/** Only what can be a name: the address of the page may come from a link of somebody else. */
+const removedMessage = (name: string): string =>
+  /^[a-z0-9][a-z0-9_-]{0,63}$/i.test(name) ? `${name} was removed.` : 'The consumer was removed.'
 
 function readFilter(query: unknown): ListFilter {
   const page = Number(field(query, 'page') ?? 1)

@@ -2,6 +2,7 @@
 import { counted } from '../../../counted.ts'
 import type { ConsumerStatus } from '../../../dispatch/consumer-status.ts'
 import type { DeliveryRate } from '../../../tools/consumers/delivery-rate.ts'
+import type { RemovedConsumer } from '../../../tools/consumers/removed-consumers.ts'
 import { stateSinceMs } from '../../../tools/consumers/state-since.ts'
 import { ago, duration, number, pageLink, pager, table, text } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
@@ -85,6 +86,26 @@ ${table(
   html`<p>No consumer matches.</p><p><a class="button" href="/consumers">Show all</a></p>`
 )}
 ${pages(list)}`
+}
+
+/** Without it, nothing would lead to the dead letters of a consumer that was removed. */
+export function removedView(removed: readonly RemovedConsumer[], nowMs: number): Html | undefined {
+  if (removed.length === 0) return undefined
+  return html`<h2>Removed, but with dead letters</h2>
+${table(
+  'Removed consumers with dead letters',
+  [
+    { title: 'Name', cell: ({ name }) => text(name) },
+    { title: 'Removed', cell: ({ removedAtMs }) => ago(removedAtMs, nowMs) },
+    {
+      title: 'Dead letters',
+      isNumber: true,
+      cell: ({ name, dead }) => html`<a href="${consumerPath(name, '/dead-letters')}">${number(dead)}</a>`
+    }
+  ],
+  removed,
+  html``
+)}`
 }
 
 export function lastFailure({ lastFailure, lastFailureAtMs }: ConsumerStatus, nowMs: number): Html {

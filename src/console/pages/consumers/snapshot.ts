@@ -1,10 +1,9 @@
 // Tested by test/console/pages/consumers.slow.test.ts.
 import { withTimeout } from '../../../async/abort.ts'
 import { singleFlight } from '../../../async/single-flight.ts'
-import type { ConsumerStatus } from '../../../dispatch/consumer-status.ts'
+import type { ConsumerList } from '../../../tools/consumers/actions.ts'
 
-export interface Snapshot {
-  readonly consumers: readonly ConsumerStatus[]
+export interface Snapshot extends Pick<ConsumerList, 'consumers' | 'removedConsumers'> {
   /** When it was read, unix milliseconds. */
   readonly atMs: number
 }
@@ -18,13 +17,14 @@ const PATIENCE_MS = 150
 
 /** Returns the status of all consumers, some seconds old if reading takes long. It rejects with the error of Redis. */
 export function consumerSnapshots(
-  read: () => Promise<readonly ConsumerStatus[]>,
+  read: () => Promise<ConsumerList>,
   now: () => number
 ): () => Promise<Snapshot> {
   let last: Snapshot | undefined
   const readNew = singleFlight(async () => {
     const atMs = now()
-    last = { consumers: await read(), atMs }
+    const { consumers, removedConsumers } = await read()
+    last = { consumers, removedConsumers, atMs }
     return last
   })
   return async () => {

@@ -3,6 +3,7 @@
 import type { FastifyRequest } from 'fastify'
 import { counted } from '../../../counted.ts'
 import { isPosition } from '../../../log/position.ts'
+import { allParked } from '../../../tools/bulk/bulk-actions.ts'
 import type { ParkedChoice } from '../../../tools/parked/actions.ts'
 import { recordChange } from '../../audit.ts'
 import { confirmation } from '../../components.ts'
@@ -12,13 +13,13 @@ import { field } from '../../form-fields.ts'
 import { html } from '../../html.ts'
 import { sendPage } from '../../layout.ts'
 import { openParkedActions } from '../../parked-actions.ts'
-import { type BulkResult, createBulkActions } from '../bulk/bulk-actions.ts'
 import { bulkView, sendProgress } from '../bulk/bulk-view.ts'
+import { openBulkActions } from '../bulk/open-bulk-actions.ts'
+import { unlessRefused } from '../refusal.ts'
 import { bodyView } from './body-view.ts'
 import { deliveryView, PARKED_PATH, parkedListView } from './parked-view.ts'
 
 const PAGE_ROWS = 25
-const SUBJECT = 'parked'
 const PROGRESS_PATH = `${PARKED_PATH}/progress`
 
 interface DeliveryRoute {
@@ -29,8 +30,7 @@ interface DeliveryRoute {
 export const parkedPages: ConsolePage = (app, context) => {
   const { audit, now } = context
   const actions = openParkedActions(context)
-  const bulk = createBulkActions(context)
-  app.addHook('preClose', bulk.close)
+  const bulk = openBulkActions(app, context)
   const viewer = { config: { access: 'viewer' } } as const
   const operator = { config: { access: 'operator' } } as const
 
@@ -40,7 +40,7 @@ export const parkedPages: ConsolePage = (app, context) => {
     const [page, total, state] = await Promise.all([
       actions.page(PAGE_ROWS, after),
       actions.count(),
-      bulk.read(SUBJECT)
+      bulk.read(allParked)
     ])
     const body = html`${bulkView(request, state, PROGRESS_PATH, now())}
 ${parkedListView(request, page, total, after !== undefined)}`
@@ -48,12 +48,12 @@ ${parkedListView(request, page, total, after !== undefined)}`
   })
 
   app.get(PROGRESS_PATH, viewer, async (_request, reply) =>
-    sendProgress(reply, await bulk.read(SUBJECT), now())
+    sendProgress(reply, await bulk.read(allParked), now())
   )
 
   app.post(`${PROGRESS_PATH}/stop`, operator, async (request, reply) => {
-    await bulk.stop(SUBJECT)
-    await recordChange(audit, request, 'parked_interrupted', SUBJECT)
+    await bulk.stop(allParked)
+    await recordChange(audit, request, 'parked_interrupted', allParked.key)
     return reply.redirect(PARKED_PATH, 303)
   })
 
@@ -86,13 +86,11 @@ ${parkedListView(request, page, total, after !== undefined)}`
       return sendPage(request, reply, page, question(request, action, delivery ?? 'all', total))
     }
     const about = { action, who: request.person?.name ?? '-', total } as const
-    if (!(await bulk.start(SUBJECT, about, options => work(action, choice, options)))) {
-      throw new ConsoleError(
-        409,
-        'Not started',
-        'Parked deliveries are being replayed or dropped already. Wait until that ends, or interrupt it.'
+    await unlessRefused(
+      bulk.start(allParked, about, options =>
+        action === 'drop' ? actions.drop(choice, options) : actions.replay(choice, options)
       )
-    }
+    )
     const record = action === 'replay' ? 'parked_replayed' : 'parked_dropped'
     await recordChange(audit, request, record, choice === 'all' ? 'all' : choice.join(', '))
     return reply.redirect(PARKED_PATH, 303)
@@ -106,19 +104,6 @@ ${parkedListView(request, page, total, after !== undefined)}`
       'Not found',
       'There is no such parked delivery: it was replayed, dropped or trimmed.'
     )
-  }
-
-  async function work(
-    action: 'replay' | 'drop',
-    choice: ParkedChoice,
-    options: { readonly signal: AbortSignal; readonly onProgress: (handled: number) => void }
-  ): Promise<BulkResult> {
-    if (action === 'drop') {
-      const { dropped, ...result } = await actions.drop(choice, options)
-      return { done: dropped, left: [], ...result }
-    }
-    const { replayed, left, ...result } = await actions.replay(choice, options)
-    return { done: replayed, left: left.map(({ delivery, why }) => ({ name: delivery, why })), ...result }
   }
 }
 
