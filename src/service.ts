@@ -52,6 +52,7 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
   const metrics = createMetrics({
     sources: [...config.sources.keys()],
     readLog: () => logStats(redis, config.log.keyPrefix, config.log.partitions),
+    maxStreamLength: config.log.maxLength,
     isRedisUp: monitor.isUp,
     version
   })

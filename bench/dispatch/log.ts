@@ -72,12 +72,19 @@ export async function untilDone(
 }
 
 async function areDone(redis: TestRedis, consumers: readonly string[]): Promise<boolean> {
-  const groups = (await redis.client.xinfo('GROUPS', STREAM)) as unknown[][]
-  const done = groups.map(fieldsOf).filter(fields => fields.get('lag') === 0 && fields.get('pending') === 0)
-  const names = new Set(done.map(fields => fields.get('name')))
-  if (!consumers.every(name => names.has(name))) return false
+  const groups = await groupsOf(redis)
+  const hasRead = (name: string) =>
+    groups.get(name)?.get('lag') === 0 && groups.get(name)?.get('pending') === 0
+  if (!consumers.every(hasRead)) return false
   const queues = await Promise.all(consumers.map(name => queued(redis, name)))
   return queues.every(count => count === 0)
+}
+
+/** The consumer groups of the log by name, each with its fields in XINFO GROUPS. */
+export async function groupsOf(redis: TestRedis): Promise<Map<string, Map<unknown, unknown>>> {
+  if ((await redis.client.exists(STREAM)) === 0) return new Map()
+  const groups = (await redis.client.xinfo('GROUPS', STREAM)) as unknown[][]
+  return new Map(groups.map(fieldsOf).map(fields => [String(fields.get('name')), fields]))
 }
 
 /** Events in this consumer's push queue. */

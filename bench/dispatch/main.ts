@@ -44,8 +44,7 @@ const chosen = values.only.split(',').map(name => {
   if (measure !== undefined) return { name, measure }
   throw new Error(`--only ${name}: unknown part; the parts are ${Object.keys(parts).join(', ')}`)
 })
-process.stdout.write(`${machineLine()}; medians of ${rounds} rounds (lowest-highest)
-`)
+process.stdout.write(`${machineLine()}; medians of ${rounds} rounds (lowest-highest)\n`)
 
 const servers = await startServers(chosen.some(({ name }) => NEED_BROKERS.includes(name)))
 try {

@@ -8,7 +8,7 @@ import type { Spread } from '../results.ts'
 import { printTable, show } from '../table.ts'
 import { type TargetOutcome, targetOutcome } from '../targets.ts'
 import type { Servers } from './kinds.ts'
-import { append, appendAtRate, STREAM, untilDone } from './log.ts'
+import { append, appendAtRate, groupsOf, STREAM, untilDone } from './log.ts'
 import type { Arrivals } from './many-receiver.ts'
 import { type Child, startChild, withDispatcher } from './processes.ts'
 
@@ -71,13 +71,15 @@ async function runMany(redis: TestRedis, sizes: ManySizes): Promise<Outcome> {
   const total = before + sizes.events
   const receiver = await startChild<Arrivals>('many-receiver', ...[port, downPort, total].map(String))
   await receiver.ask('up')
-  await append(redis, before)
   const consumers = names.map(name =>
     httpConsumer(name, `http://127.0.0.1:${name === DOWN ? downPort : port}/${name}`, QUICK_RETRIES)
   )
   const env = { EVENT_RETENTION_SECONDS: String(RETENTION_SECONDS) }
   try {
     return await withDispatcher(redis, consumers, env, async service => {
+      // Without their groups, the retention would trim the first events.
+      await until('all groups', async () => (await groupsOf(redis)).size === CONSUMERS)
+      await append(redis, before)
       await untilDone(redis, TIMEOUT_MS, names)
       await receiver.ask('down')
       const samples = await sampled(service, () =>

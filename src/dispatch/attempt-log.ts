@@ -2,7 +2,7 @@
 import { createPollingLoop } from '../async/poll.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import { loadScript, runScript } from '../redis/script.ts'
-import { type Attempt, attemptLine, attemptsKey } from './attempts.ts'
+import { type Attempt, attemptLines, attemptsKey } from './attempts.ts'
 
 /** One attempt with one or several events, which a broker gets together. */
 export interface RecordedAttempt extends Omit<Attempt, 'eventId'> {
@@ -103,8 +103,7 @@ function* callsOf(attempts: readonly RecordedAttempt[]): Generator<readonly (str
 }
 
 function* linesOf(attempts: readonly RecordedAttempt[]): Generator<string> {
-  for (const attempt of attempts) {
-    const shared = { ...attempt, answer: attempt.answer.slice(0, MAX_ANSWER_LENGTH) }
-    for (const id of attempt.eventIds) yield attemptLine(id, shared)
+  for (const { eventIds, ...attempt } of attempts) {
+    yield* attemptLines(eventIds, { ...attempt, answer: attempt.answer.slice(0, MAX_ANSWER_LENGTH) })
   }
 }

@@ -44,11 +44,16 @@ export const attemptsKey = (keyPrefix: string, consumer: string): string => `${k
 export const attemptEventId = (id: string): string => (SHORT_ID.test(id) ? id : hash('sha256', id))
 
 /**
- * An attempt with one event, as the log of attempts has it: a line break, and
+ * An attempt as the log of attempts has it: for each event a line break, and
  * `<event id> <outcome> <attempt> <unix ms> <duration in ms> <answer>`.
  */
-export const attemptLine = (eventId: string, { outcome, ...past }: Omit<Attempt, 'eventId'>): string =>
-  `\n${attemptEventId(eventId)} ${outcome} ${formatPastAttempt(past)}`
+export function attemptLines(
+  eventIds: readonly string[],
+  { outcome, attempt, atMs, durationMs, answer }: Omit<Attempt, 'eventId' | 'consumer'>
+): readonly string[] {
+  const shared = `${outcome} ${formatPastAttempt({ attempt, atMs, durationMs, answer })}`
+  return eventIds.map(id => `\n${attemptEventId(id)} ${shared}`)
+}
 
 export function attemptHistory(redis: RedisClient, keyPrefix: string): AttemptHistory {
   return {

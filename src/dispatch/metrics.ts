@@ -1,7 +1,7 @@
 // Tested by test/dispatch/dispatcher.test.ts.
 import type { Registry } from 'prom-client'
-import { singleFlight } from '../async/single-flight.ts'
-import { metricFactory } from '../ops/metric-table.ts'
+import { createLastKnown } from '../ops/last-known.ts'
+import { metricFactory } from '../ops/metric-factory.ts'
 import type { AttemptOutcome } from '../ops/outcomes.ts'
 import type { ConsumerStatus } from './consumer-status.ts'
 
@@ -20,18 +20,24 @@ export function createDispatchMetrics(
 ) {
   const { counter, gauge } = metricFactory(register, configured)
   const attempts = counter('cio_consumer_attempts_total')
-  const readOnce = singleFlight(() => readStatus().catch(() => []))
+  const statuses = createLastKnown(readStatus)
   const perConsumer = (name: Parameters<typeof gauge>[0], measure: (status: ConsumerStatus) => number) =>
     gauge(name, async gauge => {
-      for (const status of await readOnce()) gauge.set({ consumer: status.name }, measure(status))
+      for (const status of await statuses.read()) gauge.set({ consumer: status.name }, measure(status))
     })
   perConsumer('cio_consumer_oldest_unacknowledged_seconds', ({ oldestAgeMs }) => (oldestAgeMs ?? 0) / 1000)
   perConsumer('cio_consumer_outstanding', ({ lag, pending, queued }) =>
     lag === undefined ? Number.NaN : lag + pending + queued
   )
   perConsumer('cio_consumer_dead_letters', ({ dead }) => dead)
+  perConsumer('cio_consumer_failing', ({ state }) => Number(state === 'failing'))
   perConsumer('cio_consumer_disabled', ({ state }) => Number(state === 'disabled'))
+  perConsumer('cio_consumer_paused', ({ state }) => Number(state === 'paused'))
   perConsumer('cio_consumer_no_members', ({ state }) => Number(state === 'no_members'))
+  gauge('cio_consumer_status_time_seconds', async gauge => {
+    await statuses.read()
+    gauge.set((statuses.readAtMs() ?? 0) / 1000)
+  })
 
   return {
     attempt: (consumer: string, outcome: AttemptOutcome, events = 1): void =>

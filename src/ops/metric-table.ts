@@ -1,5 +1,4 @@
-// Tested by test/ops/metrics.test.ts and test/dispatch/dispatcher.test.ts
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+// Tested by test/ops/metrics.test.ts, test/dispatch/dispatcher.test.ts and test/docs/metrics.test.ts.
 import { attemptOutcomes, deliveryOutcomes } from './outcomes.ts'
 
 /**
@@ -8,148 +7,232 @@ import { attemptOutcomes, deliveryOutcomes } from './outcomes.ts'
  */
 type LabelValues = readonly string[] | 'configured' | 'observed'
 
-type Labels = Readonly<Record<string, LabelValues>>
+export type Labels = Readonly<Record<string, LabelValues>>
 
-const counter = (help: string, labels: Labels) => ({ kind: 'counter', help, labels }) as const
-const histogram = (help: string, buckets: number[]) =>
-  ({ kind: 'histogram', help, labels: {}, buckets }) as const
+/** Texts for docs/metrics.md: `npm run docs:metrics`. `help` is also in the output of `/metrics`. */
+interface Texts {
+  readonly help: string
+  /** When an operator should look at it. */
+  readonly matters: string
+}
+
+const counter = (texts: Texts, labels: Labels) => ({ kind: 'counter', ...texts, labels }) as const
+const histogram = (texts: Texts, buckets: number[]) =>
+  ({ kind: 'histogram', ...texts, labels: {}, buckets }) as const
 /** @param aggregator how the values of several workers are combined */
-const gauge = (help: string, labels: Labels = {}, aggregator: 'max' | 'min' | 'first' = 'max') =>
-  ({ kind: 'gauge', help, labels, aggregator }) as const
+const gauge = (texts: Texts, labels: Labels = {}, aggregator: 'max' | 'min' | 'first' = 'max') =>
+  ({ kind: 'gauge', ...texts, labels, aggregator }) as const
 
 const perConsumer: Labels = { consumer: 'observed' }
 
-const metricTable = {
-  cio_deliveries_total: counter('Deliveries by outcome', { source: 'configured', outcome: deliveryOutcomes }),
-  cio_signature_failures_total: counter('Deliveries without a valid signature, by reason', {
-    source: 'configured',
-    reason: 'observed'
-  }),
-  cio_forbidden_but_authentic_total: counter(
-    'Authentic deliveries from addresses that are not allowed: the list of addresses may be outdated',
+/** Names, labels and meaning are a contract with dashboards and alert rules, also those of users. */
+export const metricTable = {
+  cio_deliveries_total: counter(
+    {
+      help: 'Deliveries by outcome',
+      matters:
+        '`unavailable` (503) rises: Customer.io holds back every later event. `accepted`, `duplicate` and `parked` are the good ones; only a key holder or an allowed address can cause `unavailable`. The others can come from anyone'
+    },
+    { source: 'configured', outcome: deliveryOutcomes }
+  ),
+  cio_deliveries_late_total: counter(
+    {
+      help: 'Deliveries that were stored, but answered after more than 3.5 s: Customer.io gives up at 4 s',
+      matters:
+        'it rises: Customer.io sends these again (they are answered as duplicates) and holds back every later event until then'
+    },
     { source: 'configured' }
   ),
-  cio_signature_key_total: counter('Authentic deliveries by the signing key that matched', {
-    source: 'configured',
-    key: ['current', 'previous']
-  }),
+  cio_signature_failures_total: counter(
+    {
+      help: 'Deliveries without a valid signature, by reason',
+      matters:
+        '`mismatch` while nothing is accepted: wrong key. `timestamp_future` or `timestamp_stale`: wrong clock'
+    },
+    { source: 'configured', reason: 'observed' }
+  ),
+  cio_forbidden_but_authentic_total: counter(
+    {
+      help: 'Authentic deliveries from addresses that are not allowed: the list of addresses may be outdated',
+      matters: 'it rises: each one costs an hour, unless `CIO_IP_POLICY=report`'
+    },
+    { source: 'configured' }
+  ),
+  cio_signature_key_total: counter(
+    {
+      help: 'Authentic deliveries by the signing key that matched',
+      matters: 'before you remove the previous key: it must not rise any more'
+    },
+    { source: 'configured', key: ['current', 'previous'] }
+  ),
   cio_delivery_duration_seconds: histogram(
-    'Time from a delivery to its response',
+    {
+      help: 'Time from a delivery to its response',
+      matters:
+        'its 99th percentile nears a second. It includes requests without a valid signature, and a slow body counts'
+    },
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3.5]
   ),
   cio_event_age_seconds: histogram(
-    'Age of events on arrival, by the timestamp in the payload',
+    {
+      help: 'Age of events on arrival, by the timestamp in the payload',
+      matters: 'its median is minutes: Customer.io is behind and catching up, or an import sends old events'
+    },
     [1, 5, 30, 60, 300, 1800, 3600, 21_600, 86_400, 259_200, 604_800]
   ),
   cio_redis_call_duration_seconds: histogram(
-    'Duration of the Redis calls that dedupe and append events, durability included',
+    {
+      help: 'Duration of the Redis calls that dedupe and append events, durability included',
+      matters:
+        'deliveries are slow: is it Redis or the service? At 2 s a call times out, and the delivery gets 503'
+    },
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2]
   ),
-  cio_parked_total: counter('Authentic deliveries that are not events and were parked, by reason', {
-    source: 'configured',
-    reason: 'observed'
-  }),
-  cio_parked_dropped_total: counter('Parked deliveries dropped because of their age or their total size', {
-    reason: ['age', 'size']
-  }),
-  cio_dead_letters_dropped_total: counter('Dead letters dropped because of their age or their total size', {
-    reason: ['age', 'size']
-  }),
+  cio_parked_total: counter(
+    {
+      help: 'Authentic deliveries that are not events and were parked, by reason',
+      matters: 'it rises: consumers do not get them. Usually a template at Customer.io is broken'
+    },
+    { source: 'configured', reason: 'observed' }
+  ),
+  cio_parked_dropped_total: counter(
+    {
+      help: 'Parked deliveries dropped because of their age or their total size',
+      matters: 'it rises: they are lost'
+    },
+    { reason: ['age', 'size'] }
+  ),
+  cio_dead_letters_dropped_total: counter(
+    {
+      help: 'Dead letters dropped because of their age or their total size',
+      matters: 'it rises: a consumer will never get these events, unless they are still in the log'
+    },
+    { reason: ['age', 'size'] }
+  ),
   cio_trimmed_events_total: counter(
-    'Acknowledged events removed from the log, by reason: age, length, or memory (early, because Redis was filling up)',
+    {
+      help: 'Acknowledged events removed from the log, by reason: age, length, or memory (early, because Redis was filling up)',
+      matters:
+        '`memory` or `length` rises all the time: the history is shorter than `EVENT_RETENTION_SECONDS`'
+    },
     { reason: ['age', 'length', 'memory'] }
   ),
   cio_redis_up: gauge(
-    '1 while Redis answers and meets the requirements, otherwise 0: then deliveries get 503',
+    {
+      help: '1 while Redis answers and meets the requirements, otherwise 0: then deliveries get 503',
+      matters: 'it is 0'
+    },
     {},
     'min'
   ),
-  cio_redis_memory_used_ratio: gauge(
-    'Used share of maxmemory, of the fullest Redis server; 0 without a limit. At 1 deliveries get 503'
-  ),
-  cio_build_info: gauge('Always 1; the label is the running version', { version: 'observed' }, 'first'),
-  cio_published_addresses_added: gauge(
-    'Source addresses that Customer.io publishes and that are not built in'
-  ),
-  cio_published_addresses_withdrawn: gauge('Built-in source addresses that Customer.io no longer publishes'),
-  cio_published_addresses_time_seconds: gauge(
-    'Unix time of the last valid response about source addresses; 0 without one'
-  ),
-  cio_published_addresses_asked_total: counter("Requests to Customer.io's IP address API, by outcome", {
-    outcome: ['ok', 'failed']
+  cio_redis_memory_used_ratio: gauge({
+    help: 'Used share of maxmemory, of the fullest Redis server; 0 without a limit. At 1 deliveries get 503',
+    matters: 'it is above 0.8: the service trims early, and unread events can fill Redis'
   }),
-  cio_stream_length: gauge('Events in the log', { partition: 'observed' }),
-  cio_consumer_lag: gauge('Events that a consumer group has not read yet', {
-    consumer: 'observed',
-    partition: 'observed'
+  cio_build_info: gauge(
+    {
+      help: 'Always 1; the label is the running version',
+      matters: 'it is missing: no replica runs, or Prometheus cannot read it. Two versions: a rollout'
+    },
+    { version: 'observed' },
+    'first'
+  ),
+  cio_published_addresses_added: gauge({
+    help: 'Source addresses that Customer.io publishes and that are not built in',
+    matters: 'for information: they are allowed without a new version, while `CIO_APP_API_KEY` is set'
   }),
+  cio_published_addresses_withdrawn: gauge({
+    help: 'Built-in source addresses that Customer.io no longer publishes',
+    matters: 'for information: they stay allowed'
+  }),
+  cio_published_addresses_time_seconds: gauge({
+    help: 'Unix time of the last valid response about source addresses; 0 without one',
+    matters: 'it is more than a day ago, and `CIO_APP_API_KEY` is set'
+  }),
+  cio_published_addresses_asked_total: counter(
+    {
+      help: "Requests to Customer.io's IP address API, by outcome",
+      matters: 'only `failed` rises: a new address of Customer.io would get 403'
+    },
+    { outcome: ['ok', 'failed'] }
+  ),
+  cio_stream_length: gauge(
+    {
+      help: 'Events in the log',
+      matters: 'it nears `cio_stream_max_length`, and the oldest events are unread'
+    },
+    { partition: 'observed' }
+  ),
+  cio_stream_max_length: gauge({
+    help: 'Most events that a partition of the log may hold (EVENT_MAX_LENGTH)',
+    matters: 'to compare with `cio_stream_length`'
+  }),
+  cio_consumer_lag: gauge(
+    {
+      help: 'Events that a consumer group has not read yet',
+      matters: 'it grows: the consumer is too slow, or stands still. `NaN` while Redis does not know it'
+    },
+    { consumer: 'observed', partition: 'observed' }
+  ),
   cio_consumer_attempts_total: counter(
-    'Attempts to deliver an event to a push consumer, by outcome; a failed batch of a broker counts once',
+    {
+      help: 'Attempts to deliver an event to a push consumer, by outcome; a failed batch of a broker counts once',
+      matters: '`failed` rises: the target has a problem. `dead`: an event became a dead letter'
+    },
     { consumer: 'configured', outcome: attemptOutcomes }
   ),
   cio_consumer_oldest_unacknowledged_seconds: gauge(
-    'Age of the oldest event that a consumer has not processed; 0 if there is none',
+    {
+      help: 'Age of the oldest event that a consumer has not processed; 0 if there is none',
+      matters: 'it is longer than this consumer may be behind'
+    },
     perConsumer
   ),
   cio_consumer_outstanding: gauge(
-    'Events that a consumer has not processed, those in its push queue included',
+    {
+      help: 'Events that a consumer has not processed, those in its push queue included',
+      matters: 'it grows: the log keeps all of them. Scale consumers on it'
+    },
     perConsumer
   ),
-  cio_consumer_dead_letters: gauge('Dead letters that wait to be replayed or dropped', perConsumer),
-  cio_consumer_disabled: gauge('1 while a push consumer is disabled because it answered 410', perConsumer),
-  cio_consumer_no_members: gauge(
-    '1 while a consumer group has no active member and the log keeps all events for it',
-    perConsumer
-  )
-}
-
-type MetricName = keyof typeof metricTable
-type NameOf<Kind extends 'counter' | 'gauge' | 'histogram'> = {
-  [Name in MetricName]: (typeof metricTable)[Name]['kind'] extends Kind ? Name : never
-}[MetricName]
-
-/**
- * Makes metrics of the table.
- *
- * @param configured names of the sources or consumers: the values of labels that are `configured`
- */
-export function metricFactory(register: Registry, configured: readonly string[] = []) {
-  const optionsOf = (name: MetricName) => {
-    const { help, labels } = metricTable[name]
-    return { name, help, labelNames: Object.keys(labels), registers: [register] }
-  }
-  return {
-    counter: (name: NameOf<'counter'>): Counter => {
-      const counter = new Counter(optionsOf(name))
-      for (const labels of initialSeries(metricTable[name].labels, configured)) counter.inc(labels, 0)
-      return counter
+  cio_consumer_dead_letters: gauge(
+    {
+      help: 'Dead letters that wait to be replayed or dropped',
+      matters: 'it is not 0: the consumer does not get these events unless somebody replays them'
     },
-    histogram: (name: NameOf<'histogram'>): Histogram =>
-      new Histogram({ ...optionsOf(name), buckets: metricTable[name].buckets }),
-    /** @param collect sets the series at each scrape; those of the scrape before are removed */
-    gauge: (name: NameOf<'gauge'>, collect?: (gauge: Gauge) => void | Promise<void>): Gauge =>
-      new Gauge({
-        ...optionsOf(name),
-        aggregator: metricTable[name].aggregator,
-        ...(collect && {
-          async collect() {
-            this.reset()
-            await collect(this)
-          }
-        })
-      })
-  }
-}
-
-/** All combinations of the labels' values; none where a value is only known later. */
-function initialSeries(
-  labels: Labels,
-  configured: readonly string[]
-): readonly Readonly<Record<string, string>>[] {
-  let series: readonly Readonly<Record<string, string>>[] = [{}]
-  for (const [label, values] of Object.entries(labels)) {
-    const known = values === 'configured' ? configured : values === 'observed' ? [] : values
-    series = series.flatMap(labels => known.map(value => ({ ...labels, [label]: value })))
-  }
-  return series
+    perConsumer
+  ),
+  cio_consumer_failing: gauge(
+    {
+      help: '1 while the last attempt of a push consumer failed',
+      matters: 'it is 1 for minutes: the target is down, or refuses the events'
+    },
+    perConsumer
+  ),
+  cio_consumer_disabled: gauge(
+    {
+      help: '1 while a push consumer is disabled because it answered 410',
+      matters: 'it is 1: the consumer gets nothing until somebody enables it'
+    },
+    perConsumer
+  ),
+  cio_consumer_paused: gauge(
+    {
+      help: '1 while a consumer is paused by an operator',
+      matters: 'it is 1 for longer than planned: the log keeps all events for the consumer'
+    },
+    perConsumer
+  ),
+  cio_consumer_no_members: gauge(
+    {
+      help: '1 while a consumer group has no active member and the log keeps all events for it',
+      matters: 'it is 1 for minutes: unread events fill Redis'
+    },
+    perConsumer
+  ),
+  cio_consumer_status_time_seconds: gauge({
+    help: 'Unix time when the state of the consumers was last read from Redis; 0 before the first time',
+    matters:
+      'it is minutes ago: the gauges of consumers show the last known values, because Redis is down or refuses a command'
+  })
 }

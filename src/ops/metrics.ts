@@ -1,12 +1,12 @@
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import { singleFlight } from '../async/single-flight.ts'
 import type { ParkedReason } from '../log/log-entry.ts'
 import type { TrimReason } from '../log/retention.ts'
 import type { LogStats } from '../log/stats.ts'
 import type { Dropped } from '../log/stream-limits.ts'
 import type { SigningKey, Source } from '../settings/sources.ts'
 import { measureEventLoopLag } from './event-loop-lag.ts'
-import { metricFactory } from './metric-table.ts'
+import { createLastKnown } from './last-known.ts'
+import { metricFactory } from './metric-factory.ts'
 import { deliveryOutcomes, type Outcome, type SignatureFailure } from './outcomes.ts'
 
 export type Metrics = ReturnType<typeof createMetrics>
@@ -16,6 +16,8 @@ interface MetricsOptions {
   readonly sources: readonly string[]
   /** The state of the log, read at each scrape; rejects when Redis does not answer. */
   readonly readLog: () => Promise<readonly LogStats[]>
+  /** EVENT_MAX_LENGTH. */
+  readonly maxStreamLength: number
   /** Read at each scrape. */
   readonly isRedisUp: () => boolean
   readonly version: string
@@ -23,18 +25,23 @@ interface MetricsOptions {
 
 /** prom-client samples the event loop at this interval: event-loop-lag.ts does it instead. */
 const NEVER_MS = 2 ** 31 - 1
+/** Customer.io gives up after 4 s; the rest is for the network (law 7). */
+const LATE_SECONDS = 3.5
+const storedOutcomes: ReadonlySet<Outcome> = new Set(['accepted', 'duplicate', 'parked'])
 
 /**
  * The metrics of receiver and log: see metric-table.ts. Every label value comes from the configuration, from Redis or
  * from a closed set, so that no payload can become one or make their number grow.
  */
-export function createMetrics({ sources, readLog, isRedisUp, version }: MetricsOptions) {
+export function createMetrics(options: MetricsOptions) {
+  const { sources, readLog, maxStreamLength, isRedisUp, version } = options
   const register = new Registry()
   collectDefaultMetrics({ register, eventLoopMonitoringPrecision: NEVER_MS })
   const stop = measureEventLoopLag(register)
   const { counter, gauge, histogram } = metricFactory(register, sources)
 
   const deliveries = counter('cio_deliveries_total')
+  const lateDeliveries = counter('cio_deliveries_late_total')
   const deliveryDuration = histogram('cio_delivery_duration_seconds')
   const signatureFailures = counter('cio_signature_failures_total')
   const signatureKeys = counter('cio_signature_key_total')
@@ -52,15 +59,14 @@ export function createMetrics({ sources, readLog, isRedisUp, version }: MetricsO
   const publishedAsked = counter('cio_published_addresses_asked_total')
   gauge('cio_redis_up', gauge => gauge.set(isRedisUp() ? 1 : 0))
   gauge('cio_build_info').set({ version }, 1)
+  gauge('cio_stream_max_length').set(maxStreamLength)
 
-  // One read for both gauges of a scrape. While Redis is down they have no series: the last values would be wrong, and
-  // the other metrics must not fail with them.
-  const readOnce = singleFlight(() => readLog().catch(() => []))
+  const logStats = createLastKnown(readLog)
   gauge('cio_stream_length', async gauge => {
-    for (const { partition, events } of await readOnce()) gauge.set({ partition }, events)
+    for (const { partition, events } of await logStats.read()) gauge.set({ partition }, events)
   })
   gauge('cio_consumer_lag', async gauge => {
-    for (const { partition, groups } of await readOnce()) {
+    for (const { partition, groups } of await logStats.read()) {
       for (const { name, lag } of groups) gauge.set({ consumer: name, partition }, lag)
     }
   })
@@ -79,6 +85,7 @@ export function createMetrics({ sources, readLog, isRedisUp, version }: MetricsO
     delivery(source: string, outcome: Outcome, seconds: number): void {
       deliveryCounters.get(source)?.get(outcome)?.inc()
       deliveryDuration.observe(seconds)
+      if (seconds > LATE_SECONDS && storedOutcomes.has(outcome)) lateDeliveries.inc({ source })
     },
     signatureFailure: (source: Source, reason: SignatureFailure): void =>
       signatureFailures.inc({ source: source.name, reason }),

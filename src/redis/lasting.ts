@@ -50,6 +50,9 @@ class LastingSentinelConnector extends SentinelConnector {
   /** @param options those of the client, whose type ioredis leaves open */
   constructor(options: unknown) {
     super(options as SentinelConnectionOptions)
+    // ioredis prints the errors of the failover detector's connections, with their stack.
+    const connect: (...args: unknown[]) => Redis = Reflect.get(this, 'connectToSentinel').bind(this)
+    Object.assign(this, { connectToSentinel: (...args: unknown[]) => connect(...args).on('error', () => {}) })
   }
 
   /**

@@ -50,8 +50,11 @@ const MONTH_SECONDS = '2592000'
 /** 1 TiB. */
 const MAX_BYTES = 2 ** 40
 
-/** Loopback and the private ranges of RFC 1918 and RFC 4193. */
-const PRIVATE_RANGES = '127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7'
+/**
+ * Loopback, the private ranges of RFC 1918 and RFC 4193, and the shared range of RFC 6598, from which some clouds give
+ * addresses to pods.
+ */
+const PRIVATE_RANGES = '127.0.0.0/8,::1,10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16,fc00::/7'
 
 /**
  * Every environment variable that the service reads, in the order of the documents. `.env.example` and the table in

@@ -7,7 +7,7 @@ const root = fileURLToPath(new URL('../../..', import.meta.url))
 /** Not written here, or made by a command. */
 const NOT_OURS = new Set(['.git', '.tap', 'build', 'data', 'dist', 'node_modules'])
 /** Paths in code spans: from the root of the repository, without placeholders and globs. */
-const REPOSITORY_PATH = /^(?:\.ci|bench|docs|examples|scripts|src|test)\/[\w./-]*$/
+const REPOSITORY_PATH = /^(?:\.ci|bench|deploy|docs|examples|scripts|src|test)\/[\w./-]*$/
 
 interface Page {
   readonly path: string

@@ -1,8 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import t from 'tap'
+import { createMetrics } from '../../src/ops/metrics.ts'
+import { samplesOf } from '../helpers/alerts.ts'
+import { consumersFile, httpConsumer } from '../helpers/consumers-file.ts'
 import { sendRaw } from '../helpers/raw-http.ts'
 import { startRedis } from '../helpers/redis.ts'
+import { until } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
 import { KEY } from '../helpers/sign.ts'
 
@@ -56,7 +60,9 @@ t.test('the metrics have the documented names, and pass promtool', async t => {
     'cio_trimmed_events_total{reason="memory"} 0',
     'cio_parked_dropped_total{reason="age"} 0',
     'cio_dead_letters_dropped_total{reason="size"} 0',
-    'cio_published_addresses_asked_total{outcome="failed"} 0'
+    'cio_published_addresses_asked_total{outcome="failed"} 0',
+    'cio_deliveries_late_total{source="default"} 0',
+    'cio_stream_max_length 5000000'
   ]
   for (const line of lines) t.ok(text.includes(`\n${line}\n`), line)
   t.match(text, /^process_cpu_seconds_total /m)
@@ -68,6 +74,64 @@ t.test('the metrics have the documented names, and pass promtool', async t => {
     .split('\n')
     .filter(line => line !== '' && !/^nodejs_/.test(line))
   t.same(ours, [])
+})
+
+t.test('only what was stored can be late, and only after 3.5 s', async t => {
+  const metrics = createMetrics({
+    sources: ['default'],
+    readLog: async () => [],
+    maxStreamLength: 1,
+    isRedisUp: () => true,
+    version: '1'
+  })
+  const late = async () => /^cio_deliveries_late_total.* (\d+)$/m.exec(await metrics.register.metrics())?.[1]
+  metrics.delivery('default', 'accepted', 3.5)
+  for (const outcome of ['aborted', 'unavailable', 'signature_invalid'] as const) {
+    metrics.delivery('default', outcome, 10)
+  }
+  t.equal(await late(), '0')
+  for (const outcome of ['accepted', 'duplicate', 'parked'] as const) {
+    metrics.delivery('default', outcome, 3.51)
+  }
+  t.equal(await late(), '3')
+})
+
+t.test('while Redis is down, log and consumers have their last known values', async t => {
+  const own = await startRedis()
+  const consumers = consumersFile(httpConsumer('paused', 'http://127.0.0.1:9'))
+  const service = await startTestService({ REDIS_URL: own.url, CONSUMERS_FILE: consumers, DISPATCH: 'off' })
+  t.teardown(() => service.close())
+  await service.post('{"event_id":"1"}')
+  await own.client.xgroup('CREATE', 'cio:events:{0}', 'crm', '0')
+  await own.client.hset('cio:paused', 'paused', Date.now())
+  const read = async () => {
+    const samples = samplesOf(await (await fetch(`${service.url}/metrics`)).text())
+    return new Map([...samples].filter(([metric]) => /^cio_(consumer|stream|redis_up)/.test(metric)))
+  }
+  const before = await read()
+  for (const [metric, value] of [
+    ['cio_redis_up', '1'],
+    ['cio_stream_length{partition="0"}', '1'],
+    ['cio_consumer_lag{consumer="crm",partition="0"}', '1'],
+    ['cio_consumer_outstanding{consumer="crm"}', '1'],
+    ['cio_consumer_dead_letters{consumer="crm"}', '0'],
+    ['cio_consumer_failing{consumer="crm"}', '0'],
+    ['cio_consumer_no_members{consumer="crm"}', '1'],
+    ['cio_consumer_paused{consumer="crm"}', '0'],
+    ['cio_consumer_paused{consumer="paused"}', '1']
+  ] as const) {
+    t.equal(before.get(metric), value, metric)
+  }
+  const readAt = Number(before.get('cio_consumer_status_time_seconds'))
+  t.ok(Math.abs(readAt - Date.now() / 1000) < 5, 'the time of the last reading')
+
+  await own.stop()
+  await until('Redis to be down', async () => !(await fetch(`${service.url}/readyz`)).ok)
+  const during = await read()
+  t.equal(during.get('cio_redis_up'), '0')
+  const without = (samples: ReadonlyMap<string, string>) =>
+    [...samples].filter(([metric]) => metric !== 'cio_redis_up')
+  t.same(without(during), without(before))
 })
 
 t.test('only allowed addresses may read them', async t => {
@@ -90,6 +154,11 @@ t.test('only allowed addresses may read them', async t => {
     [
       'a private address behind a trusted proxy',
       await get(proxied.port, '/metrics', forwarded('10.0.0.7')),
+      200
+    ],
+    [
+      'an address of the shared range of clouds behind a trusted proxy',
+      await get(proxied.port, '/metrics', forwarded('100.64.0.7')),
       200
     ],
     [

@@ -103,6 +103,21 @@ t.test('a client closed while it waits for a reconnect ends, and its queued comm
   t.equal(await Promise.race([ended, sleep(1000)]), 'ended')
 })
 
+t.test('nothing is printed when the connections to the sentinels break', async t => {
+  const { sentinels, stop } = await startSentinels()
+  t.teardown(stop)
+  const proxies = await Promise.all(sentinels.map(({ port }) => startTcpProxy(port)))
+  t.teardown(() => Promise.all(proxies.map(proxy => proxy.close())))
+  const printed = t.capture(console, 'error')
+  const nodes = proxies.map(({ port }) => ({ host: '127.0.0.1', port }))
+  const redis = open(t, { kind: 'sentinel', nodes, master: MASTER, login: NO_LOGIN })
+  await usable(redis)
+  await sleep(500)
+  for (const proxy of proxies) proxy.cut()
+  await sleep(500)
+  t.same(printed(), [])
+})
+
 t.test('a copy of a client of a user finds Sentinel again, whatever the options of the user', async t => {
   const { sentinels, stop } = await startSentinels()
   t.teardown(stop)
