@@ -17,7 +17,7 @@ import { IGNORED_DEBUG, ignoredVariables } from './debug-variables.ts'
 import { devBanner, type ServicePorts } from './dev-banner.ts'
 
 /** Time to finish after the listener is closed: a delivery has 3.4 s, the log output the rest. */
-const CLOSE_MS = 4500
+export const CLOSE_MS = 4500
 
 const options = {
   check: { type: 'boolean', default: false },
