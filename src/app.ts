@@ -23,7 +23,7 @@ export async function buildApp(dependencies: AppDependencies): Promise<FastifyIn
   const app = createHttp({ keepAliveMs: config.http.keepAliveMs, isKnownPeer }, isTrusted)
   app.addHook('onRequest', (_request, reply, done) => {
     // A load balancer must not reuse a connection that is about to be closed.
-    if (dependencies.isDraining()) reply.header('connection', 'close')
+    if (dependencies.isDraining()) reply.raw.setHeader('connection', 'close')
     done()
   })
   healthRoutes(app, dependencies.health, config.metrics.allowed)

@@ -74,7 +74,6 @@ export function createRefusals(
     delivery.reason ??= reason
     const waitSeconds = await countFailure(reply, delivery)
     if (!delivery.barred) {
-      reply.removeHeader('connection')
       return refuseDelivery(
         reply,
         delivery,

@@ -106,9 +106,8 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
         kept.outcome === 'duplicate' ? 'duplicate' : parsed.parked === undefined ? 'accepted' : 'parked'
       delivery.outcome = status
       record(reply, delivery, 200)
+      answer(reply, status, parsed.id)
       return reply
-        .header('content-type', 'application/json; charset=utf-8')
-        .send(`{"status":"${status}","id":${JSON.stringify(parsed.id)}}`)
     } finally {
       admitted.release()
     }
@@ -181,6 +180,17 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
     deadline.done(reply)
     recordDelivery(delivery, status, performance.now(), { metrics, counter: deliveryCounter, log })
   }
+}
+
+/**
+ * Answers 200. `reply.send` would take 2 µs more: it looks for streams, serializers and hooks, and makes an object of the
+ * headers.
+ */
+function answer({ raw }: FastifyReply, status: 'accepted' | 'duplicate' | 'parked', id: string): void {
+  const json = `{"status":"${status}","id":${JSON.stringify(id)}}`
+  const bytes = String(Buffer.byteLength(json))
+  raw.writeHead(200, ['content-type', 'application/json; charset=utf-8', 'content-length', bytes])
+  raw.end(json)
 }
 
 function addressesOf({ headers, raw }: FastifyRequest, { address }: Delivery): RefusedDelivery {

@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { runCommand, startServiceProcess } from '../../helpers/process.ts'
-import { postText } from '../../helpers/raw-http.ts'
+import { postText, sendRaw } from '../../helpers/raw-http.ts'
 import { startRedis } from '../../helpers/redis.ts'
 import { until } from '../../helpers/server.ts'
 import { postTo } from '../../helpers/service.ts'
@@ -89,7 +89,7 @@ t.test(
   async t => {
     const redis = await startRedis()
     t.teardown(() => redis.stop())
-    const service = await startServiceProcess({ REDIS_URL: redis.url, SHUTDOWN_DELAY_SECONDS: '1' })
+    const service = await startServiceProcess({ REDIS_URL: redis.url, SHUTDOWN_DELAY_SECONDS: '2' })
     t.teardown(() => service.process.kill('SIGKILL'))
 
     const body = newBody()
@@ -109,6 +109,15 @@ t.test(
       (await postTo(service.url + WEBHOOK_PATH, newBody())).status,
       200,
       'and deliveries are still taken'
+    )
+    const other = newBody()
+    const tooLarge = postText('', { 'content-length': String(6 * 1024 * 1024) })
+    const requests = [postText(other, signV0(other)), postText(other, {}), tooLarge]
+    const answers = await Promise.all(requests.map(request => sendRaw(service.port, request)))
+    t.same(
+      answers.map(({ status, head }) => [status, /^connection: .*$/im.exec(head)?.[0].toLowerCase()]),
+      [200, 401, 413].map(status => [status, 'connection: close']),
+      'a load balancer does not reuse the connection of any answer'
     )
     await until('the listener closing', () =>
       fetch(`${service.url}/readyz`).then(
