@@ -28,7 +28,7 @@ import { createPusher } from './request.ts'
 import { createRetryWorker, retryDelayMs } from './retry-worker.ts'
 
 /** When the service stops, requests in flight are aborted after this time: not counted, and left to another replica. */
-const CLOSE_GRACE_MS = 1000
+const CLOSE_GRACE_MS = 1500
 /** If Redis hangs, BullMQ would wait for it forever. */
 const CLOSE_LIMIT_MS = 2500
 /** Read-ahead per request in flight and partition, so that customers whose events wait do not block the others. */
