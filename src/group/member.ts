@@ -1,6 +1,6 @@
 // Tested by test/group/batch-consumer.test.ts.
 import { randomUUID } from 'node:crypto'
-import { withTimeout } from '../async/abort.ts'
+import { raceAbort, withTimeout } from '../async/abort.ts'
 import { pause } from '../async/backoff.ts'
 import { ConfigError } from '../errors.ts'
 import { groupKeys, partitionKeys } from '../log/keys.ts'
@@ -29,6 +29,8 @@ export interface MemberOptions {
   readonly leaseMs?: number | undefined
   /** How long `stop` waits for work in flight. */
   readonly stopTimeoutMs?: number | undefined
+  /** Aborted when `stop` must no longer wait for work in flight. */
+  readonly stopNow?: AbortSignal | undefined
   /** Called with each error. What failed is tried again. */
   readonly onError?: ((error: unknown) => void) | undefined
 }
@@ -152,7 +154,8 @@ export function joinGroup(
     const released = Promise.all(assignments.map(assignment => assignment.release()))
     // Other members learn their new partitions at once, and acquire each lease when it is released.
     await membership.leave().catch(onError)
-    await withTimeout(stopTimeoutMs, released)
+    const { stopNow } = options
+    await withTimeout(stopTimeoutMs, stopNow === undefined ? released : raceAbort(stopNow, released))
     for (const assignment of assignments) assignment.revoke()
     await withTimeout(FINAL_ACK_TIMEOUT_MS, released)
     stopped.abort()

@@ -107,6 +107,7 @@ export function createHttpConsumer(settings: HttpSettings, context: PushContext)
           from,
           // Requests in flight finish when the consumer is paused. When the service stops, `close` aborts them.
           stopTimeoutMs: timeoutMs + CLOSE_GRACE_MS,
+          stopNow: closing.signal,
           onError
         },
         reader => processPartition(processing, reader)

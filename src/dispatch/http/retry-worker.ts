@@ -54,6 +54,7 @@ const DRAIN_DELAY_SECONDS = 5
 /** Jobs that are read at once: with their events. */
 const PAGE_JOBS = 10
 const DRAINED_POLL_MS = 50
+const LAST_POLLS = 20
 /**
  * With the defaults (10 s, at most 6 h, 12 attempts) the delays are 10 s, 30 s, 90 s, 4.5 min, 13.5 min, 40 min, 2 h,
  * and four times 6 h: 27 hours in total.
@@ -125,8 +126,11 @@ export function createRetryWorker(options: RetryWorkerOptions): RetryWorker {
             skipped++
         }
       }
-      // Those in flight need not be waited for: one may hang.
-      while (!signal.aborted && (await queue.getJobCountByTypes('waiting')) > 0) {
+      // Those in flight are not waited for much longer: one may hang.
+      for (let polls = 0; polls < LAST_POLLS && !signal.aborted; ) {
+        const { waiting = 0, active = 0 } = await queue.getJobCounts('waiting', 'active')
+        if (waiting + active === 0) return
+        polls = waiting > 0 ? 0 : polls + 1
         await sleep(DRAINED_POLL_MS)
       }
     },

@@ -7,7 +7,7 @@ import { Secret } from '../../../src/secret.ts'
 import { appendEvent } from '../../helpers/log.ts'
 import { answers, type Behaviour, startReceiver, type TestReceiver } from '../../helpers/receiver.ts'
 import { startRedis, type TestRedis } from '../../helpers/redis.ts'
-import { until } from '../../helpers/server.ts'
+import { freeze, until } from '../../helpers/server.ts'
 import { type SinkUnderTest, sinkConformance } from '../sinks/sink-conformance.ts'
 import {
   httpSettings,
@@ -435,4 +435,16 @@ t.test('a consumer whose receiver hangs closes in time, and the attempt does not
   t.ok(performance.now() - startedMs < 3000)
   t.same(outcomes, [])
   t.match(await waiting(redis), { pending: 1 })
+})
+
+t.test('a consumer closes in time while Redis hangs', async t => {
+  const { consumer, append, receiver, redis } = await push(t, answers(200), { timeoutMs: 60_000 })
+  await append('before')
+  await until('delivered', async () => receiver.requests.length === 1)
+  await freeze(redis)
+  const startedMs = performance.now()
+  await Promise.all([consumer.stop(), consumer.close()])
+  const tookMs = performance.now() - startedMs
+  redis.process.kill('SIGCONT')
+  t.ok(tookMs < 4500, `${tookMs} ms`)
 })

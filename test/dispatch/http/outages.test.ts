@@ -118,7 +118,7 @@ t.test('429 with retry-after holds all events for that time', async t => {
       }
       const sinceMs = performance.now() - limitedAtMs
       if (limitedAtMs > 0 && sinceMs > 100 && sinceMs < 900) early.push(sinceMs)
-      response.writeHead(200).end()
+      setTimeout(() => response.writeHead(200).end(), 30)
     },
     { concurrency: 2, maxRetryDelayMs: 60_000 }
   )
