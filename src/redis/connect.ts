@@ -46,11 +46,10 @@ const { commandTimeout: _, ...withoutCommandTimeout } = failFastOptions
 
 /**
  * For BullMQ, whose blocking commands take seconds and may all be repeated: waits as long as necessary, and sends again
- * after a reconnect. A server that stops replying is noticed after 15 s: BullMQ blocks for at most 10 s.
+ * after a reconnect. BullMQ blocks on copies of it.
  */
 const blockingOptions = {
   ...withoutCommandTimeout,
-  socketTimeout: 15_000,
   enableOfflineQueue: true,
   autoResendUnfulfilledCommands: true,
   maxRetriesPerRequest: null,

@@ -21,6 +21,9 @@ const closed = new WeakSet<Redis | Cluster>()
 /** The copies that BullMQ made of a client. It does not close a copy that never was connected. */
 const copies = new WeakMap<Redis | Cluster, (Redis | Cluster)[]>()
 
+/** BullMQ blocks a copy for at most 10 s. Until then, silence does not mean that the server is gone. */
+const forBlocking = { socketTimeout: 12_000 }
+
 const closedError = (): Error => new Error('Connection is closed.')
 
 /** A client for one server, or for a master behind Sentinel. It stays in the database of its options: `keepDatabase`. */
@@ -30,7 +33,7 @@ export class LastingRedis extends Redis {
     super({ ...options, ...connector, replyMapping: 'legacy' })
     keepDatabase(this)
     const duplicate = (override?: Partial<RedisOptions>): Redis =>
-      addCopy(this, new LastingRedis({ ...this.options, ...override }))
+      addCopy(this, new LastingRedis({ ...this.options, ...forBlocking, ...override }))
     Object.assign(this, { duplicate })
   }
 
@@ -87,7 +90,7 @@ export class LastingCluster extends Cluster {
         new LastingCluster(startupNodes, {
           ...this.options,
           ...override,
-          redisOptions: { ...this.options.redisOptions, ...redisOptions }
+          redisOptions: { ...this.options.redisOptions, ...redisOptions, ...forBlocking }
         })
       )
     Object.assign(this, { duplicate })
