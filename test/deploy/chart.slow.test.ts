@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import {
@@ -22,7 +23,7 @@ const VERSIONS = ['1.27', '1.37']
 
 t.test('helm lint finds nothing to criticize', async t => {
   for (const [name, values] of Object.entries(matrix)) {
-    const { status, stdout } = helm(['lint', '--strict', '--quiet', CHART], values)
+    const { status, stdout } = helm(['lint', '--strict', '--quiet', CHART, '--values', '-'], values)
     t.same({ status, stdout: stdout.trim() }, { status: 0, stdout: '' }, name)
   }
 })
@@ -60,6 +61,25 @@ t.test('kubeconform accepts every object, for the oldest and the newest version 
   const { text } = renderChart()
   const misspelled = text.replace('readOnlyRootFilesystem', 'readonlyRootFilesystem')
   t.match(kubeconform(misspelled, '1.37'), { invalid: 1 }, 'a misspelled field is found')
+})
+
+t.test('the values and the commands of the documentation install a receiver with a route', async t => {
+  const page = readFileSync('docs/deploy.md', 'utf8')
+  const values = /^`values.yaml`:\n\n```yaml\n(.*?)^```$/ms.exec(page)?.[1] ?? ''
+  const [, install = '', check = ''] = /^helm upgrade --install (.+)\nhelm test (.+)$/m.exec(page) ?? []
+  const { status, stdout, stderr } = helm(
+    [
+      'template',
+      ...install.split(' ').map(arg => (arg === 'values.yaml' ? '-' : arg)),
+      '--kube-version',
+      '1.37'
+    ],
+    values
+  )
+  t.same({ status, stderr }, { status: 0, stderr: '' })
+  t.match(stdout, /kind: HTTPRoute/)
+  t.match(helm(['test', '--help']).stdout, '--logs')
+  t.same(check.split(' ').slice(0, 3), [install.split(' ')[0], ...install.split(' ').slice(2, 4)])
 })
 
 t.test('a wrong value is refused with its name', async t => {

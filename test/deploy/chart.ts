@@ -78,9 +78,9 @@ export const goTool = (program: 'helm' | 'kubeconform' | 'caddy'): string =>
 /** @returns the folder that scripts/kubernetes-schemas.sh fills */
 export const kubernetesSchemas = (): string => printedPath('kubernetes-schemas.sh')
 
-/** @param values a values file, in YAML */
+/** @param values a values file in YAML, for the argument `-` */
 export function helm(args: readonly string[], values = ''): Result {
-  return spawnSync(goTool('helm'), [...args, '--values', '-'], { cwd: root, input: values, encoding: 'utf8' })
+  return spawnSync(goTool('helm'), args, { cwd: root, input: values, encoding: 'utf8' })
 }
 
 /**
@@ -90,7 +90,7 @@ export function helm(args: readonly string[], values = ''): Result {
  */
 export function renderChart(values = ''): Rendered {
   const { status, stdout, stderr } = helm(
-    ['template', RELEASE, CHART, '--namespace', NAMESPACE, '--kube-version', '1.37'],
+    ['template', RELEASE, CHART, '--namespace', NAMESPACE, '--kube-version', '1.37', '--values', '-'],
     values
   )
   if (status !== 0) throw new Error(stderr)
