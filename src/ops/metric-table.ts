@@ -1,5 +1,5 @@
 // Tested by test/ops/metrics.test.ts, test/dispatch/dispatcher.test.ts and test/docs/metrics.test.ts.
-import { attemptOutcomes, deliveryOutcomes } from './outcomes.ts'
+import { attemptOutcomes, deliveryOutcomes, signatureFailures } from './outcomes.ts'
 
 /**
  * The values of a label that exist from the start: a closed set, or `configured` (names of sources or consumers). Then
@@ -49,7 +49,7 @@ export const metricTable = {
       matters:
         '`mismatch` while nothing is accepted: wrong key. `timestamp_future` or `timestamp_stale`: wrong clock'
     },
-    { source: 'configured', reason: 'observed' }
+    { source: 'configured', reason: signatureFailures }
   ),
   cio_forbidden_but_authentic_total: counter(
     {

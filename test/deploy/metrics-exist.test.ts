@@ -1,6 +1,5 @@
-import { spawnSync } from 'node:child_process'
 import t from 'tap'
-import { deliveredRules, RULES_FILE } from '../helpers/alerts.ts'
+import { deliveredRules } from '../helpers/alerts.ts'
 import { consumersFile, httpConsumer } from '../helpers/consumers-file.ts'
 import { deliveredDashboards, expressionsOf } from '../helpers/dashboards.ts'
 import { groupingLabelsOf, type LabelValues, selectorsOf, seriesOfScrape } from '../helpers/promql.ts'
@@ -76,13 +75,6 @@ function unknownIn(expr: string, legend = ''): readonly string[] {
     ...used.filter(label => !labels.has(label))
   ]
 }
-
-t.test('promtool accepts the rules', async t => {
-  const { status, stdout, stderr } = spawnSync('promtool', ['check', 'rules', RULES_FILE], {
-    encoding: 'utf8'
-  })
-  t.equal(status, 0, stdout + stderr)
-})
 
 t.test('every metric, label and label value in a rule exists in a running service', async t => {
   for (const { record, alert, expr, annotations } of rules) {

@@ -1,0 +1,27 @@
+import t from 'tap'
+import { startStack } from '../helpers/stack.ts'
+import { stepsOf, walk } from '../helpers/walkthrough.ts'
+
+t.setTimeout(180_000)
+
+/** These end with 1 if they find something. */
+const orFindings = (command: string) => async () => `${command} || test $? = 1`
+
+t.test('each command of the runbook runs', async t => {
+  const { env, folder, names, writeLog: prepare } = await startStack(t)
+  const steps = stepsOf('docs/runbook.md')
+  t.ok(steps.length > 20)
+  const doctor = 'cio-webhook doctor https://hooks.example.com/api/cio/webhook'
+  await walk(t, steps, {
+    env,
+    folder,
+    names: { ...names, 'redis-cli': `redis-cli -u ${env['REDIS_URL']}` },
+    prepare,
+    actions: {
+      'cio-webhook status': orFindings('cio-webhook status'),
+      // The port is in use by the service.
+      'cio-webhook serve --check': async () => 'PORT=0 CONSOLE_PORT=0 cio-webhook serve --check',
+      [doctor]: orFindings('cio-webhook doctor http://localhost:3000/api/cio/webhook')
+    }
+  })
+})
