@@ -26,13 +26,13 @@ COPY src src
 RUN npm run --silent build \
  && find dist -type f \( -name '*.map' -o -name '*.d.ts' \) -delete \
  && chmod -R u=rwX,go=rX dist \
- && chmod a+x dist/cli/main.js
+ && chmod a+x dist/cli/cio-webhook.sh
 
 FROM node:24-bookworm-slim
 # A volume mounted at /keys gets this owner: docker-compose.yml stores the signing key in it. The link puts the commands
 # on the PATH: `docker exec <container> cio-webhook consumers`.
 RUN install -d -o node -g node -m 0700 /keys \
- && ln -s /app/dist/cli/main.js /usr/local/bin/cio-webhook
+ && ln -s /app/dist/cli/cio-webhook.sh /usr/local/bin/cio-webhook
 ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=dependencies /app ./
@@ -45,8 +45,8 @@ STOPSIGNAL SIGTERM
 # The script gives up after 2 s. The rest of the timeout is for its start on a busy machine.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
   CMD ["node", "/app/dist/ops/healthcheck.js"]
-# Node is PID 1: this import makes it handle SIGTERM before the service is loaded.
-ENTRYPOINT ["node", "--import", "/app/dist/cli/serve/pid1-signals.js", "/app/dist/cli/main.js"]
+# A script with Node's options, which it replaces itself by: Node is PID 1.
+ENTRYPOINT ["cio-webhook"]
 CMD ["serve"]
 # Last, because they differ in each build.
 ARG VERSION=0.1.0

@@ -6,6 +6,7 @@ import { startRedis, type TestRedis } from '../test/helpers/redis.ts'
 import { freePort, startServer } from '../test/helpers/server.ts'
 import { serviceCommand } from './contestants.ts'
 import { type LoadReport, runLoad } from './load.ts'
+import { machineLine } from './machine.ts'
 import { median } from './median.ts'
 import { usageOf } from './process-usage.ts'
 import { isReady } from './running.ts'
@@ -38,6 +39,7 @@ for (let round = 0; round < Number(values.rounds); round++) {
   }
   three.push(await measure(nodes, clustered).finally(stop))
 }
+process.stdout.write(`${machineLine()}\n`)
 print('one Redis, 1 partition', one)
 print(`Cluster of three masters, ${CLUSTER_PARTITIONS} partitions`, three)
 

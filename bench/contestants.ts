@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { ServerOptions } from '../test/helpers/server.ts'
 
 /** Where a contestant listens and stores, and its signing key. */
@@ -59,9 +59,10 @@ export function serviceCommand(
   env: Readonly<Record<string, string>>
 ): StartCommand {
   return {
-    command: process.execPath,
-    args: [resolve('dist/cli/main.js'), 'serve'],
+    command: 'sh',
+    args: [resolve('dist/cli/cio-webhook.sh'), 'serve'],
     env: {
+      PATH: `${dirname(process.execPath)}:${process.env['PATH']}`,
       NODE_ENV: 'production',
       HOST: '127.0.0.1',
       PORT: String(port),

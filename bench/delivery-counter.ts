@@ -10,6 +10,7 @@ import { startRedis } from '../test/helpers/redis.ts'
 import { until } from '../test/helpers/server.ts'
 import { testSource } from '../test/helpers/source.ts'
 import { fillDayOfDeliveries } from './day-of-deliveries.ts'
+import { machineLine } from './machine.ts'
 
 const DELIVERIES = 2_000_000
 const HOUR_MS = 3_600_000
@@ -53,6 +54,7 @@ for (let n = 0; n < FLUSHES; n++) {
   await counter.stop()
   flushUs += cpuUs() - startUs
 }
+console.log(machineLine())
 console.log(
   `${recordUs.toFixed(3)} µs of CPU per delivery, ${(flushUs / FLUSHES / 1000).toFixed(2)} ms of CPU per second for the call to Redis`
 )

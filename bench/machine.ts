@@ -37,6 +37,13 @@ export function describeVersions(): Record<string, string> {
   }
 }
 
+/** One line above the figures of a benchmark: they differ between versions of Node. */
+export function machineLine(): string {
+  const { cpu, cores } = describeMachine()
+  const redis = said('redis-server', ['--version'], /v=(\S+)/)
+  return `${cpu}, ${cores} cores; Node ${process.versions.node}, Redis ${redis}; ${new Date().toISOString().slice(0, 10)}`
+}
+
 function installed(name: string): string {
   const { version } = JSON.parse(readFileSync(`node_modules/${name}/package.json`, 'utf8')) as {
     version: string

@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { startRedis, type TestRedis } from '../test/helpers/redis.ts'
 import { contestants } from './contestants.ts'
 import { rememberIds } from './fill.ts'
-import { describeMachine, describeVersions } from './machine.ts'
+import { describeMachine, describeVersions, machineLine } from './machine.ts'
 import { spreadOf } from './results.ts'
 import { type Measurement, type Running, startRunning } from './running.ts'
 
@@ -29,6 +29,7 @@ const service = contestants.find(({ name }) => name === 'service')
 if (service === undefined) throw new Error('unknown contestant: service')
 
 const date = new Date().toISOString()
+say(machineLine())
 const bytesAnEvent = await bytesARememberedEvent(sizes.checkpoints)
 const remembering = await throughputWithManyRemembered()
 const memory = await memoryOverManyDeliveries()

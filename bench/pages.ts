@@ -1,3 +1,4 @@
+import { createAttemptLog } from '../src/dispatch/attempt-log.ts'
 import { connectRedis, type RedisClient } from '../src/redis/connect.ts'
 import { consumersFile, httpConsumer } from '../test/helpers/consumers-file.ts'
 import { historyOf, idOf, loadHistory } from '../test/helpers/event-history.ts'
@@ -92,18 +93,23 @@ async function addConsumers(client: RedisClient): Promise<void> {
     for (let partition = 0; partition < PARTITIONS; partition++) {
       await client.xgroup('CREATE', `cio:events:{${partition}}`, name, '$')
     }
-    for (let number = EVENTS - ATTEMPTS; number < EVENTS; number++) {
-      const fields = [
-        'event',
-        idOf(history, number),
-        'attempt',
-        1,
-        'time',
-        atMs(number),
-        'outcome',
-        'delivered'
-      ]
-      void client.xadd(`cio:attempts:${name}`, `${atMs(number)}-*`, ...fields, 'answer', '200', 'ms', 12)
+    // Ten attempts per second, and the log of attempts is written once per second.
+    for (let number = EVENTS - ATTEMPTS; number < EVENTS; number += 10) {
+      const log = createAttemptLog({ redis: client, keyPrefix: 'cio:', length: ATTEMPTS, onError: rethrow })
+      for (let index = number; index < number + 10; index++) {
+        const eventIds = [idOf(history, index)]
+        const outcome = 'delivered'
+        log.record({
+          consumer: name,
+          eventIds,
+          attempt: 1,
+          atMs: atMs(index),
+          outcome,
+          answer: '200',
+          durationMs: 12
+        })
+      }
+      await log.close()
     }
     await client.ping()
   }
@@ -123,4 +129,8 @@ async function addConsumers(client: RedisClient): Promise<void> {
     )
   }
   await client.ping()
+}
+
+function rethrow(error: unknown): never {
+  throw error
 }

@@ -8,7 +8,7 @@ const TOP = 56
 const SCALE_WIDTH = WIDTH - LEFT - 110
 
 /** @returns an SVG bar chart of the CPU time per delivery: the process, then its Redis */
-export function drawPlot({ closed, titles, machine, date }: Results): string {
+export function drawPlot({ closed, titles, machine, versions, date }: Results): string {
   const rows = Object.entries(closed).map(([name, measured]) => ({
     title: titles[name] ?? name,
     process: spreadOf(measured, ({ serviceCpuUs }) => serviceCpuUs).median,
@@ -35,7 +35,7 @@ export function drawPlot({ closed, titles, machine, date }: Results): string {
   <text x="${LEFT}" y="22" font-size="15">CPU time per delivery at maximum throughput, 64 connections</text>
   <rect x="${LEFT}" y="34" width="10" height="10" fill="#2f6f9f"/><text x="${LEFT + 15}" y="44">the process</text>
   <rect x="${LEFT + 110}" y="34" width="10" height="10" fill="#d9822b"/><text x="${LEFT + 125}" y="44">its Redis (line: lowest to highest round)</text>${bars.join('')}
-  <text x="${LEFT}" y="${height - 12}" fill="#666">${escapeXml(`${machine.cpu}, ${machine.cores} cores, ${date.slice(0, 10)}`)}</text>
+  <text x="${LEFT}" y="${height - 12}" fill="#666">${escapeXml(`${machine.cpu}, ${machine.cores} cores, Node ${versions['node']}, ${date.slice(0, 10)}`)}</text>
 </svg>
 `
 }

@@ -8,6 +8,7 @@ import { startRedis } from '../test/helpers/redis.ts'
 import { freePort, startServer } from '../test/helpers/server.ts'
 import { serviceCommand } from './contestants.ts'
 import { runLoad } from './load.ts'
+import { machineLine } from './machine.ts'
 import { usageOf } from './process-usage.ts'
 import { isReady } from './running.ts'
 
@@ -75,6 +76,7 @@ async function profile(): Promise<void> {
   const [file = ''] = readdirSync(folder).filter(name => name.endsWith('.cpuprofile'))
   const shares = sharesOf(JSON.parse(readFileSync(join(folder, file), 'utf8')), fromUs, toUs)
   const costUs = ((after - before) / LOAD.count) * 1e6
+  say(machineLine())
   say(`policy ${values.policy}: ${costUs.toFixed(0)} µs of CPU per delivery, including the profiler's own`)
   for (const [title, share] of [...shares].sort(([, a], [, b]) => b - a)) {
     say(`${(share * 100).toFixed(1).padStart(6)} %  ${(share * costUs).toFixed(0).padStart(4)} µs  ${title}`)

@@ -25,10 +25,7 @@ export interface Spread {
   readonly high: number
 }
 
-export function spreadOf(
-  measured: readonly Measurement[] | undefined,
-  read: (measurement: Measurement) => number
-): Spread {
+export function spreadOf<T>(measured: readonly T[] | undefined, read: (measurement: T) => number): Spread {
   const values = (measured ?? []).map(read)
   return { median: median(values), low: Math.min(...values), high: Math.max(...values) }
 }
@@ -36,10 +33,10 @@ export function spreadOf(
 export const totalCpuUs = ({ serviceCpuUs, redisCpuUs }: Measurement): number => serviceCpuUs + redisCpuUs
 
 /** Compares round by round, since the machine's load changes. `undefined` if one of the two did not run. */
-export function ratioOf(
-  over: readonly Measurement[] | undefined,
-  under: readonly Measurement[] | undefined,
-  read: (measurement: Measurement) => number
+export function ratioOf<T>(
+  over: readonly T[] | undefined,
+  under: readonly T[] | undefined,
+  read: (measurement: T) => number
 ): Spread | undefined {
   if (over === undefined || under === undefined) return undefined
   const ratios = over.flatMap((measurement, round) => {

@@ -1,6 +1,6 @@
 import { type Results, type Spread, spreadOf, totalCpuUs } from './results.ts'
 import type { Measurement } from './running.ts'
-import { evaluateTargets } from './targets.ts'
+import { evaluateTargets, type TargetOutcome } from './targets.ts'
 
 /** Prints the tables and targets. */
 export function printResults(results: Results): void {
@@ -35,9 +35,13 @@ export function printResults(results: Results): void {
     print(`the load generator was ${round(Math.min(...late))} to ${round(Math.max(...late))} ms late at p99`)
   }
 
+  printTargets(evaluateTargets(results))
+}
+
+export function printTargets(outcomes: readonly TargetOutcome[]): void {
   print('\nTargets')
-  for (const { text, ratio, met } of evaluateTargets(results)) {
-    print(`  ${met ? 'met   ' : 'missed'}  ${text}: ${show(ratio)}`)
+  for (const { text, measured, met } of outcomes) {
+    print(`  ${met ? 'met   ' : 'missed'}  ${text}: ${show(measured)}`)
   }
 }
 
@@ -67,7 +71,7 @@ function rowsOf(
     .map(([name, list]) => [titles[name] ?? name, columns.map(column => show(spreadOf(list, column)))])
 }
 
-function show({ median, low, high }: Spread): string {
+export function show({ median, low, high }: Spread): string {
   return low === high ? round(median) : `${round(median)} (${round(low)}-${round(high)})`
 }
 
@@ -77,7 +81,10 @@ function round(value: number): string {
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)
 }
 
-function printTable(headings: readonly string[], rows: readonly (readonly [string, string[]])[]): void {
+export function printTable(
+  headings: readonly string[],
+  rows: readonly (readonly [string, string[]])[]
+): void {
   const lines = [['', ...headings], ...rows.map(([name, cells]) => [name, ...cells])]
   const widths = lines[0]?.map((_, column) => Math.max(...lines.map(line => line[column]?.length ?? 0))) ?? []
   for (const line of lines) {

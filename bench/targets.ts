@@ -1,33 +1,41 @@
 import { type Results, ratioOf, type Spread, totalCpuUs } from './results.ts'
 import type { Measurement } from './running.ts'
 
-/** A target for this service relative to another contestant, and the measured ratio. */
-interface TargetOutcome {
+/** A target, and what was measured. */
+export interface TargetOutcome {
   readonly text: string
-  readonly ratio: Spread
+  readonly measured: Spread
   readonly met: boolean
 }
 
-interface Target {
+interface Limits {
+  readonly least?: number
+  readonly most?: number
+}
+
+interface Target extends Limits {
   readonly text: string
   readonly over: string
   readonly under: string
   readonly read: (measurement: Measurement) => number
-  readonly at: 'maximum' | 'half'
-  readonly least?: number
-  readonly most?: number
+  /** The load: maximum throughput, half of this service's, or a fixed rate. */
+  readonly at: 'maximum' | 'half' | typeof LOW_RATE
 }
+
+/** Deliveries per second. One of the rates of main.ts. */
+const LOW_RATE = 1000
 
 const serviceCpu = ({ serviceCpuUs }: Measurement): number => serviceCpuUs
 const throughput = ({ report }: Measurement): number => report.throughput
 const p99 = ({ report }: Measurement): number => report.latencyMs.p99
 
 const targets: readonly Target[] = [
-  cpuAgainstFloor('service-basic', 0.6),
-  cpuAgainstFloor('service', 0.55),
+  cpuAgainstFloor('service-basic', 0.4),
+  cpuAgainstFloor('service', 0.4),
   cpuAgainstPeer('service-basic', 'nginx-lua'),
   cpuAgainstPeer('service', 'nginx-lua'),
-
+  cpuAtLowLoad('service-basic'),
+  cpuAtLowLoad('service'),
   latencyAgainstNginx('service-basic'),
   latencyAgainstNginx('service'),
   {
@@ -53,21 +61,31 @@ function cpuAgainstFloor(under: string, least: number): Target {
 
 function cpuAgainstPeer(over: string, under: string): Target {
   const text = `CPU with Redis, ${over} ÷ ${under}`
-  return { text, over, under, read: totalCpuUs, at: 'maximum', most: 0.75 }
+  return { text, over, under, read: totalCpuUs, at: 'maximum', most: 0.8 }
+}
+
+function cpuAtLowLoad(over: string): Target {
+  const text = `CPU with Redis at ${LOW_RATE}/s, ${over} ÷ nginx-lua`
+  return { text, over, under: 'nginx-lua', read: totalCpuUs, at: LOW_RATE, most: 1.6 }
 }
 
 function latencyAgainstNginx(over: string): Target {
   const text = `p99 at half the maximum, ${over} ÷ nginx-lua`
-  return { text, over, under: 'nginx-lua', read: p99, at: 'half', most: 1 }
+  return { text, over, under: 'nginx-lua', read: p99, at: 'half', most: 2 }
+}
+
+/** Whether the median is within the limits. */
+export function targetOutcome(text: string, measured: Spread, { least, most }: Limits): TargetOutcome {
+  const met = measured.median >= (least ?? 0) && measured.median <= (most ?? Number.POSITIVE_INFINITY)
+  return { text: `${text} ${least === undefined ? '≤' : '≥'} ${least ?? most}`, measured, met }
 }
 
 /** The targets whose two contestants both ran. */
 export function evaluateTargets({ closed, open, halfMaximum }: Results): TargetOutcome[] {
-  return targets.flatMap(({ text, over, under, read, at, least, most }) => {
-    const measured = (name: string) => (at === 'maximum' ? closed[name] : open[name]?.[String(halfMaximum)])
+  return targets.flatMap(({ text, over, under, read, at, ...limits }) => {
+    const rate = at === 'half' ? halfMaximum : at
+    const measured = (name: string) => (rate === 'maximum' ? closed[name] : open[name]?.[rate])
     const ratio = ratioOf(measured(over), measured(under), read)
-    if (ratio === undefined) return []
-    const met = ratio.median >= (least ?? 0) && ratio.median <= (most ?? Number.POSITIVE_INFINITY)
-    return [{ text: `${text} ${least === undefined ? '≤' : '≥'} ${least ?? most}`, ratio, met }]
+    return ratio === undefined ? [] : [targetOutcome(text, ratio, limits)]
   })
 }

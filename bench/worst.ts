@@ -2,6 +2,7 @@
 // -- --check tries the known ones, searches briefly, and fails if the time grows faster than the input.
 import { parseArgs } from 'node:util'
 import { type Random, seededRandom } from '../test/helpers/random.ts'
+import { machineLine } from './machine.ts'
 import { type Growth, leastMs, MAX_GROWTH_OF_DOUBLE, measureGrowth } from './worst/growth.ts'
 import { bodyOf, type Input, pieces, seeds, shapeNames } from './worst/inputs.ts'
 import { type Target, takes, targets } from './worst/targets.ts'
@@ -23,6 +24,7 @@ const { values } = parseArgs({
 })
 const plan = values.check ? check : full
 const seed = values.seed === undefined ? Math.floor(Math.random() * 1e9) : Number(values.seed)
+print(machineLine())
 print(`to repeat this run: npm run bench:worst -- --seed ${seed}`)
 
 const rows = targets

@@ -24,8 +24,8 @@ const settings = [
   ...['scripts/build.mjs', 'scripts/copy-assets.mjs', 'node_modules/typescript/package.json']
 ]
 
-const SOURCE = /\.(ts|js|lua|json|css|svg)$/
-const OUTPUT = /\.(js|map|d\.ts|lua|json|css|svg)$/
+const SOURCE = /\.(ts|js|lua|json|css|svg|sh)$/
+const OUTPUT = /\.(js|map|d\.ts|lua|json|css|svg|sh)$/
 /** Written by benchmarks, not compiled. */
 const RESULTS = 'bench/results/'
 

@@ -55,7 +55,8 @@ function createHttp(options: HttpServerOptions, isTrustedProxy: AddressList): Fa
     forceCloseConnections: 'idle',
     frameworkErrors: (_error, _request, reply) => sendError(reply, 'CIO_NOT_FOUND')
   })
-  // Only the receiver reads bodies, as bytes.
+  // Only the receiver reads bodies: it reserves memory for them first.
+  app.addHttpMethod('POST', { hasBody: false, overrideExisting: true })
   app.removeAllContentTypeParsers()
   app.setErrorHandler((_error, request, reply) =>
     // A request to an unknown path can fail earlier, for example on its content type.

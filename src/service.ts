@@ -56,6 +56,7 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
     isRedisUp: monitor.isUp,
     version
   })
+  opened.add(metrics.stop)
   const stage: Stage = { ...options, ...connection, metrics, opened }
   const eventLog = openEventLog(stage)
   const { keys, keyUsage } = await openSigningKeys(stage)

@@ -37,6 +37,7 @@ const rooms: readonly (readonly [room: string, ...files: string[]])[] = [
     'json-file.ts',
     'json-pointer.ts',
     'secret.ts',
+    'stored-json.ts',
     'version.ts'
   ]
 ]

@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import t from 'tap'
+import { consoleClient, PASSWORD } from './helpers/console.ts'
+import { consumersFile, httpConsumer } from './helpers/consumers-file.ts'
 import { runCommand, startServiceProcess } from './helpers/process.ts'
+import { startReceiver } from './helpers/receiver.ts'
 import { startRedis } from './helpers/redis.ts'
-import { until } from './helpers/server.ts'
+import { freePort, until } from './helpers/server.ts'
 import { deliverTo, postTo } from './helpers/service.ts'
 import { KEY, WEBHOOK_PATH } from './helpers/sign.ts'
 
@@ -144,3 +147,50 @@ t.test('several workers share the port, one log, and one consistent /metrics', a
   service.process.kill('SIGTERM')
   t.equal(await service.ended, 0)
 })
+
+t.test(
+  'when the worker that runs the console is killed, deliveries and consumers continue, and the console comes back',
+  async t => {
+    const redis = await startRedis()
+    const receiver = await startReceiver()
+    const consolePort = await freePort()
+    const service = await startServiceProcess({
+      REDIS_URL: redis.url,
+      WORKERS: '2',
+      CONSOLE_PORT: String(consolePort),
+      CONSOLE_PASSWORD: PASSWORD,
+      CONSUMERS_FILE: consumersFile(httpConsumer('crm', receiver.url))
+    })
+    t.teardown(async () => {
+      service.process.kill('SIGTERM')
+      await service.ended
+      await receiver.stop()
+      await redis.stop()
+    })
+    const consolePids = (): string[] =>
+      [...service.output().matchAll(/"pid":(\d+).*"console is open"/g)].map(([, pid = '']) => pid)
+    await until('the console', async () => consolePids().length === 1)
+    await until('both workers', async () => service.output().includes('"msg":"receiving"'))
+    const person = consoleClient(`http://127.0.0.1:${consolePort}`)
+    t.equal((await person.logIn(PASSWORD)).status, 303)
+
+    process.kill(Number(consolePids()[0]), 'SIGKILL')
+    const bodies = Array.from({ length: 200 }, newBody)
+    for (const body of bodies) {
+      // One that reaches the killed worker is sent again, as Customer.io does.
+      await until(
+        'accepted',
+        async () => (await postTo(service.url + WEBHOOK_PATH, body).catch(() => undefined))?.status === 200
+      )
+    }
+    await until('another console', async () => consolePids().length === 2)
+    t.not(consolePids()[1], consolePids()[0])
+    const { status, text } = await until('its pages', async () =>
+      person.get('/consumers').catch(() => undefined)
+    )
+    t.equal(status, 200, 'without another log-in')
+    t.match(text, 'href="/consumers/crm"')
+    const received = (): number => new Set(receiver.requests.map(({ headers }) => headers['webhook-id'])).size
+    await until('every event at the consumer', async () => received() === bodies.length)
+  }
+)

@@ -1,49 +1,63 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { connect as connectNats } from '@nats-io/transport-node'
 import { connect as connectAmqp } from 'amqplib'
 import { createConsumer } from '../../src/consume/consumer.ts'
-import { startReceiver } from '../../test/helpers/receiver.ts'
+import { appendedUs, CONSUMER } from './log.ts'
 
 /*
  * The receiving end of a consumer, in a process of its own so that its CPU time is not counted as the service's.
- * Arguments: the kind of consumer and the address of its broker. Sends its URL to the parent process once it listens,
- * and answers each message with the events received since the last one.
+ * Arguments: the kind of consumer and the address of its broker, or of Redis. Sends its URL to the parent process once
+ * it is ready. Then it answers each message: `seen` with the events received since the last one, `pause` and `resume`
+ * of the library with an empty message.
  */
 
-export type Way = 'library' | 'http' | 'nats' | 'amqp' | 'hung'
+export type ReceiverKind = 'library' | 'http' | 'nats' | 'amqp' | 'hung'
 
 export interface Seen {
   /** Milliseconds from an event's entry in the log to its arrival, in order of arrival. */
   readonly ages: readonly number[]
-  readonly cpuSeconds: number
-  readonly rssMb: number
+  /** From the first to the last arrival. */
+  readonly seconds: number
+}
+
+interface Receiver {
+  readonly url?: string
+  pause?(): Promise<void>
+  resume?(): Promise<void>
 }
 
 let ages: number[] = []
-const arrived = (event: { receivedtime: string }): void => {
-  ages.push(Date.now() - Date.parse(event.receivedtime))
+let [firstUs, lastUs] = [0, 0]
+
+function arrived(sentUs: number): void {
+  lastUs = Number(process.hrtime.bigint() / 1000n)
+  if (ages.length === 0) firstUs = lastUs
+  ages.push((lastUs - sentUs) / 1000)
 }
 
-/** @returns the URL to push to, or '' */
-const ways: Readonly<Record<Way, (address: string) => Promise<string>>> = {
+const receivers: Readonly<Record<ReceiverKind, (address: string) => Promise<Receiver>>> = {
   async library(redisUrl) {
-    const consumer = createConsumer({ redisUrl, group: 'way', concurrency: 50 }, async event =>
-      arrived(event)
-    )
+    const open = () =>
+      createConsumer({ redisUrl, group: CONSUMER, concurrency: 50 }, async ({ data }) =>
+        arrived('appendedUs' in data ? Number(data['appendedUs']) : Number.NaN)
+      )
+    let consumer = open()
     await consumer.start()
-    return ''
+    return {
+      pause: () => consumer.stop(),
+      resume: async () => {
+        consumer = open()
+        await consumer.start()
+      }
+    }
   },
-  async http() {
-    const receiver = await startReceiver((request, response) => {
-      arrived(JSON.parse(request.body))
-      response.writeHead(204).end()
-    })
-    return receiver.url
-  },
+  http: () => listen(true),
   async nats(servers) {
     const connection = await connectNats({ servers })
-    connection.subscribe('cio.>', { callback: (_error, message) => arrived(message.json()) })
+    connection.subscribe('cio.>', { callback: (_error, message) => arrived(appendedUs(message.string())) })
     await connection.flush()
-    return ''
+    return {}
   },
   async amqp(url) {
     const channel = await (await connectAmqp(url)).createChannel()
@@ -53,25 +67,39 @@ const ways: Readonly<Record<Way, (address: string) => Promise<string>>> = {
     await channel.consume(
       queue,
       message => {
-        if (message !== null) arrived(JSON.parse(message.content.toString()))
+        if (message !== null) arrived(appendedUs(message.content.toString()))
       },
       { noAck: true }
     )
-    return ''
+    return {}
   },
-  async hung() {
-    const receiver = await startReceiver(() => {}, 0, { keeps: false })
-    return receiver.url
-  }
+  hung: () => listen(false)
 }
 
-const [, , way, address = ''] = process.argv
-const url = await ways[way as Way](address)
-process.on('message', () => {
-  const { user, system } = process.cpuUsage()
-  const seen: Seen = { ages, cpuSeconds: (user + system) / 1e6, rssMb: process.memoryUsage.rss() / 1e6 }
+async function listen(answers: boolean): Promise<Receiver> {
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = []
+    request.on('data', chunk => chunks.push(chunk))
+    request.on('end', () => {
+      if (!answers) return
+      arrived(appendedUs(Buffer.concat(chunks).toString()))
+      response.writeHead(204).end()
+    })
+  })
+  server.keepAliveTimeout = 60_000
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return { url: `http://127.0.0.1:${port}/events` }
+}
+
+const [, , kind, address = ''] = process.argv
+const receiver = await receivers[kind as ReceiverKind](address)
+process.on('message', async message => {
+  if (message === 'pause') await receiver.pause?.()
+  if (message === 'resume') await receiver.resume?.()
+  const seen: Seen = { ages, seconds: (lastUs - firstUs) / 1e6 }
   ages = []
   process.send?.(seen)
 })
 process.on('disconnect', () => process.exit())
-process.send?.(url)
+process.send?.(receiver.url ?? '')

@@ -1,3 +1,5 @@
+import { onTick, TICK_MS } from './tick.ts'
+
 /** Runs a function again and again, one run at a time. Its timer does not keep the process alive. */
 interface PollingLoop {
   /** The first run is one interval from now. */
@@ -10,7 +12,8 @@ interface PollingLoop {
 }
 
 /**
- * @param intervalMs from the end of one run to the start of the next
+ * @param intervalMs from the end of one run to the start of the next. From half a second on, runs start at a tick of the
+ *   process, so that an idle process wakes up for all loops together: the wait is up to an eighth of a second shorter or longer
  * @param onError receives what a run rejects with; without it, a rejection ends the process
  */
 export function createPollingLoop(
@@ -18,7 +21,7 @@ export function createPollingLoop(
   intervalMs: number | (() => number),
   onError?: (error: unknown) => void
 ): PollingLoop {
-  let timer: NodeJS.Timeout | undefined
+  let cancel = (): void => {}
   let current: Promise<void> | undefined
   let isStopped = false
   return {
@@ -26,7 +29,7 @@ export function createPollingLoop(
     runNow,
     stop: async () => {
       isStopped = true
-      clearTimeout(timer)
+      cancel()
       await current
     },
     get isStopped() {
@@ -36,13 +39,13 @@ export function createPollingLoop(
 
   function schedule(): void {
     if (isStopped) return
-    timer = setTimeout(runNow, typeof intervalMs === 'number' ? intervalMs : intervalMs())
-    timer.unref()
+    cancel()
+    cancel = callOnce(runNow, typeof intervalMs === 'number' ? intervalMs : intervalMs())
   }
 
   function runNow(): void {
     if (isStopped || current !== undefined) return
-    clearTimeout(timer)
+    cancel()
     current = run()
       .catch(onError)
       .finally(() => {
@@ -50,4 +53,19 @@ export function createPollingLoop(
         schedule()
       })
   }
+}
+
+/** @returns cancels the call */
+function callOnce(call: () => void, afterMs: number): () => void {
+  if (afterMs < 2 * TICK_MS) {
+    const timer = setTimeout(call, afterMs).unref()
+    return () => clearTimeout(timer)
+  }
+  const dueMs = performance.now() + afterMs - TICK_MS / 2
+  const stop = onTick(() => {
+    if (performance.now() < dueMs) return
+    stop()
+    call()
+  })
+  return stop
 }

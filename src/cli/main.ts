@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 // Must be the first import: libraries read DEBUG when they are loaded.
 import './serve/debug-variables.ts'
 

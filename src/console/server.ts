@@ -79,7 +79,8 @@ export async function buildConsole(dependencies: ConsoleDependencies): Promise<F
     trustProxy: (address: string | undefined) => isTrustedProxy(address ?? ''),
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    http: { headersTimeout: REQUEST_TIMEOUT_MS },
+    // By default, Node looks for those that are over the limit every 30 s.
+    http: { headersTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: 1000 },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
     // Of a path that is not valid percent-encoding.
     frameworkErrors: (_error, _request, reply) => {

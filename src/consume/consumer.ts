@@ -22,6 +22,7 @@ import { endOnSignals } from '../async/signals.ts'
 import { ConfigError } from '../errors.ts'
 import { compileTypeGlobs, DOCTOR_TYPE, misspeltTypes, type TypeMatcher } from '../event-types.ts'
 import { joinGroup } from '../group/member.ts'
+import { type ErrorContext, processPartition } from '../group/partition-processor.ts'
 import { withoutErrorEvents } from '../group/stream-waiter.ts'
 import { connectRedis, disconnectRedis, duplicateConnection, type RedisClient } from '../redis/connect.ts'
 import { firstDatabaseProblem } from '../redis/database.ts'
@@ -30,13 +31,14 @@ import { Secret } from '../secret.ts'
 import type { RedisAddress } from '../settings/redis-address.ts'
 import { parseRedisUrl, REDIS_URL_FORM } from '../settings/redis-url.ts'
 import { createErrorPrinter } from './error-printer.ts'
-import type { ErrorContext, Handler } from './handler.ts'
+import type { Handler } from './handler.ts'
+import { handling } from './handling.ts'
 import { addressOfClient, rejectUnknownOptions } from './options.ts'
-import { type PartitionProcessorOptions, processPartition } from './partition-processor.ts'
 
 export type { Backoff } from '../async/backoff.ts'
 export { ConfigError } from '../errors.ts'
 export { EntriesDeletedError, InterruptedError, MalformedEntryError } from '../group/entry-errors.ts'
+export type { ErrorContext } from '../group/partition-processor.ts'
 export type {
   CustomerEvent,
   DocumentedEvent,
@@ -45,7 +47,7 @@ export type {
   Payload,
   UndocumentedEvent
 } from './events.ts'
-export type { ErrorContext, Handler, HandlerContext } from './handler.ts'
+export type { Handler, HandlerContext } from './handler.ts'
 
 interface CommonOptions {
   /** The consumer group. All members with this name share the events. Letters, digits, `-` and `_`. */
@@ -145,13 +147,11 @@ export function createConsumer(options: ConsumerOptions, handler: Handler): Cons
   if (!GROUP.test(group)) throw new TypeError('group: 1 to 64 letters, digits, - and _')
   const { connect, database, address } = connector(options)
   let failures: Failures | undefined
-  const processing: PartitionProcessorOptions = {
+  const processing = {
+    ...handling(handler, maxAttempts, options.backoff ?? DEFAULT_BACKOFF),
     keyPrefix: prefix,
     group,
-    handler,
     isWanted: typeMatcher(options),
-    maxAttempts,
-    backoff: options.backoff ?? DEFAULT_BACKOFF,
     semaphore: createSemaphore(concurrency),
     maxInFlight: Math.max(MIN_IN_FLIGHT, concurrency * IN_FLIGHT_PER_SLOT),
     onError

@@ -3,8 +3,8 @@ import { createIncident } from '../async/incident.ts'
 import { formatDuration } from '../duration.ts'
 import { ConfigError, errorCode } from '../errors.ts'
 import { EntriesDeletedError } from '../group/entry-errors.ts'
+import type { ErrorContext } from '../group/partition-processor.ts'
 import type { Failures } from '../redis/failure.ts'
-import type { ErrorContext } from './handler.ts'
 
 /** A failing member reports an error about every third of its lease. Without one for this long, it works again. */
 const QUIET_MS = 10_000

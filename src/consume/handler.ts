@@ -13,13 +13,3 @@ export interface HandlerContext {
 
 /** Your function. Its event is acknowledged when the promise resolves, and retried when it rejects. */
 export type Handler = (event: CustomerEvent, context: HandlerContext) => Promise<unknown>
-
-/** The entry that an error is about. */
-export interface ErrorContext {
-  readonly partition: number
-  readonly entryId: string
-  readonly type: string
-  readonly attempt: number
-  /** Whether it is a dead letter now. Otherwise it is retried. */
-  readonly dead: boolean
-}

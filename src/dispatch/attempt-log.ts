@@ -2,7 +2,7 @@
 import { createPollingLoop } from '../async/poll.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import { loadScript, runScript } from '../redis/script.ts'
-import { type Attempt, attemptEventId, attemptsKey } from './attempts.ts'
+import { type Attempt, attemptLines, attemptsKey } from './attempts.ts'
 
 /** One attempt with one or several events, which a broker gets together. */
 export interface RecordedAttempt extends Omit<Attempt, 'eventId'> {
@@ -26,8 +26,10 @@ interface AttemptLogOptions {
 }
 
 const FLUSH_INTERVAL_MS = 1000
-/** Attempts per call of the script: about 0.3 ms in Redis, between two deliveries. */
-const BATCH_ATTEMPTS = 100
+/** Attempts per entry, at most: Redis reads and trims whole entries. */
+const ENTRY_ATTEMPTS = 100
+/** Entries per call of the script: less than 0.5 ms in Redis, between two deliveries. */
+const CALL_ENTRIES = 10
 /** The longest answer that is kept. */
 const MAX_ANSWER_LENGTH = 64
 
@@ -65,8 +67,8 @@ export function createAttemptLog({ redis, keyPrefix, length, onError }: AttemptL
     for (const [consumer, buffer] of full) {
       dropOldest(buffer, length)
       // After an error the outcome of a call is unknown. Repeating it could show an attempt twice.
-      for (const args of batches(buffer.attempts)) {
-        await runScript(redis, appendScript, [attemptsKey(keyPrefix, consumer)], [length, ...args])
+      for (const entries of callsOf(buffer.attempts)) {
+        await runScript(redis, appendScript, [attemptsKey(keyPrefix, consumer)], [length, ...entries])
       }
     }
   }
@@ -83,23 +85,25 @@ function dropOldest(buffer: Buffer, length: number): void {
   buffer.attempts.splice(0, drop)
 }
 
-/** The arguments of each call of append-attempts.lua. */
-function* batches(attempts: readonly RecordedAttempt[]): Generator<(string | number)[]> {
+/** The arguments of each call of append-attempts.lua: for each entry the number of its lines, and the lines. */
+function* callsOf(attempts: readonly RecordedAttempt[]): Generator<readonly (string | number)[]> {
   let args: (string | number)[] = []
-  let events = 0
-  for (const { eventIds, attempt, atMs, outcome, answer, durationMs } of attempts) {
-    const ids = eventIds.map(attemptEventId)
-    const shared = [attempt, atMs, outcome, answer.slice(0, MAX_ANSWER_LENGTH), Math.round(durationMs)]
-    for (let first = 0; first < ids.length; ) {
-      const part = ids.slice(first, first + BATCH_ATTEMPTS - events)
-      args.push(part.length, ...shared, ...part)
-      events += part.length
-      first += part.length
-      if (events < BATCH_ATTEMPTS) continue
-      yield args
-      args = []
-      events = 0
-    }
+  let lines: string[] = []
+  for (const line of linesOf(attempts)) {
+    lines.push(line)
+    if (lines.length < ENTRY_ATTEMPTS) continue
+    args.push(lines.length, lines.join(''))
+    lines = []
+    if (args.length < 2 * CALL_ENTRIES) continue
+    yield args
+    args = []
   }
-  if (events > 0) yield args
+  if (lines.length > 0) args.push(lines.length, lines.join(''))
+  if (args.length > 0) yield args
+}
+
+function* linesOf(attempts: readonly RecordedAttempt[]): Generator<string> {
+  for (const { eventIds, ...attempt } of attempts) {
+    yield* attemptLines(eventIds, { ...attempt, answer: attempt.answer.slice(0, MAX_ANSWER_LENGTH) })
+  }
 }

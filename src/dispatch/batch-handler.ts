@@ -5,9 +5,10 @@ import { MalformedEntryError } from '../group/entry-errors.ts'
 import type { ReadEntry } from '../group/fenced-read.ts'
 import { type OutgoingEvent, toOutgoingEvent } from '../group/outgoing-event.ts'
 import { formatPosition } from '../log/position.ts'
-import type { ConsumerSettings } from '../settings/consumers-file.ts'
+import type { AmqpSettings, NatsSettings } from '../settings/consumers-file.ts'
 import { answerOf, reasonOf } from './failure.ts'
-import type { Refused, Sink, SinkContext } from './sink.ts'
+import type { PushContext } from './push-context.ts'
+import type { Refused, Sink } from './sink.ts'
 
 class RefusedError extends Error {
   override readonly name = 'RefusedError'
@@ -30,18 +31,16 @@ interface Batch {
  * Handles the batches of one push consumer: selects the events of its types, and gives them to its sink. Malformed
  * entries, and events that the target can never accept, become dead letters.
  *
- * Attempts are recorded here for brokers: the HTTP sink, which has attempts of its own, records them itself. A batch
- * that failed counts as one attempt, with its first event: while a broker is down, single events would fill the log of
- * attempts within minutes. Each event of a confirmed batch has an attempt, with the batch's number.
+ * A batch that failed counts as one attempt, with its first event: while a broker is down, single events would fill the
+ * log of attempts within minutes. Each event of a confirmed batch has an attempt, with the batch's number.
  */
 export function createBatchHandler(
-  settings: ConsumerSettings,
+  settings: NatsSettings | AmqpSettings,
   sink: Sink,
-  context: SinkContext
+  context: PushContext
 ): HandleEntries {
   const { name: consumer } = settings
   const { attempts, reporter, deadLetters, now } = context
-  const recordsAttempts = settings.type !== 'http'
   const matches = compileTypeGlobs(settings.types)
   /** The failed batch of each partition, and how often it failed. */
   const failed = new Map<number, { readonly position: string; readonly attempts: number }>()
@@ -73,10 +72,10 @@ export function createBatchHandler(
     const batch = (): Batch => ({ events, attempt, atMs, durationMs: performance.now() - startedMs })
     try {
       const refused = await sink.publish(events, signal)
-      if (recordsAttempts) await recordPublished(batch(), refused)
+      await recordPublished(batch(), refused)
     } catch (error) {
-      // The lease is lost, or the service stops: no failure of the consumer. Nor are errors of the push queue.
-      if (!recordsAttempts || signal.aborted) throw error
+      // The lease is lost, or the service stops: no failure of the consumer.
+      if (signal.aborted) throw error
       const { durationMs } = batch()
       attempts.record({
         consumer,

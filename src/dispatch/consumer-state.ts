@@ -1,4 +1,4 @@
-// Tested by test/dispatch/sinks/http.slow.test.ts and test/dispatch/consumer-status.test.ts.
+// Tested by test/dispatch/http/http-consumer.slow.test.ts and test/dispatch/consumer-status.test.ts.
 import type { RedisClient } from '../redis/connect.ts'
 import { writeWhileFull } from '../redis/write-while-full.ts'
 
@@ -44,6 +44,8 @@ export interface ConsumerStates {
   resume(name: string): Promise<void>
   /** The paused consumers, and since when, unix milliseconds. One call, however many consumers there are. */
   paused(): Promise<ReadonlyMap<string, number>>
+  /** Those of `names` that are disabled. One call per name. */
+  disabled(names: readonly string[]): Promise<ReadonlySet<string>>
   remove(name: string): Promise<void>
 }
 
@@ -99,6 +101,10 @@ export function consumerStates(redis: RedisClient, keyPrefix: string, now: () =>
     paused: async () => {
       const paused = await redis.hgetall(pausedKey)
       return new Map(Object.entries(paused).map(([name, atMs]) => [name, Number(atMs)]))
+    },
+    disabled: async names => {
+      const isDisabled = await Promise.all(names.map(name => redis.hexists(keyOf(name), 'disabledAtMs')))
+      return new Set(names.filter((_, index) => isDisabled[index] === 1))
     },
     remove: async name => {
       await Promise.all([redis.del(keyOf(name)), redis.hdel(pausedKey, name)])

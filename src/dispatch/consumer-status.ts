@@ -6,7 +6,7 @@ import type { RedisClient } from '../redis/connect.ts'
 import type { ConsumerSettings } from '../settings/consumers-file.ts'
 import { type ConsumerState, consumerStates } from './consumer-state.ts'
 import { activeConsumers, groupActivity, mayBlock } from './group-activity.ts'
-import { inspectQueue } from './sinks/push-queue.ts'
+import { inspectQueue } from './http/push-queue.ts'
 
 /**
  * `disabled`: it answered 410 and gets no events until it is enabled. `paused`: an operator paused it. `no_members`:

@@ -3,10 +3,9 @@ import { rejectOnAbort } from '../async/abort.ts'
 import type { OutgoingEvent } from '../group/outgoing-event.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { ConsumerSettings } from '../settings/consumers-file.ts'
+import { createSink } from './create-sink.ts'
+import { openPushQueue } from './http/push-queue.ts'
 import type { Refused, Sink } from './sink.ts'
-import { createAmqpSink } from './sinks/amqp.ts'
-import { createNatsSink } from './sinks/nats.ts'
-import { openPushQueue } from './sinks/push-queue.ts'
 
 /** Delivers single events to a push consumer without the log. */
 interface DirectPublisher {
@@ -43,14 +42,18 @@ export function openDirectPublisher(
   }
 }
 
-function openSink(settings: ConsumerSettings, openQueueRedis: () => RedisClient, keyPrefix: string): Sink {
-  if (settings.type === 'nats') return createNatsSink(settings)
-  if (settings.type === 'amqp') return createAmqpSink(settings)
-  // The workers of the service send what is in the queue.
+/** A sink without the log. HTTP events go to the push queue, which the workers of the service send. */
+function openSink(
+  settings: ConsumerSettings,
+  openQueueRedis: () => RedisClient,
+  keyPrefix: string
+): Pick<Sink, 'publish' | 'close'> {
+  if (settings.type !== 'http') return createSink(settings)
   const { add, queue } = openPushQueue(openQueueRedis(), keyPrefix, settings)
   return {
     publish: async (events, signal) => {
-      await rejectOnAbort(signal, add(events, signal))
+      const added = Promise.all(events.map(event => add({ event, delayMs: 0 }, signal)))
+      await rejectOnAbort(signal, added)
       return []
     },
     close: () => queue.close()

@@ -1,20 +1,18 @@
 import { hostname } from 'node:os'
 import { withTimeout } from '../async/abort.ts'
-import { consumeInBatches } from '../group/batch-consumer.ts'
 import { deadLetters } from '../group/dead-letters.ts'
-import type { GroupMember } from '../group/member.ts'
 import type { Logger } from '../ops/logger.ts'
 import { disconnectRedis, type RedisClient } from '../redis/connect.ts'
 import type { ConsumerSettings } from '../settings/consumers-file.ts'
 import { createAttemptRecorder } from './attempt-recorder.ts'
-import { createBatchHandler, PublishFailedError } from './batch-handler.ts'
+import { createBrokerConsumer } from './broker-consumer.ts'
 import { consumerStates } from './consumer-state.ts'
-import { createSink } from './create-sink.ts'
 import { createDeadLetterReporter } from './dead-letter-reporter.ts'
+import { createHttpConsumer } from './http/http-consumer.ts'
 import type { DispatchMetrics } from './metrics.ts'
 import { watchPauses } from './pause-watcher.ts'
+import type { PushContext } from './push-context.ts'
 import { createReadErrorReporter } from './read-error-reporter.ts'
-import type { SinkContext } from './sink.ts'
 
 interface DispatcherOptions {
   readonly consumers: readonly ConsumerSettings[]
@@ -37,15 +35,6 @@ export interface Dispatcher {
   stop(): Promise<void>
 }
 
-/**
- * Entries per call of a sink. A broker confirms about a hundred per millisecond. After a crash up to this many are sent
- * again, and an entry waits for at most this many before it.
- */
-const BATCH_ENTRIES = 200
-/** While a target is down: retried soon at first, then about every ten seconds. */
-const BACKOFF = { firstMs: 100, maxMs: 10_000 }
-/** The dispatcher's part of the 4.5 s that the service has to stop. */
-const STOP_TIMEOUT_MS = 1000
 /** How long the last second of recorded attempts may take to be written. */
 const LAST_ATTEMPTS_TIMEOUT_MS = 500
 
@@ -71,7 +60,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         now
       })
       const reporter = createDeadLetterReporter(log)
-      const context: SinkContext = {
+      const context: PushContext = {
+        connect: () => connect('fail-fast'),
+        member: `${hostname()}:${process.pid}`,
         queueRedis,
         keyPrefix,
         states,
@@ -80,9 +71,14 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         countAttempts: metrics.attempt,
         reporter,
         now,
+        readErrorReporter: consumer => createReadErrorReporter(log, now, consumer),
         onError: (consumer, error) => log.debug({ consumer, err: error }, 'the push queue failed')
       }
-      const running = consumers.map(settings => createPushConsumer(settings, context))
+      const running = consumers.map(settings =>
+        settings.type === 'http'
+          ? createHttpConsumer(settings, context)
+          : createBrokerConsumer(settings, context)
+      )
       const stopWatching = watchPauses(
         states,
         running,
@@ -101,46 +97,5 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       )
     },
     stop: () => stop()
-  }
-
-  function createPushConsumer(settings: ConsumerSettings, context: SinkContext) {
-    const { name, from } = settings
-    const sink = createSink(settings, context)
-    const handle = createBatchHandler(settings, sink, context)
-    const readErrors = createReadErrorReporter(log, now, name)
-    let member: GroupMember | undefined
-    return {
-      name,
-      start: () => {
-        sink.pausing?.resume()
-        // A member cannot be started twice.
-        member = consumeInBatches(
-          {
-            connect: () => connect('fail-fast'),
-            keyPrefix,
-            group: name,
-            member: `${hostname()}:${process.pid}`,
-            from,
-            batchSize: BATCH_ENTRIES,
-            backoff: BACKOFF,
-            stopTimeoutMs: STOP_TIMEOUT_MS,
-            onError: error => {
-              if (!(error instanceof PublishFailedError)) readErrors.report(error)
-            }
-          },
-          handle
-        )
-        void member.start()
-      },
-      stop: async () => {
-        sink.pausing?.pause()
-        await member?.stop()
-      },
-      close: async () => {
-        // A queue ignores an event that it has already, so it can be closed while entries are added.
-        if (sink.pausing === undefined) await member?.stop()
-        await sink.close()
-      }
-    }
   }
 }

@@ -9,18 +9,20 @@ export interface Pausable {
   start(): void
   /** Resolves when nothing is in flight. */
   stop(): Promise<void>
+  /** For a consumer that can be disabled: whether it has stopped by itself since `start`, because it was. */
+  hasStoppedItself?(): boolean
 }
 
 /** Half of the 2 s within which every replica obeys: see `ConsumerStates.pause`. */
 const POLL_INTERVAL_MS = 1000
 
 /**
- * Starts each consumer unless it is paused, and follows later changes. Without an answer of Redis, all stay as they are.
+ * Starts each consumer unless it is paused or disabled, and follows later changes. Without an answer of Redis, all stay as they are.
  *
  * @returns a function that stops them all. It never rejects
  */
 export function watchPauses(
-  states: Pick<ConsumerStates, 'paused'>,
+  states: Pick<ConsumerStates, 'paused' | 'disabled'>,
   consumers: readonly Pausable[],
   onError: (error: unknown) => void,
   onChange: (name: string, paused: boolean) => void
@@ -38,7 +40,11 @@ export function watchPauses(
   }
 
   async function check(): Promise<void> {
-    const paused = await states.paused()
+    const canBeDisabled = consumers.filter(({ hasStoppedItself }) => hasStoppedItself !== undefined)
+    const [paused, disabled] = await Promise.all([
+      states.paused(),
+      states.disabled(canBeDisabled.map(({ name }) => name))
+    ])
     if (loop.isStopped) return
     for (const consumer of consumers) {
       const isPaused = paused.has(consumer.name)
@@ -46,9 +52,10 @@ export function watchPauses(
         announced[isPaused ? 'add' : 'delete'](consumer)
         onChange(consumer.name, isPaused)
       }
-      if (isPaused && running.has(consumer)) stop(consumer)
+      const mayRun = !isPaused && !disabled.has(consumer.name)
+      if (running.has(consumer) && (!mayRun || consumer.hasStoppedItself?.())) stop(consumer)
       // While it is still stopping, a later check starts it.
-      else if (!isPaused && !running.has(consumer) && !stopping.has(consumer)) {
+      else if (mayRun && !running.has(consumer) && !stopping.has(consumer)) {
         running.add(consumer)
         consumer.start()
       }

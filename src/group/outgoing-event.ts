@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { SOURCE_PREFIX } from '../event-types.ts'
 import type { LogPosition } from '../log/position.ts'
-import { parseCloudEvent } from './cloud-event.ts'
+import { type CloudEvent, parseEnvelope } from './cloud-event.ts'
 
 /** An event that is pushed to a consumer. */
 export interface OutgoingEvent {
@@ -16,17 +16,22 @@ export interface OutgoingEvent {
   readonly position: LogPosition
 }
 
+type LoggedEvent = Pick<OutgoingEvent, 'position' | 'event'>
+
 /** Printable ASCII without blanks, at most as long as an AMQP short string: valid in any header. */
 const HEADER_SAFE = /^[\x21-\x7e]{1,255}$/
 
 /** @returns the event of a log entry or a dead letter; `undefined` unless it is an event of this service */
-export function toOutgoingEvent({
-  position,
-  event
-}: Pick<OutgoingEvent, 'position' | 'event'>): OutgoingEvent | undefined {
-  const parsed = parseCloudEvent(event)
-  if (parsed === undefined) return undefined
-  const { id, source, type } = parsed
+export function toOutgoingEvent(entry: LoggedEvent): OutgoingEvent | undefined {
+  const parsed = parseEnvelope(entry.event)
+  return parsed && outgoingEventOf(parsed, entry)
+}
+
+/** @param parsed `event` of the entry */
+export function outgoingEventOf(
+  { id, source, type }: CloudEvent,
+  { position, event }: LoggedEvent
+): OutgoingEvent {
   return {
     id: HEADER_SAFE.test(id) ? id : hash('sha256', id),
     source: source.slice(SOURCE_PREFIX.length),

@@ -99,7 +99,7 @@ export function createEventLog(options: EventLogOptions): EventLog {
   const writers = allPartitionKeys(options.keyPrefix, options.partitions).map(keys =>
     createPartitionWriter(keys, options)
   )
-  const run = async (partitionKey: string, entry: WriterEntry): Promise<WriterOutcome> => {
+  const run = (partitionKey: string, entry: WriterEntry): Promise<WriterOutcome> => {
     if (!options.isRedisUp()) throw new UnavailableError('redis_down')
     const write = writers[partitionOf(partitionKey, writers.length)]
     if (write === undefined) throw new RangeError('no such partition')

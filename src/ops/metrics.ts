@@ -4,6 +4,7 @@ import type { TrimReason } from '../log/retention.ts'
 import type { LogStats } from '../log/stats.ts'
 import type { Dropped } from '../log/stream-limits.ts'
 import type { SigningKey, Source } from '../settings/sources.ts'
+import { measureEventLoopLag } from './event-loop-lag.ts'
 import { createLastKnown } from './last-known.ts'
 import { metricFactory } from './metric-factory.ts'
 import { deliveryOutcomes, type Outcome, type SignatureFailure } from './outcomes.ts'
@@ -22,6 +23,8 @@ interface MetricsOptions {
   readonly version: string
 }
 
+/** prom-client samples the event loop at this interval: event-loop-lag.ts does it instead. */
+const NEVER_MS = 2 ** 31 - 1
 /** Customer.io gives up after 4 s; the rest is for the network (law 7). */
 const LATE_SECONDS = 3.5
 const storedOutcomes: ReadonlySet<Outcome> = new Set(['accepted', 'duplicate', 'parked'])
@@ -33,7 +36,8 @@ const storedOutcomes: ReadonlySet<Outcome> = new Set(['accepted', 'duplicate', '
 export function createMetrics(options: MetricsOptions) {
   const { sources, readLog, maxStreamLength, isRedisUp, version } = options
   const register = new Registry()
-  collectDefaultMetrics({ register })
+  collectDefaultMetrics({ register, eventLoopMonitoringPrecision: NEVER_MS })
+  const stop = measureEventLoopLag(register)
   const { counter, gauge, histogram } = metricFactory(register, sources)
 
   const deliveries = counter('cio_deliveries_total')
@@ -77,6 +81,7 @@ export function createMetrics(options: MetricsOptions) {
 
   return {
     register,
+    stop,
     delivery(source: string, outcome: Outcome, seconds: number): void {
       deliveryCounters.get(source)?.get(outcome)?.inc()
       deliveryDuration.observe(seconds)

@@ -23,15 +23,13 @@ export class UnreadBodyError extends Error {
 
 /** A body to be read, with memory reserved for it. */
 export interface AdmittedBody {
-  /** `done` is called once, with the body or the reason why there is none. */
-  read(payload: IncomingMessage, done: BodyCallback): void
+  /** Reads all of it. Called once. @throws UnreadBodyError */
+  read(payload: IncomingMessage): Promise<Buffer>
   /** Stops reading, as `unfinished`; the rest is discarded. @returns whether it was being read */
   cancel(): boolean
   /** Releases the memory, once the body is no longer needed. Calling it again does nothing. */
   release(): void
 }
-
-type BodyCallback = (error: UnreadBodyError | null, body?: Buffer) => void
 
 interface BodyTerms {
   readonly limitBytes: number
@@ -74,9 +72,10 @@ export function admitBody(
   )
   if (reservation === undefined) return 'no_memory'
   return {
-    read: (payload, done) => {
-      fail = collect(payload, first, declared ?? limitBytes, terms, reservation, done)
-    },
+    read: payload =>
+      new Promise((resolve, reject) => {
+        fail = collect(payload, first, declared ?? limitBytes, terms, reservation, resolve, reject)
+      }),
     cancel: () => fail('unfinished'),
     release: () => reservation.release()
   }
@@ -84,8 +83,9 @@ export function admitBody(
 
 /**
  * Copies the chunks into one growing buffer. A list of chunks would cost far more than their bytes, since each chunk
- * can be a single byte.
+ * can be a single byte. A body in one chunk, as nearly every one is, is not copied.
  *
+ * @param firstBytes reserved already
  * @returns stops reading; false if that had ended before
  */
 function collect(
@@ -94,10 +94,11 @@ function collect(
   expectedBytes: number,
   { limitBytes }: BodyTerms,
   reservation: Reservation,
-  done: BodyCallback
+  resolve: (body: Buffer) => void,
+  reject: (error: UnreadBodyError) => void
 ): (reason: UnreadReason) => boolean {
   let settled = false
-  let buffer = Buffer.allocUnsafe(firstBytes)
+  let buffer: Buffer<ArrayBuffer> = NOTHING
   let length = 0
   payload.on('data', append)
   payload.on('end', end)
@@ -105,16 +106,18 @@ function collect(
   payload.on('close', connectionLost)
   return fail
 
-  function append(chunk: Buffer): void {
+  function append(chunk: Buffer<ArrayBuffer>): void {
+    if (settled) return
     const needed = length + chunk.length
     if (needed > limitBytes) fail('too_large')
+    else if (chunk.length === firstBytes && length === 0) [buffer, length] = [chunk, needed]
     else if (needed > buffer.length && !enlarge(needed)) fail('no_memory')
     else length += chunk.copy(buffer, length)
   }
 
   function enlarge(neededBytes: number): boolean {
-    const bytes = Math.max(neededBytes, Math.min(2 * buffer.length, expectedBytes))
-    if (!reservation.grow(bytes - buffer.length)) return false
+    const bytes = Math.max(neededBytes, firstBytes, Math.min(2 * buffer.length, expectedBytes))
+    if (!reservation.grow(bytes - Math.max(firstBytes, buffer.length))) return false
     const larger = Buffer.allocUnsafe(bytes)
     buffer.copy(larger, 0, 0, length)
     free(buffer)
@@ -123,9 +126,11 @@ function collect(
   }
 
   function end(): void {
-    if (!settle()) return
+    if (settled) return
+    settled = true
     reservation.keep()
-    done(null, buffer.subarray(0, length))
+    resolve(length === buffer.length ? buffer : buffer.subarray(0, length))
+    buffer = NOTHING // the listeners stay, and would keep it
   }
 
   function connectionLost(cause?: Error): void {
@@ -133,28 +138,19 @@ function collect(
   }
 
   function fail(reason: UnreadReason, cause?: Error): boolean {
-    if (!settle()) return false
+    if (settled) return false
+    settled = true
     free(buffer)
     buffer = NOTHING
     reservation.release()
     payload.resume()
-    done(new UnreadBodyError(reason, { cause }))
-    return true
-  }
-
-  /** The listener for errors stays, since the connection can still break. */
-  function settle(): boolean {
-    if (settled) return false
-    settled = true
-    payload.off('data', append)
-    payload.off('end', end)
-    payload.off('close', connectionLost)
+    reject(new UnreadBodyError(reason, { cause }))
     return true
   }
 }
 
 /** Frees memory now: the next garbage collection would be too late in a flood. Works from Node 22 on. */
 function free({ buffer, byteLength }: Buffer<ArrayBuffer>): void {
-  // A small buffer is part of Node's pool.
-  if (buffer.byteLength === byteLength && 'transfer' in buffer) buffer.transfer(0)
+  // A small buffer can be part of Node's pool.
+  if (byteLength > 0 && buffer.byteLength === byteLength && 'transfer' in buffer) buffer.transfer(0)
 }

@@ -25,18 +25,29 @@ const GRACE_MS = 50
  */
 export function createDeadline(afterMs: number, answer: (reply: FastifyReply) => void): Deadline {
   const inFlight = new Map<FastifyReply, number>()
-  const timer = setInterval(() => {
+  let timer: NodeJS.Timeout | undefined
+  return {
+    start: reply => {
+      inFlight.set(reply, performance.now())
+      timer ??= setInterval(check, CHECK_INTERVAL_MS).unref()
+    },
+    done: reply => void inFlight.delete(reply),
+    close: stop
+  }
+
+  function check(): void {
+    // Otherwise the timer would wake up an idle process 20 times per second.
+    if (inFlight.size === 0) stop()
     const due = performance.now() - afterMs
     for (const [reply, startedMs] of inFlight) {
       if (startedMs > due) return
       inFlight.delete(reply)
       setTimeout(() => setImmediate(() => reply.sent || answer(reply)), GRACE_MS).unref()
     }
-  }, CHECK_INTERVAL_MS)
-  timer.unref()
-  return {
-    start: reply => void inFlight.set(reply, performance.now()),
-    done: reply => void inFlight.delete(reply),
-    close: () => clearInterval(timer)
+  }
+
+  function stop(): void {
+    clearInterval(timer)
+    timer = undefined
   }
 }

@@ -1,8 +1,10 @@
 // Tested by test/receive/delivery-counter.test.ts.
+import { z } from 'zod'
 import { UNAVAILABLE_REASONS } from '../errors.ts'
 import { deliveryOutcomes, type Outcome, signatureFailures } from '../ops/outcomes.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { SigningKey } from '../settings/sources.ts'
+import { parseStored } from '../stored-json.ts'
 import { logBuckets, quantileOf } from './log-buckets.ts'
 
 /**
@@ -157,6 +159,10 @@ function resultsOf(replies: readonly (readonly [error: Error | null, reply: unkn
   })
 }
 
+const lastSchema = z
+  .object({ at: z.number(), outcome: z.enum(deliveryOutcomes), ageSeconds: z.number().optional() })
+  .transform(({ at, outcome, ageSeconds }) => ({ atMs: at, outcome, ageSeconds }))
+
 /** The last authentic delivery of each source that ever had one. @throws the error of Redis */
 export async function readLastDeliveries(
   redis: RedisClient,
@@ -164,13 +170,9 @@ export async function readLastDeliveries(
 ): Promise<ReadonlyMap<string, LastDelivery>> {
   const hash = await redis.hgetall(deliveryKeys(keyPrefix).last)
   return new Map(
-    Object.entries(hash).map(([source, text]) => {
-      const { at, outcome, ageSeconds } = JSON.parse(text) as {
-        at: number
-        outcome: Outcome
-        ageSeconds?: number
-      }
-      return [source, { atMs: at, outcome, ageSeconds }]
+    Object.entries(hash).flatMap(([source, text]) => {
+      const last = parseStored(lastSchema, text)
+      return last === undefined ? [] : [[source, last]]
     })
   )
 }

@@ -1,8 +1,10 @@
 import { hostname } from 'node:os'
+import { z } from 'zod'
 import { createPollingLoop } from '../async/poll.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import { serverTime } from '../redis/server-time.ts'
 import type { Source } from '../settings/sources.ts'
+import { parseStored } from '../stored-json.ts'
 import { version } from '../version.ts'
 
 /**
@@ -54,18 +56,21 @@ export interface ReplicaReport {
   readonly keys: Readonly<Record<string, readonly string[]>>
 }
 
-/** @param reports the hash `<prefix>keys:replicas` @param nowMs by the clock of Redis, unix milliseconds */
+const replicaSchema = z.object({
+  at: z.number(),
+  version: z.string().optional(),
+  sources: z.record(z.string(), z.array(z.string()))
+})
+
+/** Skips an unreadable report: a running replica replaces it within seconds. @param reports the hash `<prefix>keys:replicas` @param nowMs by the clock of Redis, unix milliseconds */
 export const runningReplicas = (
   reports: Readonly<Record<string, string>>,
   nowMs: number
 ): readonly ReplicaReport[] =>
   Object.entries(reports).flatMap(([name, text]) => {
-    const { at, version, sources } = JSON.parse(text) as {
-      at: number
-      version?: string
-      sources: Record<string, string[]>
-    }
-    return nowMs - at > REPLICA_GONE_MS ? [] : [{ name, version, keys: sources }]
+    const report = parseStored(replicaSchema, text)
+    if (report === undefined || nowMs - report.at > REPLICA_GONE_MS) return []
+    return { name, version: report.version, keys: report.sources }
   })
 
 export function createKeyUsageReporter(options: KeyUsageOptions): KeyUsageReporter {

@@ -14,9 +14,6 @@ import type { LoadWatch } from './load.ts'
 import { createMemoryBudget } from './memory-budget.ts'
 import type { Refusals } from './refusal.ts'
 
-/** The content type of every body, whatever the sender calls it: it is bytes until it is verified. */
-export const BYTES = 'application/octet-stream'
-
 const MIB = 1024 * 1024
 /** For an address that may not deliver. Its body is only read to count whether the signature was valid. */
 const BARRED_BODY_LIMIT_BYTES = 128 * 1024
@@ -47,7 +44,6 @@ export function createOnRequest(options: OnRequestOptions): Hook {
   return onRequest
 
   function onRequest(request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void {
-    request.raw.headers['content-type'] = BYTES
     const delivery = startDelivery(request)
     if (delivery?.listed === false) limitChunks(request.raw)
     if (delivery === undefined) sendError(reply, 'CIO_NOT_FOUND')

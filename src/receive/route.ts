@@ -8,6 +8,7 @@ import type { Logger } from '../ops/logger.ts'
 import type { Metrics } from '../ops/metrics.ts'
 import type { Config } from '../settings/config.ts'
 import { createAddressAdvice, type RefusedDelivery, wrongVariable } from './address-advice.ts'
+import type { AdmittedBody } from './body.ts'
 import { createDeadline } from './deadline.ts'
 import type { Delivery } from './delivery.ts'
 import type { DeliveryCounter } from './delivery-counter.ts'
@@ -17,7 +18,7 @@ import { keepDelivery } from './keep.ts'
 import type { KeyUsageReporter } from './key-usage-reporter.ts'
 import { watchLoad } from './load.ts'
 import { type ParsedDelivery, parseDelivery } from './log-entry.ts'
-import { BYTES, createOnRequest } from './on-request.ts'
+import { createOnRequest } from './on-request.ts'
 import { recordDelivery } from './record.ts'
 import { createRefusals } from './refusal.ts'
 import { type VerifiedBody, verifySignature } from './signature.ts'
@@ -53,11 +54,9 @@ const LARGE_BODY_BYTES = 256 * 1024
 /** Upper limit of what a body costs: 200 ms per MiB (law 9). */
 const MAX_WORK_MS_PER_BYTE = 200 / (1024 * 1024)
 
-const NO_BODY = Buffer.alloc(0)
-
 /**
- * The receiver: from a signed webhook to an event in the log. Fastify runs the hook (onRequest), the parser of bodies and
- * the handler (receive) in this order; registered in a scope of its own, so other routes are not affected.
+ * The receiver: from a signed webhook to an event in the log. Fastify runs the hook (onRequest) and then the handler
+ * (receive), which reads the body; registered in a scope of its own, so other routes are not affected.
  */
 export async function receiver(app: FastifyInstance, dependencies: ReceiverDependencies): Promise<void> {
   const { config, eventLog, metrics, keyUsage, deliveryCounter, ipAllowlist, log, now } = dependencies
@@ -77,7 +76,6 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
 
   app.decorateRequest('delivery', undefined)
   app.addHook('onRequest', createOnRequest({ config, ipAllowlist, failures, refusals, deadline, load }))
-  app.addContentTypeParser(BYTES, (request, payload, done) => request.delivery?.body?.read(payload, done))
   app.setErrorHandler(refusals.refuseError)
   app.addHook('onClose', async () => {
     deadline.close()
@@ -88,13 +86,19 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
 
   async function receive(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const delivery = request.delivery as Delivery
-    const receivedAtMs = now()
+    const admitted = delivery.body as AdmittedBody
     try {
-      const body = await authenticate(request, reply, delivery, receivedAtMs)
-      if (body === undefined) return reply
-      if (body.length >= LARGE_BODY_BYTES) await waitForTurn(delivery, body.length)
+      const body = await admitted.read(request.raw)
+      const receivedAtMs = now()
+      const verified = authenticate(request, delivery, body, receivedAtMs)
+      if (verified === undefined) return await refusals.refuseUnauthentic(reply, delivery)
+      if (delivery.barred) {
+        adviseOnAddress(addressesOf(request, delivery))
+        return refusals.refuse(reply, delivery, 'CIO_SOURCE_FORBIDDEN')
+      }
+      if (verified.length >= LARGE_BODY_BYTES) await waitForTurn(delivery, verified.length)
       if (reply.sent) return reply // the deadline has answered
-      const parsed = parse(request, delivery, body, receivedAtMs)
+      const parsed = parse(request, delivery, verified, receivedAtMs)
       const kept = await keepDelivery(parsed, eventLog, nextTurn)
       delivery.logMs = kept.logMs
       if (reply.sent) return reply
@@ -106,20 +110,18 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
         .header('content-type', 'application/json; charset=utf-8')
         .send(`{"status":"${status}","id":${JSON.stringify(parsed.id)}}`)
     } finally {
-      delivery.body?.release()
+      admitted.release()
     }
   }
 
-  /** @returns `undefined` if the delivery was refused */
-  async function authenticate(
+  /** @returns `undefined` if the delivery has no valid signature */
+  function authenticate(
     request: FastifyRequest,
-    reply: FastifyReply,
     delivery: Delivery,
+    body: Buffer,
     receivedAtMs: number
-  ): Promise<VerifiedBody | undefined> {
+  ): VerifiedBody | undefined {
     const { source } = delivery
-    const body = Buffer.isBuffer(request.body) ? request.body : NO_BODY
-    request.body = undefined // the request would keep it in memory until Redis has answered
     delivery.bytes = body.length
     const verdict = verifySignature(
       source,
@@ -132,7 +134,6 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
       delivery.reason = verdict.reason
       delivery.doctor = isFromDoctor(request)
       metrics.signatureFailure(source, verdict.reason)
-      await refusals.refuseUnauthentic(reply, delivery)
       return undefined
     }
     delivery.key = verdict.key
@@ -142,10 +143,7 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
       metrics.forbiddenButAuthentic(source)
       delivery.wrongAddress = wrongVariable(addressesOf(request, delivery))
     }
-    if (!delivery.barred) return verdict.body
-    adviseOnAddress(addressesOf(request, delivery))
-    refusals.refuse(reply, delivery, 'CIO_SOURCE_FORBIDDEN')
-    return undefined
+    return verdict.body
   }
 
   function parse(

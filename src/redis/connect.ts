@@ -1,10 +1,10 @@
 // Tested by test/redis/faults.test.ts, test/redis/disconnect.slow.test.ts and test/redis/topologies.slow.test.ts.
-import { Cluster, Redis, type RedisOptions, type SentinelConnectionOptions, SentinelConnector } from 'ioredis'
+import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis'
 import { type Backoff, backoffMs } from '../async/backoff.ts'
 import type { RedisAddress } from '../settings/redis-address.ts'
 import { parseRedisUrl } from '../settings/redis-url.ts'
-import { keepDatabase } from './database.ts'
 import { isCluster } from './is-cluster.ts'
+import { closeForGood, LastingCluster, LastingRedis, startupNodesOf } from './lasting.ts'
 
 export type RedisClient = Redis | Cluster
 
@@ -37,6 +37,8 @@ const failFastOptions = {
   retryStrategy: reconnectDelayMs,
   // After a failover behind one address the old master replies READONLY: reconnect to the new one, resend nothing.
   reconnectOnError: error => error.message.startsWith('READONLY'),
+  // While Redis is loading, ioredis would ask after its own estimate, up to 10 s.
+  maxLoadingRetryTime: 1000,
   connectionName: 'cio-webhook'
 } satisfies RedisOptions
 
@@ -44,11 +46,11 @@ const { commandTimeout: _, ...withoutCommandTimeout } = failFastOptions
 
 /**
  * For BullMQ, whose blocking commands take seconds and may all be repeated: waits as long as necessary, and sends again
- * after a reconnect. A server that stops replying is noticed after 30 s.
+ * after a reconnect. A server that stops replying is noticed after 15 s: BullMQ blocks for at most 10 s.
  */
 const blockingOptions = {
   ...withoutCommandTimeout,
-  socketTimeout: 30_000,
+  socketTimeout: 15_000,
   enableOfflineQueue: true,
   autoResendUnfulfilledCommands: true,
   maxRetriesPerRequest: null,
@@ -65,83 +67,69 @@ export function connectRedis(
 ): RedisClient {
   const options = profile === 'fail-fast' ? failFastOptions : blockingOptions
   if (address.kind === 'standalone') {
-    return keepDatabase(new Redis({ ...options, ...serverOptions(address.url.reveal()) }))
+    return new LastingRedis({ ...options, ...serverOptions(address.url.reveal()) })
   }
   const login = loginOptions(address.login.username, address.login.password?.reveal(), address.login.tls)
-  if (address.kind === 'sentinel') {
-    return new Redis({
-      ...options,
-      ...login,
-      sentinels: [...address.nodes],
-      name: address.master,
-      enableTLSForSentinelMode: address.login.tls,
-      Connector: LastingSentinelConnector,
-      // A sentinel that accepts connections and never replies would be waited for without end.
-      sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
-      sentinelRetryStrategy: reconnectDelayMs,
-      failoverDetector: true
-    })
+  if (address.kind === 'cluster') {
+    return new LastingCluster([...address.nodes], clusterOptions({ ...options, ...login }))
   }
-  const { retryStrategy: _retry, enableOfflineQueue, ...redisOptions } = { ...options, ...login }
-  return new Cluster([...address.nodes], {
-    redisOptions,
-    enableOfflineQueue: enableOfflineQueue === true,
-    clusterRetryStrategy: reconnectDelayMs,
-    clusterNodeRetryStrategy: reconnectDelayMs,
-    slotsRefreshTimeout: COMMAND_TIMEOUT_MS,
-    slotsRefreshInterval: 5000,
-    // Redirections are cheap and safe, since nothing has run. A Cluster that is down is left to the sender's retry.
-    maxRedirections: 5,
-    retryDelayOnFailover: 0,
-    retryDelayOnClusterDown: 0,
-    retryDelayOnTryAgain: 50
+  return new LastingRedis({
+    ...options,
+    ...login,
+    ...sentinelOptions,
+    sentinels: [...address.nodes],
+    name: address.master,
+    enableTLSForSentinelMode: address.login.tls
   })
 }
 
-/**
- * In ioredis 6.0 the failover detector of a lost connection goes on while the new master is looked up. If it is told of the
- * failover then, it ends the lookup, and the client never connects again.
- */
-class LastingSentinelConnector extends SentinelConnector {
-  /** @param options those of the client, whose type ioredis leaves open */
-  constructor(options: unknown) {
-    super(options as SentinelConnectionOptions)
-  }
+const sentinelOptions = {
+  // A sentinel that accepts connections and never replies would be waited for without end.
+  sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
+  sentinelRetryStrategy: reconnectDelayMs,
+  failoverDetector: true
+} satisfies RedisOptions
 
-  override connect(
-    ...args: Parameters<SentinelConnector['connect']>
-  ): ReturnType<SentinelConnector['connect']> {
-    // The lost connection is closed already, so that only the detector is left to be ended.
-    Reflect.deleteProperty(this, 'stream')
-    this.disconnect()
-    return super.connect(...args)
+function clusterOptions({
+  retryStrategy,
+  enableOfflineQueue,
+  ...redisOptions
+}: RedisOptions): ClusterOptions {
+  return {
+    redisOptions,
+    enableOfflineQueue: enableOfflineQueue === true,
+    clusterRetryStrategy: reconnectDelayMs,
+    // A lost node is forgotten: the other nodes and the startup nodes know where its slots are now. While ioredis
+    // reconnects to a node it keeps it, so that a Cluster with new addresses would never be found.
+    clusterNodeRetryStrategy: null,
+    slotsRefreshTimeout: COMMAND_TIMEOUT_MS,
+    slotsRefreshInterval: 5000,
+    retryDelayOnTryAgain: 50,
+    // Redirections are cheap and safe, since nothing has run. A Cluster that is down is left to the sender's retry,
+    ...(enableOfflineQueue === true
+      ? // or waited for by BullMQ.
+        { maxRedirections: 100, retryDelayOnFailover: 500, retryDelayOnClusterDown: 500 }
+      : { maxRedirections: 5, retryDelayOnFailover: 0, retryDelayOnClusterDown: 0 })
   }
 }
 
 /** Another connection to the same Redis, with the profile `fail-fast` and without a key prefix of the client. */
 export function duplicateConnection(redis: RedisClient): RedisClient {
   const own = { ...failFastOptions, keyPrefix: '', lazyConnect: false }
-  if (!isCluster(redis)) return keepDatabase(redis.duplicate(own))
-  const { retryStrategy, enableOfflineQueue, ...redisOptions } = own
-  return redis.duplicate([], {
-    redisOptions,
-    enableOfflineQueue,
+  if (!isCluster(redis)) {
+    const sentinel = redis.options.sentinels == null ? {} : sentinelOptions
+    return new LastingRedis({ ...redis.options, ...own, ...sentinel })
+  }
+  return new LastingCluster(startupNodesOf(redis), {
+    ...redis.options,
+    ...clusterOptions({ ...redis.options.redisOptions, ...own }),
     keyPrefix: '',
-    lazyConnect: false,
-    clusterRetryStrategy: retryStrategy
+    lazyConnect: false
   })
 }
 
-/**
- * Closes a connection for good. The Cluster of ioredis 6.0 undoes a `disconnect` that comes while it reads the slots for
- * the first time or checks that it is ready: it reconnects, or its timer stays. Both would keep the process alive.
- */
-export function disconnectRedis(redis: RedisClient): void {
-  const disconnect = (): void => redis.disconnect()
-  redis.on('connect', disconnect)
-  redis.on('ready', disconnect)
-  disconnect()
-}
+/** Closes a connection for good, and the copies that BullMQ has made of it. */
+export const disconnectRedis = (redis: RedisClient): void => closeForGood(redis)
 
 /** @param url a Redis URL, or the path of the unix socket of the private Redis */
 function serverOptions(url: string) {

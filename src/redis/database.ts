@@ -1,4 +1,4 @@
-import type { Cluster, Redis, RedisOptions } from 'ioredis'
+import { type Cluster, Redis } from 'ioredis'
 import { isCluster } from './is-cluster.ts'
 
 /** Why Redis refused to select the database, by connection. Removed when the connection is ready. */
@@ -8,14 +8,13 @@ const refusals = new WeakMap<Redis | Cluster, Error>()
 const ANSWER_TIMEOUT_MS = 1000
 
 /**
- * Makes sure that a connection becomes ready in its own database only. The same holds for copies of it: BullMQ and others
- * call `duplicate`.
+ * Makes sure that a connection becomes ready in its own database only.
  *
  * ioredis 6 reports a refused SELECT as an `error` event and continues: all commands then run in database 0, after a
  * reconnect too. Here any failed command of the handshake closes the connection, and ioredis reconnects after its usual
  * delay.
  */
-export function keepDatabase(redis: Redis): Redis {
+export function keepDatabase(redis: Redis): void {
   redis.on('error', (error: unknown) => {
     // "connect": the handshake is running, and no other command was sent.
     if (redis.status !== 'connect') return
@@ -23,10 +22,6 @@ export function keepDatabase(redis: Redis): Redis {
     redis.disconnect(true)
   })
   redis.on('ready', () => refusals.delete(redis))
-  const duplicate = redis.duplicate.bind(redis)
-  return Object.assign(redis, {
-    duplicate: (override?: Partial<RedisOptions>) => keepDatabase(duplicate(override))
-  })
 }
 
 /** SELECT is also refused without a login, and by a server that is loading its data: those are no reasons to give up. */
@@ -79,7 +74,9 @@ export async function firstDatabaseProblem(
 
 async function databaseCount(redis: Redis): Promise<number | undefined> {
   // Selects no database of its own.
-  const connection = redis.duplicate({
+  const connection = new Redis({
+    ...redis.options,
+    replyMapping: 'legacy',
     db: 0,
     lazyConnect: true,
     retryStrategy: () => null,

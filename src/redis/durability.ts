@@ -2,7 +2,8 @@ import { type Cluster, Redis } from 'ioredis'
 import { UnavailableError } from '../errors.ts'
 import type { Durability } from '../settings/parse.ts'
 import { sendCommand } from './command.ts'
-import { mastersOf, type RedisClient, reconnectDelayMs } from './connect.ts'
+import { disconnectRedis, mastersOf, type RedisClient, reconnectDelayMs } from './connect.ts'
+import { LastingRedis } from './lasting.ts'
 import { waitUntilReady } from './ready.ts'
 import type { ServerFacts } from './server-facts.ts'
 
@@ -91,7 +92,7 @@ function ownConnection(redis: RedisClient, key: string): OwnConnection {
     open: async () => {
       const owner = redis instanceof Redis ? redis : await nodeOfPartition(redis)
       if (own === undefined || owner !== original) {
-        own?.disconnect()
+        close()
         original = owner
         own = duplicate(owner)
       }
@@ -99,7 +100,11 @@ function ownConnection(redis: RedisClient, key: string): OwnConnection {
       if (own.status !== 'ready') throw new UnavailableError('redis_down')
       return own
     },
-    close: () => own?.disconnect()
+    close
+  }
+
+  function close(): void {
+    if (own !== undefined) disconnectRedis(own)
   }
 
   async function nodeOfPartition(cluster: Cluster): Promise<Redis> {
@@ -113,8 +118,13 @@ function ownConnection(redis: RedisClient, key: string): OwnConnection {
 
 /** The original connection fails for the same reasons and reports them, so errors are ignored here. */
 function duplicate(original: Redis): Redis {
-  // Nodes of a Cluster connect when they are first used, and do not reconnect.
-  const copy = original.duplicate({ lazyConnect: false, retryStrategy: reconnectDelayMs })
+  // Nodes of a Cluster connect when they are first used, queue the commands until then, and do not reconnect.
+  const copy = new LastingRedis({
+    ...original.options,
+    lazyConnect: false,
+    enableOfflineQueue: false,
+    retryStrategy: reconnectDelayMs
+  })
   copy.on('error', () => {})
   return copy
 }

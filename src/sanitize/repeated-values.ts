@@ -1,7 +1,6 @@
 import { isPlainText, plainReading, readingsOf } from './decoded-text.ts'
 import type { HashedValues } from './hashed-values.ts'
 import { addressOf } from './mask-text.ts'
-import type { Pass } from './pass.ts'
 import { PhoneSearch } from './phone-search.ts'
 import { REDACTED } from './redacted.ts'
 import { type Match, type Pieces, readPieces, WordSearch } from './word-search.ts'
@@ -13,7 +12,15 @@ export type RepeatedValues = {
   /** What replaces a number with these digits, if it is one of the values. */
   maskNumber(digits: string): string | undefined
   /** A quick test: if false, it masks nothing in these. */
-  mayChange(walked: Pick<Pass, 'texts' | 'errorTexts' | 'numbers'>): boolean
+  mayChange(walked: Walked): boolean
+}
+
+/** What a walk met: where hashed values can be. */
+type Walked = {
+  readonly texts: readonly string[]
+  /** With the text masks applied. */
+  readonly errorTexts: readonly string[]
+  readonly numbers: readonly string[]
 }
 
 type Options = {

@@ -77,3 +77,21 @@ t.test('stop waits for the current run, and nothing runs after it', async t => {
   await sleep(20)
   t.equal(runs, 1)
 })
+
+t.test('loops with long intervals that were started at different times run at the same moments', async t => {
+  const runsMs: [number[], number[]] = [[], []]
+  const loops = runsMs.map(ownRunsMs =>
+    createPollingLoop(async () => void ownRunsMs.push(performance.now()), 500)
+  )
+  for (const loop of loops) {
+    loop.runNow()
+    await sleep(90)
+  }
+  await until('three runs of both', async () => runsMs.every(({ length }) => length > 2))
+  await Promise.all(loops.map(loop => loop.stop()))
+  const [first, second] = runsMs
+  for (const run of [1, 2]) {
+    t.ok(Math.abs((first[run] ?? 0) - (second[run] ?? 0)) < 50, `run ${run}`)
+  }
+  t.ok((first[2] ?? 0) - (first[1] ?? 0) > 350, 'the interval is kept')
+})

@@ -2,6 +2,8 @@ import { hash } from 'node:crypto'
 import t from 'tap'
 import { createAttemptLog, type RecordedAttempt } from '../../src/dispatch/attempt-log.ts'
 import { attemptHistory, attemptsKey } from '../../src/dispatch/attempts.ts'
+import { flatToMap } from '../../src/redis/reply.ts'
+import { deliveryRate } from '../../src/tools/consumers/delivery-rate.ts'
 import { connectedRedis } from '../helpers/redis.ts'
 
 const redis = await connectedRedis(t)
@@ -79,7 +81,7 @@ t.test('long ids and ids that are no header values are found by the id of the ev
   for (const id of [long, unsafe]) t.equal((await history.ofEvent('crm', id)).length, 1, id.slice(0, 10))
 })
 
-t.test('an entry takes at most 200 bytes, and the stream keeps about the configured length', async t => {
+t.test('an attempt takes at most 200 bytes, and about the configured number is kept', async t => {
   const log = openLog(1000)
   for (let index = 0; index < 1500; index++) {
     const longest = { answer: 'x'.repeat(300), attempt: 100, durationMs: 120_000, outcome: 'dead' } as const
@@ -87,7 +89,7 @@ t.test('an entry takes at most 200 bytes, and the stream keeps about the configu
   }
   await log.close()
   t.same(log.errors, [])
-  const length = await redis.client.xlen(attemptsKey('cio:', 'crm'))
+  const { length } = await history.newest('crm', 10_000)
   t.ok(length >= 1000 && length < 1200, `${length} attempts`)
   const bytes = await redis.client.memory('USAGE', attemptsKey('cio:', 'crm'), 'SAMPLES', 0)
   t.ok((bytes ?? Number.POSITIVE_INFINITY) / length <= 200, `${bytes} bytes for ${length} attempts`)
@@ -101,10 +103,15 @@ t.test('of a burst that is longer than the log, only the newest attempts are wri
   await log.close()
   const [{ eventId } = { eventId: '' }] = await history.newest('crm', 1)
   t.equal(eventId, '49-199')
-  const added = Number(
-    /entries-added,(\d+)/.exec(String(await redis.client.xinfo('STREAM', attemptsKey('cio:', 'crm'))))?.[1]
+  const [[, fields = []] = []] = await redis.client.xrevrange(
+    attemptsKey('cio:', 'crm'),
+    '+',
+    '-',
+    'COUNT',
+    1
   )
-  t.ok(added >= 300 && added <= 600, `${added} attempts were written`)
+  const written = Number(flatToMap(fields).get('total'))
+  t.ok(written >= 300 && written <= 600, `${written} attempts were written`)
 })
 
 t.test('with length 0 nothing is written', async t => {
@@ -126,16 +133,101 @@ t.test('the attempts of an event are found among a hundred thousand', async t =>
   t.ok(performance.now() - startedMs < 5000)
 })
 
-t.test('the end of the log of attempts is found without looking at every attempt once more', async t => {
-  await redis.client.config('RESETSTAT')
+t.test('attempts that were recorded one per second are joined, and trimmed like those of bursts', async t => {
+  const write = async (eventIds: readonly string[]): Promise<void> => {
+    const log = openLog(200)
+    log.record(attempt({ eventIds }))
+    await log.close()
+    t.same(log.errors, [])
+  }
+  const idsOf = (first: number, count: number) =>
+    Array.from({ length: count }, (_, index) => String(first + index))
+  const kept = async () => {
+    const found = await history.newest('crm', 10_000)
+    t.same(
+      found.map(({ eventId }) => Number(eventId)),
+      found.map((_, index) => Number(found[0]?.eventId) - index),
+      'none is missing, and the order is kept'
+    )
+    return { newest: found[0]?.eventId, count: found.length }
+  }
+  for (let number = 1; number <= 230; number++) await write([String(number)])
+  t.same(await kept(), { newest: '230', count: 230 }, 'an entry is kept until none of its attempts is needed')
+  const entries = await redis.client.xlen(attemptsKey('cio:', 'crm'))
+  t.equal(entries, 4 + 30, 'joined by fifty')
+  for (let number = 231; number <= 260; number++) await write([String(number)])
+  t.same(await kept(), { newest: '260', count: 210 })
+  await write(idsOf(261, 90))
+  t.same(await kept(), { newest: '350', count: 200 })
+  for (let number = 351; number <= 550; number++) await write([String(number)])
+  t.same(await kept(), { newest: '550', count: 200 })
+})
+
+t.test('entries of version 0.1 are read, and replaced one for one', async t => {
+  const atMs = Date.now()
+  const addOld = (id: string, outcome: string) =>
+    redis.client.xadd(
+      attemptsKey('cio:', 'crm'),
+      '*',
+      ...['event', id, 'attempt', 3, 'time', atMs, 'outcome', outcome, 'answer', '503', 'ms', 7]
+    )
+  await addOld('e1', 'failed')
+  for (let number = 0; number < 99; number++) await addOld(`old-${number}`, 'delivered')
+  const old = { ...attempt({ atMs }), eventIds: undefined, eventId: 'e1', attempt: 3, outcome: 'failed' }
+  t.match(await history.ofEvent('crm', 'e1'), [{ ...old, answer: '503', durationMs: 7 }])
+  t.match(await history.newest('crm', 1), [{ eventId: 'old-98', outcome: 'delivered' }])
+  t.match(await deliveryRate(redis.connection, 'cio:', 'crm'), { eventsPerMinute: 99 })
+
+  for (const eventIds of [['new-1'], ['new-2', 'new-3']]) {
+    const log = openLog(100)
+    log.record(attempt({ eventIds, atMs }))
+    await log.close()
+  }
+  const found = await history.newest('crm', 200)
+  t.same([found.length, found[0]?.eventId, found.at(-1)?.eventId], [100, 'new-3', 'old-2'])
+  t.match(await deliveryRate(redis.connection, 'cio:', 'crm'), { eventsPerMinute: 100 })
+})
+
+t.test('the delivery rate counts the attempts of the last minute by their time', async t => {
+  const nowMs = Date.now()
+  for (let secondsAgo = 119; secondsAgo >= 0; secondsAgo--) {
+    const log = openLog(10_000)
+    const outcome = secondsAgo % 2 === 0 ? 'delivered' : 'failed'
+    log.record(attempt({ atMs: nowMs - secondsAgo * 1000, outcome }))
+    await log.close()
+  }
+  const rate = await deliveryRate(redis.connection, 'cio:', 'crm')
+  t.match(rate, { isAtLeast: false })
+  t.ok(rate.eventsPerMinute >= 29 && rate.eventsPerMinute <= 30, `${rate.eventsPerMinute} per minute`)
+})
+
+t.test('all attempts of an event are found in all entries, also where its id begins another one', async t => {
   const log = openLog(10_000)
-  for (let number = 1; number <= 1000; number++) log.record(attempt({ attempt: number }))
+  for (let number = 1; number <= 5000; number++) {
+    log.record(attempt({ attempt: number, eventIds: [['e1', 'e10', 'e'][number % 3] ?? ''] }))
+  }
   await log.close()
+  for (const id of ['e1', 'e10', 'e']) {
+    const numbers = (await history.ofEvent('crm', id)).map(({ attempt }) => attempt)
+    t.same(
+      numbers,
+      [...numbers].sort((a, b) => b - a),
+      'newest first'
+    )
+    t.ok(numbers.length >= 1666, `${numbers.length} attempts of ${id}`)
+  }
+})
+
+t.test('the end of the log of attempts is found without looking at every attempt once more', async t => {
+  const log = openLog(10_000)
+  for (let number = 1; number <= 10_000; number++) log.record(attempt({ attempt: number }))
+  await log.close()
+  await redis.client.config('RESETSTAT')
   const found = await history.ofEvent('crm', 'e1')
-  t.same([found.length, found[0]?.attempt, found.at(-1)?.attempt], [1000, 1000, 1], 'exactly one page')
+  t.same([found.length, found[0]?.attempt, found.at(-1)?.attempt], [10_000, 10_000, 1], 'exactly five pages')
   t.match(
     await redis.client.info('commandstats'),
     'cmdstat_xrevrange:calls=5,',
-    'five pages of 200, and none before the first entry'
+    'five pages of 20 entries, and none before the first entry'
   )
 })

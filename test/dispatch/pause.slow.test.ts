@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { consumerStates } from '../../src/dispatch/consumer-state.ts'
 import { consumerStatusReader } from '../../src/dispatch/consumer-status.ts'
+import { inspectQueue } from '../../src/dispatch/http/push-queue.ts'
 import { consumersFile, httpConsumer, natsConsumer } from '../helpers/consumers-file.ts'
 import { appendEvent } from '../helpers/log.ts'
 import { startNats } from '../helpers/nats.ts'
@@ -65,14 +66,14 @@ t.test('events in the push queue wait, and requests in flight finish', async t =
   t.teardown(() => receiver.stop())
   const [service] = await replicas(
     t,
-    httpConsumer('crm', receiver.url, { concurrency: 1, timeoutMs: 60_000 })
+    httpConsumer('crm', receiver.url, { concurrency: 2, timeoutMs: 60_000 })
   )
   for (let index = 0; index < 10; index++) await appendEvent(redis.client, { id: `e${index}` })
   await until('requests in flight', async () => open.length === 2)
   await states.pause('crm')
   await sleep(OBEYED_MS + 1500)
   for (const answer of open) answer()
-  await until('both counted', async () => (await statusOf('crm'))?.queued === 8)
+  await until('both counted', async () => (await statusOf('crm'))?.pending === 8)
   await sleep(500)
   t.equal(receiver.requests.length, 2, 'none was aborted or repeated, and none follows')
   t.match(service?.logText(), /consumer paused/)
@@ -80,6 +81,27 @@ t.test('events in the push queue wait, and requests in flight finish', async t =
   await states.resume('crm')
   await until('all events', async () => receiver.requests.length === 10, 5000)
 })
+
+t.test(
+  'a consumer that answers 410 is stopped in all replicas, and continues when it is enabled',
+  async t => {
+    const receiver = await startReceiver((_request, response) => void response.writeHead(410).end())
+    t.teardown(() => receiver.stop())
+    await replicas(t, httpConsumer('crm', receiver.url))
+    await appendEvent(redis.client, { id: 'refused' })
+    await until('disabled', async () => (await statusOf('crm'))?.state === 'disabled')
+    await sleep(OBEYED_MS)
+    for (let index = 0; index < 5; index++) await appendEvent(redis.client, { id: `e${index}` })
+    await sleep(1000)
+    t.equal(receiver.requests.length, 1)
+    t.match(await statusOf('crm'), { state: 'disabled', lag: 5, pending: 1 })
+    receiver.behave((_request, response) => void response.writeHead(200).end())
+    await states.enable('crm')
+    const { queue } = inspectQueue(redis.connection, 'cio:', 'crm')
+    await queue.resume()
+    await until('all events', async () => receiver.requests.length === 7, OBEYED_MS + 3000)
+  }
+)
 
 t.test('a broker consumer stays paused over a restart', async t => {
   const nats = await startNats()

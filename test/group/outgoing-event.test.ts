@@ -22,6 +22,17 @@ t.test('an event of this service is sent unchanged, with its source and position
   t.end()
 })
 
+t.test('an event as the receiver writes it is recognized by the attributes before its data', t => {
+  const { data: _, ...attributes } = EVENT
+  const envelope = { ...attributes, id: ',"datacontenttype":', datacontenttype: 'application/json' }
+  const data = { id: 'other', text: '"' }
+  const event = JSON.stringify({ ...envelope, data })
+  t.match(toOutgoingEvent({ position, event }), { type: EVENT.type, source: 'shop', event })
+  t.equal(toOutgoingEvent({ position, event })?.id, ',"datacontenttype":')
+  t.equal(read({ ...envelope, data, specversion: '0.3' }), undefined)
+  t.end()
+})
+
 t.test('an id that cannot be a header value is replaced by its digest', t => {
   for (const id of ['a b', 'a\nb', 'é', 'x'.repeat(256)])
     t.equal(read({ ...EVENT, id })?.id, hash('sha256', id))

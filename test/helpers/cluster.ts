@@ -1,6 +1,7 @@
-import { spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import type { RedisAddress } from '../../src/settings/redis-address.ts'
 import { startRedis, type TestRedis } from './redis.ts'
 import { freePort, temporaryFolder, until } from './server.ts'
@@ -24,11 +25,7 @@ export async function startCluster(
       })
     )
   )
-  const addresses = nodes.map(node => `127.0.0.1:${node.port}`)
-  const created = spawnSync('redis-cli', ['--cluster', 'create', ...addresses, '--cluster-yes'], {
-    encoding: 'utf8'
-  })
-  if (created.status !== 0) throw new Error(`cannot create the cluster: ${created.stdout}${created.stderr}`)
+  await createCluster(nodes.map(({ port }) => port))
   await until('the cluster is up', async () => {
     const states = await Promise.all(nodes.map(node => node.client.cluster('INFO')))
     return states.every(state => String(state).includes('cluster_state:ok'))
@@ -42,6 +39,12 @@ export async function startCluster(
     },
     stop: async () => void (await Promise.all(nodes.map(node => node.stop('SIGKILL'))))
   }
+}
+
+/** Makes masters of these servers, with a part of the slots each. */
+export async function createCluster(ports: readonly number[]): Promise<void> {
+  const addresses = ports.map(port => `127.0.0.1:${port}`)
+  await promisify(execFile)('redis-cli', ['--cluster', 'create', ...addresses, '--cluster-yes'])
 }
 
 /** The name under which the sentinels watch the master. */

@@ -38,12 +38,7 @@ t.before(async () => {
 t.test('the image says how it is run, stopped and asked', async t => {
   const { Config, Size } = await inspect(IMAGE)
   t.equal(Config.User, 'node')
-  t.same(Config.Entrypoint, [
-    'node',
-    '--import',
-    '/app/dist/cli/serve/pid1-signals.js',
-    '/app/dist/cli/main.js'
-  ])
+  t.same(Config.Entrypoint, ['cio-webhook'])
   t.same(Config.Cmd, ['serve'])
   t.equal(Config.StopSignal, 'SIGTERM')
   t.ok(Config.Env.includes('NODE_ENV=production'))
@@ -92,6 +87,14 @@ t.test('the image holds the production dependencies and the compiled service, an
 t.test('commands are on the PATH', async t => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
   t.match(await runInside('cio-webhook --version'), version)
+})
+
+t.test('the service and the commands run with the options of Node', async t => {
+  const report = '--import=data:text/javascript,console.log(process.execArgv.join())'
+  const options = '--max-semi-space-size=16,--import,/app/dist/cli/serve/pid1-signals.js'
+  const offline = ['--rm', '--network', 'none', '--env', `NODE_OPTIONS=${report}`]
+  t.match(await docker('run', ...offline, IMAGE, '--version'), options)
+  t.match(await docker('run', ...offline, '--entrypoint', 'cio-webhook', IMAGE, '--version'), options)
 })
 
 t.test('what the image runs as can read all of the service and change none of it', async t => {

@@ -4,6 +4,7 @@ import t from 'tap'
 import { connectRedis, disconnectRedis, type RedisClient } from '../../src/redis/connect.ts'
 import type { RedisAddress } from '../../src/settings/redis-address.ts'
 import { MASTER, NO_LOGIN, startCluster, startSentinels } from '../helpers/cluster.ts'
+import { consumersFile, httpConsumer } from '../helpers/consumers-file.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { startTestService } from '../helpers/service.ts'
 
@@ -32,6 +33,18 @@ const asItLearnsThatItIsReady: Moment = (redis, then) => {
   }
 }
 
+/** The refresh that is made every 5 s. */
+const asItRefreshesItsSlots: Moment = (redis, then) => {
+  if (!(redis instanceof Cluster)) throw new Error('not a Cluster')
+  redis.once('ready', () => {
+    const refresh = redis.refreshSlotsCache.bind(redis)
+    redis.refreshSlotsCache = (...args) => {
+      refresh(...args)
+      then()
+    }
+  })
+}
+
 const onceReady: Moment = (redis, then) => void redis.once('ready', then)
 
 /** Handles that keep the process alive. */
@@ -57,7 +70,7 @@ const cases: readonly [RedisAddress, Readonly<Record<string, Moment>>][] = [
     },
     { atOnce, asItConnects, onceReady }
   ],
-  [cluster.address, { atOnce, asItLearnsItsSlots, asItLearnsThatItIsReady, onceReady }]
+  [cluster.address, { atOnce, asItLearnsItsSlots, asItLearnsThatItIsReady, asItRefreshesItsSlots, onceReady }]
 ]
 
 for (const [address, moments] of cases) {
@@ -75,8 +88,8 @@ for (const [address, moments] of cases) {
             resolve()
           })
         )
-        // Longer than a reconnect takes.
-        await sleep(1000)
+        // Longer than a reconnect takes, and than ioredis waits for the end of a socket.
+        await sleep(2500)
         t.notMatch(redis.status, /^(connect|connecting|ready|reconnecting)$/)
         t.same(kept(), before)
       }
@@ -87,12 +100,18 @@ for (const [address, moments] of cases) {
 t.test('a service closed while Redis is down leaves nothing open', { timeout: 60_000 }, async t => {
   const before = kept()
   const redis = await startRedis()
-  const service = await startTestService({ REDIS_URL: redis.url, DURABILITY: 'replicated:1' })
+  const service = await startTestService({
+    REDIS_URL: redis.url,
+    DURABILITY: 'replicated:1',
+    CONSUMERS_FILE: consumersFile(httpConsumer('crm', 'http://127.0.0.1:9/'))
+  })
   const { status } = await service.post('{"event_id":"a","object_type":"email","metric":"sent","data":{}}')
   t.equal(status, 503, 'there is no replica to wait for')
   await redis.stop('SIGKILL')
   await sleep(500)
+  const startedMs = performance.now()
   await service.close()
+  t.ok(performance.now() - startedMs < 2000, 'at once')
   await sleep(2000)
   t.same(kept(), before)
 })

@@ -1,4 +1,5 @@
 // Tested by test/dispatch/sinks/nats-setup.test.ts.
+import { NoRespondersError } from '@nats-io/transport-node'
 import { ReportedError } from '../../errors.ts'
 import { brokerText } from '../failure.ts'
 
@@ -13,9 +14,6 @@ export function natsError(failed: string, cause: unknown): ReportedError {
   return new ReportedError(`${failed}: ${text}`, { cause })
 }
 
-/**
- * Whether the message had no receiver. The client calls this "jetstream is not enabled", no matter whether JetStream or
- * a stream with this subject is missing.
- */
-export const hasNoResponders = (error: unknown): boolean =>
-  error instanceof Error && error.name === 'JetStreamNotEnabled'
+/** Whether the message had no receiver: JetStream is missing, or a stream with this subject. */
+const hasNoResponders = (error: unknown): boolean =>
+  error instanceof NoRespondersError || (error instanceof Error && error.name === 'JetStreamNotEnabled')

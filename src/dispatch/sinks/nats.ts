@@ -1,12 +1,11 @@
 import {
   JetStreamApiCodes,
   JetStreamApiError,
-  type JetStreamClient,
   type JetStreamManager,
-  jetstream,
-  jetstreamManager
+  jetstreamManager,
+  PubHeaders
 } from '@nats-io/jetstream'
-import { connect, type NatsConnection } from '@nats-io/transport-node'
+import { connect, headers, type NatsConnection, NoRespondersError } from '@nats-io/transport-node'
 import { rejectOnAbort } from '../../async/abort.ts'
 import { ReportedError } from '../../errors.ts'
 import { routingKey } from '../../event-types.ts'
@@ -14,7 +13,8 @@ import type { OutgoingEvent } from '../../group/outgoing-event.ts'
 import { isTls, type NatsSettings } from '../../settings/consumers-file.ts'
 import { DEFAULT_SOURCE } from '../../settings/sources.ts'
 import type { Refused, Sink } from '../sink.ts'
-import { hasNoResponders, natsError } from './nats-error.ts'
+import { natsError } from './nats-error.ts'
+import { createNatsPublisher, type NatsPublisher } from './nats-publisher.ts'
 import { reachableServers } from './nats-reachable.ts'
 
 /** How long the broker may take to greet, and to acknowledge an event. */
@@ -26,7 +26,7 @@ const HEADERS_BYTES = 1024
 
 interface Connected {
   readonly connection: NatsConnection
-  readonly client: JetStreamClient
+  readonly publisher: NatsPublisher
   readonly manager: JetStreamManager
   readonly maxPayloadBytes: number
 }
@@ -73,26 +73,19 @@ export function createNatsSink(settings: NatsSettings): Sink {
   }
 
   async function publishAll(open: Connected, events: readonly OutgoingEvent[]): Promise<void> {
-    const subjectOf = ({ type }: Pick<OutgoingEvent, 'type'>): string =>
-      `${settings.subjectPrefix}.${routingKey(type)}`
-    const acknowledgements = events.map(({ id, source, type, event }) =>
-      open.client.publish(subjectOf({ type }), event, {
-        // The broker drops duplicates by this alone, and ids of different sources can be equal.
-        msgID: source === DEFAULT_SOURCE ? id : `${source}/${id}`,
-        expect: { streamName: settings.stream },
-        timeout: RESPONSE_TIMEOUT_MS,
-        // A retry by the client would arrive after the events that follow it.
-        retries: 1
-      })
-    )
-    const outcomes = await Promise.allSettled(acknowledgements)
-    for (const [index, outcome] of outcomes.entries()) {
-      const event = events[index]
-      if (outcome.status !== 'rejected' || event === undefined) continue
-      const why = hasNoResponders(outcome.reason)
-        ? await explainNoResponders(open, subjectOf(event))
-        : undefined
-      throw why ?? natsError('NATS did not accept every event', outcome.reason)
+    const messages = events.map(({ id, source, type, event }) => {
+      const own = headers()
+      // The broker drops duplicates by this alone, and ids of different sources can be equal.
+      own.set(PubHeaders.MsgIdHdr, source === DEFAULT_SOURCE ? id : `${source}/${id}`)
+      own.set(PubHeaders.ExpectedStreamHdr, settings.stream)
+      return { subject: `${settings.subjectPrefix}.${routingKey(type)}`, payload: event, headers: own }
+    })
+    try {
+      await open.publisher.publish(messages, RESPONSE_TIMEOUT_MS)
+    } catch (error) {
+      const why =
+        error instanceof NoRespondersError ? await explainNoResponders(open, error.subject) : undefined
+      throw why ?? natsError('NATS did not accept every event', error)
     }
   }
 
@@ -136,8 +129,7 @@ async function open(settings: NatsSettings, closed: AbortSignal): Promise<Connec
     )
     await ensureStream(manager, settings)
     const maxPayloadBytes = (connection.info?.max_payload ?? Number.POSITIVE_INFINITY) - HEADERS_BYTES
-    const client = jetstream(connection, { timeout: RESPONSE_TIMEOUT_MS })
-    return { connection, client, manager, maxPayloadBytes }
+    return { connection, publisher: createNatsPublisher(connection), manager, maxPayloadBytes }
   } catch (error) {
     await connection.close()
     throw error

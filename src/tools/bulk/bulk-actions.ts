@@ -7,6 +7,7 @@ import { errorCode } from '../../errors.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import { loadScript, runScript } from '../../redis/script.ts'
 import { writeWhileFull } from '../../redis/write-while-full.ts'
+import { parseStored } from '../../stored-json.ts'
 import { ActionError } from '../action-error.ts'
 
 /** What a replay or drop has done so far. All replicas and commands see it. */
@@ -144,7 +145,7 @@ export function createBulkActions({
   }
 
   async function read(subject: BulkSubject): Promise<BulkState | undefined> {
-    const state = parseState(await redis.get(stateKey(subject)))
+    const state = parseStored(stateSchema, await redis.get(stateKey(subject)))
     const isDead = state?.outcome === 'running' && now() - state.updatedAtMs > LEASE_MS
     return isDead ? { ...state, outcome: 'interrupted' } : state
   }
@@ -239,8 +240,3 @@ export function createBulkActions({
 
 const causeOf = (error: unknown): string =>
   error instanceof Error ? (errorCode(error) ?? error.name) : 'unknown'
-
-function parseState(text: string | null): BulkState | undefined {
-  if (text === null) return undefined
-  return stateSchema.safeParse(JSON.parse(text)).data
-}

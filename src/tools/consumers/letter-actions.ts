@@ -11,7 +11,7 @@ import { countByReason } from './letter-reasons.ts'
 import { removedConsumers } from './removed-consumers.ts'
 import { type Replayed, type ReplayOptions, replayChosen } from './replay-letters.ts'
 
-interface Dropped {
+export interface Dropped {
   readonly dropped: number
   /** Ids that no dead letter has. */
   readonly unknown: readonly string[]

@@ -1,9 +1,9 @@
 // Tested by test/cli/consumers/test.slow.test.ts.
 import { Agent, type Dispatcher, request } from 'undici'
 import { failureCode } from '../../dispatch/failure.ts'
-import { requestSigner } from '../../dispatch/sinks/http-request.ts'
+import { requestSigner } from '../../dispatch/http/signature.ts'
 import type { OutgoingEvent } from '../../group/outgoing-event.ts'
-import type { HttpSettings } from '../../settings/consumers-file.ts'
+import type { HttpSettings } from '../../settings/http-consumer.ts'
 import { shownUrl } from './shown-settings.ts'
 import { connectionFix, statusFix } from './test-fix.ts'
 
@@ -43,10 +43,14 @@ export async function testHttp(
   { id, event }: OutgoingEvent,
   now: () => number
 ): Promise<HttpExchange> {
-  const headers = requestSigner(secrets)(id, event, new Date(now()))
+  const body = Buffer.from(event)
+  const raw = requestSigner(secrets)(id, body, now())
+  const headers = raw.flatMap((name, index) =>
+    index % 2 === 0 ? [[name, raw[index + 1] ?? ''] as const] : []
+  )
   const sent = {
     kind: 'http',
-    request: { method: 'POST', url: shownUrl(url), headers: Object.entries(headers), body: event }
+    request: { method: 'POST', url: shownUrl(url), headers, body: event }
   } as const
   const timeout = AbortSignal.timeout(timeoutMs)
   const agent = new Agent({ connect: { timeout: timeoutMs }, maxHeaderSize: 16 * 1024 })
@@ -57,8 +61,8 @@ export async function testHttp(
       method: 'POST',
       dispatcher: agent,
       signal: timeout,
-      headers,
-      body: event
+      headers: [...raw],
+      body
     })
     const { statusCode } = answer
     const response = {

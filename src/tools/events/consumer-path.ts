@@ -1,6 +1,6 @@
 // Tested by test/tools/events/event-path.test.ts.
 import { type Attempt, attemptHistory } from '../../dispatch/attempts.ts'
-import { inspectQueue, jobId } from '../../dispatch/sinks/push-queue.ts'
+import { attemptsMade, inspectQueue, jobId } from '../../dispatch/http/push-queue.ts'
 import { compileTypeGlobs } from '../../event-types.ts'
 import type { DeadLetter } from '../../group/dead-letters.ts'
 import { CONSUMER_NAME } from '../../group/fenced-read.ts'
@@ -114,5 +114,5 @@ async function readWaiting({
   // BullMQ keeps the time of delayed jobs in the upper bits of the score.
   const score = await redis.zscore(queue.toKey('delayed'), id)
   const nextAttemptAtMs = score === null ? undefined : Math.floor(Number(score) / 0x1000)
-  return { attempts: job.attemptsMade, nextAttemptAtMs }
+  return { attempts: attemptsMade(job), nextAttemptAtMs }
 }

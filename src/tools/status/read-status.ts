@@ -1,4 +1,5 @@
 // Tested by test/cli/status/command.slow.test.ts.
+import { z } from 'zod'
 import { consumerStatusReader } from '../../dispatch/consumer-status.ts'
 import { parkedDeliveries } from '../../dispatch/parked.ts'
 import { publishedPartitions } from '../../log/partition.ts'
@@ -14,6 +15,7 @@ import { inspectServers } from '../../redis/server-facts.ts'
 import { serverTime } from '../../redis/server-time.ts'
 import type { Config } from '../../settings/config.ts'
 import type { Configuration } from '../../settings/describe.ts'
+import { parseStored } from '../../stored-json.ts'
 import { version } from '../../version.ts'
 import { removedConsumers } from '../consumers/removed-consumers.ts'
 import type { PartitionStatus, RedisStatus, SourceStatus, StatusFacts, StatusReport } from './facts.ts'
@@ -209,13 +211,12 @@ async function readReplicas(redis: RedisClient, keyPrefix: string): Promise<read
   return runningReplicas(reports, nowMs)
 }
 
+const addressesSchema = z.object({ at: z.number(), addresses: z.array(z.string()) })
+
 async function readPublished(
   redis: RedisClient,
   keyPrefix: string
 ): Promise<StatusFacts['publishedAddresses']> {
-  const text = await redis.get(`${keyPrefix}addresses`)
-  if (text === null) return undefined
-  const { at, addresses } = JSON.parse(text) as { at?: unknown; addresses?: unknown }
-  const list = Array.isArray(addresses) ? addresses.map(String) : []
-  return { count: list.length, atMs: typeof at === 'number' ? at : 0, addresses: list }
+  const stored = parseStored(addressesSchema, await redis.get(`${keyPrefix}addresses`))
+  return stored && { count: stored.addresses.length, atMs: stored.at, addresses: stored.addresses }
 }

@@ -13,6 +13,26 @@ t.setTimeout(180_000)
 const folder = temporaryFolder()
 t.teardown(() => rmSync(folder, { recursive: true }))
 
+t.test('values in Redis that other programs have damaged are skipped', async t => {
+  const redis = await startRedis()
+  const env = { REDIS_URL: redis.url, CIO_WEBHOOK_SECRET: KEY, LOG_LEVEL: 'warn' }
+  const service = await startTestService(env)
+  t.teardown(async () => {
+    await service.close()
+    await redis.stop()
+  })
+  const intact = JSON.parse((await runToEnd(['status', '--json'], env)).stdout)
+  for (const damaged of ['{"at":', 'null', '{"at":"now","sources":7,"addresses":{}}']) {
+    await redis.client.hset('cio:keys:replicas', 'another', damaged)
+    await redis.client.hset('cio:{deliveries}:last', 'default', damaged)
+    await redis.client.set('cio:addresses', damaged)
+    const { code, stdout, stderr } = await runToEnd(['status', '--json'], env)
+    t.equal(stderr, '')
+    t.equal(code, 0)
+    t.same(JSON.parse(stdout).replicas, intact.replicas)
+  }
+})
+
 t.test('a healthy service: its deliveries, keys and replicas, no problem, exit code 0', async t => {
   const redis = await startRedis()
   const env = { REDIS_URL: redis.url, CIO_WEBHOOK_SECRET: KEY, LOG_LEVEL: 'warn' }
@@ -57,22 +77,6 @@ t.test('a healthy service: its deliveries, keys and replicas, no problem, exit c
   t.match(stdout, 'LOG_LEVEL=warn')
   t.match(stdout, 'signing key of default (current ')
   t.notMatch(stdout, KEY)
-})
-
-t.test('a mistake of our own is reported as a bug, not as a lost connection', async t => {
-  const redis = await startRedis()
-  t.teardown(() => redis.stop())
-  await redis.client.hset('cio:keys:replicas', 'r1', 'this is not JSON')
-  const { code, stdout, stderr } = await runToEnd(['status'], {
-    REDIS_URL: redis.url,
-    CIO_WEBHOOK_SECRET: KEY
-  })
-  t.same([code, stdout], [2, ''])
-  t.match(
-    stderr,
-    /^cio-webhook status: unexpected error: SyntaxError at [\w-]+\.js:\d+:\d+\. This is a bug[^\n]*\n$/
-  )
-  t.notMatch(stderr, 'not JSON')
 })
 
 t.test('Redis is down: the cause and the fix are shown, exit code 1', async t => {

@@ -1,5 +1,6 @@
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
+import { attemptHistory } from '../../../src/dispatch/attempts.ts'
 import { deadLetters } from '../../../src/group/dead-letters.ts'
 import { expectAccessible, startBrowser } from '../../helpers/browser.ts'
 import { PASSWORD, startTestConsole, VIEWER_PASSWORD } from '../../helpers/console.ts'
@@ -15,6 +16,7 @@ const redis = await connectedRedis(t)
 t.beforeEach(() => redis.client.flushall())
 const browser = await startBrowser(t)
 const letters = deadLetters(redis.connection, 'cio:')
+const attempts = attemptHistory(redis.connection, 'cio:')
 
 const MAX_CPU_MS = 300
 
@@ -390,7 +392,7 @@ t.test(
     for (let index = 0; index < 3; index++) await service.post(deliveryBody(`event-${index}`))
     for (const body of ['{"customer_id": 42, broken', '[1, 2]']) await service.post(body)
     await until('dead letters', async () => (await letters.count('crm')) === 3)
-    await until('attempts', async () => (await redis.client.xlen('cio:attempts:crm')) === 3)
+    await until('attempts', async () => (await attempts.newest('crm', 4)).length === 3)
     const [letter] = await letters.list('crm', 1)
     const [[parked = ''] = []] = await redis.client.xrange('cio:parked:{0}', '-', '+')
     const pages = {

@@ -9,7 +9,7 @@ import { temporaryFolder, until } from '../../helpers/server.ts'
 import { KEY } from '../../helpers/sign.ts'
 import { type Arrived, bindQueue, handledBy, inQueue, inStream, problemOf } from './arrivals.ts'
 import { deliveries, sendAll } from './deliveries.ts'
-import { fails, hangs, leaves, moody, resets, startEndpoint } from './endpoint.ts'
+import { fails, hangs, isRejected, leaves, moody, resets, startEndpoint } from './endpoint.ts'
 import { createRepeats } from './repeats.ts'
 
 /*
@@ -36,7 +36,7 @@ t.test(
       good: await startEndpoint(() => undefined),
       some: await startEndpoint(() => undefined),
       moody: await startEndpoint(moody),
-      failing: await startEndpoint(() => fails),
+      rejecting: await startEndpoint((_count, id) => (isRejected(id) ? fails : undefined)),
       hanging: await startEndpoint(() => hangs),
       resetting: await startEndpoint(() => resets),
       gone: await startEndpoint(() => leaves)
@@ -59,7 +59,7 @@ t.test(
         push('good'),
         push('some', { types: ['sms.*'] }),
         push('moody', { timeoutMs: 3000, maxAttempts: 60 }),
-        push('failing', { maxAttempts: 2, backlog: 200 }),
+        push('rejecting', { maxAttempts: 2, backlog: 200 }),
         push('hanging', { ...patient, timeoutMs: 1000, concurrency: 4, backlog: 20 }),
         push('resetting', { ...patient, backlog: 50 }),
         push('gone'),
@@ -181,25 +181,30 @@ t.test(
     await completePushes('good', everything)
     await completePushes('some', texts)
     await completePushes('moody', everything)
+    await completePushes(
+      'rejecting',
+      everything.filter(id => !isRejected(id))
+    )
     await complete('bus', everything, () => inStream(nats.url, 'ALL'))
     await complete('bus-some', texts, () => inStream(nats.url, 'SOME'))
     await complete('work', everything, () => inQueue(rabbit.url, 'work'))
     await complete('work-some', texts, () => inQueue(rabbit.url, 'work-some'))
 
     await t.test(
-      'the log has each event once, and the consumer that answers 500 has each as a dead letter',
+      'the log has each event once, and what a consumer rejects is a dead letter of it',
       async t => {
         t.equal(await redis.client.xlen('cio:events:{0}'), EVENTS)
         const letters = async (): Promise<Arrived[]> =>
-          (await redis.client.xrange('cio:dead:failing', '-', '+')).map(([, fields]) => {
+          (await redis.client.xrange('cio:dead:rejecting', '-', '+')).map(([, fields]) => {
             const event = fields[fields.indexOf('event') + 1] ?? '{}'
             return { id: JSON.parse(event).id, event }
           })
+        const rejected = everything.filter(isRejected)
         judge(
           t,
-          'failing',
-          everything,
-          (await untilAll(everything, letters)).map(({ id }) => id)
+          'rejecting',
+          rejected,
+          (await untilAll(rejected, letters)).map(({ id }) => id)
         )
       }
     )

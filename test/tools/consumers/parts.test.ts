@@ -24,6 +24,8 @@ t.test('settings are shown without secrets, and a URL without its query', async 
     from: 'start',
     secrets: [new Secret('hidden')],
     concurrency: 10,
+    order: 'relaxed',
+    http2: false,
     timeoutMs: 1000,
     maxAttempts: 12,
     retryDelayMs: 10,

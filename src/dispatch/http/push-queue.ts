@@ -1,35 +1,58 @@
-// Tested by test/dispatch/sinks/http.slow.test.ts.
+// Tested by test/dispatch/http/http-consumer.slow.test.ts.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type ConnectionOptions, Queue, type QueueOptions } from 'bullmq'
+import { type ConnectionOptions, type Job, Queue, type QueueOptions } from 'bullmq'
 import { LAST_ATTEMPTS } from '../../group/dead-letters.ts'
 import type { OutgoingEvent } from '../../group/outgoing-event.ts'
+import { type PastAttempt, parsePastAttempts } from '../../group/past-attempt.ts'
 import type { RedisClient } from '../../redis/connect.ts'
-import type { HttpSettings } from '../../settings/consumers-file.ts'
+import type { HttpSettings } from '../../settings/http-consumer.ts'
 
-/** The events in Redis that wait to be posted to one consumer: a BullMQ queue, shared by all replicas. */
+/** An event in the queue. */
+export interface QueuedEvent extends OutgoingEvent {
+  /** Attempts before it was queued; absent: none. */
+  readonly attemptsBefore?: number
+  /** The last of them, as of `formatPastAttempt`. */
+  readonly lastAttempts?: readonly string[]
+}
+
+/** An event and when its next attempt is due. */
+export interface QueueItem {
+  readonly event: QueuedEvent
+  readonly delayMs: number
+}
+
+/** The events in Redis that wait for another attempt: a BullMQ queue per consumer, shared by all replicas. */
 export interface OpenQueue {
-  readonly queue: Queue<OutgoingEvent>
+  readonly queue: Queue<QueuedEvent>
   /** How many events wait or are in flight, and when the oldest entered the log. */
   outstanding(): Promise<{ readonly count: number; readonly oldestMs: number | undefined }>
 }
 
 export interface PushQueue extends OpenQueue {
   /**
-   * Adds events, and waits for room if the queue is full. An entry of the log is in the queue at most once, however
-   * often it is added. An event larger than the queue's limit is added when the queue is empty.
+   * Adds an event, and waits for room if the queue is full. An entry of the log is in the queue at most once, however
+   * often it is added. An event larger than the queue's limit is added when the queue is empty. Concurrent calls share
+   * the commands.
    *
-   * @throws when Redis does not answer, or the signal aborts; some events may have been added
+   * @throws when Redis does not answer, or the signal aborts while there is no room; it may have been added
    */
-  add(events: readonly OutgoingEvent[], signal: AbortSignal): Promise<void>
+  add(item: QueueItem, signal: AbortSignal): Promise<void>
 }
 
 export const QUEUE_NAME = 'push'
 
 const OUTSTANDING = ['waiting', 'active', 'delayed'] as const
-/** How often a full queue is checked for room. Each event that leaves it takes a request, so this is soon enough. */
+/** How often a full queue is checked for room. */
 const ROOM_POLL_MS = 100
-/** Jobs per transaction: it blocks Redis. With several partitions, the queue can exceed its limits by as much each. */
+/** Jobs per transaction: it blocks Redis. With several replicas, the queue can exceed its limits by as much each. */
 const ADD_BATCH = 100
+
+interface WaitingItem {
+  readonly item: QueueItem
+  readonly signal: AbortSignal
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
 
 interface Room {
   readonly events: number
@@ -53,12 +76,19 @@ export function inspectQueue(redis: RedisClient, keyPrefix: string, consumer: st
   return queue
 }
 
-/** @param redis opened with the profile `blocking`: BullMQ must not give up on a command */
-export function openPushQueue(redis: RedisClient, keyPrefix: string, settings: HttpSettings): PushQueue {
+/**
+ * @param redis opened with the profile `blocking`: BullMQ must not give up on a command
+ * @param onFull called when events wait for room, with a promise that resolves when none does
+ */
+export function openPushQueue(
+  redis: RedisClient,
+  keyPrefix: string,
+  settings: HttpSettings,
+  onFull: (room: Promise<void>) => void = () => {}
+): PushQueue {
   const { name, maxAttempts, backlog, backlogBytes } = settings
   const { queue, outstanding } = openQueue(redis, keyPrefix, name, {
     defaultJobOptions: {
-      attempts: maxAttempts,
       // `custom`: the worker computes the delay.
       backoff: { type: 'custom' },
       removeOnComplete: true,
@@ -67,17 +97,48 @@ export function openPushQueue(redis: RedisClient, keyPrefix: string, settings: H
       stackTraceLimit: LAST_ATTEMPTS - 1
     }
   })
+  const waiting = new Set<WaitingItem>()
+  let adding = false
   return {
     queue,
     outstanding,
-    add: async (events, signal) => {
-      for (let first = 0; first < events.length; ) {
-        const batch = fitting(events, first, await readRoom())
-        signal.throwIfAborted()
-        if (batch.length === 0) await sleep(ROOM_POLL_MS, undefined, { signal })
-        else await queue.addBulk(batch.map(data => ({ name: 'event', data, opts: { jobId: jobId(data) } })))
-        first += batch.length
+    add: (item, signal) =>
+      new Promise((resolve, reject) => {
+        waiting.add({ item, signal, resolve, reject })
+        if (!adding) void addWaiting()
+      })
+  }
+
+  async function addWaiting(): Promise<void> {
+    adding = true
+    let onRoom: (() => void) | undefined
+    while (waiting.size > 0) {
+      const items = [...waiting]
+      try {
+        const batch = fitting(items, await readRoom())
+        if (batch.length > 0) {
+          await queue.addBulk(batch.map(({ item }) => toJob(item, maxAttempts)))
+          settle(batch, ({ resolve }) => resolve())
+          continue
+        }
+        if (onRoom === undefined) onFull(new Promise(resolve => (onRoom = resolve)))
+        settle(
+          items.filter(({ signal }) => signal.aborted),
+          ({ reject }) => reject(new Error('the queue of failed events is full'))
+        )
+        if (waiting.size > 0) await sleep(ROOM_POLL_MS)
+      } catch (error) {
+        settle(items, ({ reject }) => reject(error))
       }
+    }
+    adding = false
+    onRoom?.()
+  }
+
+  function settle(items: readonly WaitingItem[], end: (item: WaitingItem) => void): void {
+    for (const item of items) {
+      waiting.delete(item)
+      end(item)
     }
   }
 
@@ -90,13 +151,19 @@ export function openPushQueue(redis: RedisClient, keyPrefix: string, settings: H
   }
 }
 
+const toJob = ({ event, delayMs }: QueueItem, maxAttempts: number) => ({
+  name: 'event',
+  data: event,
+  opts: { jobId: jobId(event), delay: delayMs, attempts: maxAttempts - (event.attemptsBefore ?? 0) }
+})
+
 function openQueue(
   redis: RedisClient,
   keyPrefix: string,
   consumer: string,
   options: Omit<QueueOptions, 'connection'>
 ): OpenQueue {
-  const queue = new Queue<OutgoingEvent>(QUEUE_NAME, {
+  const queue = new Queue<QueuedEvent>(QUEUE_NAME, {
     connection: asConnection(redis),
     prefix: queuePrefix(keyPrefix, consumer),
     // BullMQ's own stream of events has no reader.
@@ -116,15 +183,15 @@ function openQueue(
   }
 }
 
-/** As many events from index `first` on as there is room for, in one call. */
-function fitting(events: readonly OutgoingEvent[], first: number, room: Room): readonly OutgoingEvent[] {
-  let end = first
+/** As many items as there is room for, in one call. */
+function fitting(items: readonly WaitingItem[], room: Room): readonly WaitingItem[] {
+  let end = 0
   let bytes = 0
-  for (; end < events.length && end - first < Math.min(ADD_BATCH, room.events); end++) {
-    bytes += Buffer.byteLength(events[end]?.event ?? '')
-    if (bytes > room.bytes && !(room.isEmpty && end === first)) break
+  for (; end < Math.min(items.length, ADD_BATCH, room.events); end++) {
+    bytes += Buffer.byteLength(items[end]?.item.event.event ?? '')
+    if (bytes > room.bytes && !(room.isEmpty && end === 0)) break
   }
-  return events.slice(first, end)
+  return items.slice(0, end)
 }
 
 /**
@@ -141,3 +208,10 @@ const loggedAtMs = (id: string): number => Number(/^\d+-(\d+)-\d+/.exec(id)?.[1]
 
 /** BullMQ's types refer to another copy of ioredis' types; it accepts any ioredis client. */
 export const asConnection = (redis: RedisClient): ConnectionOptions => redis
+
+/** All earlier attempts of an event in the queue that are known. */
+export const pastAttempts = ({ data, stacktrace }: Job<QueuedEvent>): readonly PastAttempt[] =>
+  parsePastAttempts([...(data.lastAttempts ?? []), ...(stacktrace ?? [])])
+
+export const attemptsMade = ({ data, attemptsMade }: Job<QueuedEvent>): number =>
+  (data.attemptsBefore ?? 0) + attemptsMade

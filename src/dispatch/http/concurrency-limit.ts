@@ -1,0 +1,92 @@
+/** How many requests may be in flight. */
+export interface ConcurrencyLimit {
+  readonly current: number
+  /** The most that it can become. */
+  readonly max: number
+  /** @param inFlight requests in flight, this one included */
+  delivered(durationMs: number, inFlight: number): void
+  failed(): void
+  /** After an outage: few at first, so that the receiver is not overloaded again. */
+  restart(): void
+}
+
+const START = 4
+const MAX = 100
+/** So often the latency with few requests in flight is measured again: the receiver may have become slower or faster. */
+const MEASURE_WINDOWS = 50
+/** Latencies up to this are no sign of overload, whatever the baseline. */
+const TOLERATED_MS = 20
+const TOLERATED_FACTOR = 2
+const AFTER_RISE = 0.9
+const AFTER_FAILURE = 0.5
+
+/**
+ * Adapts the limit by AIMD (additive increase, multiplicative decrease, as in TCP), with latency as a second sign of
+ * overload (as in TCP Vegas). After each window, which is as many answers as the limit, it grows by one if the average
+ * latency is at most twice the base (or 20 ms), and otherwise shrinks by a tenth. A failure halves it, at most once per
+ * window. It does not grow while it is not used. The base is the lowest average since it was last measured: every 50
+ * windows, during two windows at half of the limit (as in BBR). The limit starts at 4, and is at most 100.
+ */
+export function createAdaptiveLimit(): ConcurrencyLimit {
+  let limit = START
+  let baseMs = Number.POSITIVE_INFINITY
+  let windows = 0
+  let window = { answers: 0, totalMs: 0, mostInFlight: 0, hasFailed: false }
+  const isMeasuring = (): boolean => windows >= MEASURE_WINDOWS
+  const current = (): number => Math.max(1, Math.floor(isMeasuring() ? limit / 2 : limit))
+
+  return {
+    get current() {
+      return current()
+    },
+    max: MAX,
+    delivered: (durationMs, inFlight) => {
+      window.answers++
+      window.totalMs += durationMs
+      if (inFlight > window.mostInFlight) window.mostInFlight = inFlight
+      if (window.answers >= current()) endWindow()
+    },
+    failed: () => {
+      if (window.hasFailed) return
+      window.hasFailed = true
+      limit = Math.max(1, limit * AFTER_FAILURE)
+    },
+    restart: () => {
+      limit = Math.min(limit, START)
+    }
+  }
+
+  function endWindow(): void {
+    const averageMs = window.totalMs / window.answers
+    windows++
+    // The first of the two windows still has answers to requests that were sent before.
+    if (windows === MEASURE_WINDOWS + 2) {
+      baseMs = averageMs
+      windows = 0
+    } else if (!isMeasuring()) {
+      baseMs = Math.min(baseMs, averageMs)
+      const isSlow = averageMs > Math.max(TOLERATED_MS, TOLERATED_FACTOR * baseMs)
+      if (isSlow) limit = Math.max(1, limit * AFTER_RISE)
+      else if (!window.hasFailed && window.mostInFlight >= current()) limit = Math.min(MAX, limit + 1)
+    }
+    window = { answers: 0, totalMs: 0, mostInFlight: 0, hasFailed: false }
+  }
+}
+
+/** The configured limit. Only after an outage it is lower, and grows by one with each success. */
+export function createFixedLimit(max: number): ConcurrencyLimit {
+  let limit = max
+  return {
+    get current() {
+      return limit
+    },
+    max,
+    delivered: () => {
+      if (limit < max) limit++
+    },
+    failed: () => {},
+    restart: () => {
+      limit = Math.min(max, START)
+    }
+  }
+}

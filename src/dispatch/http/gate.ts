@@ -1,0 +1,246 @@
+// Tested by test/dispatch/http/outages.test.ts.
+import { backoffMs } from '../../async/backoff.ts'
+import type { Semaphore } from '../../async/semaphore.ts'
+import type { ConcurrencyLimit } from './concurrency-limit.ts'
+import { createPauses } from './pauses.ts'
+
+export interface GateFailure {
+  /** When the request began, unix milliseconds. */
+  readonly atMs: number
+  /** The connection was refused or broken. */
+  readonly isConnection: boolean
+  /** What the receiver asked for, for all requests. */
+  readonly retryAfterMs?: number | undefined
+}
+
+/**
+ * Decides when a request may be sent to one receiver: at most as many at once as the limit, and none while the receiver is
+ * down, except probes. `acquire` is for events from the log, `acquireRetry` for events from the queue; both give a permit
+ * that `release` returns.
+ *
+ * The receiver is down after several failures in a row. Then one event from the log is sent as a probe, and the next one
+ * after a longer pause, until a request succeeds. Then the failed events from the queue come first.
+ */
+export interface Gate extends Semaphore {
+  /** @returns false if the gate is shut: the event stays in the queue */
+  acquireRetry(): Promise<boolean>
+  /** @param durationMs of the request, for the limit */
+  delivered(durationMs: number): void
+  /** @returns whether the receiver was known to be down before: then the failure says nothing about its event */
+  failed(failure: GateFailure): boolean
+  /** Until when the receiver has asked for no requests, in milliseconds from now; 0: it has not. */
+  holdMs(): number
+  /** Gives no permits to events from the log until the promise settles: there is no room for failed events. */
+  holdUntil(room: Promise<unknown>): void
+  /** Resolves after `delayMs`, or when the receiver is up again after an outage, or when the signal is aborted. */
+  waitForRetry(delayMs: number, signal: AbortSignal): Promise<void>
+  /** Gives permits from now on. The receiver counts as up. */
+  open(): void
+  /** Gives no more permits. */
+  shut(): void
+  readonly isShut: boolean
+}
+
+interface GateOptions {
+  readonly limit: ConcurrencyLimit
+  readonly retryDelayMs: number
+  readonly maxRetryDelayMs: number
+  /** Called if a probe is due and no event from the log waits for it. */
+  readonly onIdleProbe: () => void
+  /**
+   * Called when the receiver is up again. Events from the log wait until it resolves.
+   *
+   * @param sinceMs when the first request that failed began, unix milliseconds
+   * @param signal aborted when the receiver is down again, or the gate shut
+   */
+  readonly onRecovered: (sinceMs: number, signal: AbortSignal) => Promise<void>
+}
+
+/** Failures in a row that mean that the receiver is down, not that it rejects single events. */
+const DOWN_FAILURES = 5
+/** Failed connections: fewer are enough. One alone happens when a server closes an idle connection. */
+const DOWN_CONNECTIONS = 2
+/** Nobody wants to wait hours for the first event after an outage. */
+const MAX_PROBE_DELAY_MS = 30_000
+const PROBE_FACTOR = 3
+
+const NO_FAILURES = { failures: 0, connections: 0, sinceMs: Number.POSITIVE_INFINITY }
+
+const GRANTED = Promise.resolve(true)
+const REFUSED = Promise.resolve(false)
+
+export function createGate(options: GateOptions): Gate {
+  const { limit, retryDelayMs, maxRetryDelayMs } = options
+  const fresh = new Set<() => void>()
+  const retries = new Set<(granted: boolean) => void>()
+  const pauses = createPauses()
+  let state: 'open' | 'down' | 'recovering' | 'shut' = 'shut'
+  let inFlight = 0
+  let holds = 0
+  let row = NO_FAILURES
+  let downSinceMs = 0
+  let probes = 0
+  let isProbeDue = false
+  let probeTimer: NodeJS.Timeout | undefined
+  let probeAtMs = 0
+  let heldUntilMs = 0
+  let recovery = new AbortController()
+
+  return {
+    acquire: signal => {
+      if (signal.aborted) return REFUSED
+      if (takeFresh()) return GRANTED
+      return new Promise(resolve => {
+        const settle = (granted: boolean): void => {
+          fresh.delete(grant)
+          signal.removeEventListener('abort', refuse)
+          resolve(granted)
+        }
+        const grant = (): void => settle(true)
+        const refuse = (): void => settle(false)
+        fresh.add(grant)
+        signal.addEventListener('abort', refuse, { once: true })
+      })
+    },
+    acquireRetry: () => {
+      if (state === 'shut') return REFUSED
+      if (takeRetry()) return GRANTED
+      return new Promise(resolve => void retries.add(resolve))
+    },
+    release: () => {
+      inFlight--
+      grantAll()
+    },
+    delivered: durationMs => {
+      if (row.failures > 0) row = NO_FAILURES
+      limit.delivered(durationMs, inFlight)
+      // Requests that were in flight may still succeed while the receiver asks for a pause.
+      if (state === 'down' && Date.now() >= heldUntilMs) recover()
+    },
+    failed: failure => {
+      const wasDown = state === 'down'
+      row = {
+        failures: row.failures + 1,
+        connections: row.connections + (failure.isConnection ? 1 : 0),
+        sinceMs: Math.min(row.sinceMs, failure.atMs)
+      }
+      limit.failed()
+      const { retryAfterMs = 0 } = failure
+      const isDown =
+        row.failures >= DOWN_FAILURES || row.connections >= DOWN_CONNECTIONS || retryAfterMs > 0 || wasDown
+      if (isDown && state !== 'shut') goDown(Math.min(retryAfterMs, maxRetryDelayMs))
+      return wasDown
+    },
+    holdMs: () => Math.max(0, heldUntilMs - Date.now()),
+    holdUntil: room => {
+      holds++
+      const end = (): void => {
+        holds--
+        grantAll()
+      }
+      room.then(end, end)
+    },
+    waitForRetry: pauses.wait,
+    open: () => {
+      if (state !== 'shut') return
+      state = 'open'
+      row = NO_FAILURES
+      grantAll()
+    },
+    shut: () => {
+      state = 'shut'
+      endOutage()
+      recovery.abort()
+      for (const settle of retries) settle(false)
+      retries.clear()
+    },
+    get isShut() {
+      return state === 'shut'
+    }
+  }
+
+  function takeFresh(): boolean {
+    if (state === 'open' ? holds > 0 || inFlight >= limit.current : state !== 'down' || !isProbeDue)
+      return false
+    isProbeDue = false
+    inFlight++
+    return true
+  }
+
+  function takeRetry(): boolean {
+    if (state === 'shut' || inFlight >= (state === 'down' ? 1 : limit.current)) return false
+    inFlight++
+    return true
+  }
+
+  function grantAll(): void {
+    for (const settle of retries) {
+      if (!takeRetry()) break
+      retries.delete(settle)
+      settle(true)
+    }
+    for (const grant of fresh) {
+      if (!takeFresh()) break
+      grant()
+    }
+  }
+
+  function goDown(holdMs: number): void {
+    if (state !== 'down') {
+      state = 'down'
+      downSinceMs = row.sinceMs
+      probes = 0
+      recovery.abort()
+    }
+    heldUntilMs = Math.max(heldUntilMs, Date.now() + holdMs)
+    // Late failures of requests that were in flight change nothing, unless they ask for a longer pause.
+    if (probeTimer === undefined && !isProbeDue) schedule(holdMs || probeDelayMs())
+    if (probeAtMs < heldUntilMs) schedule(heldUntilMs - Date.now())
+  }
+
+  function probeDelayMs(): number {
+    const maxMs = Math.min(MAX_PROBE_DELAY_MS, maxRetryDelayMs)
+    return backoffMs({ firstMs: Math.min(retryDelayMs, maxMs), maxMs }, ++probes, { factor: PROBE_FACTOR })
+  }
+
+  function schedule(delayMs: number): void {
+    clearTimeout(probeTimer)
+    probeAtMs = Date.now() + delayMs
+    isProbeDue = false
+    probeTimer = setTimeout(probe, delayMs).unref()
+  }
+
+  function probe(): void {
+    probeTimer = undefined
+    isProbeDue = true
+    grantAll()
+    if (!isProbeDue) return
+    // Until the next probe, an event that comes from the log is sent at once.
+    options.onIdleProbe()
+    probeTimer = setTimeout(probe, probeDelayMs()).unref()
+  }
+
+  function recover(): void {
+    endOutage()
+    limit.restart()
+    state = 'recovering'
+    recovery = new AbortController()
+    const { signal } = recovery
+    pauses.endSince(downSinceMs)
+    grantAll()
+    const done = (): void => {
+      if (signal.aborted || state !== 'recovering') return
+      state = 'open'
+      grantAll()
+    }
+    options.onRecovered(downSinceMs, signal).then(done, done)
+  }
+
+  function endOutage(): void {
+    clearTimeout(probeTimer)
+    probeTimer = undefined
+    isProbeDue = false
+    probeAtMs = 0
+    heldUntilMs = 0
+  }
+}

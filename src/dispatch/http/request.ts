@@ -1,0 +1,175 @@
+// Tested by test/dispatch/http/http-consumer.slow.test.ts.
+import { Pool } from 'undici'
+import type { OutgoingEvent } from '../../group/outgoing-event.ts'
+import { parseRetryAfter } from '../../http/retry-after.ts'
+import type { HttpSettings } from '../../settings/http-consumer.ts'
+import { failureCode } from '../failure.ts'
+import { createDeadlines } from './deadlines.ts'
+import { requestSigner, traceparents } from './signature.ts'
+
+/**
+ * The outcome of one request. `answer` is a status or a code. `reason` is in our own words: it contains no text of the
+ * response.
+ */
+export type PushOutcome =
+  | { readonly kind: 'delivered'; readonly answer: string }
+  | {
+      readonly kind: 'failed'
+      readonly answer: string
+      readonly reason: string
+      /** The connection was refused or broken. */
+      readonly isConnection: boolean
+      readonly retryAfterMs?: number | undefined
+    }
+  /** 410: the receiver asks not to be called again. */
+  | { readonly kind: 'gone'; readonly answer: string }
+  /** The requests were aborted, because the service stops. */
+  | { readonly kind: 'aborted' }
+
+/** Posts events to one receiver. */
+export interface Pusher {
+  /** One attempt. Never rejects. */
+  push(event: Pick<OutgoingEvent, 'id' | 'event'>): Promise<PushOutcome>
+  /** Aborts all requests, also later ones. */
+  abort(): void
+  close(): Promise<void>
+}
+
+/** A longer response body is not read to its end: its connection is closed instead of reused. */
+const MAX_RESPONSE_BYTES = 64 * 1024
+/** Shorter than the 5 s after which many servers close idle connections: no request meets a closing one. */
+const KEEP_ALIVE_MS = 4000
+/** With HTTP/2, requests on one connection. Many servers allow a hundred. */
+const STREAMS_PER_CONNECTION = 100
+
+const ABORTED: PushOutcome = { kind: 'aborted' }
+const TIMEOUT: PushOutcome = { kind: 'failed', answer: 'timeout', reason: 'timeout', isConnection: false }
+/** The usual answers, so that they need not be made again and again. */
+const DELIVERED = new Map([200, 201, 202, 204].map(status => [status, delivered(status)]))
+
+/**
+ * Each receiver gets its own connections, as many as requests may be in flight.
+ *
+ * The requests have no AbortSignal and none of undici's timeouts, which cost as much as signing. One timer for all bounds
+ * each exchange by `timeoutMs`, from the connection to the end of the response.
+ */
+export function createPusher(
+  { url, secrets, timeoutMs, http2 }: HttpSettings,
+  connections: number,
+  now: () => number
+): Pusher {
+  const { origin, pathname, search } = new URL(url)
+  const path = pathname + search
+  const sign = requestSigner(secrets)
+  const traceparent = traceparents()
+  const deadlines = createDeadlines<Exchange>(timeoutMs, exchange => exchange.end(TIMEOUT))
+  let aborted = false
+  const pool = new Pool(origin, {
+    connections,
+    // With HTTP/1.1 there is one request per connection all the same, because a POST is never pipelined.
+    ...(http2 ? { allowH2: true, pipelining: STREAMS_PER_CONNECTION } : { pipelining: 1 }),
+    connect: { timeout: timeoutMs },
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveMaxTimeout: KEEP_ALIVE_MS,
+    maxHeaderSize: 16 * 1024
+  })
+
+  return {
+    push: ({ id, event }) => {
+      if (aborted) return Promise.resolve(ABORTED)
+      const body = Buffer.from(event)
+      const headers = [...sign(id, body, now()), 'traceparent', traceparent(id)]
+      return new Promise(resolve => {
+        const exchange = createExchange(outcome => {
+          deadlines.delete(exchange)
+          resolve(outcome)
+        }, now)
+        deadlines.add(exchange)
+        // HTTP/2 sends only idempotent requests side by side. An event may arrive twice anyway.
+        pool.dispatch({ path, method: 'POST', headers, body, idempotent: http2 }, exchange)
+      })
+    },
+    abort: () => {
+      aborted = true
+      for (const exchange of deadlines.all()) exchange.end(ABORTED)
+    },
+    close: () => pool.destroy()
+  }
+}
+
+type Exchange = ReturnType<typeof createExchange>
+
+/** Receives the response, as undici's dispatcher calls it. */
+function createExchange(onEnd: (outcome: PushOutcome) => void, now: () => number) {
+  let abort: ((error?: Error) => void) | undefined
+  let outcome: PushOutcome | undefined
+  let bytes = 0
+  let ended = false
+
+  return {
+    /** Ends it before the response has. */
+    end: (reason: PushOutcome): void => {
+      // The status decides. Errors of the body, for example that it never ends, do not matter.
+      finish(outcome ?? reason)
+      abort?.()
+    },
+    onConnect: (abortRequest: (error?: Error) => void): void => {
+      if (ended) abortRequest()
+      else abort = abortRequest
+    },
+    onHeaders: (status: number, headers: Buffer[]): boolean => {
+      // Informational responses come before the response.
+      if (status >= 200) outcome = outcomeOf(status, headers, now)
+      return true
+    },
+    onData: (chunk: Buffer): boolean => {
+      bytes += chunk.length
+      if (bytes > MAX_RESPONSE_BYTES) abort?.()
+      return true
+    },
+    onComplete: (): void => finish(outcome ?? connectionFailure(undefined)),
+    onError: (error: Error): void => finish(outcome ?? connectionFailure(error))
+  }
+
+  function finish(result: PushOutcome): void {
+    if (ended) return
+    ended = true
+    onEnd(result)
+  }
+}
+
+function outcomeOf(status: number, headers: readonly Buffer[], now: () => number): PushOutcome {
+  if (status >= 200 && status < 300) return DELIVERED.get(status) ?? delivered(status)
+  const answer = String(status)
+  if (status === 410) return { kind: 'gone', answer }
+  const isRedirect = status >= 300 && status < 400
+  return {
+    kind: 'failed',
+    answer,
+    reason: isRedirect ? `status ${status}, and redirects are not followed` : `status ${status}`,
+    isConnection: false,
+    retryAfterMs: parseRetryAfter(headerOf(headers, 'retry-after'), now())
+  }
+}
+
+/** @param headers names and values in turn */
+function headerOf(headers: readonly Buffer[], wanted: string): string | undefined {
+  const index = headers.findIndex(
+    (name, index) => index % 2 === 0 && name.toString('latin1').toLowerCase() === wanted
+  )
+  return index === -1 ? undefined : headers[index + 1]?.toString('latin1')
+}
+
+/** The message of the error could contain an address. */
+function connectionFailure(error: unknown): PushOutcome {
+  const code = failureCode(error)
+  return code !== undefined && /^[A-Z0-9_]{1,64}$/.test(code)
+    ? { kind: 'failed', answer: code, reason: `connection: ${code}`, isConnection: true }
+    : { kind: 'failed', answer: 'connection failed', reason: 'connection failed', isConnection: true }
+}
+
+function delivered(status: number): PushOutcome {
+  return { kind: 'delivered', answer: String(status) }
+}

@@ -1,0 +1,138 @@
+// Tested by test/redis/lasting.slow.test.ts, test/redis/recovery.slow.test.ts and test/redis/disconnect.slow.test.ts.
+/*
+ * The clients of ioredis 6.0, changed in two respects: they connect again after every fault, and they always end when
+ * they are closed. The comments say what ioredis does otherwise.
+ */
+import { Socket } from 'node:net'
+import {
+  type Callback,
+  Cluster,
+  type ClusterNode,
+  type ClusterOptions,
+  Redis,
+  type RedisOptions,
+  type SentinelConnectionOptions,
+  SentinelConnector
+} from 'ioredis'
+import { keepDatabase } from './database.ts'
+
+/** Clients that must not connect again. Not a field: the constructors of ioredis call `connect`. */
+const closed = new WeakSet<Redis | Cluster>()
+/** The copies that BullMQ made of a client. It does not close a copy that never was connected. */
+const copies = new WeakMap<Redis | Cluster, (Redis | Cluster)[]>()
+
+const closedError = (): Error => new Error('Connection is closed.')
+
+/** A client for one server, or for a master behind Sentinel. It stays in the database of its options: `keepDatabase`. */
+export class LastingRedis extends Redis {
+  constructor(options: RedisOptions) {
+    const connector = options.sentinels == null ? {} : { Connector: LastingSentinelConnector }
+    super({ ...options, ...connector, replyMapping: 'legacy' })
+    keepDatabase(this)
+    const duplicate = (override?: Partial<RedisOptions>): Redis =>
+      addCopy(this, new LastingRedis({ ...this.options, ...override }))
+    Object.assign(this, { duplicate })
+  }
+
+  override connect(callback?: Callback<void>): Promise<void> {
+    return closed.has(this) ? Promise.reject(closedError()) : super.connect(callback)
+  }
+
+  override disconnect(reconnect = false): void {
+    if (reconnect && (this.status === 'connecting' || this.status === 'reconnecting')) return
+    // Without a socket, ioredis would wait for its end, and never settle the queued commands.
+    if (this.status === 'reconnecting') this.status = 'wait'
+    super.disconnect(reconnect)
+  }
+}
+
+class LastingSentinelConnector extends SentinelConnector {
+  /** @param options those of the client, whose type ioredis leaves open */
+  constructor(options: unknown) {
+    super(options as SentinelConnectionOptions)
+    // ioredis prints the errors of the failover detector's connections, with their stack.
+    const connect: (...args: unknown[]) => Redis = Reflect.get(this, 'connectToSentinel').bind(this)
+    Object.assign(this, { connectToSentinel: (...args: unknown[]) => connect(...args).on('error', () => {}) })
+  }
+
+  /**
+   * Never rejects: ioredis would end the client for good. A closed socket makes it connect again. One cause is the
+   * failover detector of the lost connection: told of the failover, it ends the search for the new master.
+   */
+  override async connect(
+    ...args: Parameters<SentinelConnector['connect']>
+  ): ReturnType<SentinelConnector['connect']> {
+    try {
+      const stream = await super.connect(...args)
+      stream.once('close', () => {
+        // The failover detector, which ioredis would leave connected to all sentinels, is all that is left to end.
+        Reflect.deleteProperty(this, 'stream')
+        this.disconnect()
+      })
+      return stream
+    } catch (error) {
+      if (error instanceof Error) this.firstError = error
+      return new Socket().destroy()
+    }
+  }
+}
+
+/** A client for a Cluster. */
+export class LastingCluster extends Cluster {
+  constructor(startupNodes: ClusterNode[], options: ClusterOptions) {
+    super(startupNodes, { ...options, redisOptions: { ...options.redisOptions, replyMapping: 'legacy' } })
+    const duplicate = (_: unknown, { redisOptions, ...override }: ClusterOptions = {}): Cluster =>
+      addCopy(
+        this,
+        new LastingCluster(startupNodes, {
+          ...this.options,
+          ...override,
+          redisOptions: { ...this.options.redisOptions, ...redisOptions }
+        })
+      )
+    Object.assign(this, { duplicate })
+    // A `disconnect` is undone if it comes while the slots are read for the first time, or the state is checked.
+    const endAgain = (): void => {
+      if (closed.has(this)) this.disconnect()
+    }
+    this.on('connect', endAgain)
+    this.on('ready', endAgain)
+    // Nothing continues after a node that ends late, while the names of the startup nodes are resolved.
+    this.on('close', () => setImmediate(() => this.status === 'close' && this.disconnect(!closed.has(this))))
+  }
+
+  override connect(): Promise<void> {
+    if (!closed.has(this)) return super.connect()
+    this.disconnect()
+    return Promise.reject(closedError())
+  }
+
+  override disconnect(reconnect = false): void {
+    if (reconnect && this.status === 'reconnecting') return
+    // The end of the last node is the signal to continue. Without any, ioredis would wait for it.
+    if (this.nodes().length === 0) this.status = 'wait'
+    super.disconnect(reconnect)
+  }
+
+  /** The callback sets the timer of the next refresh, also after a `disconnect`. */
+  override refreshSlotsCache(callback?: Callback<void>): void {
+    super.refreshSlotsCache(error => {
+      if (!closed.has(this)) callback?.(error)
+    })
+  }
+}
+
+function addCopy<T extends Redis | Cluster>(original: Redis | Cluster, copy: T): T {
+  copies.set(original, [...(copies.get(original) ?? []), copy])
+  return copy
+}
+
+/** Closes a client and its copies for good. */
+export function closeForGood(redis: Redis | Cluster): void {
+  closed.add(redis)
+  for (const copy of copies.get(redis) ?? []) closeForGood(copy)
+  redis.disconnect()
+}
+
+/** The nodes that a client of a user was made with, which ioredis keeps to itself. */
+export const startupNodesOf = (cluster: Cluster): ClusterNode[] => Reflect.get(cluster, 'startupNodes')

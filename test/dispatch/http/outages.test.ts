@@ -1,0 +1,159 @@
+import t from 'tap'
+import { answers, startReceiver } from '../../helpers/receiver.ts'
+import { until } from '../../helpers/server.ts'
+import { ids, idsAt, openConsumer, push, untilDone, waiting } from './open-consumer.ts'
+
+t.setTimeout(120_000)
+
+const delivered = (outcomes: readonly string[]): number =>
+  outcomes.filter(outcome => outcome === 'delivered').length
+
+t.test(
+  'while a consumer is down, its events stay in the log and few are queued; then all arrive',
+  async t => {
+    const { receiver, append, outcomes, queue, dead, redis } = await push(t, answers(503), {
+      maxAttempts: 12,
+      retryDelayMs: 400,
+      maxRetryDelayMs: 60_000
+    })
+    await append(...ids('down', 300))
+    await until('it is down', async () => outcomes.length >= 5)
+    await new Promise(resolve => setTimeout(resolve, 300))
+    const requests = receiver.requests.length
+    t.ok(requests <= 20, `${requests} requests: those in flight when it went down`)
+    t.ok((await queue.outstanding()).count <= 10, 'as many as in flight')
+    t.equal(
+      (await waiting(redis)).pending + (await waiting(redis)).lag + (await queue.outstanding()).count,
+      300
+    )
+    await new Promise(resolve => setTimeout(resolve, 2000))
+    t.ok(
+      receiver.requests.length - requests <= 20,
+      `${receiver.requests.length - requests} probes and retries`
+    )
+
+    receiver.behave(answers(200))
+    const startedMs = performance.now()
+    await untilDone(redis, queue, 30_000)
+    t.ok(performance.now() - startedMs < 8000, 'soon after it is back')
+    t.equal(delivered(outcomes), 300)
+    t.equal(new Set(idsAt(receiver)).size, 300)
+    t.equal(await dead.count('crm'), 0)
+  }
+)
+
+t.test('a consumer whose connections are refused is down after few requests, and recovers', async t => {
+  const { receiver, append, outcomes, queue, redis, settings } = await push(t, answers(200), {
+    retryDelayMs: 300,
+    maxRetryDelayMs: 60_000
+  })
+  await append('before')
+  await untilDone(redis, queue)
+  await receiver.stop()
+  await append(...ids('down', 100))
+  await until('it is down', async () => outcomes.length >= 3)
+  await new Promise(resolve => setTimeout(resolve, 200))
+  t.ok((await queue.outstanding()).count <= 2)
+  const again = await startReceiver(answers(200), Number(new URL(settings.url).port))
+  t.teardown(() => again.stop())
+  await untilDone(redis, queue, 20_000)
+  t.equal(delivered(outcomes), 101)
+})
+
+t.test(
+  'events that failed before the outage are sent first after it, and without the rest of their pause',
+  async t => {
+    const { receiver, append, outcomes, queue, redis } = await push(t, answers(503), {
+      concurrency: 3,
+      retryDelayMs: 500,
+      maxRetryDelayMs: 60_000,
+      maxAttempts: 12
+    })
+    await append(...ids('down', 5))
+    await until('all are queued', async () => (await queue.outstanding()).count === 5)
+    // Their next attempts would be minutes later.
+    for (const job of await queue.queue.getDelayed()) await job.changeDelay(300_000)
+    await append(...ids('later', 20))
+    receiver.behave(answers(200))
+    await untilDone(redis, queue, 20_000)
+    t.equal(delivered(outcomes), 25)
+    const successes = idsAt(receiver).slice(-25)
+    t.match(successes[0], /^later/, 'the probe')
+    t.same(
+      successes.slice(1, 6).map(id => id.replace(/-.*/, '')),
+      Array(5).fill('down')
+    )
+  }
+)
+
+t.test('a consumer that is down and gets no events is probed with a queued one', async t => {
+  const { receiver, append, outcomes, queue, redis } = await push(t, answers(503), {
+    retryDelayMs: 300,
+    maxRetryDelayMs: 60_000,
+    maxAttempts: 12
+  })
+  await append(...ids('down', 5))
+  await until('all are queued', async () => (await queue.outstanding()).count === 5)
+  for (const job of await queue.queue.getDelayed()) await job.changeDelay(300_000)
+  const before = receiver.requests.length
+  await until('a probe', async () => receiver.requests.length > before)
+  const [job] = await queue.queue.getDelayed()
+  t.equal(job?.attemptsMade, 0, 'which does not count')
+  receiver.behave(answers(200))
+  await untilDone(redis, queue, 20_000)
+  t.equal(delivered(outcomes), 5)
+  t.equal(idsAt(receiver).slice(-5).length, new Set(idsAt(receiver).slice(-5)).size, 'each once')
+})
+
+t.test('429 with retry-after holds all events for that time', async t => {
+  let limitedAtMs = 0
+  const early: number[] = []
+  const { append, outcomes, queue, redis } = await push(
+    t,
+    (_request, response, count) => {
+      if (count === 5) {
+        limitedAtMs = performance.now()
+        response.writeHead(429, { 'retry-after': '1' }).end()
+        return
+      }
+      const sinceMs = performance.now() - limitedAtMs
+      if (limitedAtMs > 0 && sinceMs > 100 && sinceMs < 900) early.push(sinceMs)
+      response.writeHead(200).end()
+    },
+    { concurrency: 2, maxRetryDelayMs: 60_000 }
+  )
+  await append(...ids('event', 40))
+  await untilDone(redis, queue, 20_000)
+  t.same(early, [])
+  t.equal(delivered(outcomes), 40)
+})
+
+t.test('retry-after is honoured, up to the longest delay', async t => {
+  const { receiver, append, outcomes } = await push(
+    t,
+    (_request, response, count) => {
+      if (count === 1) response.writeHead(503, { 'retry-after': '86400' }).end()
+      else response.writeHead(200).end()
+    },
+    { retryDelayMs: 10, maxRetryDelayMs: 700 }
+  )
+  await append('later')
+  await until('delivered', async () => outcomes.includes('delivered'))
+  const [first, second] = receiver.requests
+  t.ok(first !== undefined && second !== undefined && second.atMs - first.atMs >= 650)
+})
+
+t.test('two replicas share the partitions, and what one leaves the other delivers', async t => {
+  const { append, receiver, outcomes, redis, queue, settings, consumer } = await push(t, answers(200))
+  await redis.client.set('cio:partitions', '2')
+  const second = await openConsumer(redis, settings)
+  t.teardown(() => second.close())
+  await append(...ids('event', 50))
+  await untilDone(redis, queue)
+  await consumer.close()
+  await append(...ids('after', 50))
+  await untilDone(redis, queue, 20_000)
+  t.equal(new Set(idsAt(receiver)).size, 100)
+  t.equal(receiver.requests.length, 100)
+  t.equal(delivered(outcomes) + delivered(second.outcomes), 100)
+})

@@ -1,0 +1,142 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import t, { type Test } from 'tap'
+import {
+  connectRedis,
+  disconnectRedis,
+  duplicateConnection,
+  mastersOf,
+  type RedisClient
+} from '../../src/redis/connect.ts'
+import type { RedisAddress } from '../../src/settings/redis-address.ts'
+import { MASTER, NO_LOGIN, startSentinels } from '../helpers/cluster.ts'
+import { startRedis, type TestRedis } from '../helpers/redis.ts'
+import { freePort, until } from '../helpers/server.ts'
+import { startTcpProxy } from '../helpers/tcp-proxy.ts'
+
+/** Within this time after the end of a fault, a connection is usable again. */
+const RECOVERY_MS = 15_000
+
+const usable = (redis: RedisClient) =>
+  until(
+    'a usable connection',
+    async () => (await Promise.race([redis.set('key', 'value'), sleep(2000)]).catch(() => {})) === 'OK',
+    RECOVERY_MS
+  )
+
+/** A Cluster of one master. */
+async function startLoneMaster(t: Test, port?: number): Promise<TestRedis> {
+  const settings = {
+    'cluster-enabled': 'yes',
+    'cluster-port': String(await freePort()),
+    // Without another node, it does not know its address.
+    'cluster-announce-ip': '127.0.0.1'
+  }
+  const node = await startRedis(settings, port === undefined ? {} : { port })
+  t.teardown(() => node.stop('SIGKILL'))
+  await node.client.call('CLUSTER', 'ADDSLOTSRANGE', 0, 16383)
+  await until('the slots are served', async () =>
+    String(await node.client.cluster('INFO')).includes('cluster_state:ok')
+  )
+  return node
+}
+
+const clusterAt = (port: number): RedisAddress => ({
+  kind: 'cluster',
+  nodes: [{ host: '127.0.0.1', port }],
+  login: NO_LOGIN
+})
+
+function open(t: Test, ...[address, profile]: Parameters<typeof connectRedis>): RedisClient {
+  const redis = connectRedis(address, profile)
+  redis.on('error', () => {})
+  t.teardown(() => disconnectRedis(redis))
+  return redis
+}
+
+t.test('a Cluster that fails while its slots are read, and its nodes are in use, is found again', async t => {
+  // Accepts connections and does not reply.
+  const proxy = await startTcpProxy(0)
+  await proxy.set('silent')
+  const redis = open(t, clusterAt(proxy.port))
+  const using = setInterval(() => {
+    for (const node of mastersOf(redis)) node.info().catch(() => {})
+  }, 100)
+  t.teardown(() => clearInterval(using))
+  await sleep(1000)
+  await proxy.close()
+  await sleep(4000)
+  await startLoneMaster(t, proxy.port)
+  await usable(redis)
+})
+
+for (const profile of ['fail-fast', 'blocking'] as const) {
+  t.test(
+    `a Cluster whose nodes all have new addresses is found through its startup node, ${profile}`,
+    async t => {
+      const old = await startLoneMaster(t)
+      const startup = await startTcpProxy(old.port)
+      t.teardown(startup.close)
+      const redis = open(t, clusterAt(startup.port), profile)
+      await usable(redis)
+
+      await old.stop('SIGKILL')
+      const during = redis.set('key', 'during').catch(() => {})
+      await sleep(1000)
+      startup.forwardTo((await startLoneMaster(t)).port)
+      await usable(redis)
+      t.ok(await Promise.race([during.then(() => true), sleep(RECOVERY_MS)]), 'a command settled meanwhile')
+    }
+  )
+}
+
+t.test('a client closed while it waits for a reconnect ends, and its queued commands fail', async t => {
+  const server = await startRedis()
+  const redis = open(t, server.address, 'blocking')
+  await usable(redis)
+  await server.stop('SIGKILL')
+  await until('the wait', async () => redis.status === 'reconnecting')
+  const queued = redis.get('key').catch((error: Error) => error.message)
+  const ended = new Promise(resolve => redis.once('end', () => resolve('ended')))
+  disconnectRedis(redis)
+  t.equal(await Promise.race([queued, sleep(1000)]), 'Connection is closed.')
+  t.equal(await Promise.race([ended, sleep(1000)]), 'ended')
+})
+
+t.test('nothing is printed when the connections to the sentinels break', async t => {
+  const { sentinels, stop } = await startSentinels()
+  t.teardown(stop)
+  const proxies = await Promise.all(sentinels.map(({ port }) => startTcpProxy(port)))
+  t.teardown(() => Promise.all(proxies.map(proxy => proxy.close())))
+  const printed = t.capture(console, 'error')
+  const nodes = proxies.map(({ port }) => ({ host: '127.0.0.1', port }))
+  const redis = open(t, { kind: 'sentinel', nodes, master: MASTER, login: NO_LOGIN })
+  await usable(redis)
+  await sleep(500)
+  for (const proxy of proxies) proxy.cut()
+  await sleep(500)
+  t.same(printed(), [])
+})
+
+t.test('a copy of a client of a user finds Sentinel again, whatever the options of the user', async t => {
+  const { sentinels, stop } = await startSentinels()
+  t.teardown(stop)
+  const proxy = await startTcpProxy(sentinels[0]?.port ?? 0)
+  t.teardown(proxy.close)
+  await proxy.set('down')
+  const original = new Redis({
+    sentinels: [{ host: '127.0.0.1', port: proxy.port }],
+    name: MASTER,
+    sentinelRetryStrategy: () => null,
+    retryStrategy: () => null,
+    lazyConnect: true
+  })
+  const copy = duplicateConnection(original)
+  copy.on('error', () => {})
+  t.teardown(() => disconnectRedis(copy))
+  await sleep(1000)
+  await proxy.set('silent')
+  await sleep(1000)
+  await proxy.set('forwarding')
+  await usable(copy)
+})
