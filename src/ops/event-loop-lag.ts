@@ -30,8 +30,8 @@ const gauges: Readonly<Record<string, LagGauge>> = {
 
 /** Between two samples while the event loop is busy. */
 const BUSY_SAMPLE_MS = 20
-/** From this share of the time on, the event loop is busy. An idle process needs less than a hundredth. */
-const BUSY = 0.1
+/** From this share of the time on, the event loop is busy: below, most samples would be wake-ups of their own. */
+const BUSY = 0.25
 
 /**
  * Replaces prom-client's metrics of the event loop, which take a sample every 10 ms: they wake up an idle process 100 times

@@ -1,7 +1,8 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { SignatureFailure } from '../ops/outcomes.ts'
 import type { Scheme, SigningKey, SourceSettings } from '../settings/sources.ts'
+import { hmac } from './hmac.ts'
 
 declare const verified: unique symbol
 
@@ -69,9 +70,8 @@ export function verifySignature(
   const claimedMac = Buffer.from(signature, 'hex')
   const signedHead = scheme === 'v0' ? `v0:${timestamp}:` : ''
   for (const key of source.keys) {
-    const mac = createHmac(schemes[scheme].algorithm, key.secret.reveal()).update(signedHead).update(body)
-    // As text: a digest as a buffer lies outside V8's heap, which costs 1 µs more per delivery.
-    if (timingSafeEqual(Buffer.from(mac.digest('hex'), 'hex'), claimedMac)) {
+    const mac = hmac(schemes[scheme].algorithm, key.secret, signedHead, body)
+    if (timingSafeEqual(Buffer.from(mac, 'hex'), claimedMac)) {
       return { authentic: true, body: body as VerifiedBody, key: key.label, keyId: key.id }
     }
   }

@@ -82,9 +82,9 @@ export async function startFaultyStandalone(): Promise<FaultyRedis> {
       ...proxyFaults('network', [proxy]),
       'server frozen': server.freeze,
       'server killed': server.kill,
-      'server restarted, loading for 2 s': async () => {
+      'server restarted, loading for a while': async () => {
         await server.kill()
-        restarting = server.start({ 'key-load-delay': '4000' })
+        restarting = server.start({ 'key-load-delay': '200' })
       },
       'server restarted at another port': async () => {
         await server.kill()

@@ -1,4 +1,4 @@
-// Tested by test/cli/send/command.test.ts.
+// Tested by test/cli/send/command.slow.test.ts.
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { isLoopbackHost } from '../../address.ts'

@@ -84,6 +84,8 @@ export function createRetryWorker(options: RetryWorkerOptions): RetryWorker {
     prefix: queuePrefix(keyPrefix, consumer),
     concurrency,
     drainDelay: DRAIN_DELAY_SECONDS,
+    // After a lost connection. The default is 15 s.
+    runRetryDelay: 1000,
     lockDuration: LOCK_MS,
     stalledInterval: STALLED_CHECK_MS,
     maxStalledCount: MAX_STALLED,

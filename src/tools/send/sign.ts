@@ -1,4 +1,4 @@
-// Tested by test/tools/send/load.test.ts and test/cli/send/command.test.ts.
+// Tested by test/tools/send/load.test.ts and test/cli/send/command.slow.test.ts.
 import { createHmac } from 'node:crypto'
 import type { Scheme } from '../../settings/sources.ts'
 

@@ -22,6 +22,8 @@ import {
   waiting
 } from './open-consumer.ts'
 
+t.setTimeout(200_000)
+
 const PREVIOUS = `whsec_${Buffer.alloc(32, 8).toString('base64')}`
 
 /**

@@ -1,0 +1,83 @@
+import t, { type Test } from 'tap'
+import { MASTER, promoted, startSentinels } from '../helpers/cluster.ts'
+import { runToEnd } from '../helpers/command.ts'
+import { deliveryBody } from '../helpers/consumers.ts'
+import { consumersFile, httpConsumer } from '../helpers/consumers-file.ts'
+import { answers, startReceiver } from '../helpers/receiver.ts'
+import { freeze, until } from '../helpers/server.ts'
+import { startTestService } from '../helpers/service.ts'
+import { KEY } from '../helpers/sign.ts'
+
+t.setTimeout(300_000)
+
+const { master, replica, sentinels, stop } = await startSentinels()
+const receiver = await startReceiver(answers(200))
+const env = {
+  REDIS_SENTINELS: sentinels.map(({ port }) => `127.0.0.1:${port}`).join(','),
+  CIO_WEBHOOK_SECRET: KEY,
+  HOST: '127.0.0.1',
+  PORT: '0',
+  LOG_LEVEL: 'silent',
+  CONSUMERS_FILE: consumersFile(httpConsumer('crm', receiver.url))
+}
+const service = await startTestService(env)
+t.teardown(async () => {
+  await service.close()
+  await receiver.stop()
+  await stop()
+})
+
+const commands: readonly (readonly string[])[] = [
+  ['status'],
+  ['events', '--json'],
+  ['events', 'show', 'e1'],
+  ['consumers'],
+  ['consumers', 'show', 'crm'],
+  ['consumers', 'dead', 'crm']
+]
+
+const failOverAfter = (ms: number) =>
+  Promise.all(
+    sentinels.map(({ client }) => client.call('SENTINEL', 'SET', MASTER, 'down-after-milliseconds', ms))
+  )
+
+async function runAll() {
+  const results: (Awaited<ReturnType<typeof runToEnd>> & { readonly command: string })[] = []
+  for (const args of commands) results.push({ ...(await runToEnd(args, env)), command: args.join(' ') })
+  return results
+}
+
+async function allSucceed(t: Test): Promise<void> {
+  for (const { code, stdout, stderr, command } of await runAll()) {
+    // `status` exits with 1 for any problem, such as a busy machine.
+    t.ok(code === 0 || (command === 'status' && code === 1), `${command}: ${code}`)
+    t.notMatch(`${stdout}${stderr}`, 'cannot reach Redis')
+  }
+}
+
+t.test('the commands that read Redis work behind Sentinel', async t => {
+  t.equal((await service.post(deliveryBody('e1'))).status, 200)
+  await until('it is pushed', async () => receiver.requests.length > 0)
+  await until('it is known', async () => (await runToEnd(['events', 'show', 'e1'], env)).code === 0)
+  await master.client.wait(1, 5000)
+  await allSucceed(t)
+})
+
+t.test('while the master hangs they end with the cause, and after the failover they work', async t => {
+  await failOverAfter(3_600_000)
+  await freeze(master)
+  for (const { code, stdout, stderr, command } of await runAll()) {
+    // `status` shows what it knows without Redis.
+    t.equal(code, command === 'status' ? 1 : 2, command)
+    t.match(
+      `${stdout}${stderr}`,
+      /cannot reach Redis at 127\.0\.0\.1:\d+.*: .*(no answer|no connection)/,
+      command
+    )
+    t.notMatch(stderr, /^ +at /m, 'no stack')
+  }
+  await failOverAfter(500)
+  await promoted(replica)
+  await until('the service works', async () => (await service.post(deliveryBody('e2'))).status === 200)
+  await allSucceed(t)
+})
