@@ -53,5 +53,11 @@ autoscaling: { kind: hpa }
 networkPolicy: { metricsFrom: [] }
 `
 
+export const AWS = `
+secrets: { name: "", variables: [] }
+serviceAccountName: cio-webhook
+config: { TRUSTED_PROXIES: 10.0.8.0/24, SECRETS_PROVIDER: aws, SECRETS_PREFIX: prod/ }
+`
+
 /** Values files by name. */
-export const matrix: Readonly<Record<string, string>> = { defaults: '', EVERYTHING, SMALL, HPA }
+export const matrix: Readonly<Record<string, string>> = { defaults: '', EVERYTHING, SMALL, HPA, AWS }

@@ -12,7 +12,7 @@ import {
   type PodSpec,
   renderChart
 } from './chart.ts'
-import { EVERYTHING, HPA, matrix, SMALL } from './chart-values.ts'
+import { AWS, EVERYTHING, HPA, matrix, SMALL } from './chart-values.ts'
 
 t.setTimeout(300_000)
 
@@ -82,12 +82,17 @@ t.test('the values and the commands of the documentation install a receiver with
   t.same(check.split(' ').slice(0, 3), [install.split(' ')[0], ...install.split(' ').slice(2, 4)])
 })
 
+t.test('with a secrets provider, nothing is mounted', async t => {
+  t.notMatch(renderChart(AWS).text, /volume|_FILE/i)
+})
+
 t.test('a wrong value is refused with its name', async t => {
   for (const [values, message] of [
     ['replica: 2', /replica/],
     ['config: { TRUSTED_PROXY: 10.0.0.0/8 }', /TRUSTED_PROXY/],
     ['config: { CIO_WEBHOOK_SECRET: abc }', /CIO_WEBHOOK_SECRET/],
     ['secrets: { variables: [LOG_LEVEL] }', /variables/],
+    ['secrets: { name: "" }', /variables/],
     ['consumers: [{ name: crm, type: http, url: "https://crm.internal", secret: whsec_x }]', /consumers/],
     ['consumers: [{ name: bus, type: nats, password: x }]', /consumers/],
     ['sources: [{ name: campaigns, secret: x }]', /sources/],

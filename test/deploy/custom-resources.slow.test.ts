@@ -1,8 +1,9 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import ts from 'typescript'
-import { type KubernetesObject, kubernetesSchemas, renderChart } from './chart.ts'
+import { parse, parseAllDocuments } from 'yaml'
+import { type ConfigMap, type KubernetesObject, kubernetesSchemas, renderChart } from './chart.ts'
 import { EVERYTHING, SMALL } from './chart-values.ts'
 
 t.setTimeout(120_000)
@@ -34,6 +35,24 @@ t.test('required fields, enumerations and patterns of these objects are as their
     t.doesNotThrow(() => new Model(object).validate(), object.kind)
     t.throws(() => new Model({ ...object, spec: 'none' }).validate(), object.kind)
   }
+})
+
+t.test('alerts and dashboards are those of deploy/', async t => {
+  const { text, of } = renderChart(EVERYTHING)
+  const groups = of<KubernetesObject & { readonly spec: { readonly groups: unknown } }>('PrometheusRule').spec
+    .groups
+  t.same(groups, parse(readFileSync('deploy/prometheus/cio-webhook.rules.yaml', 'utf8')).groups)
+
+  const dashboards: readonly ConfigMap[] = parseAllDocuments(text)
+    .map(document => document.toJS())
+    .filter(object => object?.metadata.labels.grafana_dashboard === '1')
+  const source = existsSync('deploy/grafana')
+    ? readdirSync('deploy/grafana').filter(name => name.endsWith('.json'))
+    : []
+  t.same(
+    dashboards.flatMap(({ data }) => Object.values(data)),
+    source.sort().map(name => readFileSync(join('deploy/grafana', name), 'utf8'))
+  )
 })
 
 /** An object literal with a field that its type does not have does not compile. */

@@ -81,6 +81,44 @@ takes "true" or "false".
 {{- end }}
 {{- end -}}
 
+{{- define "cio-webhook.volumes" -}}
+{{- with .Values.secrets.name }}
+- name: secrets
+  secret:
+    secretName: {{ . }}
+    defaultMode: 0440
+{{- end }}
+{{- if include "cio-webhook.hasFiles" . }}
+- name: files
+  configMap:
+    name: {{ include "cio-webhook.fullname" . }}
+{{- end }}
+{{- with .Values.caConfigMap }}
+- name: ca
+  configMap:
+    name: {{ . }}
+{{- end }}
+{{- end -}}
+
+{{- define "cio-webhook.volumeMounts" -}}
+{{- if .Values.secrets.name }}
+# The whole folder: a subPath is not updated when the Secret changes.
+- name: secrets
+  mountPath: /run/secrets/cio-webhook
+  readOnly: true
+{{- end }}
+{{- if include "cio-webhook.hasFiles" . }}
+- name: files
+  mountPath: /etc/cio-webhook
+  readOnly: true
+{{- end }}
+{{- if .Values.caConfigMap }}
+- name: ca
+  mountPath: /etc/cio-webhook-ca
+  readOnly: true
+{{- end }}
+{{- end -}}
+
 {{- /* What the pods of the Deployment and the pod of `helm test` have in common. */ -}}
 {{- define "cio-webhook.podSpec" -}}
 # Otherwise a Service named `metrics` sets METRICS_PORT=tcp://…
@@ -109,21 +147,10 @@ securityContext:
   fsGroup: 1000
   seccompProfile:
     type: RuntimeDefault
+{{- with include "cio-webhook.volumes" . | trim }}
 volumes:
-  - name: secrets
-    secret:
-      secretName: {{ .Values.secrets.name }}
-      defaultMode: 0440
-  {{- if include "cio-webhook.hasFiles" . }}
-  - name: files
-    configMap:
-      name: {{ include "cio-webhook.fullname" . }}
-  {{- end }}
-  {{- with .Values.caConfigMap }}
-  - name: ca
-    configMap:
-      name: {{ . }}
-  {{- end }}
+  {{- . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{- define "cio-webhook.container" -}}
@@ -139,19 +166,8 @@ securityContext:
 {{- with .Values.resources }}
 resources: {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- with include "cio-webhook.volumeMounts" . | trim }}
 volumeMounts:
-  # The whole folder: a subPath is not updated when the Secret changes.
-  - name: secrets
-    mountPath: /run/secrets/cio-webhook
-    readOnly: true
-  {{- if include "cio-webhook.hasFiles" . }}
-  - name: files
-    mountPath: /etc/cio-webhook
-    readOnly: true
-  {{- end }}
-  {{- if .Values.caConfigMap }}
-  - name: ca
-    mountPath: /etc/cio-webhook-ca
-    readOnly: true
-  {{- end }}
+  {{- . | nindent 2 }}
+{{- end }}
 {{- end -}}
