@@ -21,7 +21,7 @@ const ofConsumer = (what: string): string => `cio_consumer_${what}{consumer="crm
 /** Once, a minute after the start. */
 const ONCE = '0x2 1x400'
 
-/** A value per 30 s. Looked at after 3, 10, 80 and 160 minutes. */
+/** A value per 30 s. Looked at after 3, 10, 64, 66, 68, 80 and 160 minutes. */
 const rows: readonly Row[] = [
   { name: 'nothing happens', series: [[deliveries('unavailable'), '0x400']], fires: [] },
 
@@ -128,6 +128,14 @@ const rows: readonly Row[] = [
     series: [
       [deliveries('signature_invalid'), '0x2 1x120 2x120 3x120'],
       [deliveries('accepted'), '7x400']
+    ],
+    fires: ['CioSigningKeyWrong']
+  },
+  {
+    name: 'Customer.io begins to sign with another key, after an hour with deliveries',
+    series: [
+      [deliveries('signature_invalid'), '0x100 3x120 4x180'],
+      [deliveries('accepted'), '0+5x100 500x300']
     ],
     fires: ['CioSigningKeyWrong']
   },
@@ -432,7 +440,7 @@ const expected = (rows: readonly Row[]): Readonly<Record<string, readonly string
   Object.fromEntries(rows.map(({ name, fires }) => [name, fires]))
 
 t.test('each alert fires when it should, and no other does', async t => {
-  t.same(firingAlerts(seriesOf(rows), { minutes: [3, 10, 80, 160] }), expected(rows))
+  t.same(firingAlerts(seriesOf(rows), { minutes: [3, 10, 64, 66, 68, 80, 160] }), expected(rows))
 })
 
 t.test('each alert about days fires when it should, and no other does', async t => {
