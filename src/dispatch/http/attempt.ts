@@ -4,9 +4,7 @@ import { formatPastAttempt, type PastAttempt } from '../../group/past-attempt.ts
 import type { PushContext } from '../push-context.ts'
 import type { Gate } from './gate.ts'
 import type { PushQueue, QueuedEvent } from './push-queue.ts'
-import type { Pusher, PushOutcome } from './request.ts'
-
-type Failed = Extract<PushOutcome, { readonly kind: 'failed' }>
+import type { Pusher, PushFailure } from './request.ts'
 
 /** An attempt that failed. Its message is the reason, in our own words. */
 export class AttemptFailed extends Error {
@@ -18,7 +16,7 @@ export class AttemptFailed extends Error {
   /** The receiver was known to be down: the failure says nothing about the event. */
   readonly wasDown: boolean
 
-  constructor(event: QueuedEvent, attempt: PastAttempt, pushed: Failed, wasDown: boolean) {
+  constructor(event: QueuedEvent, attempt: PastAttempt, pushed: PushFailure, wasDown: boolean) {
     super(pushed.reason)
     this.event = event
     this.attempt = attempt

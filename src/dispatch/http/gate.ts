@@ -3,15 +3,10 @@ import { backoffMs } from '../../async/backoff.ts'
 import type { Semaphore } from '../../async/semaphore.ts'
 import type { ConcurrencyLimit } from './concurrency-limit.ts'
 import { createPauses } from './pauses.ts'
+import type { PushFailure } from './request.ts'
 
-export interface GateFailure {
-  /** When the request began, unix milliseconds. */
-  readonly atMs: number
-  /** The connection was refused or broken. */
-  readonly isConnection: boolean
-  /** What the receiver asked for, for all requests. */
-  readonly retryAfterMs?: number | undefined
-}
+/** `atMs`: when the request began, unix milliseconds. `retryAfterMs`: what the receiver asked for, for all requests. */
+export type GateFailure = Pick<PushFailure, 'cause' | 'retryAfterMs'> & { readonly atMs: number }
 
 /**
  * Decides when a request may be sent to one receiver: at most as many at once as the limit, and none while the receiver is
@@ -112,20 +107,22 @@ export function createGate(options: GateOptions): Gate {
       grantAll()
     },
     delivered: durationMs => {
-      if (row.failures > 0) row = NO_FAILURES
       limit.delivered(durationMs, inFlight)
-      // Requests that were in flight may still succeed while the receiver asks for a pause.
-      if (state === 'down' && Date.now() >= heldUntilMs) recover()
+      isUp()
     },
     failed: failure => {
+      const { retryAfterMs = 0 } = failure
+      if (failure.cause === 'event' && retryAfterMs === 0) {
+        isUp()
+        return false
+      }
       const wasDown = state === 'down'
       row = {
         failures: row.failures + 1,
-        connections: row.connections + (failure.isConnection ? 1 : 0),
+        connections: row.connections + (failure.cause === 'connection' ? 1 : 0),
         sinceMs: Math.min(row.sinceMs, failure.atMs)
       }
       limit.failed()
-      const { retryAfterMs = 0 } = failure
       const isDown =
         row.failures >= DOWN_FAILURES || row.connections >= DOWN_CONNECTIONS || retryAfterMs > 0 || wasDown
       if (isDown && state !== 'shut') goDown(Math.min(retryAfterMs, maxRetryDelayMs))
@@ -157,6 +154,12 @@ export function createGate(options: GateOptions): Gate {
     get isShut() {
       return state === 'shut'
     }
+  }
+
+  function isUp(): void {
+    if (row.failures > 0) row = NO_FAILURES
+    // Requests that were in flight may still be answered while the receiver asks for a pause.
+    if (state === 'down' && Date.now() >= heldUntilMs) recover()
   }
 
   function takeFresh(): boolean {

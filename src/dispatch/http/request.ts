@@ -13,18 +13,23 @@ import { requestSigner, traceparents } from './signature.ts'
  */
 export type PushOutcome =
   | { readonly kind: 'delivered'; readonly answer: string }
-  | {
-      readonly kind: 'failed'
-      readonly answer: string
-      readonly reason: string
-      /** The connection was refused or broken. */
-      readonly isConnection: boolean
-      readonly retryAfterMs?: number | undefined
-    }
+  | PushFailure
   /** 410: the receiver asks not to be called again. */
   | { readonly kind: 'gone'; readonly answer: string }
   /** The requests were aborted, because the service stops. */
   | { readonly kind: 'aborted' }
+
+export interface PushFailure {
+  readonly kind: 'failed'
+  readonly answer: string
+  readonly reason: string
+  /**
+   * `connection`: it was refused or broken. `event`: the receiver works, and refuses this event. `other`: it is unknown
+   * whether it would accept another event.
+   */
+  readonly cause: 'connection' | 'event' | 'other'
+  readonly retryAfterMs?: number | undefined
+}
 
 /** Posts events to one receiver. */
 export interface Pusher {
@@ -42,8 +47,11 @@ const KEEP_ALIVE_MS = 4000
 /** With HTTP/2, requests on one connection. Many servers allow a hundred. */
 const STREAMS_PER_CONNECTION = 100
 
+/** About the content of a request. Others, such as 401, 404 or 429, concern every request. */
+const EVENT_REFUSED = new Set([400, 409, 413, 415, 422])
+
 const ABORTED: PushOutcome = { kind: 'aborted' }
-const TIMEOUT: PushOutcome = { kind: 'failed', answer: 'timeout', reason: 'timeout', isConnection: false }
+const TIMEOUT: PushOutcome = { kind: 'failed', answer: 'timeout', reason: 'timeout', cause: 'other' }
 /** The usual answers, so that they need not be made again and again. */
 const DELIVERED = new Map([200, 201, 202, 204].map(status => [status, delivered(status)]))
 
@@ -149,7 +157,7 @@ function outcomeOf(status: number, headers: readonly Buffer[], now: () => number
     kind: 'failed',
     answer,
     reason: isRedirect ? `status ${status}, and redirects are not followed` : `status ${status}`,
-    isConnection: false,
+    cause: EVENT_REFUSED.has(status) ? 'event' : 'other',
     retryAfterMs: parseRetryAfter(headerOf(headers, 'retry-after'), now())
   }
 }
@@ -166,8 +174,8 @@ function headerOf(headers: readonly Buffer[], wanted: string): string | undefine
 function connectionFailure(error: unknown): PushOutcome {
   const code = failureCode(error)
   return code !== undefined && /^[A-Z0-9_]{1,64}$/.test(code)
-    ? { kind: 'failed', answer: code, reason: `connection: ${code}`, isConnection: true }
-    : { kind: 'failed', answer: 'connection failed', reason: 'connection failed', isConnection: true }
+    ? { kind: 'failed', answer: code, reason: `connection: ${code}`, cause: 'connection' }
+    : { kind: 'failed', answer: 'connection failed', reason: 'connection failed', cause: 'connection' }
 }
 
 function delivered(status: number): PushOutcome {

@@ -138,7 +138,7 @@ for (const javaScript of [true, false]) {
   t.test(
     `an operator replays and drops dead letters: one, chosen ones and all, ${how} JavaScript`,
     async t => {
-      const crm = await receiver(t, 500)
+      const crm = await receiver(t, 422)
       const { service, url } = await open(t, httpConsumer('crm', crm.url, { maxAttempts: 1 }))
       for (let index = 0; index < 6; index++) await service.post(deliveryBody(`event-${index}`))
       await until('dead letters', async () => (await letters.count('crm')) === 6)
@@ -152,7 +152,7 @@ for (const javaScript of [true, false]) {
 
       await page.getByRole('row').nth(1).getByRole('link').first().click()
       t.match(await page.getByRole('region', { name: 'The event as JSON' }).textContent(), '"event-0"')
-      t.equal(await page.getByRole('cell', { name: '500' }).count(), 1)
+      t.equal(await page.getByRole('cell', { name: '422' }).count(), 1)
       await page.getByRole('button', { name: 'Replay' }).click()
       t.match(await statusLine(page), '1 replayed')
       await until('the event again', async () => crm.requests.length === 7)
@@ -381,7 +381,7 @@ t.test('nothing that an event, a consumer or a name contains becomes markup', as
 t.test(
   'every page is accessible, light and dark, from 360 to 1600 px, and a viewer has no buttons',
   async t => {
-    const crm = await receiver(t, 500)
+    const crm = await receiver(t, 422)
     const slow = await receiver(t)
     const { service, url } = await open(
       t,

@@ -157,3 +157,22 @@ t.test('two replicas share the partitions, and what one leaves the other deliver
   t.equal(receiver.requests.length, 100)
   t.equal(delivered(outcomes) + delivered(second.outcomes), 100)
 })
+
+t.test(
+  'a consumer that refuses single events is not down: others are sent, refused ones become dead letters',
+  async t => {
+    const { receiver, append, dead, queue, redis } = await push(t, answers(422), {
+      concurrency: 2,
+      maxAttempts: 2,
+      retryDelayMs: 200,
+      maxRetryDelayMs: 60_000
+    })
+    await append(...ids('refused', 20))
+    await until('all are dead letters', async () => (await dead.count('crm')) === 20)
+    t.equal(receiver.requests.length, 40, 'each attempt counts')
+    receiver.behave(answers(200))
+    await append('good')
+    await untilDone(redis, queue, 5000)
+    t.equal(receiver.requests.length, 41)
+  }
+)
