@@ -62,7 +62,7 @@ function dashboard(name, { title, description, time, variables = {}, rows }) {
 
 /** All values by default. */
 function variable(name, query) {
-  const all = { text: 'All', value: '$__all' }
+  const all = { text: ['All'], value: ['$__all'] }
   return {
     name,
     label: name[0].toUpperCase() + name.slice(1),

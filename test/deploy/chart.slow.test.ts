@@ -82,6 +82,16 @@ t.test('the values and the commands of the documentation install a receiver with
   t.same(check.split(' ').slice(0, 3), [install.split(' ')[0], ...install.split(' ').slice(2, 4)])
 })
 
+t.test('the alerts link to the runbook where the documentation can be read', async t => {
+  const { text } = renderChart('monitoring: { rules: true, docsUrl: "https://git.example.com/docs/" }')
+  const links = [...text.matchAll(/^ *runbook_url: (.*)$/gm)].map(([, link = '']) => link)
+  t.ok(links.length > 20)
+  t.same(
+    links.filter(link => !link.startsWith('https://git.example.com/docs/runbook.md#')),
+    []
+  )
+})
+
 t.test('with a secrets provider, nothing is mounted', async t => {
   t.notMatch(renderChart(AWS).text, /volume|_FILE/i)
 })
