@@ -34,8 +34,8 @@ const CONFIGURATION_VALID_MS = 30_000
 const CONFIGURATION_LIMIT_MS = 1000
 
 /**
- * @returns a function that reads the status in at most 3.5 s. An outage is part of the status. It rejects only if a value
- *   in Redis cannot be read, such as one of another version
+ * @returns a function that reads the status in at most 3.5 s. An outage is part of the status, and values in Redis that
+ *   cannot be read, such as those of another version, are left out
  */
 export function createStatusReader(options: StatusReaderOptions): () => Promise<ConsoleStatus> {
   const { config, redis, redisReport, isRedisUp, now } = options

@@ -54,22 +54,11 @@ t.test('a store of secrets that hangs delays the status by a second, and its key
   t.ok(performance.now() - startedMs < 2000)
 })
 
-t.test(
-  'a value in Redis that cannot be read fails this page, not the process, and is read again',
-  async t => {
-    const unhandled: unknown[] = []
-    const note = (error: unknown) => unhandled.push(error)
-    process.on('unhandledRejection', note)
-    t.teardown(() => process.off('unhandledRejection', note))
-    await redis.client.set('cio:addresses', '{')
-    const read = createStatusReader(options)
-    await t.rejects(read(), SyntaxError)
-    await new Promise(resolve => setTimeout(resolve, 20))
-    t.same(unhandled, [])
-    await redis.client.del('cio:addresses')
-    t.match(await read(), { redis: { state: 'up' } })
-  }
-)
+t.test('a value in Redis that cannot be read is left out', async t => {
+  await redis.client.set('cio:addresses', '{')
+  t.match(await createStatusReader(options)(), { redis: { state: 'up' }, outage: undefined })
+  await redis.client.del('cio:addresses')
+})
 
 t.test('a Redis that hangs costs at most 2.5 s', async t => {
   await freeze(redis)

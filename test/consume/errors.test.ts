@@ -159,13 +159,15 @@ t.test(
     t.teardown(() => again.stop('SIGKILL'))
     await next('recovery', /works again/)
     t.match(
-      all.filter(line => !line.includes('connection lost')),
+      all.filter(line => !/connection lost|ECONNRESET/.test(line)),
       [
         `cio-webhook consumer crm: cannot reach Redis at 127.0.0.1:${own.port}: ECONNREFUSED (nothing listens at this address); events wait in the log until it is back`,
         /^cio-webhook consumer crm: Redis works again after \d s$/
       ]
     )
-    t.ok(all.length <= 3, all.join('\n'))
+    t.ok(all.length <= 4, all.join('\n'))
+    // Before its Redis, whose end it would print during the next test.
+    await consumer.stop()
   }
 )
 

@@ -88,7 +88,7 @@ export const payload = (changes: Readonly<Record<string, unknown>> = {}): string
 /** Delivers an event that the consumer does not take: it becomes a dead letter. */
 export async function addDeadLetter({ service, receiver, call }: TestApi, id: string): Promise<void> {
   const before = await countDead(call)
-  receiver.behave(answers(503))
+  receiver.behave(answers(422))
   await service.post(payload({ event_id: id }))
   await until('the dead letter', async () => (await countDead(call)) > before)
   receiver.behave(answers(204))
