@@ -63,7 +63,7 @@ async function profile(): Promise<void> {
   const service = serviceCommand({ port, secret }, { REDIS_URL: redis.url, PII_POLICY: values.policy })
   const server = await startServer({
     ...service,
-    args: [...profiled, ...service.args],
+    env: { ...service.env, NODE_OPTIONS: profiled.join(' ') },
     ready: () => isReady(port)
   })
   await runLoad(WARM_UP, port, secret, '00')
