@@ -59,9 +59,10 @@ export function createHttpConsumer(settings: HttpSettings, context: PushContext)
     maxRetryDelayMs: settings.maxRetryDelayMs,
     onIdleProbe: () => void probe().catch(onQueueError),
     onRecovered: async (sinceMs, signal) => {
-      // Earlier if the outage began before this process.
+      // Earlier if the outage began before this process, or before a pause.
       const { failingSinceMs = sinceMs } = await states.read(name)
-      await worker.drain(Math.min(sinceMs, failingSinceMs), signal).catch(onQueueError)
+      const firstMs = Math.min(sinceMs, failingSinceMs)
+      if (firstMs < Number.POSITIVE_INFINITY) await worker.drain(firstMs, signal).catch(onQueueError)
     }
   })
   const pusher = createPusher(settings, limit.max, now)
