@@ -36,7 +36,7 @@ async function deliver(count: number) {
 function hang(text: string): Promise<Socket> {
   return new Promise(resolve => {
     const socket = connect(consolePort, '127.0.0.1')
-    socket.on('error', () => {})
+    socket.on('error', () => {}).resume()
     socket.once('connect', () => {
       socket.write(text)
       resolve(socket)

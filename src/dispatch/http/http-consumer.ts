@@ -4,13 +4,12 @@ import { pause } from '../../async/backoff.ts'
 import { compileTypeGlobs, DOCTOR_TYPE } from '../../event-types.ts'
 import { parseEnvelope } from '../../group/cloud-event.ts'
 import { LAST_ATTEMPTS } from '../../group/dead-letters.ts'
-import { MalformedEntryError } from '../../group/entry-errors.ts'
+import { type ErrorContext, MalformedEntryError } from '../../group/entry-errors.ts'
 import type { ReadEntry } from '../../group/fenced-read.ts'
 import { type GroupMember, joinGroup } from '../../group/member.ts'
 import { type OutgoingEvent, outgoingEventOf } from '../../group/outgoing-event.ts'
 import {
   type AfterFailure,
-  type ErrorContext,
   type FailedAttempt,
   type PartitionProcessorOptions,
   processPartition
