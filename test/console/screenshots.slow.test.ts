@@ -94,7 +94,7 @@ t.test('the pictures of the documentation show a console with data', async t => 
     await screenshot(page, 'events')
 
     await page.goto(`${url}/events/01KASN0R00Z3NDEKTSV4RRF014`)
-    t.match(await page.locator('.consumer', { hasText: 'crm' }).textContent(), /dead.*status 503/s)
+    t.match(await page.locator('.consumer', { hasText: 'crm' }).textContent(), /dead.*status 422/s)
     await screenshot(page, 'event', { height: 1150 })
 
     await page.goto(`${url}/consumers/crm`)
