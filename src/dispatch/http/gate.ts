@@ -59,7 +59,6 @@ const MAX_PROBE_DELAY_MS = 30_000
 const PROBE_FACTOR = 3
 
 const NO_FAILURES = { failures: 0, connections: 0, sinceMs: Number.POSITIVE_INFINITY }
-
 const GRANTED = Promise.resolve(true)
 const REFUSED = Promise.resolve(false)
 
@@ -218,7 +217,8 @@ export function createGate(options: GateOptions): Gate {
     isProbeDue = true
     grantAll()
     if (!isProbeDue) return
-    // Until the next probe, an event that comes from the log is sent at once.
+    // Until the next probe, an event that comes from the log, or whose pause ends now, is sent at once.
+    pauses.endSince(downSinceMs)
     options.onIdleProbe()
     probeTimer = setTimeout(probe, probeDelayMs()).unref()
   }

@@ -96,6 +96,8 @@ export function createHttpConsumer(settings: HttpSettings, context: PushContext)
     hasStoppedItself: () => gate.isShut,
     start: () => {
       gate.open()
+      // An answer 410 pauses the queue in Redis, perhaps later than `consumers enable` resumed it.
+      queue.queue.resume().catch(onQueueError)
       worker.resume()
       // A member cannot be started twice.
       member = joinGroup(

@@ -233,3 +233,16 @@ t.test(
     t.equal(delivered(outcomes), 6)
   }
 )
+
+t.test('a queue that is still paused after an answer 410 runs again when the consumer starts', async t => {
+  const { receiver, append, outcomes, queue, redis, consumer } = await push(t, answers(422))
+  await append('queued')
+  await until('queued', async () => (await queue.outstanding()).count === 1)
+  await consumer.stop()
+  // As if the answer to 410 came after `consumers enable`.
+  await queue.queue.pause()
+  receiver.behave(answers(200))
+  consumer.start()
+  await untilDone(redis, queue, 5000)
+  t.equal(delivered(outcomes), 1)
+})

@@ -76,3 +76,25 @@ t.test('strict: after an outage, events that failed do not wait for the rest of 
   receiver.behave(answers(200))
   await untilDone(redis, queue, 10_000)
 })
+
+t.test(
+  'strict: a consumer that is down is probed with the only event, although its pause is not over',
+  async t => {
+    const { receiver, append, redis, queue } = await push(
+      t,
+      (_request, response, count) => {
+        if (count <= 2) response.socket?.resetAndDestroy()
+        else response.writeHead(200).end()
+      },
+      { order: 'strict', retryDelayMs: 700, maxRetryDelayMs: 60_000, maxAttempts: 12 }
+    )
+    await append('only')
+    await untilDone(redis, queue, 10_000)
+    const [, second, third] = receiver.requests
+    t.ok(second !== undefined && third !== undefined)
+    if (second !== undefined && third !== undefined) {
+      const afterMs = third.atMs - second.atMs
+      t.ok(afterMs < 1200, `${afterMs} ms: the pause before a probe, not before the next attempt (2100 ms)`)
+    }
+  }
+)
