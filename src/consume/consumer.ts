@@ -21,8 +21,9 @@ import { createSemaphore } from '../async/semaphore.ts'
 import { endOnSignals } from '../async/signals.ts'
 import { ConfigError } from '../errors.ts'
 import { compileTypeGlobs, DOCTOR_TYPE, misspeltTypes, type TypeMatcher } from '../event-types.ts'
+import type { ErrorContext } from '../group/entry-errors.ts'
 import { joinGroup } from '../group/member.ts'
-import { type ErrorContext, processPartition } from '../group/partition-processor.ts'
+import { processPartition } from '../group/partition-processor.ts'
 import { withoutErrorEvents } from '../group/stream-waiter.ts'
 import { connectRedis, disconnectRedis, duplicateConnection, type RedisClient } from '../redis/connect.ts'
 import { firstDatabaseProblem } from '../redis/database.ts'
@@ -37,8 +38,8 @@ import { addressOfClient, rejectUnknownOptions } from './options.ts'
 
 export type { Backoff } from '../async/backoff.ts'
 export { ConfigError } from '../errors.ts'
+export type { ErrorContext } from '../group/entry-errors.ts'
 export { EntriesDeletedError, InterruptedError, MalformedEntryError } from '../group/entry-errors.ts'
-export type { ErrorContext } from '../group/partition-processor.ts'
 export type {
   CustomerEvent,
   DocumentedEvent,

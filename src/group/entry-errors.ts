@@ -1,4 +1,14 @@
 // Tested by test/consume/errors.test.ts.
+/** The entry that an error is about. */
+export interface ErrorContext {
+  readonly partition: number
+  readonly entryId: string
+  readonly type: string
+  readonly attempt: number
+  /** Whether it is a dead letter now. Otherwise it is retried. */
+  readonly dead: boolean
+}
+
 /** Attempts began, and none of them finished: the handler may be what ends the process. */
 export class InterruptedError extends Error {
   override readonly name = 'InterruptedError'

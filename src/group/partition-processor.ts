@@ -6,7 +6,7 @@ import type { Semaphore } from '../async/semaphore.ts'
 import type { TypeMatcher } from '../event-types.ts'
 import { formatPosition } from '../log/position.ts'
 import { type DeadLetterReason, deadLetters } from './dead-letters.ts'
-import { InterruptedError, MalformedEntryError } from './entry-errors.ts'
+import { type ErrorContext, InterruptedError, MalformedEntryError } from './entry-errors.ts'
 import type { ReadEntry } from './fenced-read.ts'
 import type { PartitionReader } from './partition-reader.ts'
 import type { PastAttempt } from './past-attempt.ts'
@@ -42,16 +42,6 @@ export type AfterFailure =
   | { readonly next: 'uncounted' }
   | { readonly next: 'hand_over'; readonly write: () => Promise<void> }
   | { readonly next: 'dead' }
-
-/** The entry that an error is about. */
-export interface ErrorContext {
-  readonly partition: number
-  readonly entryId: string
-  readonly type: string
-  readonly attempt: number
-  /** Whether it is a dead letter now. Otherwise it is retried. */
-  readonly dead: boolean
-}
 
 export interface PartitionProcessorOptions<Event> {
   readonly keyPrefix: string

@@ -53,7 +53,7 @@ async function addHistory(): Promise<void> {
 
 t.test('the pictures of the documentation show a console with data', async t => {
   const good = await startReceiver(answers(204))
-  const bad = await startReceiver(answers(503))
+  const bad = await startReceiver(answers(422))
   t.teardown(good.stop)
   t.teardown(bad.stop)
   const { service, url } = await startTestConsole(redis.url, {

@@ -1,4 +1,3 @@
-// Tested by test/dispatch/http/outages.test.ts.
 import { backoffMs } from '../../async/backoff.ts'
 import type { Semaphore } from '../../async/semaphore.ts'
 import type { ConcurrencyLimit } from './concurrency-limit.ts'
@@ -43,9 +42,9 @@ interface GateOptions {
   /** Called if a probe is due and no event from the log waits for it. */
   readonly onIdleProbe: () => void
   /**
-   * Called when the receiver is up again. Events from the log wait until it resolves.
+   * Called when the receiver is up again, and at the first success after `open`. Events from the log wait until it resolves.
    *
-   * @param sinceMs when the first request that failed began, unix milliseconds
+   * @param sinceMs when the first request that failed began, unix milliseconds; Infinity: none did since `open`
    * @param signal aborted when the receiver is down again, or the gate shut
    */
   readonly onRecovered: (sinceMs: number, signal: AbortSignal) => Promise<void>
@@ -65,21 +64,24 @@ const GRANTED = Promise.resolve(true)
 const REFUSED = Promise.resolve(false)
 
 export function createGate(options: GateOptions): Gate {
-  const { limit, retryDelayMs, maxRetryDelayMs } = options
-  const fresh = new Set<() => void>()
+  const { limit, maxRetryDelayMs } = options
+  const maxMs = Math.min(MAX_PROBE_DELAY_MS, maxRetryDelayMs)
+  const probeDelays = { firstMs: Math.min(options.retryDelayMs, maxMs), maxMs }
+  const fresh = new Set<(granted: boolean) => void>()
   const retries = new Set<(granted: boolean) => void>()
   const pauses = createPauses()
   let state: 'open' | 'down' | 'recovering' | 'shut' = 'shut'
-  let inFlight = 0
-  let holds = 0
+  let [inFlight, holds, probes] = [0, 0, 0]
   let row = NO_FAILURES
-  let downSinceMs = 0
-  let probes = 0
+  /** Infinity until the first success after `open`: an outage may have begun before it. */
+  let downSinceMs = Number.POSITIVE_INFINITY
   let isProbeDue = false
   let probeTimer: NodeJS.Timeout | undefined
-  let probeAtMs = 0
-  let heldUntilMs = 0
+  let [probeAtMs, heldUntilMs] = [0, 0]
   let recovery = new AbortController()
+  const probeDelayMs = (): number => backoffMs(probeDelays, ++probes, { factor: PROBE_FACTOR })
+  const hasProbe = (): boolean => probeTimer !== undefined || isProbeDue
+  const heldForMs = (): number => Math.max(0, Math.ceil(heldUntilMs - performance.now()))
 
   return {
     acquire: signal => {
@@ -87,13 +89,12 @@ export function createGate(options: GateOptions): Gate {
       if (takeFresh()) return GRANTED
       return new Promise(resolve => {
         const settle = (granted: boolean): void => {
-          fresh.delete(grant)
+          fresh.delete(settle)
           signal.removeEventListener('abort', refuse)
           resolve(granted)
         }
-        const grant = (): void => settle(true)
         const refuse = (): void => settle(false)
-        fresh.add(grant)
+        fresh.add(settle)
         signal.addEventListener('abort', refuse, { once: true })
       })
     },
@@ -104,6 +105,8 @@ export function createGate(options: GateOptions): Gate {
     },
     release: () => {
       inFlight--
+      // A probe ended without an outcome, for example because the lease was lost.
+      if (state === 'down' && inFlight === 0 && !hasProbe()) schedule(Math.max(heldForMs(), probeDelayMs()))
       grantAll()
     },
     delivered: durationMs => {
@@ -128,7 +131,7 @@ export function createGate(options: GateOptions): Gate {
       if (isDown && state !== 'shut') goDown(Math.min(retryAfterMs, maxRetryDelayMs))
       return wasDown
     },
-    holdMs: () => Math.max(0, heldUntilMs - Date.now()),
+    holdMs: heldForMs,
     holdUntil: room => {
       holds++
       const end = (): void => {
@@ -142,6 +145,7 @@ export function createGate(options: GateOptions): Gate {
       if (state !== 'shut') return
       state = 'open'
       row = NO_FAILURES
+      downSinceMs = Number.POSITIVE_INFINITY
       grantAll()
     },
     shut: () => {
@@ -159,7 +163,8 @@ export function createGate(options: GateOptions): Gate {
   function isUp(): void {
     if (row.failures > 0) row = NO_FAILURES
     // Requests that were in flight may still be answered while the receiver asks for a pause.
-    if (state === 'down' && Date.now() >= heldUntilMs) recover()
+    const mayHaveBeenDown = state === 'open' && downSinceMs === Number.POSITIVE_INFINITY
+    if (mayHaveBeenDown || (state === 'down' && heldForMs() === 0)) recover()
   }
 
   function takeFresh(): boolean {
@@ -182,9 +187,9 @@ export function createGate(options: GateOptions): Gate {
       retries.delete(settle)
       settle(true)
     }
-    for (const grant of fresh) {
+    for (const settle of fresh) {
       if (!takeFresh()) break
-      grant()
+      settle(true)
     }
   }
 
@@ -195,20 +200,15 @@ export function createGate(options: GateOptions): Gate {
       probes = 0
       recovery.abort()
     }
-    heldUntilMs = Math.max(heldUntilMs, Date.now() + holdMs)
+    heldUntilMs = Math.max(heldUntilMs, performance.now() + holdMs)
     // Late failures of requests that were in flight change nothing, unless they ask for a longer pause.
-    if (probeTimer === undefined && !isProbeDue) schedule(holdMs || probeDelayMs())
-    if (probeAtMs < heldUntilMs) schedule(heldUntilMs - Date.now())
-  }
-
-  function probeDelayMs(): number {
-    const maxMs = Math.min(MAX_PROBE_DELAY_MS, maxRetryDelayMs)
-    return backoffMs({ firstMs: Math.min(retryDelayMs, maxMs), maxMs }, ++probes, { factor: PROBE_FACTOR })
+    if (!hasProbe()) schedule(holdMs || probeDelayMs())
+    if (probeAtMs < heldUntilMs) schedule(heldForMs())
   }
 
   function schedule(delayMs: number): void {
     clearTimeout(probeTimer)
-    probeAtMs = Date.now() + delayMs
+    probeAtMs = performance.now() + delayMs
     isProbeDue = false
     probeTimer = setTimeout(probe, delayMs).unref()
   }
@@ -237,6 +237,7 @@ export function createGate(options: GateOptions): Gate {
       grantAll()
     }
     options.onRecovered(downSinceMs, signal).then(done, done)
+    downSinceMs = 0
   }
 
   function endOutage(): void {

@@ -4,13 +4,12 @@ import { pause } from '../../async/backoff.ts'
 import { compileTypeGlobs, DOCTOR_TYPE } from '../../event-types.ts'
 import { parseEnvelope } from '../../group/cloud-event.ts'
 import { LAST_ATTEMPTS } from '../../group/dead-letters.ts'
-import { MalformedEntryError } from '../../group/entry-errors.ts'
+import { type ErrorContext, MalformedEntryError } from '../../group/entry-errors.ts'
 import type { ReadEntry } from '../../group/fenced-read.ts'
 import { type GroupMember, joinGroup } from '../../group/member.ts'
 import { type OutgoingEvent, outgoingEventOf } from '../../group/outgoing-event.ts'
 import {
   type AfterFailure,
-  type ErrorContext,
   type FailedAttempt,
   type PartitionProcessorOptions,
   processPartition
@@ -59,9 +58,10 @@ export function createHttpConsumer(settings: HttpSettings, context: PushContext)
     maxRetryDelayMs: settings.maxRetryDelayMs,
     onIdleProbe: () => void probe().catch(onQueueError),
     onRecovered: async (sinceMs, signal) => {
-      // Earlier if the outage began before this process.
+      // Earlier if the outage began before this process, or before a pause.
       const { failingSinceMs = sinceMs } = await states.read(name)
-      await worker.drain(Math.min(sinceMs, failingSinceMs), signal).catch(onQueueError)
+      const firstMs = Math.min(sinceMs, failingSinceMs)
+      if (firstMs < Number.POSITIVE_INFINITY) await worker.drain(firstMs, signal).catch(onQueueError)
     }
   })
   const pusher = createPusher(settings, limit.max, now)

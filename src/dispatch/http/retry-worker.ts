@@ -109,12 +109,16 @@ export function createRetryWorker(options: RetryWorkerOptions): RetryWorker {
       running.catch(onError)
     },
     drain: async (sinceMs, signal) => {
+      // Those that fail again meanwhile wait for their next attempt.
+      const untilMs = context.now()
       let skipped = 0
       for (let more = true; more && !signal.aborted; ) {
         const jobs = await queue.getDelayed(skipped, skipped + PAGE_JOBS - 1)
         more = jobs.length === PAGE_JOBS
         for (const job of jobs) {
-          const hasFailedSince = (pastAttempts(job).at(-1)?.atMs ?? 0) >= sinceMs
+          const { atMs, durationMs } = pastAttempts(job).at(-1) ?? { atMs: 0, durationMs: 0 }
+          const failedAtMs = atMs + durationMs
+          const hasFailedSince = failedAtMs >= sinceMs && failedAtMs <= untilMs
           // Another replica may have been faster.
           if (
             !hasFailedSince ||

@@ -176,3 +176,60 @@ t.test(
     t.equal(receiver.requests.length, 41)
   }
 )
+
+t.test('events that fail again after an outage keep the pauses between their further attempts', async t => {
+  const { receiver, append, outcomes, queue, dead } = await push(t, answers(503), {
+    retryDelayMs: 2000,
+    maxRetryDelayMs: 60_000,
+    maxAttempts: 12
+  })
+  await append(...ids('down', 40))
+  await until('it is down', async () => outcomes.length >= 5)
+  const many = ids('more', 200)
+  await queue.queue.addBulk(
+    many.map((id, index) => ({
+      name: 'event',
+      data: {
+        id,
+        source: 'default',
+        type: 'io.customer.email.sent',
+        event: '{}',
+        position: `0-1-${index}`,
+        attemptsBefore: 1,
+        lastAttempts: [`1 ${Date.now()} 1 503`]
+      },
+      opts: { jobId: `0-1-${index}-2`, delay: 300_000, attempts: 11 }
+    }))
+  )
+  receiver.behave((request, response) => {
+    const id = request.headers['webhook-id'] ?? ''
+    response.writeHead(id.startsWith('more') ? 422 : 200).end()
+  })
+  await until('recovered', async () => idsAt(receiver).filter(id => id.startsWith('more')).length >= 200)
+  await new Promise(resolve => setTimeout(resolve, 1000))
+  const counts = new Map<string, number>()
+  for (const id of idsAt(receiver)) if (id.startsWith('more')) counts.set(id, (counts.get(id) ?? 0) + 1)
+  t.equal(Math.max(...counts.values()), 1, 'each is attempted once')
+  t.equal(await dead.count('crm'), 0)
+})
+
+t.test(
+  'an outage that ends while the consumer is paused: its failed events are sent soon after the pause',
+  async t => {
+    const { receiver, append, outcomes, queue, redis, consumer, states } = await push(t, answers(503), {
+      retryDelayMs: 500,
+      maxRetryDelayMs: 60_000,
+      maxAttempts: 12
+    })
+    await append(...ids('down', 5))
+    await until('all are queued', async () => (await queue.outstanding()).count === 5)
+    for (const job of await queue.queue.getDelayed()) await job.changeDelay(300_000)
+    await until('recorded', async () => (await states.read('crm')).failingSinceMs !== undefined)
+    await consumer.stop()
+    receiver.behave(answers(200))
+    consumer.start()
+    await append('later')
+    await untilDone(redis, queue, 10_000)
+    t.equal(delivered(outcomes), 6)
+  }
+)
