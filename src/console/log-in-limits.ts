@@ -38,7 +38,7 @@ export function createLogInLimits(app: FastifyInstance, audit: Pick<Audit, 'list
     keyGenerator: (request: FastifyRequest) => network(request.ip)
   }
   const ofAddress = app.createRateLimit(perAddress)
-  // Each is remembered for 12 hours, and whoever has a password can make sessions.
+  // Each log-out is remembered for 12 hours, and a password is enough to make any number of sessions.
   const ofLogOuts = app.createRateLimit(perAddress)
   const ofAll = app.createRateLimit({
     max: MAX_OF_STRANGERS,

@@ -36,8 +36,8 @@ const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/
  * of the role and nothing else:
  *
  * - A session is valid on every replica and after a restart, also while Redis is down. It ends when its password changes.
- * - Whoever knows the password of a viewer can make sessions of viewers, and nothing more: a key of both passwords would
- *   let them try passwords of operators against their own cookie, without any limit.
+ * - The password of a viewer is enough for sessions of viewers, and for nothing more. A key of both passwords would let
+ *   viewers try passwords of operators against their own cookie, without any limit.
  * - A random key in Redis would let everybody who can read Redis become an operator.
  */
 export async function provideSessions(app: FastifyInstance, access: ConsoleAccess): Promise<void> {

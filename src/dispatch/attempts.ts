@@ -41,7 +41,7 @@ export const attemptsKey = (keyPrefix: string, consumer: string): string => `${k
  * An event id as the log of attempts has it: up to 64 printable ASCII characters as they are, any other as its SHA-256
  * in hex. A digest stays as it is, also that of `toOutgoingEvent`, so both forms of an id are found.
  */
-export const attemptEventId = (id: string): string => (SHORT_ID.test(id) ? id : hash('sha256', id))
+const attemptEventId = (id: string): string => (SHORT_ID.test(id) ? id : hash('sha256', id))
 
 /**
  * An attempt as the log of attempts has it: for each event a line break, and

@@ -24,7 +24,7 @@ export function keepDatabase(redis: Redis): void {
   redis.on('ready', () => refusals.delete(redis))
 }
 
-/** SELECT is also refused without a login, and by a server that is loading its data: those are no reasons to give up. */
+/** SELECT is also refused without a login, and by a server that is loading its data: these are not reasons to give up. */
 const isRefusedSelect = (error: unknown): error is Error =>
   error instanceof Error &&
   error.name === 'ReplyError' &&

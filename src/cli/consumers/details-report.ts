@@ -15,7 +15,7 @@ export function detailsText(
   const reasons = Object.entries(deadByReason).map(([reason, count]) => `${count} ${reason}`)
   const { name, type, state, lag, pending, queued, oldestAgeMs, members, failures } = status
   const fields = fieldList([
-    ['kind', type],
+    ['type', type],
     ['state', since === undefined ? state : `${state} since ${since}`],
     ['lag', lag === undefined ? 'unknown' : `${counted(lag, 'event')} not read`],
     ['pending', String(pending)],

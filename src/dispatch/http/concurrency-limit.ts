@@ -12,9 +12,9 @@ export interface ConcurrencyLimit {
 
 const START = 4
 const MAX = 100
-/** So often the latency with few requests in flight is measured again: the receiver may have become slower or faster. */
+/** After so many windows the latency with few requests in flight is measured again: it may have changed. */
 const MEASURE_WINDOWS = 50
-/** Latencies up to this are no sign of overload, whatever the baseline. */
+/** Latencies up to this are not a sign of overload, whatever the base is. */
 const TOLERATED_MS = 20
 const TOLERATED_FACTOR = 2
 const AFTER_RISE = 0.9

@@ -1,4 +1,4 @@
-/** What must end within the same time after it was added. */
+/** Items that must each end within the same time after they were added. */
 interface Deadlines<Item> {
   add(item: Item): void
   delete(item: Item): void

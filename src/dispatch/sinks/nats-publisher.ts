@@ -91,5 +91,5 @@ function failureOf(answer: Msg, subject: string): Error | undefined {
     return new NoRespondersError(subject)
   const { error, stream } = answer.json<{ readonly error?: ApiError; readonly stream?: string }>()
   if (error !== undefined) return new JetStreamApiError(error)
-  return stream === undefined ? new Error('the answer is no acknowledgement') : undefined
+  return stream === undefined ? new Error('the answer is not an acknowledgement') : undefined
 }

@@ -172,14 +172,14 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
     }
   }
 
-  /** @param otherwise the rest of `<name> cannot be …`, for a consumer of another kind */
+  /** @param otherwise the rest of `<name> cannot be …`, for a consumer of another type */
   async function requirePush(name: string, otherwise: string): Promise<ConsumerSettings> {
     const settings = settingsOf(name)
     if (settings !== undefined) return settings
     const { type } = await requireStatus(name)
     throw new ActionError(
       'invalid',
-      `${name} is not in CONSUMERS_FILE (kind ${type}), so it cannot be ${otherwise}`
+      `${name} is not in CONSUMERS_FILE (type ${type}), so it cannot be ${otherwise}`
     )
   }
 }

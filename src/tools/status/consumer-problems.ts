@@ -37,7 +37,7 @@ function stateProblem(consumer: ConsumerStatus, atMs: number): readonly Problem[
           id: 'consumer_failing',
           severity: 'error',
           summary: `${name} has been failing${failureTimes(consumer, atMs)}: ${lastFailure ?? 'unknown reason'}.`,
-          consequence: 'Its events wait and are retried; after the last attempt they become dead letters.',
+          consequence: 'Its events wait and are retried; those without attempts left become dead letters.',
           fix: `cio-webhook consumers show ${name}: what it answers. After the repair: cio-webhook consumers test ${name}`
         }
       ]

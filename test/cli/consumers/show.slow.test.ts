@@ -41,7 +41,7 @@ t.test('show, pause and resume', async t => {
       ]
     )
     const { output } = await run('consumers', 'show', 'crm')
-    t.match(output, /^crm\n {2}kind +http\n {2}state +failing since \d{4}-\S+Z \(\d+ s ago\)\n/)
+    t.match(output, /^crm\n {2}type +http\n {2}state +failing since \d{4}-\S+Z \(\d+ s ago\)\n/)
     t.match(output, /\n {2}dead letters +1: 1 failed\n/)
     t.match(output, /\nnewest attempts\n {2}TIME +EVENT +ATTEMPT +OUTCOME +ANSWER +MS\n/)
     t.notMatch(output + JSON.stringify(value), WEBHOOK_SECRET.slice(6))

@@ -40,7 +40,7 @@ t.test('a receiver that became slower for good is not held down', t => {
   t.end()
 })
 
-t.test('a latency of a few milliseconds is no sign of overload, whatever the lowest was', t => {
+t.test('a latency of a few milliseconds is not a sign of overload, whatever the lowest was', t => {
   const limit = createAdaptiveLimit()
   answer(limit, 200, 1000, 0.5)
   const before = limit.current

@@ -117,7 +117,7 @@ function question(request: FastifyRequest, action: 'replay' | 'drop', delivery: 
     question: `${verb} ${shown}?`,
     consequence:
       action === 'replay'
-        ? 'Each is parsed again. What is an event by the rules of today is appended to the log, and every consumer gets it. The others stay parked.'
+        ? 'Each is parsed again. Those that are events by the present rules are appended to the log, and every consumer gets them. The others stay parked.'
         : 'They are deleted for good. Customer.io does not send them again: they were answered with 200.',
     action: PARKED_PATH,
     fields: { action, delivery, confirmed: 'yes' },
