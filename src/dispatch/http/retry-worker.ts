@@ -28,6 +28,8 @@ export interface RetryWorker {
   drain(sinceMs: number, signal: AbortSignal): Promise<void>
   /** Waits for requests in flight. */
   close(): Promise<void>
+  /** Ends a `close` that takes too long. */
+  abandon(): void
 }
 
 interface RetryWorkerOptions {
@@ -73,13 +75,20 @@ export function retryDelayMs(
   })
 }
 
+class RetryingWorker extends Worker<QueuedEvent> {
+  /** While a job does not end, for example because Redis is away, BullMQ renews its lock, which keeps the process alive. */
+  stopRenewing(): void {
+    void this.lockManager.close()
+  }
+}
+
 /** All replicas share the queue, and it survives them. */
 export function createRetryWorker(options: RetryWorkerOptions): RetryWorker {
   const { settings, context, queue, attempter, gate, concurrency } = options
   const { name: consumer } = settings
   const { queueRedis, keyPrefix, deadLetters } = context
   const onError = (error: unknown): void => context.onError(consumer, error)
-  const worker = new Worker<QueuedEvent>(QUEUE_NAME, retry, {
+  const worker = new RetryingWorker(QUEUE_NAME, retry, {
     autorun: false,
     connection: asConnection(queueRedis),
     prefix: queuePrefix(keyPrefix, consumer),
@@ -138,7 +147,8 @@ export function createRetryWorker(options: RetryWorkerOptions): RetryWorker {
         await sleep(DRAINED_POLL_MS)
       }
     },
-    close: () => worker.close()
+    close: () => worker.close(),
+    abandon: () => worker.stopRenewing()
   }
 
   async function retry(job: Job<QueuedEvent>, token?: string): Promise<void> {
