@@ -164,7 +164,10 @@ t.test('the oldest entries of all partitions are removed first', async t => {
     Number(first?.split('-')[0])
   )
   const [a = 0, b = 0] = left
-  t.ok(Math.abs(a - b) < 200, `both begin at about the same time: ${a}, ${b}`)
+  // The rounds take turns with the partitions, and take longer on a busy machine.
+  const times = ids.map(id => Number(id.split('-')[0]))
+  const roundMs = ((times.at(-1) ?? 0) - (times[0] ?? 0)) / 16
+  t.ok(Math.abs(a - b) < Math.max(200, 3 * roundMs), `both begin at about the same time: ${a}, ${b}`)
 })
 
 t.test('each master of a Cluster is relieved by its own memory', async t => {
