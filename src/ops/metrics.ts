@@ -7,7 +7,7 @@ import type { SigningKey, Source } from '../settings/sources.ts'
 import { measureEventLoopLag } from './event-loop-lag.ts'
 import { createLastKnown } from './last-known.ts'
 import { metricFactory } from './metric-factory.ts'
-import { deliveryOutcomes, type Outcome, type SignatureFailure } from './outcomes.ts'
+import type { Outcome, SignatureFailure } from './outcomes.ts'
 
 export type Metrics = ReturnType<typeof createMetrics>
 
@@ -71,19 +71,11 @@ export function createMetrics(options: MetricsOptions) {
     }
   })
 
-  // On the hot path: a counter's child with fixed labels skips the checks of a labelled increment.
-  const deliveryCounters = new Map(
-    sources.map(source => [
-      source,
-      new Map(deliveryOutcomes.map(outcome => [outcome, deliveries.labels({ source, outcome })]))
-    ])
-  )
-
   return {
     register,
     stop,
     delivery(source: string, outcome: Outcome, seconds: number): void {
-      deliveryCounters.get(source)?.get(outcome)?.inc()
+      deliveries.inc({ source, outcome })
       deliveryDuration.observe(seconds)
       if (seconds > LATE_SECONDS && storedOutcomes.has(outcome)) lateDeliveries.inc({ source })
     },

@@ -24,7 +24,7 @@ export interface Gate extends Semaphore {
   failed(failure: GateFailure): boolean
   /** Until when the receiver has asked for no requests, in milliseconds from now; 0: it has not. */
   holdMs(): number
-  /** Gives no permits to events from the log until the promise settles: there is no room for failed events. */
+  /** Gives no permits to events from the log until the promise settles, because failed events could not be queued. */
   holdUntil(room: Promise<unknown>): void
   /** Resolves after `delayMs`, or when the receiver is up again after an outage, or when the signal is aborted. */
   waitForRetry(delayMs: number, signal: AbortSignal): Promise<void>

@@ -34,7 +34,7 @@ export interface PushQueue extends OpenQueue {
    * often it is added. An event larger than the queue's limit is added when the queue is empty. Concurrent calls share
    * the commands.
    *
-   * @throws when Redis does not answer, or the signal aborts while there is no room; it may have been added
+   * @throws when Redis does not answer, or the signal aborts while the queue is full; it may have been added
    */
   add(item: QueueItem, signal: AbortSignal): Promise<void>
 }

@@ -60,7 +60,7 @@ type Work<Result> = (options: {
 }) => Promise<Result>
 
 /**
- * Replays and drops, one at a time on each subject, whoever starts them: the console, its API or the command line. Every
+ * Replays and drops. Only one runs on a subject at a time, of all that the console, its API and the command line start. Every
  * method throws the error of Redis. Those that begin one throw ActionError, with `busy` while another one runs.
  */
 export interface BulkActions {
@@ -188,7 +188,7 @@ export function createBulkActions({
       return result
     } catch (error) {
       await loop.stop()
-      // Refused before it did anything, for example because there is no such consumer.
+      // It was refused before it did anything, for example because the consumer does not exist.
       if (error instanceof ActionError) await redis.del(stateKey(subject)).catch(onUnwritten)
       else await write('failed', [{ name: 'error', why: causeOf(error) }]).catch(onUnwritten)
       throw error

@@ -394,7 +394,7 @@ t.test('the backlog is limited in bytes too, and an event larger than that waits
   await until('queued', async () => (await queue.outstanding()).count === 1)
   await append('small')
   await new Promise(resolve => setTimeout(resolve, 300))
-  t.equal((await queue.outstanding()).count, 1, 'there is no room beside it')
+  t.equal((await queue.outstanding()).count, 1, 'the queue is full')
   t.match(await waiting(redis), { pending: 1 })
   await queue.queue.drain(true)
   await until('the small one', async () => (await waiting(redis)).pending === 0)
