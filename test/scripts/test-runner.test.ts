@@ -34,7 +34,10 @@ for (const [name, { code, counts }] of Object.entries(files)) {
     symlinkSync(resolve('node_modules'), join(folder, 'node_modules'))
     const file = join(folder, 'a.test.mjs')
     writeFileSync(file, `import t from 'tap'\n${code}\n`)
-    const { status, stdout } = spawnSync(process.execPath, ['scripts/test.mjs', file], { encoding: 'utf8', env })
+    const { status, stdout } = spawnSync(process.execPath, ['scripts/test.mjs', file], {
+      encoding: 'utf8',
+      env
+    })
     t.match(stdout, `# { ${counts} }`)
     t.equal(status, passes ? 0 : 1)
   })
