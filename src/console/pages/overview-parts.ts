@@ -91,8 +91,7 @@ export function keysInUse({ sources, atMs, redis }: ConsoleStatus): Html {
   )
 }
 
-export const keyId = (id: string | undefined): Html | string =>
-  id === undefined ? '–' : html`<code>${id}</code>`
+const keyId = (id: string | undefined): Html | string => (id === undefined ? '–' : html`<code>${id}</code>`)
 
 export const consumers = ({ consumers, redis }: ConsoleStatus): Html =>
   table(
