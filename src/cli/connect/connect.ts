@@ -46,6 +46,8 @@ export async function connect(context: ConnectContext, options: ConnectOptions):
   const dryRun = options['dry-run']
   const source = sourceOf(context, options)
   options.url.hash = ''
+  if (options.url.search !== '')
+    throw new UsageError('give the URL without a query: the signature is what protects it')
   const wanted = { endpoint: options.url.href, events }
   checkEvents(events)
   const say = (text: string): void => void (json ? process.stderr : process.stdout).write(text)
@@ -69,7 +71,7 @@ export async function connect(context: ConnectContext, options: ConnectOptions):
     result !== 'not_applied' &&
     result !== 'choose' &&
     key !== 'failed' &&
-    (verification === undefined || verification.outcome === 'received')
+    (verification === undefined || isKept(verification))
   return isGood ? EXIT.ok : EXIT.findings
 
   async function carryOut(): Promise<{ readonly result: Result; readonly webhook?: ReportingWebhook }> {
@@ -143,6 +145,10 @@ export async function connect(context: ConnectContext, options: ConnectOptions):
     return verification
   }
 }
+
+/** A delivery that was refused, because of its address for example, is not kept. */
+const isKept = (verification: Verification): boolean =>
+  verification.outcome === 'received' && ['accepted', 'duplicate', 'parked'].includes(verification.answer)
 
 const isStored = ({ outcome }: RotationReport): boolean => outcome === 'done' || outcome === 'nothing_to_do'
 

@@ -2,6 +2,7 @@
 import type { ReportingWebhook } from '../../customerio/reporting-webhooks.ts'
 import type { WebhookCheck } from '../../tools/connect/check.ts'
 import { type Difference, type WantedWebhook, wantedNames } from '../../tools/connect/differences.ts'
+import { shownEndpoint } from '../../tools/connect/endpoint.ts'
 import type { WebhookPlan } from '../../tools/connect/plan.ts'
 import type { Verification } from '../../tools/connect/wait-for-delivery.ts'
 import { table } from '../table.ts'
@@ -43,7 +44,7 @@ function createText(wanted: WantedWebhook, similar: readonly ReportingWebhook[])
   ]
   const others = similar.map(webhook =>
     bullet(
-      `${nameOf(webhook)} posts to ${terminalSafe(webhook.endpoint)}: to move it instead, add --webhook ${webhook.id}`
+      `${nameOf(webhook)} posts to ${shownEndpoint(webhook.endpoint)}: to move it instead, add --webhook ${webhook.id}`
     )
   )
   return [...lines, ...(others.length === 0 ? [] : ['Similar webhooks exist:\n', ...others])].join('')
@@ -52,7 +53,7 @@ function createText(wanted: WantedWebhook, similar: readonly ReportingWebhook[])
 export function differenceText(difference: Difference): string {
   switch (difference.kind) {
     case 'endpoint':
-      return `it posts to ${difference.is}, not to ${difference.wanted}`
+      return `it posts to ${shownEndpoint(difference.is)}, not to ${difference.wanted}`
     case 'disabled':
       return 'it is disabled: events of this time are lost'
     case 'missing_events':

@@ -1,3 +1,4 @@
+// Tested by test/tools/connect/webhook-watch.test.ts and test/cli/connect/command.slow.test.ts.
 import type { AppApi } from '../../customerio/app-api.ts'
 import { listReportingWebhooks } from '../../customerio/reporting-webhooks.ts'
 import { readDeliveryStats } from '../../receive/delivery-stats.ts'
@@ -12,6 +13,8 @@ interface CheckOptions {
   readonly consumers: readonly { readonly types?: readonly string[] | undefined }[]
   /** Unix milliseconds. */
   readonly now: () => number
+  /** Ends the check, which then rejects. */
+  readonly signal?: AbortSignal
 }
 
 /** After a wrong signature, Customer.io waits for an hour: the next one is certainly seen within two. */
@@ -23,10 +26,10 @@ const DELIVERIES_MS = 2 * 60 * 60 * 1000
  * @throws AppApiError, and the error of Redis
  */
 export async function checkConnections(options: CheckOptions): Promise<readonly WebhookCheck[]> {
-  const { api, redis, keyPrefix, consumers, now } = options
+  const { api, redis, keyPrefix, consumers, now, signal } = options
   const connections = await readConnections(redis, keyPrefix)
   if (connections.length === 0) return []
-  const webhooks = await listReportingWebhooks(api)
+  const webhooks = await listReportingWebhooks(api, signal)
   const nowMs = now()
   const { sources } = await readDeliveryStats(redis, keyPrefix, {
     fromMs: nowMs - DELIVERIES_MS,

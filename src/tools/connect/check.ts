@@ -1,21 +1,10 @@
 import type { ReportingWebhook } from '../../customerio/reporting-webhooks.ts'
+import type { WebhookState } from '../../ops/outcomes.ts'
 import type { SourceStats } from '../../receive/delivery-stats.ts'
 import type { Connection } from './connections.ts'
 import { type Difference, differencesOf, missingNames, wantedNames } from './differences.ts'
+import { shownEndpoint } from './endpoint.ts'
 import { webhooksOf } from './plan.ts'
-
-/** The states of a webhook, worst first. */
-export const webhookStates = [
-  'deleted',
-  'elsewhere',
-  'disabled',
-  'unknown_key',
-  'incomplete',
-  'duplicated',
-  'unchecked',
-  'ok'
-] as const
-export type WebhookState = (typeof webhookStates)[number]
 
 /** The result of one check. */
 export interface WebhookCheck {
@@ -61,7 +50,7 @@ export function checkConnection(connection: Connection, input: CheckInput): Webh
         )
       : result(
           'elsewhere',
-          `the webhook ${connection.webhook} posts to ${moved.endpoint}, not to ${endpoint}`
+          `the webhook ${connection.webhook} posts to ${shownEndpoint(moved.endpoint)}, not to ${endpoint}`
         )
   }
   const id = String(webhook.id)

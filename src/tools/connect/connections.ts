@@ -7,8 +7,14 @@ import type { WantedWebhook } from './differences.ts'
  * What `cio-webhook connect` remembers, so that the service knows its own public endpoints:
  *
  * `<prefix>connections`: hash, source → JSON `{ endpoint, events, webhook }`
+ * `<prefix>connections:check`: string, the last check of all of them as JSON: see stored-check.ts
+ * `<prefix>connections:asking`: string with a time to live, held by the one replica that asks Customer.io
  */
-const connectionsKey = (prefix: string): string => `${prefix}connections`
+export const connectionKeys = (prefix: string) => ({
+  all: `${prefix}connections`,
+  check: `${prefix}connections:check`,
+  asking: `${prefix}connections:asking`
+})
 
 /** The reporting webhook of a source. */
 export interface Connection extends WantedWebhook {
@@ -23,22 +29,26 @@ const schema = z.object({
   webhook: z.string()
 })
 
-/** Skips what cannot be read. @throws the error of Redis */
+/** In the order of the sources' names. Skips what cannot be read. @throws the error of Redis */
 export async function readConnections(redis: RedisClient, prefix: string): Promise<readonly Connection[]> {
-  const stored = await redis.hgetall(connectionsKey(prefix))
-  return Object.entries(stored).flatMap(([source, text]) => {
-    const connection = parseStored(schema, text)
-    if (connection === undefined) return []
-    const { endpoint, events, webhook } = connection
-    return [{ source, endpoint, events, webhook }]
-  })
+  const stored = await redis.hgetall(connectionKeys(prefix).all)
+  return Object.entries(stored)
+    .sort()
+    .flatMap(([source, text]) => {
+      const connection = parseStored(schema, text)
+      if (connection === undefined) return []
+      const { endpoint, events, webhook } = connection
+      return [{ source, endpoint, events, webhook }]
+    })
 }
 
-/** @throws the error of Redis */
+/** The service checks it within a minute. @throws the error of Redis */
 export async function rememberConnection(
   redis: RedisClient,
   prefix: string,
   { source, ...connection }: Connection
 ): Promise<void> {
-  await redis.hset(connectionsKey(prefix), source, JSON.stringify(connection))
+  const keys = connectionKeys(prefix)
+  await redis.hset(keys.all, source, JSON.stringify(connection))
+  await redis.del(keys.check)
 }

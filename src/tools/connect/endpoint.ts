@@ -12,6 +12,13 @@ export function normalEndpoint(text: string): string | undefined {
   return `${protocol}//${host}${pathname.replace(/\/+$/, '')}${search}`
 }
 
+/** For messages and log lines: without user name, password and query, which can hold a secret of another program. */
+export function shownEndpoint(text: string): string {
+  if (!URL.canParse(text)) return 'a text that is not a URL'
+  const { protocol, host, pathname } = new URL(text)
+  return `${protocol}//${host}${pathname}`
+}
+
 /** @returns whether Customer.io posts to the same place with both */
 export function isSameEndpoint(one: string, other: string): boolean {
   const normal = normalEndpoint(one)

@@ -1,3 +1,4 @@
+// Tested by test/cli/connect/command.slow.test.ts.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SOURCE_PREFIX } from '../../event-types.ts'
 import { publishedPartitions } from '../../log/partition.ts'
@@ -27,6 +28,7 @@ interface WaitOptions {
 }
 
 const POLL_MS = 1000
+const KEY_USE_MS = 1500
 const MINUTE_MS = 60_000
 
 /**
@@ -56,9 +58,12 @@ export async function waitForDelivery(options: WaitOptions): Promise<Verificatio
   for (;;) {
     const now = await read()
     if (now.last !== undefined && now.last.atMs !== before.last?.atMs) {
+      // The use of a key is written separately, up to a second later.
+      await sleep(KEY_USE_MS)
+      const { seen } = await read()
       const [, key] =
-        Object.keys(now.seen)
-          .filter(field => now.seen[field] !== before.seen[field])
+        Object.keys(seen)
+          .filter(field => seen[field] !== before.seen[field])
           .map(field => field.split(':'))
           .find(([name]) => name === source) ?? []
       const type = await newestType(redis, keyPrefix, source)
@@ -84,7 +89,7 @@ async function newestType(redis: RedisClient, prefix: string, source: string): P
     if (entry === undefined) continue
     const [id, [, type = '', , event = '']] = entry
     const atMs = Number.parseInt(id, 10)
-    if (!event.includes(`"${SOURCE_PREFIX}${source}"`) || (newest?.atMs ?? 0) > atMs) continue
+    if (!event.includes(`"source":"${SOURCE_PREFIX}${source}"`) || (newest?.atMs ?? 0) > atMs) continue
     newest = { type, atMs }
   }
   return newest?.type

@@ -12,5 +12,5 @@ t.test('a connection is read as it was remembered; what others have damaged is s
   await rememberConnection(redis.client, 'cio:', all)
   await rememberConnection(redis.client, 'cio:', some)
   await redis.client.hset('cio:connections', { broken: '{', other: '{"endpoint":7}' })
-  t.same(await readConnections(redis.client, 'cio:'), [all, some])
+  t.same(await readConnections(redis.client, 'cio:'), [some, all])
 })

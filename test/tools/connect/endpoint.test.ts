@@ -1,5 +1,5 @@
 import t from 'tap'
-import { isSameEndpoint, sourceOfEndpoint } from '../../../src/tools/connect/endpoint.ts'
+import { isSameEndpoint, shownEndpoint, sourceOfEndpoint } from '../../../src/tools/connect/endpoint.ts'
 
 const URL = 'https://hooks.example.com/api/cio/webhook'
 
@@ -34,4 +34,9 @@ t.test('the source of an endpoint is the last part of its path, also behind the 
     ].map(sourceOfEndpoint),
     ['default', 'default', 'crm', 'crm', undefined, undefined]
   )
+})
+
+t.test('a message shows no credentials of an endpoint', async t => {
+  t.equal(shownEndpoint('https://user:pw@example.com:8443/a?token=x#y'), 'https://example.com:8443/a')
+  t.equal(shownEndpoint('secret'), 'a text that is not a URL')
 })
