@@ -66,6 +66,8 @@ export async function playGoogle(certificate: Certificate): Promise<PlayedGoogle
       }
     }
     if (/\/project\/project-id/.test(url)) return { status: 200, headers: flavor, body: PROJECT }
+    if (/\/universe\/universe-domain/.test(url))
+      return { status: 200, headers: flavor, body: 'googleapis.com' }
     return { status: 200, headers: flavor, body: {} }
   })
   return { url: api.url, metadataHost: new URL(metadata.url).host, token, secrets, denied, api, metadata }

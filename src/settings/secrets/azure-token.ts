@@ -33,7 +33,9 @@ export function azureToken(reader: VariableReader, vaultUrl: string): () => Prom
 
 /** `https://my-vault.vault.azure.net` → `https://vault.azure.net`; other clouds have another domain. */
 function audienceOf(vaultUrl: string): string {
-  const domain = /\.(vault\.(?:azure\.net|azure\.cn|usgovcloudapi\.net))$/.exec(new URL(vaultUrl).hostname)?.[1]
+  const domain = /\.(vault\.(?:azure\.net|azure\.cn|usgovcloudapi\.net))$/.exec(
+    new URL(vaultUrl).hostname
+  )?.[1]
   return `https://${domain ?? 'vault.azure.net'}`
 }
 
@@ -72,7 +74,10 @@ async function readToken(path: string): Promise<string> {
   try {
     return (await readFile(path, 'utf8')).trim()
   } catch (cause) {
-    throw new ConfigError(`AZURE_FEDERATED_TOKEN_FILE=${path}: the file can't be read (${errorCode(cause)})`, { cause })
+    throw new ConfigError(
+      `AZURE_FEDERATED_TOKEN_FILE=${path}: the file can't be read (${errorCode(cause)})`,
+      { cause }
+    )
   }
 }
 

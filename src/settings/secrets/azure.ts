@@ -43,11 +43,15 @@ function azureSecret(open: () => KeyVault, name: string, refreshMs: number): Sec
     async versions() {
       const { current, previous } = await newest()
       if (current === undefined) return NO_VERSIONS
-      return { current: await valueOf(current), previous: previous && (await valueOf(previous)), pending: undefined }
+      return {
+        current: await valueIn(current),
+        previous: previous && (await valueIn(previous)),
+        pending: undefined
+      }
     },
     async promote(value) {
       const { current } = await newest()
-      if (current !== undefined && sameSecret(await valueOf(current), value)) return
+      if (current !== undefined && sameSecret(await valueIn(current), value)) return
       expectOk(await send('PUT', '', { value: value.reveal() }), 'set')
     },
     async forgetPrevious() {
@@ -79,7 +83,7 @@ function azureSecret(open: () => KeyVault, name: string, refreshMs: number): Sec
     return link !== undefined && URL.canParse(link) ? `/versions${new URL(link).search}` : undefined
   }
 
-  async function valueOf({ id, isEnabled }: Version): Promise<Secret | undefined> {
+  async function valueIn({ id, isEnabled }: Version): Promise<Secret | undefined> {
     if (!isEnabled) return undefined
     const known = values.get(id)
     if (known !== undefined) return known
@@ -105,7 +109,8 @@ function azureSecret(open: () => KeyVault, name: string, refreshMs: number): Sec
 
 function versionsIn({ body }: StoreReply): readonly Version[] {
   const items = at(body, 'value')
-  if (!Array.isArray(items)) throw new StoreError('the answer is not a list of versions: check AZURE_KEY_VAULT_URL')
+  if (!Array.isArray(items))
+    throw new StoreError('the answer is not a list of versions: check AZURE_KEY_VAULT_URL')
   return items.flatMap((item: unknown): readonly Version[] => {
     const id = /\/([0-9a-f]{32})$/i.exec(textAt(item, 'id') ?? '')?.[1]
     const created = at(item, 'attributes', 'created')
@@ -144,12 +149,15 @@ function expectOk(reply: StoreReply, permission: 'get' | 'list' | 'set'): void {
   const isDenied = reply.status === 403
   const code = textAt(reply.body, 'error', 'innererror', 'code') ?? textAt(reply.body, 'error', 'code')
   const shown = code !== undefined && /^\w{1,60}$/.test(code) ? ` ${code}` : ''
-  throw new StoreError(`${reply.status}${shown} from ${reply.host}; ${adviceFor(reply.status, permission)}`, { isDenied })
+  throw new StoreError(`${reply.status}${shown} from ${reply.host}; ${adviceFor(reply.status, permission)}`, {
+    isDenied
+  })
 }
 
 function adviceFor(status: number, permission: 'get' | 'list' | 'set'): string {
   const role = permission === 'set' ? 'Key Vault Secrets Officer' : 'Key Vault Secrets User'
-  if (status === 403) return `the identity needs the permission ${permission} (role ${role}), and the network of the vault must be open`
+  if (status === 403)
+    return `the identity needs the permission ${permission} (role ${role}), and the network of the vault must be open`
   if (status === 401) return 'check AZURE_TENANT_ID: the vault trusts another tenant'
   return 'try again'
 }

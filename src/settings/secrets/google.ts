@@ -63,7 +63,10 @@ function googleSecret(open: () => Promise<SecretManager>, name: string, refreshM
       const latest = await access('latest')
       const previous = latest && (await access(latest.number - 1))
       if (previous === undefined) return
-      expectOk(await send('POST', `/versions/${previous.number}:disable`, {}), 'secretmanager.versions.disable')
+      expectOk(
+        await send('POST', `/versions/${previous.number}:disable`, {}),
+        'secretmanager.versions.disable'
+      )
     },
     // The version before the current one is the previous value already, unless two were added in a short time.
     keepPrevious: async () => false
@@ -73,10 +76,12 @@ function googleSecret(open: () => Promise<SecretManager>, name: string, refreshM
   async function access(version: number | 'latest'): Promise<Version | undefined> {
     if (version === 0) return undefined
     const reply = await send('GET', `/versions/${version}:access`)
-    if (reply.status === 404 || (reply.status === 400 && statusOf(reply) === 'FAILED_PRECONDITION')) return undefined
+    if (reply.status === 404 || (reply.status === 400 && statusOf(reply) === 'FAILED_PRECONDITION'))
+      return undefined
     expectOk(reply, 'secretmanager.versions.access')
     const number = Number(/\/versions\/(\d+)$/.exec(textAt(reply.body, 'name') ?? '')?.[1])
-    if (!Number.isInteger(number)) throw new StoreError('Secret Manager answered without a version: check GOOGLE_SECRET_MANAGER_URL')
+    if (!Number.isInteger(number))
+      throw new StoreError('Secret Manager answered without a version: check GOOGLE_SECRET_MANAGER_URL')
     const data = textAt(reply.body, 'payload', 'data') ?? ''
     const text = withoutLineBreak(Buffer.from(data, 'base64').toString('utf8'))
     return { number, value: text === '' ? undefined : new Secret(text) }
@@ -129,15 +134,19 @@ async function authorization(client: AuthClient, url: string): Promise<Record<st
 async function projectOf(auth: GoogleAuth): Promise<string> {
   const project = await auth.getProjectId().catch(() => undefined)
   if (project) return project
-  throw new ConfigError('GOOGLE_CLOUD_PROJECT is missing: the credentials have no project; give the project of the secrets')
+  throw new ConfigError(
+    'GOOGLE_CLOUD_PROJECT is missing: the credentials have no project; give the project of the secrets'
+  )
 }
 
 /** An error of the library can have the request, with a key or token, so only its code is kept. */
 function noCredentials(error: unknown): never {
   const answered = textAt(error, 'response', 'data', 'error')
+  const isNone = error instanceof Error && error.message.startsWith('Could not load the default credentials')
   const code = answered !== undefined && /^[a-z_]{1,40}$/.test(answered) ? answered : errorCode(error)
+  const shown = isNone ? ': no credentials are found' : code === undefined ? '' : `: ${code}`
   throw new StoreError(
-    `no token from Google${code === undefined ? '' : `: ${code}`}; check the service account of the pod or machine, or GOOGLE_APPLICATION_CREDENTIALS`
+    `no token from Google${shown}; check the service account of the pod or machine, or GOOGLE_APPLICATION_CREDENTIALS`
   )
 }
 
@@ -146,7 +155,9 @@ function expectOk(reply: StoreReply, permission: string): void {
   if (reply.status >= 200 && reply.status < 300) return
   const status = statusOf(reply)
   const isDenied = reply.status === 403
-  const advice = isDenied ? `the service account needs ${permission}, and the API must be enabled` : 'try again'
+  const advice = isDenied
+    ? `the service account needs ${permission}, and the API must be enabled`
+    : 'try again'
   const what = status === undefined ? reply.status : `${reply.status} ${status}`
   throw new StoreError(`${what} from ${reply.host}; ${advice}`, { isDenied })
 }

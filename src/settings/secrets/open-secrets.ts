@@ -7,8 +7,8 @@ import { environmentStore } from './environment.ts'
 import { fileStore } from './file.ts'
 import {
   type SecretHandle,
-  type Secrets,
   type SecretStore,
+  type Secrets,
   secretNameOf,
   variableOf
 } from './secret-handle.ts'

@@ -3,7 +3,14 @@ import { readFile } from 'node:fs/promises'
 import { ConfigError, errorCode } from '../../errors.ts'
 import { Secret } from '../../secret.ts'
 import type { VariableReader } from '../variables.ts'
-import { at, connectStore, type StoreConnection, StoreError, type StoreReply, textAt } from './store-request.ts'
+import {
+  at,
+  connectStore,
+  type StoreConnection,
+  StoreError,
+  type StoreReply,
+  textAt
+} from './store-request.ts'
 import { keepVaultToken, type VaultLease, type VaultToken } from './vault-token.ts'
 
 /** Known texts of Vault and OpenBao. A reply can repeat what was sent, so nothing else of it is shown. */
@@ -21,7 +28,9 @@ export interface Vault {
 export function openVault(reader: VariableReader): Vault {
   const url = reader.value('VAULT_ADDR')
   if (url === undefined) {
-    throw new ConfigError('VAULT_ADDR is missing: SECRETS_PROVIDER=vault needs it, such as https://vault.internal:8200')
+    throw new ConfigError(
+      'VAULT_ADDR is missing: SECRETS_PROVIDER=vault needs it, such as https://vault.internal:8200'
+    )
   }
   const namespace = reader.value('VAULT_NAMESPACE')
   const connection = connectStore({ url, variable: 'VAULT_ADDR', caFile: reader.value('VAULT_CACERT') })
@@ -59,7 +68,12 @@ export function openVault(reader: VariableReader): Vault {
   }
 }
 
-type Api = (method: 'GET' | 'POST', path: string, token?: Secret, body?: object) => ReturnType<StoreConnection['send']>
+type Api = (
+  method: 'GET' | 'POST',
+  path: string,
+  token?: Secret,
+  body?: object
+) => ReturnType<StoreConnection['send']>
 
 const LOOKUP = '/v1/auth/token/lookup-self'
 
@@ -73,7 +87,11 @@ async function logIn(reader: VariableReader, api: Api): Promise<VaultLease> {
       throw new StoreError(refusal(reply, LOOKUP, advice))
     }
     const { body } = expectOk(reply, LOOKUP, 'read')
-    return { token, ttlMs: secondsAt(body, 'data', 'ttl') * 1000, renewable: at(body, 'data', 'renewable') === true }
+    return {
+      token,
+      ttlMs: secondsAt(body, 'data', 'ttl') * 1000,
+      renewable: at(body, 'data', 'renewable') === true
+    }
   }
   const path = `/v1/auth/${reader.value('VAULT_AUTH_MOUNT') ?? method}/login`
   const reply = await api('POST', path, undefined, await loginBody(reader, method))
@@ -97,7 +115,10 @@ async function loginBody(reader: VariableReader, method: 'kubernetes' | 'approle
   }
   const path = reader.value('VAULT_JWT_FILE')
   try {
-    return { role: reader.value('VAULT_ROLE') ?? missing('VAULT_ROLE'), jwt: (await readFile(path, 'utf8')).trim() }
+    return {
+      role: reader.value('VAULT_ROLE') ?? missing('VAULT_ROLE'),
+      jwt: (await readFile(path, 'utf8')).trim()
+    }
   } catch (cause) {
     if (cause instanceof ConfigError) throw cause
     throw new ConfigError(`VAULT_JWT_FILE=${path}: the file can't be read (${errorCode(cause)})`, { cause })

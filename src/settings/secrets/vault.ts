@@ -24,7 +24,12 @@ export function vaultStore(prefix: string, refreshMs: number, reader: VariableRe
   return { find: name => vaultSecret(open, prefix + name, refreshMs, reader), close: () => opened?.close() }
 }
 
-function vaultSecret(open: () => Vault, name: string, refreshMs: number, reader: VariableReader): SecretHandle {
+function vaultSecret(
+  open: () => Vault,
+  name: string,
+  refreshMs: number,
+  reader: VariableReader
+): SecretHandle {
   const mount = reader.value('VAULT_MOUNT')
   const place = `${mount}/${name} in Vault`
   const pathOf = (kind: 'data' | 'delete'): string => `/v1/${mount}/${kind}/${encoded(name)}`
@@ -34,19 +39,24 @@ function vaultSecret(open: () => Vault, name: string, refreshMs: number, reader:
     async versions() {
       const { version, fields } = await read()
       if (version === 0) return NO_VERSIONS
-      const current = valueOf(fields)
-      return { current, previous: version > 1 ? valueOf((await read(version - 1)).fields) : undefined, pending: undefined }
+      const current = valueIn(fields)
+      return {
+        current,
+        previous: version > 1 ? valueIn((await read(version - 1)).fields) : undefined,
+        pending: undefined
+      }
     },
     async promote(value) {
       const { version, fields } = await read()
-      if (sameSecret(valueOf(fields), value)) return
+      if (sameSecret(valueIn(fields), value)) return
       const body = {
         data: { ...fields, [FIELD]: value.reveal() },
         // Refused if somebody else has changed it meanwhile.
         options: { cas: version }
       }
       const reply = await open().send('POST', pathOf('data'), body)
-      if (reply.status === 400) throw new StoreError(`${place} was changed by somebody else: run the command again`)
+      if (reply.status === 400)
+        throw new StoreError(`${place} was changed by somebody else: run the command again`)
       expectOk(reply, pathOf('data'), 'create and update')
     },
     async forgetPrevious() {
@@ -66,7 +76,8 @@ function vaultSecret(open: () => Vault, name: string, refreshMs: number, reader:
     const found = at(reply.body, 'data', 'metadata', 'version')
     const fields = at(reply.body, 'data', 'data')
     if (reply.status === 404) {
-      if (textOf(reply) !== undefined) throw new StoreError(refusal(reply, path, 'check VAULT_MOUNT and VAULT_NAMESPACE'))
+      if (textOf(reply) !== undefined)
+        throw new StoreError(refusal(reply, path, 'check VAULT_MOUNT and VAULT_NAMESPACE'))
       return { version: typeof found === 'number' ? found : 0, fields: undefined }
     }
     expectOk(reply, path, 'read')
@@ -76,7 +87,7 @@ function vaultSecret(open: () => Vault, name: string, refreshMs: number, reader:
     return { version: found, fields }
   }
 
-  function valueOf(fields: object | undefined): Secret | undefined {
+  function valueIn(fields: object | undefined): Secret | undefined {
     if (fields === undefined) return undefined
     const text = withoutLineBreak(textAt(fields, FIELD) ?? '')
     if (text === '') throw new StoreError(`it has no text in the field "${FIELD}"`)
@@ -88,8 +99,9 @@ function vaultSecret(open: () => Vault, name: string, refreshMs: number, reader:
 function encoded(path: string): string {
   const segments = path.split('/')
   if (segments.some(segment => /^\.{0,2}$/.test(segment))) {
-    throw new ConfigError(`SECRETS_PREFIX: "${path}" is not the path of a secret in Vault: no empty segments, "." or ".."`)
+    throw new ConfigError(
+      `SECRETS_PREFIX: "${path}" is not the path of a secret in Vault: no empty segments, "." or ".."`
+    )
   }
   return segments.map(encodeURIComponent).join('/')
 }
-

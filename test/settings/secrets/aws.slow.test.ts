@@ -5,10 +5,10 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SecretsManager } from '@aws-sdk/client-secrets-manager'
 import t from 'tap'
+import { Secret } from '../../../src/secret.ts'
 import { loadSettings } from '../../../src/settings/config.ts'
 import { awsStore } from '../../../src/settings/secrets/aws.ts'
 import { type SecretHandle, secretNameOf } from '../../../src/settings/secrets/secret-handle.ts'
-import { Secret } from '../../../src/secret.ts'
 import { testCommands } from '../../fixtures/commands-by-provider.ts'
 import { shown, testRotations, testVersions } from '../../fixtures/rotations-by-provider.ts'
 import { runToEnd } from '../../helpers/command.ts'
@@ -69,7 +69,9 @@ const provider = {
   interrupt: async () => {}
 }
 
-t.test('a new value becomes AWSCURRENT, the old one AWSPREVIOUS, until it is forgotten', t => testVersions(t, provider))
+t.test('a new value becomes AWSCURRENT, the old one AWSPREVIOUS, until it is forgotten', t =>
+  testVersions(t, provider)
+)
 
 t.test('a value that waits as AWSPENDING is moved, not copied', async t => {
   await client.createSecret({ Name: 'cio-api-key', SecretString: 'one' })

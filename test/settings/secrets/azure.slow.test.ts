@@ -48,40 +48,63 @@ const errorOf = (t: Test, env: Env, name = 'name'): Promise<unknown> =>
   open(t, env, name)
     .versions()
     .catch((thrown: unknown) => thrown)
-const printed = (error: unknown): string => `${error instanceof Error ? error.stack : error}${JSON.stringify(error)}`
+const printed = (error: unknown): string =>
+  `${error instanceof Error ? error.stack : error}${JSON.stringify(error)}`
 
-t.test('a new version becomes the current value, the one before it the previous one, until it is disabled', t =>
-  testVersions(t, {
-    name: 'Azure Key Vault',
-    env: { ...withSecret, SECRETS_PREFIX: 'prod-' },
-    credentials: [],
-    find: name => open(t, withSecret, name),
-    create: add,
-    interrupt: async () => {}
-  }))
+// Before any other that uses the managed identity: the library keeps its token for the whole process.
+t.test('a machine without an identity is named, without what its server says', async t => {
+  azure.identity.answer = { status: 400, body: { error: 'hunter2' } }
+  const error = await errorOf(t, base)
+  azure.identity.answer = undefined
+  t.match(error, {
+    name: 'StoreError',
+    message: /^no token from Microsoft Entra ID.*; check the identity of the pod/
+  })
+  t.notMatch(printed(error), 'hunter2')
+})
+
+t.test(
+  'a new version becomes the current value, the one before it the previous one, until it is disabled',
+  t =>
+    testVersions(t, {
+      name: 'Azure Key Vault',
+      env: { ...withSecret, SECRETS_PREFIX: 'prod-' },
+      credentials: [],
+      find: name => open(t, withSecret, name),
+      create: add,
+      interrupt: async () => {}
+    })
+)
 
 t.test('the newest of many versions is found on whatever page of the list it is', async t => {
   for (let version = 1; version <= 7; version++) azure.add('many', `value ${version}`)
   t.same(shown(await open(t, withSecret, 'many').versions()), ['value 7', 'value 6', undefined])
 })
 
-t.test('a managed identity, a workload identity and a client secret log in, once for all requests', async t => {
-  azure.add('one', 'value')
-  const tokenFile = join(temporaryFolder(), 'token')
-  writeFileSync(tokenFile, `${azure.assertion}\n`)
-  const rows: readonly (readonly [env: Env, server: typeof azure.entra, request: string])[] = [
-    [base, azure.identity, 'GET /msi/token'],
-    [withSecret, azure.entra, 'POST /played-tenant/oauth2/v2.0/token'],
-    [{ ...application, AZURE_FEDERATED_TOKEN_FILE: tokenFile }, azure.entra, 'POST /played-tenant/oauth2/v2.0/token']
-  ]
-  for (const [env, server, request] of rows) {
-    server.requests.length = 0
-    const handle = open(t, env, 'one')
-    t.match(shown(await handle.versions()), ['value'])
-    t.match(shown(await handle.versions()), ['value'])
-    t.equal(server.requests.filter(one => one === request).length, 1, request)
+t.test(
+  'a managed identity, a workload identity and a client secret log in, once for all requests',
+  async t => {
+    azure.add('one', 'value')
+    const tokenFile = join(temporaryFolder(), 'token')
+    writeFileSync(tokenFile, `${azure.assertion}\n`)
+    const rows: readonly (readonly [env: Env, server: typeof azure.entra, request: string])[] = [
+      [base, azure.identity, 'GET /msi/token'],
+      [withSecret, azure.entra, 'POST /played-tenant/oauth2/v2.0/token'],
+      [
+        { ...application, AZURE_FEDERATED_TOKEN_FILE: tokenFile },
+        azure.entra,
+        'POST /played-tenant/oauth2/v2.0/token'
+      ]
+    ]
+    for (const [env, server, request] of rows) {
+      server.requests.length = 0
+      const handle = open(t, env, 'one')
+      t.match(shown(await handle.versions()), ['value'])
+      t.match(shown(await handle.versions()), ['value'])
+      t.equal(server.requests.filter(one => one === request).length, 1, request)
+    }
   }
-})
+)
 
 t.test('a secret that may not be read counts as missing, but not the signing key', async t => {
   azure.denied.add('cio-site-id').add('cio-webhook-secret')
@@ -89,7 +112,8 @@ t.test('a secret that may not be read counts as missing, but not the signing key
   t.equal(await createReader(withSecret).secret('CIO_SITE_ID'), undefined)
   await t.rejects(createReader(withSecret).secret('CIO_WEBHOOK_SECRET'), {
     name: 'ConfigError',
-    message: /^CIO_WEBHOOK_SECRET: cio-webhook-secret in Azure Key Vault can't be read \(403 Forbidden from \S+; the identity needs the permission list/
+    message:
+      /^CIO_WEBHOOK_SECRET: cio-webhook-secret in Azure Key Vault can't be read \(403 Forbidden from \S+; the identity needs the permission list/
   })
 })
 
@@ -98,11 +122,31 @@ t.test('a failure names the cause and the next step, and no credential', async t
   const rows: readonly (readonly [env: Env, name: string, message: RegExp])[] = [
     [{ SECRETS_PROVIDER: 'azure' }, 'name', /^AZURE_KEY_VAULT_URL is missing/],
     [{ ...base, AZURE_CLIENT_SECRET: 'hunter2' }, 'name', /^AZURE_CLIENT_ID is missing/],
-    [{ ...base, AZURE_CLIENT_SECRET: 'hunter2', AZURE_CLIENT_ID: 'c' }, 'name', /^AZURE_TENANT_ID is missing/],
-    [{ ...application, AZURE_CLIENT_SECRET: 'hunter2' }, 'name', /^no token from Microsoft Entra ID: AADSTS7000215; check the identity/],
-    [{ ...application, AZURE_FEDERATED_TOKEN_FILE: '/nowhere' }, 'name', /^AZURE_FEDERATED_TOKEN_FILE=\/nowhere: the file can't be read \(ENOENT\)/],
-    [{ ...withSecret, AZURE_AUTHORITY_HOST: `https://${closed}` }, 'name', /^no token from Microsoft Entra ID/],
-    [{ ...withSecret, AZURE_KEY_VAULT_URL: `https://${closed}` }, 'name', new RegExp(`^no reply from ${closed}: ECONNREFUSED`)],
+    [
+      { ...base, AZURE_CLIENT_SECRET: 'hunter2', AZURE_CLIENT_ID: 'c' },
+      'name',
+      /^AZURE_TENANT_ID is missing/
+    ],
+    [
+      { ...application, AZURE_CLIENT_SECRET: 'hunter2' },
+      'name',
+      /^no token from Microsoft Entra ID: AADSTS7000215; check the identity/
+    ],
+    [
+      { ...application, AZURE_FEDERATED_TOKEN_FILE: '/nowhere' },
+      'name',
+      /^AZURE_FEDERATED_TOKEN_FILE=\/nowhere: the file can't be read \(ENOENT\)/
+    ],
+    [
+      { ...withSecret, AZURE_AUTHORITY_HOST: `https://${closed}` },
+      'name',
+      /^no token from Microsoft Entra ID/
+    ],
+    [
+      { ...withSecret, AZURE_KEY_VAULT_URL: `https://${closed}` },
+      'name',
+      new RegExp(`^no reply from ${closed}: ECONNREFUSED`)
+    ],
     [withSecret, 'prod/name', /^SECRETS_PREFIX: "prod\/name" is not the name of a secret in Azure Key Vault/]
   ]
   for (const [env, name, message] of rows) {
@@ -121,13 +165,7 @@ t.test('a failure names the cause and the next step, and no credential', async t
   azure.vault.answer = undefined
 })
 
-t.test('a machine without an identity is named, and the token of a workload is read again', async t => {
-  azure.identity.answer = { status: 400, body: { error: 'hunter2' } }
-  const error = await errorOf(t, base)
-  azure.identity.answer = undefined
-  t.match(error, { name: 'StoreError', message: /^no token from Microsoft Entra ID.*; check the identity of the pod/ })
-  t.notMatch(printed(error), 'hunter2')
-
+t.test('the token of a workload is read again when it was not there', async t => {
   azure.add('one', 'value')
   const path = join(temporaryFolder(), 'token')
   const handle = open(t, { ...application, AZURE_FEDERATED_TOKEN_FILE: path }, 'one')
@@ -141,7 +179,8 @@ t.test('every command runs with exactly the secrets that it needs, from Azure', 
   let count = 0
   await testCommands(t, async secrets => {
     const SECRETS_PREFIX = `run-${++count}-`
-    for (const [variable, value] of Object.entries(secrets)) azure.add(SECRETS_PREFIX + secretNameOf(variable), value)
+    for (const [variable, value] of Object.entries(secrets))
+      azure.add(SECRETS_PREFIX + secretNameOf(variable), value)
     return { ...base, ...ofLibrary, NODE_EXTRA_CA_CERTS: certificate.certFile, SECRETS_PREFIX }
   })
 })
@@ -156,4 +195,5 @@ t.test('the service starts with keys from Azure, and both rotations reach it wit
     interrupt: async () => {
       azure.vault.answer = { status: 503, body: { error: { code: 'ServiceUnavailable' } } }
     }
-  }))
+  })
+)

@@ -22,8 +22,11 @@ t.teardown(() => {
 })
 
 type Env = Readonly<Record<string, string>>
-/** google-auth-library reads this one itself. */
-const ofLibrary: Env = { GCE_METADATA_HOST: google.metadataHost }
+/** google-auth-library reads these itself. Without the second one, it looks for the metadata server for 3 s only. */
+const ofLibrary: Env = {
+  GCE_METADATA_HOST: google.metadataHost,
+  METADATA_SERVER_DETECTION: 'assume-present'
+}
 Object.assign(process.env, ofLibrary)
 const env: Env = { SECRETS_PROVIDER: 'gcp', GOOGLE_SECRET_MANAGER_URL: google.url }
 const ofCommands: Env = { ...env, ...ofLibrary, NODE_EXTRA_CA_CERTS: certificate.certFile }
@@ -39,15 +42,18 @@ const add = async (name: string, value: string): Promise<void> => {
   google.secrets.set(name, [...(google.secrets.get(name) ?? []), value])
 }
 
-t.test('a new version becomes the current value, the one before it the previous one, until it is disabled', t =>
-  testVersions(t, {
-    name: 'Google Secret Manager',
-    env: { ...env, SECRETS_PREFIX: 'prod-' },
-    credentials: [],
-    find: name => open(t, env, name),
-    create: add,
-    interrupt: async () => {}
-  }))
+t.test(
+  'a new version becomes the current value, the one before it the previous one, until it is disabled',
+  t =>
+    testVersions(t, {
+      name: 'Google Secret Manager',
+      env: { ...env, SECRETS_PREFIX: 'prod-' },
+      credentials: [],
+      find: name => open(t, env, name),
+      create: add,
+      interrupt: async () => {}
+    })
+)
 
 t.test('the project is that of the machine, or the one that is given', async t => {
   await add('one', 'value')
@@ -68,25 +74,38 @@ t.test('a secret that may not be read counts as missing, but not the signing key
   t.equal(await createReader(env).secret('CIO_SITE_ID'), undefined)
   await t.rejects(createReader(env).secret('CIO_WEBHOOK_SECRET'), {
     name: 'ConfigError',
-    message: /^CIO_WEBHOOK_SECRET: cio-webhook-secret in Google Secret Manager can't be read \(403 PERMISSION_DENIED/
+    message:
+      /^CIO_WEBHOOK_SECRET: cio-webhook-secret in Google Secret Manager can't be read \(403 PERMISSION_DENIED/
   })
 })
 
 t.test('a failure names the cause and the next step, and no token', async t => {
   const closed = `127.0.0.1:${await freePort()}`
   const rows: readonly (readonly [env: Env, name: string, message: RegExp])[] = [
-    [{ ...env, GOOGLE_SECRET_MANAGER_URL: `https://${closed}` }, 'name', new RegExp(`^no reply from ${closed}: ECONNREFUSED`)],
-    [{ ...env, GOOGLE_SECRET_MANAGER_URL: google.metadata.url.replace('http:', 'https:') }, 'name', /it does not use TLS here/],
+    [
+      { ...env, GOOGLE_SECRET_MANAGER_URL: `https://${closed}` },
+      'name',
+      new RegExp(`^no reply from ${closed}: ECONNREFUSED`)
+    ],
+    [
+      { ...env, GOOGLE_SECRET_MANAGER_URL: google.metadata.url.replace('http:', 'https:') },
+      'name',
+      /it does not use TLS here/
+    ],
     [env, 'prod/name', /^SECRETS_PREFIX: "prod\/name" is not the name of a secret at Google: only letters/]
   ]
   for (const [env, name, message] of rows) {
-    const error: unknown = await open(t, env, name).versions().catch(thrown => thrown)
+    const error: unknown = await open(t, env, name)
+      .versions()
+      .catch(thrown => thrown)
     t.match(error, { message }, String(message))
     t.notMatch(`${error instanceof Error ? error.stack : error}${JSON.stringify(error)}`, google.token)
   }
   for (const status of [401, 429, 500]) {
     google.api.answer = { status, body: { error: { status: 'SOME_STATUS', message: google.token } } }
-    const error: unknown = await open(t, env, 'name').versions().catch(thrown => thrown)
+    const error: unknown = await open(t, env, 'name')
+      .versions()
+      .catch(thrown => thrown)
     t.match(error, { message: new RegExp(`^${status} SOME_STATUS from 127`) })
     t.notMatch(String(error), google.token)
   }
@@ -100,21 +119,36 @@ t.test('a machine without a service account is named, without what the metadata 
   t.teardown(() => {
     google.metadata.answer = undefined
   })
-  const error: unknown = await open(t, env, 'name').versions().catch(thrown => thrown)
-  t.match(error, { name: 'StoreError', message: /^no token from Google.*; check the service account of the pod/ })
+  const error: unknown = await open(t, env, 'name')
+    .versions()
+    .catch(thrown => thrown)
+  t.match(error, {
+    name: 'StoreError',
+    message: /^no token from Google.*; check the service account of the pod/
+  })
   t.notMatch(String(error), 'hunter2')
 })
 
 t.test('a file of credentials that cannot be used is named, without its key', async t => {
   const path = join(temporaryFolder(), 'key.json')
-  const key = { type: 'service_account', client_email: 'a@b.iam.gserviceaccount.com', private_key: 'hunter2', project_id: 'project' }
+  const key = {
+    type: 'service_account',
+    client_email: 'a@b.iam.gserviceaccount.com',
+    private_key: 'hunter2',
+    project_id: 'project'
+  }
   writeFileSync(path, JSON.stringify(key))
   process.env['GOOGLE_APPLICATION_CREDENTIALS'] = path
   t.teardown(() => {
     delete process.env['GOOGLE_APPLICATION_CREDENTIALS']
   })
-  const error: unknown = await open(t, env, 'name').versions().catch(thrown => thrown)
-  t.match(error, { name: 'StoreError', message: /^no token from Google.*; check .+ GOOGLE_APPLICATION_CREDENTIALS$/ })
+  const error: unknown = await open(t, env, 'name')
+    .versions()
+    .catch(thrown => thrown)
+  t.match(error, {
+    name: 'StoreError',
+    message: /^no token from Google.*; check .+ GOOGLE_APPLICATION_CREDENTIALS$/
+  })
   t.notMatch(`${error instanceof Error ? error.stack : error}`, 'hunter2')
 })
 
@@ -122,7 +156,8 @@ t.test('every command runs with exactly the secrets that it needs, from Google',
   let count = 0
   await testCommands(t, async secrets => {
     const SECRETS_PREFIX = `run-${++count}-`
-    for (const [variable, value] of Object.entries(secrets)) await add(SECRETS_PREFIX + secretNameOf(variable), value)
+    for (const [variable, value] of Object.entries(secrets))
+      await add(SECRETS_PREFIX + secretNameOf(variable), value)
     return { ...ofCommands, SECRETS_PREFIX }
   })
 })
@@ -137,4 +172,5 @@ t.test('the service starts with keys from Google, and both rotations reach it wi
     interrupt: async () => {
       google.api.answer = { status: 503, body: { error: { status: 'UNAVAILABLE' } } }
     }
-  }))
+  })
+)

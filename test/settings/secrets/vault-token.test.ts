@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { keepVaultToken, type VaultLease } from '../../../src/settings/secrets/vault-token.ts'
 import { Secret } from '../../../src/secret.ts'
+import { keepVaultToken, type VaultLease } from '../../../src/settings/secrets/vault-token.ts'
 
 /** Vault by a list of answers: what happened is in `calls`. */
 function start(t: Test, first: VaultLease, renewals: readonly (VaultLease | 'refused')[], logIns = [first]) {
@@ -33,7 +33,10 @@ const one = lease('one', 900)
 t.test('one log-in serves all callers, and a token that does not expire is never renewed', async t => {
   const { token, calls } = start(t, lease('root', 0), [])
   const both = await Promise.all([token.get(), token.get()])
-  t.same(both.map(secret => secret.reveal()), ['root', 'root'])
+  t.same(
+    both.map(secret => secret.reveal()),
+    ['root', 'root']
+  )
   await sleep(600)
   t.same(calls, ['log in'])
 })
@@ -64,14 +67,17 @@ t.test('a token that is not renewable is replaced', async t => {
   t.equal((await token.get()).reveal(), 'two')
 })
 
-t.test('while Vault cannot be reached, a token is used until it has expired, then the error is reported', async t => {
-  const { token } = start(t, one, ['refused', 'refused'], [one])
-  await token.get()
-  await sleep(800)
-  t.equal((await token.get()).reveal(), 'one')
-  await sleep(700)
-  await t.rejects(token.get(), { message: 'unreachable' })
-})
+t.test(
+  'while Vault cannot be reached, a token is used until it has expired, then the error is reported',
+  async t => {
+    const { token } = start(t, one, ['refused', 'refused'], [one])
+    await token.get()
+    await sleep(800)
+    t.equal((await token.get()).reveal(), 'one')
+    await sleep(700)
+    await t.rejects(token.get(), { message: 'unreachable' })
+  }
+)
 
 t.test('a dropped token is replaced at the next call, a later one stays', async t => {
   const { token, calls } = start(t, lease('one', 0), [], [lease('one', 0), lease('two', 0)])

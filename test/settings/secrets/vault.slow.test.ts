@@ -1,14 +1,14 @@
 /**
  * Vault, as a real server of OpenBao. Run by `npm run test:vault`, which finds or installs the server.
  */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { createReader } from '../../../src/settings/read-variables.ts'
 import { type SecretHandle, secretNameOf } from '../../../src/settings/secrets/secret-handle.ts'
 import { testCommands } from '../../fixtures/commands-by-provider.ts'
-import { shown, testRotations, testVersions } from '../../fixtures/rotations-by-provider.ts'
+import { testRotations, testVersions } from '../../fixtures/rotations-by-provider.ts'
 import { makeCertificate } from '../../helpers/certificate.ts'
 import { runToEnd } from '../../helpers/command.ts'
 import { startOpenBao, startTokenReview } from '../../helpers/openbao.ts'
@@ -39,7 +39,7 @@ function open(t: Test, env: Env, name: string): SecretHandle {
   if (handle === undefined) throw new Error('Vault has a place for every name')
   return handle
 }
-const valueOf = async (handle: SecretHandle): Promise<string | undefined> =>
+const read = async (handle: SecretHandle): Promise<string | undefined> =>
   (await handle.versions()).current?.reveal()
 
 /** The least that the service needs, and `rotate`; as in docs/secrets.md. */
@@ -64,15 +64,18 @@ async function createAppRole(name: string, ttlSeconds: number, policies = ['cio-
   return { ...base, VAULT_AUTH: 'approle', VAULT_ROLE_ID: String(role), VAULT_SECRET_ID: String(secret) }
 }
 
-t.test('a new version becomes the current value, the one before it the previous one, until it is deleted', t =>
-  testVersions(t, {
-    name: 'Vault',
-    env: { ...asRoot, SECRETS_PREFIX: 'prod/' },
-    credentials: [],
-    find: name => open(t, asRoot, name),
-    create: bao.put,
-    interrupt: async () => {}
-  }))
+t.test(
+  'a new version becomes the current value, the one before it the previous one, until it is deleted',
+  t =>
+    testVersions(t, {
+      name: 'Vault',
+      env: { ...asRoot, SECRETS_PREFIX: 'prod/' },
+      credentials: [],
+      find: name => open(t, asRoot, name),
+      create: bao.put,
+      interrupt: async () => {}
+    })
+)
 
 t.test('a promoted value leaves the other fields of a secret as they are', async t => {
   await bao.call('POST', 'secret/data/shared', { data: { value: 'one', owner: 'team' } })
@@ -83,32 +86,39 @@ t.test('a promoted value leaves the other fields of a secret as they are', async
   t.match(data?.['data'], { value: 'two', owner: 'team' })
 })
 
-t.test('the minimal policy is enough to read, and a secret that it does not allow counts as missing', async t => {
-  await bao.put('prod/cio-site-id', 'site')
-  await bao.put('other/cio-site-id', 'other')
-  const env = { ...base, VAULT_TOKEN: await createToken({ policies: ['cio-webhook'] }) }
-  t.equal(await createReader({ ...env, SECRETS_PREFIX: 'prod/' }).secret('CIO_SITE_ID').then(it => it?.reveal()), 'site')
-  t.equal(await createReader({ ...env, SECRETS_PREFIX: 'other/' }).secret('CIO_SITE_ID'), undefined)
-  await t.rejects(createReader({ ...env, SECRETS_PREFIX: 'other/' }).secret('CIO_WEBHOOK_SECRET'), {
-    message:
-      `CIO_WEBHOOK_SECRET: secret/other/cio-webhook-secret in Vault can't be read (403 permission denied from ${new URL(bao.url).host} for /v1/secret/data/other/cio-webhook-secret; the policy must allow read on this path)`
-  })
-})
+t.test(
+  'the minimal policy is enough to read, and a secret that it does not allow counts as missing',
+  async t => {
+    await bao.put('prod/cio-site-id', 'site')
+    await bao.put('other/cio-site-id', 'other')
+    const env = { ...base, VAULT_TOKEN: await createToken({ policies: ['cio-webhook'] }) }
+    t.equal(
+      await createReader({ ...env, SECRETS_PREFIX: 'prod/' })
+        .secret('CIO_SITE_ID')
+        .then(it => it?.reveal()),
+      'site'
+    )
+    t.equal(await createReader({ ...env, SECRETS_PREFIX: 'other/' }).secret('CIO_SITE_ID'), undefined)
+    await t.rejects(createReader({ ...env, SECRETS_PREFIX: 'other/' }).secret('CIO_WEBHOOK_SECRET'), {
+      message: `CIO_WEBHOOK_SECRET: secret/other/cio-webhook-secret in Vault can't be read (403 permission denied from ${new URL(bao.url).host} for /v1/secret/data/other/cio-webhook-secret; the policy must allow read on this path)`
+    })
+  }
+)
 
 t.test('a token that can be renewed outlives its time to live', async t => {
   await bao.put('prod/renewed', 'value')
   const token = await createToken({ policies: ['default', 'cio-webhook'], ttl: '2s', renewable: true })
   const handle = open(t, { ...base, VAULT_TOKEN: token }, 'prod/renewed')
-  t.equal(await valueOf(handle), 'value')
+  t.equal(await read(handle), 'value')
   await sleep(4500)
-  t.equal(await valueOf(handle), 'value')
+  t.equal(await read(handle), 'value')
 })
 
 t.test('a token that cannot be renewed any more is replaced by a new log-in', async t => {
   await bao.put('prod/relogged', 'value')
   const handle = open(t, await createAppRole('short', 2), 'prod/relogged')
   for (let times = 0; times < 5; times++) {
-    t.equal(await valueOf(handle), 'value')
+    t.equal(await read(handle), 'value')
     await sleep(1000)
   }
 })
@@ -116,9 +126,9 @@ t.test('a token that cannot be renewed any more is replaced by a new log-in', as
 t.test('a revoked token is noticed at the next read, and replaced', async t => {
   await bao.put('prod/revoked', 'value')
   const handle = open(t, await createAppRole('revoked', 3600), 'prod/revoked')
-  t.equal(await valueOf(handle), 'value')
+  t.equal(await read(handle), 'value')
   await bao.call('POST', 'sys/leases/revoke-prefix/auth/approle/login')
-  t.equal(await valueOf(handle), 'value')
+  t.equal(await read(handle), 'value')
 })
 
 t.test('a token in a file is read again when the old one has been revoked', async t => {
@@ -127,10 +137,10 @@ t.test('a token in a file is read again when the old one has been revoked', asyn
   const first = await createToken({ policies: ['default', 'cio-webhook'] })
   writeFileSync(path, `${first}\n`)
   const handle = open(t, { ...base, VAULT_TOKEN_FILE: path }, 'prod/agent')
-  t.equal(await valueOf(handle), 'value')
+  t.equal(await read(handle), 'value')
   writeFileSync(path, `${await createToken({ policies: ['default', 'cio-webhook'] })}\n`)
   await bao.call('POST', 'auth/token/revoke', { token: first })
-  t.equal(await valueOf(handle), 'value')
+  t.equal(await read(handle), 'value')
 })
 
 t.test('the service account of a pod logs in, and its token is read again at each log-in', async t => {
@@ -158,19 +168,22 @@ t.test('the service account of a pod logs in, and its token is read again at eac
   writeFileSync(path, first)
   const env = { ...base, VAULT_AUTH: 'kubernetes', VAULT_ROLE: 'cio', VAULT_JWT_FILE: path }
   const handle = open(t, env, 'prod/pod')
-  t.equal(await valueOf(handle), 'value')
+  t.equal(await read(handle), 'value')
   accounts.delete(first)
   writeFileSync(path, second)
   await sleep(2500)
-  t.equal(await valueOf(handle), 'value')
+  t.equal(await read(handle), 'value')
 
   writeFileSync(path, other)
   await t.rejects(open(t, env, 'prod/pod').versions(), {
     name: 'StoreError',
-    message: /^403 service account name not authorized from \S+ for \/v1\/auth\/kubernetes\/login; check VAULT_ROLE/
+    message:
+      /^403 service account name not authorized from \S+ for \/v1\/auth\/kubernetes\/login; check VAULT_ROLE/
   })
   rmSync(path)
-  await t.rejects(open(t, env, 'prod/pod').versions(), { message: `VAULT_JWT_FILE=${path}: the file can't be read (ENOENT)` })
+  await t.rejects(open(t, env, 'prod/pod').versions(), {
+    message: `VAULT_JWT_FILE=${path}: the file can't be read (ENOENT)`
+  })
 })
 
 t.test('a namespace and another mount are used', async t => {
@@ -178,15 +191,16 @@ t.test('a namespace and another mount are used', async t => {
   await bao.call('POST', 'team/sys/mounts/kv', { type: 'kv', options: { version: '2' } })
   await bao.call('POST', 'team/kv/data/name', { data: { value: 'in the namespace' } })
   const env = { ...asRoot, VAULT_NAMESPACE: 'team', VAULT_MOUNT: 'kv' }
-  t.equal(await valueOf(open(t, env, 'name')), 'in the namespace')
+  t.equal(await read(open(t, env, 'name')), 'in the namespace')
 })
 
 t.test('a server whose CA is given is trusted, and no other', async t => {
   await bao.put('tls', 'value')
   const env = { ...asRoot, VAULT_ADDR: bao.tlsUrl }
-  t.equal(await valueOf(open(t, { ...env, VAULT_CACERT: certificate.certFile }, 'tls')), 'value')
+  t.equal(await read(open(t, { ...env, VAULT_CACERT: certificate.certFile }, 'tls')), 'value')
   await t.rejects(open(t, env, 'tls').versions(), {
-    message: /^no reply from 127\.0\.0\.1:\d+: DEPTH_ZERO_SELF_SIGNED_CERT, its certificate is not trusted; give its CA as VAULT_CACERT$/
+    message:
+      /^no reply from 127\.0\.0\.1:\d+: DEPTH_ZERO_SELF_SIGNED_CERT, its certificate is not trusted; give its CA as VAULT_CACERT$/
   })
 })
 
@@ -198,25 +212,59 @@ t.test('a failure names the cause and the next step, and no credential', async t
   const appRole = await createAppRole('wrong', 60)
   const closed = `127.0.0.1:${await freePort()}`
   const rows: readonly (readonly [env: Env, name: string, message: RegExp])[] = [
-    [{ ...base, VAULT_TOKEN: 'hunter2' }, 'name', /^403 permission denied from 127\.0\.0\.1:\d+ for \/v1\/auth\/token\/lookup-self; VAULT_TOKEN is wrong, has expired/],
+    [
+      { ...base, VAULT_TOKEN: 'hunter2' },
+      'name',
+      /^403 permission denied from 127\.0\.0\.1:\d+ for \/v1\/auth\/token\/lookup-self; VAULT_TOKEN is wrong, has expired/
+    ],
     [base, 'name', /^VAULT_TOKEN is missing/],
     [{ SECRETS_PROVIDER: 'vault' }, 'name', /^VAULT_ADDR is missing/],
     [{ ...base, VAULT_AUTH: 'approle' }, 'name', /^VAULT_ROLE_ID is missing/],
     [{ ...base, VAULT_AUTH: 'kubernetes' }, 'name', /^VAULT_ROLE is missing/],
-    [{ ...appRole, VAULT_SECRET_ID: 'hunter2' }, 'name', /^400 invalid role or secret id from \S+ for \/v1\/auth\/approle\/login; check VAULT_ROLE_ID/],
-    [{ ...asRoot, VAULT_ADDR: `http://${closed}` }, 'name', new RegExp(`^no reply from ${closed}: ECONNREFUSED, nothing listens`)],
-    [{ ...asRoot, VAULT_ADDR: 'http://vault.invalid:8200' }, 'name', /^no reply from vault\.invalid:8200: E[A-Z_]+, .+; check VAULT_ADDR$/],
-    [{ ...asRoot, VAULT_ADDR: bao.url.replace('http:', 'https:') }, 'tls', /^no reply from .+: \w+, it does not use TLS here; check VAULT_ADDR$/],
-    [{ ...asRoot, VAULT_ADDR: bao.tlsUrl.replace('https:', 'http:') }, 'tls', /^400 from \S+ for .+; see the log of Vault$/],
-    [{ ...asRoot, VAULT_MOUNT: 'nowhere' }, 'name', /^404 no handler for route from \S+ for \/v1\/nowhere\/data\/name; check VAULT_MOUNT and VAULT_NAMESPACE$/],
+    [
+      { ...appRole, VAULT_SECRET_ID: 'hunter2' },
+      'name',
+      /^400 invalid role or secret id from \S+ for \/v1\/auth\/approle\/login; check VAULT_ROLE_ID/
+    ],
+    [
+      { ...asRoot, VAULT_ADDR: `http://${closed}` },
+      'name',
+      new RegExp(`^no reply from ${closed}: ECONNREFUSED, nothing listens`)
+    ],
+    [
+      { ...asRoot, VAULT_ADDR: 'http://vault.invalid:8200' },
+      'name',
+      /^no reply from vault\.invalid:8200: E[A-Z_]+, .+; check VAULT_ADDR$/
+    ],
+    [
+      { ...asRoot, VAULT_ADDR: bao.url.replace('http:', 'https:') },
+      'tls',
+      /^no reply from .+: \w+, it does not use TLS here; check VAULT_ADDR$/
+    ],
+    [
+      { ...asRoot, VAULT_ADDR: bao.tlsUrl.replace('https:', 'http:') },
+      'tls',
+      /^400 from \S+ for .+; see the log of Vault$/
+    ],
+    [
+      { ...asRoot, VAULT_MOUNT: 'nowhere' },
+      'name',
+      /^404 no handler for route from \S+ for \/v1\/nowhere\/data\/name; check VAULT_MOUNT and VAULT_NAMESPACE$/
+    ],
     [{ ...asRoot, VAULT_NAMESPACE: 'nowhere' }, 'name', /^404 namespace not found from \S+ for /],
     [{ ...asRoot, VAULT_MOUNT: 'one' }, 'name', /^VAULT_MOUNT=one is not a key\/value engine of version 2$/],
     [asRoot, 'other-field', /^it has no text in the field "value"$/],
-    [{ ...asRoot, VAULT_CACERT: '/nowhere' }, 'name', /^VAULT_CACERT=\/nowhere: the file can't be read \(ENOENT\)$/],
+    [
+      { ...asRoot, VAULT_CACERT: '/nowhere' },
+      'name',
+      /^VAULT_CACERT=\/nowhere: the file can't be read \(ENOENT\)$/
+    ],
     [asRoot, '../sys/raw', /^SECRETS_PREFIX: .+ is not the path of a secret in Vault/]
   ]
   for (const [env, name, message] of rows) {
-    const error: unknown = await open(t, env, name).versions().catch(thrown => thrown)
+    const error: unknown = await open(t, env, name)
+      .versions()
+      .catch(thrown => thrown)
     t.match(error, { message }, String(message))
     const printed = `${error instanceof Error ? error.stack : error}${JSON.stringify(error)}`
     for (const secret of ['hunter2', bao.rootToken]) t.notMatch(printed, secret)
@@ -228,7 +276,8 @@ t.test('every command runs with exactly the secrets that it needs, from Vault', 
   const token = await createToken({ policies: ['default', 'cio-webhook'] })
   await testCommands(t, async secrets => {
     const SECRETS_PREFIX = `prod/run-${++count}/`
-    for (const [variable, value] of Object.entries(secrets)) await bao.put(SECRETS_PREFIX + secretNameOf(variable), value)
+    for (const [variable, value] of Object.entries(secrets))
+      await bao.put(SECRETS_PREFIX + secretNameOf(variable), value)
     return { ...base, VAULT_TOKEN: token, SECRETS_PREFIX }
   })
 })
