@@ -73,6 +73,7 @@ t.test('a healthy service: its deliveries, keys and replicas, no problem, exit c
   })
   const { stdout } = await runToEnd(['status'], env)
   t.match(stdout, /^cio-webhook \S+: no problems\n/)
+  t.match(stdout, /: (Redis|Valkey) \d+\.\d+\.\d+, persistence none/)
   t.match(stdout, / {2}default +accepted 2/)
   t.match(stdout, 'LOG_LEVEL=warn')
   t.match(stdout, 'signing key of default (current ')
