@@ -81,10 +81,13 @@ async function readToken(path: string): Promise<string> {
   }
 }
 
-/** The message of the library can repeat parts of the request, so only codes are kept, such as `AADSTS7000215`. */
+/**
+ * The message of the library can repeat parts of the request, so only codes are kept: such as `AADSTS7000215`, or
+ * `invalid_client` of OAuth.
+ */
 function refusal(error: unknown): string {
-  const text = error instanceof Error ? error.message : ''
-  const code = /\bAADSTS\d{4,8}\b/.exec(text)?.[0] ?? textAt(error, 'errorCode') ?? errorCode(error)
-  const shown = code !== undefined && /^\w{1,60}$/.test(code) ? `: ${code}` : ''
-  return `no token from Microsoft Entra ID${shown}; check the identity of the pod or machine, AZURE_CLIENT_ID and AZURE_TENANT_ID`
+  const number = error instanceof Error ? /\bAADSTS\d{4,8}\b/.exec(error.message)?.[0] : undefined
+  const code = textAt(error, 'errorCode')
+  const shown = number ?? (code !== undefined && /^[a-z_]{1,60}$/.test(code) ? code : errorCode(error))
+  return `no token from Microsoft Entra ID${shown === undefined ? '' : `: ${shown}`}; check the identity of the pod or machine, AZURE_CLIENT_ID and AZURE_TENANT_ID`
 }

@@ -107,9 +107,10 @@ interface SecretManager {
 async function openSecretManager(reader: VariableReader): Promise<SecretManager> {
   const url = reader.value('GOOGLE_SECRET_MANAGER_URL')
   const { GoogleAuth } = await import('google-auth-library')
-  const auth = new GoogleAuth({ scopes: SCOPE })
+  const given = reader.value('GOOGLE_CLOUD_PROJECT')
+  const auth = new GoogleAuth({ scopes: SCOPE, ...(given === undefined ? {} : { projectId: given }) })
   const client = await auth.getClient().catch(noCredentials)
-  const project = reader.value('GOOGLE_CLOUD_PROJECT') ?? (await projectOf(auth))
+  const project = given ?? (await projectOf(auth))
   const connection: StoreConnection = connectStore({ url, variable: 'GOOGLE_SECRET_MANAGER_URL' })
   return {
     async send(method, path, body) {

@@ -28,7 +28,8 @@ const ofLibrary: Env = {
   METADATA_SERVER_DETECTION: 'assume-present'
 }
 Object.assign(process.env, ofLibrary)
-const env: Env = { SECRETS_PROVIDER: 'gcp', GOOGLE_SECRET_MANAGER_URL: google.url }
+const ofMachine: Env = { SECRETS_PROVIDER: 'gcp', GOOGLE_SECRET_MANAGER_URL: google.url }
+const env: Env = { ...ofMachine, GOOGLE_CLOUD_PROJECT: 'played-project' }
 const ofCommands: Env = { ...env, ...ofLibrary, NODE_EXTRA_CA_CERTS: certificate.certFile }
 
 function open(t: Test, env: Env, name: string): SecretHandle {
@@ -57,7 +58,7 @@ t.test(
 
 t.test('the project is that of the machine, or the one that is given', async t => {
   await add('one', 'value')
-  t.match(shown(await open(t, env, 'one').versions()), ['value'])
+  t.match(shown(await open(t, ofMachine, 'one').versions()), ['value'])
   await t.rejects(open(t, { ...env, GOOGLE_CLOUD_PROJECT: 'another-project' }, 'one').versions(), {
     message: /^403 PERMISSION_DENIED from \S+; the service account needs secretmanager\.versions\.access, and/
   })
