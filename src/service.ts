@@ -16,7 +16,7 @@ import {
   openIpAllowlist,
   openSigningKeys,
   type Stage,
-  watchAbandonedGroups
+  watchProblems
 } from './stages.ts'
 import { version } from './version.ts'
 
@@ -63,7 +63,6 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
   const deliveryCounter = openDeliveryCounter(stage)
   const ipAllowlist = await openIpAllowlist(stage)
   const dispatcher = await openDispatcher(stage)
-  if (options.runsMaintenance) watchAbandonedGroups(stage)
 
   let draining = false
   const metricsRoute: MetricsRoute = {
@@ -99,6 +98,7 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
   const runningConsole = await openConsole(stage)
   // Before the first delivery: a rotation waits for the replicas that it knows.
   await keyUsage.report()
+  if (options.runsMaintenance) watchProblems(stage)
   await listen(app, 'PORT', config.http.port, config.http.host)
   if (metricsApp !== undefined) {
     await listen(metricsApp, 'METRICS_PORT', config.metrics.port ?? 0, config.http.host)

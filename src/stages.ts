@@ -18,7 +18,7 @@ import { type SigningKeys, watchSigningKeys } from './receive/signing-keys.ts'
 import { connectRedis } from './redis/connect.ts'
 import { durabilityWaits } from './redis/durability.ts'
 import { describeRedis } from './settings/redis-address.ts'
-import { warnAboutAbandonedGroups } from './tools/status/abandoned-groups.ts'
+import { watchLastingProblems } from './tools/status/lasting-problems.ts'
 
 /** The input of each stage of the start. */
 export interface Stage extends ServiceOptions, Connection {
@@ -64,6 +64,7 @@ export async function openSigningKeys(
     redis,
     keyPrefix: config.log.keyPrefix,
     sources: keys.sources,
+    partitions: config.log.partitions,
     isRedisUp: monitor.isUp
   })
   opened.add(keyUsage.stop)
@@ -142,16 +143,16 @@ export async function openDispatcher(stage: Stage): Promise<Dispatcher | undefin
   })
 }
 
-export function watchAbandonedGroups({ config, redis, redisAddress, log, opened }: Stage): void {
-  const groups = warnAboutAbandonedGroups({
+export function watchProblems({ config, redis, redisAddress, log, opened }: Stage): void {
+  const problems = watchLastingProblems({
     config,
     redis,
     redisAddress: describeRedis(redisAddress),
     log,
     now: Date.now
   })
-  opened.add(groups.stop)
-  groups.start()
+  opened.add(problems.stop)
+  problems.start()
 }
 
 /** The operators' web pages, where they are on: in one of several workers, as maintenance. */
