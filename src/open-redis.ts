@@ -9,6 +9,7 @@ import { connectRedis, disconnectRedis, type RedisClient } from './redis/connect
 import { followFailures } from './redis/failure.ts'
 import { monitorRedis, type RedisMonitor } from './redis/monitor.ts'
 import { inspectServers, type ServerFacts, unmetRequirement } from './redis/server-facts.ts'
+import { checkWrites } from './redis/write-check.ts'
 import type { Config } from './settings/config.ts'
 import type { RedisAddress } from './settings/redis-address.ts'
 
@@ -62,8 +63,7 @@ export async function openRedis(
       const problem = unmetRequirement(facts, durability)
       if (problem !== undefined) throw new ConfigError(problem)
       await publishLog(redis, keyPrefix, { partitions, sources: [...config.sources.keys()] })
-      // PING and reads also work where writes are refused, such as on a replica. This key never exists.
-      await redis.del(`${keyPrefix}write-check`)
+      await checkWrites(redis, keyPrefix)
     },
     onUp: () => redisReport.up(facts),
     onFailure: error => {

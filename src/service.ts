@@ -18,7 +18,7 @@ import {
   openSigningKeys,
   openStageAppApi,
   type Stage,
-  watchAbandonedGroups,
+  watchProblems,
   watchWebhooks
 } from './stages.ts'
 import { version } from './version.ts'
@@ -67,10 +67,6 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
   const appApi = openStageAppApi(stage)
   const ipAllowlist = await openIpAllowlist(stage, appApi)
   const dispatcher = await openDispatcher(stage)
-  if (options.runsMaintenance) {
-    watchAbandonedGroups(stage)
-    if (appApi !== undefined) watchWebhooks(stage, appApi)
-  }
 
   let draining = false
   const metricsRoute: MetricsRoute = {
@@ -110,6 +106,10 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
   const runningConsole = await openConsole(stage)
   // Before the first delivery: a rotation waits for the replicas that it knows.
   await keyUsage.report()
+  if (options.runsMaintenance) {
+    watchProblems(stage)
+    if (appApi !== undefined) watchWebhooks(stage, appApi)
+  }
   await listen(app, 'PORT', config.http.port, config.http.host)
   if (metricsApp !== undefined) {
     await listen(metricsApp, 'METRICS_PORT', config.metrics.port ?? 0, config.http.host)

@@ -20,7 +20,7 @@ import { connectRedis } from './redis/connect.ts'
 import { durabilityWaits } from './redis/durability.ts'
 import { describeRedis } from './settings/redis-address.ts'
 import { createWebhookWatch } from './tools/connect/webhook-watch.ts'
-import { warnAboutAbandonedGroups } from './tools/status/abandoned-groups.ts'
+import { watchLastingProblems } from './tools/status/lasting-problems.ts'
 
 /** The input of each stage of the start. */
 export interface Stage extends ServiceOptions, Connection {
@@ -66,6 +66,7 @@ export async function openSigningKeys(
     redis,
     keyPrefix: config.log.keyPrefix,
     sources: keys.sources,
+    partitions: config.log.partitions,
     isRedisUp: monitor.isUp
   })
   opened.add(keyUsage.stop)
@@ -163,16 +164,16 @@ export function watchWebhooks({ config, redis, monitor, metrics, log, opened }: 
   watch.start()
 }
 
-export function watchAbandonedGroups({ config, redis, redisAddress, log, opened }: Stage): void {
-  const groups = warnAboutAbandonedGroups({
+export function watchProblems({ config, redis, redisAddress, log, opened }: Stage): void {
+  const problems = watchLastingProblems({
     config,
     redis,
     redisAddress: describeRedis(redisAddress),
     log,
     now: Date.now
   })
-  opened.add(groups.stop)
-  groups.start()
+  opened.add(problems.stop)
+  problems.start()
 }
 
 /** The operators' web pages, where they are on: in one of several workers, as maintenance. */

@@ -56,9 +56,9 @@ export function createStatusReader(options: StatusReaderOptions): () => Promise<
       return { ...report, outage: `Redis at ${report.redis.address}: ${report.redis.cause}` }
     }
     const problem = redisReport.problem()
-    return problem === undefined
-      ? { ...report, outage: undefined }
-      : { ...report, outage: textOf(problem), problems: [refusing(problem), ...report.problems] }
+    if (problem === undefined) return { ...report, outage: undefined }
+    const others = report.problems.filter(({ id }) => id !== 'redis_refuses')
+    return { ...report, outage: textOf(problem), problems: [refusing(problem), ...others] }
   }
 
   /** While a store does not answer, the ids of its keys are not shown. */
@@ -74,7 +74,7 @@ export function createStatusReader(options: StatusReaderOptions): () => Promise<
 const textOf = ({ summary, failure }: RedisProblem): string =>
   failure === undefined ? summary : `${summary} (${failure.address}: ${failure.cause})`
 
-/** Redis answers, but does not take events. Another process cannot see this. */
+/** Redis answers, but does not take events. The last append of this process says more than another process can see. */
 const refusing = (problem: RedisProblem): Problem => ({
   id: 'redis_refuses',
   severity: 'error',

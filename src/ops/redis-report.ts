@@ -76,7 +76,7 @@ export function createRedisReport({ redis, failures, durability, log }: RedisRep
     const durationMs = outage.report(cause)
     if (durationMs === undefined) return
     const downSeconds = Math.round(durationMs / 1000)
-    const lasting = downSeconds < 1 ? '' : ` for ${formatDuration(durationMs)}`
+    const lasting = durationMs < 1000 ? '' : ` for ${formatDuration(durationMs)}`
     log.error(
       { address, cause, downSeconds },
       `cannot reach Redis at ${address}${lasting}: ${cause}; deliveries get 503 until it is back`

@@ -98,6 +98,8 @@ export function createDeliveryCounter(options: DeliveryCounterOptions): Delivery
       if (delivery.listed && delivery.doctor !== true) add(source.listed[failure])
       return
     }
+    // They say nothing about Customer.io, which may be silent.
+    if (delivery.doctor === true) return
     add(source.key[key])
     if (wrongAddress !== undefined) add(source.address[wrongAddress])
     if (outcome === 'accepted' && ageSeconds !== undefined) add(ages[ageBuckets.of(ageSeconds)])

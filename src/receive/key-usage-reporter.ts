@@ -12,8 +12,8 @@ import { version } from '../version.ts'
  *
  * `<prefix>keys:seen`: hash, `<source>:<key id>` → Unix milliseconds of the last delivery signed with it
  * `<prefix>keys:count`: hash, the same fields → number of those deliveries
- * `<prefix>keys:replicas`: hash, one field per process → JSON `{ at, version, sources: { <source>: [key ids, current
- *   first] } }`
+ * `<prefix>keys:replicas`: hash, one field per process → JSON `{ at, version, partitions, sources: { <source>: [key ids,
+ *   current first] } }`
  */
 export const usageKeys = (prefix: string) => ({
   seen: `${prefix}keys:seen`,
@@ -35,6 +35,8 @@ interface KeyUsageOptions {
   readonly redis: RedisClient
   readonly keyPrefix: string
   readonly sources: ReadonlyMap<string, Source>
+  /** `PARTITIONS`: replicas with different numbers are a mistake. */
+  readonly partitions: number
   readonly isRedisUp: () => boolean
 }
 
@@ -52,6 +54,8 @@ export interface ReplicaReport {
   readonly name: string
   /** `undefined` for a replica of an older version, which does not report it. */
   readonly version: string | undefined
+  /** `PARTITIONS`; `undefined` as above. */
+  readonly partitions: number | undefined
   /** The ids of the keys that it accepts, by source, current first. */
   readonly keys: Readonly<Record<string, readonly string[]>>
 }
@@ -59,6 +63,7 @@ export interface ReplicaReport {
 const replicaSchema = z.object({
   at: z.number(),
   version: z.string().optional(),
+  partitions: z.number().optional(),
   sources: z.record(z.string(), z.array(z.string()))
 })
 
@@ -70,11 +75,12 @@ export const runningReplicas = (
   Object.entries(reports).flatMap(([name, text]) => {
     const report = parseStored(replicaSchema, text)
     if (report === undefined || nowMs - report.at > REPLICA_GONE_MS) return []
-    return { name, version: report.version, keys: report.sources }
+    const { version, partitions, sources } = report
+    return { name, version, partitions, keys: sources }
   })
 
 export function createKeyUsageReporter(options: KeyUsageOptions): KeyUsageReporter {
-  const { redis, keyPrefix, sources, isRedisUp } = options
+  const { redis, keyPrefix, sources, partitions, isRedisUp } = options
   const keys = usageKeys(keyPrefix)
   const replica = `${hostname()}:${process.pid}:${Math.random().toString(36).slice(2, 8)}`
   let counts = new Map<string, number>()
@@ -126,7 +132,7 @@ export function createKeyUsageReporter(options: KeyUsageOptions): KeyUsageReport
       await redis.hset(
         keys.replicas,
         replica,
-        JSON.stringify({ at, version, sources: Object.fromEntries(accepted) })
+        JSON.stringify({ at, version, partitions, sources: Object.fromEntries(accepted) })
       )
       reportedMs = performance.now()
     } catch {

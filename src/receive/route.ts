@@ -122,6 +122,7 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
   ): VerifiedBody | undefined {
     const { source } = delivery
     delivery.bytes = body.length
+    delivery.doctor = isFromDoctor(request)
     const verdict = verifySignature(
       source,
       request.headers,
@@ -131,14 +132,13 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
     )
     if (!verdict.authentic) {
       delivery.reason = verdict.reason
-      delivery.doctor = isFromDoctor(request)
       metrics.signatureFailure(source, verdict.reason)
       return undefined
     }
     delivery.key = verdict.key
     metrics.signatureKey(source, verdict.key)
     keyUsage.record(source.name, verdict.keyId)
-    if (!delivery.addressAllowed && !isFromDoctor(request)) {
+    if (!delivery.addressAllowed && !delivery.doctor) {
       metrics.forbiddenButAuthentic(source)
       delivery.wrongAddress = wrongVariable(addressesOf(request, delivery))
     }
@@ -158,7 +158,7 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
       timestamp: headerText(request, 'x-cio-timestamp') ?? '',
       idHeader: source.idHeader && headerText(request, source.idHeader),
       parkedAs: undefined,
-      fromDoctor: isFromDoctor(request)
+      fromDoctor: delivery.doctor === true
     })
     delivery.id = parsed.id
     delivery.type = parsed.type

@@ -67,7 +67,7 @@ export async function createReplica(
           NODE_ENV: 'test',
           HOST: '127.0.0.1',
           LOG_LEVEL: 'warn',
-          CIO_WEBHOOK_SECRET: KEY,
+          ...('CIO_WEBHOOK_SECRET_FILE' in env ? {} : { CIO_WEBHOOK_SECRET: KEY }),
           ...env,
           PORT: String(port)
         },

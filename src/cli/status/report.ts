@@ -43,7 +43,8 @@ export function statusText(status: StatusReport, style: TerminalStyle): string {
 
 function headline(problems: readonly Problem[]): string {
   if (problems.length === 0) return 'no problems'
-  return counted(problems.length, 'problem')
+  const ids = [...new Set(problems.map(({ id }) => id))]
+  return `${counted(problems.length, 'problem')} (docs/runbook.md: ${ids.join(', ')})`
 }
 
 function problemText({ severity, summary, consequence, fix }: Problem, style: TerminalStyle): string {

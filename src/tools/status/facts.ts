@@ -12,9 +12,46 @@ export interface StatusReport extends StatusFacts {
   readonly problems: readonly Problem[]
 }
 
+/**
+ * A contract with scripts that read `--json`. docs/runbook.md has a section of the same name for each, which a test
+ * compares.
+ */
+export const problemIds = [
+  'redis_down',
+  'redis_refuses',
+  'persistence_unknown',
+  'persistence_weak',
+  'memory',
+  'log_nearly_full',
+  'partitions_lowered',
+  'parked',
+  'consumer_failing',
+  'consumer_disabled',
+  'consumer_paused',
+  'consumer_behind',
+  'no_members',
+  'dead_letters',
+  'removed_dead_letters',
+  'authentic_but_refused',
+  'wrong_key',
+  'wrong_clock',
+  'previous_key_used',
+  'rotation_unfinished',
+  'no_deliveries',
+  'unavailable',
+  'late',
+  'no_trusted_proxies',
+  'clocks_differ',
+  'replica_versions',
+  'replica_keys',
+  'replica_partitions'
+] as const
+
+export type ProblemId = (typeof problemIds)[number]
+
 /** A problem, what follows from it, and what to do. */
 export interface Problem {
-  readonly id: string
+  readonly id: ProblemId
   readonly severity: 'error' | 'warning'
   /** In one sentence. */
   readonly summary: string
@@ -33,6 +70,8 @@ export interface StatusFacts {
   readonly settings: {
     /** `EVENT_MAX_LENGTH`, per partition. */
     readonly maxLength: number
+    /** `PARTITIONS`. The log can have more, from before it was lowered. */
+    readonly partitions: number
     readonly trustsProxies: boolean
     readonly addressPolicy: 'enforce' | 'report'
   }
@@ -66,6 +105,10 @@ export type RedisStatus =
       readonly server: ServerFacts
       /** Of the fullest server; `undefined` without `maxmemory`. */
       readonly memory: MemoryUsage | undefined
+      /** Why it refuses to write, such as a replica or a full disk; `undefined` if it does not. */
+      readonly refusal: string | undefined
+      /** How far its clock is ahead of that of this machine. */
+      readonly clockAheadMs: number
       /** Of one PING. */
       readonly latencyMs: number
       /** Estimated from the newest partition; `undefined` if it is not known. */

@@ -2,7 +2,7 @@ import { counted } from '../../counted.ts'
 import { formatDuration } from '../../duration.ts'
 import { memoryUsageRatio } from '../../redis/memory.ts'
 import { consumerProblems } from './consumer-problems.ts'
-import type { Problem, StatusFacts } from './facts.ts'
+import type { Problem, ProblemId, StatusFacts } from './facts.ts'
 import { sourceProblems } from './source-problems.ts'
 import { webhookProblems } from './webhook-problems.ts'
 
@@ -11,6 +11,8 @@ type Check = (facts: StatusFacts) => readonly Problem[]
 
 const LOG_NEARLY_FULL = 0.8
 const MEMORY_NEARLY_FULL = 0.8
+/** Synchronized clocks differ by milliseconds. */
+const CLOCK_TOLERANCE_MS = 60_000
 
 /** Errors first, otherwise in the order of the table. */
 export function findProblems(facts: StatusFacts): readonly Problem[] {
@@ -44,6 +46,18 @@ const checks: readonly Check[] = [
           }
         ]
   },
+  ({ redis }) =>
+    redis.state !== 'up' || redis.refusal === undefined
+      ? []
+      : [
+          {
+            id: 'redis_refuses',
+            severity: 'error',
+            summary: `Redis at ${redis.address} answers, but refuses to keep events: ${redis.refusal}.`,
+            consequence: 'Deliveries get 503, and Customer.io retries them. The counts below stand still.',
+            fix: 'remove the cause in brackets; the service then continues by itself. All causes: docs/troubleshooting.md'
+          }
+        ],
   ({ redis, production }) => {
     if (!production || redis.state !== 'up' || redis.server.persistence.startsWith('aof')) return []
     const { persistence } = redis.server
@@ -93,6 +107,20 @@ const checks: readonly Check[] = [
         consequence: 'When it is full of unread events, deliveries get 503.',
         fix: 'let consumers that are behind catch up (cio-webhook consumers), or raise EVENT_MAX_LENGTH'
       })),
+  ({ partitions, settings }) => {
+    const beyond = partitions.filter(({ partition }) => partition >= settings.partitions)
+    if (beyond.every(({ events }) => events === 0)) return []
+    return [
+      {
+        id: 'partitions_lowered',
+        severity: 'warning',
+        summary: `PARTITIONS is ${settings.partitions}, but the log has ${partitions.length} partitions with events.`,
+        consequence:
+          'Events of a customer are in two partitions and may be read out of order; a retry can be kept twice.',
+        fix: `set PARTITIONS=${partitions.length} on all replicas; if it was lowered on purpose, this ends when the old events are trimmed (EVENT_RETENTION_SECONDS)`
+      }
+    ]
+  },
   ({ parked }) =>
     parked === 0
       ? []
@@ -150,6 +178,20 @@ const checks: readonly Check[] = [
             fix: 'set TRUSTED_PROXIES to the addresses of your proxies; without a proxy, to 127.0.0.1'
           }
         ],
+  ({ redis }) => {
+    if (redis.state !== 'up' || Math.abs(redis.clockAheadMs) < CLOCK_TOLERANCE_MS) return []
+    const ahead = redis.clockAheadMs > 0 ? 'ahead of' : 'behind'
+    return [
+      {
+        id: 'clocks_differ',
+        severity: 'warning',
+        summary: `The clock of Redis is ${formatDuration(Math.abs(redis.clockAheadMs))} ${ahead} the clock of this machine.`,
+        consequence:
+          'One of them is wrong. Ages and delays are wrong too, and deliveries get 401 if the service is more than 300 s behind.',
+        fix: 'synchronize the clocks of both machines: timedatectl'
+      }
+    ]
+  },
   ({ replicas }) => [
     ...differing(
       'replica_versions',
@@ -168,6 +210,16 @@ const checks: readonly Check[] = [
         consequence: 'A delivery that one replica accepts gets 401 from another.',
         fix: 'give all replicas the same keys, and restart those that read theirs from variables: cio-webhook rotate'
       })
+    ),
+    ...differing(
+      'replica_partitions',
+      replicas.flatMap(({ partitions }) => (partitions === undefined ? [] : [String(partitions)])),
+      counts => ({
+        summary: `The replicas run with different PARTITIONS: ${counts.join(', ')}.`,
+        consequence:
+          'Events of a customer are in two partitions and may be read out of order; a retry can be kept twice.',
+        fix: 'set the same PARTITIONS on all replicas, the highest that was ever used, and restart them'
+      })
     )
   ]
 ]
@@ -180,7 +232,7 @@ const namesOf = (counts: Readonly<Record<string, number>>): string =>
     .join(', ')
 
 function differing(
-  id: string,
+  id: ProblemId,
   values: readonly string[],
   text: (values: readonly string[]) => Pick<Problem, 'summary' | 'consequence' | 'fix'>
 ): readonly Problem[] {

@@ -13,6 +13,7 @@ import { memoryUsage } from '../../redis/memory.ts'
 import { connectMasters } from '../../redis/ready.ts'
 import { inspectServers } from '../../redis/server-facts.ts'
 import { serverTime } from '../../redis/server-time.ts'
+import { checkWrites } from '../../redis/write-check.ts'
 import type { Config } from '../../settings/config.ts'
 import type { Configuration } from '../../settings/describe.ts'
 import { parseStored } from '../../stored-json.ts'
@@ -80,7 +81,7 @@ async function readFromRedis(
     publishedAddresses,
     webhooks
   ] = await Promise.all([
-    readRedis(redis, redisAddress, keyPrefix),
+    readRedis(options, redis, redisAddress),
     readDeliveryStats(redis, keyPrefix, { fromMs: nowMs - HOUR_MS, toMs: nowMs }),
     readDeliveryStats(redis, keyPrefix, { fromMs: nowMs - 24 * HOUR_MS, toMs: nowMs }),
     readLastDeliveries(redis, keyPrefix),
@@ -157,6 +158,7 @@ function report(
     configuration,
     settings: {
       maxLength: config.log.maxLength,
+      partitions: config.log.partitions,
       trustsProxies: config.admission.trustedProxies.length > 0,
       addressPolicy: config.admission.policy
     },
@@ -176,13 +178,35 @@ function report(
   return { ...facts, problems: findProblems(facts) }
 }
 
-async function readRedis(redis: RedisClient, address: string, keyPrefix: string): Promise<RedisStatus> {
+async function readRedis(
+  { config, now }: StatusOptions,
+  redis: RedisClient,
+  address: string
+): Promise<RedisStatus> {
+  const { keyPrefix } = config.log
   const server = await inspectServers(redis)
   const startedMs = performance.now()
   await redis.ping()
   const latencyMs = performance.now() - startedMs
-  const [memory, bytesPerEvent] = await Promise.all([memoryUsage(redis), eventBytes(redis, keyPrefix)])
-  return { state: 'up', address, server, memory, latencyMs, bytesPerEvent }
+  const clockAheadMs = (await serverTime(redis)) - now()
+  const [memory, bytesPerEvent, refusal] = await Promise.all([
+    memoryUsage(redis),
+    eventBytes(redis, keyPrefix),
+    writeRefusal(redis, keyPrefix)
+  ])
+  return { state: 'up', address, server, memory, refusal, clockAheadMs, latencyMs, bytesPerEvent }
+}
+
+/** @returns `undefined` if Redis accepts writes, or if the user of this command may only read */
+async function writeRefusal(redis: RedisClient, keyPrefix: string): Promise<string | undefined> {
+  try {
+    await checkWrites(redis, keyPrefix)
+    return undefined
+  } catch (error) {
+    const cause = errorCause(error)
+    if (cause === undefined) throw error
+    return cause.startsWith('NOPERM') ? undefined : cause
+  }
 }
 
 /** @returns `undefined` without events, and where MEMORY is not permitted */

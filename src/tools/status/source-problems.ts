@@ -18,6 +18,7 @@ export function sourceProblems({ sources, atMs, settings, redis }: StatusFacts):
   return sources.flatMap(source => [
     ...wrongAddress(source, settings.addressPolicy === 'enforce'),
     ...wrongKey(source),
+    ...wrongClock(source),
     ...previousKey(source),
     ...silence(source, atMs)
   ])
@@ -47,6 +48,23 @@ function wrongKey({ name, lastHour, currentKey }: SourceStatus): readonly Proble
       consequence:
         'They got 401. If they are yours, Customer.io signs with another key, or a proxy changes the body.',
       fix: `compare the signing key${key} with the one that Customer.io shows beside the webhook, and set CIO_WEBHOOK_SECRET or the key in CIO_SOURCES_FILE`
+    }
+  ]
+}
+
+function wrongClock({ name, lastHour }: SourceStatus): readonly Problem[] {
+  const { timestamp_future: future = 0, timestamp_stale: stale = 0 } = lastHour.listedFailures
+  if (future + stale === 0) return []
+  return [
+    {
+      id: 'wrong_clock',
+      severity: isDelivering(lastHour) ? 'warning' : 'error',
+      summary: `${counted(future + stale, 'delivery', 'deliveries')} of the source ${name} from listed addresses had a signed time ${future > 0 ? 'in the future' : 'too long ago'} in the last hour.`,
+      consequence: 'They got 401. Customer.io retries each after an hour, and later events wait behind them.',
+      fix:
+        future > 0
+          ? 'the clock of the service is behind: synchronize it (timedatectl)'
+          : 'if the clock of the service is ahead, synchronize it (timedatectl); otherwise raise CIO_SIGNATURE_TOLERANCE_SECONDS'
     }
   ]
 }

@@ -16,7 +16,7 @@ function rows(counts: Readonly<Record<number, DeliveryRow['outcomes']>>): Delive
   }))
 }
 
-const problem = (id: string, severity: Problem['severity'] = 'error'): Problem => ({
+const problem = (id: Problem['id'], severity: Problem['severity'] = 'error'): Problem => ({
   id,
   severity,
   summary: 'Summary.',

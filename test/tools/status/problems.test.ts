@@ -1,18 +1,21 @@
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import type { ConsumerStatus } from '../../../src/dispatch/consumer-status.ts'
 import type { SourceStats } from '../../../src/receive/delivery-stats.ts'
 import { logFullInMs } from '../../../src/tools/status/consumer-problems.ts'
-import type { SourceStatus, StatusFacts } from '../../../src/tools/status/facts.ts'
+import { problemIds, type SourceStatus, type StatusFacts } from '../../../src/tools/status/facts.ts'
 import { findProblems } from '../../../src/tools/status/problems.ts'
 
 const HOUR_MS = 3_600_000
 const NOW = Date.parse('2026-11-27T12:00:00Z')
 
-const up: StatusFacts['redis'] = {
+const up: Extract<StatusFacts['redis'], { state: 'up' }> = {
   state: 'up',
   address: 'redis:6379',
   server: { product: 'Redis', version: '7.4.0', persistence: 'aof-everysec', waitAof: true },
   memory: undefined,
+  refusal: undefined,
+  clockAheadMs: 0,
   latencyMs: 1,
   bytesPerEvent: undefined
 }
@@ -22,7 +25,7 @@ const healthy: StatusFacts = {
   version: '1.0.0',
   production: true,
   configuration: { changed: [], secrets: [] },
-  settings: { maxLength: 1000, trustsProxies: true, addressPolicy: 'enforce' },
+  settings: { maxLength: 1000, partitions: 1, trustsProxies: true, addressPolicy: 'enforce' },
   redis: up,
   sources: [],
   deliveries: { outcomes: {}, unavailable: {}, durationMs: undefined, eventAgeSeconds: undefined },
@@ -94,8 +97,22 @@ const memory = (usedBytes: number): Partial<StatusFacts> => ({
 const events = (count: number): Partial<StatusFacts> => ({
   partitions: [{ partition: 0, events: count, oldestAtMs: NOW, newestAtMs: NOW }]
 })
-const replicas = (...versions: string[]): Partial<StatusFacts> => ({
-  replicas: versions.map((version, n) => ({ name: `r${n}`, version, keys: { default: ['11111111'] } }))
+const partitions = (...counts: number[]): Partial<StatusFacts> => ({
+  partitions: counts.map((events, partition) => ({
+    partition,
+    events,
+    oldestAtMs: NOW,
+    newestAtMs: NOW
+  }))
+})
+const replicas = (...changes: readonly Partial<StatusFacts['replicas'][number]>[]): Partial<StatusFacts> => ({
+  replicas: changes.map((change, n) => ({
+    name: `r${n}`,
+    version: '1.0.0',
+    partitions: 1,
+    keys: { default: ['11111111'] },
+    ...change
+  }))
 })
 
 const table: readonly (readonly [name: string, facts: Partial<StatusFacts>, problems: readonly string[]])[] =
@@ -115,6 +132,16 @@ const table: readonly (readonly [name: string, facts: Partial<StatusFacts>, prob
       },
       ['error redis_down']
     ],
+    [
+      'Redis answers, but its disk is full',
+      { redis: { ...up, refusal: 'MISCONF (Redis cannot write to its disk)' } },
+      ['error redis_refuses']
+    ],
+    ['clocks that differ by half a minute', { redis: { ...up, clockAheadMs: -30_000 } }, []],
+    ['a clock of Redis behind', { redis: { ...up, clockAheadMs: -90_000 } }, ['warning clocks_differ']],
+    ['a clock of Redis ahead', { redis: { ...up, clockAheadMs: HOUR_MS } }, ['warning clocks_differ']],
+    ['PARTITIONS lowered', partitions(10, 0, 5), ['warning partitions_lowered']],
+    ['PARTITIONS lowered, and the old events trimmed', partitions(10, 0, 0), []],
     ['no persistence', persistence('none'), ['warning persistence_weak']],
     ['no persistence, in development', { ...persistence('none'), production: false }, []],
     ['CONFIG not permitted', persistence('unknown'), ['warning persistence_unknown']],
@@ -189,6 +216,16 @@ const table: readonly (readonly [name: string, facts: Partial<StatusFacts>, prob
       []
     ],
     [
+      'a clock of the service behind',
+      source({ lastHour: stats({ listedFailures: { timestamp_future: 3 } }) }),
+      ['error wrong_clock']
+    ],
+    [
+      'a stale delivery beside others',
+      source({ lastHour: stats({ listedFailures: { timestamp_stale: 1 }, keys: { current: 5 } }) }),
+      ['warning wrong_clock']
+    ],
+    [
       'a previous key in use',
       source({ previousKey: '22222222', lastDay: stats({ keys: { previous: 1 } }) }),
       ['warning previous_key_used']
@@ -225,17 +262,17 @@ const table: readonly (readonly [name: string, facts: Partial<StatusFacts>, prob
       { settings: { ...healthy.settings, trustsProxies: false } },
       ['warning no_trusted_proxies']
     ],
-    ['replicas of one version', replicas('1.0.0', '1.0.0'), []],
-    ['replicas of two versions', replicas('1.0.0', '1.1.0'), ['warning replica_versions']],
+    ['replicas of one version', replicas({}, {}), []],
+    ['replicas of two versions', replicas({}, { version: '1.1.0' }), ['warning replica_versions']],
+    [
+      'a replica of an older version, which does not report its PARTITIONS',
+      replicas({}, { partitions: undefined }),
+      []
+    ],
+    ['replicas with different PARTITIONS', replicas({}, { partitions: 4 }), ['warning replica_partitions']],
     [
       'replicas with different keys',
-      {
-        replicas: ['11111111', '22222222'].map(id => ({
-          name: id,
-          version: '1.0.0',
-          keys: { default: [id] }
-        }))
-      },
+      replicas({ keys: { default: ['11111111'] } }, { keys: { default: ['22222222'] } }),
       ['warning replica_keys']
     ]
   ]
@@ -252,6 +289,33 @@ for (const [name, facts, expected] of table) {
     }
   })
 }
+
+t.test('each problem has a row', async t => {
+  const found = table.flatMap(([, , problems]) => problems.map(problem => problem.split(' ')[1]))
+  t.same([...new Set(found)].sort(), [...problemIds].sort())
+})
+
+t.test('each problem has a section in the runbook, and no section is without one', async t => {
+  const runbook = readFileSync('docs/runbook.md', 'utf8')
+  const [, problems = ''] = runbook.split('\n## Problems shown by `status`\n')
+  const sections = [...problems.matchAll(/^### ([a-z_]+)$/gm)].map(([, id]) => id)
+  t.same(sections.sort(), [...problemIds].sort())
+})
+
+t.test(
+  'each section says what it means, how much time there is, what to do, and when it is over',
+  async t => {
+    const sections = readFileSync('docs/runbook.md', 'utf8').split(/^### /m).slice(1)
+    for (const section of sections) {
+      const bullets = [...section.matchAll(/^- \*\*(.*?):?\*\*/gm)].map(([, title]) => title)
+      t.same(
+        [...bullets],
+        ['For Customer.io', 'Time', 'Check', 'Do', 'Over when'],
+        section.split('\n')[0] ?? ''
+      )
+    }
+  }
+)
 
 t.test('errors come before warnings', async t => {
   const found = findProblems({ ...healthy, parked: 1, ...consumer({ state: 'disabled' }) })

@@ -4,7 +4,7 @@ import type { RedisClient } from '../../redis/connect.ts'
 import type { Config } from '../../settings/config.ts'
 import { readStatus } from './read-status.ts'
 
-interface AbandonedGroupsOptions {
+interface LastingProblemsOptions {
   readonly config: Pick<Config, 'production' | 'log' | 'dispatch' | 'admission'>
   readonly redis: RedisClient
   /** For messages, without credentials. */
@@ -15,8 +15,11 @@ interface AbandonedGroupsOptions {
 
 const INTERVAL_MS = 60 * 60 * 1000
 
-/** Logs each consumer group that nothing reads for, at the start and once per hour. */
-export function warnAboutAbandonedGroups({ log, ...options }: AbandonedGroupsOptions): {
+/**
+ * Logs problems that no delivery shows, at the start and once per hour: consumer groups that nothing reads for, a wrong
+ * `PARTITIONS`, and clocks that differ.
+ */
+export function watchLastingProblems({ log, ...options }: LastingProblemsOptions): {
   start(): void
   stop(): Promise<void>
 } {
@@ -25,14 +28,19 @@ export function warnAboutAbandonedGroups({ log, ...options }: AbandonedGroupsOpt
   return { start: loop.runNow, stop: loop.stop }
 
   async function check(): Promise<void> {
-    // The problem of a group does not depend on secrets and sources.
+    // These problems do not depend on secrets and sources.
     const { problems } = await readStatus({
       ...options,
       configuration: { changed: [], secrets: [] },
       sources: []
     })
     for (const { id, summary, consequence, fix } of problems) {
-      if (id === 'no_members') log.warn({ consequence, fix }, `a consumer group has no members: ${summary}`)
+      const advice = { consequence, fix }
+      if (id === 'no_members') log.warn(advice, `a consumer group has no members: ${summary}`)
+      if (id === 'clocks_differ') log.warn(advice, `the clocks differ: ${summary}`)
+      if (id === 'partitions_lowered' || id === 'replica_partitions') {
+        log.warn(advice, `PARTITIONS is probably wrong: ${summary}`)
+      }
     }
   }
 }
