@@ -59,7 +59,7 @@ async function work() {
 
 function runFile(file) {
   return new Promise(resolve => {
-    const child = spawn(process.execPath, ['--enable-source-maps', file], {
+    const child = spawn(process.execPath, [file], {
       env: { ...process.env, TAP_TIMEOUT: values.timeout },
       stdio: ['ignore', 'pipe', 'pipe']
     })

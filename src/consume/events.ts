@@ -78,11 +78,10 @@ interface Reply extends Received {
 export interface Device {
   readonly device_id_hash: Hash
   readonly device_platform?: 'ios' | 'android'
-  readonly failure_message?: string
 }
 
-interface Devices {
-  readonly recipients: readonly Device[]
+interface Devices<Outcome = unknown> {
+  readonly recipients: readonly (Device & Outcome)[]
 }
 
 type Email = Message & Titled & Received
@@ -118,13 +117,13 @@ interface EmailEvents extends Omit<Subscriptions, 'unsubscribed'> {
 interface PushEvents extends Subscriptions {
   readonly drafted: Message
   readonly attempted: Message & Failed
-  readonly sent: Message & Sent & Devices
+  readonly sent: Message & Sent & Devices<Partial<Failed>>
   readonly delivered: Message & Devices
   readonly opened: Message & Devices
   readonly clicked: Message & Linked & Devices
   readonly converted: Message & Devices
-  readonly bounced: Message & Devices
-  readonly dropped: Message & Devices
+  readonly bounced: Message & Devices<Failed>
+  readonly dropped: Message & Devices<Failed>
   readonly failed: Message & Failed
   readonly undeliverable: Message & Failed
 }

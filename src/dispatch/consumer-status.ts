@@ -6,7 +6,6 @@ import type { RedisClient } from '../redis/connect.ts'
 import type { ConsumerSettings } from '../settings/consumers-file.ts'
 import { type ConsumerState, consumerStates } from './consumer-state.ts'
 import { activeConsumers, groupActivity, mayBlock } from './group-activity.ts'
-import { inspectQueue } from './http/push-queue.ts'
 
 /**
  * `disabled`: it answered 410 and gets no events until it is enabled. `paused`: an operator paused it. `no_members`:
@@ -72,6 +71,8 @@ export function consumerStatusReader(
   async function readStatus(group: GroupStats): Promise<ConsumerStatus> {
     const { name } = group
     const settings = consumers.find(consumer => consumer.name === name)
+    // BullMQ takes a third of the time that the service needs to start: not loaded before there is a consumer.
+    const { inspectQueue } = await import('./http/push-queue.ts')
     const [state, dead, queue, activity] = await Promise.all([
       states.read(name),
       letters.count(name),

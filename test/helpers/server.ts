@@ -34,8 +34,12 @@ export const SYSTEM_PATH = `${process.env['PATH']}:/usr/sbin:/sbin`
 
 /** Killed when this process exits. */
 const running = new Set<ChildProcess>()
+/** Removed when this process exits. */
+const folders = new Set<string>()
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL')
+  // A killed server can still add a file, so that the first attempt finds a folder that is not empty.
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
 })
 
 export async function startServer({
@@ -88,7 +92,12 @@ export async function startServer({
   }
 }
 
-export const temporaryFolder = (): string => mkdtempSync(join(tmpdir(), 'cio-'))
+/** A new folder, which is removed when this process exits at the latest, also after a failure. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'cio-'))
+  folders.add(folder)
+  return folder
+}
 
 /** Below the ports that systems give to outgoing connections, which would take a port between this and its use. */
 const [FIRST_PORT, LAST_PORT] = [10_000, 32_000]

@@ -46,6 +46,9 @@ export const sampleTypes: readonly string[] = Object.entries(metrics).flatMap(([
   names.map(metric => `${objectType}.${metric}`)
 )
 
+/** Metrics of messages that were not sent: only e-mail documents a recipient for some of them. */
+const unsent = new Set(['drafted', 'attempted', 'failed', 'undeliverable'])
+
 /** Metrics with a `failure_message`. */
 const failing = new Set(['attempted', 'bounced', 'deferred', 'dropped', 'failed', 'undeliverable'])
 
@@ -94,10 +97,13 @@ function dataOf(objectType: ObjectType, metric: string, person: number): Data {
     delivery_id: `sample_delivery_${person}==`,
     ...campaign,
     ...channelData(objectType, metric, person),
-    ...(failing.has(metric) ? { failure_message: 'a sample failure' } : {}),
+    // If a push was sent, each device has a failure of its own.
+    ...(failing.has(metric) && (objectType !== 'push' || unsent.has(metric)) ? failure : {}),
     ...(metric === 'clicked' ? { href: `https://${EMAIL_HOST}/sample?person=${person}`, link_id: 1 } : {})
   }
 }
+
+const failure: Data = { failure_message: 'a sample failure' }
 
 const campaign: Data = {
   campaign_id: 1,
@@ -108,13 +114,17 @@ const campaign: Data = {
 }
 
 function channelData(objectType: Exclude<ObjectType, 'customer'>, metric: string, person: number): Data {
+  const device = { device_id: `sample-device-${person}`, device_platform: 'android' }
+  const recipient = (address: string) => (unsent.has(metric) ? {} : { recipient: address })
   const content = metric === 'sent' ? { content: `Sample message for customer ${person}.` } : {}
   switch (objectType) {
     case 'email':
       return {
         ...content,
         ...(metric === 'attempted' ? {} : { subject: `Sample for customer ${person}` }),
-        recipient: `sample-${person}@${EMAIL_HOST}`,
+        ...(metric === 'attempted' || metric === 'failed'
+          ? {}
+          : { recipient: `sample-${person}@${EMAIL_HOST}` }),
         ...(metric === 'sent' ? { headers: { 'X-Sample': ['one', 'two'] } } : {}),
         ...(metric === 'opened' ? { proxied: false, prefetched: false, synthetic: false } : {}),
         ...(metric === 'clicked' ? { machine: false } : {})
@@ -122,20 +132,26 @@ function channelData(objectType: Exclude<ObjectType, 'customer'>, metric: string
     case 'push':
       return {
         ...content,
-        recipients: [{ device_id: `sample-device-${person}`, device_platform: 'android' }]
+        ...(unsent.has(metric)
+          ? {}
+          : { recipients: [{ ...device, ...(failing.has(metric) ? failure : {}) }] })
       }
     case 'in_app':
-      return { ...content, ...(metric === 'clicked' ? { tracked_response: 'sample' } : {}) }
+      return {
+        ...content,
+        ...(['sent', 'clicked', 'converted'].includes(metric) ? { recipient: `sample-${person}` } : {}),
+        ...(metric === 'clicked' ? { tracked_response: 'sample' } : {})
+      }
     case 'sms':
     case 'whatsapp':
       return {
         ...content,
-        recipient: PHONE,
+        ...recipient(PHONE),
         ...(metric === 'replied' ? { inbound_event_id: 'sample_inbound', to: PHONE } : {})
       }
     case 'slack':
-      return { ...content, recipient: '#sample' }
+      return { ...content, ...recipient('#sample') }
     case 'webhook':
-      return { ...content, recipient: `https://${EMAIL_HOST}/sample` }
+      return { ...content, ...recipient(`https://${EMAIL_HOST}/sample`) }
   }
 }

@@ -1,13 +1,13 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import t from 'tap'
 import { ConfigError } from '../../../src/errors.ts'
 import { variables } from '../../../src/settings/variables.ts'
 import { configuredSecrets } from '../../../src/tools/leaks/configured-secrets.ts'
+import { temporaryFolder } from '../../helpers/server.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'configured-'))
+const folder = temporaryFolder()
 const none = { DATA_DIR: join(folder, 'none') }
 
 function file(name: string, content: string): string {
