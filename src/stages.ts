@@ -116,7 +116,7 @@ export async function openIpAllowlist(stage: Stage): Promise<IpAllowlist> {
 }
 
 export async function openDispatcher(stage: Stage): Promise<Dispatcher | undefined> {
-  const { config, log, redisAddress, redis, metrics, runsMaintenance } = stage
+  const { config, log, redisAddress, redis, metrics, tracing, runsMaintenance } = stage
   const { keyPrefix } = config.log
   const { consumers, isOn, attemptLogLength } = config.dispatch
   const dispatchMetrics = createDispatchMetrics(
@@ -138,6 +138,7 @@ export async function openDispatcher(stage: Stage): Promise<Dispatcher | undefin
     attemptLogLength,
     metrics: dispatchMetrics,
     log,
+    tracing,
     now: Date.now
   })
 }

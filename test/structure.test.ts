@@ -38,6 +38,7 @@ const rooms: readonly (readonly [room: string, ...files: string[]])[] = [
     'json-pointer.ts',
     'secret.ts',
     'stored-json.ts',
+    'trace-context.ts',
     'version.ts'
   ]
 ]
