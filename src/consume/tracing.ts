@@ -29,7 +29,7 @@ export function processSpans(group: string): RunInSpan {
     const spanContext = { ...appended, isRemote: true, ...(traceState && { traceState }) }
     const parent = trace.setSpanContext(ROOT_CONTEXT, spanContext)
     const attributes = {
-      'messaging.system': 'redis',
+      'messaging.system.name': 'redis',
       'messaging.operation.name': 'process',
       'messaging.operation.type': 'process',
       'messaging.destination.name': 'events',

@@ -62,7 +62,7 @@ export function startBatchSpan(
 
 /** @param consumer the destination, by its name in `CONSUMERS_FILE` */
 const sending = (system: string, consumer: string): SpanAttributes => ({
-  'messaging.system': system,
+  'messaging.system.name': system,
   'messaging.operation.name': 'send',
   'messaging.operation.type': 'send',
   'messaging.destination.name': consumer

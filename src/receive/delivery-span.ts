@@ -72,7 +72,7 @@ export const startAppendSpan = (
     name: `append ${parked === undefined ? 'events' : 'parked'}`,
     kind: 'producer',
     attributes: {
-      'messaging.system': 'redis',
+      'messaging.system.name': 'redis',
       'messaging.operation.name': 'append',
       'messaging.operation.type': 'send',
       'messaging.destination.name': parked === undefined ? 'events' : 'parked',

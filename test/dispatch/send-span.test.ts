@@ -42,7 +42,7 @@ t.test('a batch has one span, linked to every event that is recorded', async t =
       kind: 'producer',
       traceId: '2'.repeat(32),
       links: [traceOf(2), traceOf(3)],
-      attributes: { 'messaging.system': 'rabbitmq', 'messaging.batch.message_count': 3 }
+      attributes: { 'messaging.system.name': 'rabbitmq', 'messaging.batch.message_count': 3 }
     }
   ])
 })

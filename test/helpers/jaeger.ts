@@ -50,7 +50,9 @@ export async function startJaeger(program: string): Promise<Jaeger> {
   )
   return {
     endpoint: `http://127.0.0.1:${ports.get('collector.otlp.http')}`,
-    spansOf: async traceId => (await read<readonly { readonly spans: readonly JaegerSpan[] }[]>(`traces/${traceId}`))?.[0]?.spans ?? [],
+    spansOf: async traceId =>
+      (await read<readonly { readonly spans: readonly JaegerSpan[] }[]>(`traces/${traceId}`))?.[0]?.spans ??
+      [],
     services: async () => (await read<readonly string[]>('services')) ?? [],
     stop: () => void child.kill('SIGKILL')
   }

@@ -117,10 +117,8 @@ t.test('one trace leads from the delivery to the receiver of a push and to a lib
   t.ok(append.startTime + append.duration <= server.startTime + server.duration + 1000)
   t.equal((await eventOf('traced')).traceparent, `00-${traceId}-${append.spanID}-01`)
   t.equal(send.spanID, sendId)
-  for (const span of [send, handled]) {
-    t.equal(parentOf(span), append.spanID)
-    t.same(linksOf(span), [append.spanID])
-  }
+  // Jaeger shows a span that is both the parent and linked as linked.
+  for (const span of [send, handled]) t.same(linksOf(span), [append.spanID])
   t.equal(parentOf(named('work of the handler')), handled.spanID)
   const line = lines(service).find(({ id }) => id === 'traced')
   t.match(line, { trace_id: traceId, span_id: server.spanID })
@@ -138,17 +136,21 @@ t.test('the sampler decides, and of what is not recorded nothing leaves', async 
   t.equal((await deliver(service, 'unsampled')).status, 200)
   await stop(service)
   t.notHas(await eventOf('unsampled'), { traceparent: String })
-  t.notHas(lines(service).find(({ id }) => id === 'unsampled'), { trace_id: String })
+  t.notHas(
+    lines(service).find(({ id }) => id === 'unsampled'),
+    { trace_id: String }
+  )
   t.notOk((await jaeger.services()).includes('unsampled'))
 })
 
 t.test('the SDK is loaded only where the variables ask for it', async t => {
+  // prom-client loads the API, which does nothing without an SDK.
   const hook = join(temporaryFolder(), 'hook.mjs')
   writeFileSync(
     hook,
     `import { registerHooks } from 'node:module'
      registerHooks({ resolve(name, context, next) {
-       if (name.startsWith('@opentelemetry/')) process.stderr.write('LOADED ' + name + '\\n')
+       if (/^@opentelemetry\\/(?!api$)/.test(name)) process.stderr.write('LOADED ' + name + '\\n')
        return next(name, context)
      } })`
   )
@@ -156,7 +158,7 @@ t.test('the SDK is loaded only where the variables ask for it', async t => {
     const service = await start({ NODE_OPTIONS: `--import=${hook}`, ...env })
     t.equal((await deliver(service, 'loaded')).status, 200)
     await stop(service)
-    return service.output().match(/LOADED .*/g) ?? []
+    return [...service.output().matchAll(/LOADED .*/g)].map(([line]) => line)
   }
   t.same(await loadedWith({ OTEL_SERVICE_NAME: 'webhooks' }), [])
   t.same(await loadedWith({ OTEL_EXPORTER_OTLP_ENDPOINT: jaeger.endpoint, OTEL_SDK_DISABLED: 'true' }), [])
