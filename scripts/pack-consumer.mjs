@@ -12,6 +12,8 @@ const NAME = 'cio-webhook-consumer'
 /** Independent of the service, which may need a newer Node. */
 const ENGINES = { node: '^20.20 || >=22' }
 const DEPENDENCY = 'ioredis'
+/** Traces are continued where the user's program has it. Declarations must not need it. */
+const OPTIONAL = '@opentelemetry/api'
 
 const main = JSON.parse(readFileSync('package.json', 'utf8'))
 /** The entry is that of the export in the main package. The README of the new package is beside the entry's source. */
@@ -56,7 +58,7 @@ function reachedFrom(entries, compiled) {
       if (name.startsWith('.')) {
         const next = join(dirname(path), isDeclaration ? asDeclaration(name) : name)
         open.push({ path: next, chain: [...chain, next] })
-      } else if (name !== DEPENDENCY && (isDeclaration || !name.startsWith('node:'))) {
+      } else if (name !== DEPENDENCY && (isDeclaration || !(name === OPTIONAL || name.startsWith('node:')))) {
         fail(`${[...chain, name].join(' → ')}: the package must not depend on anything but ${DEPENDENCY}`)
       }
     }
@@ -109,7 +111,10 @@ function manifest() {
     engines: ENGINES,
     exports: { '.': entry, './package.json': './package.json' },
     files: ['dist'],
-    dependencies: { [DEPENDENCY]: dependencies[DEPENDENCY] }
+    dependencies: { [DEPENDENCY]: dependencies[DEPENDENCY] },
+    // Any 1.x: its global state is shared between versions.
+    peerDependencies: { [OPTIONAL]: '^1.3.0' },
+    peerDependenciesMeta: { [OPTIONAL]: { optional: true } }
   }
 }
 

@@ -5,6 +5,7 @@ import { ConfigError } from './errors.ts'
 import { publishLog } from './log/published-log.ts'
 import type { Logger } from './ops/logger.ts'
 import { createRedisReport, type RedisReport } from './ops/redis-report.ts'
+import type { Tracing } from './ops/spans.ts'
 import { connectRedis, disconnectRedis, type RedisClient } from './redis/connect.ts'
 import { followFailures } from './redis/failure.ts'
 import { monitorRedis, type RedisMonitor } from './redis/monitor.ts'
@@ -19,6 +20,8 @@ export interface ServiceOptions {
   readonly redisAddress: RedisAddress
   /** Whether this process keeps the log within its limits and dispatches: one of several workers does. */
   readonly runsMaintenance: boolean
+  /** Records traces; its caller closes it. */
+  readonly tracing?: Tracing | undefined
   /** With several workers: shares this one's metrics, and returns what reads those of all. */
   readonly shareMetrics?: (register: Registry) => () => Promise<string>
 }

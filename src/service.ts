@@ -82,6 +82,7 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
     keyUsage,
     deliveryCounter,
     ipAllowlist,
+    tracing: options.tracing,
     log: options.log,
     now: Date.now,
     health: () => {

@@ -123,7 +123,7 @@ export async function openIpAllowlist(stage: Stage, appApi: AppApi | undefined):
 }
 
 export async function openDispatcher(stage: Stage): Promise<Dispatcher | undefined> {
-  const { config, log, redisAddress, redis, metrics, runsMaintenance } = stage
+  const { config, log, redisAddress, redis, metrics, tracing, runsMaintenance } = stage
   const { keyPrefix } = config.log
   const { consumers, isOn, attemptLogLength } = config.dispatch
   const dispatchMetrics = createDispatchMetrics(
@@ -145,6 +145,7 @@ export async function openDispatcher(stage: Stage): Promise<Dispatcher | undefin
     attemptLogLength,
     metrics: dispatchMetrics,
     log,
+    tracing,
     now: Date.now
   })
 }

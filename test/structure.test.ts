@@ -39,6 +39,7 @@ const rooms: readonly (readonly [room: string, ...files: string[]])[] = [
     'retry-after.ts',
     'secret.ts',
     'stored-json.ts',
+    'trace-context.ts',
     'version.ts'
   ]
 ]

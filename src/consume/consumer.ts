@@ -149,7 +149,7 @@ export function createConsumer(options: ConsumerOptions, handler: Handler): Cons
   const { connect, database, address } = connector(options)
   let failures: Failures | undefined
   const processing = {
-    ...handling(handler, maxAttempts, options.backoff ?? DEFAULT_BACKOFF),
+    ...handling(handler, group, maxAttempts, options.backoff ?? DEFAULT_BACKOFF),
     keyPrefix: prefix,
     group,
     isWanted: typeMatcher(options),

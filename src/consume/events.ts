@@ -213,6 +213,9 @@ interface Envelope<Type, Data> {
   /** Time of receipt, RFC 3339. */
   readonly receivedtime: string
   readonly datacontenttype: 'application/json'
+  /** W3C trace context of the event; missing unless its trace is recorded. */
+  readonly traceparent?: string
+  readonly tracestate?: string
   readonly data: Data
 }
 

@@ -6,6 +6,7 @@ import type { ReadEntry } from '../group/fenced-read.ts'
 import type { AttemptContext, PartitionProcessorOptions } from '../group/partition-processor.ts'
 import type { CustomerEvent } from './events.ts'
 import type { Handler } from './handler.ts'
+import { processSpans } from './tracing.ts'
 
 type Handling = Pick<
   PartitionProcessorOptions<CustomerEvent>,
@@ -15,7 +16,8 @@ type Handling = Pick<
 const MAX_NAME_LENGTH = 64
 
 /** How the library handles events: with the user's handler, and retries in place. */
-export function handling(handler: Handler, maxAttempts: number, backoff: Backoff): Handling {
+export function handling(handler: Handler, group: string, maxAttempts: number, backoff: Backoff): Handling {
+  const runInSpan = processSpans(group)
   return {
     readEvent: entry => {
       const event = readEntry(entry)
@@ -23,7 +25,7 @@ export function handling(handler: Handler, maxAttempts: number, backoff: Backoff
     },
     handle: (event, { entry, attempt, revoked }: AttemptContext) => {
       const context = { signal: revoked, attempt, partition: entry.partition, entryId: entry.id }
-      const handled = (async () => handler(event, context))().then(() => true)
+      const handled = runInSpan(event, attempt, async () => handler(event, context)).then(() => true)
       return raceAbort(revoked, handled)
     },
     answerOf: errorName,

@@ -8,6 +8,7 @@ import { formatPosition } from '../log/position.ts'
 import type { AmqpSettings, NatsSettings } from '../settings/consumers-file.ts'
 import { answerOf, reasonOf } from './failure.ts'
 import type { PushContext } from './push-context.ts'
+import { startBatchSpan } from './send-span.ts'
 import type { Refused, Sink } from './sink.ts'
 
 class RefusedError extends Error {
@@ -40,7 +41,7 @@ export function createBatchHandler(
   context: PushContext
 ): HandleEntries {
   const { name: consumer } = settings
-  const { attempts, reporter, deadLetters, now } = context
+  const { attempts, reporter, deadLetters, tracing, now } = context
   const matches = compileTypeGlobs(settings.types)
   /** The failed batch of each partition, and how often it failed. */
   const failed = new Map<number, { readonly position: string; readonly attempts: number }>()
@@ -70,10 +71,13 @@ export function createBatchHandler(
   ): Promise<void> {
     const [atMs, startedMs] = [now(), performance.now()]
     const batch = (): Batch => ({ events, attempt, atMs, durationMs: performance.now() - startedMs })
+    const span = tracing && startBatchSpan(tracing, settings, events)
     try {
       const refused = await sink.publish(events, signal)
+      span?.end({})
       await recordPublished(batch(), refused)
     } catch (error) {
+      span?.end({}, signal.aborted ? 'aborted' : answerOf(error))
       // The lease is lost, or the service stops: no failure of the consumer.
       if (signal.aborted) throw error
       const { durationMs } = batch()

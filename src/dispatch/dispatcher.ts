@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { withTimeout } from '../async/abort.ts'
 import { deadLetters } from '../group/dead-letters.ts'
 import type { Logger } from '../ops/logger.ts'
+import type { Tracing } from '../ops/spans.ts'
 import { disconnectRedis, type RedisClient } from '../redis/connect.ts'
 import type { ConsumerSettings } from '../settings/consumers-file.ts'
 import { createAttemptRecorder } from './attempt-recorder.ts'
@@ -25,6 +26,7 @@ interface DispatcherOptions {
   readonly attemptLogLength: number
   readonly metrics: DispatchMetrics
   readonly log: Logger
+  readonly tracing?: Tracing | undefined
   readonly now: () => number
 }
 
@@ -39,7 +41,7 @@ export interface Dispatcher {
 const LAST_ATTEMPTS_TIMEOUT_MS = 500
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
-  const { consumers, redis, connect, keyPrefix, attemptLogLength, metrics, log, now } = options
+  const { consumers, redis, connect, keyPrefix, attemptLogLength, metrics, log, tracing, now } = options
   const states = consumerStates(redis, keyPrefix, now)
   const letters = deadLetters(redis, keyPrefix)
   let stop = async (): Promise<void> => {}
@@ -71,6 +73,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         countAttempts: metrics.attempt,
         reporter,
         now,
+        tracing,
         readErrorReporter: consumer => createReadErrorReporter(log, now, consumer),
         onError: (consumer, error) => log.debug({ consumer, err: error }, 'the push queue failed')
       }

@@ -1,4 +1,5 @@
 import type { DeadLetters } from '../group/dead-letters.ts'
+import type { Tracing } from '../ops/spans.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { AttemptRecorder, AttemptRecorderOptions } from './attempt-recorder.ts'
 import type { ConsumerStates } from './consumer-state.ts'
@@ -23,6 +24,8 @@ export interface PushContext {
   readonly states: ConsumerStates
   readonly deadLetters: DeadLetters
   readonly now: () => number
+  /** `undefined`: traces are off. */
+  readonly tracing: Tracing | undefined
   readonly attempts: AttemptRecorder
   readonly countAttempts: AttemptRecorderOptions['countAttempts']
   readonly reporter: DeadLetterReporter

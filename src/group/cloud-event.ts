@@ -9,6 +9,9 @@ export interface CloudEvent {
   readonly source: string
   readonly type: string
   readonly subject?: string
+  /** Of the trace that records the event, if there is one (extension for distributed tracing). Not checked. */
+  readonly traceparent?: unknown
+  readonly tracestate?: unknown
 }
 
 /**

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { SOURCE_PREFIX } from '../event-types.ts'
 import type { LogPosition } from '../log/position.ts'
+import { type EventTrace, eventTrace } from '../trace-context.ts'
 import { type CloudEvent, parseEnvelope } from './cloud-event.ts'
 
 /** An event that is pushed to a consumer. */
@@ -14,6 +15,8 @@ export interface OutgoingEvent {
   /** The CloudEvent as JSON text, unchanged. */
   readonly event: string
   readonly position: LogPosition
+  /** The trace that records it. */
+  readonly trace?: EventTrace | undefined
 }
 
 type LoggedEvent = Pick<OutgoingEvent, 'position' | 'event'>
@@ -29,7 +32,7 @@ export function toOutgoingEvent(entry: LoggedEvent): OutgoingEvent | undefined {
 
 /** @param parsed `event` of the entry */
 export function outgoingEventOf(
-  { id, source, type }: CloudEvent,
+  { id, source, type, traceparent, tracestate }: CloudEvent,
   { position, event }: LoggedEvent
 ): OutgoingEvent {
   return {
@@ -37,6 +40,8 @@ export function outgoingEventOf(
     source: source.slice(SOURCE_PREFIX.length),
     type,
     event,
-    position
+    position,
+    // Most events have none. As a property it would be in each of them, also in the queue.
+    ...(traceparent !== undefined && { trace: eventTrace(traceparent, tracestate) })
   }
 }

@@ -1,5 +1,6 @@
 // Tested by test/receive/payloads.test.ts.
 import { SOURCE_PREFIX } from '../event-types.ts'
+import type { EventTrace } from '../trace-context.ts'
 
 interface Envelope {
   readonly id: string
@@ -11,6 +12,8 @@ interface Envelope {
   /** Unix milliseconds. */
   readonly happenedAtMs: number | undefined
   readonly receivedAtMs: number
+  /** The trace that records it. */
+  readonly trace?: EventTrace | undefined
 }
 
 const timeOfEvent = lastTimeCached()
@@ -22,10 +25,11 @@ const timeOfArrival = lastTimeCached()
  * @param data JSON text, inserted as it is
  */
 export function cloudEvent(envelope: Envelope, data: string): string {
-  const { id, type, source, subject, happenedAtMs, receivedAtMs } = envelope
+  const { id, type, source, subject, happenedAtMs, receivedAtMs, trace } = envelope
   const about = subject === undefined ? '' : `,"subject":${JSON.stringify(subject)}`
   const time = happenedAtMs === undefined ? '' : `,"time":"${timeOfEvent(happenedAtMs)}"`
-  return `{"specversion":"1.0","id":${JSON.stringify(id)},"source":"${SOURCE_PREFIX}${source}","type":"${type}"${about}${time},"receivedtime":"${timeOfArrival(receivedAtMs)}","datacontenttype":"application/json","data":${data}}`
+  const traced = trace === undefined ? '' : `,${JSON.stringify(trace).slice(1, -1)}`
+  return `{"specversion":"1.0","id":${JSON.stringify(id)},"source":"${SOURCE_PREFIX}${source}","type":"${type}"${about}${time},"receivedtime":"${timeOfArrival(receivedAtMs)}"${traced},"datacontenttype":"application/json","data":${data}}`
 }
 
 /** Formats a time as RFC 3339. Under load, many deliveries in a row have the same millisecond: the text is reused. */

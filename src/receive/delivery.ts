@@ -1,6 +1,7 @@
 import type { UnavailableReason } from '../errors.ts'
 import type { ParkedReason } from '../log/log-entry.ts'
 import type { Outcome, SignatureFailure } from '../ops/outcomes.ts'
+import type { RecordedSpan } from '../ops/spans.ts'
 import type { Source } from '../settings/sources.ts'
 import type { AdmittedBody, UnreadReason } from './body.ts'
 import type { AddressVariable } from './delivery-stats.ts'
@@ -35,4 +36,6 @@ export interface Delivery {
   ageSeconds?: number
   logMs?: number
   cause?: unknown
+  /** Set once its signature is valid, if its trace is recorded. */
+  span?: RecordedSpan | undefined
 }

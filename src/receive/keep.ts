@@ -1,4 +1,6 @@
 import type { AppendOutcome, EventLog } from '../log/append.ts'
+import type { RecordedSpan } from '../ops/spans.ts'
+import { endWithAppend, startAppendSpan } from './delivery-span.ts'
 import { type ParsedDelivery, partitionKeyOf, toLogEntry } from './log-entry.ts'
 
 interface Kept {
@@ -15,12 +17,14 @@ const LOOKUP_FIRST_BYTES = 64 * 1024
  * than the deadline, its retry is answered in time.
  *
  * @param nextTurn awaited before a large delivery is sanitized, so that one turn of the event loop has one of them
+ * @param span of the delivery, if its trace is recorded
  * @throws UnavailableError if it was not appended, or the outcome is unknown
  */
 export async function keepDelivery(
   delivery: ParsedDelivery,
   eventLog: EventLog,
-  nextTurn: () => Promise<void>
+  nextTurn: () => Promise<void>,
+  span: RecordedSpan | undefined
 ): Promise<Kept> {
   const { digest, body } = delivery
   let logMs = 0
@@ -31,8 +35,10 @@ export async function keepDelivery(
     if (isKnown) return { outcome: 'duplicate', logMs }
     await nextTurn()
   }
-  const entry = toLogEntry(delivery)
+  const appendSpan = span && startAppendSpan(span, delivery)
+  const entry = toLogEntry(delivery, appendSpan?.trace)
   const startedMs = performance.now()
-  const outcome = await eventLog.append(entry)
+  const appended = eventLog.append(entry)
+  const outcome = await (appendSpan === undefined ? appended : endWithAppend(appendSpan, appended))
   return { outcome, logMs: logMs + performance.now() - startedMs }
 }

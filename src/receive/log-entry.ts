@@ -6,6 +6,7 @@ import { pathOf, valueAt } from '../json-pointer.ts'
 import type { LogEntry, ParkedReason } from '../log/log-entry.ts'
 import { REDACTED } from '../sanitize/redacted.ts'
 import type { Source } from '../settings/sources.ts'
+import type { EventTrace } from '../trace-context.ts'
 import { cloudEvent } from './cloud-event.ts'
 import { type EventId, eventId, type IdContext, parkedId } from './event-id.ts'
 import { eventTimeMs } from './event-time.ts'
@@ -67,8 +68,12 @@ export function parseDelivery(body: VerifiedBody, context: DeliveryContext): Par
   }
 }
 
-/** What the log keeps of a delivery: a sanitized event, or a sealed body if it cannot be parsed. Never throws. */
-export function toLogEntry(delivery: ParsedDelivery): LogEntry {
+/**
+ * What the log keeps of a delivery: a sanitized event, or a sealed body if it cannot be parsed. Never throws.
+ *
+ * @param trace the trace that records it; its consumers continue it
+ */
+export function toLogEntry(delivery: ParsedDelivery, trace?: EventTrace): LogEntry {
   const { id, digest, type, parked, happenedAtMs, payload, body, context } = delivery
   const { source, receivedAtMs } = context
   let subject: string | undefined
@@ -89,7 +94,7 @@ export function toLogEntry(delivery: ParsedDelivery): LogEntry {
     parked,
     partitionKey: subject ?? id,
     happenedAtMs,
-    event: cloudEvent({ id, type, source: source.name, subject, happenedAtMs, receivedAtMs }, data)
+    event: cloudEvent({ id, type, source: source.name, subject, happenedAtMs, receivedAtMs, trace }, data)
   }
 }
 

@@ -4,6 +4,7 @@ import type { Metrics } from '../ops/metrics.ts'
 import type { Outcome } from '../ops/outcomes.ts'
 import type { Delivery } from './delivery.ts'
 import type { DeliveryCounter } from './delivery-counter.ts'
+import { endDeliverySpan } from './delivery-span.ts'
 import { fixOf } from './fix.ts'
 
 /** Outcomes that are logged as a warning. */
@@ -21,19 +22,20 @@ interface Records {
   readonly log: Logger
 }
 
-/** Counts the outcome of a delivery in the metrics, and writes its log line. */
+/** Counts the outcome of a delivery in the metrics, ends its span, and writes its log line. */
 export function recordDelivery(
   delivery: Delivery,
   status: number,
   nowMs: number,
   { metrics, counter, log }: Records
 ): void {
-  const { source, outcome = 'aborted', parked, ageSeconds, logMs } = delivery
+  const { source, outcome = 'aborted', parked, ageSeconds, logMs, span } = delivery
   const durationMs = nowMs - delivery.startedMs
   metrics.delivery(source.name, outcome, durationMs / 1000)
   counter.record(delivery, outcome, nowMs)
   if (outcome === 'parked' && parked !== undefined) metrics.parked(source, parked)
   if (ageSeconds !== undefined && outcome === 'accepted') metrics.eventAge(ageSeconds)
+  if (span !== undefined) endDeliverySpan(span, delivery, outcome, status)
 
   const line = {
     outcome,
@@ -51,6 +53,7 @@ export function recordDelivery(
     logMs: logMs === undefined ? undefined : round(logMs),
     err: delivery.cause
   }
+  if (span !== undefined) Object.assign(line, { trace_id: span.traceId, span_id: span.spanId })
   if (warned.has(outcome) || isFromCustomerIo(outcome, delivery)) log.warn(line, 'delivery')
   else log.info(line, 'delivery')
 }

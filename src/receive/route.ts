@@ -1,17 +1,20 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { parseAddress } from '../address.ts'
+import { compileAddressList } from '../address-list.ts'
 import { createTurns } from '../async/turns.ts'
 import { UnavailableError } from '../errors.ts'
 import { DOCTOR_USER_AGENT } from '../event-types.ts'
 import type { EventLog } from '../log/append.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { Metrics } from '../ops/metrics.ts'
+import type { Tracing } from '../ops/spans.ts'
 import type { Config } from '../settings/config.ts'
 import { createAddressAdvice, type RefusedDelivery, wrongVariable } from './address-advice.ts'
 import type { AdmittedBody } from './body.ts'
 import { createDeadline } from './deadline.ts'
 import type { Delivery } from './delivery.ts'
 import type { DeliveryCounter } from './delivery-counter.ts'
+import { startDeliverySpan } from './delivery-span.ts'
 import { countFailedAttempts } from './failed-attempts.ts'
 import type { IpAllowlist } from './ip-allowlist.ts'
 import { keepDelivery } from './keep.ts'
@@ -37,6 +40,8 @@ export interface ReceiverDependencies {
   readonly keyUsage: Pick<KeyUsageReporter, 'record'>
   readonly deliveryCounter: Pick<DeliveryCounter, 'record'>
   readonly ipAllowlist: IpAllowlist
+  /** `undefined`: traces are off. */
+  readonly tracing: Tracing | undefined
   readonly log: Logger
   /** Unix milliseconds. */
   readonly now: () => number
@@ -59,11 +64,13 @@ const MAX_WORK_MS_PER_BYTE = 200 / (1024 * 1024)
  * (receive), which reads the body; registered in a scope of its own, so other routes are not affected.
  */
 export async function receiver(app: FastifyInstance, dependencies: ReceiverDependencies): Promise<void> {
-  const { config, eventLog, metrics, keyUsage, deliveryCounter, ipAllowlist, log, now } = dependencies
+  const { config, eventLog, metrics, keyUsage, deliveryCounter, ipAllowlist, tracing, log, now } =
+    dependencies
 
   const load = watchLoad()
   const failures = await countFailedAttempts(app, config.admission)
   const nextTurn = createTurns()
+  const isTrustedProxy = compileAddressList(config.admission.trustedProxies)
   const adviseOnAddress = createAddressAdvice(log)
   const refusals = createRefusals(failures, record)
   const deadline = createDeadline(DEADLINE_MS, reply => {
@@ -99,7 +106,7 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
       if (verified.length >= LARGE_BODY_BYTES) await waitForTurn(delivery, verified.length)
       if (reply.sent) return reply // the deadline has answered
       const parsed = parse(request, delivery, verified, receivedAtMs)
-      const kept = await keepDelivery(parsed, eventLog, nextTurn)
+      const kept = await keepDelivery(parsed, eventLog, nextTurn, delivery.span)
       delivery.logMs = kept.logMs
       if (reply.sent) return reply
       const status =
@@ -134,6 +141,10 @@ export async function receiver(app: FastifyInstance, dependencies: ReceiverDepen
       delivery.reason = verdict.reason
       metrics.signatureFailure(source, verdict.reason)
       return undefined
+    }
+    if (tracing !== undefined) {
+      const isFromProxy = isTrustedProxy(request.raw.socket.remoteAddress ?? '')
+      delivery.span = startDeliverySpan(tracing, WEBHOOK_PATH, request, delivery, isFromProxy)
     }
     delivery.key = verdict.key
     metrics.signatureKey(source, verdict.key)

@@ -1,4 +1,5 @@
 import { createLogger } from '../../src/ops/logger.ts'
+import type { Tracing } from '../../src/ops/spans.ts'
 import { type Service, startService } from '../../src/service.ts'
 import { type Config, loadSettings, serviceNeeds } from '../../src/settings/config.ts'
 import { until } from './server.ts'
@@ -25,10 +26,11 @@ export interface Answer {
  *
  * @param env its environment
  * @param ready wait until the service is ready; false if its Redis is not reachable
+ * @param tracing records its traces
  */
 export async function startTestService(
   env: Record<string, string>,
-  { ready = true }: { readonly ready?: boolean } = {}
+  { ready = true, tracing }: { readonly ready?: boolean; readonly tracing?: Tracing } = {}
 ): Promise<TestService> {
   const config = await testConfig(env)
   if (config.redis.kind === 'private') throw new Error('the test must set a Redis address')
@@ -38,7 +40,8 @@ export async function startTestService(
     config,
     log,
     redisAddress: config.redis,
-    runsMaintenance: true
+    runsMaintenance: true,
+    tracing
   })
   const url = `http://127.0.0.1:${service.port}`
   if (ready) await until('readiness', async () => (await fetch(`${url}/readyz`)).ok)

@@ -3,12 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import { type CloseStack, createCloseStack } from '../../async/close-stack.ts'
 import { createLogger, type Logger } from '../../ops/logger.ts'
+import { openTracing } from '../../ops/tracing.ts'
 import { type DevRedis, startDevRedis } from '../../redis/private-server.ts'
 import { Secret } from '../../secret.ts'
 import { startService } from '../../service.ts'
 import { type Config, loadSettings, serviceNeeds } from '../../settings/config.ts'
 import type { Environment } from '../../settings/environment.ts'
 import type { RedisAddress } from '../../settings/redis-address.ts'
+import { tracingSettings } from '../../settings/tracing.ts'
 import { sharedKeys, unknownVariables } from '../../settings/warnings.ts'
 import { shareMetrics, startWorkers, type WorkerArgs, workerArgs } from '../../workers.ts'
 import { type Command, parseCommandLine, UsageError } from '../command.ts'
@@ -49,6 +51,14 @@ Exit code of --check: 0 serve can start, 1 a check failed, 2 invalid configurati
   }
 }
 
+/** What the start of a process needs. */
+interface Start {
+  readonly config: Config
+  readonly env: Environment
+  readonly log: Logger
+  readonly opened: CloseStack
+}
+
 /** Starts everything from the settings to the port, and closes it on a signal. */
 async function serve(env: Environment): Promise<void> {
   const config = await loadSettings(env, serviceNeeds)
@@ -74,9 +84,10 @@ async function serve(env: Environment): Promise<void> {
   )
   if (args !== undefined) process.on('SIGINT', () => {})
 
+  const start: Start = { config, env, log, opened }
   try {
-    if (args === undefined) await servePrimary(config, log, opened)
-    else await serveAlone(config, log, opened, args)
+    if (args === undefined) await servePrimary(start)
+    else await serveAlone(start, args)
   } catch (error) {
     await opened.close()
     throw error
@@ -90,7 +101,8 @@ function warnAboutSettings(env: Environment, { sources }: Config, log: Logger): 
   }
 }
 
-async function servePrimary(config: Config, log: Logger, opened: CloseStack): Promise<void> {
+async function servePrimary(start: Start): Promise<void> {
+  const { config, log, opened } = start
   let privateRedis: DevRedis | undefined
   if (config.redis.kind === 'private') {
     privateRedis = await startDevRedis(config.dataDir)
@@ -99,7 +111,7 @@ async function servePrimary(config: Config, log: Logger, opened: CloseStack): Pr
   const socket = privateRedis?.socket
   let ports: ServicePorts
   if (config.workers === 1) {
-    ports = await serveAlone(config, log, opened, { runsMaintenance: true, redisSocket: socket })
+    ports = await serveAlone(start, { runsMaintenance: true, redisSocket: socket })
   } else {
     const workers = startWorkers(config.workers, socket, log)
     opened.add(workers.close)
@@ -109,17 +121,15 @@ async function servePrimary(config: Config, log: Logger, opened: CloseStack): Pr
   if (!config.production) process.stdout.write(devBanner(config, ports, privateRedis))
 }
 
-async function serveAlone(
-  config: Config,
-  log: Logger,
-  opened: CloseStack,
-  args: WorkerArgs
-): Promise<ServicePorts> {
+async function serveAlone({ config, env, log, opened }: Start, args: WorkerArgs): Promise<ServicePorts> {
+  const tracing = await openTracing(tracingSettings(env), log)
+  opened.add(() => tracing?.close())
   const service = await startService({
     config,
     log,
     redisAddress: redisAddress(config, args),
     runsMaintenance: args.runsMaintenance,
+    tracing,
     ...(config.workers === 1 ? {} : { shareMetrics })
   })
   opened.add(async () => {

@@ -1,10 +1,13 @@
 // Tested by test/dispatch/http/http-consumer.slow.test.ts.
 import { singleFlight } from '../../async/single-flight.ts'
 import { formatPastAttempt, type PastAttempt } from '../../group/past-attempt.ts'
+import type { Tracing } from '../../ops/spans.ts'
+import type { HttpSettings } from '../../settings/http-consumer.ts'
 import type { PushContext } from '../push-context.ts'
+import { startPushSpan } from '../send-span.ts'
 import type { Gate } from './gate.ts'
 import type { PushQueue, QueuedEvent } from './push-queue.ts'
-import type { Pusher, PushFailure } from './request.ts'
+import type { Pusher, PushFailure, PushOutcome } from './request.ts'
 
 /** An attempt that failed. Its message is the reason, in our own words. */
 export class AttemptFailed extends Error {
@@ -40,15 +43,17 @@ export interface Attempter {
 }
 
 interface AttempterOptions {
-  readonly consumer: string
-  readonly context: Pick<PushContext, 'states' | 'attempts' | 'reporter' | 'now'>
+  readonly settings: Pick<HttpSettings, 'name' | 'url'>
+  readonly context: Pick<PushContext, 'states' | 'attempts' | 'reporter' | 'tracing' | 'now'>
   readonly pusher: Pusher
   readonly gate: Gate
   readonly queue: PushQueue['queue']
 }
 
-export function createAttempter({ consumer, context, pusher, gate, queue }: AttempterOptions): Attempter {
-  const { states, attempts, reporter, now } = context
+export function createAttempter(options: AttempterOptions): Attempter {
+  const { settings, context, pusher, gate, queue } = options
+  const { states, attempts, reporter, tracing, now } = context
+  const consumer = settings.name
   /** Several requests in flight can be answered with 410. */
   const disable = singleFlight(async () => {
     gate.shut()
@@ -65,7 +70,9 @@ export function createAttempter({ consumer, context, pusher, gate, queue }: Atte
   return {
     attempt: async (event, number) => {
       const [atMs, startedMs] = [now(), performance.now()]
-      const pushed = await pusher.push(event)
+      const pushed = await (tracing === undefined
+        ? pusher.push(event, event.trace)
+        : tracedPush(tracing, event, number))
       if (pushed.kind === 'aborted') return 'aborted'
       const { answer } = pushed
       const durationMs = performance.now() - startedMs
@@ -82,5 +89,15 @@ export function createAttempter({ consumer, context, pusher, gate, queue }: Atte
       if (outcome === 'dead')
         reporter.report({ consumer, eventId: id, type, attempts: attempt.attempt, reason })
     }
+  }
+
+  async function tracedPush(tracing: Tracing, event: QueuedEvent, number: number): Promise<PushOutcome> {
+    const span = startPushSpan(tracing, settings, event, number)
+    const pushed = await pusher.push(event, span?.trace ?? event.trace)
+    if (span === undefined) return pushed
+    const answer = pushed.kind === 'aborted' ? 'aborted' : pushed.answer
+    const status = /^\d{3}$/.test(answer) ? Number(answer) : undefined
+    span.end({ 'http.response.status_code': status }, pushed.kind === 'delivered' ? undefined : answer)
+    return pushed
   }
 }

@@ -66,7 +66,7 @@ export function createHttpConsumer(settings: HttpSettings, context: PushContext)
   })
   const pusher = createPusher(settings, limit.max, now)
   const queue = openPushQueue(queueRedis, keyPrefix, settings, gate.holdUntil)
-  const attempter = createAttempter({ consumer: name, context, pusher, gate, queue: queue.queue })
+  const attempter = createAttempter({ settings, context, pusher, gate, queue: queue.queue })
   const probe = createQueueProbe(queueRedis, queue.queue, attempter)
   const worker = createRetryWorker({
     settings,

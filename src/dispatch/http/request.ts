@@ -3,9 +3,10 @@ import { Pool } from 'undici'
 import type { OutgoingEvent } from '../../group/outgoing-event.ts'
 import { parseRetryAfter } from '../../retry-after.ts'
 import type { HttpSettings } from '../../settings/http-consumer.ts'
+import { type EventTrace, traceHeaders } from '../../trace-context.ts'
 import { failureCode } from '../failure.ts'
 import { createDeadlines } from './deadlines.ts'
-import { requestSigner, traceparents } from './signature.ts'
+import { requestSigner } from './signature.ts'
 
 /**
  * The outcome of one request. `answer` is a status or a code. `reason` is in our own words: it contains no text of the
@@ -33,8 +34,12 @@ export interface PushFailure {
 
 /** Posts events to one receiver. */
 export interface Pusher {
-  /** One attempt. Never rejects. */
-  push(event: Pick<OutgoingEvent, 'id' | 'event'>): Promise<PushOutcome>
+  /**
+   * One attempt. Never rejects.
+   *
+   * @param trace for the receiver, if it is recorded
+   */
+  push(event: Pick<OutgoingEvent, 'id' | 'event'>, trace: EventTrace | undefined): Promise<PushOutcome>
   /** Aborts all requests, also later ones. */
   abort(): void
   close(): Promise<void>
@@ -69,7 +74,6 @@ export function createPusher(
   const { origin, pathname, search } = new URL(url)
   const path = pathname + search
   const sign = requestSigner(secrets)
-  const traceparent = traceparents()
   const deadlines = createDeadlines<Exchange>(timeoutMs, exchange => exchange.end(TIMEOUT))
   let aborted = false
   const pool = new Pool(origin, {
@@ -85,10 +89,11 @@ export function createPusher(
   })
 
   return {
-    push: ({ id, event }) => {
+    push: ({ id, event }, trace) => {
       if (aborted) return Promise.resolve(ABORTED)
       const body = Buffer.from(event)
-      const headers = [...sign(id, body, now()), 'traceparent', traceparent(id)]
+      const signed = sign(id, body, now())
+      const headers = trace === undefined ? signed : [...signed, ...traceHeaders(trace)]
       return new Promise(resolve => {
         const exchange = createExchange(outcome => {
           deadlines.delete(exchange)

@@ -1,12 +1,8 @@
-import { createHmac, createSecretKey, hash, randomBytes } from 'node:crypto'
+import { createHmac, createSecretKey } from 'node:crypto'
 import type { HttpSettings } from '../../settings/http-consumer.ts'
 
 /** Names and values in turn: the form that undici takes without converting it. */
-export type RawHeaders = readonly string[]
-
-/** Random span ids are taken from here: a call of the random generator costs more than the rest of the header. */
-const POOL_BYTES = 4096
-const SPAN_BYTES = 8
+export type RawHeaders = string[]
 
 /**
  * Returns a function that makes the headers of a request, signed with Standard Webhooks (specification 1.0) under every
@@ -40,23 +36,5 @@ export function requestSigner(secrets: HttpSettings['secrets']) {
       'webhook-signature',
       signatures
     ]
-  }
-}
-
-/**
- * Returns a function that makes the header `traceparent` (W3C trace context): one trace per event, one span per attempt.
- * The last field is 00 because the trace is not recorded.
- */
-export function traceparents(): (eventId: string) => string {
-  let pool = ''
-  let next = 0
-  return eventId => {
-    if (next >= pool.length) {
-      pool = randomBytes(POOL_BYTES).toString('hex')
-      next = 0
-    }
-    const spanId = pool.slice(next, next + 2 * SPAN_BYTES)
-    next += 2 * SPAN_BYTES
-    return `00-${hash('sha256', eventId).slice(0, 32)}-${spanId}-00`
   }
 }

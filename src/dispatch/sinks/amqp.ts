@@ -70,14 +70,15 @@ export function createAmqpSink(settings: AmqpSettings): Sink {
     events: readonly OutgoingEvent[]
   ): Promise<void> {
     const confirmed = events.map(
-      ({ id, type, event }) =>
+      ({ id, type, event, trace }) =>
         new Promise<void>((resolve, reject) => {
           const content = Buffer.from(event)
           const properties = {
             messageId: id,
             persistent: true,
             contentType: 'application/cloudevents+json',
-            type
+            type,
+            ...(trace && { headers: trace })
           }
           channel.publish(settings.exchange, routingKey(type), content, properties, error => {
             if (error === null || error === undefined) resolve()

@@ -21,8 +21,8 @@ import { reachableServers } from './nats-reachable.ts'
 const RESPONSE_TIMEOUT_MS = 10_000
 /** A broker that vanished without closing the connection is noticed after two intervals. */
 const PING_INTERVAL_MS = 5000
-/** More than our headers take; they count towards `max_payload`. */
-const HEADERS_BYTES = 1024
+/** More than our headers take, of which a trace can have 600 bytes; they count towards `max_payload`. */
+const HEADERS_BYTES = 2048
 
 interface Connected {
   readonly connection: NatsConnection
@@ -73,11 +73,12 @@ export function createNatsSink(settings: NatsSettings): Sink {
   }
 
   async function publishAll(open: Connected, events: readonly OutgoingEvent[]): Promise<void> {
-    const messages = events.map(({ id, source, type, event }) => {
+    const messages = events.map(({ id, source, type, event, trace }) => {
       const own = headers()
       // The broker drops duplicates by this alone, and ids of different sources can be equal.
       own.set(PubHeaders.MsgIdHdr, source === DEFAULT_SOURCE ? id : `${source}/${id}`)
       own.set(PubHeaders.ExpectedStreamHdr, settings.stream)
+      if (trace !== undefined) for (const [name, value] of Object.entries(trace)) own.set(name, value)
       return { subject: `${settings.subjectPrefix}.${routingKey(type)}`, payload: event, headers: own }
     })
     try {

@@ -44,7 +44,14 @@ export const problemIds = [
   'clocks_differ',
   'replica_versions',
   'replica_keys',
-  'replica_partitions'
+  'replica_partitions',
+  'webhook_deleted',
+  'webhook_elsewhere',
+  'webhook_disabled',
+  'webhook_unknown_key',
+  'webhook_incomplete',
+  'webhook_duplicated',
+  'webhook_unchecked'
 ] as const
 
 export type ProblemId = (typeof problemIds)[number]

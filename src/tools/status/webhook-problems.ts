@@ -5,7 +5,7 @@ import type { Problem, StatusFacts } from './facts.ts'
 export function webhookProblems({ webhooks }: Pick<StatusFacts, 'webhooks'>): readonly Problem[] {
   return webhooks.flatMap(({ source, state, problem = state, endpoint, webhook }) => {
     const advice = adviceOn(state, endpoint, webhook)
-    if (advice === undefined) return []
+    if (state === 'ok' || advice === undefined) return []
     return [
       { id: `webhook_${state}`, summary: `Reporting webhook of the source ${source}: ${problem}.`, ...advice }
     ]

@@ -4,7 +4,7 @@ import { consumerStates } from '../../../src/dispatch/consumer-state.ts'
 import { createDeadLetterReporter } from '../../../src/dispatch/dead-letter-reporter.ts'
 import { createHttpConsumer } from '../../../src/dispatch/http/http-consumer.ts'
 import { openPushQueue, type PushQueue } from '../../../src/dispatch/http/push-queue.ts'
-import type { PushConsumer } from '../../../src/dispatch/push-context.ts'
+import type { PushConsumer, PushContext } from '../../../src/dispatch/push-context.ts'
 import { type DeadLetters, deadLetters } from '../../../src/group/dead-letters.ts'
 import { createLogger } from '../../../src/ops/logger.ts'
 import type { AttemptOutcome } from '../../../src/ops/outcomes.ts'
@@ -54,7 +54,8 @@ export interface OpenConsumer {
 export async function openConsumer(
   redis: TestRedis,
   settings: HttpSettings,
-  keep: (add: DeadLetters['add']) => DeadLetters['add'] = add => add
+  keep: (add: DeadLetters['add']) => DeadLetters['add'] = add => add,
+  tracing?: PushContext['tracing']
 ): Promise<OpenConsumer> {
   const outcomes: AttemptOutcome[] = []
   const open = (profile: 'fail-fast' | 'blocking') =>
@@ -82,6 +83,7 @@ export async function openConsumer(
     states,
     deadLetters: { ...dead, add: keep(dead.add) },
     now: Date.now,
+    tracing,
     attempts,
     countAttempts,
     reporter: createDeadLetterReporter(log),
