@@ -7,6 +7,7 @@ import type { Dispatcher } from './dispatch/dispatcher.ts'
 import { createDispatchMetrics } from './dispatch/metrics.ts'
 import { misspeltTypes } from './event-types.ts'
 import { createEventLog, type EventLog } from './log/append.ts'
+import { createMessageIndex } from './log/message-index.ts'
 import { createMaintenance } from './maintenance.ts'
 import type { Connection, ServiceOptions } from './open-redis.ts'
 import type { Metrics } from './ops/metrics.ts'
@@ -31,7 +32,15 @@ export function openEventLog(stage: Stage): EventLog {
   const { keyPrefix, partitions, maxLength, durability } = config.log
   const waits = durabilityWaits(redis, durability, facts)
   opened.add(() => waits?.close())
-  const maintenance = createMaintenance({ config: config.log, redis, metrics, log })
+  const messageIndex = config.appApiKey && createMessageIndex(config.hashKey)
+  const maintenance = createMaintenance({
+    config: config.log,
+    redis,
+    messageIndex,
+    messageWindowMs: config.reconcile.indexMs,
+    metrics,
+    log
+  })
   opened.add(maintenance.stop)
   if (runsMaintenance) maintenance.start()
   return createEventLog({
@@ -39,6 +48,7 @@ export function openEventLog(stage: Stage): EventLog {
     keyPrefix,
     partitions,
     maxLength,
+    messageIndex,
     durabilityWait: waits?.of,
     ...maintenance.room,
     isRedisUp: monitor.isUp,

@@ -3,7 +3,7 @@ import { hash } from 'node:crypto'
 import { DOCTOR_TYPE, eventName, eventType } from '../event-types.ts'
 import { isLosslessNumber, stringifyExactly } from '../exact-json.ts'
 import { pathOf, valueAt } from '../json-pointer.ts'
-import type { LogEntry, ParkedReason } from '../log/log-entry.ts'
+import type { LogEntry, MessageMetric, ParkedReason } from '../log/log-entry.ts'
 import { REDACTED } from '../sanitize/redacted.ts'
 import type { Source } from '../settings/sources.ts'
 import { cloudEvent } from './cloud-event.ts'
@@ -35,6 +35,7 @@ export interface ParsedDelivery extends EventId {
 }
 
 const CUSTOMER_ID = pathOf('/data/customer_id')
+const DELIVERY_ID = pathOf('/data/delivery_id')
 const IDENTIFIED_BY = pathOf('/data/identifiers/id')
 const USER_ID = pathOf('/userId')
 
@@ -89,8 +90,19 @@ export function toLogEntry(delivery: ParsedDelivery): LogEntry {
     parked,
     partitionKey: subject ?? id,
     happenedAtMs,
+    metric: metricOf(delivery),
     event: cloudEvent({ id, type, source: source.name, subject, happenedAtMs, receivedAtMs }, data)
   }
+}
+
+/** What an event reports about a message, for the message index. */
+function metricOf({ type, payload, happenedAtMs }: ParsedDelivery): MessageMetric | undefined {
+  if ('reason' in payload) return undefined
+  const messageId = valueAt(payload.value, DELIVERY_ID)
+  const [, name] = eventName(type).split('.')
+  if (name === undefined || typeof messageId !== 'string' || messageId === '') return undefined
+  const atSeconds = happenedAtMs === undefined ? undefined : Math.floor(happenedAtMs / 1000)
+  return { messageId, name, atSeconds, backfilled: false }
 }
 
 /**

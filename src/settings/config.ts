@@ -14,6 +14,8 @@ import { createDevelopmentKey } from './secrets/development-key.ts'
 import type { OpenSecrets } from './secrets/open-secrets.ts'
 import { DEFAULT_SCHEMES, DEFAULT_SOURCE, type Source, type SourceSettings, signingKeys } from './sources.ts'
 
+const DAY_MS = 24 * 60 * 60 * 1000
+
 /** The parts of the settings that the service needs, in the order in which they are loaded. */
 const serviceParts = {
   /** Serve checks all variables, also those it does not use. Commands check only those that they use. */
@@ -69,6 +71,11 @@ const serviceParts = {
       maxAgeMs: reader.value('DEAD_LETTER_RETENTION_SECONDS') * 1000,
       maxBytes: reader.value('DEAD_LETTER_MAX_BYTES')
     }
+  }),
+  reconcile: reader => ({
+    /** How long the message index remembers a metric, at least. */
+    indexMs: reader.value('RECONCILE_DAYS') * DAY_MS,
+    mode: reader.value('RECONCILE')
   }),
   /** Key of the hashes that stand for addresses; `undefined` if they are plain SHA-256. */
   hashKey: reader => reader.secret('PII_HASH_KEY'),

@@ -1,6 +1,7 @@
 // Tested by test/cli/consumers/parked.slow.test.ts.
 import { type ParkedEntry, parkedDeliveries, replayParked } from '../../dispatch/parked.ts'
 import { createEventLog } from '../../log/append.ts'
+import { keptMessageIndex } from '../../log/message-index.ts'
 import { readPartitionCount } from '../../log/partition.ts'
 import { isPosition, type LogPosition } from '../../log/position.ts'
 import { openParked } from '../../receive/parked.ts'
@@ -41,7 +42,7 @@ export interface ParkedPage {
 }
 
 interface ParkedContext {
-  readonly config: Settings<'log' | 'loadSources' | 'loadSourceSettings'>
+  readonly config: Settings<'log' | 'loadSources' | 'loadSourceSettings' | 'loadHashKey'>
   readonly redis: RedisClient
 }
 
@@ -99,6 +100,7 @@ export function parkedActions({ config, redis }: ParkedContext) {
         keyPrefix,
         partitions: await readPartitionCount(redis, keyPrefix),
         maxLength,
+        messageIndex: await keptMessageIndex(redis, keyPrefix, await config.loadHashKey()),
         durabilityWait: waits?.of,
         isRedisUp: () => true
       })
