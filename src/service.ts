@@ -15,6 +15,7 @@ import {
   openEventLog,
   openIpAllowlist,
   openSigningKeys,
+  openStageAppApi,
   type Stage,
   watchAbandonedGroups
 } from './stages.ts'
@@ -61,7 +62,8 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
   const eventLog = openEventLog(stage)
   const { keys, keyUsage } = await openSigningKeys(stage)
   const deliveryCounter = openDeliveryCounter(stage)
-  const ipAllowlist = await openIpAllowlist(stage)
+  const appApi = openStageAppApi(stage)
+  const ipAllowlist = await openIpAllowlist(stage, appApi)
   const dispatcher = await openDispatcher(stage)
   if (options.runsMaintenance) watchAbandonedGroups(stage)
 

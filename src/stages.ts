@@ -1,7 +1,8 @@
 // Tested by test/receive, test/http and test/cli/serve, which start the service.
 import type { CloseStack } from './async/close-stack.ts'
 import type { RunningConsole } from './console/start.ts'
-import { fetchPublishedIps } from './customerio/app-api.ts'
+import { type AppApi, openAppApi } from './customerio/app-api.ts'
+import { fetchPublishedIps } from './customerio/ip-addresses.ts'
 import { consumerStatusReader } from './dispatch/consumer-status.ts'
 import type { Dispatcher } from './dispatch/dispatcher.ts'
 import { createDispatchMetrics } from './dispatch/metrics.ts'
@@ -97,15 +98,27 @@ export function openDeliveryCounter({ config, redis, monitor, opened }: Stage): 
   return counter
 }
 
-export async function openIpAllowlist(stage: Stage): Promise<IpAllowlist> {
+/** Customer.io's App API, for work in the background; `undefined` without a key. One per process: it paces itself. */
+export function openStageAppApi({ config }: Stage): AppApi | undefined {
+  const { appApiKey, customerIo, secrets } = config
+  if (appApiKey === undefined) return undefined
+  return openAppApi({
+    account: customerIo,
+    readKey: async () => {
+      const versions = await secrets.find('cio-app-api-key')?.versions()
+      return versions?.current ?? appApiKey
+    }
+  })
+}
+
+export async function openIpAllowlist(stage: Stage, appApi: AppApi | undefined): Promise<IpAllowlist> {
   const { config, log, redis, monitor, metrics, opened } = stage
   const ipAllowlist = createIpAllowlist(config.admission)
   const publishedIps = createPublishedIps({
     redis,
     keyPrefix: config.log.keyPrefix,
     isRedisUp: monitor.isUp,
-    fetchPublishedIps:
-      config.appApiKey && (async () => fetchPublishedIps(config.customerIo, await appApiKey())),
+    fetchPublishedIps: appApi && (() => fetchPublishedIps(appApi)),
     onList: ipAllowlist.setPublished,
     metrics,
     log
@@ -115,14 +128,6 @@ export async function openIpAllowlist(stage: Stage): Promise<IpAllowlist> {
   await publishedIps.loadCached()
   publishedIps.start()
   return ipAllowlist
-
-  /** Read for each request: it may be rotated while the service runs. */
-  async function appApiKey(): Promise<string> {
-    const versions = await config.secrets.find('cio-app-api-key')?.versions()
-    const key = versions?.current ?? config.appApiKey
-    if (key === undefined) throw new Error('the App API key is no longer in its store')
-    return key.reveal()
-  }
 }
 
 export async function openDispatcher(stage: Stage): Promise<Dispatcher | undefined> {

@@ -36,6 +36,7 @@ const rooms: readonly (readonly [room: string, ...files: string[]])[] = [
     'exact-json.ts',
     'json-file.ts',
     'json-pointer.ts',
+    'retry-after.ts',
     'secret.ts',
     'stored-json.ts',
     'version.ts'

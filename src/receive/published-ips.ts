@@ -1,5 +1,5 @@
 import { createPollingLoop } from '../async/poll.ts'
-import { checkAddresses } from '../customerio/app-api.ts'
+import { checkAddresses } from '../customerio/ip-addresses.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { Metrics } from '../ops/metrics.ts'
 import type { RedisClient } from '../redis/connect.ts'

@@ -1,9 +1,9 @@
 import t, { type Test } from 'tap'
-import { fetchPublishedIps } from '../../src/customerio/app-api.ts'
+import { fetchPublishedIps } from '../../src/customerio/ip-addresses.ts'
 import { createLogger } from '../../src/ops/logger.ts'
 import { publishedAddresses } from '../../src/receive/published-addresses.ts'
 import { createPublishedIps } from '../../src/receive/published-ips.ts'
-import { startCustomerIo } from '../helpers/customer-io.ts'
+import { appApiOf, startCustomerIo } from '../helpers/customer-io.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
@@ -44,7 +44,7 @@ async function customerIo(t: Test, addresses: unknown = [...publishedAddresses, 
   const cio = await startCustomerIo(t)
   cio.appKeys.add(APP_KEY)
   cio.addresses = addresses
-  return { cio, ask: () => fetchPublishedIps({ region: 'us', appUrl: cio.appUrl }, APP_KEY) }
+  return { cio, ask: () => fetchPublishedIps(appApiOf(cio, APP_KEY)) }
 }
 
 t.test('newly published addresses are added, cached in Redis, and applied by the other replicas', async t => {

@@ -1,7 +1,7 @@
 // Tested by test/dispatch/http/http-consumer.slow.test.ts.
 import { Pool } from 'undici'
 import type { OutgoingEvent } from '../../group/outgoing-event.ts'
-import { parseRetryAfter } from '../../http/retry-after.ts'
+import { parseRetryAfter } from '../../retry-after.ts'
 import type { HttpSettings } from '../../settings/http-consumer.ts'
 import { failureCode } from '../failure.ts'
 import { createDeadlines } from './deadlines.ts'

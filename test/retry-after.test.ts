@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseRetryAfter } from '../../src/http/retry-after.ts'
+import { parseRetryAfter } from '../src/retry-after.ts'
 
 const NOW = Date.parse('2026-11-24T10:00:00Z')
 for (const [value, ms] of [

@@ -1,0 +1,24 @@
+import t from 'tap'
+import { checkAddresses, fetchPublishedIps } from '../../src/customerio/ip-addresses.ts'
+import { appApiOf, startCustomerIo } from '../helpers/customer-io.ts'
+
+t.test('addresses and narrow ranges are accepted, wide ranges and local addresses are not', async t => {
+  t.same(checkAddresses(['192.0.2.0/24', '2001:db8::/64', '2001:db8::1']).length, 3)
+  for (const wide of ['10.0.0.0/8', '2001:db8::/32', '127.0.0.1', '::1', '0.0.0.0']) {
+    t.throws(() => checkAddresses([wide]), wide)
+  }
+})
+
+t.test('a request for the addresses is made once, also if it fails', async t => {
+  const cio = await startCustomerIo(t)
+  cio.appKeys.add('app-key')
+  cio.addresses = ['192.0.2.1']
+  t.same(await fetchPublishedIps(appApiOf(cio)), ['192.0.2.1'])
+  await t.rejects(fetchPublishedIps(appApiOf(cio, 'another-key')))
+  cio.answer = { status: 500, body: '{}' }
+  await t.rejects(fetchPublishedIps(appApiOf(cio)))
+  t.same(
+    cio.requests,
+    [200, 401, 500].map(status => `GET /v1/info/ip_addresses ${status}`)
+  )
+})
