@@ -11,6 +11,8 @@ interface Envelope {
   /** Unix milliseconds. */
   readonly happenedAtMs: number | undefined
   readonly receivedAtMs: number
+  /** Appended by `reconcile`: no delivery brought it. */
+  readonly backfilled?: boolean
 }
 
 const timeOfEvent = lastTimeCached()
@@ -24,8 +26,9 @@ const timeOfArrival = lastTimeCached()
 export function cloudEvent(envelope: Envelope, data: string): string {
   const { id, type, source, subject, happenedAtMs, receivedAtMs } = envelope
   const about = subject === undefined ? '' : `,"subject":${JSON.stringify(subject)}`
+  const backfilled = envelope.backfilled ? ',"backfilled":true' : ''
   const time = happenedAtMs === undefined ? '' : `,"time":"${timeOfEvent(happenedAtMs)}"`
-  return `{"specversion":"1.0","id":${JSON.stringify(id)},"source":"${SOURCE_PREFIX}${source}","type":"${type}"${about}${time},"receivedtime":"${timeOfArrival(receivedAtMs)}","datacontenttype":"application/json","data":${data}}`
+  return `{"specversion":"1.0","id":${JSON.stringify(id)},"source":"${SOURCE_PREFIX}${source}","type":"${type}"${about}${time},"receivedtime":"${timeOfArrival(receivedAtMs)}"${backfilled},"datacontenttype":"application/json","data":${data}}`
 }
 
 /** Formats a time as RFC 3339. Under load, many deliveries in a row have the same millisecond: the text is reused. */

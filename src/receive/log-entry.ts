@@ -130,7 +130,7 @@ const scalar = (value: unknown): unknown =>
   typeof value === 'object' && !isLosslessNumber(value) ? undefined : value
 
 /** The person a sanitized payload is about. Data Pipelines calls the id `userId`. */
-function subjectOf(clean: unknown, { schemes }: Source): string | undefined {
+export function subjectOf(clean: unknown, { schemes }: Pick<Source, 'schemes'>): string | undefined {
   return (
     asSubject(valueAt(clean, CUSTOMER_ID)) ??
     asSubject(valueAt(clean, IDENTIFIED_BY)) ??
