@@ -17,7 +17,8 @@ import {
   openSigningKeys,
   openStageAppApi,
   type Stage,
-  watchAbandonedGroups
+  watchAbandonedGroups,
+  watchWebhooks
 } from './stages.ts'
 import { version } from './version.ts'
 
@@ -65,7 +66,10 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
   const appApi = openStageAppApi(stage)
   const ipAllowlist = await openIpAllowlist(stage, appApi)
   const dispatcher = await openDispatcher(stage)
-  if (options.runsMaintenance) watchAbandonedGroups(stage)
+  if (options.runsMaintenance) {
+    watchAbandonedGroups(stage)
+    if (appApi !== undefined) watchWebhooks(stage, appApi)
+  }
 
   let draining = false
   const metricsRoute: MetricsRoute = {

@@ -20,6 +20,7 @@ import { type SigningKeys, watchSigningKeys } from './receive/signing-keys.ts'
 import { connectRedis } from './redis/connect.ts'
 import { durabilityWaits } from './redis/durability.ts'
 import { describeRedis } from './settings/redis-address.ts'
+import { createWebhookWatch } from './tools/connect/webhook-watch.ts'
 import { warnAboutAbandonedGroups } from './tools/status/abandoned-groups.ts'
 
 /** The input of each stage of the start. */
@@ -155,6 +156,21 @@ export async function openDispatcher(stage: Stage): Promise<Dispatcher | undefin
     log,
     now: Date.now
   })
+}
+
+/** Checks the webhooks at Customer.io. */
+export function watchWebhooks({ config, redis, monitor, metrics, log, opened }: Stage, api: AppApi): void {
+  const watch = createWebhookWatch({
+    api,
+    redis,
+    keyPrefix: config.log.keyPrefix,
+    consumers: config.dispatch.consumers,
+    isRedisUp: monitor.isUp,
+    metrics,
+    log
+  })
+  opened.add(watch.stop)
+  watch.start()
 }
 
 export function watchAbandonedGroups({ config, redis, redisAddress, log, opened }: Stage): void {

@@ -11,6 +11,7 @@ import { IGNORED_DEBUG, ignoredVariables, refusedDebug } from './serve/debug-var
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./serve/command.ts')).serveCommand,
   status: async () => (await import('./status/command.ts')).statusCommand,
+  connect: async () => (await import('./connect/command.ts')).connectCommand,
   send: async () => (await import('./send/command.ts')).sendCommand,
   doctor: async () => (await import('./doctor/command.ts')).doctorCommand,
   leaks: async () => (await import('./leaks/command.ts')).leaksCommand,

@@ -21,8 +21,14 @@ type WebhookSettings = Omit<ReportingWebhook, 'id'>
  *
  * @throws AppApiError
  */
-export async function listReportingWebhooks(api: AppApi): Promise<readonly ReportingWebhook[]> {
-  const { reporting_webhooks: list } = await api.call(client => client.listReportingWebhooks())
+export async function listReportingWebhooks(
+  api: AppApi,
+  signal?: AbortSignal
+): Promise<readonly ReportingWebhook[]> {
+  const { reporting_webhooks: list } = await api.call(
+    client => client.listReportingWebhooks(),
+    signal === undefined ? {} : { signal }
+  )
   if (!Array.isArray(list)) throw unexpectedAnswer(api, 'reporting_webhooks is not a list')
   return list
     .filter(item => isObject(item) && typeof item['endpoint'] === 'string')

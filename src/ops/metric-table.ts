@@ -1,5 +1,5 @@
 // Tested by test/ops/metrics.test.ts, test/dispatch/dispatcher.test.ts and test/docs/metrics.test.ts.
-import { attemptOutcomes, deliveryOutcomes, signatureFailures } from './outcomes.ts'
+import { attemptOutcomes, deliveryOutcomes, signatureFailures, webhookStates } from './outcomes.ts'
 
 /**
  * The values of a label that exist from the start: a closed set, or `configured` (names of sources or consumers). Then
@@ -136,6 +136,14 @@ export const metricTable = {
     },
     { version: 'observed' },
     'first'
+  ),
+  cio_reporting_webhook: gauge(
+    {
+      help: 'State of the reporting webhook at Customer.io: 1 for the state that it has, otherwise 0. Checked every 5 minutes',
+      matters:
+        'a state other than `ok` is 1: events are lost or refused. No series: there is no `CIO_APP_API_KEY`, or `cio-webhook connect` was never run'
+    },
+    { source: 'observed', state: webhookStates }
   ),
   cio_published_addresses_added: gauge({
     help: 'Source addresses that Customer.io publishes and that are not built in',

@@ -7,7 +7,7 @@ import type { SigningKey, Source } from '../settings/sources.ts'
 import { measureEventLoopLag } from './event-loop-lag.ts'
 import { createLastKnown } from './last-known.ts'
 import { metricFactory } from './metric-factory.ts'
-import type { Outcome, SignatureFailure } from './outcomes.ts'
+import { type Outcome, type SignatureFailure, type WebhookState, webhookStates } from './outcomes.ts'
 
 export type Metrics = ReturnType<typeof createMetrics>
 
@@ -57,6 +57,7 @@ export function createMetrics(options: MetricsOptions) {
   const publishedWithdrawn = gauge('cio_published_addresses_withdrawn')
   const publishedAt = gauge('cio_published_addresses_time_seconds')
   const publishedAsked = counter('cio_published_addresses_asked_total')
+  const reportingWebhook = gauge('cio_reporting_webhook')
   gauge('cio_redis_up', gauge => gauge.set(isRedisUp() ? 1 : 0))
   gauge('cio_build_info').set({ version }, 1)
   gauge('cio_stream_max_length').set(maxStreamLength)
@@ -92,6 +93,14 @@ export function createMetrics(options: MetricsOptions) {
       publishedAt.set(atMs / 1000)
     },
     publishedListAsked: (outcome: 'ok' | 'failed'): void => publishedAsked.inc({ outcome }),
+    /** Replaces all states. */
+    webhooks(checks: readonly { readonly source: string; readonly state: WebhookState }[]): void {
+      reportingWebhook.reset()
+      for (const { source, state } of checks) {
+        for (const each of webhookStates)
+          reportingWebhook.set({ source, state: each }, each === state ? 1 : 0)
+      }
+    },
     redisMemory: (usedRatio: number): void => redisMemory.set(usedRatio),
     trimmed: (reason: TrimReason, events: number): void => trimmed.inc({ reason }, events),
     dropped: ({ what, reason, entries }: Dropped): void =>

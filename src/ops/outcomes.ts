@@ -30,3 +30,19 @@ export type SignatureFailure = (typeof signatureFailures)[number]
 /** How an attempt to deliver an event to a push consumer ended: `dead` was the last one, `gone` was answered 410. */
 export const attemptOutcomes = ['delivered', 'failed', 'dead', 'gone'] as const
 export type AttemptOutcome = (typeof attemptOutcomes)[number]
+
+/**
+ * The state of a reporting webhook at Customer.io: `incomplete` lacks event types, `duplicated` has a second one beside
+ * it, `unchecked` could not be read.
+ */
+export const webhookStates = [
+  'ok',
+  'deleted',
+  'elsewhere',
+  'disabled',
+  'unknown_key',
+  'incomplete',
+  'duplicated',
+  'unchecked'
+] as const
+export type WebhookState = (typeof webhookStates)[number]

@@ -114,7 +114,7 @@ export const variables = {
   CIO_API_KEY: secret(text('a Track API key'), 'Track API key, rotated by `cio-webhook rotate`'),
   CIO_APP_API_KEY: secret(
     text('an App API key'),
-    'App API key; with it the list of source addresses is read from Customer.io every hour'
+    'App API key; with it the list of source addresses is read from Customer.io every hour, and the reporting webhook is checked every five minutes'
   ),
   RECONCILE: setting(
     oneOf('off', 'report', 'fill'),

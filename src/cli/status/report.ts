@@ -19,6 +19,7 @@ export function statusText(status: StatusReport, style: TerminalStyle): string {
     ['Redis', `${redisText(redis)}\n`],
     ['Sources (last hour)', sourcesText(status.sources, atMs)],
     ['Deliveries (last hour)', deliveriesText(status.deliveries)],
+    ['Reporting webhooks at Customer.io', webhooksText(status.webhooks)],
     ['Log', logText(status.partitions, atMs)],
     ['Consumers', consumersText(status.consumers)],
     ['Parked deliveries', redis.state === 'up' ? `${status.parked}\n` : ''],
@@ -73,6 +74,16 @@ function sourcesText(sources: readonly SourceStatus[], atMs: number): string {
       value: ({ last }) =>
         last?.ageSeconds === undefined ? undefined : formatDuration(last.ageSeconds * 1000)
     }
+  ])
+}
+
+function webhooksText(webhooks: StatusReport['webhooks']): string {
+  if (webhooks.length === 0) return ''
+  return table(webhooks, [
+    { heading: 'SOURCE', value: ({ source }) => source },
+    { heading: 'WEBHOOK', value: ({ webhook }) => webhook },
+    { heading: 'STATE', value: ({ state }) => state },
+    { heading: 'ENDPOINT', value: ({ endpoint }) => endpoint }
   ])
 }
 

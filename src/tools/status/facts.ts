@@ -4,6 +4,7 @@ import type { ReplicaReport } from '../../receive/key-usage-reporter.ts'
 import type { MemoryUsage } from '../../redis/memory.ts'
 import type { ServerFacts } from '../../redis/server-facts.ts'
 import type { Configuration } from '../../settings/describe.ts'
+import type { StoredCheck } from '../connect/stored-check.ts'
 import type { RemovedConsumer } from '../consumers/removed-consumers.ts'
 
 /** One screen about a running service, from the environment and from Redis. Times are Unix milliseconds. */
@@ -47,6 +48,8 @@ export interface StatusFacts {
   readonly removedConsumers: readonly RemovedConsumer[]
   readonly parked: number
   readonly replicas: readonly ReplicaReport[]
+  /** The reporting webhooks at Customer.io, as checked within the last hour. */
+  readonly webhooks: readonly StoredCheck['checks'][number][]
   /** The last list from Customer.io; `undefined` without an App API key, or before the first answer. */
   readonly publishedAddresses:
     | { readonly count: number; readonly atMs: number; readonly addresses: readonly string[] }

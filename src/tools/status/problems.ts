@@ -4,6 +4,7 @@ import { memoryUsageRatio } from '../../redis/memory.ts'
 import { consumerProblems } from './consumer-problems.ts'
 import type { Problem, StatusFacts } from './facts.ts'
 import { sourceProblems } from './source-problems.ts'
+import { webhookProblems } from './webhook-problems.ts'
 
 /** Finds one kind of problem. Pure: the same facts have the same problems. */
 type Check = (facts: StatusFacts) => readonly Problem[]
@@ -109,6 +110,7 @@ const checks: readonly Check[] = [
         ],
   consumerProblems,
   sourceProblems,
+  webhookProblems,
   ({ deliveries: { outcomes, unavailable } }) => {
     const count = outcomes.unavailable ?? 0
     if (count === 0) return []

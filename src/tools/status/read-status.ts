@@ -17,6 +17,7 @@ import type { Config } from '../../settings/config.ts'
 import type { Configuration } from '../../settings/describe.ts'
 import { parseStored } from '../../stored-json.ts'
 import { version } from '../../version.ts'
+import { readCheck } from '../connect/stored-check.ts'
 import { removedConsumers } from '../consumers/removed-consumers.ts'
 import type { PartitionStatus, RedisStatus, SourceStatus, StatusFacts, StatusReport } from './facts.ts'
 import { findProblems } from './problems.ts'
@@ -67,18 +68,29 @@ async function readFromRedis(
   const { config, now } = options
   const { keyPrefix } = config.log
   const nowMs = now()
-  const [redisStatus, hour, day, last, partitions, consumers, parked, replicas, publishedAddresses] =
-    await Promise.all([
-      readRedis(redis, redisAddress, keyPrefix),
-      readDeliveryStats(redis, keyPrefix, { fromMs: nowMs - HOUR_MS, toMs: nowMs }),
-      readDeliveryStats(redis, keyPrefix, { fromMs: nowMs - 24 * HOUR_MS, toMs: nowMs }),
-      readLastDeliveries(redis, keyPrefix),
-      readPartitions(redis, keyPrefix),
-      readConsumers(options, redis),
-      parkedDeliveries(redis, keyPrefix).count(),
-      readReplicas(redis, keyPrefix),
-      readPublished(redis, keyPrefix)
-    ])
+  const [
+    redisStatus,
+    hour,
+    day,
+    last,
+    partitions,
+    consumers,
+    parked,
+    replicas,
+    publishedAddresses,
+    webhooks
+  ] = await Promise.all([
+    readRedis(redis, redisAddress, keyPrefix),
+    readDeliveryStats(redis, keyPrefix, { fromMs: nowMs - HOUR_MS, toMs: nowMs }),
+    readDeliveryStats(redis, keyPrefix, { fromMs: nowMs - 24 * HOUR_MS, toMs: nowMs }),
+    readLastDeliveries(redis, keyPrefix),
+    readPartitions(redis, keyPrefix),
+    readConsumers(options, redis),
+    parkedDeliveries(redis, keyPrefix).count(),
+    readReplicas(redis, keyPrefix),
+    readPublished(redis, keyPrefix),
+    readWebhooks(redis, keyPrefix, nowMs)
+  ])
   const sources = options.sources.map(name => ({
     ...configured(name, options.configuration),
     lastHour: hour.sources.get(name) ?? NO_STATS,
@@ -100,7 +112,8 @@ async function readFromRedis(
     ...consumers,
     parked,
     replicas,
-    publishedAddresses
+    publishedAddresses,
+    webhooks
   })
 }
 
@@ -156,6 +169,7 @@ function report(
     removedConsumers: [],
     parked: 0,
     replicas: [],
+    webhooks: [],
     publishedAddresses: undefined,
     ...read
   }
@@ -209,6 +223,16 @@ async function readReplicas(redis: RedisClient, keyPrefix: string): Promise<read
     redis.hgetall(usageKeys(keyPrefix).replicas)
   ])
   return runningReplicas(reports, nowMs)
+}
+
+/** An older check is of a service that has no App API key any more. */
+async function readWebhooks(
+  redis: RedisClient,
+  keyPrefix: string,
+  nowMs: number
+): Promise<StatusFacts['webhooks']> {
+  const check = await readCheck(redis, keyPrefix)
+  return check === undefined || nowMs - check.at > HOUR_MS ? [] : check.checks
 }
 
 const addressesSchema = z.object({ at: z.number(), addresses: z.array(z.string()) })

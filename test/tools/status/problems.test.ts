@@ -32,6 +32,7 @@ const healthy: StatusFacts = {
   removedConsumers: [],
   parked: 0,
   replicas: [],
+  webhooks: [],
   publishedAddresses: undefined
 }
 

@@ -1,0 +1,42 @@
+// Tested by test/tools/connect/webhook-watch.test.ts and test/cli/connect/command.slow.test.ts.
+import type { AppApi } from '../../customerio/app-api.ts'
+import { listReportingWebhooks } from '../../customerio/reporting-webhooks.ts'
+import { readDeliveryStats } from '../../receive/delivery-stats.ts'
+import type { RedisClient } from '../../redis/connect.ts'
+import { checkConnection, type WebhookCheck } from './check.ts'
+import { readConnections } from './connections.ts'
+
+interface CheckOptions {
+  readonly api: AppApi
+  readonly redis: RedisClient
+  readonly keyPrefix: string
+  readonly consumers: readonly { readonly types?: readonly string[] | undefined }[]
+  /** Unix milliseconds. */
+  readonly now: () => number
+  /** Ends the check, which then rejects. */
+  readonly signal?: AbortSignal
+}
+
+/** After a wrong signature, Customer.io waits for an hour: the next one is certainly seen within two. */
+const DELIVERIES_MS = 2 * 60 * 60 * 1000
+
+/**
+ * Checks every webhook that was connected. Without one, Customer.io is not asked.
+ *
+ * @throws AppApiError, and the error of Redis
+ */
+export async function checkConnections(options: CheckOptions): Promise<readonly WebhookCheck[]> {
+  const { api, redis, keyPrefix, consumers, now, signal } = options
+  const connections = await readConnections(redis, keyPrefix)
+  if (connections.length === 0) return []
+  const webhooks = await listReportingWebhooks(api, signal)
+  const nowMs = now()
+  const { sources } = await readDeliveryStats(redis, keyPrefix, {
+    fromMs: nowMs - DELIVERIES_MS,
+    toMs: nowMs
+  })
+  const consumerTypes = consumers.flatMap(({ types = [] }) => types)
+  return connections.map(connection =>
+    checkConnection(connection, { webhooks, consumerTypes, deliveries: sources.get(connection.source) })
+  )
+}
