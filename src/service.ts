@@ -18,6 +18,7 @@ import {
   openStageAppApi,
   type Stage,
   watchAbandonedGroups,
+  watchCompleteness,
   watchWebhooks
 } from './stages.ts'
 import { version } from './version.ts'
@@ -68,7 +69,10 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
   const dispatcher = await openDispatcher(stage)
   if (options.runsMaintenance) {
     watchAbandonedGroups(stage)
-    if (appApi !== undefined) watchWebhooks(stage, appApi)
+    if (appApi !== undefined) {
+      watchWebhooks(stage, appApi)
+      watchCompleteness(stage, appApi, eventLog)
+    }
   }
 
   let draining = false

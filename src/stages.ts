@@ -20,7 +20,9 @@ import { type SigningKeys, watchSigningKeys } from './receive/signing-keys.ts'
 import { connectRedis } from './redis/connect.ts'
 import { durabilityWaits } from './redis/durability.ts'
 import { describeRedis } from './settings/redis-address.ts'
+import { DEFAULT_SOURCE } from './settings/sources.ts'
 import { createWebhookWatch } from './tools/connect/webhook-watch.ts'
+import { createReconcileWatch } from './tools/reconcile/reconcile-watch.ts'
 import { warnAboutAbandonedGroups } from './tools/status/abandoned-groups.ts'
 
 /** The input of each stage of the start. */
@@ -168,6 +170,33 @@ export function watchWebhooks({ config, redis, monitor, metrics, log, opened }: 
     isRedisUp: monitor.isUp,
     metrics,
     log
+  })
+  opened.add(watch.stop)
+  watch.start()
+}
+
+/** Compares the messages that Customer.io lists with what was appended. */
+export function watchCompleteness(
+  { config, redis, monitor, metrics, log, opened }: Stage,
+  api: AppApi,
+  eventLog: EventLog
+): void {
+  const { mode, indexMs } = config.reconcile
+  const source = config.sources.get(DEFAULT_SOURCE)
+  if (mode === 'off' || source === undefined) return
+  const watch = createReconcileWatch({
+    api,
+    redis,
+    keyPrefix: config.log.keyPrefix,
+    index: createMessageIndex(config.hashKey),
+    source,
+    eventLog,
+    fill: mode === 'fill',
+    indexMs,
+    isRedisUp: monitor.isUp,
+    metrics,
+    log,
+    now: Date.now
   })
   opened.add(watch.stop)
   watch.start()

@@ -100,5 +100,5 @@ async function chooseProgress(
     fromSeconds: Math.floor((fromMs ?? toMs - config.reconcile.indexMs) / 1000),
     toSeconds: Math.ceil(toMs / 1000)
   }
-  return newProgress(range, { source, fill, nowMs })
+  return newProgress(range, { runner: 'command', source, fill, startedAtMs: nowMs })
 }

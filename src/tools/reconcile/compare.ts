@@ -53,6 +53,9 @@ export async function compareMessages(
     const isWaiting = listed.atSeconds * 1000 > sentUntilMs
     const result = found[index] ? 'found' : isWaiting ? 'waiting' : 'missing'
     addResult(report, { ...listed, objectType, metric: listed.name, campaign: parentOf(message) }, result)
+    if (result === 'waiting') {
+      report.waitingSince = Math.min(report.waitingSince ?? Infinity, message.created ?? listed.atSeconds)
+    }
     const event = events[index]
     return result === 'missing' && event !== undefined ? [event] : []
   })

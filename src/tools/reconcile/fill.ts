@@ -7,7 +7,7 @@ import { groupStats } from '../../log/stats.ts'
 import { type BackfilledEvent, toBackfilledEntry } from '../../receive/backfilled-entry.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import { parseStored } from '../../stored-json.ts'
-import { reconcileKeys } from './progress.ts'
+import { type Runner, reconcileKeys } from './progress.ts'
 
 const eventSchema = z.object({
   id: z.string(),
@@ -26,6 +26,7 @@ const eventSchema = z.object({
 export interface FillOptions {
   readonly redis: RedisClient
   readonly keyPrefix: string
+  readonly runner: Runner
   readonly eventLog: EventLog
   /** Name of the source that the events get. */
   readonly source: string
@@ -38,6 +39,8 @@ export interface FillOptions {
 }
 
 const BATCHES_PER_SECOND = 4
+/** Deliveries wait for the appends of a batch: a few milliseconds. */
+const MAX_BATCH = 200
 /** Events that a consumer may be behind before the next ones are appended, beyond what it was behind before. */
 const MAX_LAG = 10_000
 const LAG_POLL_MS = 1000
@@ -52,9 +55,10 @@ export const MAX_WAITING = 100_000
 export async function addMissing(
   redis: RedisClient,
   keyPrefix: string,
+  runner: Runner,
   events: readonly BackfilledEvent[]
 ): Promise<void> {
-  const { missing } = reconcileKeys(keyPrefix)
+  const { missing } = reconcileKeys(keyPrefix, runner)
   for (let from = 0; from < events.length; from += ADD_BATCH) {
     const batch = events.slice(from, from + ADD_BATCH)
     await redis.zadd(
@@ -65,8 +69,8 @@ export async function addMissing(
 }
 
 /** @throws the error of Redis */
-export const countMissing = (redis: RedisClient, keyPrefix: string): Promise<number> =>
-  redis.zcard(reconcileKeys(keyPrefix).missing)
+export const countMissing = (redis: RedisClient, keyPrefix: string, runner: Runner): Promise<number> =>
+  redis.zcard(reconcileKeys(keyPrefix, runner).missing)
 
 /**
  * Appends the events that wait, in order of their time, at a bounded rate, and not faster than consumers read. Ends early
@@ -76,8 +80,8 @@ export const countMissing = (redis: RedisClient, keyPrefix: string): Promise<num
  */
 export async function fillMissing(options: FillOptions): Promise<void> {
   const { redis, keyPrefix, eventLog, source, eventsPerSecond, signal, now, onFilled } = options
-  const { missing } = reconcileKeys(keyPrefix)
-  const size = Math.max(1, Math.floor(eventsPerSecond / BATCHES_PER_SECOND))
+  const { missing } = reconcileKeys(keyPrefix, options.runner)
+  const size = Math.max(1, Math.min(MAX_BATCH, Math.floor(eventsPerSecond / BATCHES_PER_SECOND)))
   const lagBefore = await lags()
   while (!signal.aborted) {
     const members = await redis.zrange(missing, 0, String(size - 1))

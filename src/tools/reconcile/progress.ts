@@ -6,23 +6,27 @@ import type { RedisClient } from '../../redis/connect.ts'
 import { parseStored } from '../../stored-json.ts'
 import { reportSchema } from './report.ts'
 
+/** Who compares. An interrupted comparison of an operator is not dropped by the next one of the service. */
+export type Runner = 'command' | 'service'
+
 /**
- * A comparison in Redis, so that one that was interrupted goes on where it was.
+ * Comparisons in Redis, so that one that was interrupted goes on where it was. `<runner>` is `command` or `service`.
  *
- * `<prefix>{reconcile}:progress`: string, the range, the cursor of the next page, and the counts
- * `<prefix>{reconcile}:missing`: sorted set of the events that are to be appended, by their time; sanitized
+ * `<prefix>{reconcile}:progress:<runner>`: string, the range, the cursor of the next page, and the counts
+ * `<prefix>{reconcile}:missing:<runner>`: sorted set of the events that are to be appended, by their time; sanitized
  * `<prefix>{reconcile}:lock`: string, the process that compares
- * `<prefix>{reconcile}:result`: string, the counts of the last comparison of the service
+ * `<prefix>{reconcile}:result`: string, the last comparison of the service: see result.ts
  */
-export const reconcileKeys = (prefix: string) => ({
-  progress: `${prefix}{reconcile}:progress`,
-  missing: `${prefix}{reconcile}:missing`,
+export const reconcileKeys = (prefix: string, runner: Runner = 'command') => ({
+  progress: `${prefix}{reconcile}:progress:${runner}`,
+  missing: `${prefix}{reconcile}:missing:${runner}`,
   lock: `${prefix}{reconcile}:lock`,
   result: `${prefix}{reconcile}:result`
 })
 
 const progressSchema = z.object({
   startedAtMs: z.number(),
+  runner: z.enum(['command', 'service']),
   fromSeconds: z.number(),
   toSeconds: z.number(),
   source: z.string(),
@@ -40,21 +44,21 @@ const KEPT_SECONDS = 24 * 60 * 60
 /** The lock of a process that was killed expires after this time. */
 export const LOCK_MS = 30_000
 
-/** @returns `undefined` if no comparison was interrupted. @throws the error of Redis */
+/** @returns the comparison of a command that was interrupted last; `undefined` if there is none. @throws the error of Redis */
 export async function readProgress(redis: RedisClient, keyPrefix: string): Promise<Progress | undefined> {
   return parseStored(progressSchema, await redis.get(reconcileKeys(keyPrefix).progress))
 }
 
 /** @throws the error of Redis */
 export async function saveProgress(redis: RedisClient, keyPrefix: string, progress: Progress): Promise<void> {
-  const { progress: key, missing } = reconcileKeys(keyPrefix)
+  const { progress: key, missing } = reconcileKeys(keyPrefix, progress.runner)
   await redis.set(key, JSON.stringify(progress), 'EX', KEPT_SECONDS)
   await redis.expire(missing, KEPT_SECONDS)
 }
 
 /** Forgets an interrupted comparison. @throws the error of Redis */
-export async function clearProgress(redis: RedisClient, keyPrefix: string): Promise<void> {
-  const { progress, missing } = reconcileKeys(keyPrefix)
+export async function clearProgress(redis: RedisClient, keyPrefix: string, runner: Runner): Promise<void> {
+  const { progress, missing } = reconcileKeys(keyPrefix, runner)
   await redis.unlink(progress, missing)
 }
 

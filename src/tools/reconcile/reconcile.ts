@@ -6,9 +6,10 @@ import { ReportedError } from '../../errors.ts'
 import type { EventLog } from '../../log/append.ts'
 import { type MessageIndex, messageIndexSince } from '../../log/message-index.ts'
 import { publishedPartitions } from '../../log/partition.ts'
-import { WEBHOOK_PATH } from '../../receive/route.ts'
 import type { RedisClient } from '../../redis/connect.ts'
-import { DEFAULT_SOURCE, type Source } from '../../settings/sources.ts'
+import type { Source } from '../../settings/sources.ts'
+import { readConnections } from '../connect/connections.ts'
+import { sourceOfEndpoint } from '../connect/endpoint.ts'
 import { type CompareOptions, compareMessages } from './compare.ts'
 import { addMissing, countMissing, fillMissing, MAX_WAITING } from './fill.ts'
 import { clearProgress, type Progress, reconcileLock, saveProgress } from './progress.ts'
@@ -49,9 +50,9 @@ const LOCK_POLL_MS = 500
 /** @param range in Unix seconds: when messages were created */
 export function newProgress(
   range: { readonly fromSeconds: number; readonly toSeconds: number },
-  { source, fill, nowMs }: { readonly source: string; readonly fill: boolean; readonly nowMs: number }
+  about: Pick<Progress, 'runner' | 'source' | 'fill' | 'startedAtMs'>
 ): Progress {
-  return { ...range, source, fill, startedAtMs: nowMs, isListed: false, report: emptyReport() }
+  return { ...range, ...about, isListed: false, report: emptyReport() }
 }
 
 /**
@@ -88,7 +89,8 @@ async function run(
   holdsLock: () => boolean
 ): Promise<Reconciled> {
   const { redis, keyPrefix, api, source, signal, now, onProgress } = options
-  if (begun.cursor === undefined && !begun.isListed) await clearProgress(redis, keyPrefix)
+  const { runner } = begun
+  if (begun.cursor === undefined && !begun.isListed) await clearProgress(redis, keyPrefix, runner)
   const compared = await prepare(options)
   let progress = begun
   let firstCreated: number | undefined
@@ -105,22 +107,23 @@ async function run(
     )
     checkLock()
     // First the events, then the cursor behind them: after an interruption the page is compared again.
-    if (progress.fill) await addMissing(redis, keyPrefix, missing)
+    if (progress.fill) await addMissing(redis, keyPrefix, runner, missing)
     await save({ ...progress, cursor: page.next, isListed: page.next === undefined, report })
     firstCreated ??= page.messages[0]?.created ?? undefined
     onProgress(`${report.messages.toLocaleString('en-US')} messages`, shareOf(page.messages.at(-1)?.created))
-    if (progress.fill && (await countMissing(redis, keyPrefix)) >= MAX_WAITING) await fill()
+    if (progress.fill && (await countMissing(redis, keyPrefix, runner)) >= MAX_WAITING) await fill()
   }
   if (progress.fill && !signal.aborted) await fill()
   const isFinished = progress.isListed && !signal.aborted
-  if (isFinished) await clearProgress(redis, keyPrefix)
+  if (isFinished) await clearProgress(redis, keyPrefix, runner)
   return { report: progress.report, indexSinceMs: compared.indexSinceMs, isFinished }
 
   async function fill(): Promise<void> {
-    const total = await countMissing(redis, keyPrefix)
+    const total = await countMissing(redis, keyPrefix, runner)
     let handled = 0
     await fillMissing({
       ...options,
+      runner,
       source: source.name,
       onFilled: async ({ appended, duplicates }) => {
         checkLock()
@@ -155,7 +158,8 @@ async function run(
   }
 }
 
-async function prepare({ redis, keyPrefix, api, index, source }: ReconcileOptions): Promise<CompareOptions> {
+async function prepare(options: ReconcileOptions): Promise<CompareOptions> {
+  const { redis, keyPrefix, index, source } = options
   const partitions = await publishedPartitions(redis, keyPrefix)
   const sinceMs = await messageIndexSince(redis, partitions, index)
   if (sinceMs === undefined) {
@@ -169,20 +173,28 @@ async function prepare({ redis, keyPrefix, api, index, source }: ReconcileOption
     index,
     source,
     indexSinceMs: sinceMs + ROLLOUT_MS,
-    webhookEvents: await eventsOfWebhook(api, source.name)
+    webhookEvents: await eventsOfWebhook(options)
   }
 }
 
 /**
- * The events that the webhook of a source asks for, also while it is disabled. It is found by the path of its endpoint.
+ * The events that the webhook of a source asks for, also while it is disabled: the one that was connected, or one whose
+ * endpoint has the path of the source.
  *
  * @returns `undefined` if there is no such webhook, or the key may not list them: then all events are expected
  */
-async function eventsOfWebhook(api: AppApi, source: string): Promise<ReadonlySet<string> | undefined> {
-  const path = source === DEFAULT_SOURCE ? WEBHOOK_PATH : `${WEBHOOK_PATH}/${source}`
+async function eventsOfWebhook({
+  redis,
+  keyPrefix,
+  api,
+  source: { name }
+}: ReconcileOptions): Promise<ReadonlySet<string> | undefined> {
+  const connected = (await readConnections(redis, keyPrefix)).find(({ source }) => source === name)
   try {
-    const webhooks = (await listReportingWebhooks(api)).filter(({ endpoint }) =>
-      endpoint.replace(/[?#].*$|\/$/, '').endsWith(path)
+    const webhooks = (await listReportingWebhooks(api)).filter(({ id, endpoint }) =>
+      connected === undefined
+        ? URL.canParse(endpoint) && sourceOfEndpoint(endpoint) === name
+        : String(id) === connected.webhook
     )
     return webhooks.length === 0 ? undefined : new Set(webhooks.flatMap(({ events }) => events))
   } catch (error) {

@@ -13,6 +13,8 @@ export const reportSchema = z.object({
   missing: z.number(),
   /** Not in the log, and possibly still in the queue at Customer.io. Not missing yet. */
   waiting: z.number(),
+  /** When the oldest message of these was created, in Unix seconds. */
+  waitingSince: z.number().optional(),
   /** Missing ones that were appended. */
   filled: z.number(),
   /** Missing ones that arrived before they were appended. */

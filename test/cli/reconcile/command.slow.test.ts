@@ -80,8 +80,15 @@ t.test(
     const times = fake.requestTimesMs.slice(before)
     t.equal(times.length, 4, 'the webhooks and three pages')
     const took = (times.at(-1) ?? 0) - (times[0] ?? 0)
-  t.ok(took > 3 * 500 - 200, `half a second apart, and the connection of the first: ${took} ms`)
-})
+    t.ok(took > 3 * 500 - 200, `half a second apart, and the connection of the first: ${took} ms`)
+  }
+)
+
+t.test('a comparison that was killed goes on where it was; filled events are found then, exit 0', async t => {
+  const child = spawn(process.execPath, [MAIN, 'reconcile', '--fill', '--rate', '1000'], {
+    env: { ...process.env, ...env },
+    stdio: 'ignore'
+  })
   while ((await redis.client.xlen('cio:events:{0}')) < 1000) await sleep(50)
   child.kill('SIGKILL')
   await once(child, 'exit')

@@ -81,7 +81,7 @@ async function newWorld(t: Test, messages: readonly FakeMessage[], { partitions 
   const progress = (fill = false) =>
     newProgress(
       { fromSeconds: nowSeconds - 4 * DAY, toSeconds: nowSeconds },
-      { source: source.name, fill, nowMs: Date.now() }
+      { runner: 'command', source: source.name, fill, startedAtMs: Date.now() }
     )
   /** What a delivery of Customer.io does. */
   const deliver = (message: FakeMessage, metric: string, change: Record<string, unknown> = {}) =>
