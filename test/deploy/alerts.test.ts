@@ -17,6 +17,7 @@ const RUNNING: readonly Series[] = [
   ['cio_deliveries_late_total{source="default"}', '0x5140']
 ]
 const deliveries = (outcome: string): string => `cio_deliveries_total{source="default",outcome="${outcome}"}`
+const webhook = (state: string): string => `cio_reporting_webhook{source="default",state="${state}"}`
 const ofConsumer = (what: string): string => `cio_consumer_${what}{consumer="crm"}`
 /** Once, a minute after the start. */
 const ONCE = '0x2 1x400'
@@ -179,6 +180,35 @@ const rows: readonly Row[] = [
     ],
     fires: [],
     quiet: 'CioAddressListNotRefreshed'
+  },
+
+  {
+    name: 'the webhook is disabled',
+    series: [
+      [webhook('disabled'), '0x4 1x400'],
+      [webhook('ok'), '1x4 0x400']
+    ],
+    fires: ['CioReportingWebhook']
+  },
+  {
+    name: 'the webhook is disabled for four minutes',
+    series: [
+      [webhook('disabled'), '0x4 1x8 0x400'],
+      [webhook('ok'), '1x4 0x8 1x400']
+    ],
+    fires: [],
+    quiet: 'CioReportingWebhook'
+  },
+  {
+    name: 'the webhook cannot be checked',
+    series: [[webhook('unchecked'), '1x400']],
+    fires: ['CioReportingWebhookUnchecked']
+  },
+  {
+    name: 'the webhook cannot be checked for half an hour, again and again',
+    series: [[webhook('unchecked'), '1x60 0x20 1x60 0x20 1x60 0x20 1x60']],
+    fires: [],
+    quiet: 'CioReportingWebhookUnchecked'
   },
 
   { name: 'a delivery is parked', series: [[deliveries('parked'), ONCE]], fires: ['CioDeliveriesParked'] },

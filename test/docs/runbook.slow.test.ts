@@ -1,4 +1,6 @@
 import t from 'tap'
+import { startCustomerIo } from '../helpers/customer-io.ts'
+import { ENDPOINT, fakeWebhook } from '../helpers/reporting-webhook.ts'
 import { startStack } from '../helpers/stack.ts'
 import { stepsOf, walk } from '../helpers/walkthrough.ts'
 
@@ -9,11 +11,14 @@ const orFindings = (command: string) => async () => `${command} || test $? = 1`
 
 t.test('each command of the runbook runs', async t => {
   const { env, folder, names, writeLog: prepare } = await startStack(t)
+  const cio = await startCustomerIo(t)
+  cio.appKeys.add('app-key')
+  cio.webhooks.push(fakeWebhook({ disabled: true }))
   const steps = stepsOf('docs/runbook.md')
   t.ok(steps.length > 20)
   const doctor = 'cio-webhook doctor https://hooks.example.com/api/cio/webhook'
   await walk(t, steps, {
-    env,
+    env: { ...env, CIO_APP_API_KEY: 'app-key', CIO_APP_URL: cio.appUrl },
     folder,
     names: { ...names, 'redis-cli': `redis-cli -u ${env['REDIS_URL']}` },
     prepare,
@@ -21,6 +26,8 @@ t.test('each command of the runbook runs', async t => {
       'cio-webhook status': orFindings('cio-webhook status'),
       // The port is in use by the service.
       'cio-webhook serve --check': async () => 'PORT=0 CONSOLE_PORT=0 cio-webhook serve --check',
+      'cio-webhook connect status || test $? = 1': async () =>
+        `cio-webhook connect ${ENDPOINT} --apply --yes; cio-webhook connect status`,
       [doctor]: orFindings('cio-webhook doctor http://localhost:3000/api/cio/webhook')
     }
   })
