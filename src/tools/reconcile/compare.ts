@@ -50,6 +50,11 @@ export async function compareMessages(
   )
   const found = await lookUp(options, candidates, events)
   return candidates.flatMap(({ message, objectType, listed }, index) => {
+    const name = `${objectType}_${listed.name}`
+    if (!found[index] && options.webhookEvents?.has(name) === false) {
+      addCount(report.notChecked.notInWebhook, name)
+      return []
+    }
     const isWaiting = listed.atSeconds * 1000 > sentUntilMs
     const result = found[index] ? 'found' : isWaiting ? 'waiting' : 'missing'
     addResult(report, { ...listed, objectType, metric: listed.name, campaign: parentOf(message) }, result)
@@ -62,7 +67,7 @@ export async function compareMessages(
 }
 
 function candidatesOf(
-  { index, indexSinceMs, webhookEvents }: CompareOptions,
+  { index, indexSinceMs }: CompareOptions,
   message: SentMessage,
   report: Report
 ): readonly Candidate[] {
@@ -70,13 +75,8 @@ function candidatesOf(
   report.messages++
   for (const name of others) addCount(report.notChecked.otherMetrics, name)
   return checked.flatMap(listed => {
-    const event = `${objectType}_${listed.name}`
     if (listed.atSeconds * 1000 < indexSinceMs) {
       report.notChecked.beforeIndex++
-      return []
-    }
-    if (webhookEvents !== undefined && !webhookEvents.has(event)) {
-      addCount(report.notChecked.notInWebhook, event)
       return []
     }
     const metric = { ...listed, messageId: message.id, backfilled: true }

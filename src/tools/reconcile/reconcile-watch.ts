@@ -108,14 +108,18 @@ export function createReconcileWatch(options: ReconcileWatchOptions): ReconcileW
   function logResult(report: Report, missing: Readonly<Record<string, number>>): void {
     const { checked, waiting, filled } = report
     const events = Object.values(missing).reduce((sum, count) => sum + count, 0)
-    const line = { checked, missing: events, waiting, filled }
-    if (events === 0) log.info(line, 'compared with the messages that Customer.io lists: nothing is missing')
-    else {
-      log.error(
-        { ...line, byObjectType: missing, fix: fill ? FIX.fill : FIX.report },
-        'events are missing: Customer.io lists them, and they never arrived'
+    if (events === 0) {
+      log.info(
+        { checked, waiting, filled },
+        'compared with the messages that Customer.io lists: nothing is missing'
       )
+      return
     }
+    const fix = fill ? FIX.fill : FIX.report
+    log.error(
+      { checked, missing: events, waiting, filled, byObjectType: missing, fix },
+      'events are missing: Customer.io lists them, and they never arrived'
+    )
   }
 
   function show(result: StoredResult | undefined): void {
