@@ -59,5 +59,6 @@ const entryOf = (number: number) =>
     partitionKey: '',
     event: '{}',
     parked: undefined,
-    happenedAtMs: undefined
+    happenedAtMs: undefined,
+    metric: undefined
   }) as const

@@ -3,7 +3,16 @@ import { isOneEditApart } from './edit-distance.ts'
 type JsonObject = Readonly<Record<string, unknown>>
 
 /** Customer.io's object types, longest first, so that `in_app_opened` is not split at its first `_`. */
-const objectTypes = ['customer', 'whatsapp', 'webhook', 'in_app', 'email', 'slack', 'push', 'sms']
+export const objectTypes: readonly string[] = [
+  'customer',
+  'whatsapp',
+  'webhook',
+  'in_app',
+  'email',
+  'slack',
+  'push',
+  'sms'
+]
 
 /** Allowed in a type. Other text could be personal data, or break the subject of a message bus. */
 const NAME = /^[a-z][a-z0-9_]{0,63}$/i

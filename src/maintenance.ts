@@ -2,6 +2,7 @@
 import type { EventLogOptions } from './log/append.ts'
 import { readLogHold } from './log/log-hold.ts'
 import { createMemoryRelief } from './log/memory-relief.ts'
+import type { MessageIndex } from './log/message-index.ts'
 import { createRetention } from './log/retention.ts'
 import { createStreamLimits } from './log/stream-limits.ts'
 import { createDropReport } from './ops/drop-report.ts'
@@ -15,6 +16,8 @@ import type { Config } from './settings/config.ts'
 interface MaintenanceOptions {
   readonly config: Config['log']
   readonly redis: RedisClient
+  readonly messageIndex: MessageIndex | undefined
+  readonly messageWindowMs: number
   readonly metrics: Metrics
   readonly log: Logger
 }
@@ -27,7 +30,8 @@ interface Maintenance {
   stop(): Promise<void>
 }
 
-export function createMaintenance({ config, redis, metrics, log }: MaintenanceOptions): Maintenance {
+export function createMaintenance(options: MaintenanceOptions): Maintenance {
+  const { config, redis, metrics, log } = options
   const { keyPrefix, partitions } = config
   const drops = createDropReport(metrics, log)
   const limits = createStreamLimits({
@@ -46,6 +50,8 @@ export function createMaintenance({ config, redis, metrics, log }: MaintenanceOp
   const retention = createRetention({
     ...config,
     redis,
+    messageIndex: options.messageIndex,
+    messageWindowMs: options.messageWindowMs,
     limits,
     onTrimmed: metrics.trimmed,
     onError: error => log.warn({ err: error }, 'retention run failed: the next one tries again')

@@ -18,6 +18,7 @@ import {
   openSigningKeys,
   openStageAppApi,
   type Stage,
+  watchCompleteness,
   watchProblems,
   watchWebhooks
 } from './stages.ts'
@@ -109,7 +110,10 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
   await keyUsage.report()
   if (options.runsMaintenance) {
     watchProblems(stage)
-    if (appApi !== undefined) watchWebhooks(stage, appApi)
+    if (appApi !== undefined) {
+      watchWebhooks(stage, appApi)
+      watchCompleteness(stage, appApi, eventLog)
+    }
   }
   await listen(app, 'PORT', config.http.port, config.http.host)
   if (metricsApp !== undefined) {

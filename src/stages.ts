@@ -8,6 +8,7 @@ import type { Dispatcher } from './dispatch/dispatcher.ts'
 import { createDispatchMetrics } from './dispatch/metrics.ts'
 import { misspeltTypes } from './event-types.ts'
 import { createEventLog, type EventLog } from './log/append.ts'
+import { createMessageIndex } from './log/message-index.ts'
 import { createMaintenance } from './maintenance.ts'
 import type { Connection, ServiceOptions } from './open-redis.ts'
 import type { Metrics } from './ops/metrics.ts'
@@ -19,7 +20,9 @@ import { type SigningKeys, watchSigningKeys } from './receive/signing-keys.ts'
 import { connectRedis } from './redis/connect.ts'
 import { durabilityWaits } from './redis/durability.ts'
 import { describeRedis } from './settings/redis-address.ts'
+import { DEFAULT_SOURCE } from './settings/sources.ts'
 import { createWebhookWatch } from './tools/connect/webhook-watch.ts'
+import { createReconcileWatch } from './tools/reconcile/reconcile-watch.ts'
 import { watchLastingProblems } from './tools/status/lasting-problems.ts'
 
 /** The input of each stage of the start. */
@@ -33,7 +36,15 @@ export function openEventLog(stage: Stage): EventLog {
   const { keyPrefix, partitions, maxLength, durability } = config.log
   const waits = durabilityWaits(redis, durability, facts)
   opened.add(() => waits?.close())
-  const maintenance = createMaintenance({ config: config.log, redis, metrics, log })
+  const messageIndex = config.appApiKey && createMessageIndex(config.hashKey)
+  const maintenance = createMaintenance({
+    config: config.log,
+    redis,
+    messageIndex,
+    messageWindowMs: config.reconcile.indexMs,
+    metrics,
+    log
+  })
   opened.add(maintenance.stop)
   if (runsMaintenance) maintenance.start()
   return createEventLog({
@@ -41,6 +52,7 @@ export function openEventLog(stage: Stage): EventLog {
     keyPrefix,
     partitions,
     maxLength,
+    messageIndex,
     durabilityWait: waits?.of,
     ...maintenance.room,
     isRedisUp: monitor.isUp,
@@ -160,6 +172,33 @@ export function watchWebhooks({ config, redis, monitor, metrics, log, opened }: 
     isRedisUp: monitor.isUp,
     metrics,
     log
+  })
+  opened.add(watch.stop)
+  watch.start()
+}
+
+/** Compares the messages that Customer.io lists with what was appended. */
+export function watchCompleteness(
+  { config, redis, monitor, metrics, log, opened }: Stage,
+  api: AppApi,
+  eventLog: EventLog
+): void {
+  const { mode, indexMs } = config.reconcile
+  const source = config.sources.get(DEFAULT_SOURCE)
+  if (mode === 'off' || source === undefined) return
+  const watch = createReconcileWatch({
+    api,
+    redis,
+    keyPrefix: config.log.keyPrefix,
+    index: createMessageIndex(config.hashKey),
+    source,
+    eventLog,
+    fill: mode === 'fill',
+    indexMs,
+    isRedisUp: monitor.isUp,
+    metrics,
+    log,
+    now: Date.now
   })
   opened.add(watch.stop)
   watch.start()

@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   rotate: async () => (await import('./rotate/command.ts')).rotateCommand,
   events: async () => (await import('./events/command.ts')).eventsCommand,
   hash: async () => (await import('./hash/command.ts')).hashCommand,
+  reconcile: async () => (await import('./reconcile/command.ts')).reconcileCommand,
   consumers: async () => (await import('./consumers/command.ts')).consumersCommand
 }
 

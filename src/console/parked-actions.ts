@@ -4,13 +4,14 @@ import type { ConsoleContext } from './context.ts'
 
 /** The actions of the command line, with the sources that the service has loaded. */
 export function openParkedActions({ config, redis }: Pick<ConsoleContext, 'config' | 'redis'>) {
-  const { log, secrets, sources } = config
+  const { log, secrets, sources, hashKey } = config
   return parkedActions({
     config: {
       log,
       secrets,
       loadSources: async () => sources,
-      loadSourceSettings: async () => [...sources.values()]
+      loadSourceSettings: async () => [...sources.values()],
+      loadHashKey: async () => hashKey
     },
     redis
   })

@@ -20,8 +20,9 @@ import type { Backoff } from '../async/backoff.ts'
 import { createSemaphore } from '../async/semaphore.ts'
 import { endOnSignals } from '../async/signals.ts'
 import { ConfigError } from '../errors.ts'
-import { compileTypeGlobs, DOCTOR_TYPE, misspeltTypes, type TypeMatcher } from '../event-types.ts'
+import { misspeltTypes } from '../event-types.ts'
 import type { ErrorContext } from '../group/entry-errors.ts'
+import { compileEntryFilter } from '../group/entry-filter.ts'
 import { joinGroup } from '../group/member.ts'
 import { processPartition } from '../group/partition-processor.ts'
 import { withoutErrorEvents } from '../group/stream-waiter.ts'
@@ -57,6 +58,8 @@ interface CommonOptions {
   readonly name?: string
   /** Globs over `<object_type>.<metric>`, such as `email.*`. Default: every event. */
   readonly types?: readonly string[]
+  /** Whether events that `cio-webhook reconcile` appended are handled, which no delivery brought. Default true. */
+  readonly backfilled?: boolean
   /** CIO_KEY_PREFIX of the service. Default `cio:`. */
   readonly prefix?: string
   /** Default: the number that the service has published. */
@@ -152,7 +155,7 @@ export function createConsumer(options: ConsumerOptions, handler: Handler): Cons
     ...handling(handler, group, maxAttempts, options.backoff ?? DEFAULT_BACKOFF),
     keyPrefix: prefix,
     group,
-    isWanted: typeMatcher(options),
+    isWanted: compileEntryFilter(options),
     semaphore: createSemaphore(concurrency),
     maxInFlight: Math.max(MIN_IN_FLIGHT, concurrency * IN_FLIGHT_PER_SLOT),
     onError
@@ -235,11 +238,6 @@ async function checkDatabase(connect: () => RedisClient): Promise<void> {
   } finally {
     disconnectRedis(redis)
   }
-}
-
-function typeMatcher({ types, includeDoctorEvents = false }: ConsumerOptions): TypeMatcher {
-  const matches = compileTypeGlobs(types)
-  return type => (type === DOCTOR_TYPE ? includeDoctorEvents : matches(type))
 }
 
 function positive(name: string, value: number): number {

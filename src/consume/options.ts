@@ -7,7 +7,7 @@ import type { RedisAddress } from '../settings/redis-address.ts'
 
 /** Those of `ConsumerOptions`, as docs/consumers.md lists them. */
 const known =
-  'group redisUrl redis name types prefix partitions from maxAttempts concurrency backoff includeDoctorEvents signals stopTimeoutMs leaseMs onError'.split(
+  'group redisUrl redis name types backfilled prefix partitions from maxAttempts concurrency backoff includeDoctorEvents signals stopTimeoutMs leaseMs onError'.split(
     ' '
   )
 

@@ -95,8 +95,9 @@ export function openAppApi({ account, readKey, intervalMs = INTERVAL_MS }: AppAp
 
   async function send(request: (client: APIClient) => Promise<Answer>, signal: AbortSignal): Promise<Answer> {
     const key = await readKey()
-    await turn(signal)
+    // Before its turn: loading takes a while on the first request, and the second one would follow too soon.
     const { APIClient, options } = await loadClients(region, appUrl, TIMEOUT_MS)
+    await turn(signal)
     try {
       return await rejectOnAbort(signal, request(new APIClient(key.reveal(), options)))
     } catch (error) {

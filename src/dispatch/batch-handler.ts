@@ -1,7 +1,8 @@
 // Tested by test/dispatch/dispatcher.test.ts, test/dispatch/attempts.test.ts and test/dispatch/outages.slow.test.ts.
-import { compileTypeGlobs, DOCTOR_TYPE } from '../event-types.ts'
+
 import type { HandleEntries } from '../group/batch-consumer.ts'
 import { MalformedEntryError } from '../group/entry-errors.ts'
+import { compileEntryFilter } from '../group/entry-filter.ts'
 import type { ReadEntry } from '../group/fenced-read.ts'
 import { type OutgoingEvent, toOutgoingEvent } from '../group/outgoing-event.ts'
 import { formatPosition } from '../log/position.ts'
@@ -42,7 +43,7 @@ export function createBatchHandler(
 ): HandleEntries {
   const { name: consumer } = settings
   const { attempts, reporter, deadLetters, tracing, now } = context
-  const matches = compileTypeGlobs(settings.types)
+  const isWanted = compileEntryFilter(settings)
   /** The failed batch of each partition, and how often it failed. */
   const failed = new Map<number, { readonly position: string; readonly attempts: number }>()
 
@@ -51,7 +52,7 @@ export function createBatchHandler(
     for (const entry of entries) {
       const event = toOutgoingEvent({ position: positionOf(entry), event: entry.event })
       if (event === undefined) await addMalformed(entry)
-      else if (event.type !== DOCTOR_TYPE && matches(event.type)) wanted.push(event)
+      else if (isWanted(event)) wanted.push(event)
     }
     const [first] = wanted
     const partition = entries[0]?.partition

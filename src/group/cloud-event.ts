@@ -40,6 +40,12 @@ export function parseEnvelope(text: string): CloudEvent | undefined {
   return envelope ?? parseCloudEvent(text)
 }
 
+/** Whether an event, as JSON text, has the extension `backfilled`: it stands before `datacontenttype`, as attributes do. */
+export function isBackfilled(text: string): boolean {
+  const end = text.indexOf(',"datacontenttype":')
+  return end !== -1 && text.endsWith(',"backfilled":true', end)
+}
+
 function isCloudEvent(parsed: unknown): parsed is CloudEvent {
   if (typeof parsed !== 'object' || parsed === null) return false
   const { specversion, id, source, type, subject }: Partial<Record<keyof CloudEvent, unknown>> = parsed

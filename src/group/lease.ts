@@ -9,7 +9,7 @@ import { loadScript, runScript } from '../redis/script.ts'
  * holds its lease now. So every read checks the lease in the same call (fenced-read.lua). A former holder can only
  * finish events that the new holder handles again.
  */
-interface Lease {
+export interface Lease {
   readonly key: string
   readonly token: string
   /** @returns whether the lease is ours for another `leaseMs`. @throws the error of Redis */

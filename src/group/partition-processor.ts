@@ -3,10 +3,10 @@ import { raceAbort } from '../async/abort.ts'
 import { type Backoff, backoffMs, pause } from '../async/backoff.ts'
 import { createKeyedQueue } from '../async/keyed-queue.ts'
 import type { Semaphore } from '../async/semaphore.ts'
-import type { TypeMatcher } from '../event-types.ts'
 import { formatPosition } from '../log/position.ts'
 import { type DeadLetterReason, deadLetters } from './dead-letters.ts'
 import { type ErrorContext, InterruptedError, MalformedEntryError } from './entry-errors.ts'
+import type { EntryFilter } from './entry-filter.ts'
 import type { ReadEntry } from './fenced-read.ts'
 import type { PartitionReader } from './partition-reader.ts'
 import type { PastAttempt } from './past-attempt.ts'
@@ -46,7 +46,7 @@ export type AfterFailure =
 export interface PartitionProcessorOptions<Event> {
   readonly keyPrefix: string
   readonly group: string
-  readonly isWanted: TypeMatcher
+  readonly isWanted: EntryFilter
   /** @returns `undefined` if the entry is malformed; it becomes a dead letter. The events of a key are handled in order */
   readonly readEvent: (entry: ReadEntry) => { readonly key: string; readonly event: Event } | undefined
   /**
@@ -120,7 +120,7 @@ export function processPartition<Event>(
     for (const entry of entries) {
       inFlight.entries++
       inFlight.characters += entry.event.length
-      if (entry.type !== '' && !isWanted(entry.type)) {
+      if (entry.type !== '' && !isWanted(entry)) {
         unwanted.push(entry)
         continue
       }

@@ -4,30 +4,48 @@
 --
 -- KEYS[1]  the partition's list of generations (a string)
 -- KEYS[2]  stream of events          KEYS[3]  stream of parked deliveries
--- KEYS[4…] for each entry one hash per living generation, newest first: where its id is, or would be, remembered
+-- KEYS[4]  the list of generations of the message index
+-- KEYS[5…] for each entry one hash per living generation, newest first: where its id is, or would be, remembered;
+--          then, if it has a metric, the same for the message index
 --
 -- ARGV[1]  the list of generations as the caller knows it
--- ARGV[2]  entries per stream, at most
--- ARGV[3]  '1': write the id of a duplicate again, so that WAIT and WAITAOF cover its first write too
--- ARGV[4…] for each entry: its id's digest, '2' or '3' (the KEYS index of its stream), its type, its event;
+-- ARGV[2]  the one of the message index; 'off' if nothing is kept there
+-- ARGV[3]  entries per stream, at most
+-- ARGV[4]  '1': write the id of a duplicate again, so that WAIT and WAITAOF cover its first write too
+-- ARGV[5…] for each entry: its id's digest, '2' or '3' (the KEYS index of its stream), its type, its event, its metric;
 --          '0' instead of a stream only looks up whether the id is remembered
+--          A metric is '' for none, or 12 characters of a digest, ':' for a delivery or '=' for an event that
+--          `reconcile` appends, and the time in Unix seconds
 --
--- Returns {'stale', <list>}   the caller's list is not the current one; nothing was done
---         {'done', <fill>, …} for each entry 1 appended, 0 duplicate, 2 stream full (nothing was done for it),
---                             3 not remembered (only looked up);
---                             fill: ids in the hash that was last written to; shows when a generation is full
+-- The value of a metric in the message index is '', or, if `reconcile` appended it, the time: then a delivery with the
+-- same metric and time is the original that came late, and a duplicate.
+--
+-- Returns {'stale', <list>, <list of the message index>}   the caller's lists are not the current ones; nothing was done
+--         {'done', <fill>, <fill>, …} for each entry 1 appended, 0 duplicate, 2 stream full (nothing was done for it),
+--                                     3 not remembered (only looked up);
+--                             fill: ids in the hash that was last written to, in the dedupe index and in the message
+--                             index; shows when a generation is full
+local usesMessages = ARGV[2] ~= 'off'
 local current = redis.call('GET', KEYS[1]) or ''
-if current ~= ARGV[1] or current == '' then
-  return { 'stale', current }
+local currentMessages = usesMessages and redis.call('GET', KEYS[4]) or ''
+if current ~= ARGV[1] or current == '' or (usesMessages and (currentMessages ~= ARGV[2] or currentMessages == '')) then
+  return { 'stale', current, currentMessages }
 end
 
-local maxLength = tonumber(ARGV[2])
-local touch = ARGV[3] == '1'
-local entries = (#ARGV - 3) / 4
-local generations = (#KEYS - 3) / entries
+local function count(list)
+  local _, spaces = string.gsub(list, ' ', ' ')
+  return spaces + 1
+end
+
+local maxLength = tonumber(ARGV[3])
+local touch = ARGV[4] == '1'
+local entries = (#ARGV - 4) / 5
+local generations = count(current)
+local messageGenerations = usesMessages and count(currentMessages) or 0
 local room = {}
 local written = nil
-local replies = { 'done', 0 }
+local writtenMetric = nil
+local replies = { 'done', 0, 0 }
 
 local function seen(firstKey, digest)
   for i = firstKey, firstKey + generations - 1 do
@@ -38,9 +56,23 @@ local function seen(firstKey, digest)
   return nil
 end
 
+local function recorded(firstKey, metric)
+  for i = firstKey, firstKey + messageGenerations - 1 do
+    local value = redis.call('HGET', KEYS[i], metric)
+    if value then
+      return KEYS[i], value
+    end
+  end
+  return nil
+end
+
+local key = 5
 for entry = 0, entries - 1 do
-  local digest, stream = ARGV[4 + entry * 4], tonumber(ARGV[5 + entry * 4])
-  local newest = 4 + entry * generations
+  local first = 5 + entry * 5
+  local digest, stream, mark = ARGV[first], tonumber(ARGV[first + 1]), ARGV[first + 4]
+  local newest = key
+  local newestMetric = newest + generations
+  key = newestMetric + (mark == '' and 0 or messageGenerations)
   local known = seen(newest, digest)
   local reply = 0
   if known then
@@ -50,21 +82,39 @@ for entry = 0, entries - 1 do
   elseif stream == 0 then
     reply = 3
   else
+    local metric, backfills, seconds, metricKey, value
+    if mark ~= '' then
+      metric, backfills, seconds = string.sub(mark, 1, 12), string.sub(mark, 13, 13) == '=', string.sub(mark, 14)
+      metricKey, value = recorded(newestMetric, metric)
+    end
     room[stream] = room[stream] or maxLength - redis.call('XLEN', KEYS[stream])
-    if room[stream] > 0 then
+    if metricKey and backfills then
+      reply = 0
+    elseif metricKey and value ~= '' and value == seconds then
       written = KEYS[newest]
       redis.call('HSET', written, digest, '')
-      redis.call('XADD', KEYS[stream], '*', 'type', ARGV[6 + entry * 4], 'event', ARGV[7 + entry * 4])
+      redis.call('HSET', metricKey, metric, '')
+    elseif room[stream] > 0 then
+      written = KEYS[newest]
+      redis.call('HSET', written, digest, '')
+      redis.call('XADD', KEYS[stream], '*', 'type', ARGV[first + 2], 'event', ARGV[first + 3])
+      if metric and not metricKey then
+        writtenMetric = KEYS[newestMetric]
+        redis.call('HSET', writtenMetric, metric, backfills and seconds or '')
+      end
       room[stream] = room[stream] - 1
       reply = 1
     else
       reply = 2
     end
   end
-  replies[entry + 3] = reply
+  replies[entry + 4] = reply
 end
 
 if written then
   replies[2] = redis.call('HLEN', written)
+end
+if writtenMetric then
+  replies[3] = redis.call('HLEN', writtenMetric)
 end
 return replies

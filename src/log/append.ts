@@ -2,21 +2,11 @@ import { UnavailableError } from '../errors.ts'
 import { failureReason } from '../redis/command.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { DurabilityWait } from '../redis/durability.ts'
-import { loadScript, runScript } from '../redis/script.ts'
-import {
-  bucketKeysOf,
-  FULL_BUCKET,
-  formatGenerations,
-  type Generations,
-  grow,
-  memberField,
-  parseGenerations,
-  serverTimeMs,
-  swapGenerations
-} from './dedupe-index.ts'
+import { createAppendCall, type WriterEntry, type WriterOutcome } from './append-call.ts'
 import type { PartitionKeys } from './keys.ts'
 import type { LogEntry } from './log-entry.ts'
 import type { MemoryRelief } from './memory-relief.ts'
+import type { MessageIndex } from './message-index.ts'
 import { allPartitionKeys, partitionOf } from './partition.ts'
 
 export type AppendOutcome = 'appended' | 'duplicate'
@@ -49,6 +39,8 @@ export interface EventLogOptions {
   readonly partitions: number
   /** Entries per stream, at most. */
   readonly maxLength: number
+  /** Where the metrics of messages are remembered; `undefined`: nowhere. */
+  readonly messageIndex?: MessageIndex | undefined
   /** How to wait for the durability of a partition's writes; `undefined`: the reply of Redis is enough. */
   readonly durabilityWait: ((key: string) => DurabilityWait) | undefined
   /** Trims acknowledged entries of a full stream. @returns how many. Without it, a full stream stays full. */
@@ -65,12 +57,6 @@ export interface EventLogOptions {
   readonly onCallDuration?: (seconds: number) => void
 }
 
-/** An entry to append. Without a stream it is only looked up. */
-type WriterEntry = Pick<LogEntry, 'digest' | 'type' | 'event'> & {
-  readonly stream: LogEntry['stream'] | undefined
-}
-type WriterOutcome = AppendOutcome | 'unknown'
-
 interface Pending {
   readonly entry: WriterEntry
   readonly queuedAtMs: number
@@ -85,15 +71,8 @@ const MAX_BATCH_CHARACTERS = 4 * 1024 * 1024
 const MAX_WAITING = 10_000
 /** With the command timeout of 2 s this stays below the deadline of a delivery (3.35 s). */
 const MAX_WAIT_MS = 1300
-/** If the list of generations changes more often during one call, something is wrong. */
-const MAX_STALE = 5
 /** Other writers can use the memory that was freed. After this many attempts Redis counts as full. */
 const MAX_OUT_OF_MEMORY = 3
-
-/** By the script's reply. The entry of a full stream has no outcome yet. */
-const outcomes: readonly (WriterOutcome | undefined)[] = ['duplicate', 'appended', undefined, 'unknown']
-
-const appendScript = loadScript(new URL('append.lua', import.meta.url))
 
 export function createEventLog(options: EventLogOptions): EventLog {
   const writers = allPartitionKeys(options.keyPrefix, options.partitions).map(keys =>
@@ -107,17 +86,18 @@ export function createEventLog(options: EventLogOptions): EventLog {
   }
   return {
     append: async entry => ((await run(entry.partitionKey, entry)) === 'appended' ? 'appended' : 'duplicate'),
-    isKnown: async (digest, partitionKey) =>
-      (await run(partitionKey, { digest, stream: undefined, type: '', event: '' })) === 'duplicate'
+    isKnown: async (digest, partitionKey) => (await run(partitionKey, { ...LOOKUP, digest })) === 'duplicate'
   }
 }
+
+const LOOKUP = { stream: undefined, type: '', event: '', metric: undefined }
 
 /** Writes to one partition: a queue, and at most one call in flight. */
 function createPartitionWriter(keys: PartitionKeys, options: EventLogOptions) {
   const { redis, maxLength, trimForSpace, memory, onFailure, onCallDuration } = options
   const durable = options.durabilityWait?.(keys.events)
   const waiting: Pending[] = []
-  let generations: Generations = []
+  const call = createAppendCall(keys, { redis, maxLength, durable, messageIndex: options.messageIndex })
   let running = false
 
   return (entry: WriterEntry): Promise<WriterOutcome> =>
@@ -206,39 +186,4 @@ function createPartitionWriter(keys: PartitionKeys, options: EventLogOptions) {
       }
     }
   }
-
-  async function call(entries: readonly WriterEntry[]): Promise<(WriterOutcome | undefined)[]> {
-    for (let attempt = 0; attempt < MAX_STALE; attempt++) {
-      const [status, detail, ...replies] = await runAppend(entries)
-      if (status === 'done') {
-        if (Number(detail) >= FULL_BUCKET) await openLargerGeneration()
-        return replies.map(reply => outcomes[Number(reply)])
-      }
-      generations = parseGenerations(String(detail))
-      if (generations.length === 0) await openLargerGeneration()
-    }
-    throw new UnavailableError('redis_error')
-  }
-
-  async function runAppend(entries: readonly WriterEntry[]): Promise<readonly unknown[]> {
-    const scriptKeys = [keys.generations, keys.events, keys.parked]
-    const args: (string | number)[] = [formatGenerations(generations), maxLength, durable ? '1' : '0']
-    for (const entry of entries) {
-      scriptKeys.push(...bucketKeysOf(keys, generations, entry.digest))
-      args.push(memberField(entry.digest), streamArgument(entry), entry.type, entry.event)
-    }
-    const connection = durable === undefined ? redis : await durable.connection()
-    return (await runScript(connection, appendScript, scriptKeys, args)) as unknown[]
-  }
-
-  async function openLargerGeneration(): Promise<void> {
-    const next = grow(generations, await serverTimeMs(redis, keys))
-    generations = await swapGenerations(redis, keys, generations, next)
-  }
-}
-
-/** The index of the stream among the script's keys. */
-function streamArgument({ stream }: WriterEntry): number {
-  if (stream === undefined) return 0
-  return stream === 'events' ? 2 : 3
 }

@@ -1,7 +1,7 @@
 // Tested by test/log/append.test.ts and test/log/retention.test.ts.
 import type { RedisClient } from '../redis/connect.ts'
 import { loadScript, runScript } from '../redis/script.ts'
-import type { PartitionKeys } from './keys.ts'
+import type { IndexKeys } from './keys.ts'
 
 /*
  * The dedupe index consists of generations. A generation is a fixed number of small hashes ("buckets") with digests as
@@ -73,7 +73,7 @@ export function parseGenerations(text: string): Generations {
 export const memberField = (digest: string): string => digest.slice(0, NAME_CHARACTERS)
 
 /** The hashes in which a digest is, or would be, remembered: one per generation, newest first. */
-export function bucketKeysOf(keys: PartitionKeys, generations: Generations, digest: string): string[] {
+export function bucketKeysOf(keys: IndexKeys, generations: Generations, digest: string): string[] {
   const hash = bucketBits(digest)
   return generations.map(({ number, buckets }) => bucketKey(keys, number, hash % buckets))
 }
@@ -86,7 +86,7 @@ function bucketBits(digest: string): number {
   return bits
 }
 
-const bucketKey = (keys: PartitionKeys, generation: number, bucket: number): string =>
+const bucketKey = (keys: IndexKeys, generation: number, bucket: number): string =>
   keys.bucketPrefix(generation) + bucket.toString(36)
 
 /** Opens a larger generation, because the newest is full. */
@@ -116,7 +116,7 @@ function expiredGenerations(generations: Generations, nowMs: number, windowMs: n
 /** Replaces the list unless another process has changed it. @returns the current list. @throws the error of Redis */
 export async function swapGenerations(
   redis: RedisClient,
-  keys: PartitionKeys,
+  keys: IndexKeys,
   from: Generations,
   to: Generations
 ): Promise<Generations> {
@@ -130,11 +130,7 @@ export async function swapGenerations(
  *
  * @throws the error of Redis
  */
-export async function rotateAndExpire(
-  redis: RedisClient,
-  keys: PartitionKeys,
-  windowMs: number
-): Promise<void> {
+export async function rotateAndExpire(redis: RedisClient, keys: IndexKeys, windowMs: number): Promise<void> {
   const nowMs = await serverTimeMs(redis, keys)
   let generations = parseGenerations((await redis.get(keys.generations)) ?? '')
   const [newest] = generations
@@ -156,8 +152,25 @@ export async function rotateAndExpire(
   )
 }
 
+/**
+ * Replaces all generations by an empty one. Its number is new, so that what is appended meanwhile is not removed.
+ *
+ * @throws the error of Redis
+ */
+export async function restart(redis: RedisClient, keys: IndexKeys): Promise<void> {
+  const nowMs = await serverTimeMs(redis, keys)
+  let generations = parseGenerations((await redis.get(keys.generations)) ?? '')
+  for (;;) {
+    const next = opened(generations, FIRST_BUCKETS, nowMs).slice(0, 1)
+    const current = await swapGenerations(redis, keys, generations, next)
+    if (formatGenerations(current) === formatGenerations(next)) break
+    generations = current
+  }
+  for (const generation of generations) await unlinkGeneration(redis, keys, generation)
+}
+
 /** The clock of the partition's server, which all replicas share, in unix milliseconds. @throws the error of Redis */
-export async function serverTimeMs(redis: RedisClient, keys: PartitionKeys): Promise<number> {
+export async function serverTimeMs(redis: RedisClient, keys: IndexKeys): Promise<number> {
   const [seconds, microseconds] = (await runScript(redis, clockScript, [keys.generations], [])) as [
     string,
     string
@@ -166,18 +179,14 @@ export async function serverTimeMs(redis: RedisClient, keys: PartitionKeys): Pro
 }
 
 /** Estimates the number of ids in a generation from a sample of its buckets. */
-async function estimateEvents(
-  redis: RedisClient,
-  keys: PartitionKeys,
-  generation: Generation
-): Promise<number> {
+async function estimateEvents(redis: RedisClient, keys: IndexKeys, generation: Generation): Promise<number> {
   const { number, buckets } = generation
   const sample = Array.from({ length: SAMPLED_BUCKETS }, () => Math.floor(Math.random() * buckets))
   const fills = await Promise.all(sample.map(bucket => redis.hlen(bucketKey(keys, number, bucket))))
   return (fills.reduce((sum, fill) => sum + fill, 0) / sample.length) * buckets
 }
 
-async function unlinkGeneration(redis: RedisClient, keys: PartitionKeys, { number, buckets }: Generation) {
+async function unlinkGeneration(redis: RedisClient, keys: IndexKeys, { number, buckets }: Generation) {
   for (let first = 0; first < buckets; first += UNLINK_BATCH) {
     const length = Math.min(UNLINK_BATCH, buckets - first)
     await redis.unlink(Array.from({ length }, (_, index) => bucketKey(keys, number, first + index)))

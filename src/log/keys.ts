@@ -3,24 +3,35 @@
  * The names of the log's keys in Redis. All keys of a partition share a hash tag, so that one script call can use
  * them on a Cluster.
  */
-export interface PartitionKeys {
+export interface PartitionKeys extends IndexKeys {
   readonly events: string
   readonly parked: string
-  /** The list of generations of the dedupe index: see dedupe-index.ts. */
+  /** The message index: see message-index.ts. */
+  readonly messages: IndexKeys & { readonly keyId: string }
+}
+
+/** The keys of an index that consists of generations: see dedupe-index.ts. */
+export interface IndexKeys {
+  /** The list of generations. */
   readonly generations: string
   /** The prefix of a generation's hashes; the number of the hash follows. */
   readonly bucketPrefix: (generation: number) => string
 }
 
 export function partitionKeys(prefix: string, partition: number): PartitionKeys {
-  const dedupe = `${prefix}dedupe:{${partition}}:`
+  const messages = `${prefix}messages:{${partition}}:`
   return {
     events: `${prefix}events:{${partition}}`,
     parked: `${prefix}parked:{${partition}}`,
-    generations: `${dedupe}generations`,
-    bucketPrefix: generation => `${dedupe}${generation}:`
+    ...indexKeys(`${prefix}dedupe:{${partition}}:`),
+    messages: { ...indexKeys(messages), keyId: `${messages}key` }
   }
 }
+
+const indexKeys = (prefix: string): IndexKeys => ({
+  generations: `${prefix}generations`,
+  bucketPrefix: generation => `${prefix}${generation}:`
+})
 
 /** Here the service writes the number of partitions, for readers of the log. */
 export const partitionCountKey = (prefix: string): string => `${prefix}partitions`

@@ -2,6 +2,7 @@ import { createPollingLoop } from '../async/poll.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import { rotateAndExpire } from './dedupe-index.ts'
 import type { PartitionKeys } from './keys.ts'
+import { type MessageIndex, maintainMessageIndex } from './message-index.ts'
 import { publishedPartitions, publishPartitionCount } from './partition.ts'
 import type { StreamLimits } from './stream-limits.ts'
 import { MAX_TRIM_ENTRIES, trim } from './trim.ts'
@@ -16,6 +17,10 @@ export interface RetentionOptions {
   readonly windowMs: number
   readonly retentionMs: number
   readonly maxLength: number
+  /** Where the metrics of messages are remembered; `undefined`: nowhere. */
+  readonly messageIndex: MessageIndex | undefined
+  /** How long a metric is remembered, at least. */
+  readonly messageWindowMs: number
   readonly limits: Pick<StreamLimits, 'enforce'>
   readonly onTrimmed: (reason: TrimReason, entries: number) => void
   readonly onError: (error: unknown) => void
@@ -44,8 +49,8 @@ const MIN_INTERVAL_MS = 250
 const ROOM_SHARE = 100
 
 export function createRetention(options: RetentionOptions): Retention {
-  const { redis, keyPrefix, partitions, windowMs, retentionMs, maxLength, limits, onTrimmed, onError } =
-    options
+  const { redis, keyPrefix, partitions, windowMs, retentionMs, maxLength, limits, messageIndex } = options
+  const { messageWindowMs, onTrimmed, onError } = options
   // Nothing is kept longer than its limit by more than an eighth.
   const intervalMs = Math.max(MIN_INTERVAL_MS, Math.min(MAX_INTERVAL_MS, windowMs / 8, retentionMs / 8))
   const loop = createPollingLoop(run, intervalMs, onError)
@@ -77,6 +82,7 @@ export function createRetention(options: RetentionOptions): Retention {
   async function runPartition(keys: PartitionKeys): Promise<void> {
     await trimStream(keys.events)
     await rotateAndExpire(redis, keys, windowMs)
+    await maintainMessageIndex(redis, keys, messageIndex, messageWindowMs)
   }
 
   async function trimStream(stream: string): Promise<void> {

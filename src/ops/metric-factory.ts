@@ -1,6 +1,7 @@
 // Tested by test/ops/metrics.test.ts and test/dispatch/dispatcher.test.ts.
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
-import { type Labels, metricTable } from './metric-table.ts'
+import type { Labels } from './metric-kinds.ts'
+import { metricTable } from './metric-table.ts'
 
 type MetricName = keyof typeof metricTable
 type NameOf<Kind extends 'counter' | 'gauge' | 'histogram'> = {

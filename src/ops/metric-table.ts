@@ -1,27 +1,6 @@
 // Tested by test/ops/metrics.test.ts, test/dispatch/dispatcher.test.ts and test/docs/metrics.test.ts.
+import { counter, gauge, histogram, type Labels } from './metric-kinds.ts'
 import { attemptOutcomes, deliveryOutcomes, signatureFailures, webhookStates } from './outcomes.ts'
-
-/**
- * The values of a label that exist from the start: a closed set, or `configured` (names of sources or consumers). Then
- * each series starts at 0. A label with the values `observed` gets them later, from a closed set or from Redis.
- */
-type LabelValues = readonly string[] | 'configured' | 'observed'
-
-export type Labels = Readonly<Record<string, LabelValues>>
-
-/** Texts for docs/metrics.md: `npm run docs:metrics`. `help` is also in the output of `/metrics`. */
-interface Texts {
-  readonly help: string
-  /** When an operator should look at it. */
-  readonly matters: string
-}
-
-const counter = (texts: Texts, labels: Labels) => ({ kind: 'counter', ...texts, labels }) as const
-const histogram = (texts: Texts, buckets: number[]) =>
-  ({ kind: 'histogram', ...texts, labels: {}, buckets }) as const
-/** @param aggregator how the values of several workers are combined */
-const gauge = (texts: Texts, labels: Labels = {}, aggregator: 'max' | 'min' | 'first' = 'max') =>
-  ({ kind: 'gauge', ...texts, labels, aggregator }) as const
 
 const perConsumer: Labels = { consumer: 'observed' }
 
@@ -144,6 +123,14 @@ export const metricTable = {
         'a state other than `ok` is 1: events are lost or refused. No series: there is no `CIO_APP_API_KEY`, or `cio-webhook connect` was never run'
     },
     { source: 'observed', state: webhookStates }
+  ),
+  cio_missing_events: gauge(
+    {
+      help: 'Events of the last day that Customer.io lists, that never arrived and that were not appended. Compared every hour',
+      matters:
+        'it is not 0: consumers do not get these events unless somebody runs `cio-webhook reconcile --fill`. No series: there is no `CIO_APP_API_KEY`, `RECONCILE=off`, or nothing was compared yet'
+    },
+    { object_type: 'observed' }
   ),
   cio_published_addresses_added: gauge({
     help: 'Source addresses that Customer.io publishes and that are not built in',

@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Registry } from 'prom-client'
+import { objectTypes } from '../event-types.ts'
 import type { ParkedReason } from '../log/log-entry.ts'
 import type { TrimReason } from '../log/retention.ts'
 import type { LogStats } from '../log/stats.ts'
@@ -57,6 +58,7 @@ export function createMetrics(options: MetricsOptions) {
   const publishedWithdrawn = gauge('cio_published_addresses_withdrawn')
   const publishedAt = gauge('cio_published_addresses_time_seconds')
   const publishedAsked = counter('cio_published_addresses_asked_total')
+  const missingEvents = gauge('cio_missing_events')
   const reportingWebhook = gauge('cio_reporting_webhook')
   gauge('cio_redis_up', gauge => gauge.set(isRedisUp() ? 1 : 0))
   gauge('cio_build_info').set({ version }, 1)
@@ -99,6 +101,12 @@ export function createMetrics(options: MetricsOptions) {
       for (const { source, state } of checks) {
         for (const each of webhookStates)
           reportingWebhook.set({ source, state: each }, each === state ? 1 : 0)
+      }
+    },
+    /** By object type. */
+    missingEvents(missing: Readonly<Record<string, number>>): void {
+      for (const type of [...objectTypes, 'unknown']) {
+        missingEvents.set({ object_type: type }, missing[type] ?? 0)
       }
     },
     redisMemory: (usedRatio: number): void => redisMemory.set(usedRatio),

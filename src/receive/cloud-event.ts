@@ -14,6 +14,8 @@ interface Envelope {
   readonly receivedAtMs: number
   /** The trace that records it. */
   readonly trace?: EventTrace | undefined
+  /** Appended by `reconcile`: no delivery brought it. */
+  readonly backfilled?: boolean
 }
 
 const timeOfEvent = lastTimeCached()
@@ -27,9 +29,10 @@ const timeOfArrival = lastTimeCached()
 export function cloudEvent(envelope: Envelope, data: string): string {
   const { id, type, source, subject, happenedAtMs, receivedAtMs, trace } = envelope
   const about = subject === undefined ? '' : `,"subject":${JSON.stringify(subject)}`
+  const backfilled = envelope.backfilled ? ',"backfilled":true' : ''
   const time = happenedAtMs === undefined ? '' : `,"time":"${timeOfEvent(happenedAtMs)}"`
   const traced = trace === undefined ? '' : `,${JSON.stringify(trace).slice(1, -1)}`
-  return `{"specversion":"1.0","id":${JSON.stringify(id)},"source":"${SOURCE_PREFIX}${source}","type":"${type}"${about}${time},"receivedtime":"${timeOfArrival(receivedAtMs)}"${traced},"datacontenttype":"application/json","data":${data}}`
+  return `{"specversion":"1.0","id":${JSON.stringify(id)},"source":"${SOURCE_PREFIX}${source}","type":"${type}"${about}${time},"receivedtime":"${timeOfArrival(receivedAtMs)}"${backfilled}${traced},"datacontenttype":"application/json","data":${data}}`
 }
 
 /** Formats a time as RFC 3339. Under load, many deliveries in a row have the same millisecond: the text is reused. */

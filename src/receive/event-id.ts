@@ -83,6 +83,9 @@ export function digestsOfId(
   return { digests: [...named, ...hashed, shownDigest], isComplete: false }
 }
 
+/** The digest of an `event_id` of a source. */
+export const namedDigest = (source: string, id: string): string => digestOf('event_id', source, id)
+
 function headerId(body: Buffer, { source, idHeader, parkedAs }: IdContext): EventId | undefined {
   if (parkedAs !== undefined)
     return parkedAs.kind === 'header' ? ofHex('header', source.name, parkedAs.id) : undefined

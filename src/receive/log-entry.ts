@@ -3,7 +3,7 @@ import { hash } from 'node:crypto'
 import { DOCTOR_TYPE, eventName, eventType } from '../event-types.ts'
 import { isLosslessNumber, stringifyExactly } from '../exact-json.ts'
 import { pathOf, valueAt } from '../json-pointer.ts'
-import type { LogEntry, ParkedReason } from '../log/log-entry.ts'
+import type { LogEntry, MessageMetric, ParkedReason } from '../log/log-entry.ts'
 import { REDACTED } from '../sanitize/redacted.ts'
 import type { Source } from '../settings/sources.ts'
 import type { EventTrace } from '../trace-context.ts'
@@ -36,6 +36,7 @@ export interface ParsedDelivery extends EventId {
 }
 
 const CUSTOMER_ID = pathOf('/data/customer_id')
+const DELIVERY_ID = pathOf('/data/delivery_id')
 const IDENTIFIED_BY = pathOf('/data/identifiers/id')
 const USER_ID = pathOf('/userId')
 
@@ -94,8 +95,19 @@ export function toLogEntry(delivery: ParsedDelivery, trace?: EventTrace): LogEnt
     parked,
     partitionKey: subject ?? id,
     happenedAtMs,
+    metric: metricOf(delivery),
     event: cloudEvent({ id, type, source: source.name, subject, happenedAtMs, receivedAtMs, trace }, data)
   }
+}
+
+/** What an event reports about a message, for the message index. */
+function metricOf({ type, payload, happenedAtMs }: ParsedDelivery): MessageMetric | undefined {
+  if ('reason' in payload) return undefined
+  const messageId = valueAt(payload.value, DELIVERY_ID)
+  const [, name] = eventName(type).split('.')
+  if (name === undefined || typeof messageId !== 'string' || messageId === '') return undefined
+  const atSeconds = happenedAtMs === undefined ? undefined : Math.floor(happenedAtMs / 1000)
+  return { messageId, name, atSeconds, backfilled: false }
 }
 
 /**
@@ -123,7 +135,7 @@ const scalar = (value: unknown): unknown =>
   typeof value === 'object' && !isLosslessNumber(value) ? undefined : value
 
 /** The person a sanitized payload is about. Data Pipelines calls the id `userId`. */
-function subjectOf(clean: unknown, { schemes }: Source): string | undefined {
+export function subjectOf(clean: unknown, { schemes }: Pick<Source, 'schemes'>): string | undefined {
   return (
     asSubject(valueAt(clean, CUSTOMER_ID)) ??
     asSubject(valueAt(clean, IDENTIFIED_BY)) ??

@@ -5,6 +5,7 @@ import { compileSanitizer, type Sanitizer } from '../sanitize/sanitize.ts'
 import type { Secret } from '../secret.ts'
 import { readConsole } from './console.ts'
 import { readConsumersFile } from './consumers-file.ts'
+import { readCustomerIo, readReconcile } from './customer-io.ts'
 import { describeConfiguration } from './describe.ts'
 import type { Environment } from './environment.ts'
 import { signingKeyText } from './parse.ts'
@@ -40,11 +41,7 @@ const serviceParts = {
     maxFailures: reader.value('RATE_LIMIT_MAX'),
     windowMs: reader.value('RATE_LIMIT_WINDOW_SECONDS') * 1000
   }),
-  customerIo: reader => ({
-    region: reader.value('CIO_REGION'),
-    trackUrl: reader.value('CIO_TRACK_URL'),
-    appUrl: reader.value('CIO_APP_URL')
-  }),
+  customerIo: readCustomerIo,
   appApiKey: reader => reader.secret('CIO_APP_API_KEY'),
   /** `private` in development: the service starts one of its own then. */
   redis: async reader => {
@@ -70,6 +67,7 @@ const serviceParts = {
       maxBytes: reader.value('DEAD_LETTER_MAX_BYTES')
     }
   }),
+  reconcile: readReconcile,
   /** Key of the hashes that stand for addresses; `undefined` if they are plain SHA-256. */
   hashKey: reader => reader.secret('PII_HASH_KEY'),
   dispatch: readDispatch,

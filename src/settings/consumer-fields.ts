@@ -28,6 +28,10 @@ export const shared = {
     .min(1)
     .optional()
     .describe('Globs over <object_type>.<metric>; absent: every event'),
+  backfilled: z
+    .boolean()
+    .optional()
+    .describe('Whether it gets the events that reconcile appends, which no delivery brought; default true'),
   from: z
     .enum(['start', 'now'])
     .default('start')

@@ -129,6 +129,16 @@ export const variables = {
     text('an App API key'),
     'App API key; with it the list of source addresses is read from Customer.io every hour, and the reporting webhook is checked every five minutes'
   ),
+  RECONCILE: setting(
+    oneOf('off', 'report', 'fill'),
+    'report',
+    'With an App API key, the service compares its log with the messages that Customer.io lists once per hour: `report` only reports missing events, `fill` also appends them (docs/completeness.md)'
+  ),
+  RECONCILE_DAYS: setting(
+    integer(1, 180, 'days'),
+    '8',
+    'How far back `cio-webhook reconcile` can compare: how long it is remembered which events were appended, about 22 bytes of Redis memory per event'
+  ),
   CIO_REGION: setting(oneOf('us', 'eu'), 'us', 'Region of the account at Customer.io'),
   CIO_TRACK_URL: optional(httpUrl, 'Base URL of the Track API if a proxy is in between; default by region'),
   CIO_APP_URL: optional(httpUrl, 'Base URL of the App API if a proxy is in between; default by region'),

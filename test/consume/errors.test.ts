@@ -133,7 +133,7 @@ t.test('every option in docs/consumers.md is known', async t => {
   const [, table = ''] = readFileSync('docs/consumers.md', 'utf8').split('## Options\n')
   const rows = (table.trim().split('\n\n')[0] ?? '').split('\n').map(row => row.split('|')[1] ?? '')
   const names = rows.flatMap(cell => [...cell.matchAll(/`(\w+)/g)].map(([, name = '']) => name))
-  t.equal(names.length, 16)
+  t.equal(names.length, 17)
   for (const name of names) t.doesNotThrow(() => rejectUnknownOptions({ [name]: 1 }), name)
 })
 

@@ -211,6 +211,18 @@ const rows: readonly Row[] = [
     quiet: 'CioReportingWebhookUnchecked'
   },
 
+  {
+    name: 'events are missing',
+    series: [['cio_missing_events{object_type="email"}', '0x2 7x400']],
+    fires: ['CioEventsMissing']
+  },
+  {
+    name: 'events are missing for ten minutes, until they are filled',
+    series: [['cio_missing_events{object_type="email"}', '0x2 7x10 0x400']],
+    fires: [],
+    quiet: 'CioEventsMissing'
+  },
+
   { name: 'a delivery is parked', series: [[deliveries('parked'), ONCE]], fires: ['CioDeliveriesParked'] },
   {
     name: 'a delivery was parked before the start',

@@ -24,6 +24,7 @@ const entry = (id: string, change: Partial<LogEntry> = {}): LogEntry => ({
   event: JSON.stringify({ id }),
   parked: undefined,
   happenedAtMs: undefined,
+  metric: undefined,
   ...change
 })
 

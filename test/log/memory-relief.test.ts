@@ -214,7 +214,8 @@ const entry = (id: string, bytes: number): LogEntry => ({
   partitionKey: '',
   event: 'x'.repeat(bytes),
   parked: undefined,
-  happenedAtMs: undefined
+  happenedAtMs: undefined,
+  metric: undefined
 })
 
 function newLog(relief: ReturnType<typeof newRelief>) {

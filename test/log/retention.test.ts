@@ -20,6 +20,8 @@ function newLog(change: Partial<RetentionOptions> = {}) {
     windowMs: 60_000,
     retentionMs: 60_000,
     maxLength: 1000,
+    messageIndex: undefined,
+    messageWindowMs: 0,
     limits: { enforce: async () => {} },
     onTrimmed: () => {},
     onError: (error: unknown) => t.fail(String(error)),
@@ -43,7 +45,8 @@ const entry = (id: string): LogEntry => ({
   partitionKey: '',
   event: '{}',
   parked: undefined,
-  happenedAtMs: undefined
+  happenedAtMs: undefined,
+  metric: undefined
 })
 
 /** Appends entries with ids of these ages. */
@@ -162,6 +165,8 @@ t.test('two processes that expire generations at once remove no living one', asy
     windowMs,
     retentionMs: 60_000,
     maxLength: 1000,
+    messageIndex: undefined,
+    messageWindowMs: 0,
     limits: { enforce: async () => {} },
     onTrimmed: () => {},
     onError: error => t.fail(String(error))

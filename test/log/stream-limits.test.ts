@@ -113,7 +113,8 @@ const parkedEntry = (id: string, bytes: number): LogEntry => ({
   partitionKey: '',
   event: 'x'.repeat(bytes),
   parked: 'not_json',
-  happenedAtMs: undefined
+  happenedAtMs: undefined,
+  metric: undefined
 })
 
 t.test(

@@ -179,6 +179,8 @@ async function apply(model: Model, step: Step): Promise<void> {
         windowMs: 60_000,
         retentionMs: full ? 60_000 : 0,
         maxLength: full ? 1 : 1_000_000,
+        messageIndex: undefined,
+        messageWindowMs: 0,
         limits: { enforce: async () => {} },
         onTrimmed: () => {},
         onError: () => {}

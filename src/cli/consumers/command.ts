@@ -21,7 +21,7 @@ export const consumersCommand: Command = {
   run: async (args, env) => {
     const options = readOptions(args, Date.now())
     return isParkedAction(options.action)
-      ? withLog(await openLog(env, ['loadSources', 'loadSourceSettings']), log =>
+      ? withLog(await openLog(env, ['loadSources', 'loadSourceSettings', 'loadHashKey']), log =>
           runParked(options, parkedActions(log), bulkActions(log))
         )
       : withLog(await openLog(env, ['dispatch']), log =>

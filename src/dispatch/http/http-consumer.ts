@@ -1,10 +1,10 @@
 import { setMaxListeners } from 'node:events'
 import { rejectOnAbort, withTimeout } from '../../async/abort.ts'
 import { pause } from '../../async/backoff.ts'
-import { compileTypeGlobs, DOCTOR_TYPE } from '../../event-types.ts'
 import { parseEnvelope } from '../../group/cloud-event.ts'
 import { LAST_ATTEMPTS } from '../../group/dead-letters.ts'
 import { type ErrorContext, MalformedEntryError } from '../../group/entry-errors.ts'
+import { compileEntryFilter } from '../../group/entry-filter.ts'
 import type { ReadEntry } from '../../group/fenced-read.ts'
 import { type GroupMember, joinGroup } from '../../group/member.ts'
 import { type OutgoingEvent, outgoingEventOf } from '../../group/outgoing-event.ts'
@@ -45,7 +45,6 @@ export function createHttpConsumer(settings: HttpSettings, context: PushContext)
   const { name, from, maxAttempts, timeoutMs, concurrency } = settings
   const { keyPrefix, queueRedis, states, now } = context
   const limit = concurrency === undefined ? createAdaptiveLimit() : createFixedLimit(concurrency)
-  const isOfTypes = compileTypeGlobs(settings.types)
   const onQueueError = (error: unknown): void => context.onError(name, error)
   const readErrors = context.readErrorReporter(name)
   /** Aborted when nothing waits for Redis any longer. */
@@ -79,7 +78,7 @@ export function createHttpConsumer(settings: HttpSettings, context: PushContext)
   const processing: PartitionProcessorOptions<OutgoingEvent> = {
     keyPrefix,
     group: name,
-    isWanted: type => type !== DOCTOR_TYPE && isOfTypes(type),
+    isWanted: compileEntryFilter(settings),
     readEvent,
     handle: async (event, { attempt }) => (await attempter.attempt(event, attempt)) === 'delivered',
     answerOf: error => (error instanceof AttemptFailed ? error.attempt.answer : 'failed'),

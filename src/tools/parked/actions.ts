@@ -1,14 +1,11 @@
 // Tested by test/cli/consumers/parked.slow.test.ts.
 import { type ParkedEntry, parkedDeliveries, replayParked } from '../../dispatch/parked.ts'
-import { createEventLog } from '../../log/append.ts'
-import { readPartitionCount } from '../../log/partition.ts'
 import { isPosition, type LogPosition } from '../../log/position.ts'
 import { openParked } from '../../receive/parked.ts'
 import type { RedisClient } from '../../redis/connect.ts'
-import { durabilityWaits } from '../../redis/durability.ts'
-import { inspectServers } from '../../redis/server-facts.ts'
 import type { Settings } from '../../settings/config.ts'
 import { type SigningKey, signingKeyName, signingKeys } from '../../settings/sources.ts'
+import { openEventLog } from '../open-event-log.ts'
 import { type ParkedSummary, parkedSummary } from './summary.ts'
 
 /** Parked deliveries as an operator names them, or all. */
@@ -41,7 +38,7 @@ export interface ParkedPage {
 }
 
 interface ParkedContext {
-  readonly config: Settings<'log' | 'loadSources' | 'loadSourceSettings'>
+  readonly config: Settings<'log' | 'loadSources' | 'loadSourceSettings' | 'loadHashKey'>
   readonly redis: RedisClient
 }
 
@@ -53,8 +50,7 @@ const PUBLIC_ID = /^[0-9a-f]{64}$/
  * position, or by the id in the response to the sender. Every action throws the error of Redis.
  */
 export function parkedActions({ config, redis }: ParkedContext) {
-  const { keyPrefix, maxLength, durability } = config.log
-  const parked = parkedDeliveries(redis, keyPrefix)
+  const parked = parkedDeliveries(redis, config.log.keyPrefix)
 
   return {
     count: () => parked.count(),
@@ -92,16 +88,7 @@ export function parkedActions({ config, redis }: ParkedContext) {
       { signal, onProgress = () => {} }: BulkOptions = {}
     ): Promise<ReplayedDeliveries> => {
       const sources = await config.loadSources()
-      const facts = await inspectServers(redis)
-      const waits = durabilityWaits(redis, durability, () => facts)
-      const eventLog = createEventLog({
-        redis,
-        keyPrefix,
-        partitions: await readPartitionCount(redis, keyPrefix),
-        maxLength,
-        durabilityWait: waits?.of,
-        isRedisUp: () => true
-      })
+      const { eventLog, close } = await openEventLog(redis, config.log, await config.loadHashKey())
       let replayed = 0
       const left: { delivery: string; why: string }[] = []
       try {
@@ -116,7 +103,7 @@ export function parkedActions({ config, redis }: ParkedContext) {
         }
         return { replayed, left, unknown }
       } finally {
-        waits?.close()
+        close()
       }
     },
     drop: async (

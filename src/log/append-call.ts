@@ -1,0 +1,104 @@
+// Tested by test/log/append.test.ts and test/log/message-index.test.ts.
+import { UnavailableError } from '../errors.ts'
+import type { RedisClient } from '../redis/connect.ts'
+import type { DurabilityWait } from '../redis/durability.ts'
+import { loadScript, runScript } from '../redis/script.ts'
+import {
+  bucketKeysOf,
+  FULL_BUCKET,
+  formatGenerations,
+  type Generations,
+  grow,
+  memberField,
+  parseGenerations,
+  serverTimeMs,
+  swapGenerations
+} from './dedupe-index.ts'
+import type { IndexKeys, PartitionKeys } from './keys.ts'
+import type { LogEntry } from './log-entry.ts'
+import type { MessageIndex } from './message-index.ts'
+
+/** An entry to append. Without a stream it is only looked up. */
+export type WriterEntry = Pick<LogEntry, 'digest' | 'type' | 'event' | 'metric'> & {
+  readonly stream: LogEntry['stream'] | undefined
+}
+export type WriterOutcome = 'appended' | 'duplicate' | 'unknown'
+
+interface AppendCallOptions {
+  readonly redis: RedisClient
+  readonly maxLength: number
+  readonly durable: DurabilityWait | undefined
+  readonly messageIndex: MessageIndex | undefined
+}
+
+/** If a list of generations changes more often during one call, something is wrong. */
+const MAX_STALE = 5
+
+/** By the script's reply. The entry of a full stream has no outcome yet. */
+const outcomes: readonly (WriterOutcome | undefined)[] = ['duplicate', 'appended', undefined, 'unknown']
+
+const appendScript = loadScript(new URL('append.lua', import.meta.url))
+
+/**
+ * Calls of append.lua for one partition. Keeps the lists of generations that the script expects.
+ *
+ * @returns appends entries in one call, and resolves with the outcome of each; `undefined` where its stream is full
+ */
+export function createAppendCall(keys: PartitionKeys, options: AppendCallOptions) {
+  const { redis, maxLength, durable, messageIndex } = options
+  let generations: Generations = []
+  let messageGenerations: Generations = []
+
+  return async (entries: readonly WriterEntry[]): Promise<(WriterOutcome | undefined)[]> => {
+    for (let attempt = 0; attempt < MAX_STALE; attempt++) {
+      const [status, detail, messageDetail, ...replies] = await run(entries)
+      if (status === 'done') {
+        if (Number(detail) >= FULL_BUCKET) generations = await openLarger(keys, generations)
+        if (Number(messageDetail) >= FULL_BUCKET) await openLargerMessageGeneration()
+        return replies.map(reply => outcomes[Number(reply)])
+      }
+      generations = parseGenerations(String(detail))
+      if (generations.length === 0) generations = await openLarger(keys, generations)
+      if (messageIndex === undefined) continue
+      messageGenerations = parseGenerations(String(messageDetail))
+      if (messageGenerations.length === 0) await openLargerMessageGeneration()
+    }
+    throw new UnavailableError('redis_error')
+  }
+
+  async function run(entries: readonly WriterEntry[]): Promise<readonly unknown[]> {
+    const scriptKeys = [keys.generations, keys.events, keys.parked, keys.messages.generations]
+    const args: (string | number)[] = [
+      formatGenerations(generations),
+      messageIndex === undefined ? 'off' : formatGenerations(messageGenerations),
+      maxLength,
+      durable ? '1' : '0'
+    ]
+    for (const entry of entries) {
+      scriptKeys.push(...bucketKeysOf(keys, generations, entry.digest))
+      const metric = messageIndex && entry.metric && messageIndex.digestOf(entry.metric)
+      if (metric !== undefined) scriptKeys.push(...bucketKeysOf(keys.messages, messageGenerations, metric))
+      args.push(memberField(entry.digest), streamArgument(entry), entry.type, entry.event)
+      args.push(metric === undefined ? '' : metricArgument(metric, entry))
+    }
+    const connection = durable === undefined ? redis : await durable.connection()
+    return (await runScript(connection, appendScript, scriptKeys, args)) as unknown[]
+  }
+
+  async function openLarger(index: IndexKeys, current: Generations): Promise<Generations> {
+    return swapGenerations(redis, index, current, grow(current, await serverTimeMs(redis, index)))
+  }
+
+  async function openLargerMessageGeneration(): Promise<void> {
+    messageGenerations = await openLarger(keys.messages, messageGenerations)
+  }
+}
+
+/** The index of the stream among the script's keys. */
+function streamArgument({ stream }: WriterEntry): number {
+  if (stream === undefined) return 0
+  return stream === 'events' ? 2 : 3
+}
+
+const metricArgument = (digest: string, { metric }: WriterEntry): string =>
+  `${memberField(digest)}${metric?.backfilled ? '=' : ':'}${metric?.atSeconds ?? ''}`

@@ -1,0 +1,117 @@
+// Tested by test/tools/reconcile/reconcile.test.ts.
+import type { SentMessage } from '../../customerio/messages.ts'
+import type { PartitionKeys } from '../../log/keys.ts'
+import type { MessageMetric } from '../../log/log-entry.ts'
+import { findMetrics, type MessageIndex } from '../../log/message-index.ts'
+import { partitionOf } from '../../log/partition.ts'
+import { type BackfilledEvent, backfilledEvent } from '../../receive/backfilled-entry.ts'
+import type { RedisClient } from '../../redis/connect.ts'
+import type { Source } from '../../settings/sources.ts'
+import { type ListedMetric, metricsOf, parentOf, payloadOf } from './message-metrics.ts'
+import { addCount, addResult, type Report } from './report.ts'
+
+export interface CompareOptions {
+  readonly redis: RedisClient
+  readonly partitions: readonly PartitionKeys[]
+  readonly index: MessageIndex
+  /** The webhook's source: its policy decides what is personal data. */
+  readonly source: Source
+  /** From when on the index is complete, in Unix milliseconds. */
+  readonly indexSinceMs: number
+  /** Names such as `email_opened`; `undefined`: all events. */
+  readonly webhookEvents: ReadonlySet<string> | undefined
+}
+
+interface Candidate {
+  readonly message: SentMessage
+  readonly objectType: string
+  readonly listed: ListedMetric
+  readonly metric: MessageMetric
+  readonly digest: string
+}
+
+/**
+ * Looks up the metrics of messages in the message index.
+ *
+ * @param report the results are added to it
+ * @param sentUntilMs what happened later may still be in the queue at Customer.io; Unix milliseconds
+ * @returns the missing events
+ * @throws the error of Redis
+ */
+export async function compareMessages(
+  options: CompareOptions,
+  messages: readonly SentMessage[],
+  report: Report,
+  sentUntilMs: number
+): Promise<readonly BackfilledEvent[]> {
+  const candidates = messages.flatMap(message => candidatesOf(options, message, report))
+  const events = candidates.map(({ message, objectType, listed, metric, digest }) =>
+    backfilledEvent(payloadOf(message, objectType, listed), metric, digest, options.source)
+  )
+  const found = await lookUp(options, candidates, events)
+  return candidates.flatMap(({ message, objectType, listed }, index) => {
+    const name = `${objectType}_${listed.name}`
+    if (!found[index] && options.webhookEvents?.has(name) === false) {
+      addCount(report.notChecked.notInWebhook, name)
+      return []
+    }
+    const isWaiting = listed.atSeconds * 1000 > sentUntilMs
+    const result = found[index] ? 'found' : isWaiting ? 'waiting' : 'missing'
+    addResult(report, { ...listed, objectType, metric: listed.name, campaign: parentOf(message) }, result)
+    if (result === 'waiting') {
+      report.waitingSince = Math.min(report.waitingSince ?? Infinity, message.created ?? listed.atSeconds)
+    }
+    const event = events[index]
+    return result === 'missing' && event !== undefined ? [event] : []
+  })
+}
+
+function candidatesOf(
+  { index, indexSinceMs }: CompareOptions,
+  message: SentMessage,
+  report: Report
+): readonly Candidate[] {
+  const { objectType, checked, others } = metricsOf(message)
+  report.messages++
+  for (const name of others) addCount(report.notChecked.otherMetrics, name)
+  return checked.flatMap(listed => {
+    if (listed.atSeconds * 1000 < indexSinceMs) {
+      report.notChecked.beforeIndex++
+      return []
+    }
+    const metric = { ...listed, messageId: message.id, backfilled: true }
+    return [{ message, objectType, listed, metric, digest: index.digestOf(metric) }]
+  })
+}
+
+/** Asks the partition of the person first. The event can be in another: it may have been without an id, or PARTITIONS changed. */
+async function lookUp(
+  { redis, partitions }: CompareOptions,
+  candidates: readonly Candidate[],
+  events: readonly BackfilledEvent[]
+): Promise<readonly boolean[]> {
+  const found = candidates.map(() => false)
+  const ask = async (keys: PartitionKeys, indexes: readonly number[]): Promise<void> => {
+    if (indexes.length === 0) return
+    const replies = await findMetrics(
+      redis,
+      keys,
+      indexes.map(index => candidates[index]?.digest ?? '')
+    )
+    for (const [at, index] of indexes.entries()) found[index] ||= replies[at] ?? false
+  }
+  const expected = events.map(({ subject, id }) => partitionOf(subject ?? id, partitions.length))
+  for (const [partition, keys] of partitions.entries()) {
+    await ask(
+      keys,
+      [...candidates.keys()].filter(index => expected[index] === partition)
+    )
+  }
+  for (const [partition, keys] of partitions.entries()) {
+    await ask(
+      keys,
+      [...candidates.keys()].filter(index => !found[index] && expected[index] !== partition)
+    )
+  }
+  return found
+}

@@ -1,0 +1,205 @@
+import { pause } from '../../async/backoff.ts'
+import { type AppApi, AppApiError } from '../../customerio/app-api.ts'
+import { listMessages } from '../../customerio/messages.ts'
+import { listReportingWebhooks } from '../../customerio/reporting-webhooks.ts'
+import { ReportedError } from '../../errors.ts'
+import type { EventLog } from '../../log/append.ts'
+import { type MessageIndex, messageIndexSince } from '../../log/message-index.ts'
+import { publishedPartitions } from '../../log/partition.ts'
+import type { RedisClient } from '../../redis/connect.ts'
+import type { Source } from '../../settings/sources.ts'
+import { readConnections } from '../connect/connections.ts'
+import { sourceOfEndpoint } from '../connect/endpoint.ts'
+import { type CompareOptions, compareMessages } from './compare.ts'
+import { addMissing, countMissing, fillMissing, MAX_WAITING } from './fill.ts'
+import { clearProgress, type Progress, reconcileLock, saveProgress } from './progress.ts'
+import { sentUntil } from './queue-position.ts'
+import { emptyReport, type Report } from './report.ts'
+
+export interface ReconcileOptions {
+  readonly redis: RedisClient
+  readonly keyPrefix: string
+  readonly api: AppApi
+  readonly index: MessageIndex
+  readonly source: Source
+  readonly eventLog: EventLog
+  /** How many missing events are appended per second. */
+  readonly eventsPerSecond: number
+  readonly signal: AbortSignal
+  /** Unix milliseconds. */
+  readonly now: () => number
+  /** @param share from 0 to 1, as far as it is known */
+  readonly onProgress: (step: string, share: number) => void
+  /** How long another comparison is waited for. */
+  readonly lockWaitMs: number
+}
+
+export interface Reconciled {
+  readonly report: Report
+  /** From when on events could be checked, in Unix milliseconds. */
+  readonly indexSinceMs: number
+  /** False if the signal ended it: the next run can continue. */
+  readonly isFinished: boolean
+}
+
+/** Replicas are replaced one after the other: those without the index may append for as long after it began. */
+const ROLLOUT_MS = 15 * 60 * 1000
+const RENEW_MS = 10_000
+const LOCK_POLL_MS = 500
+
+/** @param range in Unix seconds: when messages were created */
+export function newProgress(
+  range: { readonly fromSeconds: number; readonly toSeconds: number },
+  about: Pick<Progress, 'runner' | 'source' | 'fill' | 'startedAtMs'>
+): Progress {
+  return { ...range, ...about, isListed: false, report: emptyReport() }
+}
+
+/**
+ * Compares the messages that Customer.io lists with what was appended, and appends what is missing if `fill` is set.
+ *
+ * @param progress of a new comparison, or of an interrupted one
+ * @throws AppApiError, UnavailableError and ReportedError; the comparison can be continued. Also the error of Redis
+ */
+export async function reconcile(options: ReconcileOptions, progress: Progress): Promise<Reconciled> {
+  const { redis, keyPrefix } = options
+  const lock = reconcileLock(redis, keyPrefix)
+  const waitUntilMs = performance.now() + options.lockWaitMs
+  while (!(await lock.acquireOrRenew())) {
+    if (performance.now() < waitUntilMs && !options.signal.aborted) {
+      await pause(LOCK_POLL_MS, options.signal)
+      continue
+    }
+    throw new ReportedError(
+      'another cio-webhook reconcile, or the service, is comparing: try again in a minute'
+    )
+  }
+  const renewal = setInterval(() => void lock.acquireOrRenew().catch(() => {}), RENEW_MS)
+  try {
+    return await run(options, progress, () => lock.mayStillHold())
+  } finally {
+    clearInterval(renewal)
+    await lock.release().catch(() => {})
+  }
+}
+
+async function run(
+  options: ReconcileOptions,
+  begun: Progress,
+  holdsLock: () => boolean
+): Promise<Reconciled> {
+  const { redis, keyPrefix, api, source, signal, now, onProgress } = options
+  const { runner } = begun
+  if (begun.cursor === undefined && !begun.isListed) await clearProgress(redis, keyPrefix, runner)
+  const compared = await prepare(options)
+  let progress = begun
+  let firstCreated: number | undefined
+
+  while (!progress.isListed && !signal.aborted) {
+    const page = await listMessages(api, { ...progress, cursor: progress.cursor }, signal)
+    const report = structuredClone(progress.report)
+    report.notChecked.unreadable += page.unreadable
+    const missing = await compareMessages(
+      compared,
+      page.messages,
+      report,
+      await sentUntil(redis, keyPrefix, source.name, now())
+    )
+    checkLock()
+    // First the events, then the cursor behind them: after an interruption the page is compared again.
+    if (progress.fill) await addMissing(redis, keyPrefix, runner, missing)
+    await save({ ...progress, cursor: page.next, isListed: page.next === undefined, report })
+    firstCreated ??= page.messages[0]?.created ?? undefined
+    onProgress(`${report.messages.toLocaleString('en-US')} messages`, shareOf(page.messages.at(-1)?.created))
+    if (progress.fill && (await countMissing(redis, keyPrefix, runner)) >= MAX_WAITING) await fill()
+  }
+  if (progress.fill && !signal.aborted) await fill()
+  const isFinished = progress.isListed && !signal.aborted
+  if (isFinished) await clearProgress(redis, keyPrefix, runner)
+  return { report: progress.report, indexSinceMs: compared.indexSinceMs, isFinished }
+
+  async function fill(): Promise<void> {
+    const total = await countMissing(redis, keyPrefix, runner)
+    let handled = 0
+    await fillMissing({
+      ...options,
+      runner,
+      source: source.name,
+      onFilled: async ({ appended, duplicates }) => {
+        checkLock()
+        const { report } = progress
+        handled += appended + duplicates
+        onProgress(
+          `${handled.toLocaleString('en-US')} of ${total.toLocaleString('en-US')} filled`,
+          handled / total
+        )
+        await save({
+          ...progress,
+          report: { ...report, filled: report.filled + appended, arrived: report.arrived + duplicates }
+        })
+      }
+    })
+  }
+
+  async function save(next: Progress): Promise<void> {
+    progress = next
+    await saveProgress(redis, keyPrefix, next)
+  }
+
+  function checkLock(): void {
+    if (holdsLock()) return
+    throw new ReportedError('Redis was away for too long: continue with cio-webhook reconcile --resume')
+  }
+
+  /** The list is in order of creation, in one direction or the other. */
+  function shareOf(created: number | null | undefined): number {
+    const { fromSeconds, toSeconds } = progress
+    return Math.abs((created ?? 0) - (firstCreated ?? created ?? 0)) / Math.max(1, toSeconds - fromSeconds)
+  }
+}
+
+async function prepare(options: ReconcileOptions): Promise<CompareOptions> {
+  const { redis, keyPrefix, index, source } = options
+  const partitions = await publishedPartitions(redis, keyPrefix)
+  const sinceMs = await messageIndexSince(redis, partitions, index)
+  if (sinceMs === undefined) {
+    throw new ReportedError(
+      'there is no message index yet: the service writes it from a minute after its start, if CIO_APP_API_KEY is set for every replica, and PII_HASH_KEY is the same here'
+    )
+  }
+  return {
+    redis,
+    partitions,
+    index,
+    source,
+    indexSinceMs: sinceMs + ROLLOUT_MS,
+    webhookEvents: await eventsOfWebhook(options)
+  }
+}
+
+/**
+ * The events that the webhook of a source asks for, also while it is disabled: the one that was connected, or one whose
+ * endpoint has the path of the source.
+ *
+ * @returns `undefined` if there is no such webhook, or the key may not list them: then all events are expected
+ */
+async function eventsOfWebhook({
+  redis,
+  keyPrefix,
+  api,
+  source: { name }
+}: ReconcileOptions): Promise<ReadonlySet<string> | undefined> {
+  const connected = (await readConnections(redis, keyPrefix)).find(({ source }) => source === name)
+  try {
+    const webhooks = (await listReportingWebhooks(api)).filter(({ id, endpoint }) =>
+      connected === undefined
+        ? URL.canParse(endpoint) && sourceOfEndpoint(endpoint) === name
+        : String(id) === connected.webhook
+    )
+    return webhooks.length === 0 ? undefined : new Set(webhooks.flatMap(({ events }) => events))
+  } catch (error) {
+    if (error instanceof AppApiError && (error.kind === 'declined' || error.kind === 'not_found'))
+      return undefined
+    throw error
+  }
+}

@@ -1,0 +1,194 @@
+import { hash } from 'node:crypto'
+import t from 'tap'
+import { UnavailableError } from '../../src/errors.ts'
+import { createEventLog } from '../../src/log/append.ts'
+import { partitionKeys } from '../../src/log/keys.ts'
+import type { LogEntry, MessageMetric } from '../../src/log/log-entry.ts'
+import {
+  createMessageIndex,
+  findMetrics,
+  keptMessageIndex,
+  maintainMessageIndex,
+  messageIndexSince
+} from '../../src/log/message-index.ts'
+import { connectRedis } from '../../src/redis/connect.ts'
+import { Secret } from '../../src/secret.ts'
+import { startRedis } from '../helpers/redis.ts'
+import { until } from '../helpers/server.ts'
+
+const redis = await startRedis()
+t.teardown(() => redis.stop())
+const connection = connectRedis(redis.address)
+t.teardown(() => connection.disconnect())
+await until('a connection', async () => connection.status === 'ready')
+
+const index = createMessageIndex(new Secret('a key'))
+const DAY_MS = 86_400_000
+
+const opened = (messageId: string, change: Partial<MessageMetric> = {}): MessageMetric => ({
+  messageId,
+  name: 'opened',
+  atSeconds: 1000,
+  backfilled: false,
+  ...change
+})
+
+const entry = (id: string, metric: MessageMetric | undefined): LogEntry => ({
+  stream: 'events',
+  id,
+  type: 'io.customer.email.opened',
+  digest: hash('sha256', id, 'base64'),
+  partitionKey: 'customer-1',
+  event: '{}',
+  parked: undefined,
+  happenedAtMs: undefined,
+  metric
+})
+
+let prefixes = 0
+function newLog({
+  messageIndex = index,
+  maxLength = 1_000_000
+}: {
+  messageIndex?: typeof index | undefined
+  maxLength?: number
+} = {}) {
+  const keyPrefix = `t${++prefixes}:`
+  const options = {
+    redis: connection,
+    keyPrefix,
+    partitions: 1,
+    durabilityWait: undefined,
+    isRedisUp: () => true
+  }
+  return {
+    log: createEventLog({ ...options, messageIndex, maxLength }),
+    withoutIndex: createEventLog({ ...options, maxLength }),
+    keyPrefix,
+    keys: partitionKeys(keyPrefix, 0)
+  }
+}
+
+const find = (keys: ReturnType<typeof partitionKeys>, ...metrics: MessageMetric[]) =>
+  findMetrics(connection, keys, metrics.map(index.digestOf))
+
+t.test('a metric is remembered with its event, and one that was never appended is not found', async t => {
+  const { log, keys } = newLog()
+  await Promise.all([log.append(entry('a', opened('m1'))), log.append(entry('b', undefined))])
+  t.equal(await log.append(entry('c', opened('m1', { atSeconds: 2000 }))), 'appended', 'a second open')
+  const asked = [opened('m1'), opened('m1', { name: 'clicked' }), opened('m2')]
+  t.same(await find(keys, ...asked), [true, false, false])
+})
+
+t.test('without an index nothing is remembered, and an event is appended as before', async t => {
+  const { withoutIndex, keys, keyPrefix } = newLog()
+  t.equal(await withoutIndex.append(entry('a', opened('m1'))), 'appended')
+  t.same(await find(keys, opened('m1')), [false])
+  t.same(await redis.client.keys(`${keyPrefix}messages:*`), [])
+})
+
+t.test('the metric of an event that does not fit into the log is not remembered', async t => {
+  const { log, keys } = newLog({ maxLength: 1 })
+  await log.append(entry('a', opened('m1')))
+  await t.rejects(log.append(entry('b', opened('m2'))), new UnavailableError('log_full'))
+  t.same(await find(keys, opened('m1'), opened('m2')), [true, false])
+})
+
+t.test(
+  'an event is not backfilled if its metric was appended, also by a delivery in the same call',
+  async t => {
+    const { log, keys } = newLog()
+    const outcomes = await Promise.all([
+      log.append(entry('delivery', opened('m1'))),
+      log.append(entry('backfill', opened('m1', { backfilled: true }))),
+      log.append(entry('other backfill', opened('m2', { backfilled: true })))
+    ])
+    t.same(outcomes, ['appended', 'duplicate', 'appended'])
+    t.equal(await redis.client.xlen(keys.events), 2)
+  }
+)
+
+t.test(
+  'the original of a backfilled event that comes late is a duplicate, once, and later events are not',
+  async t => {
+    const { log, keys } = newLog()
+    t.equal(await log.append(entry('backfill', opened('m1', { backfilled: true }))), 'appended')
+    t.equal(await log.append(entry('second', opened('m1', { atSeconds: 1001 }))), 'appended', 'a later open')
+    t.equal(await log.append(entry('original', opened('m1'))), 'duplicate')
+    t.equal(await log.append(entry('original', opened('m1'))), 'duplicate', 'its retry')
+    t.equal(await log.append(entry('same second', opened('m1'))), 'appended', 'another event in that second')
+    t.equal(await log.append(entry('again', opened('m1', { backfilled: true }))), 'duplicate')
+    t.equal(await redis.client.xlen(keys.events), 3)
+  }
+)
+
+t.test(
+  'the index is complete from its start on, across many generations, and forgets whole generations',
+  async t => {
+    const { log, keys, keyPrefix } = newLog()
+    await maintainMessageIndex(connection, keys, index, DAY_MS)
+    const since = (await messageIndexSince(connection, [keys], index)) ?? 0
+    t.ok(Math.abs(since - Date.now()) < 5000)
+    const metrics = Array.from({ length: 60_000 }, (_, n) => opened(`m${n}`))
+    for (let from = 0; from < metrics.length; from += 500) {
+      await Promise.all(
+        metrics.slice(from, from + 500).map((metric, n) => log.append(entry(`${from + n}`, metric)))
+      )
+    }
+    t.ok(
+      (await find(keys, ...metrics)).every(found => found),
+      'all are found'
+    )
+    const absent = metrics.map(({ messageId }) => opened(messageId, { name: 'clicked' }))
+    t.notOk(
+      (await find(keys, ...absent)).some(found => found),
+      'no others'
+    )
+    t.ok(((await redis.client.get(keys.messages.generations)) ?? '').split(' ').length > 1)
+
+    const bytes = await memoryOf(`${keyPrefix}messages:*`)
+    t.ok(bytes / metrics.length <= 25, `${(bytes / metrics.length).toFixed(1)} bytes per metric`)
+
+    await maintainMessageIndex(connection, keys, index, 1)
+    await maintainMessageIndex(connection, keys, index, 1)
+    t.same(await find(keys, opened('m1')), [false], 'after its window')
+    t.ok(((await messageIndexSince(connection, [keys], index)) ?? 0) > since)
+  }
+)
+
+t.test(
+  'an index that another key or nobody wrote to starts again, with what is appended meanwhile',
+  async t => {
+    const { log, withoutIndex, keys, keyPrefix } = newLog()
+    await log.append(entry('a', opened('m1')))
+    t.equal(await messageIndexSince(connection, [keys], index), undefined, 'not by maintenance')
+    await maintainMessageIndex(connection, keys, index, DAY_MS)
+    t.same(await find(keys, opened('m1')), [false])
+    await log.append(entry('b', opened('m2')))
+    t.same(await find(keys, opened('m2')), [true])
+    t.equal((await keptMessageIndex(connection, keyPrefix, undefined))?.keyId, 'none')
+
+    await maintainMessageIndex(connection, keys, createMessageIndex(undefined), DAY_MS)
+    t.equal(await messageIndexSince(connection, [keys], index), undefined, 'a new key')
+    await maintainMessageIndex(connection, keys, undefined, DAY_MS)
+    await withoutIndex.append(entry('c', opened('m3')))
+    t.equal(await keptMessageIndex(connection, keyPrefix, undefined), undefined)
+    t.equal(await redis.client.exists(keys.messages.keyId), 0)
+  }
+)
+
+t.test('the id of a message is not in Redis except in its event', async t => {
+  const { log, keyPrefix } = newLog()
+  await log.append(entry('a', opened('RPILAgUBcRhIBqSfeiIwdIYJKxTY')))
+  for (const key of await redis.client.keys(`${keyPrefix}messages:*`)) {
+    const dump = (await redis.client.dumpBuffer(key))?.toString('latin1') ?? ''
+    t.notOk(dump.includes('RPILAgUB'), key)
+  }
+  t.not(createMessageIndex(undefined).digestOf(opened('m')), index.digestOf(opened('m')), 'under the key')
+})
+
+async function memoryOf(pattern: string): Promise<number> {
+  const pipeline = redis.client.pipeline()
+  for (const key of await redis.client.keys(pattern)) pipeline.memory('USAGE', key)
+  return ((await pipeline.exec()) ?? []).reduce((sum, [, bytes]) => sum + Number(bytes), 0)
+}
