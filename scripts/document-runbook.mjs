@@ -39,7 +39,7 @@ const rows = faults.map(fault => {
     }
     const late = channel === 'log' ? undefined : fault.normalForSeconds
     const shown = round(seconds[channel])
-    return late === undefined ? shown : `${late / 60} min + ${shown}`
+    return late === undefined ? shown : `${duration(late)} + ${shown}`
   })
   const link = `[${fault.section}](#${fault.section.toLowerCase()})`
   return `| ${fault.name} | ${link} | ${cells.join(' | ')} | ${round(seconds.over)} |`
@@ -62,6 +62,10 @@ const [before, rest = ''] = page.split(START)
 const [, after] = rest.split(END)
 if (after === undefined) throw new Error(`${PAGE} has no markers for the table of faults`)
 writeFileSync(PAGE, `${before}${START}\n\n${table}\n\n${END}${after}`)
+
+function duration(seconds) {
+  return seconds < 3600 ? `${seconds / 60} min` : `${seconds / 3600} h`
+}
 
 function round(seconds) {
   return seconds.toFixed(1)

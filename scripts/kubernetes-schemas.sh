@@ -1,16 +1,16 @@
 #!/bin/sh
 # Prints the folder of the schemas that the tests of the Helm chart need. It is filled on first use, in build/kubernetes:
 #   schemas/<version>/   of Kubernetes itself, from the PyPI package kubernetes-validate, for kubeconform
-#   node_modules/        models of the Gateway API, KEDA and the Prometheus operator, from npm
+#   node_modules/        models of the Gateway API, KEDA, the Prometheus operator and External Secrets, from npm
 set -eu
 
 VALIDATE=1.37.0
 # The oldest version that the chart supports, and the newest one.
 VERSIONS='1.27 1.37'
-MODELS='@kubernetes-models/gateway-api@2.0.0 @kubernetes-models/keda@2.0.0 @kubernetes-models/prometheus-operator@6.0.0'
+MODELS='@kubernetes-models/gateway-api@2.0.0 @kubernetes-models/keda@2.0.0 @kubernetes-models/prometheus-operator@6.0.0 @kubernetes-models/external-secrets@2.0.0'
 home=build/kubernetes
 
-if [ ! -f "$home/complete" ]; then
+if [ "$(cat "$home/complete" 2>/dev/null)" != "$VALIDATE $VERSIONS $MODELS" ]; then
   echo "installing kubernetes-validate $VALIDATE and $MODELS into $home" >&2
   rm -rf "$home"
   mkdir -p "$home"
@@ -27,6 +27,6 @@ if [ ! -f "$home/complete" ]; then
   rm -rf "$home/python"
   # shellcheck disable=SC2086 # several packages
   npm install --silent --no-audit --no-fund --no-package-lock --prefix "$home" $MODELS >&2
-  touch "$home/complete"
+  echo "$VALIDATE $VERSIONS $MODELS" >"$home/complete"
 fi
 echo "$PWD/$home"

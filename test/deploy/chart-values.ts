@@ -59,5 +59,16 @@ serviceAccountName: cio-webhook
 config: { TRUSTED_PROXIES: 10.0.8.0/24, SECRETS_PROVIDER: aws, SECRETS_PREFIX: prod/ }
 `
 
+const VAULT = `
+secrets: { name: "", variables: [] }
+serviceAccountName: cio-webhook
+config:
+  TRUSTED_PROXIES: 10.0.8.0/24
+  SECRETS_PROVIDER: vault
+  VAULT_ADDR: https://vault.internal:8200
+  VAULT_AUTH: kubernetes
+  VAULT_ROLE: cio-webhook
+`
+
 /** Values files by name. */
-export const matrix: Readonly<Record<string, string>> = { defaults: '', EVERYTHING, SMALL, HPA, AWS }
+export const matrix: Readonly<Record<string, string>> = { defaults: '', EVERYTHING, SMALL, HPA, AWS, VAULT }

@@ -17,6 +17,12 @@ const decided: Readonly<Record<string, string>> = {
   CONSOLE_PASSWORD: 'a file',
   CONSOLE_VIEWER_PASSWORD: 'a file',
   CONSOLE_API_TOKEN: 'a file',
+  VAULT_TOKEN: 'a file',
+  VAULT_SECRET_ID: 'a file',
+  VAULT_ROLE: 'there are no service accounts',
+  VAULT_JWT_FILE: 'there are no service accounts',
+  AZURE_CLIENT_SECRET: 'a file',
+  AZURE_FEDERATED_TOKEN_FILE: 'there are no service accounts',
   REDIS_SENTINELS: 'its Redis is one server',
   REDIS_SENTINEL_MASTER: 'its Redis is one server',
   REDIS_CLUSTER_NODES: 'its Redis is one server',
@@ -25,7 +31,7 @@ const decided: Readonly<Record<string, string>> = {
   REDIS_TLS: 'its Redis is one server'
 }
 /** Files that the operator has to mount first. */
-const mounted = ['CIO_SOURCES_FILE', 'CONSUMERS_FILE', 'DISPATCH', 'METRICS_PORT']
+const mounted = ['CIO_SOURCES_FILE', 'CONSUMERS_FILE', 'DISPATCH', 'METRICS_PORT', 'VAULT_CACERT']
 
 t.test('docker-compose.yml hands on every setting of the service, but for those it decides', async t => {
   const [, service = ''] =

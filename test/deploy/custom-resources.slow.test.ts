@@ -11,6 +11,7 @@ t.setTimeout(120_000)
 const folder = kubernetesSchemas()
 /** Where the models of a kind are, in the packages that are generated from the Go types of its project. */
 const modules: Readonly<Record<string, string>> = {
+  ExternalSecret: '@kubernetes-models/external-secrets/external-secrets.io/v1/ExternalSecret',
   HTTPRoute: '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute',
   PodMonitor: '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PodMonitor',
   PrometheusRule: '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PrometheusRule',
@@ -20,6 +21,7 @@ const modules: Readonly<Record<string, string>> = {
 const objects = [EVERYTHING, SMALL]
   .flatMap(values => renderChart(values).objects)
   .filter(({ kind }) => kind in modules)
+objects.push(parse(readFileSync('examples/kubernetes-secrets/external-secret.yaml', 'utf8')))
 
 t.test('objects of other projects have only fields that these define, of the right type', async t => {
   t.same([...new Set(objects.map(({ kind }) => kind))].sort(), Object.keys(modules), 'all kinds are rendered')

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { publishedAddresses } from '../../../src/receive/published-addresses.ts'
 import { createClock } from '../../faults/clock.ts'
 import { runToEnd } from '../../helpers/command.ts'
@@ -55,11 +57,13 @@ export const receivingFaults: readonly Fault[] = [
         // The service has the new key; Customer.io still signs with the old one.
         begin: () => {
           world.setServiceKey('the-new-key')
-          return world.start({ CIO_WEBHOOK_SECRET_PREVIOUS: KEY })
+          const previous = join(world.folder, 'previous')
+          writeFileSync(previous, KEY)
+          return world.start({ CIO_WEBHOOK_SECRET_PREVIOUS_FILE: previous })
         },
         repair: () => {
           world.setSenderKey('the-new-key')
-          return world.start({ CIO_WEBHOOK_SECRET_PREVIOUS: undefined })
+          return world.start({ CIO_WEBHOOK_SECRET_PREVIOUS_FILE: undefined })
         }
       }
     }
@@ -71,14 +75,20 @@ export const receivingFaults: readonly Fault[] = [
       names: /they come through a proxy at 127\.0\.0\.1 that is not trusted; add it to TRUSTED_PROXIES/
     },
     metric: FORBIDDEN,
-    status: { id: 'authentic_but_refused', says: /TRUSTED_PROXIES/, lastHour: true },
+    status: {
+      id: 'authentic_but_refused',
+      says: /TRUSTED_PROXIES/,
+      lastHour: true,
+      also: ['no_trusted_proxies', 'persistence_weak']
+    },
     commandsPrint: /add the address of the proxy to TRUSTED_PROXIES/,
     prepare: async world => {
       const [address = ''] = publishedAddresses
       await world.startRedis()
       await world.start()
       return {
-        begin: () => world.start({ CIO_ALLOWED_IPS: address }),
+        // Outside production, this machine may always deliver.
+        begin: () => world.start({ NODE_ENV: 'production', CIO_ALLOWED_IPS: address }),
         deliver: forwardedFor(world, address),
         repair: () => world.start({ CIO_ALLOWED_IPS: '127.0.0.1', TRUSTED_PROXIES: '127.0.0.1' })
       }
@@ -167,7 +177,7 @@ export const receivingFaults: readonly Fault[] = [
     log: { names: /"type":"io\.customer\.doctor"/ },
     metric: { notShown: 'they count as deliveries: nothing is wrong, and no alert may fire' },
     status: { notShown: 'nothing is wrong: consumers do not get them' },
-    commandsPrint: /io\.customer\.doctor/,
+    commandsPrint: /doctor-[0-9a-f]+-\d+/,
     prepare: async world => {
       await world.startRedis()
       const receiver = await world.startReceiver()
