@@ -1,22 +1,27 @@
 # Works with every builder, also the classic one: nothing needs BuildKit.
+#
+# Two builds from the same commit, with the same base and the same SOURCE_DATE_EPOCH, have the same layers: all files
+# get that time. See docs/releases.md.
+
+# A tag is enough for a build of your own. The release workflow passes the digest that the tag had, too.
+ARG BASE=docker.io/library/node:24-bookworm-slim
+ARG BASE_DIGEST
 
 # The production dependencies, in their own stage so that the layer is reused when only src/ changes.
-FROM node:24-bookworm-slim AS dependencies
+FROM ${BASE}${BASE_DIGEST:+@$BASE_DIGEST} AS dependencies
+ARG SOURCE_DATE_EPOCH=0
 WORKDIR /app
 COPY package.json package-lock.json ./
-# Types, source maps, documents and tests of packages are a third of the size and never loaded. Licences stay.
-# sodium-native has libraries for twelve other systems, 17 MB. Modes are set because files of a checkout made under a strict umask are readable by their owner only.
+COPY scripts/prune-dependencies.sh /
+# Modes are set because files of a checkout made under a strict umask are readable by their owner only.
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
- && find node_modules -type f \( -name '*.ts' -o -name '*.cts' -o -name '*.mts' -o -name '*.map' -o -name '*.test.js' -o -name '*.tsbuildinfo' -o -name '*.md' \) \
-    ! -iname '*licen[cs]e*' -delete \
- && find node_modules -regextype posix-extended -type d \
-    -regex '(.*/)?node_modules/(@[^/]+/)?[^@/][^/]*/(test|tests|docs|examples|benchmarks?|\.github)' -prune -exec rm -r {} + \
- && find node_modules/sodium-native/prebuilds -mindepth 1 -maxdepth 1 ! -name "linux-$(node -p process.arch)*" -exec rm -r {} + \
- && find node_modules -type d -empty -delete \
+ && sh /prune-dependencies.sh . \
  && rm package-lock.json node_modules/.package-lock.json \
- && chmod -R u=rwX,go=rX .
+ && chmod -R u=rwX,go=rX . \
+ && find . -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
-FROM node:24-bookworm-slim AS build
+FROM ${BASE}${BASE_DIGEST:+@$BASE_DIGEST} AS build
+ARG SOURCE_DATE_EPOCH=0
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
@@ -26,13 +31,17 @@ COPY src src
 RUN npm run --silent build \
  && find dist -type f \( -name '*.map' -o -name '*.d.ts' \) -delete \
  && chmod -R u=rwX,go=rX dist \
- && chmod a+x dist/cli/cio-webhook.sh
+ && chmod a+x dist/cli/cio-webhook.sh \
+ && find dist -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
-FROM node:24-bookworm-slim
+FROM ${BASE}${BASE_DIGEST:+@$BASE_DIGEST}
+ARG SOURCE_DATE_EPOCH=0
 # A volume mounted at /keys gets this owner: docker-compose.yml stores the signing key in it. The link puts the commands
 # on the PATH: `docker exec <container> cio-webhook consumers`.
 RUN install -d -o node -g node -m 0700 /keys \
- && ln -s /app/dist/cli/cio-webhook.sh /usr/local/bin/cio-webhook
+ && install -d /app \
+ && ln -s /app/dist/cli/cio-webhook.sh /usr/local/bin/cio-webhook \
+ && touch -h -d "@$SOURCE_DATE_EPOCH" /keys /app /usr/local/bin/cio-webhook /usr/local/bin
 ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=dependencies /app ./
@@ -51,9 +60,12 @@ CMD ["serve"]
 # Last, because they differ in each build.
 ARG VERSION=0.1.0
 ARG REVISION=unknown
+ARG BASE
+ARG BASE_DIGEST
 LABEL org.opencontainers.image.title="cio-webhook" \
       org.opencontainers.image.description="Receives Customer.io webhooks and appends clean events to a log in Redis" \
       org.opencontainers.image.licenses="MIT" \
-      org.opencontainers.image.base.name="docker.io/library/node:24-bookworm-slim" \
+      org.opencontainers.image.base.name="$BASE" \
+      org.opencontainers.image.base.digest="${BASE_DIGEST:-unknown}" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs programs that are Go modules, and prints the folder they are in.
-# Usage: go-tools.sh helm|kubeconform|caddy ...
+# Usage: go-tools.sh actionlint|caddy|helm|kubeconform ...
 #
 # Each version is built once, into the user's cache. GO_TOOLS is the path of a folder that has them all already.
 set -eu
@@ -15,6 +15,7 @@ fi
 
 module() {
   case $1 in
+  actionlint) echo github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 ;;
   caddy) echo github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9 ;;
   helm) echo helm.sh/helm/v3/cmd/helm@v3.22.0 ;;
   kubeconform) echo github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0 ;;

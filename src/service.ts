@@ -8,6 +8,7 @@ import { logStats } from './log/stats.ts'
 import { openRedis, type ServiceOptions, warnAboutDeployment } from './open-redis.ts'
 import type { MetricsRoute } from './ops/health.ts'
 import { createMetrics } from './ops/metrics.ts'
+import { serverName } from './redis/server-facts.ts'
 import {
   openConsole,
   openDeliveryCounter,
@@ -91,12 +92,16 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
     ipAllowlist,
     log: options.log,
     now: Date.now,
-    health: () => ({
-      redisUp: monitor.isUp(),
-      problem: redisReport.problem(),
-      draining,
-      durability: { level: config.log.durability.level, redis: facts()?.persistence ?? 'unknown' }
-    }),
+    health: () => {
+      const server = facts()
+      return {
+        redisUp: monitor.isUp(),
+        problem: redisReport.problem(),
+        draining,
+        durability: { level: config.log.durability.level, redis: server?.persistence ?? 'unknown' },
+        redisServer: server && serverName(server)
+      }
+    },
     isDraining: () => draining,
     metricsRoute: hasMetricsPort ? undefined : metricsRoute
   })

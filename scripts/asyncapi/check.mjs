@@ -2,24 +2,14 @@
 // Usage: node scripts/asyncapi/check.mjs docs/asyncapi.yaml
 //
 // The parser needs more than 160 packages, and the install script of one of them reports to a third party. That is
-// why it has its own package.json here, is installed on first use, and runs no install scripts: `npm ci` in the root
-// stays fast.
-import { spawnSync } from 'node:child_process'
-import { readFileSync, statSync } from 'node:fs'
+// why it has its own package.json here, is installed on first use, and runs no install scripts.
+import { readFileSync } from 'node:fs'
+import { installTools } from '../install-tools.mjs'
 
 const [file] = process.argv.slice(2)
 if (file === undefined) throw new Error('usage: check.mjs FILE')
 
-const folder = import.meta.dirname
-if (!isInstalled()) {
-  console.error('installing the AsyncAPI parser into scripts/asyncapi')
-  const { status } = spawnSync('npm', ['ci', '--ignore-scripts', '--silent'], {
-    cwd: folder,
-    stdio: 'inherit'
-  })
-  if (status !== 0) process.exit(1)
-}
-
+installTools(import.meta.dirname)
 const { DiagnosticSeverity, Parser } = await import('@asyncapi/parser')
 const { diagnostics } = await new Parser().parse(readFileSync(file, 'utf8'), { source: file })
 // Below a warning is only the advice to use AsyncAPI 3.1, which many tools cannot read yet.
@@ -29,10 +19,3 @@ for (const { message, path, range } of problems) {
 }
 if (problems.length === 0) console.log(`${file}: valid`)
 else process.exitCode = 1
-
-/** npm writes the second file at the end of an installation, so an older one belongs to another lock file. */
-function isInstalled() {
-  const lock = statSync(`${folder}/package-lock.json`)
-  const installed = statSync(`${folder}/node_modules/.package-lock.json`, { throwIfNoEntry: false })
-  return installed !== undefined && installed.mtimeMs >= lock.mtimeMs
-}

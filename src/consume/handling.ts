@@ -36,7 +36,7 @@ export function handling(handler: Handler, maxAttempts: number, backoff: Backoff
 }
 
 /** @returns the event of an entry; `undefined` unless it is an event of this service */
-export function readEntry({ type, event }: Pick<ReadEntry, 'type' | 'event'>): CustomerEvent | undefined {
+function readEntry({ type, event }: Pick<ReadEntry, 'type' | 'event'>): CustomerEvent | undefined {
   const parsed = parseCloudEvent(event)
   return isOfType(parsed, type) ? parsed : undefined
 }

@@ -13,6 +13,8 @@ export interface Health {
   readonly draining: boolean
   /** The configured durability, and what Redis is configured to persist. */
   readonly durability: { readonly level: string; readonly redis: string }
+  /** Product and version of the Redis server; `undefined` until it has answered. */
+  readonly redisServer: string | undefined
 }
 
 /**
@@ -20,20 +22,18 @@ export interface Health {
  * our place, and its 502 costs the sender an hour; our 503 does not. `/readyz`: 503 while Redis is down or the process
  * is about to stop.
  *
- * @param operators addresses that see the address and the cause of a failing Redis: those that may read the metrics
+ * @param operators addresses that see which Redis it is, and the address and cause of a failing one, since internal host
+ * names and versions are not for the internet: those that may read the metrics
  */
 export function healthRoutes(app: FastifyInstance, health: () => Health, operators: readonly string[]): void {
   const isOperator = operatorCheck(operators)
   app.get('/healthz', (request, reply) => {
-    const { redisUp, problem, draining, durability } = health()
+    const { redisUp, problem, draining, durability, redisServer } = health()
     const reason = problem?.summary ?? (draining ? 'the process is shutting down' : undefined)
     return reply.send({
       status: reason === undefined && redisUp ? 'ok' : 'degraded',
       redis: redisUp ? 'up' : 'down',
-      // Internal host names are not for the internet.
-      ...(problem?.failure !== undefined && isOperator(request)
-        ? { redisAddress: problem.failure.address, redisCause: problem.failure.cause }
-        : {}),
+      ...(isOperator(request) ? { redisServer, ...redisFailure(problem) } : {}),
       ...(reason === undefined ? {} : { reason }),
       draining,
       durability,
@@ -46,6 +46,9 @@ export function healthRoutes(app: FastifyInstance, health: () => Health, operato
     return reply.code(ready ? 200 : 503).send({ ready, redis: redisUp ? 'up' : 'down', draining })
   })
 }
+
+const redisFailure = (problem: RedisProblem | undefined) =>
+  problem?.failure && { redisAddress: problem.failure.address, redisCause: problem.failure.cause }
 
 export interface MetricsRoute {
   readonly allowed: readonly string[]

@@ -64,8 +64,11 @@ const ERR_REPLIES: readonly (readonly [start: string, explanation: string])[] = 
 const OTHER_CODES =
   /^(?:ERR|WRONGTYPE|NOSCRIPT|EXECABORT|BUSYGROUP|BUSYKEY|NOGROUP|CROSSSLOT|MOVED|ASK|TRYAGAIN|NOPROTO|UNKILLABLE|INPROG)$/
 
-/** In the reply of Redis 7 and Valkey 8 to a command that the ACL of the user does not allow. */
-const FORBIDDEN_COMMAND = /^NOPERM .* run the '([a-z_-]{2,20}(?:\|[a-z_-]{2,20})?)' command/i
+/** In the reply to a command that the ACL of the user does not allow; for one in a script only from Redis 7.2 on. */
+const FORBIDDEN_COMMAND = / run the '([a-z_-]{2,20}(?:\|[a-z_-]{2,20})?)' command/i
+
+/** How a script fails that runs such a command: Redis from 7.2 on and Valkey, Redis 7.0. */
+const FORBIDDEN_IN_SCRIPT = /^ERR (?:ACL failure in script:|The user executing the script can't) /
 
 /**
  * The cause in an error reply of Redis. A reply can repeat what was sent, so only known codes are shown, and for NOPERM
@@ -75,7 +78,7 @@ const FORBIDDEN_COMMAND = /^NOPERM .* run the '([a-z_-]{2,20}(?:\|[a-z_-]{2,20})
  */
 export function replyCause(reply: string): string | undefined {
   const [code = ''] = reply.split(' ', 1)
-  if (code === 'NOPERM') return `NOPERM (${forbidden(reply)})`
+  if (code === 'NOPERM' || FORBIDDEN_IN_SCRIPT.test(reply)) return `NOPERM (${forbidden(reply)})`
   const explained = ERR_REPLIES.find(([start]) => reply.startsWith(start))?.[1] ?? replyExplanation(code)
   if (explained !== undefined) return `${code} (${explained})`
   return OTHER_CODES.test(code) ? code : undefined

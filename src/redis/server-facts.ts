@@ -11,14 +11,27 @@ import { flatToMap } from './reply.ts'
 type Persistence = 'evicting' | 'none' | 'snapshots' | 'aof-no' | 'aof-everysec' | 'aof-always' | 'unknown'
 
 export interface ServerFacts {
+  readonly product: Product
+  /** Of the product. The `redis_version` of Valkey is always that of the Redis it is compatible with. */
   readonly version: string
   /** With several servers: the weakest. */
   readonly persistence: Persistence
-  /** Whether it can report that a write is on disk: WAITAOF exists from Redis 7.2. */
+  /**
+   * Whether WAITAOF (Redis from 7.2, Valkey) can confirm that a write is on disk. With `appendfsync no` it never does, and
+   * without an append-only file it is an error.
+   */
   readonly waitAof: boolean
 }
 
-const OLDEST_VERSION = [7, 0]
+/** Such as `Valkey 8.1.1`. With several servers: the oldest. */
+export const serverName = ({ product, version }: ServerFacts): string => `${product} ${version}`
+
+type Product = 'Redis' | 'Valkey'
+
+const OLDEST_VERSIONS: Readonly<Record<Product, readonly [major: number, minor: number]>> = {
+  Redis: [7, 0],
+  Valkey: [8, 0]
+}
 
 const strength: readonly Persistence[] = [
   'evicting',
@@ -33,9 +46,12 @@ const strength: readonly Persistence[] = [
 /** Asks every master. @throws the error reply of Redis */
 export async function inspectServers(redis: RedisClient): Promise<ServerFacts> {
   const all = await Promise.all(mastersOf(redis).map(inspectServer))
+  const { product, version } = smallest(all, ({ version: a }, { version: b }) =>
+    a.localeCompare(b, 'en', { numeric: true })
+  )
   return {
-    version: smallest(all, ({ version: a }, { version: b }) => a.localeCompare(b, 'en', { numeric: true }))
-      .version,
+    product,
+    version,
     persistence: smallest(
       all,
       ({ persistence: a }, { persistence: b }) => strength.indexOf(a) - strength.indexOf(b)
@@ -52,9 +68,13 @@ function smallest<T>(values: readonly T[], compare: (a: T, b: T) => number): T {
 
 async function inspectServer(redis: Redis): Promise<ServerFacts> {
   const info = await redis.info('server')
-  const version = /^redis_version:(\S+)/m.exec(info)?.[1] ?? '0'
+  const valkey = /^valkey_version:(\S+)/m.exec(info)?.[1]
+  const product = valkey === undefined ? 'Redis' : 'Valkey'
+  const version = valkey ?? /^redis_version:(\S+)/m.exec(info)?.[1] ?? '0'
   const persistence = await inspectPersistence(redis)
-  return { version, persistence, waitAof: atLeast(version, [7, 2]) && persistence.startsWith('aof') }
+  const hasWaitAof = product === 'Valkey' || atLeast(version, [7, 2])
+  const isForced = persistence === 'aof-always' || persistence === 'aof-everysec'
+  return { product, version, persistence, waitAof: hasWaitAof && isForced }
 }
 
 const PERSISTENCE_SETTINGS = [
@@ -90,14 +110,14 @@ async function inspectPersistence(redis: Redis): Promise<Persistence> {
 
 /** Why these servers do not fulfil the required durability, and the next step, in one line; `undefined` if they do. */
 export function unmetRequirement(facts: ServerFacts, durability: Durability): string | undefined {
-  if (!atLeast(facts.version, OLDEST_VERSION)) {
-    return `Redis ${facts.version} is too old: 7.0 or newer is needed`
+  if (!atLeast(facts.version, OLDEST_VERSIONS[facts.product])) {
+    return `${serverName(facts)} is too old: Redis 7.0 or newer, or Valkey 8.0 or newer, is needed`
   }
   if (durability.level !== 'server' && facts.persistence === 'evicting') {
     return `DURABILITY=${durability.level} needs a Redis that keeps what it holds: this one deletes any key when memory is short; set "maxmemory-policy noeviction"`
   }
   if (durability.level === 'fsync' && facts.persistence !== 'aof-always' && !facts.waitAof) {
-    return `DURABILITY=fsync needs a Redis with "appendonly yes", "appendfsync always" and "no-appendfsync-on-rewrite no", or Redis 7.2 with "appendonly yes": this one is ${facts.version} with ${facts.persistence}`
+    return `DURABILITY=fsync needs a Redis with "appendonly yes", "no-appendfsync-on-rewrite no" and "appendfsync always", or from Redis 7.2 and Valkey 8 on "appendfsync everysec": this one is ${serverName(facts)} with ${facts.persistence}`
   }
   return undefined
 }

@@ -5,11 +5,11 @@ import type { Reading } from './decoded-text.ts'
 /** The separator between two groups of digits: its character code if it is one character, else one of these. */
 export const NONE = 0
 /** Two to four blanks. */
-export const BLANKS = 1
+const BLANKS = 1
 /** Two to four dashes, dots or slashes. */
-export const MARKS = 2
+const MARKS = 2
 /** Blanks, and dashes, dots or slashes. */
-export const MIXED = 3
+const MIXED = 3
 /** A parenthesis, alone or with others. */
 export const PARENTHESIS = 4
 export const SPACE = 0x20
@@ -17,7 +17,7 @@ export const SPACE = 0x20
 export const PLUS = 0x2b
 export const DASH = 0x2d
 export const DOT = 0x2e
-export const SLASH = 0x2f
+const SLASH = 0x2f
 const TAB = 0x09
 
 export type Joint = number

@@ -101,7 +101,10 @@ function readSecretFile(where: string, path: string): Secret {
   return new Secret(value)
 }
 
-/** The published JSON Schema, for editors. Rules between keys are checked at the start only. */
+/**
+ * The published JSON Schema, for editors. Rules between keys are checked at the start only.
+ * @public used by scripts/document-consumers.mjs
+ */
 export function consumersJsonSchema(): Record<string, unknown> {
   return {
     $id: 'consumers.schema.json',

@@ -5,8 +5,10 @@ import { Secret } from '../secret.ts'
 import { type Environment, nonEmpty } from './environment.ts'
 import { type Parser, refusalOf } from './parse.ts'
 import { awsStore } from './secrets/aws.ts'
+import { azureStore } from './secrets/azure.ts'
 import { developmentKeyFile } from './secrets/development-key.ts'
 import { fileSecret } from './secrets/file.ts'
+import { googleStore } from './secrets/google.ts'
 import { type OpenSecrets, openSecrets } from './secrets/open-secrets.ts'
 import {
   type SecretHandle,
@@ -14,22 +16,24 @@ import {
   type SecretVersions,
   secretNameOf
 } from './secrets/secret-handle.ts'
+import { StoreError } from './secrets/store-request.ts'
 import { wrongEncoding } from './secrets/stray-characters.ts'
+import { vaultStore } from './secrets/vault.ts'
 import { DEFAULT_SOURCE, type FurtherSource, readSourcesFile, signingKeyName } from './sources.ts'
 import type { Variable } from './variable.ts'
-import { type PlainName, type SecretName, type Values, type VariableName, variables } from './variables.ts'
+import {
+  type PlainName,
+  type SecretName,
+  type Values,
+  type VariableName,
+  type VariableReader,
+  variables
+} from './variables.ts'
 
 /** Reads variables by the table in variables.ts, and secrets from their stores. */
-export interface Reader {
-  /** @throws ConfigError for a value that is empty or not allowed */
-  value<Name extends PlainName>(name: Name): Values[Name]
+export interface Reader extends VariableReader {
   /** The text that the operator gave, unparsed; `undefined` if it is unset. Never that of a secret. */
   given(name: PlainName): string | undefined
-  /**
-   * @returns `undefined` for a secret that no store has
-   * @throws ConfigError for one that is not allowed, that cannot be read, or whose file is missing
-   */
-  secret(name: SecretName): Promise<Secret | undefined>
   /** The further sources of `CIO_SOURCES_FILE`, read on first use. */
   sourcesFile(): readonly FurtherSource[]
   /** Checks every variable that is set, also those that nothing uses. */
@@ -41,9 +45,9 @@ export interface Reader {
 const providers: Readonly<
   Record<
     Exclude<Values['SECRETS_PROVIDER'], 'environment'>,
-    (prefix: string, refreshMs: number) => SecretStore
+    (prefix: string, refreshMs: number, reader: VariableReader) => SecretStore
   >
-> = { aws: awsStore }
+> = { aws: awsStore, vault: vaultStore, gcp: googleStore, azure: azureStore }
 
 export function createReader(env: Environment): Reader {
   let sources: readonly FurtherSource[] | undefined
@@ -85,7 +89,8 @@ export function createReader(env: Environment): Reader {
 
   function openProvider(): SecretStore | undefined {
     if (provider === 'environment') return undefined
-    return providers[provider](value('SECRETS_PREFIX') ?? '', value('SECRETS_REFRESH_SECONDS') * 1000)
+    const refreshMs = value('SECRETS_REFRESH_SECONDS') * 1000
+    return providers[provider](value('SECRETS_PREFIX') ?? '', refreshMs, { value, secret })
   }
 
   function findKey(name: string): SecretHandle | undefined {
@@ -144,9 +149,8 @@ export async function readVersions(
     if (cause instanceof ConfigError) throw cause
     // Not every command may read every secret. Without the signing key nothing can be verified, so that is reported.
     if (isAccessDenied(cause) && name !== 'CIO_WEBHOOK_SECRET') return {}
-    const code = errorCode(cause) ?? (cause instanceof Error ? cause.name : 'unknown error')
     const what = handle.setting === undefined ? `${name}: ${handle.place}` : `${handle.setting}: the file`
-    throw new ConfigError(`${what} can't be read (${code})`, { cause })
+    throw new ConfigError(`${what} can't be read (${reason(cause)})`, { cause })
   }
   if (versions.current === undefined && handle.setting !== undefined && !mayBeMissing) {
     throw new ConfigError(`${handle.setting}: the file is missing or empty`)
@@ -155,4 +159,10 @@ export async function readVersions(
 }
 
 const isAccessDenied = (error: unknown): boolean =>
-  error instanceof Error && error.name === 'AccessDeniedException'
+  (error instanceof StoreError && error.isDenied) ||
+  (error instanceof Error && error.name === 'AccessDeniedException')
+
+function reason(error: unknown): string {
+  if (error instanceof StoreError) return error.message
+  return errorCode(error) ?? (error instanceof Error ? error.name : 'unknown error')
+}

@@ -1,4 +1,5 @@
 // Tested by test/settings/config.test.ts
+import type { Secret } from '../secret.ts'
 import { consoleVariables } from './console-variables.ts'
 import {
   anyOr,
@@ -14,6 +15,7 @@ import {
   signingKeyText,
   text
 } from './parse.ts'
+import { providerVariables } from './provider-variables.ts'
 import {
   type Mandatory,
   type Optional,
@@ -38,6 +40,17 @@ export type Values = {
     : Table[Name] extends Optional<infer T>
       ? T | undefined
       : never
+}
+
+/** Reads the variables, see read-variables.ts. */
+export interface VariableReader {
+  /** @throws ConfigError for a value that is empty or not allowed */
+  value<Name extends PlainName>(name: Name): Values[Name]
+  /**
+   * @returns `undefined` for a secret that no store has
+   * @throws ConfigError for one that is not allowed, that cannot be read, or whose file is missing
+   */
+  secret(name: SecretName): Promise<Secret | undefined>
 }
 
 const filePath = text('the path of a file')
@@ -130,9 +143,9 @@ export const variables = {
   CIO_TRACK_URL: optional(httpUrl, 'Base URL of the Track API if a proxy is in between; default by region'),
   CIO_APP_URL: optional(httpUrl, 'Base URL of the App API if a proxy is in between; default by region'),
   SECRETS_PROVIDER: setting(
-    oneOf('environment', 'aws'),
+    oneOf('environment', 'aws', 'vault', 'gcp', 'azure'),
     'environment',
-    'Where secrets are that are given neither as `NAME` nor as `NAME_FILE`: nowhere (`environment`), or in AWS Secrets Manager (`aws`)'
+    'Where secrets are that are given neither as `NAME` nor as `NAME_FILE`: nowhere (`environment`), in AWS Secrets Manager (`aws`), Vault or OpenBao (`vault`), Google Secret Manager (`gcp`), or Azure Key Vault (`azure`): docs/secrets.md'
   ),
   SECRETS_PREFIX: optional(
     text('up to 200 letters, digits and /_+=.@-', /^[\w/+=.@-]{1,200}$/),
@@ -143,6 +156,8 @@ export const variables = {
     '60',
     'How often signing keys are read again from the provider; files are read every second'
   ),
+  ...providerVariables,
+
   TRUSTED_PROXIES: optional(proxies, 'Proxies whose `x-forwarded-for` is trusted; default none'),
   RATE_LIMIT_MAX: setting(
     integer(1, 1_000_000),

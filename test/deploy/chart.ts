@@ -5,8 +5,8 @@ import { parseAllDocuments } from 'yaml'
 
 export const CHART = 'deploy/helm/cio-webhook'
 /** The release and the namespace of rendered objects. */
-export const RELEASE = 'hooks'
-export const NAMESPACE = 'webhooks'
+const RELEASE = 'hooks'
+const NAMESPACE = 'webhooks'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 

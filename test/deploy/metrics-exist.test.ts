@@ -1,10 +1,13 @@
 import t from 'tap'
+import { rememberConnection } from '../../src/tools/connect/connections.ts'
 import { deliveredRules } from '../helpers/alerts.ts'
 import { consumersFile, httpConsumer } from '../helpers/consumers-file.ts'
+import { startCustomerIo } from '../helpers/customer-io.ts'
 import { deliveredDashboards, expressionsOf } from '../helpers/dashboards.ts'
 import { groupingLabelsOf, type LabelValues, selectorsOf, seriesOfScrape } from '../helpers/promql.ts'
 import { answers, startReceiver } from '../helpers/receiver.ts'
 import { startRedis } from '../helpers/redis.ts'
+import { ENDPOINT, fakeWebhook } from '../helpers/reporting-webhook.ts'
 import { until } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
 
@@ -15,8 +18,15 @@ const ALERTS = new Map(['alertname', 'alertstate', 'severity'].map(label => [lab
 
 async function scrapeOfRunningService(): Promise<string> {
   const [redis, receiver] = await Promise.all([startRedis(), startReceiver(answers(200))])
+  const cio = await startCustomerIo(t)
+  cio.appKeys.add('app-key')
+  cio.webhooks.push(fakeWebhook())
+  const connection = { source: 'default', endpoint: ENDPOINT, events: undefined, webhook: '7' }
+  await rememberConnection(redis.client, 'cio:', connection)
   const service = await startTestService({
     REDIS_URL: redis.url,
+    CIO_APP_API_KEY: 'app-key',
+    CIO_APP_URL: cio.appUrl,
     CONSUMERS_FILE: consumersFile(httpConsumer('crm', receiver.url))
   })
   t.teardown(async () => {
@@ -26,9 +36,9 @@ async function scrapeOfRunningService(): Promise<string> {
   await service.post('{"event_id":"1"}')
   await service.post('[]')
   await service.post('{}', {})
-  return until('the consumer is known', async () => {
+  return until('the consumer and the webhook are known', async () => {
     const scrape = await (await fetch(`${service.url}/metrics`)).text()
-    return scrape.includes('cio_consumer_lag{') && scrape
+    return scrape.includes('cio_consumer_lag{') && scrape.includes('cio_reporting_webhook{') && scrape
   })
 }
 

@@ -46,7 +46,7 @@ async function assertRefused(t: Test, url: string, commands: readonly (readonly 
     for (const [command, ...args] of commands) {
       await t.rejects(
         client.call(command, ...args),
-        { message: /^NOPERM|can't run this command|can't access/ },
+        { message: /^NOPERM|^ERR ACL failure in script|can't run this command|can't access/ },
         `${command} ${args.join(' ')}`
       )
     }

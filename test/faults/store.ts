@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import type { Redis } from 'ioredis'
 import { startRedis, type TestRedis } from '../helpers/redis.ts'
 import { freePort, temporaryFolder, until } from '../helpers/server.ts'
@@ -32,12 +31,6 @@ export const always: Persistence = { fsync: 'always', durability: 'fsync', pace:
 export const everysec: Persistence = { fsync: 'everysec', durability: 'server', pace: 1 }
 /** `everysec`, but each response waits with WAITAOF (Redis 7.2), up to a second. */
 export const waitAof: Persistence = { fsync: 'everysec', durability: 'fsync', pace: 0.3 }
-
-export function serverHasWaitAof(): boolean {
-  const { stdout } = spawnSync('redis-server', ['--version'], { encoding: 'utf8' })
-  const [, major = 0, minor = 0] = (/v=(\d+)\.(\d+)/.exec(stdout) ?? []).map(Number)
-  return major > 7 || (major === 7 && minor >= 2)
-}
 
 const EXIT_TIMEOUT_MS = 30_000
 

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import { connectRedis, type RedisClient } from '../../src/redis/connect.ts'
@@ -53,6 +54,13 @@ export async function startRedis(
       await server.stop(signal)
     }
   }
+}
+
+/** Whether the redis-server of the tests can confirm that a write is on disk: Redis 7.0 cannot. */
+export function serverHasWaitAof(): boolean {
+  const { stdout } = spawnSync('redis-server', ['--version'], { encoding: 'utf8' })
+  const [, major = 0, minor = 0] = (/v=(\d+)\.(\d+)/.exec(stdout) ?? []).map(Number)
+  return major > 7 || (major === 7 && minor >= 2)
 }
 
 /** A Redis for one file of tests, emptied before each of them. */

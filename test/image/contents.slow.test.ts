@@ -2,7 +2,8 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { temporaryFolder } from '../helpers/server.ts'
-import { BUILD_TIMEOUT_MS, buildImage, docker, freshClone, inspect, occurrences } from './docker.ts'
+import { BUILD_TIMEOUT_MS, buildImage, command, docker, freshClone, inspect, occurrences } from './docker.ts'
+import { INSTALLED, MISSING_TARGETS } from './installed.ts'
 
 t.setTimeout(BUILD_TIMEOUT_MS + 120_000)
 
@@ -47,6 +48,8 @@ t.test('the image says how it is run, stopped and asked', async t => {
   const { version, license } = JSON.parse(readFileSync('package.json', 'utf8'))
   t.equal(Config.Labels['org.opencontainers.image.version'], version)
   t.equal(Config.Labels['org.opencontainers.image.licenses'], license)
+  t.equal(Config.Labels['org.opencontainers.image.base.name'], `docker.io/library/${BASE}`)
+  t.equal(Config.Labels['org.opencontainers.image.base.digest'], 'unknown')
 
   const base = (await inspect(BASE)).Size
   const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(1)
@@ -84,6 +87,35 @@ t.test('the image holds the production dependencies and the compiled service, an
   )
 })
 
+t.test(
+  'every file that Node would choose from a package is there: only what is never loaded is left out',
+  async t => {
+    t.same(JSON.parse(await runInside(`node --input-type=module --eval "$0"`, MISSING_TARGETS)), [])
+  }
+)
+
+t.test('the SBOM lists what is in the image: npm packages, Debian packages and Node', async t => {
+  const [node = '', cpu = ''] = (
+    await runInside('node -p "process.versions.node + process.arch.padStart(9)"')
+  ).split(/ +/)
+  const debian = await docker(
+    ...['run', '--rm', '--network', 'none', '--entrypoint', 'dpkg-query', IMAGE],
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query expands it
+    ...['-W', '-f', '${Package}\\t${Version}\\t${Architecture}\\n']
+  )
+  writeFileSync(join(folder, 'debian.tsv'), debian)
+  const { stdout } = await command(process.execPath, [
+    ...['scripts/sbom.mjs', 'image', cpu, join(folder, 'debian.tsv'), node]
+  ])
+  const { components } = JSON.parse(stdout) as { readonly components: readonly { readonly purl: string }[] }
+  const npm = components
+    .map(({ purl }) => decodeURIComponent(purl))
+    .filter(purl => purl.startsWith('pkg:npm/'))
+  const installed: string[] = JSON.parse(await runInside(`node --input-type=module --eval "$0"`, INSTALLED))
+  t.same(npm.toSorted(), installed.map(name => `pkg:npm/${name}`).toSorted())
+  t.equal(components.length - npm.length, debian.split('\n').length + 1, 'and each Debian package, and Node')
+})
+
 t.test('commands are on the PATH', async t => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
   t.match(await runInside('cio-webhook --version'), version)
@@ -109,6 +141,7 @@ t.test('a working copy’s secrets are in no layer, setting or line of the histo
   t.notMatch(await docker('history', '--no-trunc', '--format', '{{.CreatedBy}}', IMAGE), CANARY)
 })
 
-function runInside(script: string): Promise<string> {
-  return docker('run', '--rm', '--network', 'none', '--entrypoint', 'sh', IMAGE, '-c', script)
+/** @param args `$0` and so on of the script */
+function runInside(script: string, ...args: readonly string[]): Promise<string> {
+  return docker('run', '--rm', '--network', 'none', '--entrypoint', 'sh', IMAGE, '-c', script, ...args)
 }

@@ -38,8 +38,8 @@ export async function docker(...args: readonly string[]): Promise<string> {
 }
 
 /** The builder that every engine has, so that nothing in the Dockerfile needs a newer one. */
-export async function buildImage(tag: string, context: string): Promise<void> {
-  await command('docker', ['build', '--network', 'host', '--tag', tag, context], {
+export async function buildImage(tag: string, context: string, ...args: readonly string[]): Promise<void> {
+  await command('docker', ['build', '--network', 'host', '--tag', tag, ...args, context], {
     env: { ...process.env, DOCKER_BUILDKIT: '0' },
     timeoutMs: BUILD_TIMEOUT_MS
   })
@@ -58,6 +58,8 @@ export async function inspect(object: string): Promise<Inspection> {
 /** As much of the answer of `docker inspect` as is looked at, of images and containers alike. */
 export interface Inspection {
   readonly Size: number
+  /** The digest of the content of each layer, for images. */
+  readonly RootFS: { readonly Layers: readonly string[] }
   readonly State: {
     readonly Status: string
     readonly ExitCode: number

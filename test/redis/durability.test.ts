@@ -1,6 +1,6 @@
 import t from 'tap'
 import { ConfigError } from '../../src/errors.ts'
-import { startRedis } from '../helpers/redis.ts'
+import { serverHasWaitAof, startRedis } from '../helpers/redis.ts'
 import { freePort, freeze, until } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
 
@@ -8,10 +8,28 @@ const BODY = '{"event_id":"durable","object_type":"email","metric":"sent"}'
 /** Large enough for its id to be looked up first. */
 const LARGE = JSON.stringify({ event_id: 'durable-large', pad: 'x'.repeat(100_000) })
 
-t.test('the start fails with a Redis that cannot write to disk before it replies', async t => {
-  const redis = await startRedis({ appendonly: 'yes', appendfsync: 'everysec' })
+t.test('with DURABILITY=fsync the start fails with a Redis that does not force writes to disk', async t => {
+  const redis = await startRedis({ appendonly: 'yes', appendfsync: 'no' })
   t.teardown(() => redis.stop())
   await t.rejects(startTestService({ REDIS_URL: redis.url, DURABILITY: 'fsync' }), ConfigError)
+})
+
+t.test('with appendfsync everysec, fsync needs a server that has WAITAOF, and waits for it', async t => {
+  const redis = await startRedis({ appendonly: 'yes', appendfsync: 'everysec' })
+  t.teardown(() => redis.stop())
+  const starting = startTestService({ REDIS_URL: redis.url, DURABILITY: 'fsync' })
+  if (!serverHasWaitAof()) {
+    await t.rejects(starting, ConfigError)
+    return
+  }
+  const service = await starting
+  t.teardown(() => service.close())
+  t.equal((await service.post(BODY)).status, 200)
+  t.match(await redis.client.info('commandstats'), /cmdstat_waitaof:calls=1,/)
+  await redis.client.config('SET', 'appendfsync', 'no')
+  t.equal((await service.post(LARGE)).status, 503, 'nothing is forced to disk')
+  await redis.client.config('SET', 'appendfsync', 'everysec')
+  t.same((await service.post(LARGE)).body, { status: 'duplicate', id: 'durable-large' })
 })
 
 t.test('the persistence of this Redis is shown, with a warning in production if it is weak', async t => {

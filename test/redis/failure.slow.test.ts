@@ -8,7 +8,7 @@ import { openLog } from '../../src/cli/open-log.ts'
 import { FINDINGS } from '../../src/redis/causes.ts'
 import { inDays, makeCertificate } from '../helpers/certificate.ts'
 import { startSentinel } from '../helpers/cluster.ts'
-import { startRedis, type TestRedis } from '../helpers/redis.ts'
+import { serverHasWaitAof, startRedis, type TestRedis } from '../helpers/redis.ts'
 import { freePort, freeze, isListening, startServer, temporaryFolder, until } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
 
@@ -118,6 +118,7 @@ await guarded.client.call('AUTH', PASSWORD)
 await guarded.client.call('ACL', 'SETUSER', 'mute', 'on', `>${PASSWORD}`, '~*', '+@all', '-ping')
 await guarded.client.call('ACL', 'SETUSER', 'blind', 'on', `>${PASSWORD}`, '~other:*', '+@all')
 await guarded.client.call('ACL', 'SETUSER', 'reader', 'on', `>${PASSWORD}`, '~*', '+@all', '-del')
+await guarded.client.call('ACL', 'SETUSER', 'scripts', 'on', `>${PASSWORD}`, '~*', '+@all', '-hset')
 await freeze(frozen)
 await replica.client.config('SET', 'replica-serve-stale-data', 'no')
 await replica.client.replicaof('127.0.0.1', unused)
@@ -230,6 +231,13 @@ const faultsOfService: typeof faults = {
   'a write is not permitted': [
     at(guarded.port, `reader:${PASSWORD}@`),
     'NOPERM (the Redis user may not run del: allow it with ACL SETUSER <user> +del)'
+  ],
+  'a write of a script is not permitted': [
+    { ...at(guarded.port, `scripts:${PASSWORD}@`), CIO_KEY_PREFIX: 'scripts:' },
+    // Redis 7.0 does not name the command.
+    serverHasWaitAof()
+      ? 'NOPERM (the Redis user may not run hset: allow it with ACL SETUSER <user> +hset)'
+      : 'NOPERM (the Redis user lacks a permission: redis-cli acl log names it)'
   ]
 }
 await master.stop('SIGKILL')

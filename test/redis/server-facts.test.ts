@@ -1,17 +1,36 @@
+import { execFileSync } from 'node:child_process'
 import t from 'tap'
-import { inspectServers, type ServerFacts, unmetRequirement } from '../../src/redis/server-facts.ts'
+import {
+  inspectServers,
+  type ServerFacts,
+  serverName,
+  unmetRequirement
+} from '../../src/redis/server-facts.ts'
 import { startRedis } from '../helpers/redis.ts'
 
 t.test('which servers fulfil which durability', async t => {
   const fsync = { level: 'fsync' } as const
   const server = { level: 'server' } as const
-  const facts = (version: string, persistence: ServerFacts['persistence'], waitAof = false): ServerFacts => ({
-    version,
-    persistence,
-    waitAof
-  })
+  const facts = (
+    version: string,
+    persistence: ServerFacts['persistence'],
+    waitAof = false,
+    product: ServerFacts['product'] = 'Redis'
+  ): ServerFacts => ({ product, version, persistence, waitAof })
   const rows = [
-    ['an old server', facts('6.2.14', 'aof-always'), server, /too old: 7\.0 or newer/],
+    [
+      'an old server',
+      facts('6.2.14', 'aof-always'),
+      server,
+      /^Redis 6\.2\.14 is too old: Redis 7\.0 or newer/
+    ],
+    [
+      'an old Valkey, whose number would be new enough for Redis',
+      facts('7.2.5', 'none', true, 'Valkey'),
+      server,
+      /^Valkey 7\.2\.5 is too old: .* Valkey 8\.0 or newer, is needed$/
+    ],
+    ['the first Valkey that is supported', facts('8.0.0', 'none', true, 'Valkey'), server, undefined],
     ['any persistence will do for server', facts('7.0.15', 'none'), server, undefined],
     ['fsync with appendfsync always', facts('7.0.15', 'aof-always'), fsync, undefined],
     ['fsync with WAITAOF', facts('7.2.4', 'aof-everysec', true), fsync, undefined],
@@ -60,3 +79,18 @@ t.test('settings that weaken another one are taken into account', async t => {
     }
   }
 })
+
+t.test(
+  'product and version are those that the program names, and it has WAITAOF unless it is Redis 7.0',
+  async t => {
+    const redis = await startRedis({ appendonly: 'yes', appendfsync: 'everysec' })
+    t.teardown(() => redis.stop())
+    const facts = await inspectServers(redis.client)
+    const [, name] = /^(\w+ server v=\S+)/.exec(execFileSync('redis-server', ['--version']).toString()) ?? []
+    t.equal(serverName(facts), name?.replace('server v=', ''))
+    const reply = await redis.client.call('WAITAOF', 1, 0, 2000).catch(() => undefined)
+    t.equal(facts.waitAof, reply !== undefined)
+    await redis.client.config('SET', 'appendfsync', 'no')
+    t.equal((await inspectServers(redis.client)).waitAof, false, 'it would wait in vain')
+  }
+)

@@ -41,7 +41,7 @@ export async function openRotation(env: Environment, withRedis: boolean) {
 
 function missing(variable: string): never {
   throw new ConfigError(
-    `${variable} is missing: give it, or its file as ${variable}_FILE, or set SECRETS_PROVIDER=aws`
+    `${variable} is missing: give it, or its file as ${variable}_FILE, or set SECRETS_PROVIDER`
   )
 }
 

@@ -2,6 +2,7 @@
 import { counted } from '../../counted.ts'
 import { formatDuration } from '../../duration.ts'
 import { memoryUsageRatio } from '../../redis/memory.ts'
+import { serverName } from '../../redis/server-facts.ts'
 import type {
   PartitionStatus,
   Problem,
@@ -60,7 +61,7 @@ function redisText(redis: RedisStatus): string {
     memory === undefined
       ? 'no maxmemory'
       : `${Math.round(memoryUsageRatio(memory) * 100)} % of ${Math.round(memory.maxBytes / 1024 / 1024)} MiB used`
-  return `${address}: Redis ${server.version}, persistence ${server.persistence}, ${used}, answers in ${round(latencyMs)} ms`
+  return `${address}: ${serverName(server)}, persistence ${server.persistence}, ${used}, answers in ${round(latencyMs)} ms`
 }
 
 function sourcesText(sources: readonly SourceStatus[], atMs: number): string {

@@ -2,6 +2,7 @@
 import type { DeliveryStats } from '../../receive/delivery-stats.ts'
 import { publishedAddresses } from '../../receive/published-addresses.ts'
 import { memoryUsageRatio } from '../../redis/memory.ts'
+import { serverName } from '../../redis/server-facts.ts'
 import { age, duration, facts, figure, number, pill, table } from '../components.ts'
 import { type Html, html } from '../html.ts'
 import type { ConsoleStatus } from '../status.ts'
@@ -43,7 +44,7 @@ export function redisFacts({ redis }: ConsoleStatus): Html {
   return facts([
     ['State', pill('good', 'up')],
     ['Address', html`<code>${address}</code>`],
-    ['Version', server.version],
+    ['Server', serverName(server)],
     ['Persistence', html`<code>${server.persistence}</code>`],
     [
       'Memory',
@@ -90,8 +91,7 @@ export function keysInUse({ sources, atMs, redis }: ConsoleStatus): Html {
   )
 }
 
-export const keyId = (id: string | undefined): Html | string =>
-  id === undefined ? '–' : html`<code>${id}</code>`
+const keyId = (id: string | undefined): Html | string => (id === undefined ? '–' : html`<code>${id}</code>`)
 
 export const consumers = ({ consumers, redis }: ConsoleStatus): Html =>
   table(

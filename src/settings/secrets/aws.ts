@@ -40,7 +40,12 @@ async function connectSecretsManager(): Promise<SecretsManager> {
   const { SecretsManager } = await import('@aws-sdk/client-secrets-manager')
   const client = new SecretsManager({
     maxAttempts: 3,
-    requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS }
+    requestHandler: {
+      connectionTimeout: CONNECT_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      // Otherwise it only prints a warning, and waits without end.
+      throwOnRequestTimeout: true
+    }
   })
   try {
     await client.config.region()

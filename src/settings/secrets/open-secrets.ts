@@ -1,13 +1,14 @@
 // Tested by test/cli/providers.slow.test.ts and test/settings/signing-keys.test.ts.
 import { ConfigError } from '../../errors.ts'
 import type { Environment } from '../environment.ts'
+import { providerCredentials } from '../provider-variables.ts'
 import { type VariableName, variables } from '../variables.ts'
 import { environmentStore } from './environment.ts'
 import { fileStore } from './file.ts'
 import {
   type SecretHandle,
-  type Secrets,
   type SecretStore,
+  type Secrets,
   secretNameOf,
   variableOf
 } from './secret-handle.ts'
@@ -46,13 +47,15 @@ export function openSecrets({ env, provider, findKey }: SecretSources): OpenSecr
     const variable = variableOf(name)
     throw new ConfigError(`${variable} and ${variable}_FILE are both set: unset one of them`)
   }
+  const stored = (name: string): SecretHandle | undefined =>
+    providerCredentials.has(variableOf(name)) ? undefined : provider?.find(name)
   const find = (name: string): SecretHandle | undefined => {
     const handle = named.has(name) ? fromEnvironment(name) : undefined
-    return handle ?? findKey(name) ?? provider?.find(name)
+    return handle ?? findKey(name) ?? stored(name)
   }
   return {
     find,
-    findStored: name => fromEnvironment(name) ?? provider?.find(name),
+    findStored: name => fromEnvironment(name) ?? stored(name),
     findVariable: variable => fromEnvironment(secretNameOf(variable)),
     sibling: (name, newName) =>
       fromEnvironment(newName) ?? find(name)?.sibling?.(newName) ?? provider?.find(newName),

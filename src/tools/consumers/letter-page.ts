@@ -10,7 +10,7 @@ export interface LetterPage {
   readonly isPartial: boolean
 }
 
-export const PAGE_LETTERS = 50
+const PAGE_LETTERS = 50
 /** Dead letters per call, usually about 2 KB each. */
 const SCANNED_AT_ONCE = 200
 /** Searched for one page, where few match the filter. */

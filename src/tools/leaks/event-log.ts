@@ -1,6 +1,7 @@
 import { allPartitionKeys } from '../../log/partition.ts'
 import { pagesOf } from '../../log/read-range.ts'
 import type { RedisClient } from '../../redis/connect.ts'
+import { readAgain } from '../../redis/read-again.ts'
 import type { Search } from './finding.ts'
 import { scanBuffer } from './stream-scanner.ts'
 
@@ -40,12 +41,14 @@ async function searchStream(
   stream: string,
   onProgress: (share: number) => void
 ): Promise<number> {
-  const length = await redis.xlen(stream)
-  const [newest] = await redis.xrevrange(stream, '+', '-', 'COUNT', 1)
+  const length = await readAgain(redis, () => redis.xlen(stream))
+  const [newest] = await readAgain(redis, () => redis.xrevrange(stream, '+', '-', 'COUNT', 1))
   if (newest === undefined) return 0
   let count = FIRST_PAGE_ENTRIES
   let done = 0
-  const pages = pagesOf('-', start => redis.xrangeBuffer(stream, start, newest[0], 'COUNT', count))
+  const pages = pagesOf('-', start =>
+    readAgain(redis, () => redis.xrangeBuffer(stream, start, newest[0], 'COUNT', count))
+  )
   for await (const page of pages) {
     let bytes = 0
     for (const [id, fields] of page) {

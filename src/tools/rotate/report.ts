@@ -1,5 +1,5 @@
 // Tested by test/tools/rotate/track-key.test.ts.
-import { errorCode } from '../../errors.ts'
+import { errorCode, ReportedError } from '../../errors.ts'
 import { ReadOnlySecretError } from '../../settings/secrets/secret-handle.ts'
 
 /** What a rotation did, for people and programs. Keys appear by their ids only. */
@@ -69,7 +69,8 @@ function asStopped(error: unknown): RotationStopped {
     return new RotationStopped('impossible', error.message, [NOTHING_CHANGED])
   }
   if (!(error instanceof Error)) throw error
-  return new RotationStopped('impossible', `could not be done (${errorCode(error) ?? error.name})`, [
+  const reason = error instanceof ReportedError ? error.message : (errorCode(error) ?? error.name)
+  return new RotationStopped('impossible', `could not be done (${reason})`, [
     'Fix this and run the command again: steps that are done are not repeated.'
   ])
 }

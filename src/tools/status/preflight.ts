@@ -5,7 +5,7 @@ import { errorCause } from '../../redis/causes.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import type { RedisFailure } from '../../redis/failure.ts'
 import { connectedReplicas } from '../../redis/replicas.ts'
-import { inspectServers, type ServerFacts, unmetRequirement } from '../../redis/server-facts.ts'
+import { inspectServers, type ServerFacts, serverName, unmetRequirement } from '../../redis/server-facts.ts'
 import type { Config } from '../../settings/config.ts'
 import { missingPermissions } from './redis-permissions.ts'
 
@@ -49,7 +49,7 @@ function serverResult(
   durability: Config['log']['durability']
 ): PreflightResult {
   const problem = unmetRequirement(facts, durability)
-  const detail = `${address}, version ${facts.version}, DURABILITY=${durability.level}`
+  const detail = `${address}, ${serverName(facts)}, DURABILITY=${durability.level}`
   return problem === undefined
     ? { check: 'redis', status: 'pass', detail }
     : { check: 'redis', status: 'fail', detail, fix: problem }

@@ -36,7 +36,7 @@ t.test(
     t.match(
       page,
       new RegExp(
-        `State up Address 127\\.0\\.0\\.1:${redis.port} Version \\d+\\.\\d+\\.\\d+ Persistence none Memory`
+        `State up Address 127\\.0\\.0\\.1:${redis.port} Server (Redis|Valkey) \\d+\\.\\d+\\.\\d+ Persistence none Memory`
       )
     )
     t.match(page, /Events in the log 1 2 partitions/)

@@ -1,18 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { serverHasWaitAof } from '../../helpers/redis.ts'
 import type { ExcusedSpan } from '../oracle.ts'
 import { type HeldBytes, startProxy } from '../proxy.ts'
 import { createReplica, type Replica } from '../replica.ts'
 import { alone, connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
 import type { Outcome, Scenario, Setting } from '../scenario.ts'
-import {
-  always,
-  everysec,
-  type Persistence,
-  type Store,
-  serverHasWaitAof,
-  startStore,
-  waitAof
-} from '../store.ts'
+import { always, everysec, type Persistence, type Store, startStore, waitAof } from '../store.ts'
 
 /** One Redis and one replica. `round` injects one fault and ends it. */
 async function killing(

@@ -1,18 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { serverHasWaitAof } from '../../helpers/redis.ts'
 import { until } from '../../helpers/server.ts'
 import { type FragileDisk, makeFragileDisk, makeSmallDisk, type SmallDisk } from '../disk.ts'
 import { createReplica } from '../replica.ts'
 import { alone, connectTo, type Load, runUnderLoad } from '../run-under-load.ts'
 import type { Outcome, Scenario, Setting } from '../scenario.ts'
-import {
-  always,
-  everysec,
-  type Persistence,
-  type Store,
-  serverHasWaitAof,
-  startStore,
-  waitAof
-} from '../store.ts'
+import { always, everysec, type Persistence, type Store, startStore, waitAof } from '../store.ts'
 import { lossOfEverysec, publishingLoss } from './kills.ts'
 
 /** Redis stores its data on `disk`. `round` injects one fault and ends it. */

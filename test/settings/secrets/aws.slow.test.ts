@@ -5,17 +5,14 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SecretsManager } from '@aws-sdk/client-secrets-manager'
 import t from 'tap'
+import { Secret } from '../../../src/secret.ts'
 import { loadSettings } from '../../../src/settings/config.ts'
 import { awsStore } from '../../../src/settings/secrets/aws.ts'
-import { type SecretHandle, type SecretVersions, secretNameOf } from '../../../src/settings/secrets/secret-handle.ts'
-import { Secret } from '../../../src/secret.ts'
+import { type SecretHandle, secretNameOf } from '../../../src/settings/secrets/secret-handle.ts'
 import { testCommands } from '../../fixtures/commands-by-provider.ts'
+import { shown, testRotations, testVersions } from '../../fixtures/rotations-by-provider.ts'
 import { runToEnd } from '../../helpers/command.ts'
-import { startCustomerIo } from '../../helpers/customer-io.ts'
-import { startRedis } from '../../helpers/redis.ts'
-import { freePort, startServer, temporaryFolder, until } from '../../helpers/server.ts'
-import { postTo } from '../../helpers/service.ts'
-import { signV0, WEBHOOK_PATH } from '../../helpers/sign.ts'
+import { freePort, freeze, startServer, temporaryFolder } from '../../helpers/server.ts'
 
 t.setTimeout(300_000)
 
@@ -57,26 +54,24 @@ function awsSecret(name: string): SecretHandle {
   return handle
 }
 
-const shown = ({ current, previous, pending }: SecretVersions) =>
-  [current, previous, pending].map(version => version?.reveal())
+const provider = {
+  name: 'AWS Secrets Manager',
+  env: { ...aws, SECRETS_PROVIDER: 'aws', SECRETS_PREFIX: 'prod/' },
+  credentials: [],
+  find: awsSecret,
+  create: async (name: string, value: string) => {
+    try {
+      await client.createSecret({ Name: name, SecretString: value })
+    } catch {
+      await client.putSecretValue({ SecretId: name, SecretString: value })
+    }
+  },
+  interrupt: async () => {}
+}
 
-t.test('a secret that is not there has no versions', async t => {
-  t.same(shown(await awsSecret('cio-api-key').versions()), [undefined, undefined, undefined])
-})
-
-t.test('a new value becomes AWSCURRENT, the old one AWSPREVIOUS, until it is forgotten', async t => {
-  await client.createSecret({ Name: 'cio-api-key', SecretString: 'one\n' })
-  const secret = awsSecret('cio-api-key')
-  t.same(shown(await secret.versions()), ['one', undefined, undefined])
-  await secret.promote(new Secret('two'))
-  t.same(shown(await secret.versions()), ['two', 'one', undefined])
-  await secret.promote(new Secret('two'))
-  t.same(shown(await secret.versions()), ['two', 'one', undefined], 'run twice')
-  await secret.forgetPrevious()
-  await secret.forgetPrevious()
-  t.same(shown(await secret.versions()), ['two', undefined, undefined])
-  t.same(shown(await awsSecret('cio-api-key').versions()), ['two', undefined, undefined])
-})
+t.test('a new value becomes AWSCURRENT, the old one AWSPREVIOUS, until it is forgotten', t =>
+  testVersions(t, provider)
+)
 
 t.test('a value that waits as AWSPENDING is moved, not copied', async t => {
   await client.createSecret({ Name: 'cio-api-key', SecretString: 'one' })
@@ -105,70 +100,8 @@ t.test('a region that nothing names stops the start', async t => {
 })
 
 t.test('the service starts with keys from AWS, and both rotations reach it without a restart', async t => {
-  const [redis, cio] = await Promise.all([startRedis(), startCustomerIo(t)])
-  t.teardown(() => redis.stop())
-  const create = (name: string, value: string) =>
-    client.createSecret({ Name: `prod/${name}`, SecretString: value })
-  const env = {
-    ...aws,
-    SECRETS_PROVIDER: 'aws',
-    SECRETS_PREFIX: 'prod/',
-    SECRETS_REFRESH_SECONDS: '1',
-    REDIS_URL: redis.url,
-    CIO_TRACK_URL: cio.trackUrl,
-    DATA_DIR: temporaryFolder()
-  }
-  const listenPort = await freePort()
-  const serveEnv = {
-    ...env,
-    NODE_ENV: 'production',
-    HOST: '127.0.0.1',
-    PORT: String(listenPort),
-    CIO_ALLOWED_IPS: '127.0.0.1'
-  }
-  t.match(await runToEnd(['serve'], serveEnv), { code: 2, stderr: /CIO_WEBHOOK_SECRET is missing/ })
-
-  await create('cio-webhook-secret', 'signing-old')
-  await create('cio-api-key', 'track-old')
-  await create('cio-site-id', 'site')
-  cio.trackKeys.set('site:track-old', 1).set('site:track-new', 1)
-  const url = `http://127.0.0.1:${listenPort}`
-  const service = await startServer({
-    command: process.execPath,
-    args: [new URL('../../../src/cli/main.js', import.meta.url).pathname, 'serve'],
-    env: serveEnv,
-    ready: () =>
-      fetch(`${url}/readyz`).then(
-        answer => answer.ok,
-        () => false
-      )
-  })
-  t.teardown(() => service.stop())
-  const signedBy = async (key: string): Promise<number> => {
-    const body = JSON.stringify({ event_id: Math.random().toString() })
-    return (await postTo(`${url}${WEBHOOK_PATH}`, body, signV0(body, key))).status
-  }
-  t.same([await signedBy('signing-old'), await signedBy('signing-new')], [200, 401])
-
-  await create('cio-webhook-secret-v2', 'signing-new')
-  const rotated = await runToEnd(['rotate', 'webhook-key'], env)
-  t.match(rotated, { code: 0, stdout: /1 of 1 take both keys/ })
-  t.comment(rotated.stdout)
-  t.same([await signedBy('signing-old'), await signedBy('signing-new')], [200, 200])
-  t.match(await runToEnd(['rotate', 'finish', 'webhook-key', '--now'], env), { code: 0 })
-  await until('the old key is refused', async () => (await signedBy('signing-old')) === 401)
-  t.equal(await signedBy('signing-new'), 200)
-
-  await create('cio-api-key-v2', 'track-new')
-  t.match(await runToEnd(['rotate'], env), { code: 0, stdout: /prod\/cio-api-key-v2 in AWS Secrets Manager/ })
-  t.match(await runToEnd(['rotate', 'finish'], env), { code: 1 })
-  cio.trackKeys.delete('site:track-old')
-  t.match(await runToEnd(['rotate', 'finish'], env), { code: 0, stdout: /is gone/ })
-  t.same(shown(await awsSecret('prod/cio-api-key').versions()), [
-    'track-new',
-    undefined,
-    undefined
-  ])
+  await testRotations(t, { ...provider, interrupt: () => freeze(server) })
+  server.process.kill('SIGCONT')
 })
 
 t.test('every command runs with exactly the secrets that it needs, from AWS', async t => {

@@ -12,11 +12,11 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { Secret } from '../../../src/secret.ts'
 import { fileSecret } from '../../../src/settings/secrets/file.ts'
 import type { SecretVersions } from '../../../src/settings/secrets/secret-handle.ts'
-import { Secret } from '../../../src/secret.ts'
-import { temporaryFolder } from '../../helpers/server.ts'
 import { mountSecret } from '../../helpers/mount.ts'
+import { temporaryFolder } from '../../helpers/server.ts'
 
 function folderFor(t: Test): string {
   const folder = temporaryFolder()

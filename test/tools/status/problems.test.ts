@@ -11,7 +11,7 @@ const NOW = Date.parse('2026-11-27T12:00:00Z')
 const up: StatusFacts['redis'] = {
   state: 'up',
   address: 'redis:6379',
-  server: { version: '7.4.0', persistence: 'aof-everysec', waitAof: true },
+  server: { product: 'Redis', version: '7.4.0', persistence: 'aof-everysec', waitAof: true },
   memory: undefined,
   latencyMs: 1,
   bytesPerEvent: undefined

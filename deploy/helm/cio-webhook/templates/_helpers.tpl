@@ -123,7 +123,8 @@ takes "true" or "false".
 {{- define "cio-webhook.podSpec" -}}
 # Otherwise a Service named `metrics` sets METRICS_PORT=tcp://…
 enableServiceLinks: false
-automountServiceAccountToken: false
+# Only the log-in to Vault with the service account needs its token.
+automountServiceAccountToken: {{ eq (dig "VAULT_AUTH" "" .Values.config) "kubernetes" }}
 {{- with .Values.serviceAccountName }}
 serviceAccountName: {{ . }}
 {{- end }}
