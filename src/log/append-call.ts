@@ -67,17 +67,22 @@ export function createAppendCall(keys: PartitionKeys, options: AppendCallOptions
   }
 
   async function run(entries: readonly WriterEntry[]): Promise<readonly unknown[]> {
-    const scriptKeys = [keys.generations, keys.events, keys.parked, keys.messages.generations]
+    const scriptKeys = [keys.generations, keys.events, keys.parked]
+    scriptKeys.push(keys.messages.generations, keys.messages.filled)
     const args: (string | number)[] = [
       formatGenerations(generations),
       messageIndex === undefined ? 'off' : formatGenerations(messageGenerations),
       maxLength,
       durable ? '1' : '0'
     ]
+    const newest = messageGenerations.slice(0, 1)
     for (const entry of entries) {
       scriptKeys.push(...bucketKeysOf(keys, generations, entry.digest))
       const metric = messageIndex && entry.metric && messageIndex.digestOf(entry.metric)
-      if (metric !== undefined) scriptKeys.push(...bucketKeysOf(keys.messages, messageGenerations, metric))
+      if (metric !== undefined) {
+        const searched = entry.metric?.backfilled ? messageGenerations : newest
+        scriptKeys.push(...bucketKeysOf(keys.messages, searched, metric))
+      }
       args.push(memberField(entry.digest), streamArgument(entry), entry.type, entry.event)
       args.push(metric === undefined ? '' : metricArgument(metric, entry))
     }

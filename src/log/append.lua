@@ -5,8 +5,9 @@
 -- KEYS[1]  the partition's list of generations (a string)
 -- KEYS[2]  stream of events          KEYS[3]  stream of parked deliveries
 -- KEYS[4]  the list of generations of the message index
--- KEYS[5…] for each entry one hash per living generation, newest first: where its id is, or would be, remembered;
---          then, if it has a metric, the same for the message index
+-- KEYS[5]  the metrics that `reconcile` appended, and their times (a hash)
+-- KEYS[6…] for each entry one hash per living generation, newest first: where its id is, or would be, remembered;
+--          then, if it has a metric, the newest of the message index, or all of them if `reconcile` appends it
 --
 -- ARGV[1]  the list of generations as the caller knows it
 -- ARGV[2]  the one of the message index; 'off' if nothing is kept there
@@ -17,8 +18,8 @@
 --          A metric is '' for none, or 12 characters of a digest, ':' for a delivery or '=' for an event that
 --          `reconcile` appends, and the time in Unix seconds
 --
--- The value of a metric in the message index is '', or, if `reconcile` appended it, the time: then a delivery with the
--- same metric and time is the original that came late, and a duplicate.
+-- A delivery with the metric and the time of an event that `reconcile` appended is the original that came late, and a
+-- duplicate. This is remembered for as long as Customer.io retries, and a day more.
 --
 -- Returns {'stale', <list>, <list of the message index>}   the caller's lists are not the current ones; nothing was done
 --         {'done', <fill>, <fill>, …} for each entry 1 appended, 0 duplicate, 2 stream full (nothing was done for it),
@@ -37,6 +38,7 @@ local function count(list)
   return spaces + 1
 end
 
+local FILLED_SECONDS = 8 * 24 * 3600
 local maxLength = tonumber(ARGV[3])
 local touch = ARGV[4] == '1'
 local entries = (#ARGV - 4) / 5
@@ -46,6 +48,7 @@ local room = {}
 local written = nil
 local writtenMetric = nil
 local replies = { 'done', 0, 0 }
+local hasFilled = usesMessages and redis.call('EXISTS', KEYS[5]) == 1
 
 local function seen(firstKey, digest)
   for i = firstKey, firstKey + generations - 1 do
@@ -58,21 +61,21 @@ end
 
 local function recorded(firstKey, metric)
   for i = firstKey, firstKey + messageGenerations - 1 do
-    local value = redis.call('HGET', KEYS[i], metric)
-    if value then
-      return KEYS[i], value
+    if redis.call('HEXISTS', KEYS[i], metric) == 1 then
+      return true
     end
   end
-  return nil
+  return false
 end
 
-local key = 5
+local key = 6
 for entry = 0, entries - 1 do
   local first = 5 + entry * 5
   local digest, stream, mark = ARGV[first], tonumber(ARGV[first + 1]), ARGV[first + 4]
   local newest = key
   local newestMetric = newest + generations
-  key = newestMetric + (mark == '' and 0 or messageGenerations)
+  local backfills = string.sub(mark, 13, 13) == '='
+  key = newestMetric + (mark == '' and 0 or backfills and messageGenerations or 1)
   local known = seen(newest, digest)
   local reply = 0
   if known then
@@ -82,25 +85,26 @@ for entry = 0, entries - 1 do
   elseif stream == 0 then
     reply = 3
   else
-    local metric, backfills, seconds, metricKey, value
-    if mark ~= '' then
-      metric, backfills, seconds = string.sub(mark, 1, 12), string.sub(mark, 13, 13) == '=', string.sub(mark, 14)
-      metricKey, value = recorded(newestMetric, metric)
-    end
+    local metric = mark ~= '' and string.sub(mark, 1, 12)
     room[stream] = room[stream] or maxLength - redis.call('XLEN', KEYS[stream])
-    if metricKey and backfills then
+    if backfills and recorded(newestMetric, metric) then
       reply = 0
-    elseif metricKey and value ~= '' and value == seconds then
+    elseif hasFilled and metric and redis.call('HGET', KEYS[5], metric) == string.sub(mark, 14) then
       written = KEYS[newest]
       redis.call('HSET', written, digest, '')
-      redis.call('HSET', metricKey, metric, '')
+      redis.call('HDEL', KEYS[5], metric)
     elseif room[stream] > 0 then
       written = KEYS[newest]
       redis.call('HSET', written, digest, '')
       redis.call('XADD', KEYS[stream], '*', 'type', ARGV[first + 2], 'event', ARGV[first + 3])
-      if metric and not metricKey then
+      if metric then
         writtenMetric = KEYS[newestMetric]
-        redis.call('HSET', writtenMetric, metric, backfills and seconds or '')
+        redis.call('HSET', writtenMetric, metric, '')
+      end
+      if backfills then
+        redis.call('HSET', KEYS[5], metric, string.sub(mark, 14))
+        redis.call('EXPIRE', KEYS[5], FILLED_SECONDS)
+        hasFilled = true
       end
       room[stream] = room[stream] - 1
       reply = 1

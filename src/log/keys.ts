@@ -7,7 +7,7 @@ export interface PartitionKeys extends IndexKeys {
   readonly events: string
   readonly parked: string
   /** The message index: see message-index.ts. */
-  readonly messages: IndexKeys & { readonly keyId: string }
+  readonly messages: IndexKeys & { readonly keyId: string; readonly filled: string }
 }
 
 /** The keys of an index that consists of generations: see dedupe-index.ts. */
@@ -24,7 +24,7 @@ export function partitionKeys(prefix: string, partition: number): PartitionKeys 
     events: `${prefix}events:{${partition}}`,
     parked: `${prefix}parked:{${partition}}`,
     ...indexKeys(`${prefix}dedupe:{${partition}}:`),
-    messages: { ...indexKeys(messages), keyId: `${messages}key` }
+    messages: { ...indexKeys(messages), keyId: `${messages}key`, filled: `${messages}filled` }
   }
 }
 

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { rememberConnection } from '../../src/tools/connect/connections.ts'
+import { writeResult } from '../../src/tools/reconcile/result.ts'
 import { deliveredRules } from '../helpers/alerts.ts'
 import { consumersFile, httpConsumer } from '../helpers/consumers-file.ts'
 import { startCustomerIo } from '../helpers/customer-io.ts'
@@ -23,6 +24,8 @@ async function scrapeOfRunningService(): Promise<string> {
   cio.webhooks.push(fakeWebhook())
   const connection = { source: 'default', endpoint: ENDPOINT, events: undefined, webhook: '7' }
   await rememberConnection(redis.client, 'cio:', connection)
+  const result = { at: Date.now(), finished: { at: Date.now(), toSeconds: 0, missing: { email: 1 } } }
+  await writeResult(redis.client, 'cio:', result)
   const service = await startTestService({
     REDIS_URL: redis.url,
     CIO_APP_API_KEY: 'app-key',
@@ -38,7 +41,11 @@ async function scrapeOfRunningService(): Promise<string> {
   await service.post('{}', {})
   return until('the consumer and the webhook are known', async () => {
     const scrape = await (await fetch(`${service.url}/metrics`)).text()
-    return scrape.includes('cio_consumer_lag{') && scrape.includes('cio_reporting_webhook{') && scrape
+    return (
+      ['cio_consumer_lag{', 'cio_reporting_webhook{', 'cio_missing_events{'].every(each =>
+        scrape.includes(each)
+      ) && scrape
+    )
   })
 }
 
