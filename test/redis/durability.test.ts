@@ -8,6 +8,9 @@ const BODY = '{"event_id":"durable","object_type":"email","metric":"sent"}'
 /** Large enough for its id to be looked up first. */
 const LARGE = JSON.stringify({ event_id: 'durable-large', pad: 'x'.repeat(100_000) })
 
+// The tests mostly wait.
+t.jobs = 4
+
 t.test('the start fails with a Redis that cannot write to disk before it replies', async t => {
   const redis = await startRedis({ appendonly: 'yes', appendfsync: 'everysec' })
   t.teardown(() => redis.stop())
