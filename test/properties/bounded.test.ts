@@ -14,6 +14,9 @@ const LISTED = '127.0.0.2'
 const KIB = 1024
 const HOLD_MS = 3700
 
+// The tests mostly wait.
+t.jobs = 2
+
 const redis = await startRedis()
 t.teardown(() => redis.stop())
 
@@ -87,7 +90,7 @@ for (const [policy, env, refusals] of [
   t.test(
     `requests without a key neither stop authentic deliveries nor trigger the alert: ${policy}`,
     async t => {
-      const before = ids
+      let accepted = 0
       const service = await startTestService({ REDIS_URL: redis.url, CIO_ALLOWED_IPS: LISTED, ...env })
       t.teardown(() => service.close())
       await fc.assert(
@@ -95,6 +98,7 @@ for (const [policy, env, refusals] of [
           const attacked = Promise.all(attacks.map(one => attack(service.port, one)))
           for (let n = 0; n < 5; n++) {
             if ((await deliver(service)) !== 200) throw new Error('an authentic delivery was not accepted')
+            accepted++
             await sleep(10)
           }
           const seen = new Set((await attacked).flat())
@@ -108,7 +112,7 @@ for (const [policy, env, refusals] of [
       t.match(metrics, /^cio_deliveries_total\{source="default",outcome="aborted"\} [1-9]/m)
       t.match(
         metrics,
-        new RegExp(`^cio_deliveries_total\\{source="default",outcome="accepted"\\} ${ids - before}$`, 'm')
+        new RegExp(`^cio_deliveries_total\\{source="default",outcome="accepted"\\} ${accepted}$`, 'm')
       )
     }
   )

@@ -14,6 +14,9 @@ import { temporaryFolder, until } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
 import { signV0 } from '../helpers/sign.ts'
 
+// The tests mostly wait.
+t.jobs = 4
+
 const redis = await startRedis()
 t.teardown(() => redis.stop())
 
