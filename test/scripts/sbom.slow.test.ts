@@ -20,6 +20,8 @@ interface Sbom {
   readonly dependencies: readonly { readonly ref: string; readonly dependsOn: readonly string[] }[]
 }
 
+t.setTimeout(120_000)
+
 const folder = temporaryFolder()
 t.teardown(() => rmSync(folder, { recursive: true }))
 const own = JSON.parse(readFileSync('package.json', 'utf8'))
