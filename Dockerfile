@@ -10,7 +10,7 @@ ARG BASE_DIGEST
 # The production dependencies, in their own stage so that the layer is reused when only src/ changes.
 FROM ${BASE}${BASE_DIGEST:+@$BASE_DIGEST} AS dependencies
 ARG SOURCE_DATE_EPOCH=0
-WORKDIR /app
+WORKDIR /image/app
 COPY package.json package-lock.json ./
 COPY scripts/prune-dependencies.sh /
 # Modes are set because files of a checkout made under a strict umask are readable by their owner only.
@@ -18,7 +18,7 @@ RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
  && sh /prune-dependencies.sh . \
  && rm package-lock.json node_modules/.package-lock.json \
  && chmod -R u=rwX,go=rX . \
- && find . -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+ && find /image -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
 FROM ${BASE}${BASE_DIGEST:+@$BASE_DIGEST} AS build
 ARG SOURCE_DATE_EPOCH=0
@@ -32,20 +32,22 @@ RUN npm run --silent build \
  && find dist -type f \( -name '*.map' -o -name '*.d.ts' \) -delete \
  && chmod -R u=rwX,go=rX dist \
  && chmod a+x dist/cli/cio-webhook.sh \
- && find dist -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+ && install -d /image/app \
+ && mv dist /image/app \
+ && find /image -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
 FROM ${BASE}${BASE_DIGEST:+@$BASE_DIGEST}
 ARG SOURCE_DATE_EPOCH=0
 # A volume mounted at /keys gets this owner: docker-compose.yml stores the signing key in it. The link puts the commands
 # on the PATH: `docker exec <container> cio-webhook consumers`.
 RUN install -d -o node -g node -m 0700 /keys \
- && install -d /app \
  && ln -s /app/dist/cli/cio-webhook.sh /usr/local/bin/cio-webhook \
- && touch -h -d "@$SOURCE_DATE_EPOCH" /keys /app /usr/local/bin/cio-webhook /usr/local/bin
+ && touch -h -d "@$SOURCE_DATE_EPOCH" /keys /usr/local/bin/cio-webhook /usr/local/bin
 ENV NODE_ENV=production
+# To the root: a folder that a builder creates for COPY or WORKDIR has the time of the build.
+COPY --from=dependencies /image/ /
+COPY --from=build /image/ /
 WORKDIR /app
-COPY --from=dependencies /app ./
-COPY --from=build /app/dist dist
 # The files belong to root, so that the service cannot change its own code.
 USER node
 # The second one is the console, which is off unless CONSOLE_PORT is set.

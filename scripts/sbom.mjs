@@ -67,7 +67,8 @@ function debianPackage(line) {
 
 /** @param names the direct dependencies @param isInstalled given the entry of a package in the lock file */
 function bom(component, names, isInstalled) {
-  const npm = ['sbom', '--sbom-format', 'cyclonedx', '--omit', 'dev', '--package-lock-only']
+  // Not `--omit dev`: that leaves out packages which are needed in production too, if a dev dependency shares them.
+  const npm = ['sbom', '--sbom-format', 'cyclonedx', '--package-lock-only']
   const all = JSON.parse(execFileSync('npm', npm, { encoding: 'utf8', maxBuffer: 64 * 2 ** 20 }))
   const absent = new Set(
     Object.entries(parsed('package-lock.json').packages)

@@ -21,5 +21,6 @@ t.test('two builds from two clones of a commit have the same layers', async t =>
   }
   const [first, second] = await Promise.all(images.map(image => inspect(image)))
   t.same(second?.RootFS.Layers, first?.RootFS.Layers)
-  t.same(second?.Config, first?.Config)
+  // Some engines name the intermediate image here, which has the time of its own build.
+  t.same({ ...second?.Config, Image: '' }, { ...first?.Config, Image: '' })
 })

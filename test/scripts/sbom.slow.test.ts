@@ -20,6 +20,8 @@ interface Sbom {
   readonly dependencies: readonly { readonly ref: string; readonly dependsOn: readonly string[] }[]
 }
 
+t.setTimeout(120_000)
+
 const folder = temporaryFolder()
 t.teardown(() => rmSync(folder, { recursive: true }))
 const own = JSON.parse(readFileSync('package.json', 'utf8'))
@@ -53,6 +55,8 @@ t.test('the service: production dependencies with version and purl, the same in 
   t.match(found.serialNumber, /^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/)
   for (const name of Object.keys(own.dependencies)) t.ok(names(found).includes(name), name)
   t.notOk(names(found).includes('tap'), 'no dev dependency')
+  t.ok(own.devDependencies.ajv, 'a dev dependency')
+  t.ok(names(found).includes('ajv'), 'that fastify needs too')
   const refs = found.components.map(component => component['bom-ref'])
   t.equal(new Set(refs).size, refs.length, 'references are unique')
   const known = new Set([...refs, found.metadata.component['bom-ref']])
