@@ -61,7 +61,9 @@ t.test('the package has what the library needs, and ioredis as its only dependen
   const manifest = JSON.parse(readFileSync(join(work, 'cio-webhook-consumer', 'package.json'), 'utf8'))
   t.match(manifest, { name: 'cio-webhook-consumer', version: main.version, license: main.license })
   t.same(manifest.dependencies, { ioredis: main.dependencies.ioredis })
-  for (const key of ['devDependencies', 'peerDependencies', 'scripts', 'bin']) t.notOk(key in manifest, key)
+  t.same(Object.keys(manifest.peerDependencies), ['@opentelemetry/api'])
+  t.same(manifest.peerDependenciesMeta, { '@opentelemetry/api': { optional: true } })
+  for (const key of ['devDependencies', 'scripts', 'bin']) t.notOk(key in manifest, key)
 })
 
 for (const { version, typescript } of setups) {
