@@ -1,4 +1,4 @@
-// Tested by test/settings/secrets/vault.slow.test.ts and test/settings/secrets/google.slow.test.ts
+// Tested by test/settings/secrets/vault.slow.test.ts and test/settings/secrets/google.slow.test.ts.
 import { readFileSync } from 'node:fs'
 import type { Agent } from 'undici'
 import { errorCode, ReportedError } from '../../errors.ts'

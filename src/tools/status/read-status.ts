@@ -9,11 +9,8 @@ import { type ReplicaReport, runningReplicas, usageKeys } from '../../receive/ke
 import { errorCause, isRedisError } from '../../redis/causes.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import type { RedisFailure } from '../../redis/failure.ts'
-import { memoryUsage } from '../../redis/memory.ts'
 import { connectMasters } from '../../redis/ready.ts'
-import { inspectServers } from '../../redis/server-facts.ts'
 import { serverTime } from '../../redis/server-time.ts'
-import { checkWrites } from '../../redis/write-check.ts'
 import type { Config } from '../../settings/config.ts'
 import type { Configuration } from '../../settings/describe.ts'
 import { parseStored } from '../../stored-json.ts'
@@ -22,6 +19,7 @@ import { readCheck } from '../connect/stored-check.ts'
 import { removedConsumers } from '../consumers/removed-consumers.ts'
 import type { PartitionStatus, RedisStatus, SourceStatus, StatusFacts, StatusReport } from './facts.ts'
 import { findProblems } from './problems.ts'
+import { readRedisStatus } from './read-redis-status.ts'
 
 interface StatusOptions {
   readonly config: Pick<Config, 'production' | 'log' | 'dispatch' | 'admission'>
@@ -81,7 +79,7 @@ async function readFromRedis(
     publishedAddresses,
     webhooks
   ] = await Promise.all([
-    readRedis(options, redis, redisAddress),
+    readRedisStatus(redis, redisAddress, keyPrefix, now),
     readDeliveryStats(redis, keyPrefix, { fromMs: nowMs - HOUR_MS, toMs: nowMs }),
     readDeliveryStats(redis, keyPrefix, { fromMs: nowMs - 24 * HOUR_MS, toMs: nowMs }),
     readLastDeliveries(redis, keyPrefix),
@@ -176,52 +174,6 @@ function report(
     ...read
   }
   return { ...facts, problems: findProblems(facts) }
-}
-
-async function readRedis(
-  { config, now }: StatusOptions,
-  redis: RedisClient,
-  address: string
-): Promise<RedisStatus> {
-  const { keyPrefix } = config.log
-  const server = await inspectServers(redis)
-  const startedMs = performance.now()
-  await redis.ping()
-  const latencyMs = performance.now() - startedMs
-  const clockAheadMs = (await serverTime(redis)) - now()
-  const [memory, bytesPerEvent, refusal] = await Promise.all([
-    memoryUsage(redis),
-    eventBytes(redis, keyPrefix),
-    writeRefusal(redis, keyPrefix)
-  ])
-  return { state: 'up', address, server, memory, refusal, clockAheadMs, latencyMs, bytesPerEvent }
-}
-
-/** @returns `undefined` if Redis accepts writes, or if the user of this command may only read */
-async function writeRefusal(redis: RedisClient, keyPrefix: string): Promise<string | undefined> {
-  try {
-    await checkWrites(redis, keyPrefix)
-    return undefined
-  } catch (error) {
-    const cause = errorCause(error)
-    if (cause === undefined) throw error
-    return cause.startsWith('NOPERM') ? undefined : cause
-  }
-}
-
-/** @returns `undefined` without events, and where MEMORY is not permitted */
-async function eventBytes(redis: RedisClient, keyPrefix: string): Promise<number | undefined> {
-  try {
-    const [first] = await publishedPartitions(redis, keyPrefix)
-    if (first === undefined) return undefined
-    const [bytes, events] = await Promise.all([
-      redis.memory('USAGE', first.events, 'SAMPLES', 5),
-      redis.xlen(first.events)
-    ])
-    return bytes === null || events === 0 ? undefined : bytes / events
-  } catch {
-    return undefined
-  }
 }
 
 async function readPartitions(redis: RedisClient, keyPrefix: string): Promise<readonly PartitionStatus[]> {
