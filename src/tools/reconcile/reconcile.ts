@@ -21,6 +21,8 @@ export interface ReconcileOptions {
   readonly keyPrefix: string
   readonly api: AppApi
   readonly index: MessageIndex
+  /** RECONCILE_DAYS, in milliseconds. */
+  readonly indexMs: number
   readonly source: Source
   readonly eventLog: EventLog
   /** How many missing events are appended per second. */
@@ -46,6 +48,11 @@ export interface Reconciled {
 const ROLLOUT_MS = 15 * 60 * 1000
 const RENEW_MS = 10_000
 const LOCK_POLL_MS = 500
+
+const NO_INDEX =
+  'there is no message index yet: the service writes it from a minute after its start, if CIO_APP_API_KEY is set for every replica, and PII_HASH_KEY is the same here'
+const INDEX_STARTED_AGAIN =
+  'the message index started again during this comparison, so what arrived before is not in it: set CIO_APP_API_KEY and the same PII_HASH_KEY for every replica, and start cio-webhook reconcile again'
 
 /** @param range in Unix seconds: when messages were created */
 export function newProgress(
@@ -92,6 +99,7 @@ async function run(
   const { runner } = begun
   if (begun.cursor === undefined && !begun.isListed) await clearProgress(redis, keyPrefix, runner)
   const compared = await prepare(options)
+  let indexSinceMs = await completeSince()
   let progress = begun
   let firstCreated: number | undefined
 
@@ -99,13 +107,14 @@ async function run(
     const page = await listMessages(api, { ...progress, cursor: progress.cursor }, signal)
     const report = structuredClone(progress.report)
     report.notChecked.unreadable += page.unreadable
+    indexSinceMs = await completeSince()
     const missing = await compareMessages(
-      compared,
+      { ...compared, indexSinceMs },
       page.messages,
       report,
       await sentUntil(redis, keyPrefix, source.name, now())
     )
-    checkLock()
+    await checkRight()
     // First the events, then the cursor behind them: after an interruption the page is compared again.
     if (progress.fill) await addMissing(redis, keyPrefix, runner, missing)
     await save({ ...progress, cursor: page.next, isListed: page.next === undefined, report })
@@ -116,7 +125,7 @@ async function run(
   if (progress.fill && !signal.aborted) await fill()
   const isFinished = progress.isListed && !signal.aborted
   if (isFinished) await clearProgress(redis, keyPrefix, runner)
-  return { report: progress.report, indexSinceMs: compared.indexSinceMs, isFinished }
+  return { report: progress.report, indexSinceMs, isFinished }
 
   async function fill(): Promise<void> {
     const total = await countMissing(redis, keyPrefix, runner)
@@ -125,8 +134,8 @@ async function run(
       ...options,
       runner,
       source: source.name,
+      beforeAppend: checkRight,
       onFilled: async ({ appended, duplicates }) => {
-        checkLock()
         const { report } = progress
         handled += appended + duplicates
         onProgress(
@@ -146,9 +155,22 @@ async function run(
     await saveProgress(redis, keyPrefix, next)
   }
 
-  function checkLock(): void {
+  /** An event that is added or appended without the lock or the index could be in the log twice. */
+  async function checkRight(): Promise<void> {
+    await completeSince()
     if (holdsLock()) return
     throw new ReportedError('Redis was away for too long: continue with cio-webhook reconcile --resume')
+  }
+
+  /** From when on the index is complete. It forgets whole generations, and a comparison can take hours. */
+  async function completeSince(): Promise<number> {
+    const sinceMs = await messageIndexSince(redis, compared.partitions, options.index)
+    if (sinceMs === undefined) throw new ReportedError(NO_INDEX)
+    if (sinceMs > begun.startedAtMs) {
+      await clearProgress(redis, keyPrefix, runner)
+      throw new ReportedError(INDEX_STARTED_AGAIN)
+    }
+    return Math.max(sinceMs, now() - options.indexMs) + ROLLOUT_MS
   }
 
   /** The list is in order of creation, in one direction or the other. */
@@ -158,21 +180,13 @@ async function run(
   }
 }
 
-async function prepare(options: ReconcileOptions): Promise<CompareOptions> {
+async function prepare(options: ReconcileOptions): Promise<Omit<CompareOptions, 'indexSinceMs'>> {
   const { redis, keyPrefix, index, source } = options
-  const partitions = await publishedPartitions(redis, keyPrefix)
-  const sinceMs = await messageIndexSince(redis, partitions, index)
-  if (sinceMs === undefined) {
-    throw new ReportedError(
-      'there is no message index yet: the service writes it from a minute after its start, if CIO_APP_API_KEY is set for every replica, and PII_HASH_KEY is the same here'
-    )
-  }
   return {
     redis,
-    partitions,
+    partitions: await publishedPartitions(redis, keyPrefix),
     index,
     source,
-    indexSinceMs: sinceMs + ROLLOUT_MS,
     webhookEvents: await eventsOfWebhook(options)
   }
 }

@@ -69,6 +69,7 @@ async function newWorld(t: Test, messages: readonly FakeMessage[], { partitions 
     keyPrefix,
     api: appApiOf(fake),
     index,
+    indexMs: 8 * DAY * 1000,
     source,
     eventLog,
     eventsPerSecond: 100_000,
@@ -320,3 +321,47 @@ t.test('without a message index it says what to set', async t => {
   await redis.client.del(partitionKeys(keyPrefix, 0).messages.keyId)
   await t.rejects(reconcile(options(), progress()), /no message index yet.*CIO_APP_API_KEY/)
 })
+
+t.test(
+  'an index that starts again during the comparison ends it, and no event that arrived is appended again',
+  async t => {
+    const messages = someMessages(1200)
+    const { keyPrefix, fake, options, progress, deliver, events } = await newWorld(t, messages)
+    for (const message of messages) await deliver(message, 'sent')
+    const list = fake.routes.get('GET /v1/messages')
+    fake.routes.set('GET /v1/messages', request => {
+      // What the maintenance of a replica without CIO_APP_API_KEY does.
+      if (request.url.searchParams.has('start')) void restartIndex(keyPrefix)
+      return { ...(list?.(request) ?? { status: 500, body: '' }), delayMs: 100 }
+    })
+    const filling = { ...progress(true), startedAtMs: Date.now() - 60_000 }
+    await t.rejects(reconcile(options(), filling), /index started again/)
+    t.equal((await events()).length, 1200)
+    t.equal(await readProgress(connection, keyPrefix), undefined, 'it cannot be continued')
+  }
+)
+
+t.test('an index that starts again while events are appended ends that', async t => {
+  const messages = someMessages(600)
+  const { keyPrefix, options, progress, events } = await newWorld(t, messages)
+  const restarting = options({
+    eventsPerSecond: 400,
+    onProgress: step => void (step.includes('filled') && restartIndex(keyPrefix))
+  })
+  const filling = { ...progress(true), startedAtMs: Date.now() - 60_000 }
+  await t.rejects(reconcile(restarting, filling), /index started again/)
+  const appended = (await events()).length
+  t.ok(appended > 0 && appended < 1200, `${appended} appended`)
+})
+
+t.test('what is older than RECONCILE_DAYS is not checked, although the index has not expired it', async t => {
+  const { options, progress } = await newWorld(t, someMessages(2))
+  const { report } = await reconcile(options({ indexMs: 2 * DAY * 1000 }), progress(true))
+  t.match(report, { checked: 0, missing: 0, filled: 0, notChecked: { beforeIndex: 4 } })
+})
+
+const restartIndex = (keyPrefix: string) =>
+  redis.client.set(
+    partitionKeys(keyPrefix, 0).messages.generations,
+    formatGenerations([{ number: 2, buckets: 256, openedAtMs: Date.now() }])
+  )
