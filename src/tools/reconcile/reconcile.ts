@@ -1,5 +1,5 @@
 import { pause } from '../../async/backoff.ts'
-import { type AppApi, AppApiError } from '../../customerio/app-api.ts'
+import { type AppApi, AppApiError, unexpectedAnswer } from '../../customerio/app-api.ts'
 import { listMessages } from '../../customerio/messages.ts'
 import { listReportingWebhooks } from '../../customerio/reporting-webhooks.ts'
 import { ReportedError } from '../../errors.ts'
@@ -102,9 +102,14 @@ async function run(
   let indexSinceMs = await completeSince()
   let progress = begun
   let firstCreated: number | undefined
+  const cursors = new Set<string | undefined>([begun.cursor])
 
   while (!progress.isListed && !signal.aborted) {
     const page = await listMessages(api, { ...progress, cursor: progress.cursor }, signal)
+    if (page.next !== undefined && cursors.has(page.next)) {
+      throw unexpectedAnswer(api, 'a cursor of the list of messages leads back to a page before')
+    }
+    cursors.add(page.next)
     const report = structuredClone(progress.report)
     report.notChecked.unreadable += page.unreadable
     indexSinceMs = await completeSince()

@@ -360,6 +360,74 @@ t.test('what is older than RECONCILE_DAYS is not checked, although the index has
   t.match(report, { checked: 0, missing: 0, filled: 0, notChecked: { beforeIndex: 4 } })
 })
 
+t.test('names and times of odd messages neither end the comparison nor damage the report', async t => {
+  const odd = {
+    sent: 9e15,
+    delivered: -1,
+    opened: start * 1000,
+    clicked: 1.5,
+    constructor: 1,
+    bounced: start
+  }
+  const { keyPrefix, fake, options, progress, events } = await newWorld(t, [])
+  const list = [
+    fakeMessage('ODD', start, { metrics: odd }),
+    fakeMessage('TYPE', start, { type: 'constructor', metrics: { sent: start } }),
+    fakeMessage('PROTO', start, { type: '__proto__', metrics: { sent: start } }),
+    { id: 'PARENT', type: 'email', campaign_id: '\u001b[2J', metrics: { sent: start } },
+    { type: 'email' },
+    null
+  ]
+  fake.routes.set('GET /v1/messages', () => ({
+    status: 200,
+    body: JSON.stringify({ messages: list, next: '' }).replace('"clicked"', '"__proto__":1,"clicked"')
+  }))
+  const stopped = new AbortController()
+  const once = options({ signal: stopped.signal, onProgress: () => stopped.abort() })
+  await reconcile(once, { ...progress(true), cursor: 'x' })
+  const stored = await readProgress(connection, keyPrefix)
+  t.ok(stored, 'the report can be stored and read')
+  t.match(stored?.report, {
+    checked: 3,
+    missing: 3,
+    waiting: 0,
+    byObjectType: { email: { checked: 2 }, constructor: { checked: 1 } },
+    byCampaign: { campaign: { checked: 1 } },
+    notChecked: { unreadable: 2, otherMetrics: { constructor: 1, opened: 1, sent: 2 } }
+  })
+  await reconcile(options(), progress(true))
+  t.same((await events()).map(({ type }) => type).sort(), [
+    'io.customer.constructor.sent',
+    'io.customer.email.bounced',
+    'io.customer.email.sent'
+  ])
+})
+
+t.test('a list that cannot be read, or that never ends, is an error: not a complete log', async t => {
+  const { fake, options, progress } = await newWorld(t, [])
+  let pages = 0
+  const respond = (messages: unknown[], next: () => string) =>
+    fake.routes.set('GET /v1/messages', () => ({
+      status: 200,
+      body: JSON.stringify({ messages, next: next() })
+    }))
+  respond([{ message_id: 1 }], () => '')
+  await t.rejects(reconcile(options(), progress()), /another form than documented: no message has an id/)
+  respond([], () => ['a', 'b', 'c'][pages++ % 3] ?? '')
+  await t.rejects(reconcile(options(), progress()), /cursor .* leads back/)
+  respond([], () => 'the same')
+  t.match(await reconcile(options(), progress()), { isFinished: true })
+  respond(Array(1000).fill(someMessages(1)[0]), () => 'the same')
+  await t.rejects(reconcile(options(), progress()), /cursor .* leads back/)
+})
+
+t.test('while every delivery is refused because of its address, nothing is missing yet', async t => {
+  const { keyPrefix, options, progress } = await newWorld(t, someMessages(2))
+  const refused = JSON.stringify({ at: Date.now(), outcome: 'source_forbidden' })
+  await redis.client.hset(deliveryKeys(keyPrefix).last, 'default', refused)
+  t.match((await reconcile(options(), progress(true))).report, { missing: 0, waiting: 4, filled: 0 })
+})
+
 const restartIndex = (keyPrefix: string) =>
   redis.client.set(
     partitionKeys(keyPrefix, 0).messages.generations,
