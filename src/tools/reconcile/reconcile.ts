@@ -10,7 +10,7 @@ import type { RedisClient } from '../../redis/connect.ts'
 import type { Source } from '../../settings/sources.ts'
 import { readConnections } from '../connect/connections.ts'
 import { sourceOfEndpoint } from '../connect/endpoint.ts'
-import { type CompareOptions, compareMessages } from './compare.ts'
+import { type CompareOptions, compareMessages, eventsOf } from './compare.ts'
 import { addMissing, countMissing, fillMissing, MAX_WAITING } from './fill.ts'
 import { clearProgress, type Progress, reconcileLock, saveProgress } from './progress.ts'
 import { sentUntil } from './queue-position.ts'
@@ -119,9 +119,10 @@ async function run(
       report,
       await sentUntil(redis, keyPrefix, source.name, now())
     )
+    const events = progress.fill ? await eventsOf(missing, source) : []
     await checkRight()
     // First the events, then the cursor behind them: after an interruption the page is compared again.
-    if (progress.fill) await addMissing(redis, keyPrefix, runner, missing)
+    if (progress.fill) await addMissing(redis, keyPrefix, runner, events)
     await save({ ...progress, cursor: page.next, isListed: page.next === undefined, report })
     firstCreated ??= page.messages[0]?.created ?? undefined
     onProgress(`${report.messages.toLocaleString('en-US')} messages`, shareOf(page.messages.at(-1)?.created))
