@@ -4,7 +4,7 @@ import { listMessages } from '../../customerio/messages.ts'
 import { listReportingWebhooks } from '../../customerio/reporting-webhooks.ts'
 import { ReportedError } from '../../errors.ts'
 import type { EventLog } from '../../log/append.ts'
-import { type MessageIndex, messageIndexSince } from '../../log/message-index.ts'
+import { forgetFilled, type MessageIndex, messageIndexSince } from '../../log/message-index.ts'
 import { publishedPartitions } from '../../log/partition.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import type { Source } from '../../settings/sources.ts'
@@ -128,7 +128,10 @@ async function run(
     onProgress(`${report.messages.toLocaleString('en-US')} messages`, shareOf(page.messages.at(-1)?.created))
     if (progress.fill && (await countMissing(redis, keyPrefix, runner)) >= MAX_WAITING) await fill()
   }
-  if (progress.fill && !signal.aborted) await fill()
+  if (progress.fill && !signal.aborted) {
+    await fill()
+    for (const keys of compared.partitions) await forgetFilled(redis, keys, now())
+  }
   const isFinished = progress.isListed && !signal.aborted
   if (isFinished) await clearProgress(redis, keyPrefix, runner)
   return { report: progress.report, indexSinceMs, isFinished }
