@@ -73,16 +73,22 @@ async function run(options: ReconcileArguments, { redis, config }: Log, nowMs: n
     process.stdout.write(
       options.json ? `${JSON.stringify(reconciledJson(result))}\n` : reconciledText(result)
     )
-    if (!result.isFinished) process.stderr.write(CONTINUE)
-    if (!result.isFinished) return EXIT.error
+    if (!result.isFinished) {
+      await sayHowToContinue()
+      return EXIT.error
+    }
     return stillMissing(result.report) === 0 ? EXIT.ok : EXIT.findings
   } catch (error) {
     bar.clear()
-    if ((await readProgress(redis, keyPrefix).catch(() => undefined)) !== undefined)
-      process.stderr.write(CONTINUE)
+    await sayHowToContinue()
     throw error
   } finally {
     close()
+  }
+
+  async function sayHowToContinue(): Promise<void> {
+    if ((await readProgress(redis, keyPrefix).catch(() => undefined)) !== undefined)
+      process.stderr.write(CONTINUE)
   }
 }
 

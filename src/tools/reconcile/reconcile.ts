@@ -105,7 +105,11 @@ async function run(
   const cursors = new Set<string | undefined>([begun.cursor])
 
   while (!progress.isListed && !signal.aborted) {
-    const page = await listMessages(api, { ...progress, cursor: progress.cursor }, signal)
+    const page = await unlessAborted(
+      listMessages(api, { ...progress, cursor: progress.cursor }, signal),
+      signal
+    )
+    if (page === undefined) break
     if (page.next !== undefined && cursors.has(page.next)) {
       throw unexpectedAnswer(api, 'a cursor of the list of messages leads back to a page before')
     }
@@ -210,11 +214,13 @@ async function eventsOfWebhook({
   redis,
   keyPrefix,
   api,
-  source: { name }
+  source: { name },
+  signal
 }: ReconcileOptions): Promise<ReadonlySet<string> | undefined> {
   const connected = (await readConnections(redis, keyPrefix)).find(({ source }) => source === name)
   try {
-    const webhooks = (await listReportingWebhooks(api)).filter(({ id, endpoint }) =>
+    const listed = (await unlessAborted(listReportingWebhooks(api, signal), signal)) ?? []
+    const webhooks = listed.filter(({ id, endpoint }) =>
       connected === undefined
         ? URL.canParse(endpoint) && sourceOfEndpoint(endpoint) === name
         : String(id) === connected.webhook
@@ -226,3 +232,10 @@ async function eventsOfWebhook({
     throw error
   }
 }
+
+/** Resolves with `undefined` instead of rejecting once the signal is aborted: the comparison is interrupted, not failed. */
+const unlessAborted = <T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> =>
+  work.catch(error => {
+    if (signal.aborted) return undefined
+    throw error
+  })

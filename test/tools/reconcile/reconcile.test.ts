@@ -341,6 +341,23 @@ t.test(
   }
 )
 
+t.test('a stop ends the comparison at once, also while Customer.io does not answer', async t => {
+  const { fake, options, progress } = await newWorld(t, someMessages(1500))
+  for (const requests of [0, 1, 2]) {
+    const stopping = new AbortController()
+    const before = fake.requestTimesMs.length
+    const webhooks = { status: 200, body: '{"reporting_webhooks":[]}' }
+    const page = { status: 200, body: JSON.stringify({ messages: someMessages(1), next: 'b' }) }
+    fake.next.splice(0, Infinity, ...[webhooks, page].slice(0, requests), { ...page, delayMs: 30_000 })
+    const compared = reconcile(options({ signal: stopping.signal }), progress())
+    await until('the request', async () => fake.requestTimesMs.length > before + requests)
+    const stoppedMs = performance.now()
+    stopping.abort()
+    t.match(await compared, { isFinished: false, report: { messages: requests === 2 ? 1 : 0 } })
+    t.ok(performance.now() - stoppedMs < 1000)
+  }
+})
+
 t.test('an index that starts again while events are appended ends that', async t => {
   const messages = someMessages(600)
   const { keyPrefix, options, progress, events } = await newWorld(t, messages)
