@@ -86,6 +86,9 @@ export async function reconcile(options: ReconcileOptions, progress: Progress): 
     return await run(options, progress, () => lock.mayStillHold())
   } finally {
     clearInterval(renewal)
+    // The service starts anew each time: the events that wait would only use memory, perhaps the last that Redis has.
+    if (progress.runner === 'service' && lock.mayStillHold())
+      await clearProgress(redis, keyPrefix, 'service').catch(() => {})
     await lock.release().catch(() => {})
   }
 }

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { createEventLog } from '../../../src/log/append.ts'
+import { UnavailableError } from '../../../src/errors.ts'
+import { createEventLog, type EventLog } from '../../../src/log/append.ts'
 import { formatGenerations } from '../../../src/log/dedupe-index.ts'
 import { partitionKeys } from '../../../src/log/keys.ts'
 import { createMessageIndex } from '../../../src/log/message-index.ts'
@@ -50,14 +51,14 @@ const eventLog = createEventLog({
   durabilityWait: undefined,
   isRedisUp: () => true
 })
-const replica = (fill = false) =>
+const replica = (fill = false, appends: Partial<EventLog> = {}) =>
   createReconcileWatch({
     redis: connection,
     keyPrefix,
     api: appApiOf(fake),
     index,
     source: testSource(),
-    eventLog,
+    eventLog: { ...eventLog, ...appends },
     fill,
     indexMs: 8 * DAY * 1000,
     isRedisUp: () => true,
@@ -119,6 +120,17 @@ t.test(
     t.same(shown.at(-1), {})
   }
 )
+
+t.test('events that a failed run of the service did not append use no memory', async t => {
+  messages.push(fakeMessage('D', nowSeconds - 3600), fakeMessage('E', nowSeconds - 3600))
+  await anHourPasses()
+  const full = { append: () => Promise.reject(new UnavailableError('redis_full')) }
+  lines.length = 0
+  await replica(true, full).refresh()
+  t.match(lines, [{ level: 'warn', text: /the comparison with Customer.io failed/ }])
+  t.same(await redis.client.keys('cio:{reconcile}*'), ['cio:{reconcile}:result'])
+  messages.splice(-2)
+})
 
 t.test('a failure is logged once per hour with its cause, and keeps the last result', async t => {
   await anHourPasses()
