@@ -32,6 +32,13 @@ export class AppApiError extends ReportedError {
   }
 }
 
+/** An answer with the status 200 that cannot be used. @param problem contains nothing of the answer */
+export const unexpectedAnswer = ({ host }: Pick<AppApi, 'host'>, problem: string): AppApiError =>
+  new AppApiError(
+    'malformed',
+    `Customer.io's App API (${host}) sent an answer of another form than documented: ${problem}; update cio-webhook, or check CIO_APP_URL`
+  )
+
 type Answer = Readonly<Record<string, unknown>>
 
 interface CallOptions {

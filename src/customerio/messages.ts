@@ -1,6 +1,6 @@
 // Tested by test/tools/reconcile/reconcile.test.ts.
 import { z } from 'zod'
-import { type AppApi, AppApiError } from './app-api.ts'
+import { type AppApi, unexpectedAnswer } from './app-api.ts'
 
 const text = z.string().nullish()
 const number = z.union([z.number(), z.string()]).nullish()
@@ -63,13 +63,10 @@ export async function listMessages(
   const start = cursor === undefined ? {} : { start: cursor }
   const query = { ...start, limit: PAGE_SIZE, start_ts: fromSeconds, end_ts: toSeconds }
   const { messages: list, next } = await api.call(client => client.getMessages(query), { signal })
-  if (!Array.isArray(list)) {
-    throw new AppApiError(
-      'malformed',
-      `Customer.io's App API (${api.host}) sent an answer of another form than documented: messages is not a list; update cio-webhook, or check CIO_APP_URL`
-    )
-  }
+  if (!Array.isArray(list)) throw unexpectedAnswer(api, 'messages is not a list')
   const messages = list.flatMap(item => messageSchema.safeParse(item).data ?? [])
-  const isLast = typeof next !== 'string' || next === '' || next === cursor
+  // "Nothing is missing" would be wrong.
+  if (list.length > 0 && messages.length === 0) throw unexpectedAnswer(api, 'no message has an id and a type')
+  const isLast = typeof next !== 'string' || next === '' || (next === cursor && list.length < PAGE_SIZE)
   return { messages, unreadable: list.length - messages.length, next: isLast ? undefined : next }
 }

@@ -1,4 +1,4 @@
-import { type AppApi, AppApiError } from './app-api.ts'
+import { type AppApi, unexpectedAnswer } from './app-api.ts'
 
 /** A webhook as the App API shows it (`reporting_webhooks`; Customer.io's API description, read 2026-11-26). */
 export interface ReportingWebhook {
@@ -13,6 +13,9 @@ export interface ReportingWebhook {
   /** Whether `sent` events contain the whole message. */
   readonly withContent: boolean
 }
+
+/** It is displayed, logged, and a part of URLs. */
+const ID = /^[\w-]{1,64}$/
 
 type WebhookSettings = Omit<ReportingWebhook, 'id'>
 
@@ -80,7 +83,9 @@ function toApi({ fullResolution, withContent, events, ...others }: Partial<Webho
 function parse(api: AppApi, item: unknown): ReportingWebhook {
   if (!isObject(item)) throw unexpectedAnswer(api, 'a webhook is not an object')
   const { id, name, endpoint, events, disabled, full_resolution, with_content } = item
-  if (typeof id !== 'number' && typeof id !== 'string') throw unexpectedAnswer(api, 'a webhook has no id')
+  if ((typeof id !== 'number' && typeof id !== 'string') || !ID.test(String(id))) {
+    throw unexpectedAnswer(api, 'a webhook has no valid id')
+  }
   const fail = (field: string) => unexpectedAnswer(api, `${field} of the webhook ${id} is missing or invalid`)
   if (typeof endpoint !== 'string') throw fail('endpoint')
   if (!Array.isArray(events) || !events.every(event => typeof event === 'string')) throw fail('events')
@@ -97,12 +102,6 @@ function parse(api: AppApi, item: unknown): ReportingWebhook {
     withContent: with_content
   }
 }
-
-const unexpectedAnswer = ({ host }: AppApi, problem: string): AppApiError =>
-  new AppApiError(
-    'malformed',
-    `Customer.io's App API (${host}) sent an answer of another form than documented: ${problem}; update cio-webhook, or check CIO_APP_URL`
-  )
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

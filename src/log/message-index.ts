@@ -40,6 +40,9 @@ export function createMessageIndex(hashKey: Secret | undefined): MessageIndex {
   }
 }
 
+/** As in append.lua: Customer.io retries for 7 days. */
+const FILLED_SECONDS = 8 * 24 * 60 * 60
+const SCANNED_FIELDS = 500
 /** Metrics per call: with four generations about a millisecond of Redis. */
 const MAX_LOOKUPS = 250
 const findScript = loadScript(new URL('find-metrics.lua', import.meta.url))
@@ -124,4 +127,25 @@ export async function findMetrics(
     else generations = parseGenerations(String(detail[0]))
   }
   return digests.map((_, index) => found[index] ?? false)
+}
+
+/**
+ * Forgets the events that `reconcile` appended whose original can no longer come. The expiry of the hash starts anew with
+ * each fill, so it alone would let a service that often fills keep all of them.
+ *
+ * @throws the error of Redis
+ */
+export async function forgetFilled(
+  redis: RedisClient,
+  { messages }: PartitionKeys,
+  nowMs: number
+): Promise<void> {
+  const beforeSeconds = nowMs / 1000 - FILLED_SECONDS
+  let cursor = '0'
+  do {
+    const [next, fields] = await redis.hscan(messages.filled, cursor, 'COUNT', SCANNED_FIELDS)
+    const old = fields.filter((_, index) => index % 2 === 0 && Number(fields[index + 1]) < beforeSeconds)
+    if (old.length > 0) await redis.hdel(messages.filled, ...old)
+    cursor = next
+  } while (cursor !== '0')
 }

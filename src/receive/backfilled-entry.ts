@@ -47,6 +47,12 @@ export function backfilledEvent(
   }
 }
 
+/** The subject of the events with these ids, without sanitizing a whole payload. @param data with the ids only */
+export const backfilledSubject = (
+  data: JsonObject,
+  { sanitizer, schemes }: Pick<Source, 'sanitizer' | 'schemes'>
+): string | undefined => subjectOf(sanitizer.value({ data }), { schemes })
+
 /** @param source its name @param receivedAtMs Unix milliseconds: the time at which it is appended */
 export function toBackfilledEntry(event: BackfilledEvent, source: string, receivedAtMs: number): LogEntry {
   const { id, type, subject, happenedAtMs, metric, data } = event

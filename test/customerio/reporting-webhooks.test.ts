@@ -54,7 +54,8 @@ t.test('an answer of another form is refused with the field', async t => {
     [{}, 'reporting_webhooks is not a list'],
     [{ reporting_webhooks: [webhook] }, 'full_resolution of the webhook 7'],
     [{ reporting_webhooks: [{ ...webhook, disabled: 'no' }] }, 'disabled of the webhook 7'],
-    [{ reporting_webhooks: [{ ...webhook, events: [1] }] }, 'events of the webhook 7']
+    [{ reporting_webhooks: [{ ...webhook, events: [1] }] }, 'events of the webhook 7'],
+    [{ reporting_webhooks: [{ ...webhook, id: '7\u001b[2J' }] }, /: a webhook has no valid id;/]
   ] as const) {
     cio.answer = { status: 200, body: JSON.stringify(answer) }
     await t.rejects(listReportingWebhooks(api), { message: problem })

@@ -7,6 +7,7 @@ import type { LogEntry, MessageMetric } from '../../src/log/log-entry.ts'
 import {
   createMessageIndex,
   findMetrics,
+  forgetFilled,
   keptMessageIndex,
   maintainMessageIndex,
   messageIndexSince
@@ -121,6 +122,18 @@ t.test(
     t.equal(await redis.client.xlen(keys.events), 3)
   }
 )
+
+t.test('an appended event is forgotten when its original can no longer come, 8 days after it', async t => {
+  const { log, keys } = newLog()
+  const dayOf = (n: number) => 20_000 * 86_400 + n
+  const fills = Array.from({ length: 1200 }, (_, n) =>
+    entry(`f${n}`, opened(`f${n}`, { backfilled: true, atSeconds: dayOf(n % 2 === 0 ? 0 : 10) }))
+  )
+  await Promise.all(fills.map(log.append))
+  await forgetFilled(connection, keys, (dayOf(5) + 8 * 86_400) * 1000)
+  t.equal(await redis.client.hlen(keys.messages.filled), 600)
+  t.equal(await log.append(entry('o1', opened('f1', { atSeconds: dayOf(10) }))), 'duplicate')
+})
 
 t.test(
   'the index is complete from its start on, across many generations, and forgets whole generations',

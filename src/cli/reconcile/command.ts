@@ -58,6 +58,7 @@ async function run(options: ReconcileArguments, { redis, config }: Log, nowMs: n
         keyPrefix,
         api: openAppApi({ account: customerIo, readKey: async () => appApiKey }),
         index: messageIndex,
+        indexMs: config.reconcile.indexMs,
         source,
         eventLog,
         eventsPerSecond: options.eventsPerSecond,

@@ -1,10 +1,11 @@
 // Tested by test/tools/reconcile/reconcile.test.ts.
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { SentMessage } from '../../customerio/messages.ts'
 import type { PartitionKeys } from '../../log/keys.ts'
 import type { MessageMetric } from '../../log/log-entry.ts'
 import { findMetrics, type MessageIndex } from '../../log/message-index.ts'
 import { partitionOf } from '../../log/partition.ts'
-import { type BackfilledEvent, backfilledEvent } from '../../receive/backfilled-entry.ts'
+import { type BackfilledEvent, backfilledEvent, backfilledSubject } from '../../receive/backfilled-entry.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import type { Source } from '../../settings/sources.ts'
 import { type ListedMetric, metricsOf, parentOf, payloadOf } from './message-metrics.ts'
@@ -22,6 +23,12 @@ export interface CompareOptions {
   readonly webhookEvents: ReadonlySet<string> | undefined
 }
 
+/** A metric that is not in the index. */
+export type MissingMetric = Candidate
+
+/** The service receives deliveries meanwhile: to sanitize so many takes about a millisecond. */
+const EVENTS_PER_TURN = 20
+
 interface Candidate {
   readonly message: SentMessage
   readonly objectType: string
@@ -35,7 +42,7 @@ interface Candidate {
  *
  * @param report the results are added to it
  * @param sentUntilMs what happened later may still be in the queue at Customer.io; Unix milliseconds
- * @returns the missing events
+ * @returns the missing ones
  * @throws the error of Redis
  */
 export async function compareMessages(
@@ -43,17 +50,14 @@ export async function compareMessages(
   messages: readonly SentMessage[],
   report: Report,
   sentUntilMs: number
-): Promise<readonly BackfilledEvent[]> {
+): Promise<readonly MissingMetric[]> {
   const candidates = messages.flatMap(message => candidatesOf(options, message, report))
-  const events = candidates.map(({ message, objectType, listed, metric, digest }) =>
-    backfilledEvent(payloadOf(message, objectType, listed), metric, digest, options.source)
-  )
-  const found = await lookUp(options, candidates, events)
-  return candidates.flatMap(({ message, objectType, listed }, index) => {
+  const found = await lookUp(options, candidates)
+  return candidates.filter(({ message, objectType, listed }, index) => {
     const name = `${objectType}_${listed.name}`
     if (!found[index] && options.webhookEvents?.has(name) === false) {
       addCount(report.notChecked.notInWebhook, name)
-      return []
+      return false
     }
     const isWaiting = listed.atSeconds * 1000 > sentUntilMs
     const result = found[index] ? 'found' : isWaiting ? 'waiting' : 'missing'
@@ -61,9 +65,21 @@ export async function compareMessages(
     if (result === 'waiting') {
       report.waitingSince = Math.min(report.waitingSince ?? Infinity, message.created ?? listed.atSeconds)
     }
-    const event = events[index]
-    return result === 'missing' && event !== undefined ? [event] : []
+    return result === 'missing'
   })
+}
+
+/** The events of missing metrics, sanitized by the policy of the source. */
+export async function eventsOf(
+  missing: readonly MissingMetric[],
+  source: Source
+): Promise<readonly BackfilledEvent[]> {
+  const events: BackfilledEvent[] = []
+  for (const { message, objectType, listed, metric, digest } of missing) {
+    events.push(backfilledEvent(payloadOf(message, objectType, listed), metric, digest, source))
+    if (events.length % EVENTS_PER_TURN === 0) await nextTurn()
+  }
+  return events
 }
 
 function candidatesOf(
@@ -86,9 +102,8 @@ function candidatesOf(
 
 /** Asks the partition of the person first. The event can be in another: it may have been without an id, or PARTITIONS changed. */
 async function lookUp(
-  { redis, partitions }: CompareOptions,
-  candidates: readonly Candidate[],
-  events: readonly BackfilledEvent[]
+  { redis, partitions, source }: CompareOptions,
+  candidates: readonly Candidate[]
 ): Promise<readonly boolean[]> {
   const found = candidates.map(() => false)
   const ask = async (keys: PartitionKeys, indexes: readonly number[]): Promise<void> => {
@@ -100,7 +115,13 @@ async function lookUp(
     )
     for (const [at, index] of indexes.entries()) found[index] ||= replies[at] ?? false
   }
-  const expected = events.map(({ subject, id }) => partitionOf(subject ?? id, partitions.length))
+  const expected: number[] = []
+  for (const { message } of candidates) {
+    const ids = { customer_id: message.customer_id, identifiers: { id: message.customer_identifiers?.id } }
+    const subject = partitions.length === 1 ? undefined : backfilledSubject(ids, source)
+    expected.push(partitionOf(subject ?? '', partitions.length))
+    if (expected.length % EVENTS_PER_TURN === 0) await nextTurn()
+  }
   for (const [partition, keys] of partitions.entries()) {
     await ask(
       keys,

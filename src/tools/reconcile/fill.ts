@@ -34,6 +34,8 @@ export interface FillOptions {
   readonly signal: AbortSignal
   /** Unix milliseconds. */
   readonly now: () => number
+  /** Called before each batch. If it rejects, nothing more is appended. */
+  readonly beforeAppend: () => Promise<void>
   /** Called with the events of each batch. */
   readonly onFilled: (outcomes: { readonly appended: number; readonly duplicates: number }) => Promise<void>
 }
@@ -79,7 +81,7 @@ export const countMissing = (redis: RedisClient, keyPrefix: string, runner: Runn
  * @throws UnavailableError if an event was not kept, ReportedError if a consumer does not follow, and the error of Redis
  */
 export async function fillMissing(options: FillOptions): Promise<void> {
-  const { redis, keyPrefix, eventLog, source, eventsPerSecond, signal, now, onFilled } = options
+  const { redis, keyPrefix, eventLog, source, eventsPerSecond, signal, now, beforeAppend, onFilled } = options
   const { missing } = reconcileKeys(keyPrefix, options.runner)
   const size = Math.max(1, Math.min(MAX_BATCH, Math.floor(eventsPerSecond / BATCHES_PER_SECOND)))
   const lagBefore = await lags()
@@ -88,6 +90,7 @@ export async function fillMissing(options: FillOptions): Promise<void> {
     if (members.length === 0) return
     await waitForConsumers()
     if (signal.aborted) return
+    await beforeAppend()
     const startedMs = performance.now()
     const events = members.flatMap(member => parseStored(eventSchema, member) ?? [])
     // Not one after the other: those of one turn share a call, in this order.

@@ -20,7 +20,9 @@ const NOT_EVENTS = new Set(
 const FAILURES = new Set(['bounced', 'dropped', 'failed', 'undeliverable'])
 const NAME = /^[a-z][a-z0-9_]{0,63}$/
 /** Names of object types in the list of messages that differ from those of events. */
-const objectTypes: Readonly<Record<string, string>> = { twilio: 'sms' }
+const objectTypes: ReadonlyMap<string, string> = new Map([['twilio', 'sms']])
+/** The year 5138. A larger number is not in seconds. */
+const MAX_SECONDS = 1e11
 
 export interface ListedMetric {
   readonly name: string
@@ -37,12 +39,13 @@ interface ListedMetrics {
 }
 
 export function metricsOf({ type, metrics }: SentMessage): ListedMetrics {
-  const objectType = objectTypes[type] ?? (NAME.test(type) ? type : 'unknown')
+  const objectType = objectTypes.get(type) ?? (NAME.test(type) ? type : 'unknown')
   const checked: ListedMetric[] = []
   const others: string[] = []
   for (const [name, value] of Object.entries(metrics ?? {})) {
     if (NOT_EVENTS.has(name)) continue
-    const isTime = typeof value === 'number' && Number.isSafeInteger(value) && value > 0
+    const isTime =
+      typeof value === 'number' && Number.isSafeInteger(value) && value > 0 && value < MAX_SECONDS
     if (isTime && CHECKED.has(name) && objectType !== 'unknown') checked.push({ name, atSeconds: value })
     else others.push(NAME.test(name) ? name : 'unknown')
   }

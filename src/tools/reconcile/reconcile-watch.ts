@@ -12,8 +12,6 @@ import { readResult, type StoredResult, writeResult } from './result.ts'
 interface ReconcileWatchOptions
   extends Omit<ReconcileOptions, 'signal' | 'onProgress' | 'lockWaitMs' | 'eventsPerSecond'> {
   readonly fill: boolean
-  /** RECONCILE_DAYS, in milliseconds. */
-  readonly indexMs: number
   readonly isRedisUp: () => boolean
   readonly metrics: Pick<Metrics, 'missingEvents'>
   readonly log: Pick<Logger, 'info' | 'warn' | 'error'>

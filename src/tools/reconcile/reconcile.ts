@@ -1,16 +1,16 @@
 import { pause } from '../../async/backoff.ts'
-import { type AppApi, AppApiError } from '../../customerio/app-api.ts'
+import { type AppApi, AppApiError, unexpectedAnswer } from '../../customerio/app-api.ts'
 import { listMessages } from '../../customerio/messages.ts'
 import { listReportingWebhooks } from '../../customerio/reporting-webhooks.ts'
 import { ReportedError } from '../../errors.ts'
 import type { EventLog } from '../../log/append.ts'
-import { type MessageIndex, messageIndexSince } from '../../log/message-index.ts'
+import { forgetFilled, type MessageIndex, messageIndexSince } from '../../log/message-index.ts'
 import { publishedPartitions } from '../../log/partition.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import type { Source } from '../../settings/sources.ts'
 import { readConnections } from '../connect/connections.ts'
 import { sourceOfEndpoint } from '../connect/endpoint.ts'
-import { type CompareOptions, compareMessages } from './compare.ts'
+import { type CompareOptions, compareMessages, eventsOf } from './compare.ts'
 import { addMissing, countMissing, fillMissing, MAX_WAITING } from './fill.ts'
 import { clearProgress, type Progress, reconcileLock, saveProgress } from './progress.ts'
 import { sentUntil } from './queue-position.ts'
@@ -21,6 +21,8 @@ export interface ReconcileOptions {
   readonly keyPrefix: string
   readonly api: AppApi
   readonly index: MessageIndex
+  /** RECONCILE_DAYS, in milliseconds. */
+  readonly indexMs: number
   readonly source: Source
   readonly eventLog: EventLog
   /** How many missing events are appended per second. */
@@ -46,6 +48,11 @@ export interface Reconciled {
 const ROLLOUT_MS = 15 * 60 * 1000
 const RENEW_MS = 10_000
 const LOCK_POLL_MS = 500
+
+const NO_INDEX =
+  'there is no message index yet: the service writes it from a minute after its start, if CIO_APP_API_KEY is set for every replica, and PII_HASH_KEY is the same here'
+const INDEX_STARTED_AGAIN =
+  'the message index started again during this comparison, so what arrived before is not in it: set CIO_APP_API_KEY and the same PII_HASH_KEY for every replica, and start cio-webhook reconcile again'
 
 /** @param range in Unix seconds: when messages were created */
 export function newProgress(
@@ -92,31 +99,42 @@ async function run(
   const { runner } = begun
   if (begun.cursor === undefined && !begun.isListed) await clearProgress(redis, keyPrefix, runner)
   const compared = await prepare(options)
+  let indexSinceMs = await completeSince()
   let progress = begun
   let firstCreated: number | undefined
+  const cursors = new Set<string | undefined>([begun.cursor])
 
   while (!progress.isListed && !signal.aborted) {
     const page = await listMessages(api, { ...progress, cursor: progress.cursor }, signal)
+    if (page.next !== undefined && cursors.has(page.next)) {
+      throw unexpectedAnswer(api, 'a cursor of the list of messages leads back to a page before')
+    }
+    cursors.add(page.next)
     const report = structuredClone(progress.report)
     report.notChecked.unreadable += page.unreadable
+    indexSinceMs = await completeSince()
     const missing = await compareMessages(
-      compared,
+      { ...compared, indexSinceMs },
       page.messages,
       report,
       await sentUntil(redis, keyPrefix, source.name, now())
     )
-    checkLock()
+    const events = progress.fill ? await eventsOf(missing, source) : []
+    await checkRight()
     // First the events, then the cursor behind them: after an interruption the page is compared again.
-    if (progress.fill) await addMissing(redis, keyPrefix, runner, missing)
+    if (progress.fill) await addMissing(redis, keyPrefix, runner, events)
     await save({ ...progress, cursor: page.next, isListed: page.next === undefined, report })
     firstCreated ??= page.messages[0]?.created ?? undefined
     onProgress(`${report.messages.toLocaleString('en-US')} messages`, shareOf(page.messages.at(-1)?.created))
     if (progress.fill && (await countMissing(redis, keyPrefix, runner)) >= MAX_WAITING) await fill()
   }
-  if (progress.fill && !signal.aborted) await fill()
+  if (progress.fill && !signal.aborted) {
+    await fill()
+    for (const keys of compared.partitions) await forgetFilled(redis, keys, now())
+  }
   const isFinished = progress.isListed && !signal.aborted
   if (isFinished) await clearProgress(redis, keyPrefix, runner)
-  return { report: progress.report, indexSinceMs: compared.indexSinceMs, isFinished }
+  return { report: progress.report, indexSinceMs, isFinished }
 
   async function fill(): Promise<void> {
     const total = await countMissing(redis, keyPrefix, runner)
@@ -125,8 +143,8 @@ async function run(
       ...options,
       runner,
       source: source.name,
+      beforeAppend: checkRight,
       onFilled: async ({ appended, duplicates }) => {
-        checkLock()
         const { report } = progress
         handled += appended + duplicates
         onProgress(
@@ -146,9 +164,22 @@ async function run(
     await saveProgress(redis, keyPrefix, next)
   }
 
-  function checkLock(): void {
+  /** An event that is added or appended without the lock or the index could be in the log twice. */
+  async function checkRight(): Promise<void> {
+    await completeSince()
     if (holdsLock()) return
     throw new ReportedError('Redis was away for too long: continue with cio-webhook reconcile --resume')
+  }
+
+  /** From when on the index is complete. It forgets whole generations, and a comparison can take hours. */
+  async function completeSince(): Promise<number> {
+    const sinceMs = await messageIndexSince(redis, compared.partitions, options.index)
+    if (sinceMs === undefined) throw new ReportedError(NO_INDEX)
+    if (sinceMs > begun.startedAtMs) {
+      await clearProgress(redis, keyPrefix, runner)
+      throw new ReportedError(INDEX_STARTED_AGAIN)
+    }
+    return Math.max(sinceMs, now() - options.indexMs) + ROLLOUT_MS
   }
 
   /** The list is in order of creation, in one direction or the other. */
@@ -158,21 +189,13 @@ async function run(
   }
 }
 
-async function prepare(options: ReconcileOptions): Promise<CompareOptions> {
+async function prepare(options: ReconcileOptions): Promise<Omit<CompareOptions, 'indexSinceMs'>> {
   const { redis, keyPrefix, index, source } = options
-  const partitions = await publishedPartitions(redis, keyPrefix)
-  const sinceMs = await messageIndexSince(redis, partitions, index)
-  if (sinceMs === undefined) {
-    throw new ReportedError(
-      'there is no message index yet: the service writes it from a minute after its start, if CIO_APP_API_KEY is set for every replica, and PII_HASH_KEY is the same here'
-    )
-  }
   return {
     redis,
-    partitions,
+    partitions: await publishedPartitions(redis, keyPrefix),
     index,
     source,
-    indexSinceMs: sinceMs + ROLLOUT_MS,
     webhookEvents: await eventsOfWebhook(options)
   }
 }

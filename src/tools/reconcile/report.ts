@@ -84,11 +84,15 @@ export function addResult(report: Report, of: Checked, result: 'found' | 'missin
 
 function addRow(rows: Rows, name: string, result: 'found' | 'missing', max: number): void {
   const key = Object.hasOwn(rows, name) || Object.keys(rows).length < max ? name : 'other'
-  const { checked, missing } = rows[key] ?? { checked: 0, missing: 0 }
+  const { checked, missing } = ownValue(rows, key) ?? { checked: 0, missing: 0 }
   rows[key] = { checked: checked + 1, missing: missing + (result === 'missing' ? 1 : 0) }
 }
 
 export function addCount(counts: Counts, name: string): void {
   const key = Object.hasOwn(counts, name) || Object.keys(counts).length < MAX_ROWS ? name : 'other'
-  counts[key] = (counts[key] ?? 0) + 1
+  counts[key] = (ownValue(counts, key) ?? 0) + 1
 }
+
+/** A metric can be named `constructor`. */
+const ownValue = <Value>(record: Readonly<Record<string, Value>>, key: string): Value | undefined =>
+  Object.hasOwn(record, key) ? record[key] : undefined

@@ -69,6 +69,7 @@ async function newWorld(t: Test, messages: readonly FakeMessage[], { partitions 
     keyPrefix,
     api: appApiOf(fake),
     index,
+    indexMs: 8 * DAY * 1000,
     source,
     eventLog,
     eventsPerSecond: 100_000,
@@ -320,3 +321,115 @@ t.test('without a message index it says what to set', async t => {
   await redis.client.del(partitionKeys(keyPrefix, 0).messages.keyId)
   await t.rejects(reconcile(options(), progress()), /no message index yet.*CIO_APP_API_KEY/)
 })
+
+t.test(
+  'an index that starts again during the comparison ends it, and no event that arrived is appended again',
+  async t => {
+    const messages = someMessages(1200)
+    const { keyPrefix, fake, options, progress, deliver, events } = await newWorld(t, messages)
+    for (const message of messages) await deliver(message, 'sent')
+    const list = fake.routes.get('GET /v1/messages')
+    fake.routes.set('GET /v1/messages', request => {
+      // What the maintenance of a replica without CIO_APP_API_KEY does.
+      if (request.url.searchParams.has('start')) void restartIndex(keyPrefix)
+      return { ...(list?.(request) ?? { status: 500, body: '' }), delayMs: 100 }
+    })
+    const filling = { ...progress(true), startedAtMs: Date.now() - 60_000 }
+    await t.rejects(reconcile(options(), filling), /index started again/)
+    t.equal((await events()).length, 1200)
+    t.equal(await readProgress(connection, keyPrefix), undefined, 'it cannot be continued')
+  }
+)
+
+t.test('an index that starts again while events are appended ends that', async t => {
+  const messages = someMessages(600)
+  const { keyPrefix, options, progress, events } = await newWorld(t, messages)
+  const restarting = options({
+    eventsPerSecond: 400,
+    onProgress: step => void (step.includes('filled') && restartIndex(keyPrefix))
+  })
+  const filling = { ...progress(true), startedAtMs: Date.now() - 60_000 }
+  await t.rejects(reconcile(restarting, filling), /index started again/)
+  const appended = (await events()).length
+  t.ok(appended > 0 && appended < 1200, `${appended} appended`)
+})
+
+t.test('what is older than RECONCILE_DAYS is not checked, although the index has not expired it', async t => {
+  const { options, progress } = await newWorld(t, someMessages(2))
+  const { report } = await reconcile(options({ indexMs: 2 * DAY * 1000 }), progress(true))
+  t.match(report, { checked: 0, missing: 0, filled: 0, notChecked: { beforeIndex: 4 } })
+})
+
+t.test('names and times of odd messages neither end the comparison nor damage the report', async t => {
+  const odd = {
+    sent: 9e15,
+    delivered: -1,
+    opened: start * 1000,
+    clicked: 1.5,
+    constructor: 1,
+    bounced: start
+  }
+  const { keyPrefix, fake, options, progress, events } = await newWorld(t, [])
+  const list = [
+    fakeMessage('ODD', start, { metrics: odd }),
+    fakeMessage('TYPE', start, { type: 'constructor', metrics: { sent: start } }),
+    fakeMessage('PROTO', start, { type: '__proto__', metrics: { sent: start } }),
+    { id: 'PARENT', type: 'email', campaign_id: '\u001b[2J', metrics: { sent: start } },
+    { type: 'email' },
+    null
+  ]
+  fake.routes.set('GET /v1/messages', () => ({
+    status: 200,
+    body: JSON.stringify({ messages: list, next: '' }).replace('"clicked"', '"__proto__":1,"clicked"')
+  }))
+  const stopped = new AbortController()
+  const once = options({ signal: stopped.signal, onProgress: () => stopped.abort() })
+  await reconcile(once, { ...progress(true), cursor: 'x' })
+  const stored = await readProgress(connection, keyPrefix)
+  t.ok(stored, 'the report can be stored and read')
+  t.match(stored?.report, {
+    checked: 3,
+    missing: 3,
+    waiting: 0,
+    byObjectType: { email: { checked: 2 }, constructor: { checked: 1 } },
+    byCampaign: { campaign: { checked: 1 } },
+    notChecked: { unreadable: 2, otherMetrics: { constructor: 1, opened: 1, sent: 2 } }
+  })
+  await reconcile(options(), progress(true))
+  t.same((await events()).map(({ type }) => type).sort(), [
+    'io.customer.constructor.sent',
+    'io.customer.email.bounced',
+    'io.customer.email.sent'
+  ])
+})
+
+t.test('a list that cannot be read, or that never ends, is an error: not a complete log', async t => {
+  const { fake, options, progress } = await newWorld(t, [])
+  let pages = 0
+  const respond = (messages: unknown[], next: () => string) =>
+    fake.routes.set('GET /v1/messages', () => ({
+      status: 200,
+      body: JSON.stringify({ messages, next: next() })
+    }))
+  respond([{ message_id: 1 }], () => '')
+  await t.rejects(reconcile(options(), progress()), /another form than documented: no message has an id/)
+  respond([], () => ['a', 'b', 'c'][pages++ % 3] ?? '')
+  await t.rejects(reconcile(options(), progress()), /cursor .* leads back/)
+  respond([], () => 'the same')
+  t.match(await reconcile(options(), progress()), { isFinished: true })
+  respond(Array(1000).fill(someMessages(1)[0]), () => 'the same')
+  await t.rejects(reconcile(options(), progress()), /cursor .* leads back/)
+})
+
+t.test('while every delivery is refused because of its address, nothing is missing yet', async t => {
+  const { keyPrefix, options, progress } = await newWorld(t, someMessages(2))
+  const refused = JSON.stringify({ at: Date.now(), outcome: 'source_forbidden' })
+  await redis.client.hset(deliveryKeys(keyPrefix).last, 'default', refused)
+  t.match((await reconcile(options(), progress(true))).report, { missing: 0, waiting: 4, filled: 0 })
+})
+
+const restartIndex = (keyPrefix: string) =>
+  redis.client.set(
+    partitionKeys(keyPrefix, 0).messages.generations,
+    formatGenerations([{ number: 2, buckets: 256, openedAtMs: Date.now() }])
+  )
