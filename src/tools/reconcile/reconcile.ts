@@ -158,14 +158,16 @@ async function run(
   }
 }
 
+/** Also for a command that finds no index before it starts. */
+export const NO_MESSAGE_INDEX =
+  'there is no message index yet: the service opens it within a minute after its start, if CIO_APP_API_KEY is set for every replica, and PII_HASH_KEY is the same here'
+
 async function prepare(options: ReconcileOptions): Promise<CompareOptions> {
   const { redis, keyPrefix, index, source } = options
   const partitions = await publishedPartitions(redis, keyPrefix)
   const sinceMs = await messageIndexSince(redis, partitions, index)
   if (sinceMs === undefined) {
-    throw new ReportedError(
-      'there is no message index yet: the service writes it from a minute after its start, if CIO_APP_API_KEY is set for every replica, and PII_HASH_KEY is the same here'
-    )
+    throw new ReportedError(NO_MESSAGE_INDEX)
   }
   return {
     redis,
