@@ -11,6 +11,7 @@ const places = [
   ['docs/walkthroughs/first-event.md', /^cio-webhook (?=\d)/m],
   ['examples/cloud-run/service.yaml', /\/cio-webhook:/],
   ['examples/ecs/task-definition.json', /\/cio-webhook:/],
+  ['examples/kubernetes-secrets/secret-provider-class.yaml', /image: cio-webhook:/],
   ['deploy/kubernetes/deployment.yaml', /\/cio-webhook:/],
   ...readdirSync('deploy/kubernetes')
     .filter(name => readFileSync(`deploy/kubernetes/${name}`, 'utf8').includes('app.kubernetes.io/version'))

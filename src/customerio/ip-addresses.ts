@@ -1,3 +1,4 @@
+import { ReportedError } from '../errors.ts'
 import { cidr } from '../settings/parse.ts'
 import type { AppApi } from './app-api.ts'
 
@@ -20,15 +21,15 @@ export async function fetchPublishedIps(api: AppApi): Promise<readonly string[]>
  * A good answer is a list that contains addresses and narrow ranges only. If one item is bad, the others are not
  * trusted either.
  *
- * @throws Error for any other answer
+ * @throws ReportedError for any other answer, with nothing of its content
  */
 export function checkAddresses(answer: unknown): readonly string[] {
   if (!Array.isArray(answer) || answer.length === 0 || answer.length > MAX_ADDRESSES) {
-    throw new Error('not a list of addresses')
+    throw new ReportedError(`ip_addresses is not a list of 1 to ${MAX_ADDRESSES} addresses`)
   }
   return answer.map(address => {
     if (typeof address !== 'string' || cidr.parse(address) === undefined || isWide(address)) {
-      throw new Error('the list contains items that are not addresses of one sender')
+      throw new ReportedError('ip_addresses has items that are not public addresses or narrow ranges')
     }
     return address
   })

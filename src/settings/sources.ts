@@ -7,7 +7,7 @@ import { Secret } from '../secret.ts'
 import { signingKeyText } from './parse.ts'
 import { fixedSecret } from './secrets/environment.ts'
 import { fileSecret } from './secrets/file.ts'
-import type { SecretHandle } from './secrets/secret-handle.ts'
+import { type SecretHandle, withPrevious } from './secrets/secret-handle.ts'
 import { strayCharacters } from './secrets/stray-characters.ts'
 
 /** How a delivery is signed: see receive/signature.ts. */
@@ -124,10 +124,11 @@ export function readSourcesFile(variable: string, path: string): readonly Furthe
     }
     const key = handleOf('secret', secret, secretFile)
     if (key === undefined) throw new ConfigError(`${where}: needs one of secret and secretFile`)
+    const previousKey = handleOf('secretPrevious', secretPrevious, secretPreviousFile)
     return {
       name,
-      key,
-      previousKey: handleOf('secretPrevious', secretPrevious, secretPreviousFile),
+      key: withPrevious(key, previousKey),
+      previousKey,
       schemes: source.schemes ?? DEFAULT_SCHEMES,
       idPointer: source.idPointer,
       idHeader: source.idHeader?.toLowerCase(),

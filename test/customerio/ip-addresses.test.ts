@@ -9,6 +9,13 @@ t.test('addresses and narrow ranges are accepted, wide ranges and local addresse
   }
 })
 
+t.test('the log can show why a list is refused, and nothing of its content', async t => {
+  const bad = 'someone@example.com'
+  for (const answer of [undefined, [], [bad], Array(501).fill('192.0.2.1')]) {
+    t.throws(() => checkAddresses(answer), { name: 'ReportedError', message: /^ip_addresses (?!.*someone)/ })
+  }
+})
+
 t.test('a request for the addresses is made once, also if it fails', async t => {
   const cio = await startCustomerIo(t)
   cio.appKeys.add('app-key')

@@ -42,8 +42,8 @@ const places = {
   barredBodiesLimit: place('receive/on-request', 'BARRED_BODIES', property('totalBytes')),
   outcomeOfUnread: place('receive/refusal', 'outcomeOf', whenTrue),
   turn: place('http/unknown-peers', 'MAX_TURN_MS', value),
-  rememberedField: place('log/append', 'runAppend', callee('memberField')),
-  appendScript: place('log/append', 'runAppend', callee('runScript')),
+  rememberedField: place('log/append-call', 'run', callee('memberField')),
+  appendScript: place('log/append-call', 'run', callee('runScript')),
   searchedGenerations: place('log/dedupe-index', 'bucketKeysOf', callee('map')),
   earlyTrim: place('log/trim', 'trimForMemory', callee('runScript')),
   commandTimeout: place('redis/connect', 'COMMAND_TIMEOUT_MS', value),
@@ -161,9 +161,9 @@ function inTwoCalls(runScript: string): string {
     const unreadStreams = keys.map((key, index) => (index === 1 || index === 2 ? key + ':unread' : key))
     const replies = await ${runScript}(redis, script, unreadStreams, args)
     if (replies[0] !== 'done') return replies
-    for (let entry = 0; entry < replies.length - 2; entry++) {
-      const [, stream, type, event] = args.slice(3 + entry * 4)
-      if (replies[2 + entry] === 1) await redis.xadd(keys[stream - 1], '*', 'type', type, 'event', event)
+    for (let entry = 0; entry < replies.length - 3; entry++) {
+      const [, stream, type, event] = args.slice(4 + entry * 5)
+      if (replies[3 + entry] === 1) await redis.xadd(keys[stream - 1], '*', 'type', type, 'event', event)
     }
     return replies
   })`

@@ -33,6 +33,7 @@ export async function testFault(t: Test, fault: Fault): Promise<void> {
 
   const before = await metricOf(fault, world)
   const sender = startSender(acts, world)
+  t.teardown(sender.stop)
   await acts.begin()
   const startedMs = performance.now()
   const limitMs = (fault.limitSeconds ?? LIMIT_SECONDS) * 1000

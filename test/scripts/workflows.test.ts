@@ -12,6 +12,7 @@ interface Job {
 const FOLDER = '.github/workflows'
 /** What a job may write, with the reason beside it in the workflow. Everything else is read, or nothing. */
 const WRITES: Readonly<Record<string, readonly string[]>> = {
+  'facts.yml': ['compare issues'],
   'codeql.yml': ['analyze security-events'],
   'release.yml': ['npm id-token', 'npm attestations', 'image packages', 'image id-token', 'release contents'],
   'scorecard.yml': ['analyze security-events', 'analyze id-token']

@@ -2,9 +2,11 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { ConfigError } from '../../src/errors.ts'
+import { Secret } from '../../src/secret.ts'
 import { loadSettings, serviceNeeds } from '../../src/settings/config.ts'
 import { fileSecret } from '../../src/settings/secrets/file.ts'
 import { openSecrets } from '../../src/settings/secrets/open-secrets.ts'
+import { signingKeyName } from '../../src/settings/sources.ts'
 
 const STRAY = '"topsecret"'
 const utf16 = Buffer.from('\ufefftopsecret\n', 'utf16le')
@@ -136,4 +138,32 @@ t.test('what the environment names comes before the provider, and a source key i
   t.equal(sibling('cio-api-key', 'cio-api-key-v2')?.place, 'the environment variable CIO_API_KEY_V2')
   t.equal(sibling('cio-site-id', 'cio-site-id-v2')?.place, 'the file /mounted/cio-site-id-v2')
   t.equal(sibling('cio-app-api-key', 'new')?.place, 'the file /provider/new')
+})
+
+t.test('a previous key has its place apart from the current key, wherever both are', async t => {
+  const folder = t.testdir({ current: 'new\n', previous: 'old\n' })
+  const [current, previous] = [join(folder, 'current'), join(folder, 'previous')]
+  const further = (keys: object): Record<string, string> => {
+    const path = join(folder, 'sources.json')
+    writeFileSync(path, JSON.stringify({ sources: [{ name: 'crm', ...keys }] }))
+    return { CIO_WEBHOOK_SECRET: 'k', CIO_SOURCES_FILE: path }
+  }
+  const cases: readonly [source: string, env: () => Record<string, string>][] = [
+    ['default', () => ({ CIO_WEBHOOK_SECRET_FILE: current, CIO_WEBHOOK_SECRET_PREVIOUS: 'old' })],
+    ['default', () => ({ CIO_WEBHOOK_SECRET: 'new', CIO_WEBHOOK_SECRET_PREVIOUS_FILE: previous })],
+    ['crm', () => further({ secretFile: current, secretPrevious: 'old' })],
+    ['crm', () => further({ secret: 'new', secretPrevious: 'old' })],
+    ['crm', () => further({ secret: 'new', secretPreviousFile: previous })]
+  ]
+  for (const [source, env] of cases) {
+    const { describe, secrets } = await loadSettings({ ...production, ...env() }, ['describe'])
+    const shown = (await describe()).secrets.find(({ name }) => name === `signing key of ${source}`)
+    t.match(shown, { current: new Secret('new').id, previous: new Secret('old').id }, 'status shows it')
+    const handle = secrets.find(signingKeyName(source))
+    await t.rejects(
+      async () => handle?.forgetPrevious(),
+      { message: /^no command can change .+previous/i },
+      'it is not retired silently'
+    )
+  }
 })

@@ -50,7 +50,7 @@ function createText(wanted: WantedWebhook, similar: readonly ReportingWebhook[])
   return [...lines, ...(others.length === 0 ? [] : ['Similar webhooks exist:\n', ...others])].join('')
 }
 
-export function differenceText(difference: Difference): string {
+function differenceText(difference: Difference): string {
   switch (difference.kind) {
     case 'endpoint':
       return `it posts to ${shownEndpoint(difference.is)}, not to ${difference.wanted}`

@@ -3,7 +3,7 @@ import { openAppApi } from '../../customerio/app-api.ts'
 import { ConfigError, ReportedError } from '../../errors.ts'
 import { openEventLog } from '../../tools/open-event-log.ts'
 import { LOCK_MS, type Progress, readProgress } from '../../tools/reconcile/progress.ts'
-import { newProgress, reconcile } from '../../tools/reconcile/reconcile.ts'
+import { NO_MESSAGE_INDEX, newProgress, reconcile } from '../../tools/reconcile/reconcile.ts'
 import { type Command, EXIT, type ExitCode, UsageError } from '../command.ts'
 import { type OpenLog, openLog } from '../open-log.ts'
 import { createProgressBar } from '../progress-bar.ts'
@@ -48,9 +48,7 @@ async function run(options: ReconcileArguments, { redis, config }: Log, nowMs: n
   const bar = createProgressBar(process.stderr)
   try {
     if (messageIndex === undefined) {
-      throw new ReportedError(
-        'the service keeps no message index: set CIO_APP_API_KEY for every replica; what is appended from then on can be compared'
-      )
+      throw new ReportedError(NO_MESSAGE_INDEX)
     }
     const result = await reconcile(
       {

@@ -4,6 +4,8 @@ import { DEFAULT_SOURCE } from '../../settings/sources.ts'
 import { parseCommandLine, readOption, UsageError } from '../command.ts'
 import { parseTime } from '../parse-time.ts'
 
+const DEFAULT_RATE = '200'
+
 export const reconcileUsage = `usage: cio-webhook reconcile [--fill] [--from TIME] [--to TIME] [--json]
        cio-webhook reconcile --resume [--json]
 
@@ -12,11 +14,11 @@ missing: by object type, metric, campaign and hour. Needs CIO_APP_API_KEY, here 
 Configured by the environment, like serve. Asks Customer.io twice per second, for 1000 messages each. What it cannot
 compare is in its report, and in docs/completeness.md.
 
-  --fill          append the missing events, oldest first, with backfilled: true. A second run appends nothing
-  --rate EVENTS   append at most so many events per second, default 200. It waits while consumers are far behind
-  --from TIME     messages that were created since, default RECONCILE_DAYS ago
-  --to TIME       and before, default now. A TIME is as 2026-11-24T10:00:00Z, or how long ago: 90s, 30m, 12h, 7d
-  --source NAME   source of the reporting webhook, default ${DEFAULT_SOURCE}
+  --fill          append the missing events, oldest first, marked "backfilled": true. A second run appends nothing
+  --rate EVENTS   append at most so many events per second (default ${DEFAULT_RATE}). It waits while consumers are far behind
+  --from TIME     messages that were created since then (default RECONCILE_DAYS ago)
+  --to TIME       and until then (default now). TIME: 2026-11-24T10:00:00Z, or how long ago: 90s, 30m, 12h, 7d
+  --source NAME   source of the reporting webhook (default ${DEFAULT_SOURCE})
   --resume        continue the comparison that was interrupted last, within 24 hours
   --json          print the report as one JSON object
 
@@ -33,7 +35,6 @@ export interface ReconcileArguments {
   readonly toMs: number
 }
 
-const DEFAULT_RATE = '200'
 const DAY_MS = 24 * 60 * 60 * 1000
 /** Customer.io lists the messages of six months. */
 const MAX_DAYS = 183

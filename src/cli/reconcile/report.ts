@@ -15,6 +15,9 @@ export function reconciledJson({ report, indexSinceMs, isFinished }: Reconciled)
   return { isFinished, indexSince, stillMissing: stillMissing(report), ...report }
 }
 
+const NEXT =
+  '\nNext: correct the webhook if cio-webhook connect status shows a problem; then append what is missing with cio-webhook reconcile --fill.\n'
+
 export function reconciledText({ report, indexSinceMs }: Reconciled): string {
   const { messages, checked, found, missing, waiting, filled, arrived } = report
   const lines = [
@@ -31,7 +34,8 @@ export function reconciledText({ report, indexSinceMs }: Reconciled): string {
   return [
     `${lines.join('\n')}\n`,
     missing === 0 ? '' : tables(report),
-    `\nNot checked:\n${notChecked(report, indexSinceMs).join('\n')}\n`
+    `\nNot checked:\n${notChecked(report, indexSinceMs).join('\n')}\n`,
+    stillMissing(report) === 0 ? '' : NEXT
   ].join('')
 }
 

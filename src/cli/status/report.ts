@@ -142,7 +142,9 @@ function publishedText({ publishedAddresses, redis, atMs }: StatusReport): strin
   if (publishedAddresses !== undefined) {
     return `${counted(publishedAddresses.count, 'address', 'addresses')}, from Customer.io ${ago(publishedAddresses.atMs, atMs)}\n`
   }
-  return redis.state === 'up' ? 'the built-in list (with CIO_APP_API_KEY, the list is kept up to date)\n' : ''
+  return redis.state === 'up'
+    ? 'the built-in list: CIO_APP_API_KEY is not set, or Customer.io has not returned a list yet (the log has the cause)\n'
+    : ''
 }
 
 function secretText({

@@ -147,7 +147,7 @@ export function published({ publishedAddresses: list, redis, atMs, settings }: C
       ? html`The list of Customer.io, ${number(list.count)} addresses, read ${age(list.atMs, atMs)}.`
       : redis.state === 'down'
         ? 'Not known while Redis is down.'
-        : `The built-in list of ${number(publishedAddresses.length)} addresses. With CIO_APP_API_KEY it is kept up to date.`
+        : `The built-in list of ${number(publishedAddresses.length)} addresses: CIO_APP_API_KEY is not set, or Customer.io has not returned a list yet (the log has the cause).`
   const policy =
     settings.addressPolicy === 'enforce'
       ? 'Deliveries from other addresses get 403.'

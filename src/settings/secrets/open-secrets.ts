@@ -10,7 +10,8 @@ import {
   type SecretStore,
   type Secrets,
   secretNameOf,
-  variableOf
+  variableOf,
+  withPrevious
 } from './secret-handle.ts'
 
 /** All stores together. What the environment names (`NAME`, `NAME_FILE`) comes first, then the provider. */
@@ -50,8 +51,10 @@ export function openSecrets({ env, provider, findKey }: SecretSources): OpenSecr
   const stored = (name: string): SecretHandle | undefined =>
     providerCredentials.has(variableOf(name)) ? undefined : provider?.find(name)
   const find = (name: string): SecretHandle | undefined => {
-    const handle = named.has(name) ? fromEnvironment(name) : undefined
-    return handle ?? findKey(name) ?? stored(name)
+    if (!named.has(name)) return findKey(name) ?? stored(name)
+    const handle = fromEnvironment(name) ?? findKey(name) ?? stored(name)
+    // The two values can be in different places, such as a file and a variable.
+    return handle && withPrevious(handle, fromEnvironment(name + secretNameOf(PREVIOUS)))
   }
   return {
     find,

@@ -71,3 +71,28 @@ export const variableOf = (name: string): string => name.toUpperCase().replaceAl
 
 export const sameSecret = (one: Secret | undefined, other: Secret | undefined): boolean =>
   one !== undefined && other !== undefined && one.equals(other)
+
+/**
+ * A secret whose previous value has a place of its own, such as a variable beside a file. A previous value that the store
+ * of the secret has comes first.
+ *
+ * @param previous `undefined`: there is no such place
+ */
+export function withPrevious(secret: SecretHandle, previous: SecretHandle | undefined): SecretHandle {
+  if (previous === undefined) return secret
+  const elsewhere = async (): Promise<Secret | undefined> => (await previous.versions()).current
+  return {
+    ...secret,
+    async versions() {
+      const versions = await secret.versions()
+      return { ...versions, previous: versions.previous ?? (await elsewhere()) }
+    },
+    async forgetPrevious() {
+      await secret.forgetPrevious()
+      if ((await elsewhere()) === undefined) return
+      throw new ReadOnlySecretError(
+        `no command can change ${previous.place}: unset it by hand and restart one replica after the other`
+      )
+    }
+  }
+}

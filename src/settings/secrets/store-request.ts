@@ -1,4 +1,3 @@
-// Tested by test/settings/secrets/vault.slow.test.ts and test/settings/secrets/google.slow.test.ts.
 import { readFileSync } from 'node:fs'
 import type { Agent } from 'undici'
 import { errorCode, ReportedError } from '../../errors.ts'
@@ -50,6 +49,8 @@ interface StoreAddress {
 
 const CONNECT_TIMEOUT_MS = 2000
 const REPLY_TIMEOUT_MS = 5000
+/** From the connection to the end of the reply: one that arrives byte by byte would never time out otherwise. */
+const REQUEST_TIMEOUT_MS = CONNECT_TIMEOUT_MS + REPLY_TIMEOUT_MS
 /** AWS, Google and Azure allow 64 KiB for a secret, Vault 1 MiB. */
 const MAX_REPLY_BYTES = 2 * 1024 * 1024
 
@@ -61,7 +62,7 @@ const EXPLANATIONS: readonly (readonly [code: RegExp, explanation: string])[] = 
   [/^EAI_AGAIN$/, 'the DNS server does not answer'],
   [/^E(?:HOST|NET)UNREACH$/, 'no route to it'],
   [/^(?:ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT)$/, 'no connection in time: is a firewall in between?'],
-  [/^UND_ERR_(?:HEADERS|BODY)_TIMEOUT$/, 'no reply in time'],
+  [/^(?:UND_ERR_HEADERS_TIMEOUT|TimeoutError)$/, 'no reply in time'],
   [/^(?:ERR_SSL_WRONG_VERSION_NUMBER|ERR_SSL_PACKET_LENGTH_TOO_LONG|EPROTO)$/, 'it does not use TLS here'],
   [/^HPE_/, 'it does not answer with HTTP: does it use TLS?'],
   [/^CERT_HAS_EXPIRED$/, 'its certificate has expired'],
@@ -77,14 +78,19 @@ export function connectStore({ url, variable, caFile }: StoreAddress): StoreConn
       // undici is loaded when the first secret is read.
       const { Agent, request } = await import('undici')
       agent ??= new Agent({
-        connect: { timeout: CONNECT_TIMEOUT_MS, ...(caFile === undefined ? {} : { ca: readCa(caFile) }) },
+        connect: {
+          timeout: CONNECT_TIMEOUT_MS,
+          // Also with NODE_TLS_REJECT_UNAUTHORIZED=0, which somebody may have set for another connection.
+          rejectUnauthorized: true,
+          ...(caFile === undefined ? {} : { ca: readCa(caFile) })
+        },
         headersTimeout: REPLY_TIMEOUT_MS,
-        bodyTimeout: REPLY_TIMEOUT_MS,
         maxResponseSize: MAX_REPLY_BYTES
       })
       try {
         const reply = await request(`${url}${path}`, {
           dispatcher: agent,
+          signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
           method,
           headers: { accept: 'application/json', 'content-type': 'application/json', ...headers },
           ...(body === undefined ? {} : { body: JSON.stringify(body) })

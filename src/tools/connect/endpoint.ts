@@ -6,7 +6,7 @@ import { DEFAULT_SOURCE } from '../../settings/sources.ts'
  *
  * @returns `undefined` for text that is not a URL
  */
-export function normalEndpoint(text: string): string | undefined {
+function normalEndpoint(text: string): string | undefined {
   if (!URL.canParse(text)) return undefined
   const { protocol, host, pathname, search } = new URL(text)
   return `${protocol}//${host}${pathname.replace(/\/+$/, '')}${search}`

@@ -49,8 +49,9 @@ const ROLLOUT_MS = 15 * 60 * 1000
 const RENEW_MS = 10_000
 const LOCK_POLL_MS = 500
 
-const NO_INDEX =
-  'there is no message index yet: the service writes it from a minute after its start, if CIO_APP_API_KEY is set for every replica, and PII_HASH_KEY is the same here'
+/** Also for a command that finds no index before it starts. */
+export const NO_MESSAGE_INDEX =
+  'there is no message index yet: the service opens it within a minute after its start, if CIO_APP_API_KEY is set for every replica, and PII_HASH_KEY is the same here'
 const INDEX_STARTED_AGAIN =
   'the message index started again during this comparison, so what arrived before is not in it: set CIO_APP_API_KEY and the same PII_HASH_KEY for every replica, and start cio-webhook reconcile again'
 
@@ -181,7 +182,7 @@ async function run(
   /** From when on the index is complete. It forgets whole generations, and a comparison can take hours. */
   async function completeSince(): Promise<number> {
     const sinceMs = await messageIndexSince(redis, compared.partitions, options.index)
-    if (sinceMs === undefined) throw new ReportedError(NO_INDEX)
+    if (sinceMs === undefined) throw new ReportedError(NO_MESSAGE_INDEX)
     if (sinceMs > begun.startedAtMs) {
       await clearProgress(redis, keyPrefix, runner)
       throw new ReportedError(INDEX_STARTED_AGAIN)

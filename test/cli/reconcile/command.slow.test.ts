@@ -43,7 +43,7 @@ t.test('before it can work, it says what is missing, exit 2', async t => {
   })
   t.match(await run(), {
     code: 2,
-    stderr: 'the service keeps no message index: set CIO_APP_API_KEY for every replica'
+    stderr: 'there is no message index yet: the service opens it within a minute after its start'
   })
   await startIndex()
   t.match(await run('--resume'), { code: 2, stderr: 'no comparison was interrupted' })
@@ -76,6 +76,7 @@ t.test(
     t.match(stdout, /campaign 23 +5000 +5000\n/)
     t.match(stdout, /hour \(UTC\)/)
     t.match(stdout, /Not checked:\n {2}events before 20.*\n {2}customer\.\* events, drafts/)
+    t.match(stdout, /\nNext: .*connect status.*reconcile --fill\.\n$/)
     t.notMatch(stdout, /example\.com|Ada|customer-of/)
     const times = fake.requestTimesMs.slice(before)
     t.equal(times.length, 4, 'the webhooks and three pages')
@@ -102,5 +103,6 @@ t.test('a comparison that was killed goes on where it was; filled events are fou
   const again = await run('--fill')
   t.equal(again.code, 0)
   t.match(again.stdout, /^2,500 messages, 5,000 events checked: 5,000 found, 0 missing\n/)
+  t.notMatch(again.stdout, 'Next:')
   t.equal(await redis.client.xlen('cio:events:{0}'), 5000)
 })

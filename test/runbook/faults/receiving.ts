@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { publishedAddresses } from '../../../src/receive/published-addresses.ts'
 import { createClock } from '../../faults/clock.ts'
 import { runToEnd } from '../../helpers/command.ts'
@@ -148,6 +149,8 @@ export const receivingFaults: readonly Fault[] = [
       await world.startRedis()
       await world.start()
       await deliverMany(world, 40)
+      // Each process adds its counts to Redis once per second, by its clock.
+      await sleep(2500)
       return {
         begin: async () => world.passTime(),
         deliver: async () => {},

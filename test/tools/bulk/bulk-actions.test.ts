@@ -71,6 +71,7 @@ t.test(
     await other.start(crm, about, async () => result)
     await other.stop(allParked)
     await until('the end', async () => (await other.read(allParked))?.outcome === 'interrupted')
+    await until('its lock is free', async () => (await redis.client.exists('cio:bulk-lock:parked')) === 0)
     t.equal(await other.run(allParked, about, async () => result), result)
   }
 )

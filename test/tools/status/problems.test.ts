@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import type { ConsumerStatus } from '../../../src/dispatch/consumer-status.ts'
+import { webhookStates } from '../../../src/ops/outcomes.ts'
 import type { SourceStats } from '../../../src/receive/delivery-stats.ts'
 import { logFullInMs } from '../../../src/tools/status/consumer-problems.ts'
 import { problemIds, type SourceStatus, type StatusFacts } from '../../../src/tools/status/facts.ts'
@@ -115,6 +116,8 @@ const replicas = (...changes: readonly Partial<StatusFacts['replicas'][number]>[
   }))
 })
 
+const isWarning = (state: string): boolean => state === 'duplicated' || state === 'unchecked'
+
 const table: readonly (readonly [name: string, facts: Partial<StatusFacts>, problems: readonly string[]])[] =
   [
     ['nothing wrong', {}, []],
@@ -137,6 +140,11 @@ const table: readonly (readonly [name: string, facts: Partial<StatusFacts>, prob
       { redis: { ...up, refusal: 'MISCONF (Redis cannot write to its disk)' } },
       ['error redis_refuses']
     ],
+    ...webhookStates.map((state): (typeof table)[number] => [
+      `a reporting webhook in the state ${state}`,
+      { webhooks: [{ source: 'crm', endpoint: 'https://hooks.example.com/', webhook: '7', state }] },
+      state === 'ok' ? [] : [`${isWarning(state) ? 'warning' : 'error'} webhook_${state}`]
+    ]),
     ['clocks that differ by half a minute', { redis: { ...up, clockAheadMs: -30_000 } }, []],
     ['a clock of Redis behind', { redis: { ...up, clockAheadMs: -90_000 } }, ['warning clocks_differ']],
     ['a clock of Redis ahead', { redis: { ...up, clockAheadMs: HOUR_MS } }, ['warning clocks_differ']],
