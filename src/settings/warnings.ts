@@ -1,3 +1,4 @@
+import { isLoopbackHost } from '../address.ts'
 import { isOneEditApart } from '../edit-distance.ts'
 import type { Source } from './sources.ts'
 import { variables } from './variables.ts'
@@ -58,4 +59,20 @@ export function sharedKeys(sources: ReadonlyMap<string, Pick<Source, 'name' | 'k
       ]
     })
   )
+}
+
+/** Tokens and secrets that go to another host unencrypted. */
+export function unencryptedStore({
+  SECRETS_PROVIDER: provider,
+  VAULT_ADDR: address
+}: Readonly<Record<string, string | undefined>>): readonly Warning[] {
+  if (provider !== 'vault' || address === undefined || !URL.canParse(address)) return []
+  const { protocol, hostname } = new URL(address)
+  if (protocol !== 'http:' || isLoopbackHost(hostname)) return []
+  return [
+    {
+      variable: 'VAULT_ADDR',
+      message: `VAULT_ADDR begins with http://: tokens and secrets cross the network unencrypted; use https://, or an agent on this host`
+    }
+  ]
 }

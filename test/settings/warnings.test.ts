@@ -3,7 +3,7 @@ import t from 'tap'
 import { isOneEditApart } from '../../src/edit-distance.ts'
 import { type Source, signingKeys } from '../../src/settings/sources.ts'
 import { variables } from '../../src/settings/variables.ts'
-import { sharedKeys, unknownVariables } from '../../src/settings/warnings.ts'
+import { sharedKeys, unencryptedStore, unknownVariables } from '../../src/settings/warnings.ts'
 
 const warned = (...names: readonly string[]): readonly string[] =>
   unknownVariables(Object.fromEntries(names.map(name => [name, 'hunter2']))).map(({ message }) => message)
@@ -118,4 +118,21 @@ t.test('sources with a common key are warned about, by the id of the key', async
   })
   t.notMatch(JSON.stringify(warning), 'hunter2')
   t.same(rest, [])
+})
+
+t.test('a Vault on another host without TLS is warned about, an agent on this host is not', async t => {
+  const warnings = (address: string, provider = 'vault') =>
+    unencryptedStore({ SECRETS_PROVIDER: provider, VAULT_ADDR: address }).length
+  for (const address of ['http://vault.internal:8200', 'HTTP://10.0.0.1:8200', 'http://127.evil.example']) {
+    t.equal(warnings(address), 1, address)
+  }
+  for (const address of [
+    'https://vault.internal',
+    'http://127.0.0.1:8100',
+    'http://[::1]:8100',
+    'nonsense'
+  ]) {
+    t.equal(warnings(address), 0, address)
+  }
+  t.equal(warnings('http://vault.internal:8200', 'environment'), 0, 'it is not used')
 })

@@ -2,7 +2,7 @@ import { disconnectRedis } from '../../redis/connect.ts'
 import { type Config, loadSettings, serviceNeeds } from '../../settings/config.ts'
 import type { Environment } from '../../settings/environment.ts'
 import { describeRedis } from '../../settings/redis-address.ts'
-import { sharedKeys, unknownVariables } from '../../settings/warnings.ts'
+import { sharedKeys, unencryptedStore, unknownVariables } from '../../settings/warnings.ts'
 import { checkConsumers } from '../../tools/status/check-consumers.ts'
 import {
   checkPort,
@@ -46,7 +46,7 @@ async function runChecks(env: Environment, config: Config): Promise<readonly Pre
   ])
   return [
     { check: 'configuration', status: 'pass', detail: 'every variable, file and secret could be read' },
-    ...[...unknownVariables(env), ...sharedKeys(config.sources)].map(
+    ...[...unknownVariables(env), ...unencryptedStore(env), ...sharedKeys(config.sources)].map(
       ({ message }): PreflightResult => ({
         check: 'configuration',
         status: 'warn',

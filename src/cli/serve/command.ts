@@ -11,7 +11,7 @@ import { type Config, loadSettings, serviceNeeds } from '../../settings/config.t
 import type { Environment } from '../../settings/environment.ts'
 import type { RedisAddress } from '../../settings/redis-address.ts'
 import { tracingSettings } from '../../settings/tracing.ts'
-import { sharedKeys, unknownVariables } from '../../settings/warnings.ts'
+import { sharedKeys, unencryptedStore, unknownVariables } from '../../settings/warnings.ts'
 import { shareMetrics, startWorkers, type WorkerArgs, workerArgs } from '../../workers.ts'
 import { type Command, parseCommandLine, UsageError } from '../command.ts'
 import { checkService } from './check.ts'
@@ -96,7 +96,11 @@ async function serve(env: Environment): Promise<void> {
 
 function warnAboutSettings(env: Environment, { sources }: Config, log: Logger): void {
   for (const variable of ignoredVariables) log.warn({ variable }, IGNORED_DEBUG)
-  for (const { message, ...details } of [...unknownVariables(env), ...sharedKeys(sources)]) {
+  for (const { message, ...details } of [
+    ...unknownVariables(env),
+    ...unencryptedStore(env),
+    ...sharedKeys(sources)
+  ]) {
     log.warn(details, message)
   }
 }

@@ -1,10 +1,10 @@
-// Tested by test/settings/secrets/azure.slow.test.ts
+// Tested by test/settings/secrets/azure.slow.test.ts and test/settings/secrets/azure-token.slow.test.ts.
 import { readFile } from 'node:fs/promises'
 import type { AuthenticationResult } from '@azure/msal-node'
 import { ConfigError, errorCode } from '../../errors.ts'
 import { Secret } from '../../secret.ts'
 import type { VariableReader } from '../variables.ts'
-import { StoreError, textAt } from './store-request.ts'
+import { limitLibrary, StoreError, textAt } from './store-request.ts'
 
 type Source = () => Promise<AuthenticationResult | null>
 
@@ -18,7 +18,8 @@ export function azureToken(reader: VariableReader, vaultUrl: string): () => Prom
   return async () => {
     opened ??= openSource(reader, audienceOf(vaultUrl))
     try {
-      const result = await (await opened)()
+      const acquire = await opened
+      const result = await limitLibrary(acquire())
       if (result?.accessToken) return new Secret(result.accessToken)
     } catch (error) {
       if (error instanceof ConfigError) {

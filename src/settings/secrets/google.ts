@@ -5,6 +5,7 @@ import type { VariableReader } from '../variables.ts'
 import { NO_VERSIONS, type SecretHandle, type SecretStore, sameSecret } from './secret-handle.ts'
 import {
   connectStore,
+  limitLibrary,
   type StoreConnection,
   StoreError,
   type StoreReply,
@@ -109,7 +110,7 @@ async function openSecretManager(reader: VariableReader): Promise<SecretManager>
   const { GoogleAuth } = await import('google-auth-library')
   const given = reader.value('GOOGLE_CLOUD_PROJECT')
   const auth = new GoogleAuth({ scopes: SCOPE, ...(given === undefined ? {} : { projectId: given }) })
-  const client = await auth.getClient().catch(noCredentials)
+  const client = await limitLibrary(auth.getClient()).catch(noCredentials)
   const project = given ?? (await projectOf(auth))
   const connection: StoreConnection = connectStore({ url, variable: 'GOOGLE_SECRET_MANAGER_URL' })
   return {
@@ -128,12 +129,12 @@ async function openSecretManager(reader: VariableReader): Promise<SecretManager>
 
 /** The library renews the token before it expires. */
 async function authorization(client: AuthClient, url: string): Promise<Record<string, string>> {
-  const headers = await client.getRequestHeaders(url).catch(noCredentials)
+  const headers = await limitLibrary(client.getRequestHeaders(url)).catch(noCredentials)
   return Object.fromEntries(headers.entries())
 }
 
 async function projectOf(auth: GoogleAuth): Promise<string> {
-  const project = await auth.getProjectId().catch(() => undefined)
+  const project = await limitLibrary(auth.getProjectId()).catch(() => undefined)
   if (project) return project
   throw new ConfigError(
     'GOOGLE_CLOUD_PROJECT is missing: the credentials have no project; give the project of the secrets'

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Agent } from 'undici'
+import { rejectOnAbort } from '../../async/abort.ts'
 import { errorCode, ReportedError } from '../../errors.ts'
 
 /** A secret store refused a request, or could not be reached. The message has the host and the cause, never a value. */
@@ -51,6 +52,8 @@ const CONNECT_TIMEOUT_MS = 2000
 const REPLY_TIMEOUT_MS = 5000
 /** From the connection to the end of the reply: one that arrives byte by byte would never time out otherwise. */
 const REQUEST_TIMEOUT_MS = CONNECT_TIMEOUT_MS + REPLY_TIMEOUT_MS
+/** A library makes several requests: it looks for the machine's identity, and tries again. */
+const LIBRARY_TIMEOUT_MS = 15_000
 /** AWS, Google and Azure allow 64 KiB for a secret, Vault 1 MiB. */
 const MAX_REPLY_BYTES = 2 * 1024 * 1024
 
@@ -129,6 +132,21 @@ function unreachable(url: string, variable: string, error: unknown): string {
     ? `give its CA as ${variable === 'VAULT_ADDR' ? 'VAULT_CACERT' : 'NODE_EXTRA_CA_CERTS'}`
     : `check ${variable}`
   return `no reply from ${new URL(url).host}: ${code}${explanation === undefined ? '' : `, ${explanation}`}; ${trust}`
+}
+
+/**
+ * Bounds what the library of a provider does, such as getting a token: not every library has timeouts of its own, and its
+ * service may accept a connection and never answer.
+ *
+ * @throws an error with the code `ETIMEDOUT`
+ */
+export async function limitLibrary<T>(work: Promise<T>): Promise<T> {
+  const limit = AbortSignal.timeout(LIBRARY_TIMEOUT_MS)
+  try {
+    return await rejectOnAbort(limit, work)
+  } catch (error) {
+    throw limit.aborted ? Object.assign(new Error('no reply in time'), { code: 'ETIMEDOUT' }) : error
+  }
 }
 
 /** A value inside of a reply; `undefined` if it has no such path. */

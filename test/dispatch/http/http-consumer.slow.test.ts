@@ -8,7 +8,7 @@ import { appendEvent } from '../../helpers/log.ts'
 import { answers, type Behaviour, startReceiver, type TestReceiver } from '../../helpers/receiver.ts'
 import { startRedis, type TestRedis } from '../../helpers/redis.ts'
 import { freeze, until } from '../../helpers/server.ts'
-import { type SinkUnderTest, sinkConformance } from '../sinks/sink-conformance.ts'
+import { type SinkUnderTest, sinkConformance, traceHeadersOf } from '../sinks/sink-conformance.ts'
 import {
   httpSettings,
   ids,
@@ -75,6 +75,7 @@ t.test('push over HTTP fulfils the contract of a sink', async t => {
         [...earlier, receiver].flatMap(({ requests }) =>
           requests.map(({ headers, body }) => ({ id: headers['webhook-id'] ?? '', event: body }))
         ),
+      traces: async () => receiver.requests.map(({ headers }) => traceHeadersOf(name => headers[name])),
       stop: () => receiver.stop(),
       start: async () => {
         earlier.push(receiver)

@@ -8,7 +8,13 @@ import type { AmqpSettings } from '../../../src/settings/consumers-file.ts'
 import { outgoing } from '../../helpers/outgoing.ts'
 import { startRabbit, type TestRabbit } from '../../helpers/rabbitmq.ts'
 import { freePort, freeze, temporaryFolder } from '../../helpers/server.ts'
-import { type Arrival, type SinkUnderTest, sinkConformance } from './sink-conformance.ts'
+import {
+  type Arrival,
+  type SinkUnderTest,
+  sinkConformance,
+  type TraceHeaders,
+  traceHeadersOf
+} from './sink-conformance.ts'
 
 const never = new AbortController().signal
 
@@ -34,6 +40,7 @@ async function bindQueue(rabbit: TestRabbit, queue: string, exchange = 'cio'): P
 }
 
 interface QueuedMessage extends Arrival {
+  readonly trace: TraceHeaders
   readonly routingKey: string
   readonly persistent: boolean
 }
@@ -49,7 +56,8 @@ async function queued(rabbit: TestRabbit, queue: string): Promise<QueuedMessage[
       id: String(message.properties.messageId),
       event: message.content.toString(),
       routingKey: message.fields.routingKey,
-      persistent: message.properties.deliveryMode === 2
+      persistent: message.properties.deliveryMode === 2,
+      trace: traceHeadersOf(name => message.properties.headers?.[name])
     })
   }
   // Messages that were not acknowledged return to the queue.
@@ -75,6 +83,7 @@ t.test('RabbitMQ fulfils the contract of a sink', async t => {
       keepsOrder: true,
       secrets: ['wrong-password'],
       arrivals: async () => (await queued(rabbit, exchange)).map(({ id, event }) => ({ id, event })),
+      traces: async () => (await queued(rabbit, exchange)).map(({ trace }) => trace),
       stop: () => rabbit.stop('SIGKILL'),
       start: async () => {
         rabbit = await startRabbit({ folder, port })

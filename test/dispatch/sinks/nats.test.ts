@@ -8,7 +8,13 @@ import type { NatsSettings } from '../../../src/settings/consumers-file.ts'
 import { startNats, type TestNats } from '../../helpers/nats.ts'
 import { outgoing } from '../../helpers/outgoing.ts'
 import { freeze, temporaryFolder, until } from '../../helpers/server.ts'
-import { type Arrival, type SinkUnderTest, sinkConformance } from './sink-conformance.ts'
+import {
+  type Arrival,
+  type SinkUnderTest,
+  sinkConformance,
+  type TraceHeaders,
+  traceHeadersOf
+} from './sink-conformance.ts'
 
 const PASSWORD = 'a-password-for-nats'
 const never = new AbortController().signal
@@ -29,6 +35,7 @@ const settings = (nats: { url: string }, changes: Partial<NatsSettings> = {}): N
 const login = ['--user', 'service', '--pass', PASSWORD]
 
 interface StoredMessage extends Arrival {
+  readonly trace: TraceHeaders
   readonly subject: string
 }
 
@@ -44,7 +51,8 @@ async function stored(nats: TestNats): Promise<StoredMessage[]> {
       messages.push({
         id: message.header.get('Nats-Msg-Id'),
         event: message.string(),
-        subject: message.subject
+        subject: message.subject,
+        trace: traceHeadersOf(name => message.header.get(name))
       })
     }
     return messages
@@ -67,6 +75,7 @@ t.test('NATS JetStream fulfils the contract of a sink', async t => {
       keepsOrder: true,
       secrets: [PASSWORD, 'wrong-password-for-nats'],
       arrivals: async () => (await stored(nats)).map(({ id, event }) => ({ id, event })),
+      traces: async () => (await stored(nats)).map(({ trace }) => trace),
       stop: () => nats.stop('SIGKILL'),
       start: async () => {
         nats = await startNats({ folder, port, args: login })

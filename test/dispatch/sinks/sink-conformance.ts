@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import type { Test } from 'tap'
 import type { Sink } from '../../../src/dispatch/sink.ts'
 import type { OutgoingEvent } from '../../../src/group/outgoing-event.ts'
-import { outgoingMany } from '../../helpers/outgoing.ts'
+import { outgoing, outgoingMany } from '../../helpers/outgoing.ts'
 import { until } from '../../helpers/server.ts'
 
 export interface Arrival {
@@ -10,11 +10,24 @@ export interface Arrival {
   readonly event: string
 }
 
+export interface TraceHeaders {
+  readonly traceparent?: string
+  readonly tracestate?: string
+}
+
+/** @param headerOf the text of a header; '' or `undefined` if there is none */
+export function traceHeadersOf(headerOf: (name: string) => string | undefined): TraceHeaders {
+  const [traceparent, tracestate] = ['traceparent', 'tracestate'].map(headerOf)
+  return { ...(traceparent && { traceparent }), ...(tracestate && { tracestate }) }
+}
+
 /** A sink and its target, and what the suite can do to the target. */
 export interface SinkUnderTest {
   readonly sink: Sink
   /** All arrivals at the target so far, in order, with duplicates. */
   arrivals(): Promise<readonly Arrival[]>
+  /** The headers of each arrival that belong to a trace. */
+  traces(): Promise<readonly TraceHeaders[]>
   /** Stops the target. */
   stop(): Promise<void>
   /** Starts it again, with the data it had. */
@@ -55,6 +68,35 @@ export function sinkConformance(t: Test, open: () => Promise<SinkUnderTest>): vo
     const sent = batches.flat()
     await until('all have arrived', async () => (await under.arrivals()).length >= sent.length)
     t.same(await under.arrivals(), asArrivals(sent))
+  })
+
+  withSink('an event of a recorded trace has its headers, any other has none', async (t, under) => {
+    const traceparent = `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01`
+    const rows: readonly (readonly [attributes: object, headers: TraceHeaders])[] = [
+      [
+        { traceparent, tracestate: 'vendor=1,other=a b' },
+        { traceparent, tracestate: 'vendor=1,other=a b' }
+      ],
+      [{ traceparent }, { traceparent }],
+      [{ traceparent, tracestate: 'vendor=1\r\nEvil: 1' }, { traceparent }],
+      [{ traceparent, tracestate: 'vendor=\u00e9' }, { traceparent }],
+      [{ traceparent, tracestate: 'v='.padEnd(513, 'x') }, { traceparent }],
+      [{ traceparent, tracestate: ['vendor=1'] }, { traceparent }],
+      [{ traceparent: traceparent.replace(/01$/, '00') }, {}],
+      [{ traceparent: `${traceparent}\r\nEvil: 1` }, {}],
+      [{ traceparent: [traceparent] }, {}],
+      [{ tracestate: 'vendor=1' }, {}],
+      [{}, {}]
+    ]
+    const events = rows.map(([attributes], index) =>
+      outgoing(`traced-${index}`, undefined, undefined, attributes)
+    )
+    t.same(await under.sink.publish(events, never), [])
+    await until('all have arrived', async () => (await under.arrivals()).length >= events.length)
+    t.same(
+      await under.traces(),
+      rows.map(([, headers]) => headers)
+    )
   })
 
   withSink('an empty call does nothing', async (t, under) => {
