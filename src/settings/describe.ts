@@ -44,7 +44,10 @@ export async function describeConfiguration(reader: Reader): Promise<Configurati
   const places = names.flatMap((name): readonly SecretPlace[] => {
     if (!isSecret(name) || /^CIO_WEBHOOK_SECRET/.test(name)) return []
     const handle = reader.secrets.find(secretNameOf(name))
-    return handle === undefined ? [] : [{ name, place: handle.place }]
+    if (handle === undefined) return []
+    // Not read: only the operator of the store knows whether an optional secret is there.
+    const place = handle.setting === undefined ? `${handle.place}, if it exists` : handle.place
+    return [{ name, place }]
   })
   return { changed, secrets: [...(await signingKeys(reader)), ...places] }
 }

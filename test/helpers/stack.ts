@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { consumersFile, httpConsumer } from './consumers-file.ts'
+import type { FakeCustomerIo } from './customer-io.ts'
 import { type ServiceProcess, startServiceProcess } from './process.ts'
 import { startReceiver, type TestReceiver } from './receiver.ts'
 import { startRedis, type TestRedis } from './redis.ts'
@@ -24,8 +25,8 @@ export interface Stack {
   writeLog(): void
 }
 
-/** A service with a consumer, and `cio-webhook` on the PATH, with the environment of the service. */
-export async function startStack(t: Test): Promise<Stack> {
+/** A service with a consumer, and `cio-webhook` on the PATH, with the environment of the service. @param further further variables */
+export async function startStack(t: Test, further: Readonly<Record<string, string>> = {}): Promise<Stack> {
   const [folder, redisFolder, redisPort] = [temporaryFolder(), temporaryFolder(), await freePort()]
   const receiver = await startReceiver()
   const keyFile = join(folder, 'webhook_secret')
@@ -48,7 +49,8 @@ export async function startStack(t: Test): Promise<Stack> {
     PII_HASH_KEY: 'a key for the hashes of addresses',
     TRUSTED_PROXIES: '127.0.0.1',
     DATA_DIR: join(folder, 'data'),
-    CONSUMERS_FILE: consumersFile(crm)
+    CONSUMERS_FILE: consumersFile(crm),
+    ...further
   }
   const service = await startServiceProcess(env)
   t.teardown(async () => {
@@ -78,3 +80,10 @@ export async function startStack(t: Test): Promise<Stack> {
     writeLog: () => writeFileSync(log, service.output())
   }
 }
+
+/** For a service that uses the App API. It opens the message index after an eighth of the retention: ten seconds. */
+export const withAppApi = ({ appUrl }: Pick<FakeCustomerIo, 'appUrl'>) => ({
+  CIO_APP_API_KEY: 'app-key',
+  CIO_APP_URL: appUrl,
+  EVENT_RETENTION_SECONDS: '80'
+})

@@ -376,3 +376,20 @@ t.test('a variable that a Kubernetes Service sets is refused with what to do', a
   )
   t.notMatch(await refusal({ ...production, METRICS_PORT: 'none' }), /Kubernetes/)
 })
+
+t.test('a secret of a provider that was not read is described with "if it exists"', async t => {
+  const env = {
+    ...production,
+    SECRETS_PROVIDER: 'vault',
+    VAULT_ADDR: 'http://127.0.0.1:1',
+    VAULT_TOKEN: 'token'
+  }
+  const { describe } = await loadSettings(env, ['describe'])
+  t.strictSame(
+    (await describe()).secrets.filter(({ name }) => /^REDIS/.test(name)),
+    [
+      { name: 'REDIS_URL', place: 'the environment variable REDIS_URL' },
+      { name: 'REDIS_PASSWORD', place: 'secret/redis-password in Vault, if it exists' }
+    ]
+  )
+})
