@@ -25,7 +25,7 @@ export interface Stack {
 }
 
 /** A service with a consumer, and `cio-webhook` on the PATH, with the environment of the service. */
-export async function startStack(t: Test): Promise<Stack> {
+export async function startStack(t: Test, further: Readonly<Record<string, string>> = {}): Promise<Stack> {
   const [folder, redisFolder, redisPort] = [temporaryFolder(), temporaryFolder(), await freePort()]
   const receiver = await startReceiver()
   const keyFile = join(folder, 'webhook_secret')
@@ -48,7 +48,8 @@ export async function startStack(t: Test): Promise<Stack> {
     PII_HASH_KEY: 'a key for the hashes of addresses',
     TRUSTED_PROXIES: '127.0.0.1',
     DATA_DIR: join(folder, 'data'),
-    CONSUMERS_FILE: consumersFile(crm)
+    CONSUMERS_FILE: consumersFile(crm),
+    ...further
   }
   const service = await startServiceProcess(env)
   t.teardown(async () => {
