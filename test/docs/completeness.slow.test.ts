@@ -1,6 +1,11 @@
+import { Redis } from 'ioredis'
 import t from 'tap'
+import { formatGenerations } from '../../src/log/dedupe-index.ts'
+import { partitionKeys } from '../../src/log/keys.ts'
+import { createMessageIndex } from '../../src/log/message-index.ts'
+import { Secret } from '../../src/secret.ts'
 import { startCustomerIo } from '../helpers/customer-io.ts'
-import { serveMessages } from '../helpers/fake-messages.ts'
+import { fakeMessage, serveMessages } from '../helpers/fake-messages.ts'
 import { postTo } from '../helpers/service.ts'
 import { newBody, signV0 } from '../helpers/sign.ts'
 import { startStack, withAppApi } from '../helpers/stack.ts'
@@ -8,11 +13,20 @@ import { stepsOf, walk } from '../helpers/walkthrough.ts'
 
 t.setTimeout(180_000)
 
+const HOUR_MS = 3_600_000
+
 t.test('each command of docs/completeness.md runs, against the documented API', async t => {
   const cio = await startCustomerIo(t)
   cio.appKeys.add('app-key')
-  serveMessages(cio, [])
   const { env, folder, names, service } = await startStack(t, withAppApi(cio))
+  // A service begins its index a minute after its start.
+  const redis = new Redis(env['REDIS_URL'] ?? '')
+  const { messages } = partitionKeys('cio:', 0)
+  const openedAtMs = Date.now() - 3 * HOUR_MS
+  await redis.set(messages.keyId, createMessageIndex(new Secret(env['PII_HASH_KEY'] ?? '')).keyId)
+  await redis.set(messages.generations, formatGenerations([{ number: 1, buckets: 256, openedAtMs }]))
+  redis.disconnect()
+  serveMessages(cio, [fakeMessage('M1', Math.floor((Date.now() - 2 * HOUR_MS) / 1000))])
   const verify = 'cio-webhook connect https://hooks.example.com/api/cio/webhook --verify --wait 60s'
   let sender: NodeJS.Timeout | undefined
   t.teardown(() => clearInterval(sender))
