@@ -14,20 +14,20 @@ URL is the public address of this service, such as https://hooks.example.com/api
 it is changed. Without differences, nothing is changed. It needs CIO_APP_API_KEY, and the Redis of the service.
 
   --apply          correct an existing webhook
-  --events GLOB    only these events, such as email.* (several times; default: all)
+  --events GLOB    only these events, such as email.* (can be repeated; default all)
   --webhook ID     use this webhook, and let it post to URL
-  --source NAME    the source that URL belongs to, if a proxy changes the path (default: from the path)
+  --source NAME    the source that URL belongs to, if a proxy changes the path (default from the path)
   --key            ask for the signing key, also if the webhook is not new
   --verify         wait for the next delivery, and show it
-  --wait TIME      how long --verify waits (300s)
+  --wait TIME      how long --verify waits (default 300s)
   --yes            do not ask
   --dry-run        show only
   --json           print JSON
 
 Customer.io shows the signing key beside the webhook, and no API returns it: paste it once, it is not displayed.
 
-Exit code: 0 connected, or nothing to do; 1 the webhook differs, the key was not stored, or no delivery came;
-2 could not run.`,
+Exit code: 0 connected, or nothing to do; 1 the webhook differs, the typed key could not be stored, or no
+delivery came; 2 could not run.`,
   run: async (args, env) => {
     const { values, positionals } = parseCommandLine({
       args: [...args],
@@ -46,9 +46,12 @@ Exit code: 0 connected, or nothing to do; 1 the webhook differs, the key was not
       }
     })
     const [target, extra] = positionals
-    if (target === undefined || extra !== undefined) throw new UsageError('give the public URL, or status')
+    if (target === undefined || extra !== undefined) throw new UsageError('give one public URL, or status')
     const waitSeconds = readOption('--wait', duration, values.wait)
     const isStatus = target === 'status'
+    if (isStatus && args.some(arg => arg !== 'status' && arg !== '--json')) {
+      throw new UsageError('status takes no option but --json: to correct a webhook, give its URL')
+    }
     const url = isStatus ? undefined : readHttpUrl(target)
     const context = await openConnect(env)
     try {

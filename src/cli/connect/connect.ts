@@ -124,7 +124,7 @@ export async function connect(context: ConnectContext, options: ConnectOptions):
       : ''
     if (typed === '' || rotation === undefined) {
       say(
-        `Next: copy the signing key that Customer.io shows beside the webhook to ${place}. Until then its deliveries get 401. To keep the key in use beside it: cio-webhook rotate webhook-key.\n`
+        `Next: copy the signing key that Customer.io shows beside the webhook to ${place}. While another key is there, its deliveries get 401. To keep accepting the key in use, replace it with cio-webhook rotate webhook-key.\n`
       )
       return 'later'
     }

@@ -29,7 +29,7 @@ export function planText(plan: WebhookPlan, wanted: WantedWebhook): string {
         'Disable or delete all but one at Customer.io, or choose one with --webhook ID.\n'
       ].join('')
     case 'no_such_webhook':
-      return 'There is no webhook of this id at Customer.io.\n'
+      return ''
   }
 }
 

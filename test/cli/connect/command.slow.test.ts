@@ -176,7 +176,8 @@ t.test('each cause of a failure is named', async t => {
     [[ENDPOINT, '--events', 'emial.*'], env, /matches no event type of Customer\.io/],
     [[ENDPOINT, '--webhook', '99'], env, /there is no such webhook/],
     [[`${ENDPOINT}?token=x`], env, /give the URL without a query/],
-    [[], env, /give the public URL, or status/]
+    [[], env, /give one public URL, or status/],
+    [['status', '--apply'], env, /status takes no option but --json/]
   ]
   for (const [args, env, stderr] of runs) {
     t.match(await runToEnd(['connect', ...args], env), { code: 2, stderr }, args.join(' '))
