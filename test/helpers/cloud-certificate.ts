@@ -3,11 +3,11 @@
  * NODE_EXTRA_CA_CERTS before a program can set it. So this, as a program, makes the certificate and prints the value of
  * the variable for the tests.
  */
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Certificate, makeCertificate } from './certificate.ts'
-import { temporaryFolder } from './server.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -21,7 +21,7 @@ export function cloudCertificate(): Certificate {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [from, until] = [new Date(Date.now() - HOUR_MS), new Date(Date.now() + HOUR_MS)]
   const names = 'IP:127.0.0.1'
-  process.stdout.write(
-    `${makeCertificate(join(temporaryFolder(), 'tls'), { names, from, until }).certFile}\n`
-  )
+  // Not a `temporaryFolder`: it must outlive this program.
+  const home = join(mkdtempSync(join(tmpdir(), 'cio-')), 'tls')
+  process.stdout.write(`${makeCertificate(home, { names, from, until }).certFile}\n`)
 }
