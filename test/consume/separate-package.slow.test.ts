@@ -11,7 +11,8 @@ import { temporaryFolder, until } from '../helpers/server.ts'
 import { startTestService, type TestService } from '../helpers/service.ts'
 import { unixNow } from '../helpers/sign.ts'
 
-t.setTimeout(180_000)
+// It installs Node, TypeScript and the package several times.
+t.setTimeout(600_000)
 
 const run = promisify(execFile)
 /** The oldest supported version of each; the types do not depend on the version of Node. */
