@@ -26,8 +26,11 @@ const ROUNDS_MS = 20_000
 const RECOVERY_MS = 15_000
 /** The limit of `serve` is 4.5 s; the rest is for a busy machine. */
 const CLOSE_MS = 5500
-/** A connection pool may hold a few connections more or less than before. */
-const SPARE_DESCRIPTORS = 10
+/**
+ * Up to 20 deliveries and pushes are sent at once, and both ends of their pooled HTTP connections are in this process. A
+ * connection to Redis that is left open at each reconnect would soon be more.
+ */
+const SPARE_DESCRIPTORS = 40
 
 t.setTimeout(400_000)
 
