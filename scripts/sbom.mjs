@@ -20,7 +20,8 @@ if (!Object.hasOwn(makers, kind)) throw new Error('usage: sbom.mjs package FOLDE
 console.log(JSON.stringify(reproducible(makers[kind](...args)), null, 2))
 
 function ofPackage(folder) {
-  const { name, version, description, license, dependencies } = parsed(join(folder, 'package.json'))
+  const manifest = parsed(join(folder, 'package.json'))
+  const { name, version, description, license } = manifest
   return bom(
     {
       'bom-ref': `${name}@${version}`,
@@ -31,16 +32,17 @@ function ofPackage(folder) {
       licenses: [{ license: { id: license } }],
       purl: `pkg:npm/${name}@${version}`
     },
-    Object.keys(dependencies),
+    dependenciesOf(manifest),
     () => true
   )
 }
 
 function ofImage(cpu, debianList, node) {
-  const { name, version, description, license, dependencies } = parsed('package.json')
+  const manifest = parsed('package.json')
+  const { name, version, description, license } = manifest
   const image = { 'bom-ref': `${name}-image@${version}`, type: 'container', name, version, description }
   const licenses = [{ license: { id: license } }]
-  const sbom = bom({ ...image, licenses }, Object.keys(dependencies), installedOn(cpu))
+  const sbom = bom({ ...image, licenses }, dependenciesOf(manifest), installedOn(cpu))
   const debian = readFileSync(debianList, 'utf8').trim().split('\n')
   sbom.components.push(...debian.map(debianPackage), {
     'bom-ref': `node@${node}`,
@@ -50,6 +52,11 @@ function ofImage(cpu, debianList, node) {
     purl: `pkg:generic/node@${node}`
   })
   return sbom
+}
+
+/** The direct ones. npm installs the optional ones where they support the version of Node. */
+function dependenciesOf({ dependencies, optionalDependencies = {} }) {
+  return [...Object.keys(dependencies), ...Object.keys(optionalDependencies)]
 }
 
 /** @returns whether npm installs a package, given its entry in the lock file, in the image for this CPU */
