@@ -39,14 +39,19 @@ async function scrapeOfRunningService(): Promise<string> {
   await service.post('{"event_id":"1"}')
   await service.post('[]')
   await service.post('{}', {})
-  return until('the consumer and the webhook are known', async () => {
-    const scrape = await (await fetch(`${service.url}/metrics`)).text()
-    return (
-      ['cio_consumer_lag{', 'cio_reporting_webhook{', 'cio_missing_events{'].every(each =>
-        scrape.includes(each)
-      ) && scrape
-    )
-  })
+  return until(
+    'the consumer and the webhook are known',
+    async () => {
+      const scrape = await (await fetch(`${service.url}/metrics`)).text()
+      return (
+        ['cio_consumer_lag{', 'cio_reporting_webhook{', 'cio_missing_events{'].every(each =>
+          scrape.includes(each)
+        ) && scrape
+      )
+      // A check that fails, for example because the machine is busy, is repeated after a minute.
+    },
+    100_000
+  )
 }
 
 const known = new Map<string, LabelValues>([
