@@ -36,7 +36,7 @@ export interface RecordedSpan {
   end(attributes: SpanAttributes, error?: string): void
 }
 
-/** Records traces. Where traces are off there is no such object, so nothing is done for them. */
+/** Records traces. It exists only while tracing is on, so that tracing costs nothing otherwise. */
 export interface Tracing {
   /** @returns `undefined` if the sampler decides that the trace is not recorded */
   start(start: RootStart): RecordedSpan | undefined

@@ -153,7 +153,7 @@ async function findSigningKey(reader: Reader, source: string): Promise<Secret | 
     throw new ConfigError(`CIO_SOURCES_FILE is missing: it has the key of the source ${source}`)
   }
   const found = reader.sourcesFile().find(({ name }) => name === source)
-  if (found === undefined) throw new ConfigError(`CIO_SOURCES_FILE=${path}: there is no source ${source}`)
+  if (found === undefined) throw new ConfigError(`CIO_SOURCES_FILE=${path}: the file has no source ${source}`)
   return readSecret('CIO_SOURCES_FILE', found.key, signingKeyText)
 }
 

@@ -61,7 +61,7 @@ export const providerVariables = {
   ),
   AZURE_CLIENT_SECRET: secret(
     text('a client secret'),
-    'Client secret of the application, where there is no identity'
+    'Client secret of the application, if the machine has no managed identity'
   ),
   AZURE_FEDERATED_TOKEN_FILE: optional(filePath, 'Token of the workload identity; its webhook sets this'),
   AZURE_AUTHORITY_HOST: setting(

@@ -81,7 +81,7 @@ export async function connect(context: ConnectContext, options: ConnectOptions):
       case 'choose':
         return { result: 'choose' }
       case 'no_such_webhook':
-        throw new UsageError(`--webhook ${options.webhook}: there is no such webhook at Customer.io`)
+        throw new UsageError(`--webhook ${options.webhook}: Customer.io lists no webhook with this id`)
       case 'create': {
         if (dryRun) return { result: 'would_create' }
         if (!(await isConfirmed(`create the webhook at Customer.io (${api.host})`)))
@@ -162,7 +162,7 @@ function sourceOf({ sources }: ConnectContext, { url, source }: ConnectOptions):
   }
   if (!sources.includes(name)) {
     throw new UsageError(
-      `there is no source ${name}: give one of ${sources.join(', ')}, or add it to CIO_SOURCES_FILE`
+      `unknown source ${name}: give one of ${sources.join(', ')}, or add it to CIO_SOURCES_FILE`
     )
   }
   return name

@@ -40,7 +40,7 @@ async function run(options: ReconcileArguments, { redis, config }: Log, nowMs: n
   const progress = await chooseProgress(options, { redis, config }, nowMs)
   const source = (await config.loadSources()).get(progress.source)
   if (source === undefined) {
-    throw new UsageError(`--source ${progress.source}: there is no such source in CIO_SOURCES_FILE`)
+    throw new UsageError(`--source ${progress.source}: CIO_SOURCES_FILE has no source of this name`)
   }
   const { eventLog, messageIndex, close } = await openEventLog(redis, config.log, await config.loadHashKey())
   const stopped = new AbortController()

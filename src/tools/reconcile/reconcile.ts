@@ -212,7 +212,7 @@ async function prepare(options: ReconcileOptions): Promise<Omit<CompareOptions, 
  * The events that the webhook of a source asks for, also while it is disabled: the one that was connected, or one whose
  * endpoint has the path of the source.
  *
- * @returns `undefined` if there is no such webhook, or the key may not list them: then all events are expected
+ * @returns `undefined` if Customer.io lists no such webhook, or the key may not list them: then all events are expected
  */
 async function eventsOfWebhook({
   redis,

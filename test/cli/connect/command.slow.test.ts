@@ -172,7 +172,7 @@ t.test('each cause of a failure is named', async t => {
     ],
     [['hooks.example.com'], env, /give a URL that begins with/],
     [['https://hooks.example.com/cio'], env, /add --source if a proxy changes the path/],
-    [[`${ENDPOINT}/crm`], env, /there is no source crm/],
+    [[`${ENDPOINT}/crm`], env, /unknown source crm/],
     [[ENDPOINT, '--events', 'emial.*'], env, /matches no event type of Customer\.io/],
     [[ENDPOINT, '--webhook', '99'], env, /there is no such webhook/],
     [[`${ENDPOINT}?token=x`], env, /give the URL without a query/],

@@ -48,7 +48,7 @@ t.test('before it can work, it says what is missing, exit 2', async t => {
   await startIndex()
   t.match(await run('--resume'), { code: 2, stderr: 'no comparison was interrupted' })
   t.match(await run('--resume', '--fill'), { code: 2, stderr: '--resume continues with the options' })
-  t.match(await run('--source', 'other'), { code: 2, stderr: 'there is no such source' })
+  t.match(await run('--source', 'other'), { code: 2, stderr: 'CIO_SOURCES_FILE has no source of this name' })
   t.match(await run('--from', '400d'), { code: 2, stderr: 'the last six months only' })
   t.match(await run('--from', '1d', '--to', '2d'), { code: 2, stderr: '--from must be before --to' })
   t.match(await run('--rate', '0'), { code: 2, stderr: '--rate 0: give a whole number' })
