@@ -18,9 +18,8 @@ import {
   openSigningKeys,
   openStageAppApi,
   type Stage,
-  watchCompleteness,
-  watchProblems,
-  watchWebhooks
+  watchCustomerIo,
+  watchProblems
 } from './stages.ts'
 import { version } from './version.ts'
 
@@ -110,10 +109,7 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
   await keyUsage.report()
   if (options.runsMaintenance) {
     watchProblems(stage)
-    if (appApi !== undefined) {
-      watchWebhooks(stage, appApi)
-      watchCompleteness(stage, appApi, eventLog)
-    }
+    if (appApi !== undefined) watchCustomerIo(stage, appApi, eventLog)
   }
   await listen(app, 'PORT', config.http.port, config.http.host)
   if (metricsApp !== undefined) {

@@ -162,46 +162,30 @@ export async function openDispatcher(stage: Stage): Promise<Dispatcher | undefin
   })
 }
 
-/** Checks the webhooks at Customer.io. */
-export function watchWebhooks({ config, redis, monitor, metrics, log, opened }: Stage, api: AppApi): void {
-  const watch = createWebhookWatch({
-    api,
-    redis,
-    keyPrefix: config.log.keyPrefix,
-    consumers: config.dispatch.consumers,
-    isRedisUp: monitor.isUp,
-    metrics,
-    log
-  })
-  opened.add(watch.stop)
-  watch.start()
-}
-
-/** Compares the messages that Customer.io lists with what was appended. */
-export function watchCompleteness(
-  { config, redis, monitor, metrics, log, opened }: Stage,
-  api: AppApi,
-  eventLog: EventLog
-): void {
+/** Checks the webhooks at Customer.io, and compares the messages that it lists with what was appended. */
+export function watchCustomerIo(stage: Stage, api: AppApi, eventLog: EventLog): void {
+  const { config, redis, monitor, metrics, log, opened } = stage
   const { mode, indexMs } = config.reconcile
   const source = config.sources.get(DEFAULT_SOURCE)
-  if (mode === 'off' || source === undefined) return
-  const watch = createReconcileWatch({
-    api,
-    redis,
-    keyPrefix: config.log.keyPrefix,
-    index: createMessageIndex(config.hashKey),
-    source,
-    eventLog,
-    fill: mode === 'fill',
-    indexMs,
-    isRedisUp: monitor.isUp,
-    metrics,
-    log,
-    now: Date.now
-  })
-  opened.add(watch.stop)
-  watch.start()
+  const shared = { api, redis, keyPrefix: config.log.keyPrefix, isRedisUp: monitor.isUp, metrics, log }
+  const webhookWatch = createWebhookWatch({ ...shared, consumers: config.dispatch.consumers })
+  const reconcileWatch =
+    mode === 'off' || source === undefined
+      ? undefined
+      : createReconcileWatch({
+          ...shared,
+          index: createMessageIndex(config.hashKey),
+          source,
+          eventLog,
+          fill: mode === 'fill',
+          indexMs,
+          now: Date.now
+        })
+  for (const watch of [webhookWatch, reconcileWatch]) {
+    if (watch === undefined) continue
+    opened.add(watch.stop)
+    watch.start()
+  }
 }
 
 export function watchProblems({ config, redis, redisAddress, log, opened }: Stage): void {
