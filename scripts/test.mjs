@@ -3,7 +3,7 @@
 //
 // Without files it runs all except the slow ones: a test file is slow if it is named *.slow.test.ts. The runner of
 // `tap` loads its plugins into each test and each process that a test starts, which takes longer than most tests. It
-// is only used to measure coverage (`npx tap`).
+// (`npx tap`, with .taprc) is not needed.
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
