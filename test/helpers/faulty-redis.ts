@@ -1,6 +1,6 @@
 import { Cluster, Redis } from 'ioredis'
 import { moveSlot } from '../faults/slots.ts'
-import { createCluster, MASTER, startSentinel } from './cluster.ts'
+import { createCluster, MASTER, NEVER_DOWN_MS, setDownAfter, startSentinel } from './cluster.ts'
 import type { Random } from './random.ts'
 import type { TestRedis } from './redis.ts'
 import { freePort, until } from './server.ts'
@@ -79,13 +79,17 @@ export async function startFaultySentinel(random: Random): Promise<FaultyRedis> 
   const first = await startStoppable(PERSISTENT)
   const second = await startStoppable({ ...PERSISTENT, replicaof: `127.0.0.1 ${first.current.port}` })
   const servers = [first, second]
-  const timing = { downAfterMs: 500, failoverTimeoutMs: 3000 }
   const sentinels = await Promise.all(
     Array.from({ length: 3 }, async () => {
-      const started = await startSentinel(first.current.port, timing)
+      const started = await startSentinel(first.current.port, 3000)
       return startStoppable({}, started, `${started.folder}/sentinel.conf`)
     })
   )
+  const mayFailOverAfter = (ms: number): void =>
+    setDownAfter(
+      sentinels.map(({ current }) => current),
+      ms
+    )
   const proxies = await Promise.all(sentinels.map(({ current }) => startTcpProxy(current.port)))
   /** Of the sentinels that reply. */
   const masterPorts = async (): Promise<readonly number[]> => {
@@ -127,8 +131,14 @@ export async function startFaultySentinel(random: Random): Promise<FaultyRedis> 
     connection: { redis },
     faults: {
       ...proxyFaults('network to the sentinels', proxies),
-      'master frozen': async () => (await master()).freeze(),
-      'master killed': async () => (await master()).kill(),
+      'master frozen': async () => {
+        mayFailOverAfter(500)
+        await (await master()).freeze()
+      },
+      'master killed': async () => {
+        mayFailOverAfter(500)
+        await (await master()).kill()
+      },
       'a sentinel frozen': () => random.pick(sentinels).freeze(),
       'a sentinel killed': () => random.pick(sentinels).kill(),
       'failover by command': () =>
@@ -148,6 +158,7 @@ export async function startFaultySentinel(random: Random): Promise<FaultyRedis> 
         await server.start({ replicaof: isReplica ? `127.0.0.1 ${port}` : 'no one' })
       }
       await until('a master with its replica', healthy, HEAL_MS)
+      mayFailOverAfter(NEVER_DOWN_MS)
     },
     stop: async () => {
       redis.disconnect()
