@@ -23,7 +23,14 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
 }
 
 const exitCode = await run(process.argv.slice(2))
-if (exitCode !== undefined) process.exitCode = exitCode
+if (exitCode !== undefined) {
+  process.exitCode = exitCode
+  // Requests that the command gave up must not keep the process alive: it waits for its output only.
+  process.stdout.write('', error => {
+    // Otherwise the handler of broken output decides.
+    if (!error) process.exit()
+  })
+}
 
 async function run([first, ...rest]: readonly string[]): Promise<ExitCode | undefined> {
   const asksForHelp = first === 'help' || isHelp(first)

@@ -105,6 +105,7 @@ export function openAppApi({ account, readKey, intervalMs = INTERVAL_MS }: AppAp
     // Before its turn: loading takes a while on the first request, and the second one would follow too soon.
     const { APIClient, options } = await loadClients(region, appUrl, TIMEOUT_MS)
     await turn(signal)
+    signal.throwIfAborted()
     try {
       return await rejectOnAbort(signal, request(new APIClient(key.reveal(), options)))
     } catch (error) {

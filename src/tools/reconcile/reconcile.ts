@@ -106,6 +106,8 @@ async function run(
   let indexSinceMs = await completeSince()
   let progress = begun
   let firstCreated: number | undefined
+  // A message that is sent meanwhile can move others from one page to the next.
+  let previousIds: ReadonlySet<string> = new Set()
   const cursors = new Set<string | undefined>([begun.cursor])
 
   while (!progress.isListed && !signal.aborted) {
@@ -123,10 +125,11 @@ async function run(
     indexSinceMs = await completeSince()
     const missing = await compareMessages(
       { ...compared, indexSinceMs },
-      page.messages,
+      page.messages.filter(({ id }) => !previousIds.has(id)),
       report,
       await sentUntil(redis, keyPrefix, source.name, now())
     )
+    previousIds = new Set(page.messages.map(({ id }) => id))
     const events = progress.fill ? await eventsOf(missing, source) : []
     await checkRight()
     // First the events, then the cursor behind them: after an interruption the page is compared again.

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -85,6 +86,40 @@ t.test(
       took > 2 * 500 - 200,
       `half a second apart, after the first, which waits for its connection: ${took} ms`
     )
+  }
+)
+
+t.test(
+  'SIGTERM while Customer.io does not answer ends the command at once, and --resume continues, exit 2',
+  async t => {
+    const list = fake.routes.get('GET /v1/messages')
+    if (list === undefined) throw new Error('the fake has no list of messages')
+    let slowPages = 0
+    fake.routes.set('GET /v1/messages', request => {
+      if (!request.url.searchParams.has('start')) return list(request)
+      slowPages++
+      return { ...list(request), delayMs: 60_000 }
+    })
+    const child = spawn(process.execPath, [MAIN, 'reconcile'], {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'ignore', 'pipe']
+    })
+    const stderr = text(child.stderr)
+    while (slowPages === 0) await sleep(20)
+    const askedMs = performance.now()
+    child.kill('SIGTERM')
+    t.same(await once(child, 'exit'), [2, null])
+    const tookMs = performance.now() - askedMs
+    // A request has ten seconds.
+    t.ok(tookMs < 5000, `${tookMs.toFixed(0)} ms`)
+    t.match(await stderr, /to continue where it was, run cio-webhook reconcile --resume\n$/)
+
+    fake.routes.set('GET /v1/messages', list)
+    const before = fake.requests.length
+    const { code, stdout } = await run('--resume', '--json')
+    t.equal(code, 1)
+    t.match(JSON.parse(stdout), { isFinished: true, messages: 2500 })
+    t.equal(fake.requests.length - before, 3, 'the webhooks and two of three pages')
   }
 )
 

@@ -438,6 +438,26 @@ t.test('a list that cannot be read, or that never ends, is an error: not a compl
   await t.rejects(reconcile(options(), progress()), /cursor .* leads back/)
 })
 
+t.test('a message that is on two pages, because others were sent meanwhile, counts once', async t => {
+  const [a, b, c] = someMessages(3)
+  const { fake, options, progress, events } = await newWorld(t, [])
+  const pages: Readonly<Record<string, unknown>> = {
+    '': { messages: [a, b], next: 'second' },
+    second: { messages: [b, c], next: '' }
+  }
+  fake.routes.set('GET /v1/messages', ({ url }) => ({
+    status: 200,
+    body: JSON.stringify(pages[url.searchParams.get('start') ?? ''])
+  }))
+  t.match((await reconcile(options(), progress(true))).report, {
+    messages: 3,
+    checked: 6,
+    missing: 6,
+    filled: 6
+  })
+  t.equal((await events()).length, 6)
+})
+
 t.test('while every delivery is refused because of its address, nothing is missing yet', async t => {
   const { keyPrefix, options, progress } = await newWorld(t, someMessages(2))
   const refused = JSON.stringify({ at: Date.now(), outcome: 'source_forbidden' })
