@@ -19,7 +19,7 @@ import type { LogEntry } from './log-entry.ts'
 import type { MessageIndex } from './message-index.ts'
 
 /** An entry to append. Without a stream it is only looked up. */
-export type WriterEntry = Pick<LogEntry, 'digest' | 'type' | 'event' | 'metric'> & {
+export type WriterEntry = Pick<LogEntry, 'digest' | 'type' | 'event' | 'metric' | 'traceId'> & {
   readonly stream: LogEntry['stream'] | undefined
 }
 export type WriterOutcome = 'appended' | 'duplicate' | 'unknown'

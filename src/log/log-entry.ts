@@ -16,6 +16,8 @@ export interface LogEntry {
   readonly happenedAtMs: number | undefined
   /** What the event reports about a message; `undefined` if it is not about a message. */
   readonly metric: MessageMetric | undefined
+  /** Of the delivery, if its trace is recorded. */
+  readonly traceId?: string | undefined
 }
 
 /** That a message of Customer.io, such as an e-mail to one person, was sent, opened, … */
