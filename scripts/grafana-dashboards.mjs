@@ -112,7 +112,9 @@ function panel(source) {
       datasource,
       expr,
       ...(isTable ? { format: 'table', instant: true } : { legendFormat: legend ?? '__auto' }),
-      ...(kind === 'stat' ? { instant: true } : {})
+      ...(kind === 'stat' ? { instant: true } : {}),
+      // The histograms with exemplars: src/ops/exemplars.ts.
+      ...(kind === 'timeseries' && expr.includes('_duration_seconds_bucket') ? { exemplar: true } : {})
     })),
     fieldConfig: {
       defaults: {

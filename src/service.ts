@@ -57,7 +57,9 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
     readLog: () => logStats(redis, config.log.keyPrefix, config.log.partitions),
     maxStreamLength: config.log.maxLength,
     isRedisUp: monitor.isUp,
-    version
+    version,
+    traced: options.tracing !== undefined,
+    now: Date.now
   })
   opened.add(metrics.stop)
   const stage: Stage = { ...options, ...connection, metrics, opened }
@@ -71,7 +73,7 @@ async function openService(options: ServiceOptions, opened: CloseStack): Promise
   let draining = false
   const metricsRoute: MetricsRoute = {
     allowed: config.metrics.allowed,
-    contentType: metrics.register.contentType,
+    textType: metrics.register.contentType,
     read: options.shareMetrics?.(metrics.register) ?? (() => metrics.register.metrics())
   }
   const hasMetricsPort = config.metrics.port !== undefined

@@ -22,7 +22,7 @@ import type { MessageIndex } from './message-index.ts'
 /** An entry to append. Without a stream it is only looked up. */
 export type WriterEntry = Pick<
   LogEntry,
-  'digest' | 'type' | 'event' | 'happenedAtMs' | 'messageId' | 'backfilled'
+  'digest' | 'type' | 'event' | 'happenedAtMs' | 'messageId' | 'backfilled' | 'traceId'
 > & {
   readonly stream: LogEntry['stream'] | undefined
 }

@@ -53,8 +53,8 @@ export interface EventLogOptions {
   readonly isRedisUp: () => boolean
   /** Called when a call to Redis has failed. */
   readonly onFailure?: (error: UnavailableError) => void
-  /** Called with the duration of each call, in seconds. */
-  readonly onCallDuration?: (seconds: number) => void
+  /** Called with the duration of each call in seconds, and the trace of an entry in it if one is recorded. */
+  readonly onCallDuration?: (seconds: number, traceId: string | undefined) => void
 }
 
 interface Pending {
@@ -162,7 +162,8 @@ function createPartitionWriter(keys: PartitionKeys, options: EventLogOptions) {
       onFailure?.(unavailable)
       for (const pending of batch) pending.reject(unavailable)
     } finally {
-      onCallDuration?.((performance.now() - startedMs) / 1000)
+      const seconds = (performance.now() - startedMs) / 1000
+      onCallDuration?.(seconds, batch.find(({ entry }) => entry.traceId !== undefined)?.entry.traceId)
     }
   }
 

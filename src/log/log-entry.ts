@@ -21,6 +21,8 @@ export interface LogEntry {
   readonly messageId: string | undefined
   /** Not from a delivery: `cio-webhook reconcile` appends it, unless the metric of the message was appended before. */
   readonly backfilled: boolean
+  /** Of the delivery, if its trace is recorded. */
+  readonly traceId?: string | undefined
 }
 
 /** Why an authentic delivery is not an event. It is kept in the stream of parked deliveries. */

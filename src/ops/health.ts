@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { parseAddress } from '../address.ts'
 import { compileAddressList } from '../address-list.ts'
 import { sendError } from './error-responses.ts'
+import { OPENMETRICS_TYPE, prefersOpenMetrics, toOpenMetrics, toPrometheusText } from './openmetrics.ts'
 import type { RedisProblem } from './redis-report.ts'
 
 /** The state of the service, read at each request. */
@@ -52,17 +53,21 @@ const redisFailure = (problem: RedisProblem | undefined) =>
 
 export interface MetricsRoute {
   readonly allowed: readonly string[]
-  /** The metrics of all workers, in Prometheus text format. */
+  /** The metrics of all workers, as the registry writes them. */
   readonly read: () => Promise<string>
-  readonly contentType: string
+  /** The content type of the text format. */
+  readonly textType: string
 }
 
-/** `/metrics`, for the configured addresses only. */
-export function metricsRoute(app: FastifyInstance, { allowed, read, contentType }: MetricsRoute): void {
+/** `/metrics`, for the configured addresses only, in the format that the scraper asks for. */
+export function metricsRoute(app: FastifyInstance, { allowed, read, textType }: MetricsRoute): void {
   const isOperator = operatorCheck(allowed)
   app.get('/metrics', async (request, reply) => {
     if (!isOperator(request)) return sendError(reply, 'CIO_METRICS_FORBIDDEN')
-    return reply.header('content-type', contentType).send(await read())
+    const metrics = await read()
+    return prefersOpenMetrics(request.headers.accept)
+      ? reply.header('content-type', OPENMETRICS_TYPE).send(toOpenMetrics(metrics))
+      : reply.header('content-type', textType).send(toPrometheusText(metrics))
   })
 }
 

@@ -6,6 +6,7 @@ import type { LogStats } from '../log/stats.ts'
 import type { Dropped } from '../log/stream-limits.ts'
 import type { SigningKey, Source } from '../settings/sources.ts'
 import { measureEventLoopLag } from './event-loop-lag.ts'
+import { createExemplars } from './exemplars.ts'
 import { createLastKnown } from './last-known.ts'
 import { metricFactory } from './metric-factory.ts'
 import { type Outcome, type SignatureFailure, type WebhookState, webhookStates } from './outcomes.ts'
@@ -22,6 +23,10 @@ interface MetricsOptions {
   /** Read at each scrape. */
   readonly isRedisUp: () => boolean
   readonly version: string
+  /** Whether traces are recorded: then histograms of durations have exemplars. */
+  readonly traced: boolean
+  /** Unix milliseconds. */
+  readonly now: () => number
 }
 
 /** prom-client samples the event loop at this interval: event-loop-lag.ts does it instead. */
@@ -35,7 +40,7 @@ const storedOutcomes: ReadonlySet<Outcome> = new Set(['accepted', 'duplicate', '
  * from a closed set, so that no payload can become one or make their number grow.
  */
 export function createMetrics(options: MetricsOptions) {
-  const { sources, readLog, maxStreamLength, isRedisUp, version } = options
+  const { sources, readLog, maxStreamLength, isRedisUp, version, traced, now } = options
   const register = new Registry()
   collectDefaultMetrics({ register, eventLoopMonitoringPrecision: NEVER_MS })
   const stop = measureEventLoopLag(register)
@@ -64,6 +69,8 @@ export function createMetrics(options: MetricsOptions) {
   gauge('cio_build_info').set({ version }, 1)
   gauge('cio_stream_max_length').set(maxStreamLength)
 
+  const exemplars = traced ? createExemplars(register, now) : undefined
+
   const logStats = createLastKnown(readLog)
   gauge('cio_stream_length', async gauge => {
     for (const { partition, events } of await logStats.read()) gauge.set({ partition }, events)
@@ -77,9 +84,11 @@ export function createMetrics(options: MetricsOptions) {
   return {
     register,
     stop,
-    delivery(source: string, outcome: Outcome, seconds: number): void {
+    /** @param traceId of a recorded delivery */
+    delivery(source: string, outcome: Outcome, seconds: number, traceId?: string): void {
       deliveries.inc({ source, outcome })
       deliveryDuration.observe(seconds)
+      if (traceId !== undefined) exemplars?.observe('cio_delivery_duration_seconds', seconds, traceId)
       if (seconds > LATE_SECONDS && storedOutcomes.has(outcome)) lateDeliveries.inc({ source })
     },
     signatureFailure: (source: Source, reason: SignatureFailure): void =>
@@ -113,6 +122,10 @@ export function createMetrics(options: MetricsOptions) {
     trimmed: (reason: TrimReason, events: number): void => trimmed.inc({ reason }, events),
     dropped: ({ what, reason, entries }: Dropped): void =>
       (what === 'dead letters' ? deadLettersDropped : parkedDropped).inc({ reason }, entries),
-    redisCall: (seconds: number): void => redisCallDuration.observe(seconds)
+    /** @param traceId of a recorded delivery that the call was for */
+    redisCall(seconds: number, traceId: string | undefined): void {
+      redisCallDuration.observe(seconds)
+      if (traceId !== undefined) exemplars?.observe('cio_redis_call_duration_seconds', seconds, traceId)
+    }
   }
 }

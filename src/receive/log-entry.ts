@@ -6,7 +6,7 @@ import { pathOf, valueAt } from '../json-pointer.ts'
 import type { LogEntry, ParkedReason } from '../log/log-entry.ts'
 import { REDACTED } from '../sanitize/redacted.ts'
 import type { Source } from '../settings/sources.ts'
-import type { EventTrace } from '../trace-context.ts'
+import { type EventTrace, parseTraceparent } from '../trace-context.ts'
 import { cloudEvent } from './cloud-event.ts'
 import { type EventId, eventId, type IdContext, parkedId } from './event-id.ts'
 import { eventTimeMs } from './event-time.ts'
@@ -99,6 +99,7 @@ export function toLogEntry(delivery: ParsedDelivery, trace?: EventTrace): LogEnt
     happenedAtMs,
     messageId: typeof messageId === 'string' && messageId !== '' ? messageId : undefined,
     backfilled: false,
+    traceId: trace && parseTraceparent(trace.traceparent)?.traceId,
     event: cloudEvent({ id, type, source: source.name, subject, happenedAtMs, receivedAtMs, trace }, data)
   }
 }

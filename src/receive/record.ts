@@ -31,7 +31,7 @@ export function recordDelivery(
 ): void {
   const { source, outcome = 'aborted', parked, ageSeconds, logMs, span } = delivery
   const durationMs = nowMs - delivery.startedMs
-  metrics.delivery(source.name, outcome, durationMs / 1000)
+  metrics.delivery(source.name, outcome, durationMs / 1000, span?.traceId)
   counter.record(delivery, outcome, nowMs)
   if (outcome === 'parked' && parked !== undefined) metrics.parked(source, parked)
   if (ageSeconds !== undefined && outcome === 'accepted') metrics.eventAge(ageSeconds)

@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { join } from 'node:path'
 import t from 'tap'
 import { deliveredRules, RULES_FILE } from '../helpers/alerts.ts'
@@ -7,6 +8,7 @@ import { deliveredDashboards, expressionsOf } from '../helpers/dashboards.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { freePort, startServer, temporaryFolder, until } from '../helpers/server.ts'
 import { startTestService, type TestService } from '../helpers/service.ts'
+import { tracingInMemory } from '../helpers/tracing.ts'
 
 t.setTimeout(180_000)
 
@@ -21,8 +23,13 @@ interface Prometheus {
   readonly url: string
 }
 
-/** Prometheus with the delivered configuration and rules; only the target and all durations of waiting are changed. */
-async function startPrometheus(target: string): Promise<Prometheus> {
+/**
+ * Prometheus with the delivered configuration and rules; only the target and all durations of waiting are changed.
+ *
+ * @param target host and port of the service
+ * @param textTarget where the same metrics are in text format, for a job of that name
+ */
+async function startPrometheus(target: string, textTarget?: string): Promise<Prometheus> {
   const folder = temporaryFolder()
   const config = readFileSync('deploy/prometheus/prometheus.yaml', 'utf8')
   const rules = readFileSync(RULES_FILE, 'utf8')
@@ -30,7 +37,8 @@ async function startPrometheus(target: string): Promise<Prometheus> {
   writeFileSync(join(folder, 'cio-webhook.rules.yaml'), rules.replace(/^( +for: ).*$/gm, '$12s'))
   writeFileSync(
     join(folder, 'prometheus.yaml'),
-    config.replace('localhost:3000', target).replace(/(_interval: )30s/g, '$11s')
+    config.replace('localhost:3000', target).replace(/(_interval: )30s/g, '$11s') +
+      (textTarget ? `  - { job_name: text, static_configs: [{ targets: ['${textTarget}'] }] }\n` : '')
   )
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
@@ -39,6 +47,7 @@ async function startPrometheus(target: string): Promise<Prometheus> {
     args: [
       `--config.file=${join(folder, 'prometheus.yaml')}`,
       `--storage.tsdb.path=${join(folder, 'data')}`,
+      '--enable-feature=exemplar-storage',
       `--web.listen-address=127.0.0.1:${port}`
     ],
     ready: () =>
@@ -151,4 +160,61 @@ t.test('a real Prometheus evaluates every rule and panel without an error, and t
     [],
     'no evaluation failed'
   )
+})
+
+/** Passes a scrape on without its `accept`. @returns host and port */
+async function startTextFormat(service: TestService): Promise<string> {
+  const server = createServer(async (_request, response) => {
+    const scrape = await fetch(`${service.url}/metrics`)
+    response.setHeader('content-type', scrape.headers.get('content-type') ?? '')
+    response.end(await scrape.text())
+  })
+  const port = await freePort()
+  await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  return `127.0.0.1:${port}`
+}
+
+t.test('a real Prometheus reads the same series from both formats, and exemplars', async t => {
+  const redis = await startRedis()
+  const crm = httpConsumer('crm', `http://127.0.0.1:${await freePort()}/`)
+  const tracing = tracingInMemory()
+  const service = await startTestService(
+    { REDIS_URL: redis.url, CONSUMERS_FILE: consumersFile(crm) },
+    { tracing }
+  )
+  t.teardown(async () => {
+    await service.close()
+    await redis.stop()
+  })
+  const { read } = await startPrometheus(`127.0.0.1:${service.port}`, await startTextFormat(service))
+  await deliver(service, 1)
+
+  const seriesOf = async (job: string): Promise<readonly string[]> => {
+    // Of Prometheus and its rules, and those that come and go with what a process has open.
+    const others = 'scrape_.*|ALERTS.*|.*:.*|nodejs_active_.*|nodejs_gc_.*'
+    const match = encodeURIComponent(`{job="${job}", __name__!~"${others}"}`)
+    const series = await read<Record<string, string>[]>(`/api/v1/series?match[]=${match}`)
+    return series.map(({ job: _, instance: __, ...labels }) => JSON.stringify(labels)).sort()
+  }
+  const ours = async (job: string) => (await seriesOf(job)).filter(series => series.includes('cio_'))
+  await until('the consumer in both formats', async () => {
+    const counts = [await ours('cio-webhook'), await ours('text')]
+    return counts.every(series => series.some(each => each.includes('"consumer":"crm"')))
+  })
+  const fromText = await seriesOf('text')
+  t.ok(fromText.length > 100, String(fromText.length))
+  t.same(await seriesOf('cio-webhook'), fromText)
+
+  const traceId = tracing.spans[0]?.traceId
+  for (const metric of ['cio_delivery_duration_seconds_bucket', 'cio_redis_call_duration_seconds_bucket']) {
+    const query = `query=${metric}&start=${Date.now() / 1000 - 60}&end=${Date.now() / 1000 + 60}`
+    const [found] = await until(`an exemplar of ${metric}`, async () => {
+      const answer = await read<{ seriesLabels: object; exemplars: object[] }[]>(
+        `/api/v1/query_exemplars?${query}`
+      )
+      return answer.length > 0 && answer
+    })
+    t.match(found, { seriesLabels: { job: 'cio-webhook' }, exemplars: [{ labels: { trace_id: traceId } }] })
+  }
 })

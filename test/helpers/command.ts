@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { nodeEnvironment } from './process.ts'
 
 interface CommandResult {
   readonly code: number | null
@@ -9,14 +10,13 @@ interface CommandResult {
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
-/** Runs `cio-webhook` in a process of its own, with only `env` and PATH as its environment, until it exits. */
+/** Runs `cio-webhook` in a process of its own, with only `env` and `nodeEnvironment` as its environment, until it exits. */
 export function runToEnd(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
   input = ''
 ): Promise<CommandResult> {
-  const { PATH = '' } = process.env
-  const child = spawn(process.execPath, [MAIN, ...args], { env: { PATH, ...env } })
+  const child = spawn(process.execPath, [MAIN, ...args], { env: { ...nodeEnvironment, ...env } })
   const printed = { stdout: '', stderr: '' }
   for (const stream of ['stdout', 'stderr'] as const) {
     child[stream].setEncoding('utf8').on('data', (text: string) => {

@@ -5,6 +5,14 @@ import { KEY } from './sign.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
+const { PATH = '', NODE_COMPILE_CACHE } = process.env
+
+/** For a process with an environment of its own: what Node needs to find programs, and the code it compiled before. */
+export const nodeEnvironment: Readonly<Record<string, string>> = {
+  PATH,
+  ...(NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE })
+}
+
 export interface ServiceProcess {
   readonly process: ChildProcess
   readonly port: number
@@ -15,7 +23,7 @@ export interface ServiceProcess {
   readonly ended: Promise<number | NodeJS.Signals | null>
 }
 
-/** Runs `cio-webhook` in a process of its own, with only `env` and PATH as its environment. */
+/** Runs `cio-webhook` in a process of its own, with only `env` and `nodeEnvironment` as its environment. */
 export function runCommand(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
@@ -23,7 +31,7 @@ export function runCommand(
 ) {
   const child = spawn(process.execPath, [MAIN, ...args], {
     cwd: folder,
-    env: { PATH: process.env['PATH'], ...env },
+    env: { ...nodeEnvironment, ...env },
     stdio: ['ignore', 'pipe', 'pipe']
   })
   const printed: Buffer[] = []

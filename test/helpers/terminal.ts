@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { nodeEnvironment } from './process.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
@@ -18,7 +19,7 @@ export function onTerminal(
 ): Promise<string> {
   const command = [process.execPath, MAIN, ...args].map(arg => `'${arg}'`).join(' ')
   const child = spawn('script', ['-qec', command, '/dev/null'], {
-    env: { PATH: process.env['PATH'], SHELL: '/bin/sh', ...env }
+    env: { ...nodeEnvironment, SHELL: '/bin/sh', ...env }
   })
   let output = ''
   const questions = new Map([

@@ -45,9 +45,9 @@ export async function buildImage(tag: string, context: string, ...args: readonly
   })
 }
 
-/** What the commit at hand holds and nothing else, readable by its owner only, as under a strict umask. */
-export async function freshClone(folder: string): Promise<void> {
-  await command('sh', ['-c', 'umask 077 && git clone --quiet "$0" "$1"', process.cwd(), folder])
+/** What the commit at hand holds and nothing else. @param umask the modes of files are part of the key of cached layers */
+export async function freshClone(folder: string, umask: '022' | '077' = '022'): Promise<void> {
+  await command('sh', ['-c', `umask ${umask} && git clone --quiet "$0" "$1"`, process.cwd(), folder])
 }
 
 export async function inspect(object: string): Promise<Inspection> {

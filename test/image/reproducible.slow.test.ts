@@ -6,21 +6,25 @@ import { BUILD_TIMEOUT_MS, buildImage, docker, freshClone, inspect } from './doc
 
 t.setTimeout(2 * BUILD_TIMEOUT_MS)
 
-const images = ['first', 'second'].map(name => `cio-webhook-proof:${name}-${process.pid}`)
+const UMASKS = ['022', '077'] as const
+const imageOf = (umask: string): string => `cio-webhook-proof:umask-${umask}-${process.pid}`
 const folder = temporaryFolder()
 t.teardown(async () => {
-  await docker('rmi', '--force', ...images).catch(() => {})
+  await docker('rmi', '--force', ...UMASKS.map(imageOf)).catch(() => {})
   rmSync(folder, { recursive: true })
 })
 
-t.test('two builds from two clones of a commit have the same layers', async t => {
-  for (const [number, image] of images.entries()) {
-    const clone = join(folder, String(number))
-    await freshClone(clone)
-    await buildImage(image, clone, '--no-cache', '--build-arg', 'SOURCE_DATE_EPOCH=1764201600')
+t.test(
+  'two builds from two clones of a commit have the same layers, whatever the umask of the clones',
+  async t => {
+    for (const umask of UMASKS) {
+      const clone = join(folder, umask)
+      await freshClone(clone, umask)
+      await buildImage(imageOf(umask), clone, '--no-cache', '--build-arg', 'SOURCE_DATE_EPOCH=1764201600')
+    }
+    const [first, second] = await Promise.all(UMASKS.map(umask => inspect(imageOf(umask))))
+    t.same(second?.RootFS.Layers, first?.RootFS.Layers)
+    // Some engines name the intermediate image here, which has the time of its own build.
+    t.same({ ...second?.Config, Image: '' }, { ...first?.Config, Image: '' })
   }
-  const [first, second] = await Promise.all(images.map(image => inspect(image)))
-  t.same(second?.RootFS.Layers, first?.RootFS.Layers)
-  // Some engines name the intermediate image here, which has the time of its own build.
-  t.same({ ...second?.Config, Image: '' }, { ...first?.Config, Image: '' })
-})
+)

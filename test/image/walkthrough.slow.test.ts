@@ -5,7 +5,7 @@ import { consoleClient } from '../helpers/console.ts'
 import { freePort, temporaryFolder } from '../helpers/server.ts'
 import { stepsOf, walk } from '../helpers/walkthrough.ts'
 import { composeCommand } from './compose.ts'
-import { BUILD_TIMEOUT_MS, command, docker } from './docker.ts'
+import { BUILD_TIMEOUT_MS, docker, freshClone } from './docker.ts'
 
 t.setTimeout(BUILD_TIMEOUT_MS + 300_000)
 
@@ -16,7 +16,7 @@ const PAGE = 'docs/walkthroughs/first-event.md'
 t.test('a newcomer who follows the page gets an event at a consumer of their own', async t => {
   const folder = temporaryFolder()
   const [port, consolePort] = [await freePort(), await freePort()]
-  await command('git', ['clone', '--quiet', process.cwd(), folder])
+  await freshClone(folder)
   // The only change to a file of the clone: the port may be in use on this machine.
   const override = join(folder, 'examples/compose/docker-compose.override.yml')
   const text = readFileSync(override, 'utf8')

@@ -82,7 +82,9 @@ t.test('only what was stored can be late, and only after 3.5 s', async t => {
     readLog: async () => [],
     maxStreamLength: 1,
     isRedisUp: () => true,
-    version: '1'
+    version: '1',
+    traced: false,
+    now: Date.now
   })
   const late = async () => /^cio_deliveries_late_total.* (\d+)$/m.exec(await metrics.register.metrics())?.[1]
   metrics.delivery('default', 'accepted', 3.5)

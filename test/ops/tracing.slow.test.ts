@@ -89,6 +89,18 @@ t.test('one trace leads from the delivery to the receiver of a push and to a lib
   const request = await until('the push', async () => receiver.requests[0])
   const [, traceId = '', sendId, flags] = (request.headers['traceparent'] ?? '').split('-')
   t.equal(flags, '01', 'the receiver records it too')
+  // Of either worker.
+  const scrape = await fetch(`${service.url}/metrics`, {
+    headers: { accept: 'application/openmetrics-text' }
+  })
+  const exemplars = [...(await scrape.text()).matchAll(/^(\w+)_seconds_bucket\{.*trace_id="(\w+)"/gm)]
+  t.same(
+    exemplars.map(([, metric, id]) => [metric, id]),
+    [
+      ['cio_delivery_duration', traceId],
+      ['cio_redis_call_duration', traceId]
+    ]
+  )
   await consumer.stop()
   await sdk.shutdown()
   // The spans of the service wait for at most five seconds: its stop sends them.

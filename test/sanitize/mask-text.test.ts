@@ -12,6 +12,7 @@ const masked: [name: string, input: string, output: string][] = [
   ['an address with ideographic dots', 'ada@example。com', '[EMAIL]'],
   ['an address between Chinese punctuation', '地址：ada@example.com。', '地址：[EMAIL]。'],
   ['a quoted local part', 'to "ada lovelace"@example.com', 'to [EMAIL]'],
+  ['a quoted local part without a space', 'to "ada"@example.com', 'to [EMAIL]'],
   ['a quoted local part with an escaped quote', '"ada \\" l"@example.com', '[EMAIL]'],
   ['an address literal', 'ada@[192.168.0.1]', '[EMAIL]'],
   ['an IPv6 address literal', 'ada@[IPv6:2001:db8::1]', '[EMAIL]'],
@@ -32,6 +33,7 @@ const masked: [name: string, input: string, output: string][] = [
     'https://app.example/auth/reset/3f9cA7d1e0b24a5f9d3f9cA7d1e0.',
     'https://app.example/auth/reset/[REDACTED].'
   ],
+  ['an at sign as a reference with a wide semicolon', 'ada&#64；example.com', '[EMAIL]'],
   ['an at sign as a numeric reference', 'ada&#064;example.com', '[EMAIL]'],
   ['an at sign in quoted-printable', 'rfc822;ada=40example.com', 'rfc822;[EMAIL]'],
   ['an address cut by a soft line break', 'to ada@exam=\r\nple.com.', 'to [EMAIL].'],
@@ -50,6 +52,8 @@ const masked: [name: string, input: string, output: string][] = [
   ['a number with spaces', 'call +1 415 555 0100 now', 'call [PHONE] now'],
   ['a number with everything', '+49 (0) 30 - 123.456', '[PHONE]'],
   ['a number with no-break spaces', '+44\u00a020\u00a07946\u00a00958', '[PHONE]'],
+  ['a number with no-break spaces in Latin-1', 'tel=%2B44%A020%A07946%A00958', 'tel=[PHONE]'],
+  ['a number with no-break spaces in Latin-1, in quoted-printable', '+44=A020=A07946=A00958', '[PHONE]'],
   ['a plus encoded for a URL', 'tel=%2B14155550100', 'tel=[PHONE]'],
   [
     'a number after an escaped line break',
@@ -118,7 +122,8 @@ const masked: [name: string, input: string, output: string][] = [
   ['a social security number with slashes', '123/45/6789', '[SSN]'],
   ['a social security number with dots', 'ssn 123.45.6789.', 'ssn [SSN].'],
   ['two numbers that only a mask parts', '001-01-0001=D9=A0=D9=A0=D9=A1-01-0001', '[SSN][SSN]'],
-  ['a social security number in a form', 'ssn=123+45+6789', 'ssn=[SSN]']
+  ['a social security number in a form', 'ssn=123+45+6789', 'ssn=[SSN]'],
+  ['a social security number with spaced dashes after a number', '17 123 - 45 - 6789', '17 [SSN]']
 ]
 
 for (const [name, input, output] of masked) {
@@ -154,12 +159,18 @@ const decoys = [
   '4111 1111 1111 1112',
   '1111111111111117',
   '000-12-3456',
+  '123-00-4567',
+  '123-45-0000',
+  '(123) 45-6789',
+  '123(45-6789',
+  '123-45 (6789)',
   '666-12-3456',
   '912-12-3456',
   '12123-45-6789',
   '123-45-67890',
   '@ada',
   'ada@localhost',
+  '"://ada@localhost/x"',
   'https://medium.example/@ada.lovelace',
   '{"to":"@ada.example"}',
   'a + b & c % d \\ e',
@@ -180,6 +191,8 @@ const decoys = [
   '-0.1277583, +51.50745612',
   '+37.7749295 -122.4194155',
   '550 5.1.1 421 45 1234',
+  '17+123+45+6789',
+  '+49.301234+5678901',
   'Order 00123456789 shipped',
   'Order 000123456789012 shipped',
   '1,004915112345678',
@@ -206,6 +219,25 @@ for (const decoy of decoys) {
     t.equal(mask(`at ${decoy}, so`), `at ${decoy}, so`)
   })
 }
+
+t.test('digits with a dot are a number as registries write it if they start with a country code', async t => {
+  // ITU-T E.164, where most codes of a zone begin with the same two digits; 1 has ten digits after it.
+  const codes =
+    '7 20 27 211 212 218 220 229 230 248 254 263 269 290 299 30 31 32 33 34 36 39 350 359 370 379 380 389 40 41 43 44 45 46 47 48 49 420 421 423 51 52 53 54 55 56 57 58 500 509 590 599 60 61 62 63 64 65 66 670 679 680 692 81 82 84 86 800 850 856 870 880 886 90 91 92 93 94 95 98 960 968 970 977 992 998'
+  const others =
+    '2 3 4 5 6 8 9 21 35 42 50 59 67 80 83 85 87 88 89 96 97 99 200 270 310 360 410 430 510 610 830 840 890 900 980'
+  const numberOf = (code: string): string => `+${code}.30123456`
+  t.same(
+    codes.split(' ').filter(code => mask(numberOf(code)) !== '[PHONE]'),
+    []
+  )
+  t.same(
+    others.split(' ').filter(code => mask(numberOf(code)) !== numberOf(code)),
+    []
+  )
+  t.equal(mask('+1.4155550100'), '[PHONE]')
+  t.equal(mask('+1.415555010'), '+1.415555010')
+})
 
 t.test('only the kinds a policy names are masked', async t => {
   const text = 'ada@example.com +14155550100 4111111111111111 123-45-6789'

@@ -22,6 +22,7 @@ const cleaned: [url: string, clean: string][] = [
   [`https://app.example/auth/reset/${TOKEN}?x=1`, 'https://app.example/auth/reset/[REDACTED]'],
   [`/auth/reset/${TOKEN}/done`, '/auth/reset/[REDACTED]/done'],
   [`reset/${TOKEN}`, 'reset/[REDACTED]'],
+  [`myapp:${TOKEN}`, 'myapp:[REDACTED]'],
   [`https://app.example/a/${JWT}/b`, 'https://app.example/a/[REDACTED]/b'],
   [`https://app.example/a;jsessionid=${TOKEN}`, 'https://app.example/[REDACTED]'],
   [

@@ -2,7 +2,6 @@
 import { type Attempt, attemptHistory } from '../../dispatch/attempts.ts'
 import { consumerStates } from '../../dispatch/consumer-state.ts'
 import { type ConsumerStatus, consumerStatusReader } from '../../dispatch/consumer-status.ts'
-import { inspectQueue } from '../../dispatch/http/push-queue.ts'
 import { parkedDeliveries } from '../../dispatch/parked.ts'
 import { type ReplayedRange, replayRange } from '../../dispatch/replay.ts'
 import { deadLetters } from '../../group/dead-letters.ts'
@@ -19,7 +18,7 @@ import { countByReason } from './letter-reasons.ts'
 import { recentActivity } from './recent-activity.ts'
 import { type RemovedConsumer, removedConsumers } from './removed-consumers.ts'
 import { withoutSecrets } from './shown-settings.ts'
-import { type Exchange, testConsumer } from './test-consumer.ts'
+import type { Exchange } from './test-consumer.ts'
 
 export interface ActionContext {
   readonly config: Settings<'log' | 'dispatch'>
@@ -96,8 +95,12 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
       return pausedAtMs !== undefined
     },
     /** Sends a marked event directly to the target. It never enters the log, and counts as no attempt. */
-    test: async (name: string): Promise<Exchange> =>
-      testConsumer(await requirePush(name, 'tested: it reads the log by itself'), now),
+    test: async (name: string): Promise<Exchange> => {
+      const settings = await requirePush(name, 'tested: it reads the log by itself')
+      // With undici and the clients of the brokers, which no other action needs: they take longer to load than the rest.
+      const { testConsumer } = await import('./test-consumer.ts')
+      return testConsumer(settings, now)
+    },
     /** Newest first; none of a consumer that only reads the log. */
     attempts: async (name: string, count: number): Promise<readonly Attempt[]> => {
       await requireKnown(name)
@@ -122,7 +125,7 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
       const settings = await requirePush(name, 'enabled: only push consumers are ever disabled')
       const { disabledAtMs } = await states.read(name)
       await states.enable(name)
-      if (settings.type === 'http') await queueOf(name).resume()
+      if (settings.type === 'http') await (await queueOf(name)).resume()
       return disabledAtMs !== undefined
     },
     /**
@@ -139,7 +142,7 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
       if (dead > 0) await removed.add(name, now())
       if (found === 'only dead letters') return dead
       await removeGroup(redis, keyPrefix, name)
-      if (found.queued > 0) await queueOf(name).obliterate({ force: true })
+      if (found.queued > 0) await (await queueOf(name)).obliterate({ force: true })
       await Promise.all([states.remove(name), attempts.remove(name)])
       return dead
     }
@@ -149,7 +152,8 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
     return consumers.find(consumer => consumer.name === name)
   }
 
-  function queueOf(name: string) {
+  async function queueOf(name: string) {
+    const { inspectQueue } = await import('../../dispatch/http/push-queue.ts')
     return inspectQueue(openBlocking(), keyPrefix, name).queue
   }
 

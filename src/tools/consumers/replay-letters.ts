@@ -1,6 +1,5 @@
 // Tested by test/cli/consumers/dead-letters.slow.test.ts.
 import { pause } from '../../async/backoff.ts'
-import { openDirectPublisher } from '../../dispatch/direct-publish.ts'
 import { type ReplayedLetters, replayLetters } from '../../dispatch/replay.ts'
 import type { DeadLetter } from '../../group/dead-letters.ts'
 import type { RedisClient } from '../../redis/connect.ts'
@@ -40,6 +39,8 @@ export async function replayChosen(
   { ratePerSecond, signal = new AbortController().signal, onProgress = () => {} }: ReplayOptions
 ): Promise<Replayed> {
   const { settings, keyPrefix } = context
+  // Loaded here because it needs BullMQ and the clients of the brokers, which the other actions do not need.
+  const { openDirectPublisher } = await import('../../dispatch/direct-publish.ts')
   const publisher = settings && openDirectPublisher(settings, openBlocking, keyPrefix)
   const left: ReplayedLetters['left'][number][] = []
   const unknown: string[] = []

@@ -1,6 +1,5 @@
 // Tested by test/tools/events/event-path.test.ts.
 import { type Attempt, attemptHistory } from '../../dispatch/attempts.ts'
-import { attemptsMade, inspectQueue, jobId } from '../../dispatch/http/push-queue.ts'
 import { compileTypeGlobs } from '../../event-types.ts'
 import type { DeadLetter } from '../../group/dead-letters.ts'
 import { CONSUMER_NAME } from '../../group/fenced-read.ts'
@@ -107,6 +106,8 @@ async function readWaiting({
   entry
 }: ConsumerPathOptions): Promise<ConsumerPath['waiting']> {
   if (settings !== undefined && settings.type !== 'http') return undefined
+  // With BullMQ, which takes longer to load than the rest of the command.
+  const { attemptsMade, inspectQueue, jobId } = await import('../../dispatch/http/push-queue.ts')
   const { queue } = inspectQueue(redis, keyPrefix, name)
   const id = jobId({ position: formatPosition(entry.partition, entry.id), event: entry.event })
   const job = await queue.getJob(id)
