@@ -5,6 +5,7 @@
  */
 import { Socket } from 'node:net'
 import {
+  type AbstractConnector,
   type Callback,
   Cluster,
   type ClusterNode,
@@ -40,6 +41,7 @@ export class LastingRedis extends Redis {
   }
 
   override connect(callback?: Callback<void>): Promise<void> {
+    ignoreLateErrors(this)
     return closed.has(this) ? Promise.reject(closedError()) : super.connect(callback)
   }
 
@@ -95,6 +97,7 @@ export class LastingCluster extends Cluster {
       return addCopy(this, copy.on('+node', forBlocking))
     }
     Object.assign(this, { duplicate })
+    this.on('+node', ignoreLateErrors)
     // A `disconnect` is undone if it comes while the slots are read for the first time, or the state is checked.
     const endAgain = (): void => {
       if (closed.has(this)) this.disconnect()
@@ -124,6 +127,17 @@ export class LastingCluster extends Cluster {
       if (!closed.has(this)) callback?.(error)
     })
   }
+}
+
+/**
+ * A TLS socket can have an error, such as an alert of the server, after the error that ended it. ioredis listens for one
+ * error only; the second would end the process.
+ */
+function ignoreLateErrors(redis: Redis): void {
+  const connector: AbstractConnector = Reflect.get(redis, 'connector')
+  if (Object.hasOwn(connector, 'connect')) return
+  const connect = connector.connect.bind(connector)
+  connector.connect = async (...args) => (await connect(...args)).on('error', () => {})
 }
 
 /** Lets a connection wait for the reply of a blocking command, but not for the first reply of a server that is silent. */

@@ -125,6 +125,20 @@ for (const topology of ['standalone', 'cluster'] as const) {
   )
 }
 
+t.test('a second error of a socket, as an alert of a TLS server, does not end the process', async t => {
+  const [single, master] = [await startRedis(), await startLoneMaster(t)]
+  t.teardown(() => single.stop('SIGKILL'))
+  for (const redis of [open(t, single.address), open(t, clusterAt(master.port))]) {
+    await usable(redis)
+    const sockets = mastersOf(redis).map(({ stream }) => stream)
+    t.ok(sockets.length > 0)
+    for (const socket of sockets) {
+      socket.emit('error', new Error('the server is not trusted'))
+      t.doesNotThrow(() => socket.emit('error', new Error('alert')))
+    }
+  }
+})
+
 t.test('a client closed while it waits for a reconnect ends, and its queued commands fail', async t => {
   const server = await startRedis()
   const redis = open(t, server.address, 'blocking')
