@@ -23,8 +23,8 @@ const OUTPUT_MS = 1000
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    // One more than there are CPUs: many tests wait for a timeout or a server.
-    jobs: { type: 'string', default: String(availableParallelism() + 1) },
+    // Twice as many as there are CPUs: many tests wait for a timeout or a server.
+    jobs: { type: 'string', default: String(availableParallelism() * 2) },
     timeout: { type: 'string', default: '240' }
   }
 })

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { paint, terminalSafe, wrap } from '../../src/cli/terminal.ts'
+import { anyText } from '../helpers/any-text.ts'
 
 /** Control characters, line separators, lone surrogates, and the characters that change the direction of text. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
@@ -8,7 +9,7 @@ const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202
 
 /** Random text with many of these among it. */
 const text = fc.oneof(
-  fc.string({ unit: 'binary' }),
+  anyText(),
   fc.string({
     unit: fc.constantFrom(
       ...[

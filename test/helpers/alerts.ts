@@ -73,6 +73,8 @@ export function firingAlerts(
     const { status, stdout, stderr } = spawnSync('promtool', ['test', 'rules', 'test.yaml'], {
       cwd: folder,
       encoding: 'utf8',
+      // Go collects garbage less often, which saves a fifth of the CPU time.
+      env: { ...process.env, GOGC: '400' },
       maxBuffer: 64 * 1024 * 1024
     })
     const report = stdout + stderr

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { freePort, temporaryFolder, until } from './server.ts'
+import { freePort, START_TIMEOUT_MS, temporaryFolder, until } from './server.ts'
 import { KEY } from './sign.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
@@ -57,12 +57,17 @@ export async function startServiceProcess(env: Readonly<Record<string, string>>)
   void command.ended.then(() => {
     hasExited = true
   })
-  await until('the service is ready', async () => {
+  const isReady = async (): Promise<boolean> => {
     if (hasExited) throw new Error(`the service exited:\n${command.output()}`)
     return fetch(`${url}/readyz`).then(
       response => response.ok,
       () => false
     )
+  }
+  await until('the service is ready', isReady, START_TIMEOUT_MS).catch((error: unknown) => {
+    // Otherwise the process that nobody knows keeps the test file running until its time limit.
+    command.process.kill('SIGKILL')
+    throw error
   })
   return { ...command, port, url }
 }

@@ -27,7 +27,8 @@ export interface ServerOptions {
   readonly timeoutMs?: number
 }
 
-const START_TIMEOUT_MS = 45_000
+/** For a machine that runs many tests at once. */
+export const START_TIMEOUT_MS = 45_000
 
 /** Debian installs nginx, haproxy and others in folders that are not on every user's PATH. */
 export const SYSTEM_PATH = `${process.env['PATH']}:/usr/sbin:/sbin`

@@ -7,7 +7,7 @@ import { deliverTo } from '../helpers/service.ts'
 import { WEBHOOK_PATH } from '../helpers/sign.ts'
 
 /** Number of payloads; CI sets 10,000. */
-const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 200)
+const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 100)
 const BATCH = 100
 
 /** A text that must not be in any output, and the value that contains it. */

@@ -163,7 +163,7 @@ t.test(
           trace.length <= 700
         )
       }),
-      { numRuns: Number(process.env['PROPERTY_RUNS'] ?? 60) }
+      { numRuns: Number(process.env['PROPERTY_RUNS'] ?? 20) }
     )
   }
 )

@@ -239,7 +239,7 @@ t.test('different ids, kinds or sources have different digests and public ids', 
         throw new Error(`ids: ${JSON.stringify([one, two, first, second])}`)
       }
     }),
-    { numRuns: Number(process.env['PROPERTY_RUNS'] ?? 300) * 10 }
+    { numRuns: Number(process.env['PROPERTY_RUNS'] ?? 100) * 10 }
   )
   t.pass()
 })

@@ -3,8 +3,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import { hmac } from '../../src/receive/hmac.ts'
 import { Secret } from '../../src/secret.ts'
+import { anyText } from '../helpers/any-text.ts'
 
-const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 300)
+const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 100)
 const algorithms = ['sha256', 'sha1'] as const
 
 const ofNode = (algorithm: string, key: string, head: string, body: Buffer): string =>
@@ -21,8 +22,8 @@ t.test('any key, head and body have the MAC that createHmac gives', async () => 
   fc.assert(
     fc.property(
       fc.constantFrom(...algorithms),
-      fc.string({ unit: 'binary', minLength: 1, maxLength: 150 }),
-      fc.string({ unit: 'binary' }),
+      anyText({ minLength: 1, maxLength: 150 }),
+      anyText(),
       fc.uint8Array({ maxLength: 300 }),
       (algorithm, key, head, bytes) => {
         const body = Buffer.from(bytes)

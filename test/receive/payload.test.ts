@@ -2,8 +2,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import { stringifyExactly } from '../../src/exact-json.ts'
 import { readPayload } from '../../src/receive/payload.ts'
+import { anyText } from '../helpers/any-text.ts'
 
-const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 300)
+const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 100)
 const nested = (depth: number): string => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`
 
 t.test('a body that cannot be parsed has a reason, and the offset of the error if there is one', t => {
@@ -65,7 +66,7 @@ t.test('any bytes: nothing throws, and the result is that of JSON.parse, with ex
     )
     .map(parts => parts.join(''))
   const object = fc
-    .array(fc.tuple(fc.string({ unit: 'binary' }), fc.oneof(number, fc.json())), { maxLength: 5 })
+    .array(fc.tuple(anyText(), fc.oneof(number, fc.json())), { maxLength: 5 })
     .map(pairs => `{${pairs.map(([key, value]) => `${JSON.stringify(key)}:${value}`).join(', ')}}`)
   fc.assert(
     fc.property(fc.oneof(text, object, object), input => {

@@ -5,7 +5,7 @@ import { isCard } from '../../src/sanitize/card.ts'
 import { basic, customerio, pipelines } from '../../src/sanitize/policy.ts'
 import { compileSanitizer, type Sanitizer } from '../../src/sanitize/sanitize.ts'
 
-const numRuns = Number(process.env['PROPERTY_RUNS'] ?? 300)
+const numRuns = Number(process.env['PROPERTY_RUNS'] ?? 100)
 const check = (property: fc.IRawProperty<unknown>) =>
   fc.assert(property as fc.IRawProperty<unknown>, { numRuns })
 

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { textMask } from '../../src/sanitize/mask-text.ts'
 import { cleanUrl } from '../../src/sanitize/url.ts'
+import { anyText } from '../helpers/any-text.ts'
 
 const TOKEN = '3f9cA7d1e0b24a5f9d3f9cA7d1e0'
 const UUID = '8e03978e-40d5-43e8-bc93-6894a57f9324'
@@ -58,7 +59,7 @@ for (const [url, clean] of cleaned) {
   })
 }
 
-const numRuns = Number(process.env['PROPERTY_RUNS'] ?? 2000)
+const numRuns = Number(process.env['PROPERTY_RUNS'] ?? 500)
 const pick = fc.constantFrom
 const bytes = fc
   .uint8Array({ minLength: 16, maxLength: 48 })
@@ -173,7 +174,7 @@ t.test('any text at all: no throw, no query, and a second pass changes nothing',
   )
   const text = fc.oneof(
     fc.array(piece, { maxLength: 12 }).map(parts => parts.join('')),
-    fc.string({ unit: 'binary' })
+    anyText()
   )
   fc.assert(
     fc.property(text, text => {
