@@ -60,5 +60,6 @@ const entryOf = (number: number) =>
     event: '{}',
     parked: undefined,
     happenedAtMs: undefined,
-    metric: undefined
+    messageId: undefined,
+    backfilled: false
   }) as const

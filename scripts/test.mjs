@@ -3,7 +3,7 @@
 //
 // Without files it runs all except the slow ones: a test file is slow if it is named *.slow.test.ts. The runner of
 // `tap` loads its plugins into each test and each process that a test starts, which takes longer than most tests. It
-// is only used to measure coverage (`npx tap`).
+// (`npx tap`, with .taprc) is not needed.
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -13,6 +13,8 @@ import { parseArgs } from 'node:util'
 const SLOW = /\.slow\.test\.js$/
 /** The last lines of tap's output; counts of 0 are left out. */
 const TOTALS = /^# \{ (total: .*) \}$/m
+/** The exit code of Node.js for it. */
+const UNSETTLED_AWAIT = 13
 /** Time for a process to exit after its test timed out. */
 const EXIT_SECONDS = 30
 /** Time to wait for the output of a process that has exited. */
@@ -48,10 +50,13 @@ async function work() {
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
     const [index, file] = next
     const fileStartedMs = performance.now()
-    const { passed, output } = await runFile(file)
+    const { problem, output } = await runFile(file)
+    const passed = problem === undefined
     count(passed, output)
     const seconds = ((performance.now() - fileStartedMs) / 1000).toFixed(1)
-    if (!passed) process.stdout.write(output.replace(/^(?=.)/gm, '    '))
+    if (!passed) process.stdout.write(`${output}\n`.replace(/^(?=.)/gm, '    '))
+    // A summary of what failed shows the lines that start with `not ok`.
+    if (!passed && !/^ *not ok /m.test(output)) process.stdout.write(`    not ok - ${file}: ${problem}\n`)
     process.stdout.write(`${passed ? 'ok' : 'not ok'} ${index + 1} - ${file} # time=${seconds}s\n`)
     if (!passed) process.exitCode = 1
   }
@@ -64,24 +69,43 @@ function runFile(file) {
       stdio: ['ignore', 'pipe', 'pipe']
     })
     const limitMs = (Number(values.timeout) + EXIT_SECONDS) * 1000
-    let timer = setTimeout(() => child.kill('SIGKILL'), limitMs)
+    let isOverdue = false
+    let timer = setTimeout(() => {
+      isOverdue = true
+      child.kill('SIGKILL')
+    }, limitMs)
     const printed = []
     for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => printed.push(chunk))
-    const finish = code => {
+    const finish = (code, signal) => {
       clearTimeout(timer)
       child.stdout.destroy()
       child.stderr.destroy()
       const output = Buffer.concat(printed).toString()
-      // tap can exit with 0 after an error outside the tests, before the first of them.
-      resolve({ passed: code === 0 && TOTALS.test(output) && !/^not ok/m.test(output), output })
+      resolve({
+        problem: isOverdue ? `did not end within ${limitMs / 1000} s` : problemOf(code, signal, output),
+        output
+      })
     }
     // A server left running by a killed test keeps the pipes open.
-    child.once('exit', code => {
+    child.once('exit', (code, signal) => {
       clearTimeout(timer)
-      timer = setTimeout(finish, OUTPUT_MS, code)
+      timer = setTimeout(finish, OUTPUT_MS, code, signal)
     })
     child.once('close', finish)
   })
+}
+
+/** @returns why the file failed; `undefined` if it passed */
+function problemOf(code, signal, output) {
+  // An error outside the tests, of a teardown for one, is not a failed assertion.
+  const [error] = /^\w*Error\b.*$/m.exec(output) ?? []
+  const cause = error === undefined ? '' : `, after "${error}"`
+  if (signal !== null) return `ended by ${signal}${cause}`
+  if (code === UNSETTLED_AWAIT) return `exit code ${code}: an await at top level was never settled`
+  if (code !== 0) return `exit code ${code}${cause}`
+  // tap can exit with 0 after an error outside the tests, before the first of them.
+  if (!TOTALS.test(output)) return `ended without a result${cause}`
+  return /^not ok/m.test(output) ? 'a test failed' : undefined
 }
 
 function count(passed, output) {

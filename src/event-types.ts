@@ -63,6 +63,12 @@ const isName = (value: unknown): value is string => typeof value === 'string' &&
 export const eventName = (type: string): string =>
   type.startsWith(PREFIX) ? type.slice(PREFIX.length) : type
 
+/** The metric of a CloudEvents type: `opened` of `io.customer.email.opened`; `undefined` if it has none. */
+export function metricOf(type: string): string | undefined {
+  const dot = type.indexOf('.', PREFIX.length)
+  return dot === -1 ? undefined : type.slice(dot + 1)
+}
+
 /** Whether a CloudEvents type matches one of the globs. */
 export type TypeMatcher = (type: string) => boolean
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { eventType } from '../src/event-types.ts'
+import { eventType, metricOf } from '../src/event-types.ts'
 
 const rows: readonly (readonly [string, Record<string, unknown>, string])[] = [
   ['an event of the doctor', { object_type: 'doctor', metric: 'examined' }, 'io.customer.doctor'],
@@ -17,3 +17,9 @@ for (const [name, payload, type] of rows) {
     t.equal(eventType(payload), type)
   })
 }
+
+t.test('the metric of a type is what follows its object type, if it has one', async t => {
+  t.equal(metricOf('io.customer.email.opened'), 'opened')
+  t.equal(metricOf('io.customer.doctor'), undefined)
+  t.equal(metricOf('io.customer.unknown'), undefined)
+})

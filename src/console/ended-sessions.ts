@@ -1,4 +1,4 @@
-// Tested by test/console/access.test.ts.
+// Tested by test/console/access.test.ts and test/console/access.slow.test.ts.
 import { withTimeout } from '../async/abort.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import { writeWhileFull } from '../redis/write-while-full.ts'

@@ -1,4 +1,4 @@
-// Tested by test/console/access.test.ts.
+// Tested by test/console/access.test.ts and test/console/access.slow.test.ts.
 import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { withTimeout } from '../async/abort.ts'

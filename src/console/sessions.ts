@@ -1,4 +1,4 @@
-// Tested by test/console/access.test.ts.
+// Tested by test/console/access.test.ts and test/console/access.slow.test.ts.
 import { randomBytes, randomUUID, scrypt } from 'node:crypto'
 import secureSession, { type Session } from '@fastify/secure-session'
 import type { FastifyInstance, FastifyRequest } from 'fastify'

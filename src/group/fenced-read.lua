@@ -8,21 +8,23 @@
 -- ARGV[1]  the member's token      ARGV[2]  group
 -- ARGV[3]  name of the consumer in the group
 -- ARGV[4]  how many entries at most
--- ARGV[5]  '' for new entries; else for pending ones of every consumer in the group, after this id ('0-0': all)
+-- ARGV[5]  'new', or 'pending': the pending entries of every consumer in the group
+-- ARGV[6]  pending: after this id ('0-0': all)
+--          new: no entry after this id was read. One that is pending was delivered by a call whose reply was lost, and
+--          which Redis ran later than the calls after it: the bytes of a closed connection can arrive last.
 --
 -- Returns {'lease_lost'}       another member holds the lease, or none; nothing was done
---         {'pending_changed'}  entries are pending again: start with them; nothing was read
+--         {'pending_changed'}  the reader does not know all pending entries: start with them; nothing was read
 --         {'pending', <cursor>, <deleted>, {entry…}}  continue after the cursor, '' at the end;
 --                                                     deleted: entries that are no longer in the stream
 --         {'new', <cursor>, 0, {entry…}}              without entries, the cursor is the stream's last id
 -- An entry is {id, {field, value, …}, earlier deliveries}.
 local stream, group, consumer = KEYS[2], ARGV[2], ARGV[3]
 
+-- @include ../log/stream-functions.lua
+
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return { 'lease_lost' }
-end
-if ARGV[5] == '' and redis.call('DEL', KEYS[3]) == 1 then
-  return { 'pending_changed' }
 end
 
 -- A missing group was lost together with the data of Redis, so every entry of the stream is newer than that.
@@ -40,8 +42,8 @@ end
 
 local entries = {}
 
-if ARGV[5] ~= '' then
-  local start = ARGV[5] == '0-0' and '-' or '(' .. ARGV[5]
+if ARGV[5] == 'pending' then
+  local start = ARGV[6] == '0-0' and '-' or '(' .. ARGV[6]
   local pending, failed = call('XPENDING', stream, group, start, '+', ARGV[4])
   if failed then
     return failed
@@ -61,7 +63,20 @@ if ARGV[5] ~= '' then
   return { 'pending', #pending < tonumber(ARGV[4]) and '' or last, deleted, entries }
 end
 
-local read, failed = call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', ARGV[4], 'STREAMS', stream, '>')
+if redis.call('DEL', KEYS[3]) == 1 then
+  return { 'pending_changed' }
+end
+local pending, failed = call('XPENDING', stream, group)
+if failed then
+  return failed
+end
+local newest = pending[3]
+if newest and less(ARGV[6], newest) then
+  return { 'pending_changed' }
+end
+
+local read
+read, failed = call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', ARGV[4], 'STREAMS', stream, '>')
 if failed then
   return failed
 end

@@ -31,6 +31,9 @@ type FencedReadResult =
       readonly entries: readonly ReadEntry[]
     }
 
+/** `newAfter`: the newest entry that the reader has got. If a later one is pending, the state is `pending_changed`. */
+type ReadFrom = { readonly pendingAfter: string } | { readonly newAfter: string }
+
 export interface FencedReadOptions {
   readonly redis: RedisClient
   readonly lease: { readonly key: string; readonly token: string }
@@ -51,16 +54,17 @@ export const runtimeConsumerNames: ReadonlySet<string> = new Set([CONSUMER_NAME,
 const fencedReadScript = loadScript(new URL('fenced-read.lua', import.meta.url))
 
 /**
- * @param after read pending entries after this id; `undefined`: new entries
+ * @param from the id of an entry; `0-0`: none
  * @throws the error of Redis. Entries may have been delivered by the failed call: they are pending then
  */
 export async function fencedRead(
   { redis, lease, stream, redeliverKey, partition, group }: FencedReadOptions,
   count: number,
-  after: string | undefined
+  from: ReadFrom
 ): Promise<FencedReadResult> {
   const keys = [lease.key, stream, redeliverKey]
-  const args = [lease.token, group, CONSUMER_NAME, count, after ?? '']
+  const start = 'newAfter' in from ? ['new', from.newAfter] : ['pending', from.pendingAfter]
+  const args = [lease.token, group, CONSUMER_NAME, count, ...start]
   const reply = (await runScript(redis, fencedReadScript, keys, args)) as
     | ['lease_lost' | 'pending_changed']
     | ['pending' | 'new', string, number, [string, string[], number][]]

@@ -1,5 +1,6 @@
 // Tested by test/group/batch-consumer.test.ts.
 import { type Backoff, backoffMs, pause } from '../async/backoff.ts'
+import { compareIds } from '../log/read-range.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { Acknowledger } from './acknowledger.ts'
 import { EntriesDeletedError } from './entry-errors.ts'
@@ -44,6 +45,8 @@ export function createPartitionReader(options: PartitionReaderOptions): Partitio
   const inFlight = new Map<string, string>()
   /** The last pending entry that was read; `undefined` once all were. */
   let cursor: string | undefined = '0-0'
+  /** Of all entries that were read. */
+  let newest = '0-0'
   let failures = 0
 
   return {
@@ -75,7 +78,8 @@ export function createPartitionReader(options: PartitionReaderOptions): Partitio
   }
 
   async function readSome(count: number): Promise<readonly ReadEntry[]> {
-    const result = await fencedRead(options, count, cursor)
+    const from = cursor === undefined ? { newAfter: newest } : { pendingAfter: cursor }
+    const result = await fencedRead(options, count, from)
     if (result.state === 'lease_lost' || result.state === 'pending_changed') {
       // A lost lease expired unnoticed, or Redis was emptied. A holder in between may have left pending entries.
       if (result.state === 'pending_changed' || (await options.renewLease())) cursor = '0-0'
@@ -83,6 +87,9 @@ export function createPartitionReader(options: PartitionReaderOptions): Partitio
     }
     const { state, entries, deletedCount } = result
     if (deletedCount > 0) onError(new EntriesDeletedError(deletedCount))
+    const last = entries.at(-1)?.id ?? newest
+    // Not so after the position of the group was set back.
+    if (compareIds(last, newest) > 0) newest = last
     if (state === 'pending') cursor = result.cursor === '' ? undefined : result.cursor
     else if (entries.length === 0) await waiter.waitForNewer(result.cursor)
 

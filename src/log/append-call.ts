@@ -1,5 +1,6 @@
 // Tested by test/log/append.test.ts and test/log/message-index.test.ts.
 import { UnavailableError } from '../errors.ts'
+import { metricOf } from '../event-types.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { DurabilityWait } from '../redis/durability.ts'
 import { loadScript, runScript } from '../redis/script.ts'
@@ -19,7 +20,10 @@ import type { LogEntry } from './log-entry.ts'
 import type { MessageIndex } from './message-index.ts'
 
 /** An entry to append. Without a stream it is only looked up. */
-export type WriterEntry = Pick<LogEntry, 'digest' | 'type' | 'event' | 'metric'> & {
+export type WriterEntry = Pick<
+  LogEntry,
+  'digest' | 'type' | 'event' | 'happenedAtMs' | 'messageId' | 'backfilled'
+> & {
   readonly stream: LogEntry['stream'] | undefined
 }
 export type WriterOutcome = 'appended' | 'duplicate' | 'unknown'
@@ -68,24 +72,21 @@ export function createAppendCall(keys: PartitionKeys, options: AppendCallOptions
 
   async function run(entries: readonly WriterEntry[]): Promise<readonly unknown[]> {
     const scriptKeys = [keys.generations, keys.events, keys.parked]
-    scriptKeys.push(keys.messages.generations, keys.messages.filled)
-    const args: (string | number)[] = [
-      formatGenerations(generations),
-      messageIndex === undefined ? 'off' : formatGenerations(messageGenerations),
-      maxLength,
-      durable ? '1' : '0'
-    ]
+    if (messageIndex !== undefined) scriptKeys.push(keys.messages.generations, keys.messages.filled)
+    const args: (string | number)[] = [formatGenerations(generations), maxLength, durable ? '1' : '0']
     const newest = messageGenerations.slice(0, 1)
     for (const entry of entries) {
       scriptKeys.push(...bucketKeysOf(keys, generations, entry.digest))
-      const metric = messageIndex && entry.metric && messageIndex.digestOf(entry.metric)
+      let mark = memberField(entry.digest) + streamMark(entry)
+      const metric = messageIndex && metricDigest(messageIndex, entry)
       if (metric !== undefined) {
-        const searched = entry.metric?.backfilled ? messageGenerations : newest
+        const searched = entry.backfilled ? messageGenerations : newest
         scriptKeys.push(...bucketKeysOf(keys.messages, searched, metric))
+        mark += metricMark(metric, entry)
       }
-      args.push(memberField(entry.digest), streamArgument(entry), entry.type, entry.event)
-      args.push(metric === undefined ? '' : metricArgument(metric, entry))
+      args.push(mark, entry.type, entry.event)
     }
+    if (messageIndex !== undefined) args.push(formatGenerations(messageGenerations))
     const connection = durable === undefined ? redis : await durable.connection()
     return (await runScript(connection, appendScript, scriptKeys, args)) as unknown[]
   }
@@ -100,10 +101,18 @@ export function createAppendCall(keys: PartitionKeys, options: AppendCallOptions
 }
 
 /** The index of the stream among the script's keys. */
-function streamArgument({ stream }: WriterEntry): number {
-  if (stream === undefined) return 0
-  return stream === 'events' ? 2 : 3
+function streamMark({ stream }: WriterEntry): string {
+  if (stream === undefined) return '0'
+  return stream === 'events' ? '2' : '3'
 }
 
-const metricArgument = (digest: string, { metric }: WriterEntry): string =>
-  `${memberField(digest)}${metric?.backfilled ? '=' : ':'}${metric?.atSeconds ?? ''}`
+/** @returns `undefined` if the entry does not report the metric of a message */
+function metricDigest(index: MessageIndex, { messageId, type }: WriterEntry): string | undefined {
+  const metric = messageId === undefined ? undefined : metricOf(type)
+  return messageId === undefined || metric === undefined ? undefined : index.digestOf(messageId, metric)
+}
+
+function metricMark(digest: string, { backfilled, happenedAtMs }: WriterEntry): string {
+  const atSeconds = happenedAtMs === undefined ? '' : Math.floor(happenedAtMs / 1000)
+  return `${memberField(digest)}${backfilled ? '=' : ':'}${atSeconds}`
+}

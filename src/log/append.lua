@@ -4,19 +4,25 @@
 --
 -- KEYS[1]  the partition's list of generations (a string)
 -- KEYS[2]  stream of events          KEYS[3]  stream of parked deliveries
--- KEYS[4]  the list of generations of the message index
+-- With a message index only:
+-- KEYS[4]  its list of generations
 -- KEYS[5]  the metrics that `reconcile` appended, and their times (a hash)
--- KEYS[6…] for each entry one hash per living generation, newest first: where its id is, or would be, remembered;
---          then, if it has a metric, the newest of the message index, or all of them if `reconcile` appends it
+--
+-- Then, for each entry, one hash per living generation, newest first: where its id is, or would be, remembered. If it has
+-- a metric, the newest one of the message index follows, or all of them if `reconcile` appends it.
 --
 -- ARGV[1]  the list of generations as the caller knows it
--- ARGV[2]  the one of the message index; 'off' if nothing is kept there
--- ARGV[3]  entries per stream, at most
--- ARGV[4]  '1': write the id of a duplicate again, so that WAIT and WAITAOF cover its first write too
--- ARGV[5…] for each entry: its id's digest, '2' or '3' (the KEYS index of its stream), its type, its event, its metric;
---          '0' instead of a stream only looks up whether the id is remembered
---          A metric is '' for none, or 12 characters of a digest, ':' for a delivery or '=' for an event that
---          `reconcile` appends, and the time in Unix seconds
+-- ARGV[2]  entries per stream, at most
+-- ARGV[3]  '1': write the id of a duplicate again, so that WAIT and WAITAOF cover its first write too
+-- ARGV[4…] for each entry: its mark, its type, its event
+-- ARGV[#ARGV], with a message index only: the list of its generations as the caller knows it
+--
+-- A mark is one argument, because each costs time in the caller and here. By position:
+--   1-12   digest of the id
+--   13     '2' or '3', the KEYS index of the stream; '0' only looks up whether the id is remembered
+--   14-25  digest of the metric, if the entry has one
+--   26     ':' for a delivery, '=' for an event that `reconcile` appends
+--   27…    time of the metric, in Unix seconds
 --
 -- A delivery with the metric and the time of an event that `reconcile` appended is the original that came late, and a
 -- duplicate. This is remembered for as long as Customer.io retries, and a day more.
@@ -26,10 +32,12 @@
 --                                     3 not remembered (only looked up);
 --                             fill: ids in the hash that was last written to, in the dedupe index and in the message
 --                             index; shows when a generation is full
-local usesMessages = ARGV[2] ~= 'off'
+local entries = math.floor((#ARGV - 3) / 3)
+local knownMessages = ARGV[4 + entries * 3]
+local usesMessages = knownMessages ~= nil
 local current = redis.call('GET', KEYS[1]) or ''
 local currentMessages = usesMessages and redis.call('GET', KEYS[4]) or ''
-if current ~= ARGV[1] or current == '' or (usesMessages and (currentMessages ~= ARGV[2] or currentMessages == '')) then
+if current ~= ARGV[1] or current == '' or (usesMessages and (currentMessages ~= knownMessages or currentMessages == '')) then
   return { 'stale', current, currentMessages }
 end
 
@@ -39,9 +47,9 @@ local function count(list)
 end
 
 local FILLED_SECONDS = 8 * 24 * 3600
-local maxLength = tonumber(ARGV[3])
-local touch = ARGV[4] == '1'
-local entries = (#ARGV - 4) / 5
+local ZERO, BACKFILL = string.byte('0'), string.byte('=')
+local maxLength = tonumber(ARGV[2])
+local touch = ARGV[3] == '1'
 local generations = count(current)
 local messageGenerations = usesMessages and count(currentMessages) or 0
 local room = {}
@@ -68,14 +76,16 @@ local function recorded(firstKey, metric)
   return false
 end
 
-local key = 6
+local key = usesMessages and 6 or 4
 for entry = 0, entries - 1 do
-  local first = 5 + entry * 5
-  local digest, stream, mark = ARGV[first], tonumber(ARGV[first + 1]), ARGV[first + 4]
+  local first = 4 + entry * 3
+  local mark = ARGV[first]
+  local digest, stream = string.sub(mark, 1, 12), string.byte(mark, 13) - ZERO
+  local metric = #mark > 13 and string.sub(mark, 14, 25)
+  local backfills = metric and string.byte(mark, 26) == BACKFILL
   local newest = key
   local newestMetric = newest + generations
-  local backfills = string.sub(mark, 13, 13) == '='
-  key = newestMetric + (mark == '' and 0 or backfills and messageGenerations or 1)
+  key = newestMetric + (backfills and messageGenerations or metric and 1 or 0)
   local known = seen(newest, digest)
   local reply = 0
   if known then
@@ -85,24 +95,23 @@ for entry = 0, entries - 1 do
   elseif stream == 0 then
     reply = 3
   else
-    local metric = mark ~= '' and string.sub(mark, 1, 12)
     room[stream] = room[stream] or maxLength - redis.call('XLEN', KEYS[stream])
     if backfills and recorded(newestMetric, metric) then
       reply = 0
-    elseif hasFilled and metric and redis.call('HGET', KEYS[5], metric) == string.sub(mark, 14) then
+    elseif hasFilled and metric and redis.call('HGET', KEYS[5], metric) == string.sub(mark, 27) then
       written = KEYS[newest]
       redis.call('HSET', written, digest, '')
       redis.call('HDEL', KEYS[5], metric)
     elseif room[stream] > 0 then
       written = KEYS[newest]
       redis.call('HSET', written, digest, '')
-      redis.call('XADD', KEYS[stream], '*', 'type', ARGV[first + 2], 'event', ARGV[first + 3])
+      redis.call('XADD', KEYS[stream], '*', 'type', ARGV[first + 1], 'event', ARGV[first + 2])
       if metric then
         writtenMetric = KEYS[newestMetric]
         redis.call('HSET', writtenMetric, metric, '')
       end
       if backfills then
-        redis.call('HSET', KEYS[5], metric, string.sub(mark, 14))
+        redis.call('HSET', KEYS[5], metric, string.sub(mark, 27))
         redis.call('EXPIRE', KEYS[5], FILLED_SECONDS)
         hasFilled = true
       end

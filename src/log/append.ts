@@ -90,7 +90,14 @@ export function createEventLog(options: EventLogOptions): EventLog {
   }
 }
 
-const LOOKUP = { stream: undefined, type: '', event: '', metric: undefined }
+const LOOKUP = {
+  stream: undefined,
+  type: '',
+  event: '',
+  happenedAtMs: undefined,
+  messageId: undefined,
+  backfilled: false
+}
 
 /** Writes to one partition: a queue, and at most one call in flight. */
 function createPartitionWriter(keys: PartitionKeys, options: EventLogOptions) {

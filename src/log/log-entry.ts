@@ -14,19 +14,12 @@ export interface LogEntry {
   readonly parked: ParkedReason | undefined
   /** The time of the event by its payload, unix milliseconds. */
   readonly happenedAtMs: number | undefined
-  /** What the event reports about a message; `undefined` if it is not about a message. */
-  readonly metric: MessageMetric | undefined
-}
-
-/** That a message of Customer.io, such as an e-mail to one person, was sent, opened, … */
-export interface MessageMetric {
-  /** Customer.io's `delivery_id`. With it, anybody can unsubscribe the person. */
-  readonly messageId: string
-  /** `sent`, `opened`, … */
-  readonly name: string
-  /** Unix seconds. */
-  readonly atSeconds: number | undefined
-  /** Not from a delivery: `cio-webhook reconcile` appends it, unless the metric was appended before. */
+  /**
+   * Customer.io's `delivery_id`: the message, such as an e-mail to one person, that the event is about; `undefined` if it
+   * is not about one. With it, anybody can unsubscribe the person.
+   */
+  readonly messageId: string | undefined
+  /** Not from a delivery: `cio-webhook reconcile` appends it, unless the metric of the message was appended before. */
   readonly backfilled: boolean
 }
 

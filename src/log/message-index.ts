@@ -11,7 +11,6 @@ import {
   rotateAndExpire
 } from './dedupe-index.ts'
 import { type PartitionKeys, partitionKeys } from './keys.ts'
-import type { MessageMetric } from './log-entry.ts'
 
 /*
  * The message index remembers which metrics of which messages were appended, so that `cio-webhook reconcile` can find
@@ -26,7 +25,7 @@ export interface MessageIndex {
   /** Identifies the key of the digests, and reveals nothing of it. */
   readonly keyId: string
   /** @returns base64, as long as a digest of the dedupe index */
-  digestOf(metric: Pick<MessageMetric, 'messageId' | 'name'>): string
+  digestOf(messageId: string, metric: string): string
 }
 
 /** @param hashKey `PII_HASH_KEY` */
@@ -36,7 +35,7 @@ export function createMessageIndex(hashKey: Secret | undefined): MessageIndex {
     hashKey === undefined ? '' : createHmac('sha256', hashKey.reveal()).update('message index').digest('hex')
   return {
     keyId: hashKey?.id ?? 'none',
-    digestOf: ({ messageId, name }) => hash('sha256', `${prefix}message\0${messageId}\0${name}`, 'base64')
+    digestOf: (messageId, metric) => hash('sha256', `${prefix}message\0${messageId}\0${metric}`, 'base64')
   }
 }
 

@@ -1,6 +1,6 @@
 // Tested by test/tools/reconcile/reconcile.test.ts.
 import { eventName, eventType } from '../event-types.ts'
-import type { LogEntry, MessageMetric } from '../log/log-entry.ts'
+import type { LogEntry } from '../log/log-entry.ts'
 import type { Source } from '../settings/sources.ts'
 import { cloudEvent } from './cloud-event.ts'
 import { namedDigest } from './event-id.ts'
@@ -15,7 +15,7 @@ export interface BackfilledEvent {
   readonly subject: string | undefined
   /** Unix milliseconds. */
   readonly happenedAtMs: number | undefined
-  readonly metric: MessageMetric
+  readonly messageId: string
   /** The sanitized payload, as JSON text. */
   readonly data: string
 }
@@ -24,11 +24,11 @@ export interface BackfilledEvent {
  * Sanitizes a payload in Customer.io's shape by the policy of a source.
  *
  * @param payload without `event_id`
- * @param digest of its metric in the message index: the event id is derived from it, so that it is the same each time
+ * @param digest of its message and metric in the message index: the event id is derived from it, so that it is the same each time
  */
 export function backfilledEvent(
   payload: JsonObject,
-  metric: MessageMetric,
+  messageId: string,
   digest: string,
   { sanitizer, schemes }: Pick<Source, 'sanitizer' | 'schemes'>
 ): BackfilledEvent {
@@ -42,7 +42,7 @@ export function backfilledEvent(
     type,
     subject: subjectOf(clean, { schemes }),
     happenedAtMs: eventTimeMs(payload['timestamp']),
-    metric,
+    messageId,
     data: JSON.stringify(clean)
   }
 }
@@ -55,7 +55,7 @@ export const backfilledSubject = (
 
 /** @param source its name @param receivedAtMs Unix milliseconds: the time at which it is appended */
 export function toBackfilledEntry(event: BackfilledEvent, source: string, receivedAtMs: number): LogEntry {
-  const { id, type, subject, happenedAtMs, metric, data } = event
+  const { id, type, subject, happenedAtMs, messageId, data } = event
   const envelope = { id, type, source, subject, happenedAtMs, receivedAtMs, backfilled: true }
   return {
     stream: 'events',
@@ -65,7 +65,8 @@ export function toBackfilledEntry(event: BackfilledEvent, source: string, receiv
     parked: undefined,
     partitionKey: subject ?? id,
     happenedAtMs,
-    metric,
+    messageId,
+    backfilled: true,
     event: cloudEvent(envelope, data)
   }
 }

@@ -3,7 +3,7 @@ import { hash } from 'node:crypto'
 import { DOCTOR_TYPE, eventName, eventType } from '../event-types.ts'
 import { isLosslessNumber, stringifyExactly } from '../exact-json.ts'
 import { pathOf, valueAt } from '../json-pointer.ts'
-import type { LogEntry, MessageMetric, ParkedReason } from '../log/log-entry.ts'
+import type { LogEntry, ParkedReason } from '../log/log-entry.ts'
 import { REDACTED } from '../sanitize/redacted.ts'
 import type { Source } from '../settings/sources.ts'
 import type { EventTrace } from '../trace-context.ts'
@@ -79,12 +79,14 @@ export function toLogEntry(delivery: ParsedDelivery, trace?: EventTrace): LogEnt
   const { source, receivedAtMs } = context
   let subject: string | undefined
   let data: string
+  let messageId: unknown
   if ('reason' in payload) {
     const { reason } = payload
     data = JSON.stringify(parked === undefined ? { reason } : parkedData(delivery, payload, body, source))
   } else {
     const clean = source.sanitizer.value(payload.value, { event: eventName(type), bodyBytes: body.length })
     subject = subjectOf(clean, source)
+    messageId = valueAt(payload.value, DELIVERY_ID)
     data = payload.isLossless ? stringifyExactly(clean) : JSON.stringify(clean)
   }
   return {
@@ -95,19 +97,10 @@ export function toLogEntry(delivery: ParsedDelivery, trace?: EventTrace): LogEnt
     parked,
     partitionKey: subject ?? id,
     happenedAtMs,
-    metric: metricOf(delivery),
+    messageId: typeof messageId === 'string' && messageId !== '' ? messageId : undefined,
+    backfilled: false,
     event: cloudEvent({ id, type, source: source.name, subject, happenedAtMs, receivedAtMs, trace }, data)
   }
-}
-
-/** What an event reports about a message, for the message index. */
-function metricOf({ type, payload, happenedAtMs }: ParsedDelivery): MessageMetric | undefined {
-  if ('reason' in payload) return undefined
-  const messageId = valueAt(payload.value, DELIVERY_ID)
-  const [, name] = eventName(type).split('.')
-  if (name === undefined || typeof messageId !== 'string' || messageId === '') return undefined
-  const atSeconds = happenedAtMs === undefined ? undefined : Math.floor(happenedAtMs / 1000)
-  return { messageId, name, atSeconds, backfilled: false }
 }
 
 /**

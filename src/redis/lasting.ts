@@ -22,7 +22,9 @@ const closed = new WeakSet<Redis | Cluster>()
 const copies = new WeakMap<Redis | Cluster, (Redis | Cluster)[]>()
 
 /** BullMQ blocks a copy for at most 10 s. Until then, silence does not mean that the server is gone. */
-const forBlocking = { socketTimeout: 12_000 }
+const BLOCKED_MS = 12_000
+/** Nothing blocks before a connection is ready. */
+const FIRST_REPLY_MS = 4000
 
 const closedError = (): Error => new Error('Connection is closed.')
 
@@ -33,7 +35,7 @@ export class LastingRedis extends Redis {
     super({ ...options, ...connector, replyMapping: 'legacy' })
     keepDatabase(this)
     const duplicate = (override?: Partial<RedisOptions>): Redis =>
-      addCopy(this, new LastingRedis({ ...this.options, ...forBlocking, ...override }))
+      addCopy(this, forBlocking(new LastingRedis({ ...this.options, ...override })))
     Object.assign(this, { duplicate })
   }
 
@@ -84,15 +86,14 @@ class LastingSentinelConnector extends SentinelConnector {
 export class LastingCluster extends Cluster {
   constructor(startupNodes: ClusterNode[], options: ClusterOptions) {
     super(startupNodes, { ...options, redisOptions: { ...options.redisOptions, replyMapping: 'legacy' } })
-    const duplicate = (_: unknown, { redisOptions, ...override }: ClusterOptions = {}): Cluster =>
-      addCopy(
-        this,
-        new LastingCluster(startupNodes, {
-          ...this.options,
-          ...override,
-          redisOptions: { ...this.options.redisOptions, ...redisOptions, ...forBlocking }
-        })
-      )
+    const duplicate = (_: unknown, { redisOptions, ...override }: ClusterOptions = {}): Cluster => {
+      const copy = new LastingCluster(startupNodes, {
+        ...this.options,
+        ...override,
+        redisOptions: { ...this.options.redisOptions, ...redisOptions }
+      })
+      return addCopy(this, copy.on('+node', forBlocking))
+    }
     Object.assign(this, { duplicate })
     // A `disconnect` is undone if it comes while the slots are read for the first time, or the state is checked.
     const endAgain = (): void => {
@@ -123,6 +124,16 @@ export class LastingCluster extends Cluster {
       if (!closed.has(this)) callback?.(error)
     })
   }
+}
+
+/** Lets a connection wait for the reply of a blocking command, but not for the first reply of a server that is silent. */
+function forBlocking(copy: Redis): Redis {
+  const send = copy.sendCommand.bind(copy)
+  const sendCommand: typeof send = (...args) => {
+    copy.options.socketTimeout = copy.status === 'ready' ? BLOCKED_MS : FIRST_REPLY_MS
+    return send(...args)
+  }
+  return Object.assign(copy, { sendCommand })
 }
 
 function addCopy<T extends Redis | Cluster>(original: Redis | Cluster, copy: T): T {

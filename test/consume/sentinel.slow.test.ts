@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { createConsumer } from '../../src/consume/consumer.ts'
-import { promoted, startSentinels } from '../helpers/cluster.ts'
+import { failedOver, startSentinels } from '../helpers/cluster.ts'
 import { appendEvent } from '../helpers/log.ts'
 import { until } from '../helpers/server.ts'
 
@@ -58,7 +58,7 @@ for (const [how, signal] of endings) {
       master.process.kill(signal)
       t.ok(handled.length < 1000, 'in the middle of it')
       const handledBefore = handled.length
-      await promoted(replica)
+      await failedOver(sentinels, replica)
       await append(replica.client, 1000, 500)
       await until('everything', async () => new Set(handled).size === 1500, 60_000)
       await until(

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { startCluster, startSentinels } from '../helpers/cluster.ts'
+import { failedOver, startCluster, startSentinels } from '../helpers/cluster.ts'
 import { consumersFile, httpConsumer } from '../helpers/consumers-file.ts'
 import { runCommand } from '../helpers/process.ts'
 import { answers, startReceiver } from '../helpers/receiver.ts'
@@ -74,7 +74,7 @@ t.test('on a Cluster the log, the queues and the commands work over all partitio
 })
 
 t.test('after a failover behind Sentinel, consumers continue with the new master', async t => {
-  const { master, sentinels, stop } = await startSentinels()
+  const { master, replica, sentinels, stop } = await startSentinels()
   const receiver = await startReceiver()
   const service = await startTestService({
     REDIS_SENTINELS: sentinels.map(({ port }) => `127.0.0.1:${port}`).join(','),
@@ -88,6 +88,7 @@ t.test('after a failover behind Sentinel, consumers continue with the new master
   t.equal((await service.post(body('before'))).status, 200)
   await until('delivered', async () => receiver.requests.length === 1)
   await master.stop('SIGKILL')
+  await failedOver(sentinels, replica)
   await until('accepted again', async () => (await service.post(body('after'))).status === 200, 30_000)
   await until(
     'delivered',

@@ -1,4 +1,5 @@
 import type { RedisClient } from '../../src/redis/connect.ts'
+import { until } from '../helpers/server.ts'
 import { fingerprintOf, type Ledger } from './ledger.ts'
 
 /** Events delivered in this time may be lost: data was wiped, or a disk lost what it had not written. */
@@ -44,6 +45,7 @@ export interface ReadEntry extends LoggedEntry {
 }
 
 const PAGE = 100
+const PATIENCE_MS = 60_000
 
 export function loggedEntry(stream: string, entryId: string, fields: readonly string[]): LoggedEntry {
   const content = parse(fields[fields.indexOf('event') + 1] ?? '')
@@ -65,8 +67,21 @@ export async function readStreams(
   const valid = [...read].filter(({ readAtMs }) => excused.every(({ toMs }) => readAtMs > toMs))
   const all: LoggedEntry[] = []
   for (const stream of streams) {
-    const removed = await removedFrom(client, stream)
-    const entries = new Map<string, LoggedEntry>()
+    const { removed, entries } = await readStream(client, stream)
+    const missing = valid.filter(entry => entry.stream === stream && !entries.has(entry.entryId))
+    const trimmed = missing.length <= removed ? missing : []
+    all.push(...trimmed.sort((a, b) => compareIds(a.entryId, b.entryId)), ...entries.values())
+  }
+  return all
+}
+
+/** The entries of a stream by id, and how many were removed before: both of one moment. */
+async function readStream(client: RedisClient, stream: string) {
+  const entries = new Map<string, LoggedEntry>()
+  let removed = 0
+  const readUnchanged = async (): Promise<boolean> => {
+    entries.clear()
+    removed = await removedFrom(client, stream)
     for (let from = '-'; ; ) {
       const page = await client.xrange(stream, from, '+', 'COUNT', PAGE)
       for (const [id, fields] of page) entries.set(id, loggedEntry(stream, id, fields))
@@ -74,11 +89,11 @@ export async function readStreams(
       if (last === undefined || page.length < PAGE) break
       from = `(${last[0]}`
     }
-    const missing = valid.filter(entry => entry.stream === stream && !entries.has(entry.entryId))
-    const trimmed = missing.length <= removed ? missing : []
-    all.push(...trimmed.sort((a, b) => compareIds(a.entryId, b.entryId)), ...entries.values())
+    return (await removedFrom(client, stream)) === removed
   }
-  return all
+  // The service may still trim: entries removed in between would be missing, but not counted.
+  await until(`${stream} is not trimmed while it is read`, readUnchanged, PATIENCE_MS)
+  return { removed, entries }
 }
 
 /** Number of entries removed from a stream since it was created. */

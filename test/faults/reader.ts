@@ -99,11 +99,14 @@ export async function startReader(
 }
 
 /** @returns whether the group exists */
-const createGroup = (client: RedisClient, stream: string, group: string): Promise<boolean> =>
-  client.xgroup('CREATE', stream, group, '0', 'MKSTREAM').then(
+async function createGroup(client: RedisClient, stream: string, group: string): Promise<boolean> {
+  await client.xgroup('CREATE', stream, group, '0', 'MKSTREAM').catch(() => {})
+  // A full Redis refuses to create a group even if it exists; then only this shows it.
+  return client.xpending(stream, group).then(
     () => true,
-    (error: unknown) => error instanceof Error && error.message.startsWith('BUSYGROUP')
+    () => false
   )
+}
 
 type Entries = readonly (readonly [string, readonly string[] | null])[]
 

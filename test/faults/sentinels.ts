@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Redis } from 'ioredis'
-import { MASTER, promoted, startSentinel } from '../helpers/cluster.ts'
+import { failedOver, MASTER, startSentinel } from '../helpers/cluster.ts'
 import { startRedis, type TestRedis } from '../helpers/redis.ts'
 import { temporaryFolder, until } from '../helpers/server.ts'
 
@@ -28,8 +28,7 @@ export async function startSentinelSet(): Promise<SentinelSet> {
     { folder: temporaryFolder() }
   )
   await linked(replica)
-  const timing = { downAfterMs: 1000, failoverTimeoutMs: 5000 }
-  const sentinels = await Promise.all(Array.from({ length: 3 }, () => startSentinel(master.port, timing)))
+  const sentinels = await Promise.all(Array.from({ length: 3 }, () => startSentinel(master.port, 5000)))
   const agree = async (masterPort: number): Promise<void> => {
     const wanted = { port: String(masterPort), flags: 'master', 'num-other-sentinels': '2' }
     let views: Record<string, string | undefined>[] = []
@@ -67,7 +66,7 @@ export async function startSentinelSet(): Promise<SentinelSet> {
       const { port, folder } = old
       if (by === 'SIGKILL') await old.stop(by)
       else old.process.kill(by)
-      await promoted(replica)
+      await failedOver(sentinels, replica)
       // If the old master came back before all sentinels know the new one, they could keep the old one.
       await followed(replica.port)
       master = replica

@@ -7,7 +7,7 @@ import {
 } from '../../src/group/batch-consumer.ts'
 import { connectRedis } from '../../src/redis/connect.ts'
 import type { RedisAddress } from '../../src/settings/redis-address.ts'
-import { NO_LOGIN, promoted, startCluster, startSentinels } from '../helpers/cluster.ts'
+import { failedOver, NO_LOGIN, startCluster, startSentinels } from '../helpers/cluster.ts'
 import { appendEvent } from '../helpers/log.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { freeze, temporaryFolder, until } from '../helpers/server.ts'
@@ -190,7 +190,7 @@ t.test('after a failover by Sentinel, the member reads from the new master and m
   await until('the events before', async () => missing(before).length === 0)
   await master.client.wait(1, 1000)
   await master.stop('SIGKILL')
-  await promoted(replica)
+  await failedOver(sentinels, replica)
   const after = names('b', 50)
   for (const id of after) await appendEvent(replica.client, { id })
   await until('the events after', async () => missing(after).length === 0, 20_000)

@@ -5,6 +5,7 @@ import {
   consumeInBatches,
   type HandleEntries
 } from '../../src/group/batch-consumer.ts'
+import { CONSUMER_NAME } from '../../src/group/fenced-read.ts'
 import { publishPartitionCount } from '../../src/log/partition.ts'
 import { connectRedis } from '../../src/redis/connect.ts'
 import { appendEvent } from '../helpers/log.ts'
@@ -207,6 +208,26 @@ t.test('a member that lost its lease reads no more, and its handler’s signal i
   const [group] = (await redis.client.xinfo('GROUPS', STREAM)) as unknown[][]
   t.equal(group?.[group.indexOf('entries-read') + 1], 1, 'b was not delivered')
 })
+
+t.test(
+  'entries of a read that Redis ran after its reply was no longer awaited are handled, in order',
+  async t => {
+    const seen: string[] = []
+    await follow(t, async entries => void seen.push(...ids(entries)))
+    await append(['a'])
+    await until('the first', async () => seen.length === 1)
+    // As if a connection that was given up had carried it late.
+    await redis.client
+      .multi()
+      .xadd(STREAM, '*', 'type', 't', 'event', '{"id":"b"}')
+      .xreadgroup('GROUP', GROUP, CONSUMER_NAME, 'COUNT', 10, 'STREAMS', STREAM, '>')
+      .xadd(STREAM, '*', 'type', 't', 'event', '{"id":"c"}')
+      .exec()
+    await until('the entry after it', async () => seen.includes('c'))
+    t.same(seen, ['a', 'b', 'c'])
+    await allAcknowledged()
+  }
+)
 
 t.test('members share the partitions, and each partition has one member at a time', async t => {
   const handedTo: string[][] = [[], [], [], []]

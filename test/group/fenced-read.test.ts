@@ -32,17 +32,23 @@ const holdLease = () => client.set(lease.key, lease.token)
 const pending = async () => (await client.xpending(STREAM, GROUP, '-', '+', 10)) as unknown[][]
 
 t.test('without the lease nothing is read, neither new nor pending entries', async t => {
-  await deliver(['pending', 'new'], 'another', 1)
+  const [first = ''] = await deliver(['pending', 'new'], 'another', 1)
   for (const holder of ['another member', undefined]) {
     if (holder === undefined) await client.del(lease.key)
     else await client.set(lease.key, holder)
-    t.same(await fencedRead(options, 10, undefined), { state: 'lease_lost' })
-    t.same(await fencedRead(options, 10, '0-0'), { state: 'lease_lost' })
+    t.same(await fencedRead(options, 10, { newAfter: first }), { state: 'lease_lost' })
+    t.same(await fencedRead(options, 10, { pendingAfter: '0-0' }), { state: 'lease_lost' })
   }
   t.match(await pending(), [[String, 'another', Number, 1]], 'nothing was delivered or taken over')
   await holdLease()
-  t.match(await fencedRead(options, 10, '0-0'), { state: 'pending', entries: [{ deliveryCount: 1 }] })
-  t.match(await fencedRead(options, 10, undefined), { state: 'new', entries: [{ deliveryCount: 0 }] })
+  t.match(await fencedRead(options, 10, { pendingAfter: '0-0' }), {
+    state: 'pending',
+    entries: [{ deliveryCount: 1 }]
+  })
+  t.match(await fencedRead(options, 10, { newAfter: first }), {
+    state: 'new',
+    entries: [{ deliveryCount: 0 }]
+  })
 })
 
 t.test(
@@ -51,7 +57,7 @@ t.test(
     const ids = await deliver(['a', 'b', 'c'], 'holder', 2)
     await client.call('XCLAIM', STREAM, GROUP, 'put-back', 0, ids[1] ?? '', 'RETRYCOUNT', 0, 'JUSTID')
     await holdLease()
-    const result = await fencedRead(options, 10, '0-0')
+    const result = await fencedRead(options, 10, { pendingAfter: '0-0' })
     t.match(result, {
       state: 'pending',
       cursor: '',
@@ -66,7 +72,10 @@ t.test(
       [ids[1], CONSUMER_NAME, Number, 0]
     ])
     await client.xack(STREAM, GROUP, ...ids.slice(0, 2))
-    t.match(await fencedRead(options, 10, undefined), { state: 'new', entries: [{ id: ids[2] }] })
+    t.match(await fencedRead(options, 10, { newAfter: ids[1] ?? '' }), {
+      state: 'new',
+      entries: [{ id: ids[2] }]
+    })
   }
 )
 
@@ -74,11 +83,11 @@ t.test('pending entries are read page by page, and deleted ones are counted', as
   const ids = await deliver(['a', 'b', 'c'], 'another', 3)
   await client.xdel(STREAM, ids[0] ?? '')
   await holdLease()
-  const first = await fencedRead(options, 2, '0-0')
+  const first = await fencedRead(options, 2, { pendingAfter: '0-0' })
   t.match(first, { state: 'pending', cursor: ids[1], deletedCount: 1, entries: [{ id: ids[1] }] })
-  const second = await fencedRead(options, 2, ids[1])
+  const second = await fencedRead(options, 2, { pendingAfter: ids[1] ?? '' })
   t.match(second, { state: 'pending', cursor: '', deletedCount: 0, entries: [{ id: ids[2] }] })
-  t.same(await fencedRead(options, 2, undefined), {
+  t.same(await fencedRead(options, 2, { newAfter: ids[2] ?? '' }), {
     state: 'new',
     cursor: ids[2],
     deletedCount: 0,
@@ -91,27 +100,35 @@ t.test('after a redelivery the reader is sent back to the pending entries, once'
   await client.xack(STREAM, GROUP, first)
   await holdLease()
   await redeliver(client, 'cio:', GROUP, 0, [first])
-  t.same(await fencedRead(options, 10, undefined), { state: 'pending_changed' })
-  t.match(await fencedRead(options, 10, '0-0'), {
+  t.same(await fencedRead(options, 10, { newAfter: first }), { state: 'pending_changed' })
+  t.match(await fencedRead(options, 10, { pendingAfter: '0-0' }), {
     state: 'pending',
     entries: [{ id: first, deliveryCount: 0 }]
   })
-  t.match(await fencedRead(options, 10, undefined), { state: 'new' })
+  t.match(await fencedRead(options, 10, { newAfter: first }), { state: 'new' })
+})
+
+t.test('an entry that was delivered without the reader is found before newer ones are read', async t => {
+  const [first = '', second = ''] = await deliver(['a', 'b', 'c'], CONSUMER_NAME, 2)
+  await holdLease()
+  t.same(await fencedRead(options, 10, { newAfter: first }), { state: 'pending_changed' })
+  t.match(await fencedRead(options, 10, { pendingAfter: first }), { entries: [{ id: second }] })
+  t.match(await fencedRead(options, 10, { newAfter: second }), { state: 'new', entries: [{}] })
 })
 
 t.test('a delivery count that was set is what the next reader gets', async t => {
   await deliver(['a'], 'another', 1)
   await holdLease()
-  const result = await fencedRead(options, 10, '0-0')
+  const result = await fencedRead(options, 10, { pendingAfter: '0-0' })
   if (!('entries' in result)) return t.fail(result.state)
   await setDeliveryCount(options, result.entries, 7)
-  t.match(await fencedRead(options, 10, '0-0'), { entries: [{ deliveryCount: 7 }] })
+  t.match(await fencedRead(options, 10, { pendingAfter: '0-0' }), { entries: [{ deliveryCount: 7 }] })
   await setDeliveryCount(options, [], 9)
 })
 
 t.test('a group that was lost with its Redis is created again, from the oldest entry', async t => {
   const id = await appendEvent(client, { id: 'a' })
   await holdLease()
-  t.match(await fencedRead(options, 10, '0-0'), { state: 'pending', entries: [] })
-  t.match(await fencedRead(options, 10, undefined), { state: 'new', entries: [{ id }] })
+  t.match(await fencedRead(options, 10, { pendingAfter: '0-0' }), { state: 'pending', entries: [] })
+  t.match(await fencedRead(options, 10, { newAfter: '0-0' }), { state: 'new', entries: [{ id }] })
 })

@@ -50,11 +50,11 @@ export async function createCluster(ports: readonly number[]): Promise<void> {
 /** The name under which the sentinels watch the master. */
 export const MASTER = 'mymaster'
 
-/** Starts a sentinel that watches a master, with a quorum of two. */
-export async function startSentinel(
-  masterPort: number,
-  { downAfterMs, failoverTimeoutMs }: { readonly downAfterMs: number; readonly failoverTimeoutMs: number }
-): Promise<TestRedis> {
+/** A loaded machine pauses processes for seconds. Without a fault of the test, no master counts as down. */
+export const NEVER_DOWN_MS = 3_600_000
+
+/** Starts a sentinel that watches a master, with a quorum of two. It replaces the master only after `setDownAfter`. */
+export async function startSentinel(masterPort: number, failoverTimeoutMs: number): Promise<TestRedis> {
   const port = await freePort()
   const folder = temporaryFolder()
   const path = join(folder, 'sentinel.conf')
@@ -65,19 +65,40 @@ export async function startSentinel(
       'bind 127.0.0.1',
       `dir ${folder}`,
       `sentinel monitor ${MASTER} 127.0.0.1 ${masterPort} 2`,
-      `sentinel down-after-milliseconds ${MASTER} ${downAfterMs}`,
+      `sentinel down-after-milliseconds ${MASTER} ${NEVER_DOWN_MS}`,
       `sentinel failover-timeout ${MASTER} ${failoverTimeoutMs}`
     ].join('\n')
   )
   return startRedis({}, { port, folder, sentinel: path })
 }
 
+/** From now on, these sentinels replace a master that is silent for longer. One that hangs learns it afterwards. */
+export function setDownAfter(sentinels: readonly TestRedis[], ms: number): void {
+  for (const { client } of sentinels) {
+    void client.call('SENTINEL', 'SET', MASTER, 'down-after-milliseconds', ms).catch(() => {})
+  }
+}
+
+/**
+ * Lets the sentinels replace their master, which must be down, and resolves once this replica is promoted. To be called
+ * within ten times `DOWN_AFTER_MS` after the fault: Sentinel promotes no replica that lost its master long before.
+ */
+export async function failedOver(sentinels: readonly TestRedis[], replica: TestRedis): Promise<void> {
+  setDownAfter(sentinels, DOWN_AFTER_MS)
+  await promoted(replica)
+  // Otherwise a pause of the machine could cause a second failover.
+  setDownAfter(sentinels, NEVER_DOWN_MS)
+}
+
+const DOWN_AFTER_MS = 1000
+
 /** Resolves once Sentinel has made this replica the master. Redis closes its connections when it is promoted. */
 export const promoted = (replica: TestRedis): Promise<boolean> =>
   until(
     'the replica is promoted',
     async () => /role:master/.test(await replica.client.info('replication').catch(() => '')),
-    60_000
+    // A sentinel whose machine was paused for seconds is inactive for half a minute (TILT).
+    120_000
   )
 
 /** A master, a replica and three sentinels that know each other. */
@@ -92,9 +113,7 @@ export async function startSentinels(): Promise<{
   await until('the replica is connected', async () =>
     /master_link_status:up/.test(await replica.client.info('replication'))
   )
-  const sentinels = await Promise.all(
-    Array.from({ length: 3 }, () => startSentinel(master.port, { downAfterMs: 500, failoverTimeoutMs: 3000 }))
-  )
+  const sentinels = await Promise.all(Array.from({ length: 3 }, () => startSentinel(master.port, 3000)))
   await until('the sentinels know each other', async () => {
     const views = await Promise.all(sentinels.map(s => s.client.call('SENTINEL', 'MASTER', MASTER)))
     return views.every(view => {

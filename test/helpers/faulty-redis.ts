@@ -1,9 +1,10 @@
 import { Cluster, Redis } from 'ioredis'
 import { moveSlot } from '../faults/slots.ts'
-import { createCluster, MASTER, startSentinel } from './cluster.ts'
+import { createCluster, MASTER, NEVER_DOWN_MS, setDownAfter, startSentinel } from './cluster.ts'
 import type { Random } from './random.ts'
-import { startRedis, type TestRedis } from './redis.ts'
-import { freePort, freeze, temporaryFolder, until } from './server.ts'
+import type { TestRedis } from './redis.ts'
+import { freePort, until } from './server.ts'
+import { type StoppableServer, startStoppable } from './stoppable-server.ts'
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
 
 /** Redis in one topology, with faults that a test can cause. */
@@ -22,42 +23,6 @@ export interface FaultyRedis {
 const HEAL_MS = 60_000
 const PERSISTENT = { appendonly: 'yes', 'repl-diskless-sync-delay': '0' }
 
-/** A server that can be stopped and started again with the same data. */
-interface Server {
-  current: TestRedis
-  isDown: boolean
-  readonly freeze: () => Promise<void>
-  readonly kill: () => Promise<void>
-  /** @param settings in addition to the first ones */
-  readonly start: (settings?: Readonly<Record<string, string>>, port?: number) => Promise<void>
-}
-
-async function startServer(
-  settings: Readonly<Record<string, string>>,
-  started?: TestRedis,
-  sentinel?: string
-): Promise<Server> {
-  const folder = started?.folder ?? temporaryFolder()
-  const server: Server = {
-    current: started ?? (await startRedis(settings, { folder })),
-    isDown: false,
-    freeze: async () => {
-      if (!server.isDown) await freeze(server.current)
-    },
-    kill: async () => {
-      if (!server.isDown) await server.current.stop('SIGKILL')
-      server.isDown = true
-    },
-    start: async (more, port = server.current.port) => {
-      if (!server.isDown) return void server.current.process.kill('SIGCONT')
-      const own = sentinel === undefined ? {} : { sentinel }
-      server.current = await startRedis({ ...settings, ...more }, { folder, port, ...own })
-      server.isDown = false
-    }
-  }
-  return server
-}
-
 const proxyFaults = (name: string, proxies: readonly TcpProxy[]): FaultyRedis['faults'] => ({
   ...Object.fromEntries(
     (['silent', 'closing', 'slow', 'down'] as const).map(mode => [
@@ -70,7 +35,7 @@ const proxyFaults = (name: string, proxies: readonly TcpProxy[]): FaultyRedis['f
 
 export async function startFaultyStandalone(): Promise<FaultyRedis> {
   const settings = { ...PERSISTENT, 'loading-process-events-interval-bytes': '1024' }
-  const server = await startServer(settings)
+  const server = await startStoppable(settings)
   const proxy = await startTcpProxy(server.current.port)
   const filler = Array.from({ length: 500 }, (_, n) => [`filler-${n}`, 'x'.repeat(50)])
   await server.current.client.mset(filler.flat())
@@ -91,13 +56,17 @@ export async function startFaultyStandalone(): Promise<FaultyRedis> {
         await server.start({}, await freePort())
         proxy.forwardTo(server.current.port)
       },
-      'server is a replica': () => server.current.client.replicaof('127.0.0.1', 1).catch(() => {})
+      'server is a replica': () => server.ask(client => client.replicaof('127.0.0.1', 1)).catch(() => {})
     },
     heal: async () => {
       await restarting
       await server.start()
       await proxy.set('forwarding')
-      await until('a master', () => server.current.client.replicaof('NO', 'ONE').catch(() => false), HEAL_MS)
+      await until(
+        'a master',
+        () => server.ask(client => client.replicaof('NO', 'ONE')).catch(() => false),
+        HEAL_MS
+      )
     },
     stop: async () => {
       await proxy.close()
@@ -107,36 +76,44 @@ export async function startFaultyStandalone(): Promise<FaultyRedis> {
 }
 
 export async function startFaultySentinel(random: Random): Promise<FaultyRedis> {
-  const first = await startServer(PERSISTENT)
-  const second = await startServer({ ...PERSISTENT, replicaof: `127.0.0.1 ${first.current.port}` })
+  const first = await startStoppable(PERSISTENT)
+  const second = await startStoppable({ ...PERSISTENT, replicaof: `127.0.0.1 ${first.current.port}` })
   const servers = [first, second]
-  const timing = { downAfterMs: 500, failoverTimeoutMs: 3000 }
   const sentinels = await Promise.all(
     Array.from({ length: 3 }, async () => {
-      const started = await startSentinel(first.current.port, timing)
-      return startServer({}, started, `${started.folder}/sentinel.conf`)
+      const started = await startSentinel(first.current.port, 3000)
+      return startStoppable({}, started, `${started.folder}/sentinel.conf`)
     })
   )
-  const proxies = await Promise.all(sentinels.map(({ current }) => startTcpProxy(current.port)))
-  const masterPort = async (): Promise<number> => {
-    const asked = await Promise.all(
-      sentinels.map(({ current }) =>
-        (current.client.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER) as Promise<string[]>).catch(
-          () => []
-        )
-      )
+  const mayFailOverAfter = (ms: number): void =>
+    setDownAfter(
+      sentinels.map(({ current }) => current),
+      ms
     )
-    const [port, ...others] = asked.map(([, port]) => Number(port))
-    return port !== undefined && others.every(other => other === port) ? port : 0
+  const proxies = await Promise.all(sentinels.map(({ current }) => startTcpProxy(current.port)))
+  /** Of the sentinels that reply. */
+  const masterPorts = async (): Promise<readonly number[]> => {
+    const ask = async (client: Redis): Promise<number> => {
+      const address = await client.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER)
+      return Array.isArray(address) ? Number(address[1]) : 0
+    }
+    const asked = await Promise.allSettled(sentinels.map(sentinel => sentinel.ask(ask)))
+    return asked.flatMap(reply => (reply.status === 'fulfilled' ? [reply.value] : []))
   }
-  const master = async (): Promise<Server> => {
-    const port = await masterPort()
-    return servers.find(({ current }) => current.port === port) ?? first
+  /** @returns 0 unless all sentinels agree */
+  const masterPort = async (): Promise<number> => {
+    const ports = await masterPorts()
+    const [port = 0] = ports
+    return ports.length === sentinels.length && ports.every(other => other === port) ? port : 0
+  }
+  const master = async (): Promise<StoppableServer> => {
+    const ports = await masterPorts()
+    return servers.find(({ current }) => ports.includes(current.port)) ?? first
   }
   const healthy = async (): Promise<boolean> => {
     const port = await masterPort()
     const replica = servers.find(({ current }) => current.port !== port)
-    const info = await replica?.current.client.info('replication').catch(() => '')
+    const info = await replica?.ask(client => client.info('replication')).catch(() => '')
     return new RegExp(`master_port:${port}\\b[^]*master_link_status:up`).test(info ?? '')
   }
   const nodes = proxies.map(({ port }) => ({ host: '127.0.0.1', port }))
@@ -154,14 +131,20 @@ export async function startFaultySentinel(random: Random): Promise<FaultyRedis> 
     connection: { redis },
     faults: {
       ...proxyFaults('network to the sentinels', proxies),
-      'master frozen': async () => (await master()).freeze(),
-      'master killed': async () => (await master()).kill(),
+      'master frozen': async () => {
+        mayFailOverAfter(500)
+        await (await master()).freeze()
+      },
+      'master killed': async () => {
+        mayFailOverAfter(500)
+        await (await master()).kill()
+      },
       'a sentinel frozen': () => random.pick(sentinels).freeze(),
       'a sentinel killed': () => random.pick(sentinels).kill(),
       'failover by command': () =>
         random
           .pick(sentinels)
-          .current.client.call('SENTINEL', 'FAILOVER', MASTER)
+          .ask(client => client.call('SENTINEL', 'FAILOVER', MASTER))
           .catch(() => {})
     },
     heal: async () => {
@@ -175,6 +158,7 @@ export async function startFaultySentinel(random: Random): Promise<FaultyRedis> 
         await server.start({ replicaof: isReplica ? `127.0.0.1 ${port}` : 'no one' })
       }
       await until('a master with its replica', healthy, HEAL_MS)
+      mayFailOverAfter(NEVER_DOWN_MS)
     },
     stop: async () => {
       redis.disconnect()
@@ -188,7 +172,7 @@ export async function startFaultyCluster(random: Random): Promise<FaultyRedis> {
   const nodes = await Promise.all(
     Array.from({ length: 3 }, async () => {
       const proxy = await startTcpProxy(0)
-      const server = await startServer({
+      const server = await startStoppable({
         ...PERSISTENT,
         'cluster-enabled': 'yes',
         'cluster-port': String(await freePort()),
@@ -204,11 +188,9 @@ export async function startFaultyCluster(random: Random): Promise<FaultyRedis> {
   const servers = nodes.map(({ server }) => server)
   await createCluster(servers.map(({ current }) => current.port))
   const healthy = async (): Promise<boolean> => {
-    const states = await Promise.all(
-      servers.map(
-        async ({ current: { client } }) => `${await client.cluster('INFO')}${await client.cluster('NODES')}`
-      )
-    ).catch(() => ['fail'])
+    const state = async (client: Redis): Promise<string> =>
+      `${await client.cluster('INFO')}${await client.cluster('NODES')}`
+    const states = await Promise.all(servers.map(server => server.ask(state))).catch(() => ['fail'])
     return states.every(
       state => state.includes('cluster_state:ok') && !/fail\b/.test(state.replace(/_\w*fail:/g, ''))
     )

@@ -138,11 +138,14 @@ export async function freeze({ process: child }: Pick<RunningServer, 'process'>)
   await until('every thread is stopped', async () => readdirSync(threads).every(isStopped))
 }
 
+/** A call of `ask` that takes so much longer than `timeoutMs` gets no reply any more. */
+const HANGS_MS = 30_000
+
 /**
  * Polls until the result is neither `undefined` nor false.
  *
  * @param what names the condition in the error
- * @throws after `timeoutMs`
+ * @throws after `timeoutMs`, also if `ask` hangs
  */
 export async function until<T>(
   what: string,
@@ -150,10 +153,18 @@ export async function until<T>(
   timeoutMs = 30_000
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs
-  for (;;) {
-    const answer = await ask()
-    if (answer !== undefined && answer !== false) return answer
-    if (Date.now() > deadline) throw new Error(`timed out: ${what}`)
-    await sleep(20)
+  let timer: NodeJS.Timeout | undefined
+  const hangs = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`timed out, without a reply: ${what}`)), timeoutMs + HANGS_MS)
+  })
+  try {
+    for (;;) {
+      const answer = await Promise.race([ask(), hangs])
+      if (answer !== undefined && answer !== false) return answer
+      if (Date.now() > deadline) throw new Error(`timed out: ${what}`)
+      await sleep(20)
+    }
+  } finally {
+    clearTimeout(timer)
   }
 }

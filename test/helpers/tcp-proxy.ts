@@ -37,9 +37,11 @@ export async function startTcpProxy(target: number, port = 0): Promise<TcpProxy>
       from.setNoDelay(true)
       from.on('error', () => {})
       from.on('close', () => drop(wire))
-      from.on('data', async chunk => {
-        if (mode === 'slow') await sleep(SLOW_MS)
-        if (wires.get(wire) === false) to.write(chunk)
+      let passed: Promise<unknown> = Promise.resolve()
+      from.on('data', chunk => {
+        const arrived = mode === 'slow' ? sleep(SLOW_MS) : undefined
+        // Never before an earlier chunk that is late: TCP keeps the order of bytes.
+        passed = Promise.all([passed, arrived]).then(() => wires.get(wire) === false && to.write(chunk))
       })
     }
   })

@@ -24,7 +24,8 @@ const entry = (id: string, change: Partial<LogEntry> = {}): LogEntry => ({
   event: JSON.stringify({ id }),
   parked: undefined,
   happenedAtMs: undefined,
-  metric: undefined,
+  messageId: undefined,
+  backfilled: false,
   ...change
 })
 

@@ -215,7 +215,8 @@ const entry = (id: string, bytes: number): LogEntry => ({
   event: 'x'.repeat(bytes),
   parked: undefined,
   happenedAtMs: undefined,
-  metric: undefined
+  messageId: undefined,
+  backfilled: false
 })
 
 function newLog(relief: ReturnType<typeof newRelief>) {

@@ -3,7 +3,7 @@ import t from 'tap'
 import { UnavailableError } from '../../src/errors.ts'
 import { createEventLog } from '../../src/log/append.ts'
 import { partitionKeys } from '../../src/log/keys.ts'
-import type { LogEntry, MessageMetric } from '../../src/log/log-entry.ts'
+import type { LogEntry } from '../../src/log/log-entry.ts'
 import {
   createMessageIndex,
   findMetrics,
@@ -26,7 +26,14 @@ await until('a connection', async () => connection.status === 'ready')
 const index = createMessageIndex(new Secret('a key'))
 const DAY_MS = 86_400_000
 
-const opened = (messageId: string, change: Partial<MessageMetric> = {}): MessageMetric => ({
+interface Metric {
+  readonly messageId: string
+  readonly name: string
+  readonly atSeconds: number
+  readonly backfilled: boolean
+}
+
+const opened = (messageId: string, change: Partial<Metric> = {}): Metric => ({
   messageId,
   name: 'opened',
   atSeconds: 1000,
@@ -34,16 +41,17 @@ const opened = (messageId: string, change: Partial<MessageMetric> = {}): Message
   ...change
 })
 
-const entry = (id: string, metric: MessageMetric | undefined): LogEntry => ({
+const entry = (id: string, metric: Metric | undefined): LogEntry => ({
   stream: 'events',
   id,
-  type: 'io.customer.email.opened',
+  type: `io.customer.email.${metric?.name ?? 'opened'}`,
   digest: hash('sha256', id, 'base64'),
   partitionKey: 'customer-1',
   event: '{}',
   parked: undefined,
-  happenedAtMs: undefined,
-  metric
+  happenedAtMs: metric && metric.atSeconds * 1000,
+  messageId: metric?.messageId,
+  backfilled: metric?.backfilled ?? false
 })
 
 let prefixes = 0
@@ -70,8 +78,12 @@ function newLog({
   }
 }
 
-const find = (keys: ReturnType<typeof partitionKeys>, ...metrics: MessageMetric[]) =>
-  findMetrics(connection, keys, metrics.map(index.digestOf))
+const find = (keys: ReturnType<typeof partitionKeys>, ...metrics: Metric[]) =>
+  findMetrics(
+    connection,
+    keys,
+    metrics.map(({ messageId, name }) => index.digestOf(messageId, name))
+  )
 
 t.test('a metric is remembered with its event, and one that was never appended is not found', async t => {
   const { log, keys } = newLog()
@@ -81,11 +93,23 @@ t.test('a metric is remembered with its event, and one that was never appended i
   t.same(await find(keys, ...asked), [true, false, false])
 })
 
-t.test('without an index nothing is remembered, and an event is appended as before', async t => {
+t.test('without an index nothing is remembered, and the call has no key and no argument for one', async t => {
   const { withoutIndex, keys, keyPrefix } = newLog()
   t.equal(await withoutIndex.append(entry('a', opened('m1'))), 'appended')
   t.same(await find(keys, opened('m1')), [false])
   t.same(await redis.client.keys(`${keyPrefix}messages:*`), [])
+
+  const monitor = await redis.client.monitor()
+  const calls: string[][] = []
+  monitor.on('monitor', (_time: string, call: string[]) => calls.push(call))
+  t.equal(await withoutIndex.append(entry('b', opened('m2'))), 'appended')
+  await until('the call', async () => calls.some(([name]) => name === 'evalsha'))
+  monitor.disconnect()
+  const [, , keyCount, ...rest] = calls.find(([name]) => name === 'evalsha') ?? []
+  t.same(rest.slice(0, 3), [keys.generations, keys.events, keys.parked])
+  t.equal(keyCount, '4', 'and the hash of the id')
+  const mark = `${hash('sha256', 'b', 'base64').slice(0, 12)}2`
+  t.same(rest.slice(7), [mark, 'io.customer.email.opened', '{}'])
 })
 
 t.test('the metric of an event that does not fit into the log is not remembered', async t => {
@@ -197,7 +221,7 @@ t.test('the id of a message is not in Redis except in its event', async t => {
     const dump = (await redis.client.dumpBuffer(key))?.toString('latin1') ?? ''
     t.notOk(dump.includes('RPILAgUB'), key)
   }
-  t.not(createMessageIndex(undefined).digestOf(opened('m')), index.digestOf(opened('m')), 'under the key')
+  t.not(createMessageIndex(undefined).digestOf('m', 'opened'), index.digestOf('m', 'opened'), 'under the key')
 })
 
 async function memoryOf(pattern: string): Promise<number> {

@@ -46,7 +46,8 @@ const entry = (id: string): LogEntry => ({
   event: '{}',
   parked: undefined,
   happenedAtMs: undefined,
-  metric: undefined
+  messageId: undefined,
+  backfilled: false
 })
 
 /** Appends entries with ids of these ages. */

@@ -114,7 +114,8 @@ const parkedEntry = (id: string, bytes: number): LogEntry => ({
   event: 'x'.repeat(bytes),
   parked: 'not_json',
   happenedAtMs: undefined,
-  metric: undefined
+  messageId: undefined,
+  backfilled: false
 })
 
 t.test(

@@ -9,6 +9,8 @@ import { testSource } from '../helpers/source.ts'
 
 const { connection: redis } = await connectedRedis(t)
 const HOUR_MS = 3_600_000
+/** Within a minute: what is written and read in one test must not depend on when it runs. */
+const NOW_MS = Date.UTC(2026, 0, 15, 12, 5, 20)
 
 function delivery(changes: Partial<Delivery> = {}): Delivery {
   return {
@@ -29,13 +31,14 @@ function counter(keyPrefix: string, changes: Partial<Parameters<typeof createDel
     keyPrefix,
     sources: ['default'],
     isRedisUp: () => true,
-    now: Date.now,
+    now: () => NOW_MS,
     ...changes
   })
 }
 
-const lastHour = (keyPrefix: string) =>
-  readDeliveryStats(redis, keyPrefix, { fromMs: Date.now() - HOUR_MS, toMs: Date.now() })
+const lastHours = (keyPrefix: string, hours: number) =>
+  readDeliveryStats(redis, keyPrefix, { fromMs: NOW_MS - hours * HOUR_MS, toMs: NOW_MS })
+const lastHour = (keyPrefix: string) => lastHours(keyPrefix, 1)
 
 t.test('the sums over all replicas are what they have counted', async t => {
   const prefix = `${randomUUID()}:`
@@ -54,14 +57,14 @@ t.test('the sums over all replicas are what they have counted', async t => {
   t.same(stats.sources.get('default')?.outcomes, sent)
   t.equal(stats.sources.get('default')?.keys.current, 3000)
   t.ok(stats.durationMs !== undefined && stats.durationMs.p50 > 4 && stats.durationMs.p50 < 10)
-  const day = await readDeliveryStats(redis, prefix, { fromMs: Date.now() - 24 * HOUR_MS, toMs: Date.now() })
+  const day = await lastHours(prefix, 24)
   t.same(day.outcomes, sent)
   t.equal(day.rows.length, 97)
 })
 
 t.test('counts of an outage are added when Redis is back, in the minutes in which they happened', async t => {
   const prefix = `${randomUUID()}:`
-  let [up, nowMs] = [false, Math.floor(Date.now() / 60_000) * 60_000 - 10 * 60_000]
+  let [up, nowMs] = [false, NOW_MS - 10 * 60_000]
   const replica = counter(prefix, { isRedisUp: () => up, now: () => nowMs })
   for (let minute = 0; minute < 5; minute++) {
     replica.record(delivery({ reason: 'redis_down' }), 'unavailable', performance.now())
@@ -102,7 +105,7 @@ t.test('a call whose reply was lost is repeated, and counts once', async t => {
 
 t.test('a long outage keeps a bounded number of counts: the newest', async t => {
   const prefix = `${randomUUID()}:`
-  let [up, nowMs] = [false, Date.now() - 24 * HOUR_MS]
+  let [up, nowMs] = [false, NOW_MS - 24 * HOUR_MS]
   const sources = Array.from({ length: 60 }, (_, n) => `source-${n}`)
   const replica = counter(prefix, { sources, isRedisUp: () => up, now: () => nowMs })
   for (let minute = 0; minute < 24 * 60; minute++) {
@@ -149,7 +152,7 @@ t.test('hashes of counts expire after a day, and an unknown source is not counte
   t.same(await redis.keys(`${prefix}*`), [])
   replica.record(delivery(), 'accepted', performance.now())
   await replica.stop()
-  const nowMs = Math.floor(Date.now() / 60_000) * 60_000
-  const seconds = await redis.ttl(deliveryKeys(prefix).bucket('minute', nowMs))
+  const minuteMs = Math.floor(NOW_MS / 60_000) * 60_000
+  const seconds = await redis.ttl(deliveryKeys(prefix).bucket('minute', minuteMs))
   t.ok(seconds > 24 * 3600 && seconds <= 25 * 3600)
 })

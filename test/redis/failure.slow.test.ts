@@ -111,7 +111,7 @@ const [plain, guarded, frozen, replica, broken, slotless, master] = await Promis
 ])
 const writable = await redisWith()
 const copy = await redisWith({ replicaof: `127.0.0.1 ${writable.port}` })
-const watching = await startSentinel(master.port, { downAfterMs: 60_000, failoverTimeoutMs: 60_000 })
+const watching = await startSentinel(master.port, 60_000)
 t.teardown(() => watching.stop('SIGKILL'))
 await guarded.client.config('SET', 'requirepass', PASSWORD)
 await guarded.client.call('AUTH', PASSWORD)

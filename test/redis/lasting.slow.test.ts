@@ -8,6 +8,8 @@ import {
   mastersOf,
   type RedisClient
 } from '../../src/redis/connect.ts'
+import { isCluster } from '../../src/redis/is-cluster.ts'
+import { Secret } from '../../src/secret.ts'
 import type { RedisAddress } from '../../src/settings/redis-address.ts'
 import { MASTER, NO_LOGIN, startSentinels } from '../helpers/cluster.ts'
 import { startRedis, type TestRedis } from '../helpers/redis.ts'
@@ -86,6 +88,39 @@ for (const profile of ['fail-fast', 'blocking'] as const) {
       startup.forwardTo((await startLoneMaster(t)).port)
       await usable(redis)
       t.ok(await Promise.race([during.then(() => true), sleep(RECOVERY_MS)]), 'a command settled meanwhile')
+    }
+  )
+}
+
+for (const topology of ['standalone', 'cluster'] as const) {
+  t.test(
+    `the copy of BullMQ leaves a server that does not reply at first after 4 s, ${topology}`,
+    async t => {
+      const server = topology === 'cluster' ? await startLoneMaster(t) : await startRedis()
+      t.teardown(() => server.stop('SIGKILL'))
+      const proxy = await startTcpProxy(server.port)
+      t.teardown(proxy.close)
+      await server.client.config('SET', 'cluster-announce-port', proxy.port).catch(() => {})
+      const url = new Secret(`redis://127.0.0.1:${proxy.port}`)
+      const original = open(
+        t,
+        topology === 'cluster' ? clusterAt(proxy.port) : { kind: 'standalone', url },
+        'blocking'
+      )
+      const copy = isCluster(original) ? original.duplicate() : original.duplicate()
+      copy.on('error', () => {})
+      await usable(copy)
+      proxy.cut()
+      await proxy.set('silent')
+      await until('a connection to the silent server', async () => copy.status !== 'ready')
+      await sleep(1000)
+      await proxy.set('forwarding')
+      const startedMs = performance.now()
+      await usable(copy)
+      const tookMs = performance.now() - startedMs
+      t.ok(tookMs < 8000, `usable after ${Math.round(tookMs)} ms`)
+      const blocked = copy.blpop('nothing', 6).catch((error: Error) => error.message)
+      t.equal(await blocked, null, 'a blocked connection is silent for longer')
     }
   )
 }

@@ -159,7 +159,7 @@ for (const [topology, start] of Object.entries(topologies)) {
       for (let n = random.whole(1, 4); n > 0; n--) {
         const name = random.pick(Object.keys(redis.faults))
         const lastsMs = random.whole(0, 2500)
-        await redis.faults[name]?.()
+        await until(`the fault ${name}`, async () => redis.faults[name]?.().then(() => true))
         await sleep(lastsMs)
         done.push(`${name}, ${lastsMs} ms`)
       }

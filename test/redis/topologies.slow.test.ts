@@ -1,5 +1,5 @@
 import t from 'tap'
-import { promoted, startCluster, startSentinels } from '../helpers/cluster.ts'
+import { failedOver, startCluster, startSentinels } from '../helpers/cluster.ts'
 import { freeze, until } from '../helpers/server.ts'
 import { deliverTo, startTestService } from '../helpers/service.ts'
 import { WEBHOOK_PATH } from '../helpers/sign.ts'
@@ -73,7 +73,7 @@ t.test('with Sentinel a failover causes some 503, and loses no event that was an
   await master.stop('SIGKILL')
   const during = newBody()
   t.equal((await service.post(during)).status, 503)
-  await promoted(replica)
+  await failedOver(sentinels, replica)
   await until(
     'the service finding the new master',
     async () => (await fetch(`${service.url}/readyz`)).ok,
@@ -98,7 +98,7 @@ t.test('the service finds the new master while a sentinel hangs', async t => {
   const [first] = sentinels
   if (first !== undefined) await freeze(first)
   await master.stop('SIGKILL')
-  await promoted(replica)
+  await failedOver(sentinels, replica)
   await until(
     'the service finding the new master',
     async () => (await service.post(newBody())).status === 200

@@ -1,4 +1,4 @@
-// Tested by test/cli/serve/command.test.ts and test/cli/serve/start.slow.test.ts.
+// Tested by test/cli/serve/command.test.ts, its slow test and test/cli/serve/start.slow.test.ts.
 import { setTimeout as sleep } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import { type CloseStack, createCloseStack } from '../../async/close-stack.ts'

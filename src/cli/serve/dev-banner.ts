@@ -1,4 +1,4 @@
-// Tested by test/cli/serve/command.test.ts.
+// Tested by test/cli/serve/command.test.ts and test/cli/serve/command.slow.test.ts.
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { partitionKeys } from '../../log/keys.ts'

@@ -2,7 +2,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { SentMessage } from '../../customerio/messages.ts'
 import type { PartitionKeys } from '../../log/keys.ts'
-import type { MessageMetric } from '../../log/log-entry.ts'
 import { findMetrics, type MessageIndex } from '../../log/message-index.ts'
 import { partitionOf } from '../../log/partition.ts'
 import { type BackfilledEvent, backfilledEvent, backfilledSubject } from '../../receive/backfilled-entry.ts'
@@ -33,7 +32,6 @@ interface Candidate {
   readonly message: SentMessage
   readonly objectType: string
   readonly listed: ListedMetric
-  readonly metric: MessageMetric
   readonly digest: string
 }
 
@@ -75,8 +73,8 @@ export async function eventsOf(
   source: Source
 ): Promise<readonly BackfilledEvent[]> {
   const events: BackfilledEvent[] = []
-  for (const { message, objectType, listed, metric, digest } of missing) {
-    events.push(backfilledEvent(payloadOf(message, objectType, listed), metric, digest, source))
+  for (const { message, objectType, listed, digest } of missing) {
+    events.push(backfilledEvent(payloadOf(message, objectType, listed), message.id, digest, source))
     if (events.length % EVENTS_PER_TURN === 0) await nextTurn()
   }
   return events
@@ -95,8 +93,7 @@ function candidatesOf(
       report.notChecked.beforeIndex++
       return []
     }
-    const metric = { ...listed, messageId: message.id, backfilled: true }
-    return [{ message, objectType, listed, metric, digest: index.digestOf(metric) }]
+    return [{ message, objectType, listed, digest: index.digestOf(message.id, listed.name) }]
   })
 }
 

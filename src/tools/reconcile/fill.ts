@@ -14,12 +14,7 @@ const eventSchema = z.object({
   type: z.string(),
   subject: z.string().optional(),
   happenedAtMs: z.number().optional(),
-  metric: z.object({
-    messageId: z.string(),
-    name: z.string(),
-    atSeconds: z.number(),
-    backfilled: z.boolean()
-  }),
+  messageId: z.string(),
   data: z.string()
 })
 

@@ -174,7 +174,7 @@ t.test('each cause of a failure is named', async t => {
     [['https://hooks.example.com/cio'], env, /add --source if a proxy changes the path/],
     [[`${ENDPOINT}/crm`], env, /unknown source crm/],
     [[ENDPOINT, '--events', 'emial.*'], env, /matches no event type of Customer\.io/],
-    [[ENDPOINT, '--webhook', '99'], env, /there is no such webhook/],
+    [[ENDPOINT, '--webhook', '99'], env, /--webhook 99: Customer\.io lists no webhook with this id/],
     [[`${ENDPOINT}?token=x`], env, /give the URL without a query/],
     [[], env, /give one public URL, or status/],
     [['status', '--apply'], env, /status takes no option but --json/]
