@@ -34,6 +34,22 @@ t.test('a webhook is created, changed and listed', async t => {
   t.equal((await listReportingWebhooks(api)).length, 1)
 })
 
+t.test('the id of a webhook may be a number or text', async t => {
+  const { cio, api } = await startWithKey(t)
+  const { fullResolution, withContent, ...others } = settings
+  const webhooks = [7, 'w7'].map(id => ({
+    id,
+    ...others,
+    full_resolution: fullResolution,
+    with_content: withContent
+  }))
+  cio.answer = { status: 200, body: JSON.stringify({ reporting_webhooks: webhooks }) }
+  t.same(await listReportingWebhooks(api), [
+    { id: 7, ...settings },
+    { id: 'w7', ...settings }
+  ])
+})
+
 t.test('a webhook without an endpoint, such as one of type js, is left out', async t => {
   const { cio, api } = await startWithKey(t)
   cio.answer = { status: 200, body: '{"reporting_webhooks":[{"id":3,"type":"js"}]}' }
@@ -55,7 +71,8 @@ t.test('an answer of another form is refused with the field', async t => {
     [{ reporting_webhooks: [webhook] }, 'full_resolution of the webhook 7'],
     [{ reporting_webhooks: [{ ...webhook, disabled: 'no' }] }, 'disabled of the webhook 7'],
     [{ reporting_webhooks: [{ ...webhook, events: [1] }] }, 'events of the webhook 7'],
-    [{ reporting_webhooks: [{ ...webhook, id: '7\u001b[2J' }] }, /: a webhook has no valid id;/]
+    [{ reporting_webhooks: [{ ...webhook, id: '7\u001b[2J' }] }, /: a webhook has no valid id;/],
+    [{ reporting_webhooks: [{ ...webhook, id: [7] }] }, /: a webhook has no valid id;/]
   ] as const) {
     cio.answer = { status: 200, body: JSON.stringify(answer) }
     await t.rejects(listReportingWebhooks(api), { message: problem })

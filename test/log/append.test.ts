@@ -58,6 +58,19 @@ t.test('an event is appended once, and its entry has the fields type and event',
   t.equal(await redis.client.xlen(`${prefix}events:{0}`), 1)
 })
 
+t.test('an id that is not known is reported at once, a known one once it is durable', async t => {
+  let waits = 0
+  const durable = { connection: async () => connection, wait: async () => void waits++ }
+  const { log } = newLog({ durabilityWait: () => durable })
+  const { digest, partitionKey } = entry('durable')
+  t.equal(await log.isKnown(digest, partitionKey), false)
+  t.equal(waits, 0)
+  await log.append(entry('durable'))
+  t.equal(waits, 1)
+  t.equal(await log.isKnown(digest, partitionKey), true)
+  t.equal(waits, 2, 'its retry is answered with 200')
+})
+
 t.test('concurrent appends share a call, in order, each id once', async t => {
   const { log, prefix } = newLog()
   const before = await calls()

@@ -49,6 +49,11 @@ t.test(
       await publishPartitionCount(client, 'cio:', 9)
       t.same(await partitions(), inUse(7, 9))
     })
+    await t.test('several keys: each partition once, in order', async t => {
+      await publishPartitionCount(client, 'cio:', 12)
+      const keys = Array.from({ length: 200 }, (_, n) => `customer-${n}`)
+      t.same(await partitionsOfKeys(client, 'cio:', keys), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
+    })
     await t.test('a log of an older version with several partitions', async t => {
       await client.set('cio:partitions', 4)
       t.same(await partitions(), inUse(1, 2, 3, 4))

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { type EventId, eventId, parkedId } from '../../src/receive/event-id.ts'
+import { digestsOfId, type EventId, eventId, namedDigest, parkedId } from '../../src/receive/event-id.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { startTestService } from '../helpers/service.ts'
 import { type Headers, signCdp, signV0, unixNow } from '../helpers/sign.ts'
@@ -44,7 +44,7 @@ t.test('the pointer comes first, and is ignored if it leads to nothing', async t
     t.same(answer, { status, id: String(id) }, name)
   }
   const fallback = await post('pointer', { event_id: 'webinar', message: {} })
-  t.equal(fallback['status'], 'accepted', 'nothing there: the event_id')
+  t.match(fallback, { status: 'accepted', id: /^[0-9a-f]{64}$/ }, 'nothing there: the event_id')
   const none = [
     null,
     true,
@@ -192,6 +192,57 @@ t.test('Data Pipelines: subject, time and id', async t => {
     time: '2026-11-24T09:00:00.123Z'
   })
   t.match(next?.[1][3], '"userId":8202522731445525542')
+})
+
+t.test('a digest stays what it is, or an upgrade would append events a second time', async t => {
+  const configured = testSource({ name: 'crm', idPointer: '/message/id', idHeader: 'x-key' })
+  const read = (payload: Record<string, unknown>, idHeader?: string) => {
+    const context = { source: configured, timestamp: '1795510800', idHeader, parkedAs: undefined }
+    return { payload, context, body: Buffer.from(JSON.stringify(payload)) }
+  }
+  const idOf = ({ payload, context, body }: ReturnType<typeof read>) =>
+    eventId(payload, body, context, configured.sanitizer)
+  const withoutId = read({ n: 1 })
+  const withHeader = read({ n: 1 }, 'k1')
+  const parked = { digest: parkedId(withoutId.body, withoutId.context).digest }
+  const digestOf = (text: string): string => createHash('sha256').update(text).digest('base64')
+  const hashOfBody = sha256('crm\x001795510800\0{"n":1}')
+  const hashOfHeader = sha256('crm\0header\0k1\0{"n":1}')
+  const named = digestOf('crm\0e1')
+
+  t.same(idOf(read({ message: { id: 'm1' } })), {
+    kind: 'pointer',
+    id: 'm1',
+    digest: digestOf('\0pointer\0crm\0m1')
+  })
+  t.same(idOf(read({ event_id: 'e1' })), {
+    kind: 'event_id',
+    id: Buffer.from(named, 'base64').toString('hex'),
+    digest: named
+  })
+  t.same(idOf(withHeader), {
+    kind: 'header',
+    id: hashOfHeader,
+    digest: digestOf(`\0header\0crm\0${hashOfHeader}`)
+  })
+  t.same(idOf(withoutId), {
+    kind: 'delivery',
+    id: hashOfBody,
+    digest: digestOf(`\0delivery\0crm\0${hashOfBody}`)
+  })
+  t.same(parked, { digest: digestOf(`\0parked\0crm\0${hashOfBody}`) })
+  t.equal(namedDigest('crm', 'e1'), named)
+
+  t.same(digestsOfId('m1', 'crm'), {
+    digests: [digestOf('crm\0m1'), idOf(read({ message: { id: 'm1' } })).digest],
+    isComplete: true
+  })
+  for (const { id, digest } of [withoutId, withHeader, read({ event_id: 'e1' })].map(idOf)) {
+    const { digests, isComplete } = digestsOfId(id, 'crm')
+    t.ok(digests.includes(digest))
+    t.equal(isComplete, false, 'it may be the hash of an id that is personal data')
+  }
+  t.ok(digestsOfId(hashOfBody, 'crm').digests.includes(parked.digest))
 })
 
 t.test('different ids, kinds or sources have different digests and public ids', async t => {
