@@ -43,7 +43,7 @@ function compile() {
   return files
 }
 
-/** @returns path and text of every file that `entries` import, and of the files that these read from their own folder */
+/** @returns path and text of every file that `entries` import, and of the files that these read */
 function reachedFrom(entries, compiled) {
   const reached = new Map()
   const open = entries.map(path => ({ path: join(path), chain: [join(path)] }))
@@ -81,7 +81,7 @@ function withJsNames(text, names) {
   )
 }
 
-/** @returns path and text of the files that a module reads from its own folder */
+/** @returns path and text of the files that a module reads, with the scripts that a Lua script includes */
 function assetsOf(path, text) {
   const urls = [...text.matchAll(/new URL\((['"])(.+?)\1, import\.meta\.url\)/g)]
   if (urls.length < text.split('import.meta').length - 1) {
@@ -89,12 +89,16 @@ function assetsOf(path, text) {
       `${path} must use import.meta only as \`new URL('file', import.meta.url)\`: packing finds files that way`
     )
   }
-  return urls.map(([, , name]) => {
-    const asset = join(dirname(path), name)
-    const source = join('src', relative('dist', asset))
-    if (!existsSync(source)) fail(`${path} reads ${name}, but there is no ${source}`)
-    return [asset, readFileSync(source)]
-  })
+  return urls.flatMap(([, , name]) => assetAt(path, name))
+}
+
+function assetAt(path, name) {
+  const asset = join(dirname(path), name)
+  const source = join('src', relative('dist', asset))
+  if (!existsSync(source)) fail(`${path} reads ${name}, but there is no ${source}`)
+  const text = readFileSync(source, 'utf8')
+  const included = asset.endsWith('.lua') ? [...text.matchAll(/^-- @include (\S+)$/gm)] : []
+  return [[asset, text], ...included.flatMap(([, next]) => assetAt(asset, next))]
 }
 
 function manifest() {
