@@ -66,3 +66,17 @@ t.test('which addresses may deliver, and which are never rate-limited', async t 
     )
   }
 })
+
+t.test('an address that Customer.io publishes later may deliver, unless the operator has a list', async t => {
+  for (const [allowed, mayDeliver] of [
+    [undefined, true],
+    [['192.0.2.0/24'], false]
+  ] as const) {
+    const list = createIpAllowlist({ allowed, loopbackAllowed: false })
+    list.setPublished(['198.51.100.7'])
+    t.equal(list.isAllowed('198.51.100.7'), mayDeliver)
+    t.equal(list.isKnown('198.51.100.7'), true, 'its failures are not limited')
+    list.setPublished([])
+    t.equal(list.isAllowed('198.51.100.7'), false)
+  }
+})

@@ -118,6 +118,7 @@ t.test('a source accepts its schemes only', async t => {
   const rows: readonly (readonly [string, readonly Scheme[], Headers, string])[] = [
     ['cdp where it is asked for', ['cdp'], signCdp(BODY), 'authentic by current'],
     ['cdp beside the others', ['v0', 'body', 'cdp'], signCdp(BODY), 'authentic by current'],
+    ['body beside cdp', ['body', 'cdp'], signBody(BODY), 'authentic by current'],
     ['v0 beside cdp', ['v0', 'cdp'], signV0(BODY, KEY, NOW), 'authentic by current'],
     ['v0 where only cdp is', ['cdp'], signV0(BODY, KEY, NOW), 'scheme_not_allowed'],
     ['body where only v0 is', ['v0'], signBody(BODY), 'scheme_not_allowed'],

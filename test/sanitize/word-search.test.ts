@@ -15,6 +15,12 @@ const rows: readonly [name: string, patterns: string[], text: string, found: str
   ['a whole word in any case', ['Ada'], 'ADA, adam, xada, ada', ['ADA', 'ada']],
   ['words with what stands between them', ['a:b-c'], 'a:b-c a:b a-b-c (A:B-C)', ['a:b-c', 'A:B-C']],
   ['a pattern that begins inside another', ['a b c', 'b d'], 'a b d', ['b d']],
+  [
+    'a pattern that begins inside another, where there are many',
+    ['p q', 'a b c', 'b d', '1', '2', '3', '4', '5', '6'],
+    'a b d',
+    ['b d']
+  ],
   ['a pattern that ends another', ['a b c d', 'b c'], 'a b c x', ['b c']],
   ['overlapping patterns as one', ['a b', 'b c'], 'a b c', ['a b c']],
   ['the longer of two patterns', ['a', 'a b'], 'a b', ['a b']],
