@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { freePort, temporaryFolder, until } from '../helpers/server.ts'
 import { KEY } from '../helpers/sign.ts'
@@ -60,10 +61,11 @@ export async function createReplica(
     port,
     start: async () => {
       expected = false
-      const process_ = spawn(process.execPath, [main, 'serve'], {
+      // As users start it: options of Node decide how much memory it takes.
+      const process_ = spawn('sh', [join(dirname(main), 'cio-webhook.sh'), 'serve'], {
         cwd: folder,
         env: {
-          PATH: process.env['PATH'],
+          PATH: `${dirname(process.execPath)}:${process.env['PATH']}`,
           NODE_ENV: 'test',
           HOST: '127.0.0.1',
           LOG_LEVEL: 'warn',

@@ -7,8 +7,11 @@ import { underAttack } from './crowds.ts'
 
 /** The memory limit that docs/deploy.md recommends. */
 const LIMIT_BYTES = 512 * 1024 * 1024
-/** After the flood the garbage collector may keep this much more heap. */
-const MAX_GROWTH_MB = 100
+/**
+ * What a second flood may add. After the first one, V8 and the allocator keep for the next what it needed. Either flood has
+ * more than this in flight at any time.
+ */
+const MAX_GROWTH_MB = 50
 const SETTLE_MS = 5000
 
 async function flooded(
@@ -24,26 +27,37 @@ async function flooded(
     const limit = limitMemory(pid, LIMIT_BYTES)
     removeLimit = limit.remove
     await load.acknowledged(1000)
-    const beforeMb = residentMb(pid)
     let mostMb = 0
     const watch = setInterval(() => {
       mostMb = Math.max(mostMb, residentMb(pid))
     }, 20)
     load.fault(`${options.connections} connections`)
-    const answers = await flood({ ...options, port: replica.port, seconds: setting.full ? 60 : 10 })
-    await sleep(SETTLE_MS)
+    const floodOnce = async () => {
+      const answers = await flood({ ...options, port: replica.port, seconds: setting.full ? 60 : 10 })
+      await sleep(SETTLE_MS)
+      return { answers, afterMb: residentMb(pid) }
+    }
+    const beforeMb = residentMb(pid)
+    const { answers, afterMb } = await floodOnce()
+    const { afterMb: afterSecondMb } = await floodOnce()
     clearInterval(watch)
-    const afterMb = residentMb(pid)
     const metrics = await (await fetch(`http://127.0.0.1:${replica.port}/metrics`)).text()
     const outcome = (name: string): number =>
       Number(new RegExp(`outcome="${name}"\\} (\\d+)`).exec(metrics)?.[1] ?? Number.NaN)
     const limited = limit.enforced ? '512 MiB, enforced' : 'measured only'
-    Object.assign(measured, { beforeMb, mostMb, afterMb, limit: limited, answers: JSON.stringify(answers) })
+    Object.assign(measured, {
+      beforeMb,
+      mostMb,
+      afterMb,
+      afterSecondMb,
+      limit: limited,
+      answers: JSON.stringify(answers)
+    })
     return [
       { name: BOUNDED, passed: mostMb <= MOST_MB, detail: measured },
       {
-        name: 'memory is released after the flood',
-        passed: afterMb - beforeMb <= MAX_GROWTH_MB,
+        name: 'a second flood leaves no more memory in use than the first',
+        passed: afterSecondMb - afterMb <= MAX_GROWTH_MB,
         detail: measured
       },
       {
