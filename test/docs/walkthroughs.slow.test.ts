@@ -1,5 +1,4 @@
 import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import t from 'tap'
 import { consoleClient } from '../helpers/console.ts'
 import { answers } from '../helpers/receiver.ts'
@@ -17,7 +16,6 @@ alias cio-webhook='kubectl exec -i deploy/cio-webhook -- cio-webhook'`
 t.test('each incident is seen, fixed and over as the page has it', async t => {
   const stack = await startStack(t)
   const { env, folder, names, receiver, writeLog: prepare } = stack
-  const key = join(folder, 'key.txt')
   await walk(t, stepsOf('docs/walkthroughs/incident.md'), {
     env,
     folder,
@@ -44,8 +42,12 @@ t.test('each incident is seen, fixed and over as the page has it', async t => {
         return 'cio-webhook send'
       },
       'docker-compose run --rm -T keys < key.txt': async () => {
-        writeFileSync(key, 'the-key-that-customer.io-shows')
-        return `cat ${key} > ${stack.keyFile}`
+        writeFileSync(stack.keyFile, 'the-key-that-customer.io-shows')
+        // A command that is started by hand comes later than this.
+        await until('the new key', async () =>
+          stack.service.output().includes('signing keys of a source have changed')
+        )
+        return undefined
       }
     }
   })
