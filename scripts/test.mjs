@@ -1,9 +1,8 @@
 // Runs compiled test files, each in its own process, and prints TAP: one line per file, and the output of failed files.
 // Usage: node scripts/test.mjs [--jobs=N] [--timeout=SECONDS] [FILE...]
 //
-// Without files it runs all except the slow ones: a test file is slow if it is named *.slow.test.ts. The runner of
-// `tap` loads its plugins into each test and each process that a test starts, which takes longer than most tests. It
-// (`npx tap`, with .taprc) is not needed.
+// Without files it runs all except the slow ones: a test file is slow if it is named *.slow.test.ts. `npx tap` runs the
+// same files, but slower: it loads its plugins into each test, and into each process that a test starts.
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
