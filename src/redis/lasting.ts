@@ -22,10 +22,8 @@ const closed = new WeakSet<Redis | Cluster>()
 /** The copies that BullMQ made of a client. It does not close a copy that never was connected. */
 const copies = new WeakMap<Redis | Cluster, (Redis | Cluster)[]>()
 
-/** BullMQ blocks a copy for at most 10 s. Until then, silence does not mean that the server is gone. */
-const BLOCKED_MS = 12_000
-/** Nothing blocks before a connection is ready. */
-const FIRST_REPLY_MS = 4000
+/** In addition to the seconds that a command may block. */
+const REPLY_MS = 4000
 
 const closedError = (): Error => new Error('Connection is closed.')
 
@@ -140,12 +138,13 @@ function ignoreLateErrors(redis: Redis): void {
   connector.connect = async (...args) => (await connect(...args)).on('error', () => {})
 }
 
-/** Lets a connection wait for the reply of a blocking command, but not for the first reply of a server that is silent. */
+/** BullMQ blocks copies. Silence means that the server is gone only after the seconds that the command may block. */
 function forBlocking(copy: Redis): Redis {
   const send = copy.sendCommand.bind(copy)
-  const sendCommand: typeof send = (...args) => {
-    copy.options.socketTimeout = copy.status === 'ready' ? BLOCKED_MS : FIRST_REPLY_MS
-    return send(...args)
+  const sendCommand: typeof send = (command, ...more) => {
+    const blockSeconds = command.name === 'bzpopmin' ? Number(command.args.at(-1)) : 0
+    copy.options.socketTimeout = blockSeconds * 1000 + REPLY_MS
+    return send(command, ...more)
   }
   return Object.assign(copy, { sendCommand })
 }

@@ -22,6 +22,13 @@ export async function startStoppable(
 ): Promise<StoppableServer> {
   const folder = started?.folder ?? temporaryFolder()
   let isFrozen = false
+  // One after the other: of two starts at the same time, one server would never be stopped.
+  let last: Promise<unknown> = Promise.resolve()
+  const inTurn = (change: () => Promise<void>): Promise<void> => {
+    const next = last.then(change)
+    last = next.catch(() => {})
+    return next
+  }
   const server: StoppableServer = {
     current: started ?? (await startRedis(settings, { folder })),
     isDown: false,
@@ -29,22 +36,28 @@ export async function startStoppable(
       if (server.isDown || isFrozen) throw new Error(`${isFrozen ? 'frozen' : 'down'}: ${server.current.url}`)
       return command(server.current.client)
     },
-    freeze: async () => {
-      if (server.isDown) return
-      await freeze(server.current)
-      isFrozen = true
-    },
-    kill: async () => {
-      if (!server.isDown) await server.current.stop('SIGKILL')
-      server.isDown = true
-    },
-    start: async (more, port = server.current.port) => {
-      isFrozen = false
-      if (!server.isDown) return void server.current.process.kill('SIGCONT')
-      const own = sentinel === undefined ? {} : { sentinel }
-      server.current = await startRedis({ ...settings, ...more }, { folder, port, ...own })
-      server.isDown = false
-    }
+    freeze: () =>
+      inTurn(async () => {
+        if (server.isDown) return
+        await freeze(server.current)
+        isFrozen = true
+      }),
+    kill: () =>
+      inTurn(async () => {
+        if (!server.isDown) await server.current.stop('SIGKILL')
+        server.isDown = true
+      }),
+    start: (more, port) =>
+      inTurn(async () => {
+        isFrozen = false
+        if (!server.isDown) return void server.current.process.kill('SIGCONT')
+        const own = sentinel === undefined ? {} : { sentinel }
+        server.current = await startRedis(
+          { ...settings, ...more },
+          { folder, port: port ?? server.current.port, ...own }
+        )
+        server.isDown = false
+      })
   }
   return server
 }

@@ -51,8 +51,11 @@ const MAX_STALLED = 1_000_000
 const PAUSED_DELAY_MS = 1000
 /** Delay of the next attempt if the outcome of one could not be recorded. */
 const UNSETTLED_DELAY_MS = 1000
-/** How long the worker of an empty queue blocks before it asks again. */
-const DRAIN_DELAY_SECONDS = 5
+/**
+ * How long the worker of an empty queue blocks before it asks again. If a connection was lost silently, Redis still holds
+ * its blocking command, which takes the next marker: the worker then notices its jobs only after this time.
+ */
+const DRAIN_DELAY_SECONDS = 2
 /** Jobs that are read at once: with their events. */
 const PAGE_JOBS = 10
 const DRAINED_POLL_MS = 50
