@@ -19,6 +19,8 @@ import { keepDatabase } from './database.ts'
 
 /** Clients that must not connect again. Not a field: the constructors of ioredis call `connect`. */
 const closed = new WeakSet<Redis | Cluster>()
+/** Clients that were told to disconnect, until they are told to connect. */
+const ended = new WeakSet<Cluster>()
 /** The copies that BullMQ made of a client. It does not close a copy that never was connected. */
 const copies = new WeakMap<Redis | Cluster, (Redis | Cluster)[]>()
 
@@ -98,22 +100,38 @@ export class LastingCluster extends Cluster {
     this.on('+node', ignoreLateErrors)
     // A `disconnect` is undone if it comes while the slots are read for the first time, or the state is checked.
     const endAgain = (): void => {
-      if (closed.has(this)) this.disconnect()
+      if (ended.has(this)) this.disconnect()
     }
     this.on('connect', endAgain)
     this.on('ready', endAgain)
     // Nothing continues after a node that ends late, while the names of the startup nodes are resolved.
-    this.on('close', () => setImmediate(() => this.status === 'close' && this.disconnect(!closed.has(this))))
+    this.on('close', () => setImmediate(() => this.status === 'close' && this.disconnect(!ended.has(this))))
   }
 
+  /** Also settles if the first check of the state fails. ioredis would connect again and forget the promise. */
   override connect(): Promise<void> {
-    if (!closed.has(this)) return super.connect()
-    this.disconnect()
-    return Promise.reject(closedError())
+    if (closed.has(this)) {
+      this.disconnect()
+      return Promise.reject(closedError())
+    }
+    ended.delete(this)
+    const stop = new AbortController()
+    const settled = new Promise<void>((resolve, reject) => {
+      const listen = (event: string, listener: () => void): void => {
+        this.once(event, listener)
+        stop.signal.addEventListener('abort', () => this.off(event, listener))
+      }
+      listen('ready', resolve)
+      // A `close` before it is the end of an earlier connection.
+      listen('connecting', () => listen('close', () => reject(closedError())))
+      super.connect().then(resolve, reject)
+    })
+    return settled.finally(() => stop.abort())
   }
 
   override disconnect(reconnect = false): void {
     if (reconnect && this.status === 'reconnecting') return
+    if (!reconnect) ended.add(this)
     // The end of the last node is the signal to continue. Without any, ioredis would wait for it.
     if (this.nodes().length === 0) this.status = 'wait'
     super.disconnect(reconnect)
@@ -122,7 +140,7 @@ export class LastingCluster extends Cluster {
   /** The callback sets the timer of the next refresh, also after a `disconnect`. */
   override refreshSlotsCache(callback?: Callback<void>): void {
     super.refreshSlotsCache(error => {
-      if (!closed.has(this)) callback?.(error)
+      if (!ended.has(this)) callback?.(error)
     })
   }
 }

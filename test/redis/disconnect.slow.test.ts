@@ -115,3 +115,24 @@ t.test('a service closed while Redis is down leaves nothing open', { timeout: 60
   await sleep(2000)
   t.same(kept(), before)
 })
+
+for (const [address, moments] of cases) {
+  for (const [name, at] of Object.entries(moments)) {
+    // BullMQ disconnects a connection that does not reply, and waits for its end before it connects again.
+    t.test(`${address.kind}, disconnected ${name}: it ends, and can connect again`, async t => {
+      const redis = connectRedis(address, 'blocking')
+      t.teardown(() => disconnectRedis(redis))
+      redis.on('error', () => {})
+      let isFirst = true // Some moments come again.
+      await new Promise<void>(resolve => {
+        redis.once('end', resolve)
+        at(redis, () => {
+          if (isFirst) redis.disconnect()
+          isFirst = false
+        })
+      })
+      await redis.connect()
+      t.equal(await redis.ping(), 'PONG')
+    })
+  }
+}

@@ -92,6 +92,24 @@ for (const profile of ['fail-fast', 'blocking'] as const) {
   )
 }
 
+t.test('connecting to a Cluster that is down at first ends when it is up', async t => {
+  const master = await startLoneMaster(t)
+  await master.client.call('CLUSTER', 'DELSLOTS', 0)
+  const redis = open(t, clusterAt(master.port), 'blocking')
+  await new Promise<void>(resolve => {
+    redis.once('end', resolve)
+    redis.disconnect()
+  })
+  const connecting = redis.connect().then(
+    () => 'connected',
+    () => 'failed'
+  )
+  await sleep(1000)
+  await master.client.call('CLUSTER', 'ADDSLOTS', 0)
+  t.match(await Promise.race([connecting, sleep(RECOVERY_MS)]), /connected|failed/)
+  await usable(redis)
+})
+
 for (const topology of ['standalone', 'cluster'] as const) {
   t.test(
     `the copy of BullMQ leaves a server that does not reply at first after 4 s, ${topology}`,
@@ -119,7 +137,7 @@ for (const topology of ['standalone', 'cluster'] as const) {
       await usable(copy)
       const tookMs = performance.now() - startedMs
       t.ok(tookMs < 8000, `usable after ${Math.round(tookMs)} ms`)
-      const blocked = copy.blpop('nothing', 6).catch((error: Error) => error.message)
+      const blocked = copy.bzpopmin('nothing', 6).catch((error: Error) => error.message)
       t.equal(await blocked, null, 'a blocked connection is silent for longer')
     }
   )
