@@ -79,8 +79,8 @@ t.test(
       `${before.medianMs}, ${meanwhile.medianMs} ms`
     )
     await until('all are closed', async () => sockets.every(({ closed }) => closed))
-    t.ok(await isOpen(), 'the console is open again')
-    t.ok(performance.now() - startedMs < 20_000, 'after 10 s, and what it takes to notice')
+    t.ok(performance.now() - startedMs < 30_000, 'after 10 s, and what it takes to notice')
+    await until('the console is open again', isOpen)
   }
 )
 

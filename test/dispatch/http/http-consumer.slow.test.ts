@@ -256,7 +256,7 @@ t.test('a response whose headers drip ends at the timeout', async t => {
   await until('ended', async () => outcomes.length === 1)
   t.same(outcomes, ['dead'])
   const tookMs = performance.now() - startedMs
-  t.ok(tookMs > 400 && tookMs < 2000, `${tookMs} ms`)
+  t.ok(tookMs > 400 && tookMs < 10_000, `${tookMs} ms`)
 })
 
 t.test('an event that fails does not delay others, and is acknowledged in the log', async t => {
@@ -442,7 +442,7 @@ t.test('a consumer whose receiver hangs closes in time, and the attempt does not
   await until('in flight', async () => receiver.requests.length === 1)
   const startedMs = performance.now()
   await consumer.close()
-  t.ok(performance.now() - startedMs < 3000)
+  t.ok(performance.now() - startedMs < 4500)
   t.same(outcomes, [])
   t.match(await waiting(redis), { pending: 1 })
 })
