@@ -7,7 +7,7 @@ import { freePort, until } from '../helpers/server.ts'
 import { postTo } from '../helpers/service.ts'
 import { WEBHOOK_PATH } from '../helpers/sign.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const redis = await connectedRedis(t)
 const consolePort = await freePort()

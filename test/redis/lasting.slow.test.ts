@@ -119,7 +119,7 @@ for (const topology of ['standalone', 'cluster'] as const) {
       await usable(copy)
       const tookMs = performance.now() - startedMs
       t.ok(tookMs < 8000, `usable after ${Math.round(tookMs)} ms`)
-      const blocked = copy.blpop('nothing', 6).catch((error: Error) => error.message)
+      const blocked = copy.bzpopmin('nothing', 6).catch((error: Error) => error.message)
       t.equal(await blocked, null, 'a blocked connection is silent for longer')
     }
   )

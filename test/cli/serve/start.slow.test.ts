@@ -7,7 +7,7 @@ import { startRedis } from '../../helpers/redis.ts'
 import { temporaryFolder } from '../../helpers/server.ts'
 import { KEY } from '../../helpers/sign.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 for (const workers of ['1', '2']) {
   t.test(`a port that is taken ends the start with 2 and says so: workers ${workers}`, async t => {

@@ -9,7 +9,7 @@ import { flushedRedis, startRedis } from '../../helpers/redis.ts'
 import { until } from '../../helpers/server.ts'
 import { newBody, signV0 } from '../../helpers/sign.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 const redis = await flushedRedis(t)
 const browser = await startBrowser(t)
 

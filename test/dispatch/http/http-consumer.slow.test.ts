@@ -22,7 +22,7 @@ import {
   waiting
 } from './open-consumer.ts'
 
-t.setTimeout(200_000)
+t.setTimeout(600_000)
 
 const PREVIOUS = `whsec_${Buffer.alloc(32, 8).toString('base64')}`
 
