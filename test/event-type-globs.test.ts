@@ -74,5 +74,5 @@ t.test('a glob whose object type is one letter away from a documented one is pro
 t.test('a glob with many stars needs at most glob × text steps', async t => {
   const startedMs = performance.now()
   compileTypeGlobs([`${'*a'.repeat(64)}b`])('a'.repeat(10_000))
-  t.ok(performance.now() - startedMs < 500)
+  t.ok(performance.now() - startedMs < 5000)
 })

@@ -11,7 +11,7 @@ import { deliverTo, postTo } from './helpers/service.ts'
 import { KEY, WEBHOOK_PATH } from './helpers/sign.ts'
 
 // Several processes start one after another, and each waits for Redis.
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const settings = { HOST: '127.0.0.1', PORT: '0', CIO_WEBHOOK_SECRET: KEY, WORKERS: '2' }
 

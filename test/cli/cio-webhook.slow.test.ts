@@ -7,7 +7,7 @@ import { startRedis } from '../helpers/redis.ts'
 import { freePort, temporaryFolder, until } from '../helpers/server.ts'
 import { KEY } from '../helpers/sign.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const SCRIPT = fileURLToPath(new URL('../../src/cli/cio-webhook.sh', import.meta.url))
 const OPTION = '--max-semi-space-size=16'

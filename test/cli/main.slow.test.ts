@@ -13,7 +13,7 @@ import { startReceiver } from '../tools/doctor/receiver.ts'
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
 t.jobs = 4
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const folder = temporaryFolder()
 t.teardown(() => rmSync(folder, { recursive: true }))

@@ -7,7 +7,7 @@ import { freePort, until } from '../helpers/server.ts'
 import { postTo } from '../helpers/service.ts'
 import { KEY, WEBHOOK_PATH } from '../helpers/sign.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 

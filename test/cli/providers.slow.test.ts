@@ -5,7 +5,7 @@ import { testCommands } from '../fixtures/commands-by-provider.ts'
 import { runToEnd } from '../helpers/command.ts'
 import { temporaryFolder } from '../helpers/server.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 // AWS: see test/settings/secrets/aws.slow.test.ts.
 t.test('every command runs with exactly the secrets that it needs, as variables', async t => {

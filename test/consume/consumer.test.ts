@@ -253,9 +253,13 @@ t.test(
   'an event that was delivered but never attempted has all its attempts with the next member',
   async t => {
     await append({ id: 'a1', subject: 'a' }, { id: 'a2', subject: 'a' })
-    const first = await consume(t, () => sleep(50))
-    await until('the first is in flight', async () => (await pending()) === 2)
-    await first.stop()
+    const inFlight: (() => void)[] = []
+    const first = await consume(t, () => new Promise<void>(resolve => void inFlight.push(resolve)))
+    await until('the first is in flight', async () => inFlight.length === 1)
+    t.equal(await pending(), 2)
+    const stopped = first.stop()
+    for (const finish of inFlight) finish()
+    await stopped
     t.equal(await pending(), 1, 'a1 is finished, a2 was not attempted')
     const seen: [string, number][] = []
     await consume(t, async (event, { attempt }) => void seen.push([event.id, attempt]))

@@ -5,7 +5,7 @@ import { failedOver, startSentinels } from '../helpers/cluster.ts'
 import { appendEvent } from '../helpers/log.ts'
 import { until } from '../helpers/server.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const GROUP = 'crm'
 const STREAM = 'cio:events:{0}'

@@ -9,7 +9,7 @@ import { freePort, isListening, startServer, temporaryFolder } from '../helpers/
 import { KEY, newBody, signV0, WEBHOOK_PATH } from '../helpers/sign.ts'
 import { goTool } from './chart.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const CADDYFILE = resolve('examples/caddy/Caddyfile')
 

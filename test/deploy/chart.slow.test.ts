@@ -14,7 +14,7 @@ import {
 } from './chart.ts'
 import { AWS, EVERYTHING, HPA, matrix, SMALL } from './chart-values.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 /** Kinds that Kubernetes does not define itself: custom-resources.slow.test.ts checks them. */
 const CUSTOM = ['HTTPRoute', 'PodMonitor', 'PrometheusRule', 'ScaledObject', 'ServiceMonitor']

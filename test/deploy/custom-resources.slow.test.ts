@@ -6,7 +6,7 @@ import { parse, parseAllDocuments } from 'yaml'
 import { type ConfigMap, type KubernetesObject, kubernetesSchemas, renderChart } from './chart.ts'
 import { EVERYTHING, SMALL } from './chart-values.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const folder = kubernetesSchemas()
 /** Where the models of a kind are, in the packages that are generated from the Go types of its project. */

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import t from 'tap'
 
-t.setTimeout(60_000)
+t.setTimeout(600_000)
 
 t.test('the plain manifests are what the chart renders', async t => {
   const { status, stderr } = spawnSync(process.execPath, ['scripts/render-kubernetes.mjs', '--check'], {

@@ -20,7 +20,7 @@ import {
 } from './chart.ts'
 import { EVERYTHING, matrix } from './chart-values.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const podOf = (rendered: Rendered) => rendered.of<Deployment>('Deployment').spec.template.spec
 

@@ -10,7 +10,7 @@ import { freePort, startServer, temporaryFolder, until } from '../helpers/server
 import { startTestService, type TestService } from '../helpers/service.ts'
 import { tracingInMemory } from '../helpers/tracing.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 /** Nothing is a week old in this test. */
 const EMPTY_PANELS = ['overview.json: This week and last week']

@@ -4,6 +4,7 @@ import { createAttemptLog, type RecordedAttempt } from '../../src/dispatch/attem
 import { attemptHistory, attemptsKey } from '../../src/dispatch/attempts.ts'
 import { flatToMap } from '../../src/redis/reply.ts'
 import { deliveryRate } from '../../src/tools/consumers/delivery-rate.ts'
+import { bestTime } from '../helpers/best-time.ts'
 import { connectedRedis } from '../helpers/redis.ts'
 
 const redis = await connectedRedis(t)
@@ -128,9 +129,8 @@ t.test('the attempts of an event are found among a hundred thousand', async t =>
     log.record(attempt({ eventIds: Array.from({ length: 1000 }, (_, index) => `${batch}-${index}`) }))
   }
   await log.close()
-  const startedMs = performance.now()
-  t.equal((await history.ofEvent('crm', 'oldest')).length, 1)
-  t.ok(performance.now() - startedMs < 5000)
+  const tookMs = await bestTime(5000, async () => t.equal((await history.ofEvent('crm', 'oldest')).length, 1))
+  t.ok(tookMs < 5000, `${tookMs} ms`)
 })
 
 t.test('attempts that were recorded one per second are joined, and trimmed like those of bursts', async t => {

@@ -7,7 +7,7 @@ import { until } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
 import { KEY } from '../helpers/sign.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const body = (id: string): string =>
   JSON.stringify({

@@ -11,7 +11,7 @@ import { newBody, signV0 } from '../helpers/sign.ts'
 import { startStack, withAppApi } from '../helpers/stack.ts'
 import { stepsOf, walk } from '../helpers/walkthrough.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const HOUR_MS = 3_600_000
 

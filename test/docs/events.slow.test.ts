@@ -10,7 +10,7 @@ import { until } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
 import { KEY } from '../helpers/sign.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))

@@ -5,7 +5,7 @@ import t from 'tap'
 import { runCommand, startServiceProcess } from '../helpers/process.ts'
 import { freePort, until } from '../helpers/server.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))

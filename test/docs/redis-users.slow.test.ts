@@ -12,7 +12,7 @@ import { until } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
 import { KEY, newBody } from '../helpers/sign.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const EVENTS = 'cio:events:{0}'
 const page = readFileSync('docs/deploy.md', 'utf8')

@@ -5,7 +5,7 @@ import { ENDPOINT, fakeWebhook } from '../helpers/reporting-webhook.ts'
 import { startStack, withAppApi } from '../helpers/stack.ts'
 import { stepsOf, walk } from '../helpers/walkthrough.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 /** These end with 1 if they find something. */
 const orFindings = (command: string) => async () => `${command} || test $? = 1`

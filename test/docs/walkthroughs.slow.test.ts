@@ -6,7 +6,7 @@ import { until } from '../helpers/server.ts'
 import { startStack } from '../helpers/stack.ts'
 import { stepsOf, walk } from '../helpers/walkthrough.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const ID = '01KASN0R00Z3NDEKTSV4RRFFQ6'
 const ALIASES = `alias cio-webhook='docker-compose exec webhook cio-webhook'

@@ -72,11 +72,17 @@ export async function postTo(
   }
 }
 
-/** Delivers as Customer.io does: retries after a 503. @returns the first other response */
-export async function deliverTo(url: string, body: string | Buffer, headers?: Headers): Promise<Answer> {
+/** Delivers as Customer.io does: retries after a 503. @returns the first other response, after `refused` of them */
+export async function deliverTo(
+  url: string,
+  body: string | Buffer,
+  headers?: Headers
+): Promise<Answer & { readonly refused: number }> {
+  let refused = 0
   return until('a response other than 503', async () => {
     const answer = await postTo(url, body, headers)
-    return answer.status !== 503 && answer
+    if (answer.status === 503) refused++
+    return answer.status !== 503 && { ...answer, refused }
   })
 }
 

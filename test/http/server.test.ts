@@ -135,5 +135,5 @@ t.test('an idle connection stays open for the configured time', async t => {
   const ended = new Promise(resolve => idle.once('close', resolve))
   const started = performance.now()
   await Promise.all([brief.close(), ended])
-  t.ok(performance.now() - started < 3000, 'and ended at once when the service ends')
+  t.ok(performance.now() - started < 6000, 'and ended at once when the service ends')
 })

@@ -14,7 +14,7 @@ import { type Headers, signV0, WEBHOOK_PATH } from '../helpers/sign.ts'
 const RUNS = Math.min(1000, Number(process.env['PROPERTY_RUNS'] ?? 300))
 const BATCH = 50
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 /** Tokens that must not be in any output. None occurs by chance. */
 const tokenOf = (kind: string) => fc.stringMatching(new RegExp(`^${kind}[0-9a-f]{12}$`))

@@ -27,8 +27,9 @@ const start = async (env: Record<string, string>) => {
   const service = await startTestService({ REDIS_URL: redis.url, ...env }, { tracing })
   return { service, spans: tracing.spans }
 }
+/** One of the newest events: with thousands of them, reading all each time would take minutes. */
 const eventOf = async (id: string) => {
-  const entries = await redis.client.xrange('cio:events:{0}', '-', '+')
+  const entries = await redis.client.xrevrange('cio:events:{0}', '+', '-', 'COUNT', 10)
   const events = entries.map(([, fields]) => JSON.parse(fields[fields.indexOf('event') + 1] ?? ''))
   return events.find(event => event.id === id)
 }

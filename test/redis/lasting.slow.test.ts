@@ -166,8 +166,8 @@ t.test('a client closed while it waits for a reconnect ends, and its queued comm
   const queued = redis.get('key').catch((error: Error) => error.message)
   const ended = new Promise(resolve => redis.once('end', () => resolve('ended')))
   disconnectRedis(redis)
-  t.equal(await Promise.race([queued, sleep(1000)]), 'Connection is closed.')
-  t.equal(await Promise.race([ended, sleep(1000)]), 'ended')
+  t.equal(await Promise.race([queued, sleep(RECOVERY_MS)]), 'Connection is closed.')
+  t.equal(await Promise.race([ended, sleep(RECOVERY_MS)]), 'ended')
 })
 
 t.test('nothing is printed when the connections to the sentinels break', async t => {

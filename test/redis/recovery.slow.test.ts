@@ -29,7 +29,7 @@ const CLOSE_MS = 5500
 /** A connection pool may hold a few connections more or less than before. */
 const SPARE_DESCRIPTORS = 10
 
-t.setTimeout(400_000)
+t.setTimeout(600_000)
 
 const openDescriptors = (): number => readdirSync('/proc/self/fd').length
 

@@ -14,7 +14,7 @@ import { join, resolve } from 'node:path'
 import t, { type Test } from 'tap'
 import { temporaryFolder } from '../helpers/server.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 /** A small project with this one's scripts and settings. */
 function project(t: Test) {

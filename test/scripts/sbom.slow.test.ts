@@ -20,7 +20,7 @@ interface Sbom {
   readonly dependencies: readonly { readonly ref: string; readonly dependsOn: readonly string[] }[]
 }
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const folder = temporaryFolder()
 t.teardown(() => rmSync(folder, { recursive: true }))

@@ -10,7 +10,7 @@ import { startTestService } from '../../helpers/service.ts'
 import { newBody, signV0 } from '../../helpers/sign.ts'
 import { onTerminal } from '../../helpers/terminal.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const APP_KEY = 'app-key-0123456789'
 const OLD_KEY = 'old-signing-key-0123456789'

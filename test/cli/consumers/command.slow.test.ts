@@ -3,7 +3,7 @@ import { deliveryBody as body, openConsumers } from '../../helpers/consumers.ts'
 import { answers } from '../../helpers/receiver.ts'
 import { until } from '../../helpers/server.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 t.test('consumers: their state, and those that can be removed', async t => {
   const { redis, receiver, service, run, json } = await openConsumers(t)

@@ -11,7 +11,7 @@ import { freePort, until } from '../../helpers/server.ts'
 import { KEY } from '../../helpers/sign.ts'
 import { onTerminal } from '../../helpers/terminal.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 t.test('dead letters: listed, replayed and dropped', async t => {
   const { redis, receiver, service, run, json } = await openConsumers(t)

@@ -6,7 +6,7 @@ import { until } from '../../helpers/server.ts'
 import { KEY } from '../../helpers/sign.ts'
 import { onTerminal } from '../../helpers/terminal.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 t.test('parked deliveries: listed, revealed, replayed and dropped', async t => {
   const { redis, receiver, service, run, json, env } = await openConsumers(t)

@@ -4,7 +4,7 @@ import { WEBHOOK_SECRET } from '../../helpers/consumers-file.ts'
 import { answers } from '../../helpers/receiver.ts'
 import { until } from '../../helpers/server.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 t.test('show, pause and resume', async t => {
   const { redis, receiver, service, run, json } = await openConsumers(t)

@@ -9,7 +9,7 @@ import { startRedis } from '../../helpers/redis.ts'
 import { freePort } from '../../helpers/server.ts'
 import { KEY } from '../../helpers/sign.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const [redis, receiver, nats, rabbit] = await Promise.all([
   startRedis(),

@@ -8,7 +8,7 @@ import { until } from '../../helpers/server.ts'
 import { startTestService } from '../../helpers/service.ts'
 import { KEY } from '../../helpers/sign.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const HASH_KEY = 'a-key-of-the-hashes'
 const [redis, receiver] = [await startRedis(), await startReceiver(answers(500))]

@@ -11,7 +11,7 @@ import { startRedis } from '../../helpers/redis.ts'
 import { until } from '../../helpers/server.ts'
 import { KEY } from '../../helpers/sign.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const MAIN = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url))
 

@@ -4,7 +4,7 @@ import { partitionKeys } from '../../../src/log/keys.ts'
 import { KEY, leaks, SECRETS } from '../../fixtures/leaks-command.ts'
 import { promoted, startCluster, startSentinels } from '../../helpers/cluster.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const LEAK = JSON.stringify({ key: KEY })
 

@@ -12,7 +12,7 @@ import { fakeMessage, serveMessages } from '../../helpers/fake-messages.ts'
 import { startRedis } from '../../helpers/redis.ts'
 import { KEY } from '../../helpers/sign.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const redis = await startRedis()
 t.teardown(() => redis.stop())

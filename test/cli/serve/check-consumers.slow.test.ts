@@ -13,7 +13,7 @@ import { startRedis } from '../../helpers/redis.ts'
 import { freePort, temporaryFolder } from '../../helpers/server.ts'
 import { KEY } from '../../helpers/sign.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const PASSWORD = 'a-password-of-a-broker'
 const folder = temporaryFolder()

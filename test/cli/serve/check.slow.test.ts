@@ -16,7 +16,7 @@ interface Result {
   readonly fix?: string
 }
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const redis = await startRedis({ appendonly: 'yes' })
 t.teardown(() => redis.stop())

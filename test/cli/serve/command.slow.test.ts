@@ -4,7 +4,7 @@ import { runCommand, startServiceProcess } from '../../helpers/process.ts'
 import { startRedis } from '../../helpers/redis.ts'
 import { until } from '../../helpers/server.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const sh = (command: string) => spawnSync('sh', ['-c', command], { encoding: 'utf8' }).stdout
 

@@ -4,7 +4,7 @@ import t from 'tap'
 import { startServiceProcess } from '../../helpers/process.ts'
 import { startRedis } from '../../helpers/redis.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 /** Until what the start has set in motion is done. */
 const SETTLE_MS = 5000

@@ -8,7 +8,7 @@ import { freePort, temporaryFolder, until } from '../../helpers/server.ts'
 import { startTestService } from '../../helpers/service.ts'
 import { KEY, newBody, signV0 } from '../../helpers/sign.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const folder = temporaryFolder()
 t.teardown(() => rmSync(folder, { recursive: true }))

@@ -7,7 +7,7 @@ import { flushedRedis } from '../../helpers/redis.ts'
 import { temporaryFolder, until } from '../../helpers/server.ts'
 import { newBody, signBody, signV0 } from '../../helpers/sign.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 const redis = await flushedRedis(t)
 const browser = await startBrowser(t)
 const MARKUP = '<img src=x onerror=alert(1)>'

@@ -31,7 +31,8 @@ export const httpSettings = (
   concurrency: 10,
   order: 'relaxed',
   http2: false,
-  timeoutMs: 500,
+  // Enough on a busy machine too.
+  timeoutMs: 10_000,
   maxAttempts: 3,
   retryDelayMs: 20,
   maxRetryDelayMs: 200,

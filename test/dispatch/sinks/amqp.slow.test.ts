@@ -65,7 +65,7 @@ async function queued(rabbit: TestRabbit, queue: string): Promise<QueuedMessage[
   return messages
 }
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 t.test('RabbitMQ fulfils the contract of a sink', async t => {
   const folder = temporaryFolder()

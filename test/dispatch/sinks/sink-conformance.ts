@@ -148,7 +148,7 @@ export function sinkConformance(t: Test, open: () => Promise<SinkUnderTest>): vo
     const publication = under.sink.publish(outgoingMany('given-up', 3), giveUp.signal)
     giveUp.abort()
     await t.rejects(publication)
-    t.ok(performance.now() - startedMs < 1000)
+    t.ok(performance.now() - startedMs < 5000)
   })
 
   withSink(

@@ -14,7 +14,7 @@ import { postTo } from '../../helpers/service.ts'
 import { WEBHOOK_PATH } from '../../helpers/sign.ts'
 import { bindQueue, inQueue } from '../faults/arrivals.ts'
 
-t.setTimeout(400_000)
+t.setTimeout(600_000)
 
 const certificateFor = (names: string): Certificate =>
   makeCertificate(join(temporaryFolder(), 'certificate'), { names, from: inDays(-1), until: inDays(2) })

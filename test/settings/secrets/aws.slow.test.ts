@@ -14,7 +14,7 @@ import { shown, testRotations, testVersions } from '../../fixtures/rotations-by-
 import { runToEnd } from '../../helpers/command.ts'
 import { freePort, freeze, startServer, temporaryFolder } from '../../helpers/server.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const command = process.env['MOTO_SERVER']
 if (command === undefined) throw new Error('MOTO_SERVER names no server: npm run test:aws does')

@@ -12,7 +12,7 @@ import { playAzure } from '../../helpers/azure-secrets.ts'
 import { cloudCertificate } from '../../helpers/cloud-certificate.ts'
 import { freePort, temporaryFolder } from '../../helpers/server.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const certificate = cloudCertificate()
 const azure = await playAzure(certificate)

@@ -12,7 +12,7 @@ import { cloudCertificate } from '../../helpers/cloud-certificate.ts'
 import { playGoogle } from '../../helpers/google-secrets.ts'
 import { freePort, temporaryFolder } from '../../helpers/server.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const certificate = cloudCertificate()
 const google = await playGoogle(certificate)

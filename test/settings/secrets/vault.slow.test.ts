@@ -14,7 +14,7 @@ import { runToEnd } from '../../helpers/command.ts'
 import { startOpenBao, startTokenReview } from '../../helpers/openbao.ts'
 import { freePort, temporaryFolder } from '../../helpers/server.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const command = process.env['BAO']
 if (command === undefined) throw new Error('BAO names no server: npm run test:vault does')

@@ -14,7 +14,7 @@ import { type Habits, objectOf, startReceiver } from './receiver.ts'
 const SECRET = new Secret(KEY)
 
 t.jobs = 4
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const known = new Set<unknown>(['email', 'customer', 'push', 'in_app', 'sms', 'whatsapp', 'slack', 'webhook'])
 const text = (value: unknown): string => (Array.isArray(value) ? value.join(',') : String(value ?? ''))

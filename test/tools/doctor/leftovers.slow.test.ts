@@ -15,7 +15,7 @@ import { KEY, signV0, WEBHOOK_PATH } from '../../helpers/sign.ts'
 const redis = await startRedis()
 t.teardown(() => redis.stop())
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 let runs = 0
 const PARKED = '{"not":"an event"'

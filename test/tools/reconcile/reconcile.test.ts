@@ -354,7 +354,7 @@ t.test('a stop ends the comparison at once, also while Customer.io does not answ
     const stoppedMs = performance.now()
     stopping.abort()
     t.match(await compared, { isFinished: false, report: { messages: requests === 2 ? 1 : 0 } })
-    t.ok(performance.now() - stoppedMs < 1000)
+    t.ok(performance.now() - stoppedMs < 10_000)
   }
 })
 
