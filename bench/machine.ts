@@ -37,6 +37,14 @@ export function describeVersions(): Record<string, string> {
   }
 }
 
+/** Of the brokers that events are pushed to. */
+export function describeBrokers(): Record<string, string> {
+  return {
+    nats: said('nats-server', ['--version'], /v(\d\S+)/),
+    rabbitmq: said('dpkg-query', ['-W', '-f', '$' + '{Version}', 'rabbitmq-server'], /([\d.]+)/)
+  }
+}
+
 /** One line above the figures of a benchmark: they differ between versions of Node. */
 export function machineLine(): string {
   const { cpu, cores } = describeMachine()

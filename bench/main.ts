@@ -1,13 +1,11 @@
 // npm run bench: compares this service with alternatives. See README.md in this folder.
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type Contestant, contestants } from './contestants.ts'
 import type { Load } from './load.ts'
 import { describeMachine, describeVersions } from './machine.ts'
 import { median } from './median.ts'
 import { drawPlot } from './plot.ts'
-import type { Results } from './results.ts'
+import { type Results, writeResults } from './results.ts'
 import type { Measurement } from './running.ts'
 import { printResults } from './table.ts'
 import { takeTurn } from './turn.ts'
@@ -100,13 +98,8 @@ const results: Results = {
   repeats,
   open
 }
-const folder = join('bench', 'results')
-const file = join(folder, date.slice(0, 16).replace(/[:T]/g, '-'))
-mkdirSync(folder, { recursive: true })
-writeFileSync(`${file}.json`, `${JSON.stringify(results, null, 1)}\n`)
-writeFileSync(`${file}.svg`, drawPlot(results))
 printResults(results)
-process.stdout.write(`\nwritten to ${file}.json and .svg\n`)
+process.stdout.write(`\n${writeResults(results, undefined, drawPlot(results))}\n`)
 
 function choose(only: string | undefined): readonly Contestant[] {
   if (only === undefined) return contestants

@@ -1,13 +1,11 @@
 // npm run bench:memory: memory per remembered event id, throughput with many of them, and memory of the process over
 // many deliveries. See README.md in this folder.
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startRedis, type TestRedis } from '../test/helpers/redis.ts'
 import { contestants } from './contestants.ts'
 import { rememberIds } from './fill.ts'
 import { describeMachine, describeVersions, machineLine } from './machine.ts'
-import { spreadOf } from './results.ts'
+import { spreadOf, writeResults } from './results.ts'
 import { type Measurement, type Running, startRunning } from './running.ts'
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } })
@@ -34,12 +32,8 @@ const bytesAnEvent = await bytesARememberedEvent(sizes.checkpoints)
 const remembering = await throughputWithManyRemembered()
 const memory = await memoryOverManyDeliveries()
 
-const folder = join('bench', 'results')
-const file = join(folder, `${date.slice(0, 16).replace(/[:T]/g, '-')}-memory.json`)
-mkdirSync(folder, { recursive: true })
 const facts = { date, machine: describeMachine(), versions: describeVersions(), sizes }
-writeFileSync(file, `${JSON.stringify({ ...facts, bytesAnEvent, remembering, memory }, null, 1)}\n`)
-say(`\nwritten to ${file}`)
+say(`\n${writeResults({ ...facts, bytesAnEvent, remembering, memory }, 'memory')}`)
 
 /** Compares `used_memory` of Redis before and after, with empty streams. */
 async function bytesARememberedEvent(checkpoints: readonly number[]) {

@@ -1,9 +1,10 @@
 import type { TestRedis } from '../../test/helpers/redis.ts'
 import { spreadOf } from '../results.ts'
 import { printTable, show } from '../table.ts'
-import { type TargetOutcome, targetOutcome } from '../targets.ts'
+import { targetOutcome } from '../targets.ts'
 import type { Servers } from './kinds.ts'
 import { appendAtRate, untilDone } from './log.ts'
+import type { Measured, PartResult } from './results.ts'
 import { type RunningConsumer, withConsumer } from './running-consumer.ts'
 
 /** Milliseconds from the log to the receiver. */
@@ -24,21 +25,24 @@ const WARM_UP_SECONDS = 3
 const TIMEOUT_MS = 60_000
 
 /** Each kind of consumer at a constant rate. */
-export async function measureLatency({ redis, kinds }: Servers, sizes: RateSizes): Promise<TargetOutcome[]> {
-  const measured = new Map<string, Latencies[]>(kinds.map(({ title }) => [title, []]))
+export async function measureLatency(
+  { redis, kinds }: Servers,
+  sizes: RateSizes
+): Promise<PartResult<Measured['latency']>> {
+  const measured: Record<string, Latencies[]> = Object.fromEntries(kinds.map(({ title }) => [title, []]))
   for (let round = 0; round < sizes.rounds; round++) {
     for (const kind of kinds) {
       process.stderr.write(`latency: ${kind.title}\n`)
       const latencies = await withConsumer(kind, redis, {}, consumer => latenciesOf(consumer, redis, sizes))
-      measured.get(kind.title)?.push(latencies)
+      measured[kind.title]?.push(latencies)
     }
   }
   process.stdout.write(`\nAt ${sizes.rate} events/s: milliseconds from the log to the receiver\n`)
   printTable(
     ['p50', 'p99', 'max'],
-    [...measured].map(([title, list]) => [title, cellsOf(list)])
+    Object.entries(measured).map(([title, list]) => [title, cellsOf(list)])
   )
-  return [...measured].flatMap(([title, list]) => [
+  const targets = Object.entries(measured).flatMap(([title, list]) => [
     targetOutcome(
       `p50 in ms, ${title}`,
       spreadOf(list, ({ p50 }) => p50),
@@ -50,6 +54,7 @@ export async function measureLatency({ redis, kinds }: Servers, sizes: RateSizes
       { most: 15 }
     )
   ])
+  return { measured, targets }
 }
 
 /** @throws if an event did not arrive */

@@ -1,12 +1,15 @@
 // npm run bench:dispatch: how fast events reach consumers of each kind, and what an outage of one does to the others.
 import { parseArgs } from 'node:util'
-import { machineLine } from '../machine.ts'
+import { describeBrokers, describeMachine, describeVersions, machineLine } from '../machine.ts'
+import { writeResults } from '../results.ts'
 import { printTargets } from '../table.ts'
 import type { TargetOutcome } from '../targets.ts'
 import { type Servers, startServers } from './kinds.ts'
 import { measureLatency } from './latency.ts'
 import { measureMany } from './many.ts'
 import { measureOutage } from './outage.ts'
+import { drawDispatchPlot } from './plot.ts'
+import type { DispatchResults, Measured, PartResult } from './results.ts'
 import { measureAttempts, measureThroughput } from './throughput.ts'
 
 const { values } = parseArgs({
@@ -29,7 +32,10 @@ const throughput = { rounds, events: Number(values.events) }
 const atRate = { rounds, rate: Number(values.rate), seconds: Number(values.seconds) }
 const many = { events: Number(values['many-events']), rate: Number(values['many-rate']) }
 
-const parts: Readonly<Record<string, (servers: Servers) => Promise<TargetOutcome[]>>> = {
+type PartName = keyof Measured
+type Part<Name extends PartName> = (servers: Servers) => Promise<PartResult<Measured[Name]>>
+
+const parts: { readonly [Name in PartName]: Part<Name> } = {
   throughput: servers => measureThroughput(servers, throughput),
   latency: servers => measureLatency(servers, atRate),
   outage: servers => measureOutage(servers, atRate),
@@ -37,20 +43,39 @@ const parts: Readonly<Record<string, (servers: Servers) => Promise<TargetOutcome
   /** Not by default: it takes as long as all others. */
   attempts: servers => measureAttempts(servers, throughput)
 }
-const NEED_BROKERS = ['throughput', 'latency', 'attempts']
+const NEED_BROKERS: readonly PartName[] = ['throughput', 'latency', 'attempts']
 
+const isPart = (name: string): name is PartName => Object.hasOwn(parts, name)
 const chosen = values.only.split(',').map(name => {
-  const measure = parts[name]
-  if (measure !== undefined) return { name, measure }
+  if (isPart(name)) return name
   throw new Error(`--only ${name}: unknown part; the parts are ${Object.keys(parts).join(', ')}`)
 })
 process.stdout.write(`${machineLine()}; medians of ${rounds} rounds (lowest-highest)\n`)
 
-const servers = await startServers(chosen.some(({ name }) => NEED_BROKERS.includes(name)))
+const date = new Date().toISOString()
+const measured: { -readonly [Name in PartName]?: Measured[Name] } = {}
+const targets: TargetOutcome[] = []
+const servers = await startServers(chosen.some(name => NEED_BROKERS.includes(name)))
 try {
-  const outcomes: TargetOutcome[] = []
-  for (const { measure } of chosen) outcomes.push(...(await measure(servers)))
-  printTargets(outcomes)
+  for (const name of chosen) await run(name, servers)
 } finally {
   await servers.stop()
+}
+printTargets(targets)
+
+const results: DispatchResults = {
+  date,
+  command: `npm run bench:dispatch -- ${process.argv.slice(2).join(' ')}`.replace(/ -- $/, ''),
+  machine: describeMachine(),
+  versions: { ...describeVersions(), ...describeBrokers() },
+  sizes: { rounds, events: throughput.events, rate: atRate.rate, seconds: atRate.seconds, many },
+  measured,
+  targets
+}
+process.stdout.write(`\n${writeResults(results, 'dispatch', drawDispatchPlot(results))}\n`)
+
+async function run<Name extends PartName>(name: Name, servers: Servers): Promise<void> {
+  const result = await parts[name](servers)
+  measured[name] = result.measured
+  targets.push(...result.targets)
 }

@@ -6,13 +6,14 @@ import { median } from '../median.ts'
 import { usageOf } from '../process-usage.ts'
 import type { Spread } from '../results.ts'
 import { printTable, show } from '../table.ts'
-import { type TargetOutcome, targetOutcome } from '../targets.ts'
+import { targetOutcome } from '../targets.ts'
 import type { Servers } from './kinds.ts'
 import { append, appendAtRate, groupsOf, STREAM, untilDone } from './log.ts'
 import type { Arrivals } from './many-receiver.ts'
 import { type Child, startChild, withDispatcher } from './processes.ts'
+import type { Measured, PartResult } from './results.ts'
 
-interface ManySizes {
+export interface ManySizes {
   /** Events while one consumer is down, at a constant rate: volume stands for the hour. */
   readonly events: number
   /** Events per second; each goes to every consumer. */
@@ -38,7 +39,7 @@ interface Shortfall {
   readonly untrimmed: number
 }
 
-interface Outcome {
+export interface Outcome {
   /** Resident memory of the service in MB, in the first and in the last third of the outage. */
   readonly rssMb: readonly [first: number, last: number]
   readonly duringOutage: Shortfall
@@ -47,21 +48,26 @@ interface Outcome {
 }
 
 /** Fifty HTTP consumers; one of them is down for most of the events, then comes back. */
-export async function measureMany({ redis }: Servers, sizes: ManySizes): Promise<TargetOutcome[]> {
+export async function measureMany(
+  { redis }: Servers,
+  sizes: ManySizes
+): Promise<PartResult<Measured['many']>> {
   process.stderr.write(`many: ${CONSUMERS} consumers, one of them down\n`)
-  const { rssMb, duringOutage, afterOutage, repeats } = await runMany(redis, sizes)
+  const measured = await runMany(redis, sizes)
+  const { rssMb, duringOutage, afterOutage, repeats } = measured
   const [first, last] = rssMb
   const text = `${sizes.events} events at ${sizes.rate}/s while one of ${CONSUMERS} HTTP consumers is down`
   process.stdout.write(`\n${text}; ${repeats} requests came again\n`)
   printTable(['first third', 'last third'], [['RSS MB', [show(single(first)), show(single(last))]]])
   const none = (text: string, count: number) => targetOutcome(text, single(count), { most: 0 })
-  return [
+  const targets = [
     targetOutcome('RSS, last third ÷ first third of the outage', single(last / first), { most: 1.1 }),
     none('events missing at the 49 others during the outage', duringOutage.missing),
     none('events missing at any consumer afterwards', afterOutage.missing),
     none('events kept that all 50 have, during the outage', duringOutage.untrimmed),
     none('events kept that all 50 have, afterwards', afterOutage.untrimmed)
   ]
+  return { measured, targets }
 }
 
 async function runMany(redis: TestRedis, sizes: ManySizes): Promise<Outcome> {

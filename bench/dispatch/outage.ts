@@ -3,14 +3,16 @@ import type { TestRedis } from '../../test/helpers/redis.ts'
 import { freePort, until } from '../../test/helpers/server.ts'
 import { ratioOf } from '../results.ts'
 import { printTable } from '../table.ts'
-import { type TargetOutcome, targetOutcome } from '../targets.ts'
+import { targetOutcome } from '../targets.ts'
 import { CONCURRENCY, type Servers } from './kinds.ts'
 import { cellsOf, type Latencies, latenciesOf, type RateSizes } from './latency.ts'
 import { append, CONSUMER } from './log.ts'
 import { startChild, withDispatcher } from './processes.ts'
 import type { Seen } from './receiver.ts'
+import type { Measured, PartResult } from './results.ts'
 
-type Other = 'none' | 'hung' | 'dead'
+/** The consumer beside the one that is measured. */
+export type Other = 'none' | 'hung' | 'dead'
 
 const titles: Readonly<Record<Other, string>> = {
   none: 'HTTP push alone',
@@ -24,7 +26,10 @@ const OTHER_TIMEOUT_MS = 5000
 const FIRST_FAILURE_TIMEOUT_MS = 60_000
 
 /** What a consumer that hangs or is down does to another one, in turn with the other one alone. */
-export async function measureOutage({ redis }: Servers, sizes: RateSizes): Promise<TargetOutcome[]> {
+export async function measureOutage(
+  { redis }: Servers,
+  sizes: RateSizes
+): Promise<PartResult<Measured['outage']>> {
   const measured: Record<Other, Latencies[]> = { none: [], hung: [], dead: [] }
   for (let round = 0; round < sizes.rounds; round++) {
     for (const other of ['none', 'hung', 'dead'] as const) {
@@ -37,10 +42,11 @@ export async function measureOutage({ redis }: Servers, sizes: RateSizes): Promi
     ['p50', 'p99', 'max'],
     (['none', 'hung', 'dead'] as const).map(other => [titles[other], cellsOf(measured[other])])
   )
-  return (['hung', 'dead'] as const).flatMap(other => {
+  const targets = (['hung', 'dead'] as const).flatMap(other => {
     const ratio = ratioOf(measured[other], measured.none, ({ p99 }) => p99)
     return ratio === undefined ? [] : [targetOutcome(`p99, ${titles[other]} ÷ alone`, ratio, { most: 1.1 })]
   })
+  return { measured, targets }
 }
 
 async function beside(other: Other, redis: TestRedis, sizes: RateSizes): Promise<Latencies> {

@@ -7,10 +7,11 @@ import { CONCURRENCY, type Kind, type Servers } from './kinds.ts'
 import { append, untilDone } from './log.ts'
 import { startChild } from './processes.ts'
 import type { Seen } from './receiver.ts'
+import type { ByWay, Measured, PartResult } from './results.ts'
 import { type RunningConsumer, withConsumer } from './running-consumer.ts'
 
 /** Events out of the log as fast as possible. */
-interface Throughput {
+export interface Throughput {
   readonly perSecond: number
   /** Events per second of CPU time of the process that does the work. */
   readonly perCpuSecond: number
@@ -26,25 +27,28 @@ interface Sizes {
 const TIMEOUT_MS = 300_000
 
 /** The bare loop and each kind of consumer in turn, in each round. */
-export async function measureThroughput({ redis, kinds }: Servers, sizes: Sizes): Promise<TargetOutcome[]> {
+export async function measureThroughput(
+  { redis, kinds }: Servers,
+  sizes: Sizes
+): Promise<PartResult<Measured['throughput']>> {
   const bare: Throughput[] = []
-  const measured = new Map<Kind, Throughput[]>(kinds.map(kind => [kind, []]))
+  const ofKinds = new Map<Kind, Throughput[]>(kinds.map(kind => [kind, []]))
   for (let round = 0; round < sizes.rounds; round++) {
     bare.push(await bareLoop(redis, sizes.events))
-    for (const [kind, list] of measured) list.push(await throughputOf(kind, redis, sizes.events))
+    for (const [kind, list] of ofKinds) list.push(await throughputOf(kind, redis, sizes.events))
   }
-  const rows = [
-    ['bare loop, HTTP', bare] as const,
-    ...[...measured].map(([{ title }, list]) => [title, list] as const)
-  ]
+  const measured: ByWay<Throughput> = {
+    'bare loop, HTTP': bare,
+    ...Object.fromEntries([...ofKinds].map(([{ title }, list]) => [title, list]))
+  }
   process.stdout.write(`\n${sizes.events} events as fast as possible\n`)
   printTable(
     ['events/s', 'per CPU second', 'CPU µs', 'of Redis', 'RSS MB'],
-    rows.map(([title, list]) => [title, cellsOf(list)])
+    Object.entries(measured).map(([title, list]) => [title, cellsOf(list)])
   )
-  const http = [...measured].find(([{ name }]) => name === 'http')?.[1]
+  const http = [...ofKinds].find(([{ name }]) => name === 'http')?.[1]
   const ratio = ratioOf(http, bare, ({ perCpuSecond }) => perCpuSecond)
-  return [
+  const targets = [
     ...(ratio === undefined
       ? []
       : [targetOutcome('events per CPU second, HTTP push ÷ bare loop', ratio, { least: 0.5 })]),
@@ -54,25 +58,31 @@ export async function measureThroughput({ redis, kinds }: Servers, sizes: Sizes)
       { least: 12_000 }
     )
   ]
+  return { measured, targets }
 }
 
 /** What the log of attempts costs each kind: without and with it, in turn. */
-export async function measureAttempts({ redis, kinds }: Servers, sizes: Sizes): Promise<TargetOutcome[]> {
-  const outcomes: TargetOutcome[] = []
+export async function measureAttempts(
+  { redis, kinds }: Servers,
+  sizes: Sizes
+): Promise<PartResult<Measured['attempts']>> {
+  const measured: Record<string, ByWay<Throughput>> = {}
+  const targets: TargetOutcome[] = []
   for (const kind of kinds.filter(({ name }) => name !== 'library')) {
-    const measured: Record<string, Throughput[]> = { 0: [], 10000: [] }
+    const byLength: Record<'0' | '10000', Throughput[]> = { 0: [], 10000: [] }
     for (let round = 0; round < sizes.rounds; round++) {
       // The first of a pair may have an advantage.
-      for (const length of round % 2 === 0 ? ['0', '10000'] : ['10000', '0']) {
+      for (const length of round % 2 === 0 ? (['0', '10000'] as const) : (['10000', '0'] as const)) {
         const env = { ATTEMPT_LOG_LENGTH: length }
-        measured[length]?.push(await throughputOf(kind, redis, sizes.events, env))
+        byLength[length].push(await throughputOf(kind, redis, sizes.events, env))
       }
     }
-    const ratio = ratioOf(measured['10000'], measured['0'], ({ perCpuSecond }) => perCpuSecond)
+    measured[kind.title] = byLength
+    const ratio = ratioOf(byLength['10000'], byLength['0'], ({ perCpuSecond }) => perCpuSecond)
     const text = `events per CPU second, ${kind.title}, with ÷ without the log of attempts`
-    if (ratio !== undefined) outcomes.push(targetOutcome(text, ratio, { least: 0.95 }))
+    if (ratio !== undefined) targets.push(targetOutcome(text, ratio, { least: 0.95 }))
   }
-  return outcomes
+  return { measured, targets }
 }
 
 function throughputOf(

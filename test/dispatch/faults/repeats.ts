@@ -7,10 +7,10 @@ const AT_MOST = 10_000
 /** Why an event may have come more than once: event id → what happened while it was in flight. */
 interface Repeats {
   /**
-   * Call it right after a kill. Notes which events of a consumer are in flight: delivered by the log and not
+   * Call it right after a kill. Notes which events of these consumers are in flight: delivered by the log and not
    * acknowledged, or being posted by a worker.
    */
-  note(consumer: string, cause: string): Promise<void>
+  note(consumers: readonly string[], cause: string): Promise<void>
   /** How many events came more than once, by cause; `unexplained` if there is none. */
   explain(consumer: string, ids: readonly string[]): ReadonlyMap<string, number>
 }
@@ -18,21 +18,9 @@ interface Repeats {
 export function createRepeats(redis: Redis): Repeats {
   const causes = new Map<string, Map<string, string>>()
   return {
-    note: async (consumer, cause) => {
-      const [pending, active] = await Promise.all([
-        redis.xpending(STREAM, consumer, '-', '+', AT_MOST) as Promise<[string][]>,
-        redis.lrange(`cio:push:{${consumer}}:push:active`, 0, -1)
-      ])
-      const known = causes.get(consumer) ?? new Map<string, string>()
-      causes.set(consumer, known)
-      // An event that is in both lists counts as not acknowledged.
-      for (const [entry] of pending)
-        known.set(await eventAt(entry), `${cause}: not acknowledged in the log yet`)
-      for (const job of active) {
-        const entry = /^0-(\d+-\d+)/.exec(job)?.[1] ?? ''
-        const id = await eventAt(entry)
-        if (!known.has(id)) known.set(id, `${cause}: its request was in flight`)
-      }
+    // Of all consumers at once: another replica takes over within seconds, and then they are not in flight any longer.
+    note: async (consumers, cause) => {
+      await Promise.all(consumers.map(consumer => noteOne(consumer, cause)))
     },
     explain: (consumer, ids) => {
       const counts = new Map<string, number>()
@@ -47,6 +35,20 @@ export function createRepeats(redis: Redis): Repeats {
       }
       return counts
     }
+  }
+
+  async function noteOne(consumer: string, cause: string): Promise<void> {
+    const [pending, active] = await Promise.all([
+      redis.xpending(STREAM, consumer, '-', '+', AT_MOST) as Promise<[string][]>,
+      redis.lrange(`cio:push:{${consumer}}:push:active`, 0, -1)
+    ])
+    const known = causes.get(consumer) ?? new Map<string, string>()
+    causes.set(consumer, known)
+    const unacknowledged = await Promise.all(pending.map(([entry]) => eventAt(entry)))
+    const posted = await Promise.all(active.map(job => eventAt(/^0-(\d+-\d+)/.exec(job)?.[1] ?? '')))
+    for (const id of unacknowledged) known.set(id, `${cause}: not acknowledged in the log yet`)
+    // An event that is in both lists counts as not acknowledged.
+    for (const id of posted) if (!known.has(id)) known.set(id, `${cause}: its request was in flight`)
   }
 
   async function eventAt(entry: string): Promise<string> {
