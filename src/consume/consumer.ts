@@ -23,6 +23,7 @@ import { ConfigError } from '../errors.ts'
 import { misspeltTypes } from '../event-types.ts'
 import type { ErrorContext } from '../group/entry-errors.ts'
 import { compileEntryFilter } from '../group/entry-filter.ts'
+import { createEventBudget } from '../group/event-budget.ts'
 import { joinGroup } from '../group/member.ts'
 import { processPartition } from '../group/partition-processor.ts'
 import { withoutErrorEvents } from '../group/stream-waiter.ts'
@@ -158,6 +159,7 @@ export function createConsumer(options: ConsumerOptions, handler: Handler): Cons
     isWanted: compileEntryFilter(options),
     semaphore: createSemaphore(concurrency),
     maxInFlight: Math.max(MIN_IN_FLIGHT, concurrency * IN_FLIGHT_PER_SLOT),
+    budget: createEventBudget(Number.POSITIVE_INFINITY),
     onError
   }
   const member = joinGroup(

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { withTimeout } from '../async/abort.ts'
 import { deadLetters } from '../group/dead-letters.ts'
+import { createEventBudget } from '../group/event-budget.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { Tracing } from '../ops/spans.ts'
 import { disconnectRedis, type RedisClient } from '../redis/connect.ts'
@@ -37,6 +38,11 @@ export interface Dispatcher {
   stop(): Promise<void>
 }
 
+/**
+ * For the events that the HTTP consumers of a process have read ahead: about 10,000 of 1,200 characters. A single consumer
+ * with one partition reads at most 2,000 ahead, unless its `concurrency` is over 100.
+ */
+const EVENT_BUDGET_BYTES = 32 * 1024 * 1024
 /** How long the last second of recorded attempts may take to be written. */
 const LAST_ATTEMPTS_TIMEOUT_MS = 500
 
@@ -69,6 +75,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         keyPrefix,
         states,
         deadLetters: letters,
+        eventBudget: createEventBudget(EVENT_BUDGET_BYTES),
         attempts,
         countAttempts: metrics.attempt,
         reporter,

@@ -1,4 +1,5 @@
 import type { DeadLetters } from '../group/dead-letters.ts'
+import type { EventBudget } from '../group/event-budget.ts'
 import type { Tracing } from '../ops/spans.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { AttemptRecorder, AttemptRecorderOptions } from './attempt-recorder.ts'
@@ -23,6 +24,8 @@ export interface PushContext {
   readonly keyPrefix: string
   readonly states: ConsumerStates
   readonly deadLetters: DeadLetters
+  /** For events of HTTP consumers. */
+  readonly eventBudget: EventBudget
   readonly now: () => number
   /** `undefined`: traces are off. */
   readonly tracing: Tracing | undefined

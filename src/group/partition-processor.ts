@@ -7,6 +7,7 @@ import { formatPosition } from '../log/position.ts'
 import { type DeadLetterReason, deadLetters } from './dead-letters.ts'
 import { type ErrorContext, InterruptedError, MalformedEntryError } from './entry-errors.ts'
 import type { EntryFilter } from './entry-filter.ts'
+import type { EventBudget } from './event-budget.ts'
 import type { ReadEntry } from './fenced-read.ts'
 import type { PartitionReader } from './partition-reader.ts'
 import type { PastAttempt } from './past-attempt.ts'
@@ -64,6 +65,8 @@ export interface PartitionProcessorOptions<Event> {
   readonly semaphore: Semaphore
   /** Unacknowledged entries of one partition in this process, at most. */
   readonly maxInFlight: number
+  /** Shared with other partitions. While it is spent, a tenth of `maxInFlight`. */
+  readonly budget: EventBudget
   readonly onError: (error: unknown, about?: ErrorContext) => void
 }
 
@@ -87,39 +90,42 @@ export function processPartition<Event>(
   options: PartitionProcessorOptions<Event>,
   reader: PartitionReader
 ): Promise<void> {
-  const { readEvent, handle, answerOf, afterFailure, isWanted, semaphore, maxInFlight, onError } = options
+  const { readEvent, handle, answerOf, afterFailure, isWanted, semaphore, maxInFlight, budget, onError } =
+    options
   const { draining, revoked } = reader
   const letters = deadLetters(reader.redis, options.keyPrefix)
   const queue = createKeyedQueue<Job<Event>>(handleWithRetry)
   const neverAttempted: ReadEntry[] = []
-  const inFlight = { entries: 0, characters: 0, onSpace: (): void => {} }
+  const held = budget.open()
+  let onRoom = (): void => {}
   return process()
 
   async function process(): Promise<void> {
-    draining.addEventListener('abort', () => inFlight.onSpace(), { once: true })
+    draining.addEventListener('abort', () => onRoom(), { once: true })
     for (;;) {
-      while (!hasSpace() && !draining.aborted)
-        await new Promise<void>(resolve => (inFlight.onSpace = resolve))
-      const entries = await reader.read(Math.min(MAX_BATCH_ENTRIES, maxInFlight - inFlight.entries))
+      while (room() <= 0 && !draining.aborted) await new Promise<void>(resolve => (onRoom = resolve))
+      const entries = await reader.read(Math.min(MAX_BATCH_ENTRIES, room()))
       if (entries.length === 0) break
       accept(entries)
     }
     await raceAbort(revoked, queue.idle())
+    held.close()
     // They were delivered, but not attempted: the next reader starts with the first attempt.
     if (neverAttempted.length > 0 && !revoked.aborted) {
       await reader.setDeliveryCount(neverAttempted, 0).catch(onError)
     }
   }
 
-  function hasSpace(): boolean {
-    return inFlight.entries < maxInFlight && inFlight.characters < MAX_IN_FLIGHT_CHARACTERS
+  /** How many more entries may be read. Each acknowledgement makes room, so a spent budget needs no signal of its end. */
+  function room(): number {
+    if (held.characters >= MAX_IN_FLIGHT_CHARACTERS) return 0
+    return Math.ceil(budget.isSpent ? maxInFlight / 10 : maxInFlight) - held.entries
   }
 
   function accept(entries: readonly ReadEntry[]): void {
     const unwanted: ReadEntry[] = []
     for (const entry of entries) {
-      inFlight.entries++
-      inFlight.characters += entry.event.length
+      held.add(entry.event)
       if (entry.type !== '' && !isWanted(entry)) {
         unwanted.push(entry)
         continue
@@ -134,11 +140,8 @@ export function processPartition<Event>(
   async function acknowledge(entries: readonly ReadEntry[]): Promise<void> {
     if (entries.length === 0) return
     await reader.acknowledge(entries)
-    for (const { event } of entries) {
-      inFlight.entries--
-      inFlight.characters -= event.length
-    }
-    if (hasSpace()) inFlight.onSpace()
+    for (const { event } of entries) held.remove(event)
+    if (room() > 0) onRoom()
   }
 
   /** Returns when the event is handled, handed over, a dead letter, or left to the next reader. Never rejects. */

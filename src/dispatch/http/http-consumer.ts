@@ -86,6 +86,7 @@ export function createHttpConsumer(settings: HttpSettings, context: PushContext)
     maxInterrupted: Number.POSITIVE_INFINITY,
     semaphore: gate,
     maxInFlight: Math.max(MIN_IN_FLIGHT, limit.max * IN_FLIGHT_PER_REQUEST),
+    budget: context.eventBudget,
     onError
   }
   let member: GroupMember | undefined

@@ -6,6 +6,7 @@ import { createHttpConsumer } from '../../../src/dispatch/http/http-consumer.ts'
 import { openPushQueue, type PushQueue } from '../../../src/dispatch/http/push-queue.ts'
 import type { PushConsumer, PushContext } from '../../../src/dispatch/push-context.ts'
 import { type DeadLetters, deadLetters } from '../../../src/group/dead-letters.ts'
+import { createEventBudget } from '../../../src/group/event-budget.ts'
 import { createLogger } from '../../../src/ops/logger.ts'
 import type { AttemptOutcome } from '../../../src/ops/outcomes.ts'
 import { connectRedis, type RedisClient } from '../../../src/redis/connect.ts'
@@ -83,6 +84,7 @@ export async function openConsumer(
     keyPrefix: 'cio:',
     states,
     deadLetters: { ...dead, add: keep(dead.add) },
+    eventBudget: createEventBudget(1024 * 1024),
     now: Date.now,
     tracing,
     attempts,
