@@ -6,7 +6,7 @@ import type { LogEntry } from '../../src/log/log-entry.ts'
 import { createMemoryRelief } from '../../src/log/memory-relief.ts'
 import { connectRedis } from '../../src/redis/connect.ts'
 import { startCluster } from '../helpers/cluster.ts'
-import { consume, fill, setUsedRatio, usedRatio } from '../helpers/memory.ts'
+import { consume, fill, idsIn, setUsedRatio, usedRatio } from '../helpers/memory.ts'
 import { connectedRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
 
@@ -35,8 +35,6 @@ function newRelief(partitions = 1) {
   return { ...relief, counted }
 }
 
-const idsIn = async (stream: string) => (await client.xrange(stream, '-', '+')).map(([id]) => id)
-
 /** Events that a group has read and acknowledged. */
 async function readLog(stream = STREAM, entries = ENTRIES): Promise<string[]> {
   await client.xgroup('CREATE', stream, 'reader', '0', 'MKSTREAM')
@@ -57,7 +55,7 @@ t.test('above 80 % of maxmemory acknowledged entries are removed, oldest first, 
   await setUsedRatio(client, 0.81)
   t.equal(await relieve(), true)
   within(t, await usedRatio(client), 0.68, RELIEVED, 'usage')
-  const left = await idsIn(STREAM)
+  const left = await idsIn(client, STREAM)
   t.same(left, ids.slice(-left.length), 'the newest are left')
   t.equal(counted.trimmed, ids.length - left.length)
 })
@@ -115,7 +113,7 @@ t.test('entries behind one that is never acknowledged are removed, and the lag s
   await setUsedRatio(client, 0.85)
   await until('relief', relieve)
   within(t, await usedRatio(client), 0.65, RELIEVED, 'usage')
-  const left = new Set(await idsIn(STREAM))
+  const left = new Set(await idsIn(client, STREAM))
   const needed = [...stuck, ids[1500] ?? '', ...ids.slice(-3000)]
   t.same(
     needed.filter(id => !left.has(id)),
@@ -160,8 +158,8 @@ t.test('the oldest entries of all partitions are removed first', async t => {
   await setUsedRatio(client, 0.9)
   await until('relief', relieve)
   within(t, await usedRatio(client), 0.66, RELIEVED, 'usage')
-  const left = (await Promise.all([0, 1].map(number => idsIn(`cio:events:{${number}}`)))).map(([first]) =>
-    Number(first?.split('-')[0])
+  const left = (await Promise.all([0, 1].map(number => idsIn(client, `cio:events:{${number}}`)))).map(
+    ([first]) => Number(first?.split('-')[0])
   )
   const [a = 0, b = 0] = left
   // The rounds take turns with the partitions, and take longer on a busy machine.
@@ -179,18 +177,8 @@ t.test('each master of a Cluster is relieved by its own memory', async t => {
   const streams = [0, 1, 2, 3].map(number => `cio:events:{${number}}`)
   for (const stream of streams) {
     await cluster.xgroup('CREATE', stream, 'reader', '0', 'MKSTREAM')
-    for (let n = 0; n < 2000; n++) await cluster.xadd(stream, '*', 'type', 't', 'event', 'x'.repeat(BYTES))
-    const reply = (await cluster.xreadgroup(
-      'GROUP',
-      'reader',
-      'm',
-      'COUNT',
-      2000,
-      'STREAMS',
-      stream,
-      '>'
-    )) as [string, [string, string[]][]][]
-    await cluster.xack(stream, 'reader', ...(reply[0]?.[1] ?? []).map(([id]) => id))
+    await fill(cluster, stream, 2000, BYTES)
+    await consume(cluster, stream, 'reader', 2000)
   }
   const holders = await Promise.all(
     nodes.map(async ({ client }) => (await client.keys('cio:events:*')).sort())

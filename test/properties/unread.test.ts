@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { createMemoryRelief } from '../../src/log/memory-relief.ts'
 import { createRetention } from '../../src/log/retention.ts'
-import { setUsedRatio } from '../helpers/memory.ts'
+import { fill, idsIn, read, setUsedRatio } from '../helpers/memory.ts'
 import { connectedRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
 
@@ -101,28 +101,15 @@ async function apply(model: Model, step: Step): Promise<void> {
   const of = 'group' in step ? model.groups.get(step.group) : undefined
   switch (step.do) {
     case 'append': {
-      const pipeline = client.pipeline()
-      for (let n = 0; n < step.entries; n++)
-        pipeline.xadd(STREAM, '*', 'type', 't', 'event', 'x'.repeat(step.bytes))
-      for (const [, id] of (await pipeline.exec()) ?? []) {
-        model.present.add(String(id))
-        for (const { unread } of model.groups.values()) unread.add(String(id))
+      for (const id of await fill(client, STREAM, step.entries, step.bytes)) {
+        model.present.add(id)
+        for (const { unread } of model.groups.values()) unread.add(id)
       }
       return
     }
     case 'read': {
       if (of === undefined) return
-      const reply = (await client.xreadgroup(
-        'GROUP',
-        step.group,
-        'm',
-        'COUNT',
-        step.entries,
-        'STREAMS',
-        STREAM,
-        '>'
-      )) as [string, [string, unknown][]][] | null
-      for (const [id] of reply?.[0]?.[1] ?? []) {
+      for (const id of await read(client, STREAM, step.group, step.entries)) {
         of.unread.delete(id)
         of.pending.add(id)
       }
@@ -193,7 +180,7 @@ async function apply(model: Model, step: Step): Promise<void> {
 
 /** @throws if an entry is missing that a group needs */
 async function checkStream(model: Model, after: unknown): Promise<void> {
-  const present = new Set((await client.xrange(STREAM, '-', '+')).map(([id]) => id))
+  const present = new Set(await idsIn(client, STREAM))
   const missing = [...model.needed()].filter(id => !present.has(id))
   if (missing.length > 0) throw new Error(`missing after ${JSON.stringify(after)}: ${missing.slice(0, 5)}`)
   model.present = present

@@ -7,7 +7,7 @@ import { UsageError } from '../../../src/cli/command.ts'
 import { doctorCommand } from '../../../src/cli/doctor/command.ts'
 import { ConfigError } from '../../../src/errors.ts'
 import { publishedAddresses } from '../../../src/receive/published-addresses.ts'
-import { runToEnd } from '../../helpers/command.ts'
+import { runHere, runToEnd } from '../../helpers/command.ts'
 import { freePort, temporaryFolder } from '../../helpers/server.ts'
 import { KEY } from '../../helpers/sign.ts'
 import { startReceiver } from '../../tools/doctor/receiver.ts'
@@ -16,11 +16,13 @@ const folder = temporaryFolder()
 t.teardown(() => rmSync(folder, { recursive: true }))
 const QUICK = ['--skip', 'stalled-body,slow-body']
 const env = { CIO_WEBHOOK_SECRET: KEY }
+const runDoctor = (args: readonly string[], environment: Readonly<Record<string, string>> = {}) =>
+  runHere(doctorCommand, args, environment)
 
 t.test('a correct endpoint: no check fails, and the command ends with 0', async t => {
   const receiver = await startReceiver()
   t.teardown(() => receiver.close())
-  const { code, stdout, stderr } = await runToEnd(['doctor', receiver.url.href, ...QUICK], env)
+  const { code, stdout, stderr } = await runDoctor([receiver.url.href, ...QUICK], env)
   t.equal(code, 0)
   t.equal(stderr, '')
   t.match(stdout, /\nPASS: 0 fail, \d+ warn, \d+ pass, \d+ skip; \d+ requests in [\d.]+ s\n$/)
@@ -34,7 +36,7 @@ t.test(
     const receiver = await startReceiver({ isNew: async () => true })
     t.teardown(() => receiver.close())
     const junit = join(folder, 'report.xml')
-    const { code, stdout } = await runToEnd(['doctor', receiver.url.href, ...QUICK, '--junit', junit], env)
+    const { code, stdout } = await runDoctor([receiver.url.href, ...QUICK, '--junit', junit], env)
     t.equal(code, 1)
     t.match(
       stdout,
@@ -58,7 +60,7 @@ t.test('the JSON report has the same findings, with the key in a file', async t 
   t.teardown(() => receiver.close())
   const file = join(folder, 'key')
   writeFileSync(file, `${KEY}\n`)
-  const { code, stdout } = await runToEnd(['doctor', receiver.url.href, ...QUICK, '--json'], {
+  const { code, stdout } = await runDoctor([receiver.url.href, ...QUICK, '--json'], {
     CIO_WEBHOOK_SECRET_FILE: file
   })
   t.equal(code, 1)
@@ -76,7 +78,7 @@ t.test('the JSON report has the same findings, with the key in a file', async t 
 t.test('the root cause comes first, and is in the JSON', async t => {
   const receiver = await startReceiver({ key: 'another key' })
   t.teardown(() => receiver.close())
-  const wrongKey = await runToEnd(['doctor', receiver.url.href, ...QUICK], env)
+  const wrongKey = await runDoctor([receiver.url.href, ...QUICK], env)
   t.match(wrongKey.stdout, /^http.*\n\nROOT CAUSE {2}Not accepted: 401 /)
   t.equal(wrongKey.code, 1)
 
@@ -84,7 +86,7 @@ t.test('the root cause comes first, and is in the JSON', async t => {
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => server.close())
   const { port } = server.address() as AddressInfo
-  const { code, stdout } = await runToEnd(['doctor', `http://127.0.0.1:${port}/`, '--json'], env)
+  const { code, stdout } = await runDoctor([`http://127.0.0.1:${port}/`, '--json'], env)
   t.equal(code, 1)
   const { rootCause, checks } = JSON.parse(stdout)
   t.match(rootCause, {
@@ -97,17 +99,17 @@ t.test('the root cause comes first, and is in the JSON', async t => {
   )
   const right = await startReceiver()
   t.teardown(() => right.close())
-  const report = await runToEnd(['doctor', right.url.href, ...QUICK, '--json'], env)
+  const report = await runDoctor([right.url.href, ...QUICK, '--json'], env)
   t.equal(JSON.parse(report.stdout).rootCause, null)
 })
 
 t.test('--plan needs no key and sends no request', async t => {
   const receiver = await startReceiver()
   t.teardown(() => receiver.close())
-  const human = await runToEnd(['doctor', receiver.url.href, '--plan', '--burst', '7'])
+  const human = await runDoctor([receiver.url.href, '--plan', '--burst', '7'])
   t.equal(human.code, 0)
   t.match(human.stdout, /burst \(8\)\n {2}sends one event, 7 times/)
-  const machine = await runToEnd(['doctor', receiver.url.href, '--plan', '--json', '--read-only'])
+  const machine = await runDoctor([receiver.url.href, '--plan', '--json', '--read-only'])
   const { checks } = JSON.parse(machine.stdout) as { checks: { id: string }[] }
   t.notOk(checks.some(({ id }) => id === 'authentic'))
   t.same(receiver.requests, [])
@@ -116,7 +118,7 @@ t.test('--plan needs no key and sends no request', async t => {
 t.test('a read-only run needs no key, and the endpoint keeps nothing', async t => {
   const receiver = await startReceiver()
   t.teardown(() => receiver.close())
-  const { code, stdout } = await runToEnd(['doctor', receiver.url.href, '--read-only', ...QUICK])
+  const { code, stdout } = await runDoctor([receiver.url.href, '--read-only', ...QUICK])
   t.equal(code, 0)
   t.match(stdout, ', read-only\n')
   t.same(receiver.kept, [])
@@ -127,8 +129,8 @@ for (const options of [QUICK, ['--read-only', ...QUICK]]) {
     const receiver = await startReceiver({ allowed: address => publishedAddresses.includes(address) })
     t.teardown(() => receiver.close())
     const junit = join(folder, 'skipped.xml')
-    const args = ['doctor', receiver.url.href, ...options, '--junit', junit]
-    const human = await runToEnd(args, env)
+    const args = [receiver.url.href, ...options, '--junit', junit]
+    const human = await runDoctor(args, env)
     t.equal(human.code, 2)
     t.match(human.stdout, /\nCOULD NOT CHECK: authentic and forged deliveries are refused alike: 0 fail/)
     t.match(human.stdout, '403: your address is refused before the signature is checked.')
@@ -139,7 +141,7 @@ for (const options of [QUICK, ['--read-only', ...QUICK]]) {
       /<testsuites tests="\d+" failures="0" errors="1".*<error message="Could/s
     )
 
-    const machine = await runToEnd([...args, '--json'], env)
+    const machine = await runDoctor([...args, '--json'], env)
     t.equal(machine.code, 2)
     t.equal(JSON.parse(machine.stdout).verdict, 'skip')
   })
