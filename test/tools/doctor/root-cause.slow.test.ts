@@ -67,7 +67,12 @@ const rows: readonly (readonly [
   cause: RootCause['cause'] | undefined,
   observed?: RegExp
 ])[] = [
-  ['needs 4.5 s to accept', withHabits({ answerDelayMs: 4500 }), 'slow', /^Every answer takes 4\.5 s/],
+  [
+    'needs 4.5 s to accept',
+    withHabits({ answerDelayMs: 4500 }),
+    'slow',
+    /^Every answer takes [4-9](\.\d)? s/
+  ],
   [
     'needs 4.5 s to refuse',
     onRequest((_, response) => void sleep(4500).then(() => response.writeHead(401).end())),
@@ -77,7 +82,7 @@ const rows: readonly (readonly [
     'accepts the connection and never answers',
     onConnection(() => {}),
     'no_answer',
-    /no answer after 8\d\d\d ms/
+    /no answer after \d{4,5} ms/
   ],
   ['resets the connection', onConnection(socket => socket.resetAndDestroy()), 'no_answer', /ECONNRESET/],
   ['drips its answer', endless('HTTP/1.1 200 OK\r\n\r\n', ' '), 'no_answer'],
