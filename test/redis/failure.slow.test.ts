@@ -9,6 +9,7 @@ import { FINDINGS } from '../../src/redis/causes.ts'
 import { inDays, makeCertificate } from '../helpers/certificate.ts'
 import { startSentinel } from '../helpers/cluster.ts'
 import { serverHasWaitAof, startRedis, type TestRedis } from '../helpers/redis.ts'
+import { repeat } from '../helpers/repeat.ts'
 import { freePort, freeze, isListening, startServer, temporaryFolder, until } from '../helpers/server.ts'
 import { startTestService } from '../helpers/service.ts'
 
@@ -245,13 +246,6 @@ await master.stop('SIGKILL')
 const healthOf = async (url: string): Promise<Health> =>
   (await (await fetch(`${url}/healthz`)).json()) as Health
 
-/** On a busy machine, a server may need longer for its answer than is waited for. @returns the last result */
-async function repeat<T>(ask: () => Promise<T>, isExpected: (result: T) => boolean): Promise<T> {
-  let result = await ask()
-  for (let again = 0; again < 4 && !isExpected(result); again++) result = await ask()
-  return result
-}
-
 /** What a new service says about its Redis, and its log. */
 async function reportOf(t: Test, env: Environment) {
   const service = await startTestService(env, { ready: false })
@@ -270,6 +264,7 @@ async function checkService(
 ): Promise<void> {
   const server = address ?? `127.0.0.1:${env['REDIS_URL']?.split(':').at(-1)}`
   const expected = { redis: 'down', status: 'degraded', redisAddress: server, redisCause: cause }
+  // A server may need longer for its answer than the service waits for it.
   const { health, service } = await repeat(
     () => reportOf(t, env),
     ({ health }) => health['redisCause'] === cause
