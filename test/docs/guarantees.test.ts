@@ -20,6 +20,7 @@ t.test('each mutation names a scenario and a check that exist', async t => {
     verdict: evaluate(createLedger(), [], new Set(), []),
     faults: new Map(),
     processErrors: [],
+    refusalReasons: {},
     seconds: 0,
     failure: undefined
   }

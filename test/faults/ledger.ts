@@ -33,6 +33,8 @@ export interface Ledger {
   duplicates: number
   replays: number
   readonly answers: Map<string, number>
+  /** Answers other than 2xx, with their bodies: a balancer's 503 has another one than the service's. */
+  readonly refusals: Map<string, number>
   slowestAnswerMs: number
   /** Time of the last 2xx. */
   lastAcknowledgedMs: number
@@ -49,6 +51,7 @@ export function createLedger(): Ledger {
     duplicates: 0,
     replays: 0,
     answers: new Map(),
+    refusals: new Map(),
     slowestAnswerMs: 0,
     lastAcknowledgedMs: performance.now(),
     longestOutageMs: 0

@@ -54,6 +54,8 @@ export interface Observed {
   readonly verdict: Verdict
   readonly faults: ReadonlyMap<string, number>
   readonly processErrors: readonly string[]
+  /** Why the replicas refused deliveries with 503, as far as their kept output reaches. */
+  readonly refusalReasons: Readonly<Record<string, number>>
   readonly seconds: number
   /** Why the run was not completed. */
   readonly failure: string | undefined
@@ -133,6 +135,7 @@ export async function runUnderLoad(
     verdict: evaluate(ledger, entries, readIds, excused),
     faults,
     processErrors: target.replicas.flatMap(({ processErrors }) => processErrors),
+    refusalReasons: refusalReasonsOf(target.replicas.map(replica => replica.output()).join('')),
     seconds: Math.round((performance.now() - startedMs) / 100) / 10,
     failure
   }
@@ -145,6 +148,16 @@ export async function runUnderLoad(
       client.disconnect()
     }
   }
+}
+
+/** @param output log lines of replicas */
+function refusalReasonsOf(output: string): Readonly<Record<string, number>> {
+  const reasons = new Map<string, number>()
+  for (const line of output.split('\n')) {
+    if (!line.includes('"outcome":"unavailable"')) continue
+    count(reasons, /"reason":"(\w+)"/.exec(line)?.[1] ?? 'none')
+  }
+  return Object.fromEntries(reasons)
 }
 
 /**

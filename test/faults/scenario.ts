@@ -51,7 +51,7 @@ export interface Check {
 
 /** The checks after every run. */
 export function checksOf({ observed, demands, extra = [] }: Outcome): readonly Check[] {
-  const { ledger, verdict, faults, processErrors, failure } = observed
+  const { ledger, verdict, faults, processErrors, refusalReasons, failure } = observed
   const { obligations, examples } = verdict
   const { alsoSeen = [], unavailable = true } = demands
   const allowed = ['200', ...(unavailable ? ['503'] : []), ...alsoSeen]
@@ -77,7 +77,12 @@ export function checksOf({ observed, demands, extra = [] }: Outcome): readonly C
     {
       name: answersAre(allowed),
       passed: Object.keys(answers).every(status => allowed.includes(status)),
-      detail: { ...answers, slowestAnswerMs: Math.round(ledger.slowestAnswerMs) }
+      detail: {
+        ...answers,
+        slowestAnswerMs: Math.round(ledger.slowestAnswerMs),
+        refusals: Object.fromEntries(ledger.refusals),
+        refusalReasons
+      }
     },
     {
       name: EXITS,

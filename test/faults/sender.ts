@@ -37,6 +37,8 @@ const TIMEOUT_MS = 4000
 /** Customer.io waits for minutes and hours; a test cannot. */
 const FIRST_BACKOFF_MS = 20
 const LONGEST_BACKOFF_MS = 400
+/** Enough of the body of a refusal to tell who has answered. */
+const SHOWN_BODY = 120
 
 interface Answer {
   /** The HTTP status, or why there is none. */
@@ -103,6 +105,7 @@ export function startSender(options: SenderOptions): Sender {
         ledger.slowestAnswerMs = Math.max(ledger.slowestAnswerMs, nowMs - startedMs)
         if (answer.status >= 200 && answer.status < 300) return acknowledge(event, answer, attempt, startedMs)
       }
+      count(ledger.refusals, `${answer.status} ${answer.body.slice(0, SHOWN_BODY)}`.trimEnd())
       await sleep(backoffMs)
       backoffMs = Math.min(backoffMs * 2, LONGEST_BACKOFF_MS)
     }

@@ -28,7 +28,7 @@ export interface ServerOptions {
 }
 
 /** For a machine that runs many tests at once. */
-export const START_TIMEOUT_MS = 45_000
+export const START_TIMEOUT_MS = 120_000
 
 /** Debian installs nginx, haproxy and others in folders that are not on every user's PATH. */
 export const SYSTEM_PATH = `${process.env['PATH']}:/usr/sbin:/sbin`

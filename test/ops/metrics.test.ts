@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { createMetrics } from '../../src/ops/metrics.ts'
@@ -18,7 +17,7 @@ t.teardown(() => redis.stop())
 const get = (port: number, path: string, headers = '', localAddress = '127.0.0.1') =>
   sendRaw(port, `GET ${path} HTTP/1.1\r\nhost: x\r\n${headers}\r\n`, { localAddress })
 
-t.test('the metrics have the documented names, and pass promtool', async t => {
+t.test('the metrics have the documented names', async t => {
   const service = await startTestService({ REDIS_URL: redis.url, CIO_KEY_PREFIX: 'm:', PARTITIONS: '2' })
   t.teardown(() => service.close())
   await service.post(
@@ -67,13 +66,6 @@ t.test('the metrics have the documented names, and pass promtool', async t => {
   for (const line of lines) t.ok(text.includes(`\n${line}\n`), line)
   t.match(text, /^process_cpu_seconds_total /m)
   t.match(text, /^nodejs_eventloop_lag_p99_seconds /m)
-
-  const checked = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' })
-  // promtool's linter objects to names of the client's default metrics.
-  const ours = `${checked.stdout}${checked.stderr}`
-    .split('\n')
-    .filter(line => line !== '' && !/^nodejs_/.test(line))
-  t.same(ours, [])
 })
 
 t.test('only what was stored can be late, and only after 3.5 s', async t => {

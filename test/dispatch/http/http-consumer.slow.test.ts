@@ -278,11 +278,15 @@ t.test('an event that fails does not delay others, and is acknowledged in the lo
   )
   await append('disliked')
   await until('it has failed', async () => outcomes.length === 1)
-  await append(...ids('liked', 50))
-  await until('the others are there', async () => outcomes.length === 51)
-  t.same(outcomes, ['failed', ...Array(50).fill('delivered')])
+  const others = ids('liked', 50)
+  await append(...others)
+  await until('the others are there', async () => others.every(id => idsAt(receiver).includes(id)))
   await until('the log waits for nothing', async () => (await waiting(redis)).pending === 0)
   t.match(await waiting(redis), { lag: 0, pending: 0 })
+  t.same(
+    outcomes.filter(outcome => outcome !== 'delivered'),
+    ['failed']
+  )
   t.equal((await queue.outstanding()).count, 1)
   t.equal(idsAt(receiver).filter(id => id === 'disliked').length, 1, 'and is not tried sooner')
 })

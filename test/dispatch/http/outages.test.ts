@@ -4,10 +4,15 @@ import { answers, startReceiver } from '../../helpers/receiver.ts'
 import { until } from '../../helpers/server.ts'
 import { ids, idsAt, openConsumer, push, untilDone, waiting } from './open-consumer.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(400_000)
 
 const delivered = (outcomes: readonly string[]): number =>
   outcomes.filter(outcome => outcome === 'delivered').length
+
+/** The first pause of events that are postponed then: long enough on a busy machine. */
+const TIME_TO_POSTPONE_MS = 4000
+/** The receiver is probed after one, three, nine … pauses, at most 30 s each. */
+const RECOVERY_MS = 100_000
 
 /** Their next attempts are minutes later. */
 async function postponeAll({ queue }: PushQueue): Promise<void> {
@@ -40,7 +45,7 @@ t.test(
 
     receiver.behave(answers(200))
     const startedMs = performance.now()
-    await untilDone(redis, queue)
+    await untilDone(redis, queue, RECOVERY_MS)
     t.ok(performance.now() - startedMs < 20_000, 'soon after it is back')
     t.equal(delivered(outcomes), 300)
     t.equal(new Set(idsAt(receiver)).size, 300)
@@ -54,7 +59,7 @@ t.test('a consumer whose connections are refused is down after few requests, and
     maxRetryDelayMs: 60_000
   })
   await append('before')
-  await untilDone(redis, queue)
+  await untilDone(redis, queue, RECOVERY_MS)
   await receiver.stop()
   await append(...ids('down', 100))
   await until('it is down', async () => outcomes.length >= 3)
@@ -62,7 +67,7 @@ t.test('a consumer whose connections are refused is down after few requests, and
   t.ok((await queue.outstanding()).count <= 2)
   const again = await startReceiver(answers(200), Number(new URL(settings.url).port))
   t.teardown(() => again.stop())
-  await untilDone(redis, queue)
+  await untilDone(redis, queue, RECOVERY_MS)
   t.equal(delivered(outcomes), 101)
 })
 
@@ -71,7 +76,7 @@ t.test(
   async t => {
     const { receiver, append, outcomes, queue, redis } = await push(t, answers(503), {
       concurrency: 3,
-      retryDelayMs: 2000,
+      retryDelayMs: TIME_TO_POSTPONE_MS,
       maxRetryDelayMs: 60_000,
       maxAttempts: 12
     })
@@ -80,7 +85,7 @@ t.test(
     await postponeAll(queue)
     await append(...ids('later', 20))
     receiver.behave(answers(200))
-    await untilDone(redis, queue)
+    await untilDone(redis, queue, RECOVERY_MS)
     t.equal(delivered(outcomes), 25)
     const successes = idsAt(receiver).slice(-25)
     t.match(successes[0], /^later/, 'the probe')
@@ -93,7 +98,7 @@ t.test(
 
 t.test('a consumer that is down and gets no events is probed with a queued one', async t => {
   const { receiver, append, outcomes, queue, redis } = await push(t, answers(503), {
-    retryDelayMs: 2000,
+    retryDelayMs: TIME_TO_POSTPONE_MS,
     maxRetryDelayMs: 60_000,
     maxAttempts: 12
   })
@@ -101,11 +106,11 @@ t.test('a consumer that is down and gets no events is probed with a queued one',
   await until('all are queued', async () => (await queue.outstanding()).count === 5)
   await postponeAll(queue)
   const before = receiver.requests.length
-  await until('a probe', async () => receiver.requests.length > before)
+  await until('a probe', async () => receiver.requests.length > before, RECOVERY_MS)
   const [job] = await queue.queue.getDelayed()
   t.equal(job?.attemptsMade, 0, 'which does not count')
   receiver.behave(answers(200))
-  await untilDone(redis, queue)
+  await untilDone(redis, queue, RECOVERY_MS)
   t.equal(delivered(outcomes), 5)
   t.equal(idsAt(receiver).slice(-5).length, new Set(idsAt(receiver).slice(-5)).size, 'each once')
 })
@@ -128,7 +133,7 @@ t.test('429 with retry-after holds all events for that time', async t => {
     { concurrency: 2, maxRetryDelayMs: 60_000 }
   )
   await append(...ids('event', 40))
-  await untilDone(redis, queue)
+  await untilDone(redis, queue, RECOVERY_MS)
   t.ok(early <= 2, `${early} early ones: at most those that were in flight`)
   t.equal(delivered(outcomes), 40)
 })
@@ -154,10 +159,10 @@ t.test('two replicas share the partitions, and what one leaves the other deliver
   const second = await openConsumer(redis, settings)
   t.teardown(() => second.close())
   await append(...ids('event', 50))
-  await untilDone(redis, queue)
+  await untilDone(redis, queue, RECOVERY_MS)
   await consumer.close()
   await append(...ids('after', 50))
-  await untilDone(redis, queue)
+  await untilDone(redis, queue, RECOVERY_MS)
   t.equal(new Set(idsAt(receiver)).size, 100)
   t.equal(receiver.requests.length, 100)
   t.equal(delivered(outcomes) + delivered(second.outcomes), 100)
@@ -177,7 +182,7 @@ t.test(
     t.equal(receiver.requests.length, 40, 'each attempt counts')
     receiver.behave(answers(200))
     await append('good')
-    await untilDone(redis, queue)
+    await untilDone(redis, queue, RECOVERY_MS)
     t.equal(receiver.requests.length, 41)
   }
 )
@@ -210,7 +215,7 @@ t.test('events that fail again after an outage keep the pauses between their fur
     const id = request.headers['webhook-id'] ?? ''
     response.writeHead(id.startsWith('more') ? 422 : 200).end()
   })
-  await until('recovered', async () => many.every(id => idsAt(receiver).includes(id)))
+  await until('recovered', async () => many.every(id => idsAt(receiver).includes(id)), RECOVERY_MS)
   await new Promise(resolve => setTimeout(resolve, 1000))
   const last = new Map<string, number>()
   const early = receiver.requests.filter(({ headers, atMs }) => {
@@ -228,7 +233,7 @@ t.test(
   'an outage that ends while the consumer is paused: its failed events are sent soon after the pause',
   async t => {
     const { receiver, append, outcomes, queue, redis, consumer, states } = await push(t, answers(503), {
-      retryDelayMs: 2000,
+      retryDelayMs: TIME_TO_POSTPONE_MS,
       maxRetryDelayMs: 60_000,
       maxAttempts: 12
     })
@@ -240,7 +245,7 @@ t.test(
     receiver.behave(answers(200))
     consumer.start()
     await append('later')
-    await untilDone(redis, queue)
+    await untilDone(redis, queue, RECOVERY_MS)
     t.equal(delivered(outcomes), 6)
   }
 )
@@ -254,6 +259,6 @@ t.test('a queue that is still paused after an answer 410 runs again when the con
   await queue.queue.pause()
   receiver.behave(answers(200))
   consumer.start()
-  await untilDone(redis, queue)
+  await untilDone(redis, queue, RECOVERY_MS)
   t.equal(delivered(outcomes), 1)
 })

@@ -70,11 +70,16 @@ async function rollingDeploy(setting: Setting): Promise<Outcome> {
     await replica.start()
     await balancer.up(number)
   })
-  const { ledger } = outcome.observed
+  const { ledger, refusalReasons } = outcome.observed
   const unrefused: Check = {
     name: 'no delivery was retried, and every process exited with 0',
     passed: ledger.retried === 0 && exits.every(code => code === 0),
-    detail: { retried: ledger.retried, exits }
+    detail: {
+      retried: ledger.retried,
+      refusals: Object.fromEntries(ledger.refusals),
+      refusalReasons,
+      exits
+    }
   }
   return {
     ...outcome,
