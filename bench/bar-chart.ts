@@ -27,7 +27,8 @@ const BAR = 18
 const ABOVE = 56
 const BELOW = 12
 const FOOTER = 28
-const SCALE_WIDTH = WIDTH - LEFT - 110
+/** The longest bar ends here; the label of a bar is beside it. */
+const SCALE_WIDTH = WIDTH - LEFT - 120
 const TEXT_SIZE = 13
 /** The average character of a sans-serif font is about half as wide as it is high. */
 const CHARACTER_WIDTH = TEXT_SIZE * 0.55
@@ -65,21 +66,23 @@ function draw({ title, parts, bars }: BarChart, top: number): string {
   const longest = Math.max(...bars.map(({ lengths, high }) => Math.max(high, sum(lengths))), 1)
   const x = (value: number): number => LEFT + Math.round((value / longest) * SCALE_WIDTH)
   const colors = parts.map(({ color }) => color)
+  const hasLines = bars.some(({ low, high }) => low < high)
+  const legend = parts.map(({ name, color }, index) =>
+    hasLines && index === parts.length - 1
+      ? { name: `${name} (line: lowest to highest round)`, color }
+      : { name, color }
+  )
   return `
   <text x="${LEFT}" y="${top + 22}" font-size="15">${escapeXml(title)}</text>
-  ${drawLegend(parts, top + 34)}${bars.map((bar, index) => drawBar(bar, colors, top + ABOVE + index * ROW, x)).join('')}`
+  ${drawLegend(legend, top + 34)}${bars.map((bar, index) => drawBar(bar, colors, top + ABOVE + index * ROW, x)).join('')}`
 }
 
-function drawLegend(parts: BarChart['parts'], y: number): string {
-  const texts = parts.map(({ name }, index) =>
-    index === parts.length - 1 ? `${name} (line: lowest to highest round)` : name
-  )
+function drawLegend(entries: BarChart['parts'], y: number): string {
   let left = LEFT
-  return parts
-    .map(({ color }, index) => {
-      const text = texts[index] ?? ''
-      const entry = `<rect x="${left}" y="${y}" width="10" height="10" fill="${color}"/><text x="${left + 15}" y="${y + 10}">${escapeXml(text)}</text>`
-      left += Math.round(text.length * CHARACTER_WIDTH) + 30
+  return entries
+    .map(({ name, color }) => {
+      const entry = `<rect x="${left}" y="${y}" width="10" height="10" fill="${color}"/><text x="${left + 15}" y="${y + 10}">${escapeXml(name)}</text>`
+      left += Math.round(name.length * CHARACTER_WIDTH) + 30
       return entry
     })
     .join('\n  ')

@@ -65,10 +65,10 @@ export async function latenciesOf(
 ): Promise<Latencies> {
   await appendAtRate(redis, rate, WARM_UP_SECONDS)
   await untilDone(redis, TIMEOUT_MS)
-  await seen()
+  await seen(rate * WARM_UP_SECONDS)
   await appendAtRate(redis, rate, seconds)
   await untilDone(redis, TIMEOUT_MS)
-  const ages = (await seen()).ages.toSorted((a, b) => a - b)
+  const ages = (await seen(rate * seconds)).ages.toSorted((a, b) => a - b)
   if (ages.length < rate * seconds) throw new Error(`${ages.length} of ${rate * seconds} events arrived`)
   const at = (share: number): number => ages[Math.min(ages.length - 1, Math.floor(ages.length * share))] ?? 0
   return { p50: at(0.5), p99: at(0.99), max: at(1) }

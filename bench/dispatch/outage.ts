@@ -62,7 +62,7 @@ async function beside(other: Other, redis: TestRedis, sizes: RateSizes): Promise
   try {
     return await withDispatcher(redis, consumers, {}, async () => {
       if (other !== 'none') await untilFailing(redis)
-      return latenciesOf({ seen: () => receiver.ask('seen') }, redis, sizes)
+      return latenciesOf({ seen: count => receiver.ask(`seen ${count}`) }, redis, sizes)
     })
   } finally {
     receiver.end()

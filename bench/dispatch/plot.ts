@@ -34,7 +34,7 @@ function latencyChart(latency: Measured['latency'], rate: number): BarChart {
       lengths: [p50, p99.median - p50],
       low: p99.low,
       high: p99.high,
-      label: `${p50.toFixed(1)} and ${p99.median.toFixed(0)} ms`
+      label: `${p50.toFixed(p50 < 10 ? 1 : 0)} and ${p99.median.toFixed(0)} ms`
     }
   })
   const parts = [

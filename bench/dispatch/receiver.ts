@@ -8,8 +8,8 @@ import { appendedUs, CONSUMER } from './log.ts'
 /*
  * The receiving end of a consumer, in a process of its own so that its CPU time is not counted as the service's.
  * Arguments: the kind of consumer and the address of its broker, or of Redis. Sends its URL to the parent process once
- * it is ready. Then it answers each message: `seen` with the events received since the last one, `pause` and `resume`
- * of the library with an empty message.
+ * it is ready. Then it answers each message: `seen <count>` with the events received since the last one, as soon as there
+ * are so many, `pause` and `resume` of the library with an empty message.
  */
 
 export type ReceiverKind = 'library' | 'http' | 'nats' | 'amqp' | 'hung'
@@ -27,6 +27,9 @@ interface Receiver {
   resume?(): Promise<void>
 }
 
+const ARRIVAL_TIMEOUT_MS = 30_000
+const ARRIVAL_POLL_MS = 5
+
 let ages: number[] = []
 let [firstUs, lastUs] = [0, 0]
 
@@ -34,6 +37,14 @@ function arrived(sentUs: number): void {
   lastUs = Number(process.hrtime.bigint() / 1000n)
   if (ages.length === 0) firstUs = lastUs
   ages.push((lastUs - sentUs) / 1000)
+}
+
+/** A broker confirms an event before the receiver has it. Gives up after a time: the caller compares the count. */
+async function untilArrived(count: number): Promise<void> {
+  const deadline = performance.now() + ARRIVAL_TIMEOUT_MS
+  while (ages.length < count && performance.now() < deadline) {
+    await new Promise(resolve => setTimeout(resolve, ARRIVAL_POLL_MS))
+  }
 }
 
 const receivers: Readonly<Record<ReceiverKind, (address: string) => Promise<Receiver>>> = {
@@ -95,8 +106,10 @@ async function listen(answers: boolean): Promise<Receiver> {
 const [, , kind, address = ''] = process.argv
 const receiver = await receivers[kind as ReceiverKind](address)
 process.on('message', async message => {
-  if (message === 'pause') await receiver.pause?.()
-  if (message === 'resume') await receiver.resume?.()
+  const [verb, count] = String(message).split(' ')
+  if (verb === 'pause') await receiver.pause?.()
+  if (verb === 'resume') await receiver.resume?.()
+  if (verb === 'seen') await untilArrived(Number(count))
   const seen: Seen = { ages, seconds: (lastUs - firstUs) / 1e6 }
   ages = []
   process.send?.(seen)

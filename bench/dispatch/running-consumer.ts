@@ -10,8 +10,8 @@ import type { Seen } from './receiver.ts'
 export interface RunningConsumer {
   /** The process that does the work: the service, or that of the library. */
   readonly pid: number
-  /** The events received since the last call. */
-  seen(): Promise<Seen>
+  /** The events received since the last call, as soon as there are so many, or after half a minute. */
+  seen(count: number): Promise<Seen>
   /** Resolves when no event is processed any more. */
   pause(): Promise<void>
   resume(): Promise<void>
@@ -35,10 +35,10 @@ export async function withConsumer<T>(
   await redis.client.flushall()
   await append(redis, WARM_UP_EVENTS)
   const receiver = await startChild<Seen>('receiver', kind.name, kind.address)
-  const seen = () => receiver.ask('seen')
+  const seen = (count: number) => receiver.ask(`seen ${count}`)
   const warmedUp = async (consumer: RunningConsumer): Promise<T> => {
     await untilDone(redis, WARM_UP_TIMEOUT_MS)
-    await seen()
+    await seen(WARM_UP_EVENTS)
     return use(consumer)
   }
   try {

@@ -106,9 +106,9 @@ async function bareLoop(redis: TestRedis, events: number): Promise<Throughput> {
   process.stderr.write('throughput: bare loop\n')
   const receiver = await startChild<Seen>('receiver', 'http', '')
   const loop = await startChild('bare-loop', receiver.greeting, String(events), String(CONCURRENCY))
-  const seen = () => receiver.ask('seen')
+  const seen = (count: number) => receiver.ask(`seen ${count}`)
   await loop.ask('warm up')
-  await seen()
+  await seen(events)
   const measured = await measure({ pid: loop.pid, seen }, redis, events, async () => {
     await loop.ask('run')
   })
@@ -127,7 +127,7 @@ async function measure(
   const before = { own: usageOf(pid), redis: usageOf(redisPid) }
   await run()
   const after = { own: usageOf(pid), redis: usageOf(redisPid) }
-  const { ages, seconds } = await seen()
+  const { ages, seconds } = await seen(events)
   if (ages.length < events) throw new Error(`${ages.length} of ${events} events arrived`)
   return {
     perSecond: ages.length / seconds,

@@ -24,13 +24,14 @@ t.test('the parts of a bar stand side by side, on the scale of the longest bar',
   t.strictSame(
     bars.slice(0, 4).map(([, x, y, width]) => [x, y, width].map(Number)),
     [
-      [230, 56, 126],
-      [356, 56, 42],
-      [230, 86, 420],
-      [650, 86, 0]
+      [230, 56, 123],
+      [353, 56, 41],
+      [230, 86, 410],
+      [640, 86, 0]
     ]
   )
-  t.match(svg, 'd="M377 65H440"', 'lowest to highest round')
+  t.match(svg, 'd="M374 65H435"', 'lowest to highest round')
+  t.match(svg, '>Redis (line: lowest to highest round)</text>')
 })
 
 t.test('charts stand below each other, and the picture ends below its last line', async t => {
@@ -44,4 +45,9 @@ t.test('the picture describes itself in words, with texts escaped', async t => {
   t.match(svg, '<title>Times</title>')
   t.match(svg, '<desc>Time: A &#38; B 40 µs, C 100 µs. Again: A &#38; B 40 µs, C 100 µs.</desc>')
   t.notMatch(svg, 'A & B')
+})
+
+t.test('with one round there are no lines to explain', async t => {
+  const bars = [{ title: 'A', lengths: [1, 1], low: 2, high: 2, label: '2 µs' }]
+  t.notMatch(drawCharts('Times', [{ ...chart, bars }], circumstances), 'lowest')
 })
