@@ -65,7 +65,8 @@ t.test(
   async t => {
     const { receiver, append, outcomes, queue, redis } = await push(t, answers(503), {
       concurrency: 3,
-      retryDelayMs: 500,
+      // The probe must not come before the later events.
+      retryDelayMs: 2000,
       maxRetryDelayMs: 60_000,
       maxAttempts: 12
     })
