@@ -38,6 +38,12 @@ function descendants(pid: number): number[] {
   return children.flatMap(child => [child, ...descendants(child)])
 }
 
+/** How long the main thread of a process was ready to run and had to wait for a processor, in seconds. */
+export function cpuWaitSeconds(pid: number): number {
+  const [, waitNs] = readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ').map(Number)
+  return (waitNs ?? 0) / 1e9
+}
+
 /** CPU time of all processes of the machine since it started, in seconds. */
 export function machineCpuSeconds(): number {
   const [, user, nice, system, , , irq, softirq] = (

@@ -1,4 +1,5 @@
 import type { TestRedis } from '../../test/helpers/redis.ts'
+import { cpuWaitSeconds } from '../process-usage.ts'
 import { spreadOf } from '../results.ts'
 import { printTable, show } from '../table.ts'
 import { targetOutcome } from '../targets.ts'
@@ -12,6 +13,8 @@ export interface Latencies {
   readonly p50: number
   readonly p99: number
   readonly max: number
+  /** The share of the time that the process which delivers was ready to run and waited for a processor. */
+  readonly cpuWait: number
 }
 
 export interface RateSizes {
@@ -39,7 +42,7 @@ export async function measureLatency(
   }
   process.stdout.write(`\nAt ${sizes.rate} events/s: milliseconds from the log to the receiver\n`)
   printTable(
-    ['p50', 'p99', 'max'],
+    latencyColumns,
     Object.entries(measured).map(([title, list]) => [title, cellsOf(list)])
   )
   const targets = Object.entries(measured).flatMap(([title, list]) => [
@@ -59,26 +62,31 @@ export async function measureLatency(
 
 /** @throws if an event did not arrive */
 export async function latenciesOf(
-  { seen }: Pick<RunningConsumer, 'seen'>,
+  { seen, pid }: Pick<RunningConsumer, 'seen' | 'pid'>,
   redis: TestRedis,
   { rate, seconds }: RateSizes
 ): Promise<Latencies> {
   await appendAtRate(redis, rate, WARM_UP_SECONDS)
   await untilDone(redis, TIMEOUT_MS)
   await seen(rate * WARM_UP_SECONDS)
+  const [startedMs, waitedSeconds] = [performance.now(), cpuWaitSeconds(pid)]
   await appendAtRate(redis, rate, seconds)
   await untilDone(redis, TIMEOUT_MS)
+  const cpuWait = (cpuWaitSeconds(pid) - waitedSeconds) / ((performance.now() - startedMs) / 1000)
   const ages = (await seen(rate * seconds)).ages.toSorted((a, b) => a - b)
   if (ages.length < rate * seconds) throw new Error(`${ages.length} of ${rate * seconds} events arrived`)
   const at = (share: number): number => ages[Math.min(ages.length - 1, Math.floor(ages.length * share))] ?? 0
-  return { p50: at(0.5), p99: at(0.99), max: at(1) }
+  return { p50: at(0.5), p99: at(0.99), max: at(1), cpuWait }
 }
+
+export const latencyColumns = ['p50', 'p99', 'max', 'CPU wait %']
 
 export function cellsOf(list: readonly Latencies[]): string[] {
   const columns: readonly ((latencies: Latencies) => number)[] = [
     ({ p50 }) => p50,
     ({ p99 }) => p99,
-    ({ max }) => max
+    ({ max }) => max,
+    ({ cpuWait }) => cpuWait * 100
   ]
   return columns.map(column => show(spreadOf(list, column)))
 }

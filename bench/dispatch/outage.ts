@@ -5,7 +5,7 @@ import { ratioOf } from '../results.ts'
 import { printTable } from '../table.ts'
 import { targetOutcome } from '../targets.ts'
 import { CONCURRENCY, type Servers } from './kinds.ts'
-import { cellsOf, type Latencies, latenciesOf, type RateSizes } from './latency.ts'
+import { cellsOf, type Latencies, latenciesOf, latencyColumns, type RateSizes } from './latency.ts'
 import { append, CONSUMER } from './log.ts'
 import { startChild, withDispatcher } from './processes.ts'
 import type { Seen } from './receiver.ts'
@@ -39,7 +39,7 @@ export async function measureOutage(
   }
   process.stdout.write(`\nAt ${sizes.rate} events/s: milliseconds from the log to the receiver\n`)
   printTable(
-    ['p50', 'p99', 'max'],
+    latencyColumns,
     (['none', 'hung', 'dead'] as const).map(other => [titles[other], cellsOf(measured[other])])
   )
   const targets = (['hung', 'dead'] as const).flatMap(other => {
@@ -60,9 +60,9 @@ async function beside(other: Other, redis: TestRedis, sizes: RateSizes): Promise
     ...(other === 'none' ? [] : [httpConsumer(OTHER, url, { timeoutMs: OTHER_TIMEOUT_MS })])
   ]
   try {
-    return await withDispatcher(redis, consumers, {}, async () => {
+    return await withDispatcher(redis, consumers, {}, async ({ process: { pid = 0 } }) => {
       if (other !== 'none') await untilFailing(redis)
-      return latenciesOf({ seen: count => receiver.ask(`seen ${count}`) }, redis, sizes)
+      return latenciesOf({ pid, seen: count => receiver.ask(`seen ${count}`) }, redis, sizes)
     })
   } finally {
     receiver.end()

@@ -44,6 +44,9 @@ const nextMessage = (child: ChildProcess): Promise<unknown> =>
     })
   })
 
+/** As in src/cli/cio-webhook.sh. */
+const OPTIONS_OF_START_SCRIPT = '--max-semi-space-size=16'
+
 /** Runs the service with these consumers, and stops it however `use` ends. */
 export async function withDispatcher<T>(
   redis: TestRedis,
@@ -52,6 +55,7 @@ export async function withDispatcher<T>(
   use: (service: ServiceProcess) => Promise<T>
 ): Promise<T> {
   const service = await startServiceProcess({
+    NODE_OPTIONS: OPTIONS_OF_START_SCRIPT,
     ...env,
     REDIS_URL: redis.url,
     LOG_LEVEL: 'info',

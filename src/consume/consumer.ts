@@ -160,6 +160,7 @@ export function createConsumer(options: ConsumerOptions, handler: Handler): Cons
     semaphore: createSemaphore(concurrency),
     maxInFlight: Math.max(MIN_IN_FLIGHT, concurrency * IN_FLIGHT_PER_SLOT),
     budget: createEventBudget(Number.POSITIVE_INFINITY),
+    minInFlight: () => concurrency,
     onError
   }
   const member = joinGroup(

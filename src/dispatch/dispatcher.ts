@@ -39,10 +39,10 @@ export interface Dispatcher {
 }
 
 /**
- * For the events that the HTTP consumers of a process have read ahead: about 10,000 of 1,200 characters. A single consumer
+ * For the events that the HTTP consumers of a process have read ahead: about 5,000 of 1,000 characters. A single consumer
  * with one partition reads at most 2,000 ahead, unless its `concurrency` is over 100.
  */
-const EVENT_BUDGET_BYTES = 32 * 1024 * 1024
+const EVENT_BUDGET_BYTES = 16 * 1024 * 1024
 /** How long the last second of recorded attempts may take to be written. */
 const LAST_ATTEMPTS_TIMEOUT_MS = 500
 

@@ -65,8 +65,9 @@ export interface PartitionProcessorOptions<Event> {
   readonly semaphore: Semaphore
   /** Unacknowledged entries of one partition in this process, at most. */
   readonly maxInFlight: number
-  /** Shared with other partitions. While it is spent, a tenth of `maxInFlight`. */
+  /** Shared with other partitions. While it is spent, this one has at most `minInFlight` entries. */
   readonly budget: EventBudget
+  readonly minInFlight: () => number
   readonly onError: (error: unknown, about?: ErrorContext) => void
 }
 
@@ -90,8 +91,7 @@ export function processPartition<Event>(
   options: PartitionProcessorOptions<Event>,
   reader: PartitionReader
 ): Promise<void> {
-  const { readEvent, handle, answerOf, afterFailure, isWanted, semaphore, maxInFlight, budget, onError } =
-    options
+  const { readEvent, handle, answerOf, afterFailure, isWanted, semaphore, budget, onError } = options
   const { draining, revoked } = reader
   const letters = deadLetters(reader.redis, options.keyPrefix)
   const queue = createKeyedQueue<Job<Event>>(handleWithRetry)
@@ -119,7 +119,7 @@ export function processPartition<Event>(
   /** How many more entries may be read. Each acknowledgement makes room, so a spent budget needs no signal of its end. */
   function room(): number {
     if (held.characters >= MAX_IN_FLIGHT_CHARACTERS) return 0
-    return Math.ceil(budget.isSpent ? maxInFlight / 10 : maxInFlight) - held.entries
+    return (budget.isSpent ? options.minInFlight() : options.maxInFlight) - held.entries
   }
 
   function accept(entries: readonly ReadEntry[]): void {

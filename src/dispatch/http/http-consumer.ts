@@ -33,6 +33,9 @@ const CLOSE_LIMIT_MS = 2500
 /** Read-ahead per request in flight and partition, so that customers whose events wait do not block the others. */
 const IN_FLIGHT_PER_REQUEST = 20
 const MIN_IN_FLIGHT = 500
+/** The same while all consumers together hold as many events as they may. */
+const SPENT_IN_FLIGHT_PER_REQUEST = 2
+const SPENT_MIN_IN_FLIGHT = 50
 /** After an error of Redis. */
 const ERROR_DELAY_MS = 1000
 
@@ -87,6 +90,7 @@ export function createHttpConsumer(settings: HttpSettings, context: PushContext)
     semaphore: gate,
     maxInFlight: Math.max(MIN_IN_FLIGHT, limit.max * IN_FLIGHT_PER_REQUEST),
     budget: context.eventBudget,
+    minInFlight: () => Math.max(SPENT_MIN_IN_FLIGHT, limit.current * SPENT_IN_FLIGHT_PER_REQUEST),
     onError
   }
   let member: GroupMember | undefined

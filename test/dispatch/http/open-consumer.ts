@@ -57,7 +57,8 @@ export async function openConsumer(
   redis: TestRedis,
   settings: HttpSettings,
   keep: (add: DeadLetters['add']) => DeadLetters['add'] = add => add,
-  tracing?: PushContext['tracing']
+  tracing?: PushContext['tracing'],
+  eventBudget = createEventBudget(1024 * 1024)
 ): Promise<OpenConsumer> {
   const outcomes: AttemptOutcome[] = []
   const open = (profile: 'fail-fast' | 'blocking') =>
@@ -84,7 +85,7 @@ export async function openConsumer(
     keyPrefix: 'cio:',
     states,
     deadLetters: { ...dead, add: keep(dead.add) },
-    eventBudget: createEventBudget(1024 * 1024),
+    eventBudget,
     now: Date.now,
     tracing,
     attempts,
