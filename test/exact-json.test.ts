@@ -1,3 +1,4 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from 'node:assert'
 import fc from 'fast-check'
 import t from 'tap'
 import { isLosslessNumber, stringifyExactly, withExactNumbers } from '../src/exact-json.ts'
@@ -64,14 +65,15 @@ t.test('whatever the JSON, digits come out as they went in, and all else as JSON
       const value = read(text)
       // Object keys that look like array indexes move to the front; a second round is in that order already.
       const once = stringifyExactly(value)
-      t.same(JSON.parse(once), JSON.parse(text))
+      deepEqual(JSON.parse(once), JSON.parse(text))
       const digits = (json: string) =>
         json.replaceAll(/"(?:[^"\\]|\\.)*"/g, '').match(/-?\d[\d.eE+-]*/g) ?? []
-      t.same(digits(once).sort(), digits(text).sort())
-      t.equal(stringifyExactly(read(once)), once)
+      deepEqual(digits(once).sort(), digits(text).sort())
+      equal(stringifyExactly(read(once)), once)
     }),
     { numRuns: 300 }
   )
+  t.pass('no counterexample')
   t.end()
 })
 

@@ -1,8 +1,15 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { runToEnd } from '../helpers/command.ts'
+import { serveCommand } from '../../src/cli/serve/command.ts'
+import { statusCommand } from '../../src/cli/status/command.ts'
+import { runHere } from '../helpers/command.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { KEY } from '../helpers/sign.ts'
+
+const programs = new Map([
+  ['status', statusCommand],
+  ['serve', serveCommand]
+])
 
 /** The commands in the shell blocks of a page, without their comments. */
 function commandsOf(page: string): readonly string[] {
@@ -21,7 +28,10 @@ t.test('the status and check commands of the documents run', async t => {
     .filter(command => command !== undefined)
   t.same(found, ['status', 'status --json', 'serve --check', 'serve --check'])
   for (const command of new Set(found)) {
-    const { code, stdout, stderr } = await runToEnd(command.split(' '), {
+    const [name = '', ...args] = command.split(' ')
+    const program = programs.get(name)
+    if (program === undefined) throw new Error(`not a command of this test: ${name}`)
+    const { code, stdout, stderr } = await runHere(program, args, {
       REDIS_URL: redis.url,
       CIO_WEBHOOK_SECRET: KEY,
       PORT: '0'

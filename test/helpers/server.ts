@@ -142,6 +142,9 @@ export async function freeze({ process: child }: Pick<RunningServer, 'process'>)
 /** A call of `ask` that takes so much longer than `timeoutMs` gets no reply any more. */
 const HANGS_MS = 30_000
 
+/** Less often the longer it takes: what is polled, such as metrics or a page, can cost more CPU than what is waited for. */
+const pollPauseMs = (waitedMs: number): number => Math.min(100, Math.max(20, waitedMs / 10))
+
 /**
  * Polls until the result is neither `undefined` nor false.
  *
@@ -153,7 +156,8 @@ export async function until<T>(
   ask: () => Promise<T | undefined | false>,
   timeoutMs = 30_000
 ): Promise<T> {
-  const deadline = Date.now() + timeoutMs
+  const startedMs = Date.now()
+  const deadline = startedMs + timeoutMs
   let timer: NodeJS.Timeout | undefined
   const hangs = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`timed out, without a reply: ${what}`)), timeoutMs + HANGS_MS)
@@ -163,7 +167,7 @@ export async function until<T>(
       const answer = await Promise.race([ask(), hangs])
       if (answer !== undefined && answer !== false) return answer
       if (Date.now() > deadline) throw new Error(`timed out: ${what}`)
-      await sleep(20)
+      await sleep(pollPauseMs(Date.now() - startedMs))
     }
   } finally {
     clearTimeout(timer)

@@ -166,7 +166,7 @@ t.test(
     await maintainMessageIndex(connection, keys, index, DAY_MS)
     const since = (await messageIndexSince(connection, [keys], index)) ?? 0
     t.ok(Math.abs(since - Date.now()) < 5000)
-    const metrics = Array.from({ length: 60_000 }, (_, n) => opened(`m${n}`))
+    const metrics = Array.from({ length: 40_000 }, (_, n) => opened(`m${n}`))
     for (let from = 0; from < metrics.length; from += 500) {
       await Promise.all(
         metrics.slice(from, from + 500).map((metric, n) => log.append(entry(`${from + n}`, metric)))

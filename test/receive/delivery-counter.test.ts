@@ -106,15 +106,12 @@ t.test('a call whose reply was lost is repeated, and counts once', async t => {
 t.test('a long outage keeps a bounded number of counts: the newest', async t => {
   const prefix = `${randomUUID()}:`
   let [up, nowMs] = [false, NOW_MS - 24 * HOUR_MS]
-  const sources = Array.from({ length: 60 }, (_, n) => `source-${n}`)
-  const replica = counter(prefix, { sources, isRedisUp: () => up, now: () => nowMs })
+  const sources = Array.from({ length: 60 }, (_, n) => testSource({ name: `source-${n}` }))
+  const names = sources.map(({ name }) => name)
+  const replica = counter(prefix, { sources: names, isRedisUp: () => up, now: () => nowMs })
   for (let minute = 0; minute < 24 * 60; minute++) {
-    for (const name of sources) {
-      replica.record(
-        delivery({ source: testSource({ name }), reason: 'redis_down' }),
-        'unavailable',
-        performance.now()
-      )
+    for (const source of sources) {
+      replica.record(delivery({ source, reason: 'redis_down' }), 'unavailable', performance.now())
     }
     nowMs += 60_000
     await replica.stop()

@@ -192,7 +192,7 @@ t.test('a body of any shape grows to at most four times its size', async t => {
   fc.assert(
     fc.property(unit, fc.constantFrom('list', 'email', 'customer_id', 'href', 'a@b.cd'), (value, field) => {
       const size = JSON.stringify(value).length + 1
-      const event = { [field]: Array(Math.ceil(200_000 / size)).fill(value), end: 'x' }
+      const event = { [field]: Array(Math.ceil(100_000 / size)).fill(value), end: 'x' }
       const body = JSON.stringify(event)
       for (const { value: sanitize } of sanitizers) {
         const once = sanitize(event, { bodyBytes: body.length })

@@ -165,12 +165,12 @@ t.test('any number of values is looked for in one pass', async t => {
   const { value } = compileSanitizer(customerio)
   const numbers = Array.from({ length: 10_000 }, (_, index) => `${5_550_000_000 + index * 7}`)
   const tokens = Array.from({ length: 10_000 }, (_, index) => `token:abc-${index}`)
-  t.match(
-    value({
-      to: numbers,
-      recipients: tokens.map(device_id => ({ device_id })),
-      notes: [...numbers, ...tokens].map(text => `failed for ${text}`)
-    }),
-    { notes: [...numbers.map(() => 'failed for [PHONE]'), ...tokens.map(() => 'failed for [REDACTED]')] }
-  )
+  const { notes } = value({
+    to: numbers,
+    recipients: tokens.map(device_id => ({ device_id })),
+    notes: [...numbers, ...tokens].map(text => `failed for ${text}`)
+  }) as { notes: string[] }
+  const masked = [...numbers.map(() => 'failed for [PHONE]'), ...tokens.map(() => 'failed for [REDACTED]')]
+  // As one text: comparing lists item by item takes longer than masking them.
+  t.equal(notes.join('\n'), masked.join('\n'))
 })

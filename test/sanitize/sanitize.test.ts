@@ -239,7 +239,7 @@ t.test("Customer.io's example event is clean and otherwise whole", async t => {
 
 t.test('depth, cycles, shared nodes, throwing getters and proxies do no harm', async t => {
   const { value } = compileSanitizer(customerio)
-  for (const levels of [MAX_DEPTH - 2, 10_000, 1_000_000]) {
+  for (const levels of [MAX_DEPTH - 2, 10_000, 100_000]) {
     let deep: unknown = { password: 'hunter2' }
     for (let level = 0; level < levels; level++) deep = level % 2 === 0 ? [deep] : { to: 'x', a: deep }
     const written = JSON.stringify(value(deep))

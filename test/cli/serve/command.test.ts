@@ -1,47 +1,13 @@
-import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { connect } from 'node:net'
-import { join } from 'node:path'
 import t from 'tap'
 import { startServiceProcess } from '../../helpers/process.ts'
 import { postText, sendRaw } from '../../helpers/raw-http.ts'
 import { startRedis } from '../../helpers/redis.ts'
 import { until } from '../../helpers/server.ts'
 import { postTo } from '../../helpers/service.ts'
-import { KEY, newBody, signV0, WEBHOOK_PATH } from '../../helpers/sign.ts'
+import { newBody, signV0, WEBHOOK_PATH } from '../../helpers/sign.ts'
 
 t.setTimeout(120_000)
-
-const sh = (command: string) => spawnSync('sh', ['-c', command], { encoding: 'utf8' }).stdout
-
-t.test(
-  'without REDIS_URL a development start runs its own Redis, and the printed commands work as pasted',
-  async t => {
-    const service = await startServiceProcess({ CIO_WEBHOOK_SECRET: KEY })
-    t.teardown(() => service.process.kill('SIGKILL'))
-    const lines = (
-      await until('the banner', async () => /XREVRANGE/.test(service.output()) && service.output())
-    ).split('\n')
-    const after = (heading: string): string => lines[lines.indexOf(heading) + 1]?.trim() ?? ''
-
-    const consoleUrl = /^Console in the browser: (http:\S+)$/m.exec(lines.join('\n'))?.[1] ?? ''
-    t.match(sh(`curl -s ${consoleUrl}`), /<h1>Overview<\/h1>/)
-    t.match(sh(`${after('Send a signed delivery (accepted):')} -s`), /"status":"accepted"/)
-    t.match(
-      sh(`${after('Send one without a signature (refused):')} -s -w '%{http_code}'`),
-      /CIO_SIGNATURE_INVALID.*401$/
-    )
-    const landed = sh(after('Show the newest event in the log:'))
-    t.match(landed, /io\.customer\.email\.opened/)
-    t.notMatch(landed, /ada@example\.com/)
-    t.ok(existsSync(join(service.folder, 'data/redis/appendonlydir')), 'in an append-only file')
-
-    service.process.kill('SIGTERM')
-    t.equal(await service.ended, 0)
-    const socket = join(service.folder, 'data/redis/redis.sock')
-    t.notOk(existsSync(socket), 'its Redis has ended too')
-  }
-)
 
 t.test(
   'on SIGTERM requests in flight are answered, later connections are refused, and the exit code is 0',

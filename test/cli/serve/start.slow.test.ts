@@ -1,4 +1,5 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
@@ -8,6 +9,37 @@ import { temporaryFolder, until } from '../../helpers/server.ts'
 import { KEY } from '../../helpers/sign.ts'
 
 t.setTimeout(600_000)
+
+const sh = (command: string) => spawnSync('sh', ['-c', command], { encoding: 'utf8' }).stdout
+
+t.test(
+  'without REDIS_URL a development start runs its own Redis, and the printed commands work as pasted',
+  async t => {
+    const service = await startServiceProcess({ CIO_WEBHOOK_SECRET: KEY })
+    t.teardown(() => service.process.kill('SIGKILL'))
+    const lines = (
+      await until('the banner', async () => /XREVRANGE/.test(service.output()) && service.output())
+    ).split('\n')
+    const after = (heading: string): string => lines[lines.indexOf(heading) + 1]?.trim() ?? ''
+
+    const consoleUrl = /^Console in the browser: (http:\S+)$/m.exec(lines.join('\n'))?.[1] ?? ''
+    t.match(sh(`curl -s ${consoleUrl}`), /<h1>Overview<\/h1>/)
+    t.match(sh(`${after('Send a signed delivery (accepted):')} -s`), /"status":"accepted"/)
+    t.match(
+      sh(`${after('Send one without a signature (refused):')} -s -w '%{http_code}'`),
+      /CIO_SIGNATURE_INVALID.*401$/
+    )
+    const landed = sh(after('Show the newest event in the log:'))
+    t.match(landed, /io\.customer\.email\.opened/)
+    t.notMatch(landed, /ada@example\.com/)
+    t.ok(existsSync(join(service.folder, 'data/redis/appendonlydir')), 'in an append-only file')
+
+    service.process.kill('SIGTERM')
+    t.equal(await service.ended, 0)
+    const socket = join(service.folder, 'data/redis/redis.sock')
+    t.notOk(existsSync(socket), 'its Redis has ended too')
+  }
+)
 
 for (const workers of ['1', '2']) {
   t.test(`a port that is taken ends the start with 2 and says so: workers ${workers}`, async t => {
