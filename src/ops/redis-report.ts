@@ -70,8 +70,8 @@ export function createRedisReport({ redis, failures, durability, log }: RedisRep
     describing = true
     const { address, cause } = await failures.describe(error)
     describing = false
-    // Redis came back meanwhile.
-    if (!isDown) return
+    // Redis came back meanwhile, or is about to: on a busy machine, the first replies take a while.
+    if (!isDown || failures.isConnecting()) return
     failure = { address, cause }
     const durationMs = outage.report(cause)
     if (durationMs === undefined) return

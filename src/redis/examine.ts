@@ -16,6 +16,9 @@ interface Answer {
   readonly code?: string
 }
 
+/** What `examine` finds if nothing is wrong: the server serves those who need no login. */
+export const PONG = 'PONG'
+
 const ANSWER_TIMEOUT_MS = 1000
 const SHOWN_BYTES = 200
 
@@ -24,7 +27,7 @@ const SHOWN_BYTES = 200
  * PING without a login. If that fails, again with or without TLS. No password is sent.
  *
  * @param tls whether the configuration demands TLS
- * @returns the cause; `undefined` if the server answers as a Redis does. Takes at most 2 s
+ * @returns the cause, or PONG; `undefined` if the server answers as a Redis does, but not to this PING. Takes at most 2 s
  */
 export async function examine(server: Server, tls: boolean): Promise<string | undefined> {
   const asked = await ping(server, tls)
@@ -41,6 +44,7 @@ export async function examine(server: Server, tls: boolean): Promise<string | un
 function findingOf(reply: string): string | undefined {
   if (reply.startsWith('HTTP/')) return FINDINGS.http
   if (!isReply(reply)) return FINDINGS.other
+  if (reply.startsWith('+')) return PONG
   // This PING has no login: what concerns that is not the cause.
   return /^-(?:NOAUTH|NOPERM|ERR (?!max))/.test(reply) ? undefined : replyCause(reply.slice(1).trimEnd())
 }

@@ -3,7 +3,7 @@ import { ReportedError } from '../errors.ts'
 import { describeRedis, type RedisAddress, usesTls } from '../settings/redis-address.ts'
 import { codeCause, errorCause, FINDINGS, replyCause } from './causes.ts'
 import type { RedisClient } from './connect.ts'
-import { examine, type Server } from './examine.ts'
+import { examine, PONG, type Server } from './examine.ts'
 import { isCluster } from './is-cluster.ts'
 
 /** For operators: no password, no user text, no payload. */
@@ -22,6 +22,8 @@ export interface Failures {
    * @returns after at most 2 s. Never rejects
    */
   describe(error?: unknown): Promise<RedisFailure>
+  /** Whether the last description came too early: the server answers, and the handshake of the connection has begun. */
+  isConnecting(): boolean
 }
 
 interface Seen {
@@ -65,13 +67,16 @@ export function followFailures(redis: RedisClient, address: RedisAddress): Failu
     })
   }
   let examined: Found | undefined
+  let answers = false
   let refused: Found | undefined
   redis.on('ready', () => {
     last = undefined
   })
 
   return {
+    isConnecting: () => answers && !isCluster(redis) && redis.status === 'connect',
     describe: async error => {
+      answers = false
       const node = last?.node ?? master
       const where = node ?? describeRedis(address)
       const cause = errorCause(error)
@@ -107,7 +112,10 @@ export function followFailures(redis: RedisClient, address: RedisAddress): Failu
     const found = await Promise.all(
       servers.map(async name => ({ address: name, cause: await examine(parseServer(name), tls) }))
     )
-    return found.flatMap(({ address, cause }) => (cause === undefined ? [] : [{ address, cause }]))[0]
+    answers = found.some(({ cause }) => cause === PONG)
+    return found.flatMap(({ address, cause }) =>
+      cause === undefined || cause === PONG ? [] : [{ address, cause }]
+    )[0]
   }
 
   /** The server answers as a Redis does. */

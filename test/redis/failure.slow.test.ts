@@ -1,11 +1,16 @@
 import { spawn } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { createServer as createHttp } from 'node:http'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { openLog } from '../../src/cli/open-log.ts'
+import { createLogger } from '../../src/ops/logger.ts'
+import { createRedisReport } from '../../src/ops/redis-report.ts'
 import { FINDINGS } from '../../src/redis/causes.ts'
+import { connectRedis, disconnectRedis } from '../../src/redis/connect.ts'
+import { followFailures } from '../../src/redis/failure.ts'
+import { Secret } from '../../src/secret.ts'
 import { inDays, makeCertificate } from '../helpers/certificate.ts'
 import { startSentinel } from '../helpers/cluster.ts'
 import { serverHasWaitAof, startRedis, type TestRedis } from '../helpers/redis.ts'
@@ -26,7 +31,7 @@ async function redisWith(settings: Environment = {}): Promise<TestRedis> {
 }
 
 /** The port of a server that does this with each connection. */
-async function serverThat(handle: (socket: NodeJS.WritableStream) => void): Promise<number> {
+async function serverThat(handle: (socket: Socket) => void): Promise<number> {
   const server = createServer(socket => handle(socket.on('error', () => {})))
   await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
   server.unref()
@@ -280,6 +285,27 @@ async function checkService(
   ])
   t.notMatch(service.logText() + JSON.stringify(health), /hunter/)
 }
+
+t.test('a handshake that takes a while is not taken for a fault', { buffered: true }, async t => {
+  // It serves the PING that examines it, and does not reply to the handshake.
+  const port = await serverThat(socket => {
+    socket.on('data', data => String(data) === 'PING\r\n' && socket.write('+PONG\r\n'))
+  })
+  const address = { kind: 'standalone', url: new Secret(`redis://127.0.0.1:${port}`) } as const
+  const redis = connectRedis(address).on('error', () => {})
+  t.teardown(() => disconnectRedis(redis))
+  await until('the handshake', async () => redis.status === 'connect')
+  const failures = followFailures(redis, address)
+  const lines: string[] = []
+  const { log } = createLogger('info', { write: line => void lines.push(line) })
+  const report = createRedisReport({ redis, failures, durability: { level: 'server' }, log })
+  t.teardown(() => report.stop())
+  report.fail()
+  await failures.describe()
+  await new Promise(resolve => setImmediate(resolve))
+  t.equal(redis.status, 'connect')
+  t.same(lines, [])
+})
 
 for (const [name, fault] of Object.entries({ ...faults, ...faultsOfService })) {
   t.test(`if ${name}, log and /healthz of the service say so, once`, { buffered: true }, t =>
