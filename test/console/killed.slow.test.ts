@@ -72,12 +72,12 @@ t.test(
     const { text } = await person.get('/consumers/crm/dead-letters')
     t.match(text, 'It was interrupted: start it again for the rest.')
     t.equal((await replay()).status, 303)
-    await until('no dead letters', async () => (await letters.count('crm')) === 0, 60_000)
+    await until('no dead letters', async () => (await letters.count('crm')) === 0, 200_000)
     const missing = (): number => {
       const received = new Set(receiver.requests.map(({ headers }) => headers['webhook-id']))
       return ids.filter(id => !received.has(id)).length
     }
-    await until('all received', async () => missing() === 0, 60_000).catch(() => {})
+    await until('all received', async () => missing() === 0, 200_000).catch(() => {})
     t.equal(missing(), 0)
     const { text: result } = await person.get('/consumers/crm/dead-letters')
     t.match(result, /replayed \(/)
