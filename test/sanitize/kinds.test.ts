@@ -53,7 +53,8 @@ const alike: fc.Arbitrary<readonly { text: string; is: string }[]> = fc
       `00${digits}`,
       `${digits} `,
       any,
-      `${any}+${phone}`,
+      // Not only blanks or backslashes before it: that is another spelling of the address.
+      `${word}${any}+${phone}`,
       '4111111111111111',
       '4111 1111 1111 1111',
       '219-09-9999',
