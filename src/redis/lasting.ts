@@ -19,12 +19,12 @@ import { keepDatabase } from './database.ts'
 
 /** Clients that must not connect again. Not a field: the constructors of ioredis call `connect`. */
 const closed = new WeakSet<Redis | Cluster>()
-/** Clients that were told to disconnect, until they are told to connect. */
+/** Clients after `disconnect()`, until the next `connect()`. */
 const ended = new WeakSet<Cluster>()
 /** The copies that BullMQ made of a client. It does not close a copy that never was connected. */
 const copies = new WeakMap<Redis | Cluster, (Redis | Cluster)[]>()
 
-/** In addition to the seconds that a command may block. */
+/** The time limit of a reply, in addition to the time that the command may block. */
 const REPLY_MS = 4000
 
 const closedError = (): Error => new Error('Connection is closed.')

@@ -37,7 +37,7 @@ const TIMEOUT_MS = 4000
 /** Customer.io waits for minutes and hours; a test cannot. */
 const FIRST_BACKOFF_MS = 20
 const LONGEST_BACKOFF_MS = 400
-/** Enough of the body of a refusal to tell who has answered. */
+/** The first characters of a refusal's body show whether the service or the balancer answered. */
 const SHOWN_BODY = 120
 
 interface Answer {

@@ -1,17 +1,18 @@
 import t from 'tap'
+import { startServiceProcess } from '../helpers/process.ts'
 import { startRedis } from '../helpers/redis.ts'
-import { deliverTo, startTestService } from '../helpers/service.ts'
+import { deliverTo } from '../helpers/service.ts'
 import { WEBHOOK_PATH } from '../helpers/sign.ts'
 
 const IDS = Number(process.env['PROPERTY_RUNS'] ?? 20)
 const COPIES = 5
 
-t.test('deliveries of one id that reach two replicas at once append exactly one event', async t => {
+t.test('deliveries of one id that reach two processes at once append exactly one event', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   const env = { REDIS_URL: redis.url, PARTITIONS: '2', LOG_LEVEL: 'warn' }
-  const services = await Promise.all([startTestService(env), startTestService(env)])
-  t.teardown(() => Promise.all(services.map(service => service.close())))
+  const services = await Promise.all([startServiceProcess(env), startServiceProcess(env)])
+  t.teardown(() => services.forEach(service => void service.process.kill('SIGKILL')))
 
   const ids = Array.from({ length: IDS }, (_, n) => `id-${n}`)
   let accepted = 0

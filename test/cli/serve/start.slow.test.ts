@@ -157,8 +157,8 @@ t.test(
       .split('\n')
       .filter(line => line.includes('"level":"warn"'))
       .map(line => JSON.parse(line).msg)
-      // On a busy machine there are others, of a slow Redis for one.
-      .filter(msg => /not a setting|signing key/.test(msg))
+      // On a busy machine there are also some about a slow Redis.
+      .filter(msg => !msg.includes('Redis'))
     t.match(warnings, [
       'DURABILTY is not a setting of this service: did you mean DURABILITY?',
       'CIO_SECRET is not a setting of this service: it has no effect',
