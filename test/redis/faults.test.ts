@@ -151,13 +151,17 @@ t.test('an outage is logged with each cause once, and its end with how long it l
   const again = await startRedis({}, { port: redis.port })
   t.teardown(() => again.stop('SIGKILL'))
   await until('recovery', async () => lines().some(line => line.includes('up again')))
-  t.match(
-    lines().filter(line => !line.includes('connection lost')),
-    [
-      'Redis is up',
-      `cannot reach Redis at 127.0.0.1:${redis.port}: ECONNREFUSED (nothing listens at this address); deliveries get 503 until it is back`,
-      /^Redis is up again after \d+ s$/
-    ]
+  const logged = lines()
+  t.equal(logged[0], 'Redis is up')
+  t.match(logged.at(-1), /^Redis is up again after \d+ s$/)
+  // A command that was running when the server died adds a cause of its own.
+  const causes = logged.slice(1, -1)
+  t.same([...new Set(causes)], causes, 'each cause once')
+  const cause = 'ECONNREFUSED (nothing listens at this address)'
+  t.ok(
+    causes.includes(
+      `cannot reach Redis at 127.0.0.1:${redis.port}: ${cause}; deliveries get 503 until it is back`
+    )
   )
   t.match(await getJson(`${service.url}/healthz`), {
     body: { status: 'ok', redisServer: /^(Redis|Valkey) \d+\.\d+\.\d+$/, redisCause: undefined }
