@@ -12,8 +12,9 @@ export type GateFailure = Pick<PushFailure, 'cause' | 'retryAfterMs'> & { readon
  * down, except probes. `acquire` is for events from the log, `acquireRetry` for events from the queue; both give a permit
  * that `release` returns.
  *
- * The receiver is down after several failures in a row. Then one event from the log is sent as a probe, and the next one
- * after a longer pause, until a request succeeds. Then the failed events from the queue come first.
+ * The receiver is down after several failures in a row: at least as many as requests may be in flight, so that one which
+ * refuses every third event is not. Then one event from the log is sent as a probe, and the next one after a longer pause,
+ * until a request succeeds. Then the failed events from the queue come first.
  */
 export interface Gate extends Semaphore {
   /** @returns false if the gate is shut: the event stays in the queue */
@@ -50,8 +51,8 @@ interface GateOptions {
   readonly onRecovered: (sinceMs: number, signal: AbortSignal) => Promise<void>
 }
 
-/** Failures in a row that mean that the receiver is down, not that it rejects single events. */
-const DOWN_FAILURES = 5
+/** Failures in a row that mean that the receiver is down, not that it rejects single events. More if more are in flight. */
+const MIN_DOWN_FAILURES = 5
 /** Failed connections: fewer are enough. One alone happens when a server closes an idle connection. */
 const DOWN_CONNECTIONS = 2
 /** Nobody wants to wait hours for the first event after an outage. */
@@ -124,9 +125,13 @@ export function createGate(options: GateOptions): Gate {
         connections: row.connections + (failure.cause === 'connection' ? 1 : 0),
         sinceMs: Math.min(row.sinceMs, failure.atMs)
       }
-      limit.failed()
       const isDown =
-        row.failures >= DOWN_FAILURES || row.connections >= DOWN_CONNECTIONS || retryAfterMs > 0 || wasDown
+        row.failures >= Math.max(MIN_DOWN_FAILURES, limit.current) ||
+        row.connections >= DOWN_CONNECTIONS ||
+        retryAfterMs > 0 ||
+        wasDown
+      if (failure.cause === 'overload') limit.overloaded()
+      else limit.failed()
       if (isDown && state !== 'shut') goDown(Math.min(retryAfterMs, maxRetryDelayMs))
       return wasDown
     },

@@ -25,10 +25,10 @@ export interface PushFailure {
   readonly answer: string
   readonly reason: string
   /**
-   * `connection`: it was refused or broken. `event`: the receiver works, and refuses this event. `other`: it is unknown
-   * whether it would accept another event.
+   * `connection`: it was refused or broken. `overload`: the receiver, or a proxy before it, may have too much to do.
+   * `event`: the receiver works, and refuses this event. `other`: it is unknown whether it would accept another event.
    */
-  readonly cause: 'connection' | 'event' | 'other'
+  readonly cause: 'connection' | 'overload' | 'event' | 'other'
   readonly retryAfterMs?: number | undefined
 }
 
@@ -54,9 +54,11 @@ const STREAMS_PER_CONNECTION = 100
 
 /** About the content of a request. Others, such as 401, 404 or 429, concern every request. */
 const EVENT_REFUSED = new Set([400, 409, 413, 415, 422])
+/** What servers, and proxies whose server does not keep up, answer under too much load. 500 is mostly a defect. */
+const OVERLOADED = new Set([408, 429, 502, 503, 504])
 
 const ABORTED: PushOutcome = { kind: 'aborted' }
-const TIMEOUT: PushOutcome = { kind: 'failed', answer: 'timeout', reason: 'timeout', cause: 'other' }
+const TIMEOUT: PushOutcome = { kind: 'failed', answer: 'timeout', reason: 'timeout', cause: 'overload' }
 /** The usual answers, so that they need not be made again and again. */
 const DELIVERED = new Map([200, 201, 202, 204].map(status => [status, delivered(status)]))
 
@@ -162,9 +164,14 @@ function outcomeOf(status: number, headers: readonly Buffer[], now: () => number
     kind: 'failed',
     answer,
     reason: isRedirect ? `status ${status}, and redirects are not followed` : `status ${status}`,
-    cause: EVENT_REFUSED.has(status) ? 'event' : 'other',
+    cause: causeOf(status),
     retryAfterMs: parseRetryAfter(headerOf(headers, 'retry-after'), now())
   }
+}
+
+function causeOf(status: number): PushFailure['cause'] {
+  if (EVENT_REFUSED.has(status)) return 'event'
+  return OVERLOADED.has(status) ? 'overload' : 'other'
 }
 
 /** @param headers names and values in turn */

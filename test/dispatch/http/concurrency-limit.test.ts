@@ -4,6 +4,7 @@ import {
   createAdaptiveLimit,
   createFixedLimit
 } from '../../../src/dispatch/http/concurrency-limit.ts'
+import { seededRandom } from '../../helpers/random.ts'
 
 /** A receiver that handles so many requests at once in so many milliseconds; further ones wait. */
 function answer(limit: ConcurrencyLimit, requests: number, capacity: number, latencyMs: number): void {
@@ -49,17 +50,45 @@ t.test('a latency of a few milliseconds is not a sign of overload, whatever the 
   t.end()
 })
 
-t.test('failures halve the limit, once per window, and it is at least one', t => {
+t.test('overload halves the limit, once per window, and it is at least one', t => {
   const limit = createAdaptiveLimit()
   answer(limit, 2000, 1000, 50)
   const before = limit.current
-  for (let failure = 0; failure < 10; failure++) limit.failed()
+  for (let failure = 0; failure < 10; failure++) limit.overloaded()
   t.equal(limit.current, Math.floor(before / 2))
   for (let window = 0; window < 20; window++) {
-    limit.failed()
+    limit.overloaded()
     answer(limit, 100, 1000, 500)
   }
   t.ok(limit.current >= 1)
+  t.end()
+})
+
+/** Of `of` answers, in random order, `failures` are failures. */
+function answerSome(limit: ConcurrencyLimit, requests: number, failures: number, of: number): void {
+  const random = seededRandom(7, 'failures')
+  for (let request = 0; request < requests; request++)
+    if (random.chance(failures / of)) limit.failed()
+    else answer(limit, 1, 1000, 50)
+}
+
+t.test('other failures do not change the limit while they are fewer than the successes', t => {
+  for (const [failures, of] of [
+    [1, 10],
+    [1, 3]
+  ] as const) {
+    const limit = createAdaptiveLimit()
+    answerSome(limit, 20_000, failures, of)
+    t.ok(limit.current >= 50, `${failures} of ${of}: ${limit.current}`)
+  }
+  t.end()
+})
+
+t.test('if most requests fail, the limit shrinks', t => {
+  const limit = createAdaptiveLimit()
+  answer(limit, 20_000, 1000, 50)
+  answerSome(limit, 2000, 2, 3)
+  t.ok(limit.current <= 4, `${limit.current}`)
   t.end()
 })
 

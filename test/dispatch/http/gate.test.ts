@@ -4,16 +4,21 @@ import { createGate, type Gate } from '../../../src/dispatch/http/gate.ts'
 
 const never = new AbortController().signal
 
-/** An open gate whose receiver is down. The last permit is returned. */
-async function downGate(retryAfterMs?: number): Promise<Gate> {
+function openGate(concurrency: number): Gate {
   const gate = createGate({
-    limit: createFixedLimit(4),
+    limit: createFixedLimit(concurrency),
     retryDelayMs: 50,
     maxRetryDelayMs: 60_000,
     onIdleProbe: () => {},
     onRecovered: async () => {}
   })
   gate.open()
+  return gate
+}
+
+/** An open gate whose receiver is down. The last permit is returned. */
+async function downGate(retryAfterMs?: number): Promise<Gate> {
+  const gate = openGate(4)
   await gate.acquire(never)
   for (let failures = 0; failures < 2; failures++)
     gate.failed({ cause: 'connection', atMs: Date.now(), retryAfterMs })
@@ -53,5 +58,29 @@ t.test(
     gate.delivered(1)
     gate.release()
     t.ok(await grantedWithin(1000, gate), 'it is up')
+  }
+)
+
+t.test(
+  'the receiver is down after as many failures in a row as requests may be in flight, and at least five',
+  t => {
+    for (const [concurrency, failures] of [
+      [1, 5],
+      [4, 5],
+      [50, 50]
+    ] as const)
+      for (const cause of ['other', 'overload'] as const) {
+        const gate = openGate(concurrency)
+        // It begins with a limit of four.
+        for (let success = 0; success < concurrency; success++) gate.delivered(1)
+        // A success in between: the row begins again.
+        for (let failure = 1; failure < failures; failure++) gate.failed({ cause, atMs: 1 })
+        gate.delivered(1)
+        for (let failure = 1; failure <= failures; failure++)
+          t.equal(gate.failed({ cause, atMs: 1 }), false, `${failure} of ${failures}`)
+        t.equal(gate.failed({ cause, atMs: 1 }), true, `${cause}, concurrency ${concurrency}: down`)
+        gate.shut()
+      }
+    t.end()
   }
 )
