@@ -1,4 +1,4 @@
-// Tested by test/redis/faults.test.ts, test/redis/failure.slow.test.ts and test/redis/durability.test.ts.
+// Tested by test/redis/faults.slow.test.ts, test/redis/failure.slow.test.ts and test/redis/durability.slow.test.ts.
 import type { Registry } from 'prom-client'
 import type { CloseStack } from './async/close-stack.ts'
 import { ConfigError } from './errors.ts'

@@ -1,4 +1,4 @@
-// Tested by test/cli/doctor/command.test.ts.
+// Tested by test/cli/doctor/command.slow.test.ts.
 import { UsageError } from './command.ts'
 
 /** @throws UsageError if it is not an http or https URL, or contains a user name or password */

@@ -1,4 +1,4 @@
-// Tested by test/console/pages/parked.test.ts and test/console/api.slow.test.ts.
+// Tested by test/console/pages/parked.slow.test.ts and test/console/api.slow.test.ts.
 import { parkedActions } from '../tools/parked/actions.ts'
 import type { ConsoleContext } from './context.ts'
 

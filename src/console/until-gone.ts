@@ -1,4 +1,4 @@
-// Tested by test/console/pages/events.test.ts.
+// Tested by test/console/pages/events.slow.test.ts.
 import type { FastifyReply } from 'fastify'
 
 /** Aborts when the connection closes: the client no longer waits for the answer. */

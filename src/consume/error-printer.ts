@@ -1,4 +1,4 @@
-// Tested by test/consume/errors.test.ts.
+// Tested by test/consume/errors.slow.test.ts.
 import { createIncident } from '../async/incident.ts'
 import { formatDuration } from '../duration.ts'
 import { ConfigError, errorCode } from '../errors.ts'

@@ -1,4 +1,4 @@
-// Tested by test/consume/errors.test.ts.
+// Tested by test/consume/errors.slow.test.ts.
 import type { Cluster, Redis } from 'ioredis'
 import { isOneEditApart } from '../edit-distance.ts'
 import { isCluster } from '../redis/is-cluster.ts'

@@ -1,4 +1,4 @@
-// Tested by test/customerio/app-api.test.ts and test/tools/rotate/track-key.test.ts.
+// Tested by test/customerio/app-api.test.ts and test/tools/rotate/track-key.slow.test.ts.
 
 /** The account at Customer.io. A URL replaces the one of the region, for a proxy in between. */
 export interface CustomerIoAccount {

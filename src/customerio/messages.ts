@@ -1,4 +1,4 @@
-// Tested by test/tools/reconcile/reconcile.test.ts.
+// Tested by test/tools/reconcile/reconcile.slow.test.ts.
 import { z } from 'zod'
 import { type AppApi, unexpectedAnswer } from './app-api.ts'
 

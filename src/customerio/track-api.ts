@@ -1,4 +1,4 @@
-// Tested by test/tools/rotate/track-key.test.ts.
+// Tested by test/tools/rotate/track-key.slow.test.ts.
 import { errorCode } from '../errors.ts'
 import type { Secret } from '../secret.ts'
 import { type CustomerIoAccount, loadClients } from './api-client.ts'

@@ -1,4 +1,4 @@
-// Tested by test/dispatch/dispatcher.test.ts, test/dispatch/attempts.test.ts and test/dispatch/outages.slow.test.ts.
+// Tested by test/dispatch/dispatcher.slow.test.ts, test/dispatch/attempts.test.ts and test/dispatch/outages.slow.test.ts.
 
 import type { HandleEntries } from '../group/batch-consumer.ts'
 import { MalformedEntryError } from '../group/entry-errors.ts'

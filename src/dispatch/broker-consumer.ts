@@ -1,4 +1,4 @@
-// Tested by test/dispatch/dispatcher.test.ts.
+// Tested by test/dispatch/dispatcher.slow.test.ts.
 import { consumeInBatches } from '../group/batch-consumer.ts'
 import type { GroupMember } from '../group/member.ts'
 import type { AmqpSettings, NatsSettings } from '../settings/consumers-file.ts'

@@ -1,4 +1,4 @@
-// Tested by test/dispatch/dispatcher.test.ts.
+// Tested by test/dispatch/dispatcher.slow.test.ts.
 import type { AmqpSettings, NatsSettings } from '../settings/consumers-file.ts'
 import type { Sink } from './sink.ts'
 import { createAmqpSink } from './sinks/amqp.ts'

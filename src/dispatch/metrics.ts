@@ -1,4 +1,4 @@
-// Tested by test/dispatch/dispatcher.test.ts.
+// Tested by test/dispatch/dispatcher.slow.test.ts.
 import type { Registry } from 'prom-client'
 import { createLastKnown } from '../ops/last-known.ts'
 import { metricFactory } from '../ops/metric-factory.ts'

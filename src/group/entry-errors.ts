@@ -1,4 +1,4 @@
-// Tested by test/consume/errors.test.ts.
+// Tested by test/consume/errors.slow.test.ts.
 /** The entry that an error is about. */
 export interface ErrorContext {
   readonly partition: number

@@ -1,4 +1,4 @@
-// Tested by test/log/append.test.ts and test/log/message-index.test.ts.
+// Tested by test/log/append.test.ts and test/log/message-index.slow.test.ts.
 import { UnavailableError } from '../errors.ts'
 import { metricOf } from '../event-types.ts'
 import type { RedisClient } from '../redis/connect.ts'

@@ -1,4 +1,4 @@
-// Tested by test/log/retention.test.ts and test/log/memory-relief.test.ts.
+// Tested by test/log/retention.test.ts and test/log/memory-relief.slow.test.ts.
 import type { RedisClient } from '../redis/connect.ts'
 import { loadScript, runScript } from '../redis/script.ts'
 

@@ -1,4 +1,4 @@
-// Tested by test/ops/openmetrics.test.ts and test/workers.slow.test.ts.
+// Tested by test/ops/openmetrics.slow.test.ts and test/workers.slow.test.ts.
 import { Gauge, type Registry } from 'prom-client'
 import { metricTable } from './metric-table.ts'
 

@@ -1,4 +1,4 @@
-// Tested by test/ops/metrics.test.ts and test/dispatch/dispatcher.test.ts.
+// Tested by test/ops/metrics.test.ts and test/dispatch/dispatcher.slow.test.ts.
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { Labels } from './metric-kinds.ts'
 import { metricTable } from './metric-table.ts'

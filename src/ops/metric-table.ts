@@ -1,4 +1,4 @@
-// Tested by test/ops/metrics.test.ts, test/dispatch/dispatcher.test.ts and test/docs/metrics.test.ts.
+// Tested by test/ops/metrics.test.ts, test/dispatch/dispatcher.slow.test.ts and test/docs/metrics.test.ts.
 import { counter, gauge, histogram, type Labels } from './metric-kinds.ts'
 import { attemptOutcomes, deliveryOutcomes, signatureFailures, webhookStates } from './outcomes.ts'
 

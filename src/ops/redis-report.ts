@@ -1,4 +1,4 @@
-// Tested by test/redis/failure.slow.test.ts and test/redis/durability.test.ts.
+// Tested by test/redis/failure.slow.test.ts and test/redis/durability.slow.test.ts.
 import { createIncident } from '../async/incident.ts'
 import { createPollingLoop } from '../async/poll.ts'
 import { formatDuration } from '../duration.ts'

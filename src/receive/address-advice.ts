@@ -1,4 +1,4 @@
-// Tested by test/receive/unlisted.test.ts.
+// Tested by test/receive/unlisted.slow.test.ts.
 import { compileAddressList, privateRanges } from '../address-list.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { AddressVariable } from './delivery-stats.ts'

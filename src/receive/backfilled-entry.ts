@@ -1,4 +1,4 @@
-// Tested by test/tools/reconcile/reconcile.test.ts.
+// Tested by test/tools/reconcile/reconcile.slow.test.ts.
 import { eventName, eventType } from '../event-types.ts'
 import type { LogEntry } from '../log/log-entry.ts'
 import type { Source } from '../settings/sources.ts'

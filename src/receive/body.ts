@@ -1,4 +1,4 @@
-// Tested by test/receive/admission.test.ts and test/receive/unlisted.test.ts.
+// Tested by test/receive/admission.test.ts and test/receive/unlisted.slow.test.ts.
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { MemoryBudget, Reservation } from './memory-budget.ts'
 

@@ -1,4 +1,4 @@
-// Tested by test/receive/delivery-span.test.ts and test/ops/tracing.slow.test.ts.
+// Tested by test/receive/delivery-span.slow.test.ts and test/ops/tracing.slow.test.ts.
 import type { FastifyRequest } from 'fastify'
 import { UnavailableError } from '../errors.ts'
 import type { AppendOutcome } from '../log/append.ts'

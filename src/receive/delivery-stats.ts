@@ -1,4 +1,4 @@
-// Tested by test/receive/delivery-counter.test.ts.
+// Tested by test/receive/delivery-counter.slow.test.ts.
 import { z } from 'zod'
 import { UNAVAILABLE_REASONS } from '../errors.ts'
 import { deliveryOutcomes, type Outcome, signatureFailures } from '../ops/outcomes.ts'

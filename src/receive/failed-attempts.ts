@@ -1,4 +1,4 @@
-// Tested by test/receive/unlisted.test.ts.
+// Tested by test/receive/unlisted.slow.test.ts.
 import rateLimit, { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 

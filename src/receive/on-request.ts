@@ -1,4 +1,4 @@
-// Tested by test/receive/admission.test.ts and test/receive/unlisted.test.ts.
+// Tested by test/receive/admission.test.ts and test/receive/unlisted.slow.test.ts.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { parseAddress } from '../address.ts'
 import { limitChunks } from '../http/unknown-peers.ts'

@@ -1,4 +1,4 @@
-// Tested by test/receive/admission.test.ts and test/receive/unlisted.test.ts.
+// Tested by test/receive/admission.test.ts and test/receive/unlisted.slow.test.ts.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorResponseCode, errorResponses, UnavailableError } from '../errors.ts'
 import { closeAfterResponse, sendError } from '../ops/error-responses.ts'

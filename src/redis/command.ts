@@ -1,4 +1,4 @@
-// Tested by test/redis/faults.test.ts.
+// Tested by test/redis/faults.slow.test.ts.
 import { Command } from 'ioredis'
 import type { UnavailableReason } from '../errors.ts'
 import type { RedisClient } from './connect.ts'

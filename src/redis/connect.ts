@@ -1,4 +1,4 @@
-// Tested by test/redis/faults.test.ts, test/redis/disconnect.slow.test.ts and test/redis/topologies.slow.test.ts.
+// Tested by test/redis/faults.slow.test.ts, test/redis/disconnect.slow.test.ts and test/redis/topologies.slow.test.ts.
 import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis'
 import { type Backoff, backoffMs } from '../async/backoff.ts'
 import type { RedisAddress } from '../settings/redis-address.ts'

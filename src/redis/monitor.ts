@@ -1,4 +1,4 @@
-// Tested by test/redis/faults.test.ts.
+// Tested by test/redis/faults.slow.test.ts.
 import { createPollingLoop } from '../async/poll.ts'
 import { ConfigError, ReportedError } from '../errors.ts'
 import { FINDINGS } from './causes.ts'

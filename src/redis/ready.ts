@@ -1,4 +1,4 @@
-// Tested by test/redis/faults.test.ts, test/redis/durability.test.ts and test/receive/delivery-stats.slow.test.ts.
+// Tested by test/redis/faults.slow.test.ts, test/redis/durability.slow.test.ts and test/receive/delivery-stats.slow.test.ts.
 import { mastersOf, type RedisClient } from './connect.ts'
 import { isCluster } from './is-cluster.ts'
 

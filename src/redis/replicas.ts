@@ -1,4 +1,4 @@
-// Tested by test/redis/durability.test.ts.
+// Tested by test/redis/durability.slow.test.ts.
 import { UnavailableError } from '../errors.ts'
 import { mastersOf, type RedisClient } from './connect.ts'
 

@@ -1,4 +1,4 @@
-// Tested by test/redis/faults.test.ts.
+// Tested by test/redis/faults.slow.test.ts.
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { sendCommand } from './command.ts'

@@ -1,4 +1,4 @@
-// Tested by test/redis/faults.test.ts and test/runbook/redis.slow.test.ts.
+// Tested by test/redis/faults.slow.test.ts and test/runbook/redis.slow.test.ts.
 import type { RedisClient } from './connect.ts'
 
 /**

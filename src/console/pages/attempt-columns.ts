@@ -1,4 +1,4 @@
-// Tested by test/console/pages/events.test.ts and test/console/pages/consumers-browser.slow.test.ts.
+// Tested by test/console/pages/events.slow.test.ts and test/console/pages/consumers-browser.slow.test.ts.
 import type { Attempt } from '../../dispatch/attempts.ts'
 import { number, pill, type TableColumn, text, time } from '../components.ts'
 

@@ -1,11 +1,8 @@
 import { backoffMs } from '../../async/backoff.ts'
 import type { Semaphore } from '../../async/semaphore.ts'
 import type { ConcurrencyLimit } from './concurrency-limit.ts'
+import { addFailure, type GateFailure, meansDown, NO_FAILURES } from './failures-in-a-row.ts'
 import { createPauses } from './pauses.ts'
-import type { PushFailure } from './request.ts'
-
-/** `atMs`: when the request began, unix milliseconds. `retryAfterMs`: what the receiver asked for, for all requests. */
-export type GateFailure = Pick<PushFailure, 'cause' | 'retryAfterMs'> & { readonly atMs: number }
 
 /**
  * Decides when a request may be sent to one receiver: at most as many at once as the limit, and none while the receiver is
@@ -51,15 +48,10 @@ interface GateOptions {
   readonly onRecovered: (sinceMs: number, signal: AbortSignal) => Promise<void>
 }
 
-/** Failures in a row that mean that the receiver is down, not that it rejects single events. More if more are in flight. */
-const MIN_DOWN_FAILURES = 5
-/** Failed connections: fewer are enough. One alone happens when a server closes an idle connection. */
-const DOWN_CONNECTIONS = 2
 /** Nobody wants to wait hours for the first event after an outage. */
 const MAX_PROBE_DELAY_MS = 30_000
 const PROBE_FACTOR = 3
 
-const NO_FAILURES = { failures: 0, connections: 0, sinceMs: Number.POSITIVE_INFINITY }
 const GRANTED = Promise.resolve(true)
 const REFUSED = Promise.resolve(false)
 
@@ -120,16 +112,8 @@ export function createGate(options: GateOptions): Gate {
         return false
       }
       const wasDown = state === 'down'
-      row = {
-        failures: row.failures + 1,
-        connections: row.connections + (failure.cause === 'connection' ? 1 : 0),
-        sinceMs: Math.min(row.sinceMs, failure.atMs)
-      }
-      const isDown =
-        row.failures >= Math.max(MIN_DOWN_FAILURES, limit.current) ||
-        row.connections >= DOWN_CONNECTIONS ||
-        retryAfterMs > 0 ||
-        wasDown
+      row = addFailure(row, failure)
+      const isDown = wasDown || retryAfterMs > 0 || meansDown(row, limit.current)
       if (failure.cause === 'overload') limit.overloaded()
       else limit.failed()
       if (isDown && state !== 'shut') goDown(Math.min(retryAfterMs, maxRetryDelayMs))
@@ -165,7 +149,7 @@ export function createGate(options: GateOptions): Gate {
   }
 
   function isUp(): void {
-    if (row.failures > 0) row = NO_FAILURES
+    row = NO_FAILURES
     // Requests that were in flight may still be answered while the receiver asks for a pause.
     const mayHaveBeenDown = state === 'open' && downSinceMs === Number.POSITIVE_INFINITY
     if (mayHaveBeenDown || (state === 'down' && heldForMs() === 0)) recover()

@@ -1,4 +1,4 @@
-// Tested by test/dispatch/http/strict-order.test.ts.
+// Tested by test/dispatch/http/strict-order.slow.test.ts.
 /** Pauses before retries, which can be ended together. */
 interface Pauses {
   /** Resolves after the time, when the pause is ended, or when the signal is aborted. */

@@ -1,4 +1,4 @@
-// Tested by test/dispatch/http/outages.test.ts.
+// Tested by test/dispatch/http/outages.slow.test.ts.
 import { singleFlight } from '../../async/single-flight.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import { type Attempter, AttemptFailed } from './attempt.ts'

@@ -1,4 +1,4 @@
-// Tested by test/dispatch/sinks/nats.test.ts and test/dispatch/sinks/nats-setup.test.ts.
+// Tested by test/dispatch/sinks/nats.slow.test.ts and test/dispatch/sinks/nats-setup.test.ts.
 import { type ApiError, JetStreamApiError } from '@nats-io/jetstream'
 import {
   createInbox,

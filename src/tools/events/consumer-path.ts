@@ -1,4 +1,4 @@
-// Tested by test/tools/events/event-path.test.ts.
+// Tested by test/tools/events/event-path.slow.test.ts.
 import { type Attempt, attemptHistory } from '../../dispatch/attempts.ts'
 import { compileTypeGlobs } from '../../event-types.ts'
 import type { DeadLetter } from '../../group/dead-letters.ts'

@@ -1,4 +1,4 @@
-// Tested by test/tools/events/event-path.test.ts.
+// Tested by test/tools/events/event-path.slow.test.ts.
 import { parseCloudEvent } from '../../group/cloud-event.ts'
 import { type DeadLetter, deadLetters } from '../../group/dead-letters.ts'
 import { groupKeys } from '../../log/keys.ts'

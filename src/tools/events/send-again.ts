@@ -1,4 +1,4 @@
-// Tested by test/console/pages/events.test.ts.
+// Tested by test/console/pages/events.slow.test.ts.
 import { replayRange } from '../../dispatch/replay.ts'
 import { deadLetters } from '../../group/dead-letters.ts'
 import { formatPosition, type LogPosition, parsePosition } from '../../log/position.ts'

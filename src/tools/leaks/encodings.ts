@@ -1,4 +1,4 @@
-// Tested by test/tools/leaks/detector.test.ts.
+// Tested by test/tools/leaks/detector.slow.test.ts.
 
 /** How a value can be written. */
 export type Encoding = 'plain' | 'base64' | 'base64url' | 'url' | 'hex' | 'json' | 'utf16'

@@ -1,4 +1,4 @@
-// Tested by test/tools/leaks/search.test.ts.
+// Tested by test/tools/leaks/search.slow.test.ts.
 import { constants } from 'node:fs'
 import { lstat, open, readdir, readlink, stat } from 'node:fs/promises'
 import { errorCode } from '../../errors.ts'

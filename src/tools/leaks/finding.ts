@@ -1,4 +1,4 @@
-// Tested by test/tools/leaks/git-history.test.ts.
+// Tested by test/tools/leaks/git-history.slow.test.ts.
 import type { Detector, Leak } from './detector.ts'
 
 /** The kind of place that `file` names. */

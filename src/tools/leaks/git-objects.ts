@@ -1,4 +1,4 @@
-// Tested by test/tools/leaks/git-history.test.ts.
+// Tested by test/tools/leaks/git-history.slow.test.ts.
 import type { Detector, Leak } from './detector.ts'
 import { type Git, ScanError, splitAt, textsOf } from './git.ts'
 import { countNewlines, createStreamScanner, type StreamScanner } from './stream-scanner.ts'

@@ -1,4 +1,4 @@
-// Tested by test/tools/leaks/search.test.ts.
+// Tested by test/tools/leaks/search.slow.test.ts.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { ReportedError } from '../../errors.ts'

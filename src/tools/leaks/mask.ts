@@ -1,4 +1,4 @@
-// Tested by test/tools/leaks/detector.test.ts.
+// Tested by test/tools/leaks/detector.slow.test.ts.
 import { hash, scryptSync } from 'node:crypto'
 
 /** Shorter values show no characters at all. */

@@ -1,4 +1,4 @@
-// Tested by test/tools/leaks/search.test.ts.
+// Tested by test/tools/leaks/search.slow.test.ts.
 import { access } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { type Git, openGit, ScanError } from './git.ts'

@@ -1,4 +1,4 @@
-// Tested by test/tools/leaks/detector.test.ts
+// Tested by test/tools/leaks/detector.slow.test.ts
 /** `configured-value`: a secret of this configuration. The others are recognized by shape and context. */
 export type RuleId =
   | 'configured-value'

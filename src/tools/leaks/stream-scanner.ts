@@ -1,4 +1,4 @@
-// Tested by test/tools/leaks/detector.test.ts.
+// Tested by test/tools/leaks/detector.slow.test.ts.
 import type { Detector, Leak } from './detector.ts'
 import type { Search, Sighting } from './finding.ts'
 import { rememberClients, type TextMemory } from './key-shapes.ts'

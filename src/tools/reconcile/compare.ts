@@ -1,4 +1,4 @@
-// Tested by test/tools/reconcile/reconcile.test.ts.
+// Tested by test/tools/reconcile/reconcile.slow.test.ts.
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { SentMessage } from '../../customerio/messages.ts'
 import type { PartitionKeys } from '../../log/keys.ts'

@@ -1,4 +1,4 @@
-// Tested by test/tools/reconcile/reconcile.test.ts.
+// Tested by test/tools/reconcile/reconcile.slow.test.ts.
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { createLease, type Lease } from '../../group/lease.ts'

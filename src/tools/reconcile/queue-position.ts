@@ -1,4 +1,4 @@
-// Tested by test/tools/reconcile/reconcile.test.ts.
+// Tested by test/tools/reconcile/reconcile.slow.test.ts.
 import { type LastDelivery, readDeliveryStats, readLastDeliveries } from '../../receive/delivery-stats.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 

@@ -1,4 +1,4 @@
-// Tested by test/tools/reconcile/reconcile.test.ts.
+// Tested by test/tools/reconcile/reconcile.slow.test.ts.
 import { z } from 'zod'
 
 /** Per object type, metric, campaign or hour: how many were checked, and how many of these are missing. */

@@ -1,4 +1,4 @@
-// Tested by test/tools/reconcile/reconcile-watch.test.ts.
+// Tested by test/tools/reconcile/reconcile-watch.slow.test.ts.
 import { z } from 'zod'
 import type { RedisClient } from '../../redis/connect.ts'
 import { parseStored } from '../../stored-json.ts'

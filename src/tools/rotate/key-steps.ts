@@ -1,4 +1,4 @@
-// Tested by test/tools/rotate/track-key.test.ts and test/tools/rotate/webhook-key.test.ts.
+// Tested by test/tools/rotate/track-key.slow.test.ts and test/tools/rotate/webhook-key.test.ts.
 import type { Secret } from '../../secret.ts'
 import { type SecretHandle, type SecretVersions, variableOf } from '../../settings/secrets/secret-handle.ts'
 import { NOTHING_CHANGED, RotationStopped, type Steps } from './report.ts'

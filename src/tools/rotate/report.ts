@@ -1,4 +1,4 @@
-// Tested by test/tools/rotate/track-key.test.ts.
+// Tested by test/tools/rotate/track-key.slow.test.ts.
 import { errorCode, ReportedError } from '../../errors.ts'
 import { ReadOnlySecretError } from '../../settings/secrets/secret-handle.ts'
 

@@ -1,4 +1,4 @@
-// Tested by test/tools/rotate/track-key.test.ts.
+// Tested by test/tools/rotate/track-key.slow.test.ts.
 import { open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'

@@ -1,4 +1,4 @@
-// Tested by test/tools/rotate/track-key.test.ts and test/tools/rotate/webhook-key.test.ts.
+// Tested by test/tools/rotate/track-key.slow.test.ts and test/tools/rotate/webhook-key.test.ts.
 import type { ReplicaKeys } from './replica-keys.ts'
 import { dueAt, type TrackKeyRotation } from './track-key.ts'
 import {

@@ -1,4 +1,4 @@
-// Tested by test/console/pages/events.test.ts and test/console/pages/events-browser.slow.test.ts.
+// Tested by test/console/pages/events.slow.test.ts and test/console/pages/events-browser.slow.test.ts.
 import type { FastifyRequest } from 'fastify'
 import type { Attempt } from '../../../dispatch/attempts.ts'
 import type { ConsumerPath, EventState } from '../../../tools/events/consumer-path.ts'

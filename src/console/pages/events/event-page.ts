@@ -1,4 +1,4 @@
-// Tested by test/console/pages/events.test.ts and test/console/pages/events-browser.slow.test.ts.
+// Tested by test/console/pages/events.slow.test.ts and test/console/pages/events-browser.slow.test.ts.
 import { formatDuration } from '../../../duration.ts'
 import { isPosition } from '../../../log/position.ts'
 import { type EventPath, eventPath } from '../../../tools/events/event-path.ts'

@@ -1,4 +1,4 @@
-// Tested by test/console/pages/events.test.ts and test/console/pages/events-browser.slow.test.ts.
+// Tested by test/console/pages/events.slow.test.ts and test/console/pages/events-browser.slow.test.ts.
 import type { FastifyRequest } from 'fastify'
 import { eventName } from '../../../event-types.ts'
 import { parseEnvelope } from '../../../group/cloud-event.ts'

@@ -1,4 +1,4 @@
-// Tested by test/console/pages/events.test.ts.
+// Tested by test/console/pages/events.slow.test.ts.
 import type { LogPosition } from '../../../log/position.ts'
 import { compareIds } from '../../../log/read-range.ts'
 import { searchEvents } from '../../../tools/events/search.ts'

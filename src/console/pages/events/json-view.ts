@@ -1,4 +1,4 @@
-// Tested by test/console/pages/events.test.ts.
+// Tested by test/console/pages/events.slow.test.ts.
 import { stringifyExactly, withExactNumbers } from '../../../exact-json.ts'
 import { number } from '../../components.ts'
 import { type Html, html } from '../../html.ts'

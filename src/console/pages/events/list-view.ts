@@ -1,4 +1,4 @@
-// Tested by test/console/pages/events.test.ts and test/console/pages/events-browser.slow.test.ts.
+// Tested by test/console/pages/events.slow.test.ts and test/console/pages/events-browser.slow.test.ts.
 import type { FastifyRequest } from 'fastify'
 import type { LogPosition } from '../../../log/position.ts'
 import { form, hiddenFields, number, pageLink, pager, table, text, time } from '../../components.ts'

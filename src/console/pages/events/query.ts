@@ -1,4 +1,4 @@
-// Tested by test/console/pages/events.test.ts.
+// Tested by test/console/pages/events.slow.test.ts.
 import { compileTypeGlobs } from '../../../event-types.ts'
 import { isPosition, type LogPosition } from '../../../log/position.ts'
 import type { AddressHash } from '../../../tools/events/address-hash.ts'

@@ -1,4 +1,4 @@
-// Tested by test/console/pages/events.test.ts.
+// Tested by test/console/pages/events.slow.test.ts.
 import { eventName, SOURCE_PREFIX } from '../../../event-types.ts'
 import { parseEnvelope } from '../../../group/cloud-event.ts'
 import { entryTimeMs, formatPosition, type LogPosition } from '../../../log/position.ts'

@@ -1,4 +1,4 @@
-// Tested by test/console/pages/events-browser.slow.test.ts and test/console/pages/events.test.ts.
+// Tested by test/console/pages/events-browser.slow.test.ts and test/console/pages/events.slow.test.ts.
 import type { FastifyReply } from 'fastify'
 import { type ConsumerStatus, consumerStatusReader } from '../../../dispatch/consumer-status.ts'
 import { isPosition } from '../../../log/position.ts'

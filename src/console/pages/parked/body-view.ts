@@ -1,4 +1,4 @@
-// Tested by test/console/pages/parked.test.ts.
+// Tested by test/console/pages/parked.slow.test.ts.
 import { number } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
 

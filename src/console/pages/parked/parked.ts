@@ -1,4 +1,4 @@
-// Tested by test/console/pages/parked.test.ts and test/console/pages/consumers-browser.slow.test.ts.
+// Tested by test/console/pages/parked.slow.test.ts and test/console/pages/consumers-browser.slow.test.ts.
 
 import type { FastifyRequest } from 'fastify'
 import { counted } from '../../../counted.ts'
