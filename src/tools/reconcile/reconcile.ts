@@ -1,15 +1,16 @@
 import { pause } from '../../async/backoff.ts'
 import { type AppApi, AppApiError, unexpectedAnswer } from '../../customerio/app-api.ts'
 import { listMessages } from '../../customerio/messages.ts'
-import { listReportingWebhooks } from '../../customerio/reporting-webhooks.ts'
+import { listReportingWebhooks, type ReportingWebhook } from '../../customerio/reporting-webhooks.ts'
 import { ReportedError } from '../../errors.ts'
 import type { EventLog } from '../../log/append.ts'
 import { forgetFilled, type MessageIndex, messageIndexSince } from '../../log/message-index.ts'
 import { publishedPartitions } from '../../log/partition.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import type { Source } from '../../settings/sources.ts'
-import { readConnections } from '../connect/connections.ts'
+import { type Connection, readConnections } from '../connect/connections.ts'
 import { sourceOfEndpoint } from '../connect/endpoint.ts'
+import { webhooksOf } from '../connect/plan.ts'
 import { type CompareOptions, compareMessages, eventsOf } from './compare.ts'
 import { addMissing, countMissing, fillMissing, MAX_WAITING } from './fill.ts'
 import { clearProgress, type Progress, reconcileLock, saveProgress } from './progress.ts'
@@ -212,8 +213,8 @@ async function prepare(options: ReconcileOptions): Promise<Omit<CompareOptions, 
 }
 
 /**
- * The events that the webhook of a source asks for, also while it is disabled: the one that was connected, or one whose
- * endpoint has the path of the source.
+ * The events that the webhook of a source asks for, also while it is disabled: the one that was connected, or without a
+ * connection one whose endpoint has the path of the source.
  *
  * @returns `undefined` if Customer.io lists no such webhook, or the key may not list them: then all events are expected
  */
@@ -227,17 +228,25 @@ async function eventsOfWebhook({
   const connected = (await readConnections(redis, keyPrefix)).find(({ source }) => source === name)
   try {
     const listed = (await unlessAborted(listReportingWebhooks(api, signal), signal)) ?? []
-    const webhooks = listed.filter(({ id, endpoint }) =>
+    const webhooks =
       connected === undefined
-        ? URL.canParse(endpoint) && sourceOfEndpoint(endpoint) === name
-        : String(id) === connected.webhook
-    )
+        ? listed.filter(({ endpoint }) => URL.canParse(endpoint) && sourceOfEndpoint(endpoint) === name)
+        : connectedWebhooks(listed, connected)
     return webhooks.length === 0 ? undefined : new Set(webhooks.flatMap(({ events }) => events))
   } catch (error) {
     if (error instanceof AppApiError && (error.kind === 'declined' || error.kind === 'not_found'))
       return undefined
     throw error
   }
+}
+
+/** As `checkConnection` finds it: if it was recreated by hand, its id is another one. */
+function connectedWebhooks(
+  listed: readonly ReportingWebhook[],
+  { endpoint, webhook }: Connection
+): readonly ReportingWebhook[] {
+  const found = webhooksOf(listed, endpoint)
+  return found.length > 0 ? found : listed.filter(({ id }) => String(id) === webhook)
 }
 
 /** Resolves with `undefined` instead of rejecting once the signal is aborted: the comparison is interrupted, not failed. */
