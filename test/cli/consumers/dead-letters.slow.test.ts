@@ -201,6 +201,17 @@ t.test('many dead letters: chosen by filter, replayed at a rate, and dropped aft
   })
 })
 
+t.test('all dead letters are chosen, also where the clock of Redis is ahead', async t => {
+  const { redis, json } = await openConsumers(t)
+  const id = `${Date.now() + 60_000}-0`
+  const event = JSON.stringify({ specversion: '1.0', id: 'e', source: '/customerio/default', type: 'x' })
+  const fields = { partition: '0', id: '1-0', type: 'io.customer.email.sent', event, reason: 'failed' }
+  await redis.client.xadd('cio:dead:crm', id, ...Object.entries(fields).flat())
+  t.equal((await json('consumers', 'dead', 'crm')).value.length, 1)
+  t.match(await json('consumers', 'drop', 'crm', '--all', '--yes'), { code: 0, value: { dropped: 1 } })
+  t.equal(await redis.client.xlen('cio:dead:crm'), 0)
+})
+
 t.test('dead letters of a removed consumer are listed until they are dropped', async t => {
   const { redis, run, json } = await openConsumers(t)
   await redis.client.xgroup('CREATE', 'cio:events:{0}', 'old', '0', 'MKSTREAM')
