@@ -15,6 +15,8 @@ export interface Dropped {
   readonly dropped: number
   /** Ids that no dead letter has. */
   readonly unknown: readonly string[]
+  /** It ended before the last of the chosen dead letters, because of `signal`. */
+  readonly interrupted: boolean
 }
 
 interface LetterContext {
@@ -82,15 +84,17 @@ export function letterActions({ redis, keyPrefix, settingsOf, requireKnown, open
       await requireKnown(name)
       let dropped = 0
       const unknown: string[] = []
+      let interrupted = false
       for await (const page of chosenLetters(letters, name, choice)) {
-        if (signal?.aborted) break
+        interrupted = signal?.aborted === true
+        if (interrupted) break
         unknown.push(...page.unknown)
         const ids = page.letters.map(({ letter }) => letter)
         dropped += await letters.drop(name, ids)
         onProgress(dropped)
       }
       if ((await letters.count(name)) === 0) await removed.forget(name)
-      return { dropped, unknown }
+      return { dropped, unknown, interrupted }
     }
   }
 }

@@ -51,7 +51,8 @@ t.test('dead letters: listed, replayed and dropped', async t => {
     await until('replayed', async () => receiver.requests.length === before + 1)
     t.same((await json('consumers', 'drop', 'crm', '--all', '--yes')).value, {
       dropped: 1,
-      unknown: []
+      unknown: [],
+      interrupted: false
     })
     t.match((await run('consumers', 'dead', 'crm')).output, 'no dead letters')
   })
@@ -140,7 +141,7 @@ t.test('many dead letters: chosen by filter, replayed at a rate, and dropped aft
       ['consumers', 'drop', 'crm', 'x', id, '1-1', '--json'],
       env
     )
-    t.same([code, JSON.parse(stdout)], [1, { dropped: 1, unknown: ['x', '1-1'] }])
+    t.same([code, JSON.parse(stdout)], [1, { dropped: 1, unknown: ['x', '1-1'], interrupted: false }])
     t.match(stderr, /there is no dead letter "x"\n.*there is no dead letter "1-1"\n/)
     t.match(await run('consumers', 'replay', 'crm', '1-1'), { code: 1, output: 'no dead letter "1-1"' })
     t.equal(await count(), 19)
