@@ -168,7 +168,11 @@ export function watchCustomerIo(stage: Stage, api: AppApi, eventLog: EventLog): 
   const { mode, indexMs } = config.reconcile
   const source = config.sources.get(DEFAULT_SOURCE)
   const shared = { api, redis, keyPrefix: config.log.keyPrefix, isRedisUp: monitor.isUp, metrics, log }
-  const webhookWatch = createWebhookWatch({ ...shared, consumers: config.dispatch.consumers })
+  const webhookWatch = createWebhookWatch({
+    ...shared,
+    sources: [...config.sources.keys()],
+    consumers: config.dispatch.consumers
+  })
   const reconcileWatch =
     mode === 'off' || source === undefined
       ? undefined

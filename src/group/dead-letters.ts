@@ -54,6 +54,8 @@ export interface DeadLetters {
    */
   add(consumer: string, entry: DeadEntry, failure: Failure): Promise<void>
   count(consumer: string): Promise<number>
+  /** @returns the id of the newest one; `undefined` without any */
+  newest(consumer: string): Promise<string | undefined>
   /** Oldest first, those after the dead letter `after`. */
   list(consumer: string, count: number, after?: string): Promise<readonly DeadLetter[]>
   get(consumer: string, letter: string): Promise<DeadLetter | undefined>
@@ -98,6 +100,7 @@ export function deadLetters(redis: RedisClient, keyPrefix: string): DeadLetters 
       await runScript(redis, addScript, [keyOf(consumer)], Object.entries(letter).flat())
     },
     count: consumer => redis.xlen(keyOf(consumer)),
+    newest: async consumer => (await redis.xrevrange(keyOf(consumer), '+', '-', 'COUNT', 1))[0]?.[0],
     list: async (consumer, count, after) => {
       const from = after === undefined ? '-' : `(${after}`
       const entries = await redis.xrange(keyOf(consumer), from, '+', 'COUNT', count)

@@ -47,5 +47,7 @@ t.test('on a Cluster: counts are added, and read for the status', async t => {
     now: Date.now
   })
   t.match(status, { redis: { state: 'up' }, deliveries: { outcomes: { accepted: 10 } }, problems: [] })
-  t.same(await missingPermissions(redis, 'cio:'), { needed: [], optional: [] })
+  const log = { keyPrefix: 'cio:', durability: { level: 'replicated', replicas: 1 } } as const
+  const permissions = await missingPermissions(redis, log, { persistence: 'none' })
+  t.same(permissions, { needed: [], optional: [] })
 })

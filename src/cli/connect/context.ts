@@ -36,6 +36,7 @@ export async function openConnect(env: Environment) {
         api,
         redis,
         keyPrefix: log.keyPrefix,
+        sources: config.sourceNames,
         consumers: dispatch.consumers,
         now: Date.now
       }),

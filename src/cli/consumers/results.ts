@@ -18,7 +18,7 @@ interface ReplayResult<Left> {
   readonly left: readonly Left[]
   readonly notWanted?: number
   readonly unknown: readonly string[]
-  readonly interrupted?: boolean
+  readonly interrupted: boolean
 }
 
 /** @param what such as `dead letter` */
@@ -28,24 +28,28 @@ export function printReplayed<Left extends { readonly why: string }>(
   what: string,
   nameOf: (left: Left) => string
 ): ExitCode {
-  const { replayed, left, notWanted = 0, unknown, interrupted = false } = result
+  const { replayed, left, notWanted = 0, unknown, interrupted } = result
   const lines = left.map(one => `${nameOf(one)}: ${terminalSafe(one.why)}\n`).join('')
   const types = notWanted === 0 ? '' : `${notWanted} not replayed: the consumer does not want their type\n`
-  const note = interrupted ? 'interrupted: the same command continues with the rest\n' : ''
-  print(output, result, `${replayed} replayed\n${lines}${types}${note}`)
+  print(output, result, `${replayed} replayed\n${lines}${types}${interruptedNote(result)}`)
   nameUnknown(unknown, what)
   return exitCode(left.length === 0 && unknown.length === 0 && !interrupted)
 }
 
 export function printDropped(
   output: Output,
-  result: { readonly dropped: number; readonly unknown: readonly string[] },
+  result: { readonly dropped: number; readonly unknown: readonly string[]; readonly interrupted: boolean },
   what: string
 ): ExitCode {
-  print(output, result, `${result.dropped} dropped\n`)
-  nameUnknown(result.unknown, what)
-  return exitCode(result.unknown.length === 0)
+  const { dropped, unknown, interrupted } = result
+  print(output, result, `${dropped} dropped\n${interruptedNote(result)}`)
+  nameUnknown(unknown, what)
+  return exitCode(unknown.length === 0 && !interrupted)
 }
+
+/** Somebody stopped it in the console, or here. */
+const interruptedNote = ({ interrupted }: { readonly interrupted: boolean }): string =>
+  interrupted ? 'interrupted: the same command continues with the rest\n' : ''
 
 /** On standard error, one line for each. */
 export function nameUnknown(unknown: readonly string[], what: string): void {

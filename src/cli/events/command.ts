@@ -3,7 +3,7 @@ import { pause } from '../../async/backoff.ts'
 import { formatDuration } from '../../duration.ts'
 import { stringifyExactly } from '../../exact-json.ts'
 import { allPartitionKeys, readPartitionCount } from '../../log/partition.ts'
-import { readEntries } from '../../log/read-range.ts'
+import { compareIds, readEntries } from '../../log/read-range.ts'
 import { consumerActions } from '../../tools/consumers/actions.ts'
 import { compileAddressHash } from '../../tools/events/address-hash.ts'
 import { compileFilter, type EventFilter } from '../../tools/events/event-filter.ts'
@@ -91,6 +91,11 @@ async function list(options: EventsOptions, filter: EventFilter, log: Log): Prom
     return EXIT.findings
   }
 
+  // The search began after the ends were read, so it can have found newer events.
+  for (const { partition, id } of found.entries) {
+    const end = ends[partition]
+    if (end !== undefined && compareIds(id, end) > 0) ends[partition] = id
+  }
   const { matches } = compileFilter(filter)
   const stopped = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort())

@@ -81,8 +81,7 @@ async function leaks(
   const triage = triageFindings(found, applyBaseline(options, found, problems.length === 0))
   const report: Report = {
     ...triage,
-    // A part of the repository was searched: entries for the rest are not stale.
-    stale: options.staged || path === undefined ? [] : triage.stale,
+    stale: isWhole(options) ? triage.stale : [],
     searched,
     problems,
     notes,
@@ -102,17 +101,21 @@ async function leaks(
   return report.fresh.length > 0 ? EXIT.findings : EXIT.ok
 }
 
+/** Otherwise a part of the repository was searched: entries of the baseline for the rest are not stale. */
+const isWhole = ({ staged, path }: LeaksOptions): boolean => !staged && path !== undefined
+
 /** Writes the baseline if that was asked for. @returns the accepted entries */
 function applyBaseline(
-  { baseline, writesBaseline }: LeaksOptions,
+  options: LeaksOptions,
   found: readonly Finding[],
   mayWrite: boolean
 ): readonly AcceptedLeak[] {
+  const { baseline, writesBaseline } = options
   if (baseline === undefined) return []
   if (!writesBaseline) return readBaseline(baseline)
   const previous = readBaselineIfExists(baseline)
   if (!mayWrite) return previous
-  writeFileSync(baseline, formatBaseline(found, previous))
+  writeFileSync(baseline, formatBaseline(found, previous, isWhole(options)))
   return readBaseline(baseline)
 }
 

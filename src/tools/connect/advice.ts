@@ -1,5 +1,6 @@
-// Tested by test/tools/status/webhook-problems.test.ts.
+// Tested by test/tools/status/webhook-problems.test.ts and test/cli/connect/command.slow.test.ts.
 import type { WebhookState } from '../../ops/outcomes.ts'
+import { sourceOfEndpoint } from './endpoint.ts'
 
 interface Advice {
   readonly severity: 'error' | 'warning'
@@ -7,32 +8,51 @@ interface Advice {
   readonly fix: string
 }
 
+/** What was checked. */
+interface Checked {
+  readonly source: string
+  readonly endpoint: string
+  readonly webhook: string
+  readonly state: WebhookState
+  readonly events?: readonly string[] | undefined
+}
+
 const LOST = 'Customer.io sends no events here, and does not send those of this time later.'
-const apply = (endpoint: string): string => `cio-webhook connect ${endpoint} --apply`
+
+/** `connect` as it was run: without the source and the events, it would refuse the URL, or add all other events. */
+function connect({ source, endpoint, events = [] }: Checked, ...options: readonly string[]): string {
+  const ofSource = sourceOfEndpoint(endpoint) === source ? [] : [`--source ${source}`]
+  const globs = events.map(glob => `--events '${glob}'`)
+  return ['cio-webhook connect', endpoint, ...ofSource, ...globs, ...options].join(' ')
+}
 
 /** What follows from a state, and what to do; `undefined` if nothing is wrong. */
-export function adviceOn(state: WebhookState, endpoint: string, webhook: string): Advice | undefined {
-  switch (state) {
+export function adviceOn(checked: Checked): Advice | undefined {
+  switch (checked.state) {
     case 'ok':
       return undefined
     case 'deleted':
-      return { severity: 'error', consequence: LOST, fix: `cio-webhook connect ${endpoint}` }
+      return { severity: 'error', consequence: LOST, fix: connect(checked) }
     case 'elsewhere':
-      return { severity: 'error', consequence: LOST, fix: `${apply(endpoint)} --webhook ${webhook}` }
+      return {
+        severity: 'error',
+        consequence: LOST,
+        fix: connect(checked, '--apply', `--webhook ${checked.webhook}`)
+      }
     case 'disabled':
-      return { severity: 'error', consequence: LOST, fix: apply(endpoint) }
+      return { severity: 'error', consequence: LOST, fix: connect(checked, '--apply') }
     case 'unknown_key':
       return {
         severity: 'error',
         consequence:
           'Its deliveries get 401. Customer.io retries them for 7 days, and later events wait behind them.',
-        fix: `cio-webhook connect ${endpoint} --key asks for the key that Customer.io shows beside the webhook`
+        fix: `${connect(checked, '--key')} asks for the key that Customer.io shows beside the webhook`
       }
     case 'incomplete':
       return {
         severity: 'error',
         consequence: 'Events of these types are not sent, and are lost.',
-        fix: apply(endpoint)
+        fix: connect(checked, '--apply')
       }
     case 'duplicated':
       return {

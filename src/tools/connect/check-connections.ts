@@ -4,12 +4,14 @@ import { listReportingWebhooks } from '../../customerio/reporting-webhooks.ts'
 import { readDeliveryStats } from '../../receive/delivery-stats.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import { checkConnection, type WebhookCheck } from './check.ts'
-import { readConnections } from './connections.ts'
+import { type Connection, readConnections } from './connections.ts'
 
 interface CheckOptions {
   readonly api: AppApi
   readonly redis: RedisClient
   readonly keyPrefix: string
+  /** Names of the configured sources: a webhook of another one was given up, and is not checked. */
+  readonly sources: readonly string[]
   readonly consumers: readonly { readonly types?: readonly string[] | undefined }[]
   /** Unix milliseconds. */
   readonly now: () => number
@@ -20,6 +22,16 @@ interface CheckOptions {
 /** After a wrong signature, Customer.io waits for an hour: the next one is certainly seen within two. */
 const DELIVERIES_MS = 2 * 60 * 60 * 1000
 
+/** The webhooks that were connected, of the configured sources. @throws the error of Redis */
+export async function connectionsOf({
+  redis,
+  keyPrefix,
+  sources
+}: Pick<CheckOptions, 'redis' | 'keyPrefix' | 'sources'>): Promise<readonly Connection[]> {
+  const connections = await readConnections(redis, keyPrefix)
+  return connections.filter(({ source }) => sources.includes(source))
+}
+
 /**
  * Checks every webhook that was connected. Without one, Customer.io is not asked.
  *
@@ -27,7 +39,7 @@ const DELIVERIES_MS = 2 * 60 * 60 * 1000
  */
 export async function checkConnections(options: CheckOptions): Promise<readonly WebhookCheck[]> {
   const { api, redis, keyPrefix, consumers, now, signal } = options
-  const connections = await readConnections(redis, keyPrefix)
+  const connections = await connectionsOf(options)
   if (connections.length === 0) return []
   const webhooks = await listReportingWebhooks(api, signal)
   const nowMs = now()

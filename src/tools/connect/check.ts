@@ -11,6 +11,8 @@ export interface WebhookCheck {
   readonly source: string
   readonly endpoint: string
   readonly webhook: string
+  /** Globs over `<object_type>.<metric>` that it has to send; `undefined`: all events. */
+  readonly events: readonly string[] | undefined
   readonly state: WebhookState
   /** In one sentence; `undefined` if the state is `ok`. */
   readonly problem: string | undefined
@@ -31,12 +33,14 @@ const SHOWN_NAMES = 5
 /** Compares one connection with the webhooks at Customer.io, and with the deliveries. */
 export function checkConnection(connection: Connection, input: CheckInput): WebhookCheck {
   const { source, endpoint } = connection
+  const events = neededEvents(connection, input.consumerTypes)
   const found = webhooksOf(input.webhooks, endpoint)
   const [webhook] = found
   const result = (state: WebhookState, problem?: string, id = connection.webhook): WebhookCheck => ({
     source,
     endpoint,
     webhook: id,
+    events,
     state,
     problem,
     differences: webhook === undefined ? [] : differencesOf(webhook, connection)
@@ -62,11 +66,7 @@ export function checkConnection(connection: Connection, input: CheckInput): Webh
       id
     )
   }
-  const asked = new Set([
-    ...wantedNames(connection.events),
-    ...(input.consumerTypes.length === 0 ? [] : wantedNames(input.consumerTypes))
-  ])
-  const missing = missingNames(webhook, [...asked])
+  const missing = missingNames(webhook, wantedNames(events))
   if (missing.length > 0) {
     const more = missing.length > SHOWN_NAMES ? ` and ${missing.length - SHOWN_NAMES} more` : ''
     return result(
@@ -80,6 +80,17 @@ export function checkConnection(connection: Connection, input: CheckInput): Webh
     return result('duplicated', `the webhooks ${ids} all post to ${endpoint}`, id)
   }
   return result('ok', undefined, id)
+}
+
+/** Those that it was connected for, and those of consumers that are not among them. */
+function neededEvents(
+  { events }: Connection,
+  consumerTypes: readonly string[]
+): readonly string[] | undefined {
+  if (events === undefined) return undefined
+  const connected = new Set(wantedNames(events))
+  const further = consumerTypes.filter(type => wantedNames([type]).some(name => !connected.has(name)))
+  return [...events, ...new Set(further)]
 }
 
 /** Listed addresses send invalid signatures only, so it is probably not another tenant's webhook. */

@@ -13,6 +13,8 @@ const schema = z.object({
       source: z.string(),
       endpoint: z.string(),
       webhook: z.string(),
+      /** Globs over `<object_type>.<metric>` that it has to send; all events without any. */
+      events: z.array(z.string()).readonly().optional(),
       state: z.enum(webhookStates),
       problem: z.string().optional(),
       /** When a state other than `ok` was logged last, in Unix milliseconds. */

@@ -6,14 +6,16 @@ import type { Metrics } from '../../ops/metrics.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import { serverTime } from '../../redis/server-time.ts'
 import { adviceOn } from './advice.ts'
-import { checkConnections } from './check-connections.ts'
-import { connectionKeys, readConnections } from './connections.ts'
+import { checkConnections, connectionsOf } from './check-connections.ts'
+import { connectionKeys } from './connections.ts'
 import { readCheck, type StoredCheck, writeCheck } from './stored-check.ts'
 
 interface WebhookWatchOptions {
   readonly api: AppApi
   readonly redis: RedisClient
   readonly keyPrefix: string
+  /** Names of the configured sources. */
+  readonly sources: readonly string[]
   readonly consumers: readonly { readonly types?: readonly string[] | undefined }[]
   readonly isRedisUp: () => boolean
   readonly metrics: Pick<Metrics, 'webhooks'>
@@ -38,7 +40,7 @@ const ASKING_MS = 5 * 60_000
 const REPEAT_MS = 60 * 60_000
 
 export function createWebhookWatch(options: WebhookWatchOptions): WebhookWatch {
-  const { api, redis, keyPrefix, consumers, isRedisUp, metrics, log } = options
+  const { api, redis, keyPrefix, sources, consumers, isRedisUp, metrics, log } = options
   const keys = connectionKeys(keyPrefix)
   const stopping = new AbortController()
   const loop = createPollingLoop(refresh, () => REFRESH_MS * (0.75 + Math.random() / 2))
@@ -75,14 +77,14 @@ export function createWebhookWatch(options: WebhookWatchOptions): WebhookWatch {
   async function check(last: readonly Check[]): Promise<readonly Check[]> {
     try {
       const signal = stopping.signal
-      return await checkConnections({ api, redis, keyPrefix, consumers, now: Date.now, signal })
+      return await checkConnections({ api, redis, keyPrefix, sources, consumers, now: Date.now, signal })
     } catch (error) {
       if (!(error instanceof ReportedError)) throw error
-      const connections = await readConnections(redis, keyPrefix)
+      const connections = await connectionsOf(options)
       return connections.map(connection => {
         const known = last.find(({ source }) => source === connection.source)
         // A webhook that was disabled is probably still disabled.
-        if (known !== undefined && known.state !== 'ok') return known
+        if (known !== undefined && known.state !== 'ok' && known.state !== 'unchecked') return known
         return { ...connection, state: 'unchecked', problem: error.message }
       })
     }
@@ -90,11 +92,11 @@ export function createWebhookWatch(options: WebhookWatchOptions): WebhookWatch {
 
   /** Logs a change at once, and a problem that lasts every hour. */
   function report(check: Check, last: readonly Check[], nowMs: number): Check {
-    const { source, endpoint, webhook, state, problem } = check
+    const { source, endpoint, webhook, events, state, problem } = check
     const known = last.find(each => each.source === source)
     const isChange = known?.state !== state || known.problem !== problem
-    const advice = adviceOn(state, endpoint, webhook)
-    const shown = { source, endpoint, webhook, state, problem }
+    const advice = adviceOn(check)
+    const shown = { source, endpoint, webhook, events, state, problem }
     if (advice === undefined) {
       if (known !== undefined && isChange) {
         log.info({ source, webhook, endpoint }, 'the reporting webhook is as it should be again')

@@ -106,7 +106,7 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
       await requireKnown(name)
       return attempts.newest(name, count)
     },
-    ...letterActions({ redis, keyPrefix, settingsOf, requireKnown, openBlocking, now }),
+    ...letterActions({ redis, keyPrefix, settingsOf, requireKnown, openBlocking }),
     /** Events that push consumers accepted in the last minute. */
     deliveryRate: (name: string): Promise<DeliveryRate | undefined> =>
       settingsOf(name) === undefined ? Promise.resolve(undefined) : deliveryRate(redis, keyPrefix, name),

@@ -2,6 +2,7 @@
 import { compileTypeGlobs } from '../../event-types.ts'
 import type { DeadLetter, DeadLetterReason, DeadLetters } from '../../group/dead-letters.ts'
 import { entryTimeMs, isEntryId } from '../../log/position.ts'
+import { compareIds } from '../../log/read-range.ts'
 import { ActionError } from '../action-error.ts'
 
 export const letterReasons: readonly DeadLetterReason[] = ['failed', 'malformed', 'interrupted']
@@ -30,16 +31,15 @@ const PAGE_LETTERS = 200
 const LAST_SEQUENCE = '18446744073709551615'
 
 /**
- * Pages of the chosen dead letters, oldest first. Those added after `untilMs` are left out: an event that fails again
- * during a replay becomes a new dead letter, which must not be replayed again.
+ * Pages of the chosen dead letters, oldest first. Those added after the first page was asked for are left out: an event
+ * that fails again during a replay becomes a new dead letter, which must not be replayed again.
  *
  * @throws ActionError for a glob that is not one, and the error of Redis
  */
 export async function* chosenLetters(
   letters: DeadLetters,
   consumer: string,
-  choice: LetterChoice,
-  untilMs: number
+  choice: LetterChoice
 ): AsyncGenerator<ChosenPage> {
   if (isIds(choice)) {
     const ids = [...new Set(choice)]
@@ -49,10 +49,13 @@ export async function* chosenLetters(
     return
   }
   const matches = compileFilter(choice)
+  // An id, not a time: the clock of Redis may differ from ours.
+  const newest = await letters.newest(consumer)
+  if (newest === undefined) return
   let after = startOf(choice)
   for (;;) {
     const page = await letters.list(consumer, PAGE_LETTERS, after)
-    const old = page.filter(({ letter }) => entryTimeMs(letter) <= untilMs)
+    const old = page.filter(({ letter }) => compareIds(letter, newest) <= 0)
     const wanted = old.filter(matches)
     if (wanted.length > 0) yield { letters: wanted, unknown: [] }
     if (old.length < PAGE_LETTERS) return
@@ -71,13 +74,12 @@ export function startOf({ after, sinceMs = 0 }: LetterFilter): string | undefine
 export async function countChosen(
   letters: DeadLetters,
   consumer: string,
-  choice: LetterChoice,
-  untilMs: number
+  choice: LetterChoice
 ): Promise<number> {
   if (isIds(choice)) return choice.length
   if (Object.values(choice).every(value => value === undefined)) return letters.count(consumer)
   let count = 0
-  for await (const page of chosenLetters(letters, consumer, choice, untilMs)) count += page.letters.length
+  for await (const page of chosenLetters(letters, consumer, choice)) count += page.letters.length
   return count
 }
 

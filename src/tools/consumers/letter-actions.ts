@@ -15,12 +15,13 @@ export interface Dropped {
   readonly dropped: number
   /** Ids that no dead letter has. */
   readonly unknown: readonly string[]
+  /** It ended before the last of the chosen dead letters, because of `signal`. */
+  readonly interrupted: boolean
 }
 
 interface LetterContext {
   readonly redis: RedisClient
   readonly keyPrefix: string
-  readonly now: () => number
   /** Of `CONSUMERS_FILE`. */
   settingsOf(name: string): ConsumerSettings | undefined
   /** @throws ActionError if there is neither such a consumer nor a dead letter of it */
@@ -29,14 +30,7 @@ interface LetterContext {
 }
 
 /** What an operator can do with dead letters: the part of `consumerActions` for them. */
-export function letterActions({
-  redis,
-  keyPrefix,
-  settingsOf,
-  requireKnown,
-  openBlocking,
-  now
-}: LetterContext) {
+export function letterActions({ redis, keyPrefix, settingsOf, requireKnown, openBlocking }: LetterContext) {
   const letters = deadLetters(redis, keyPrefix)
   const removed = removedConsumers(redis, keyPrefix)
 
@@ -49,7 +43,7 @@ export function letterActions({
     ): Promise<readonly DeadLetter[]> => {
       await requireKnown(name)
       const found: DeadLetter[] = []
-      for await (const page of chosenLetters(letters, name, filter, Number.POSITIVE_INFINITY)) {
+      for await (const page of chosenLetters(letters, name, filter)) {
         found.push(...page.letters)
         if (found.length >= count) break
       }
@@ -73,13 +67,13 @@ export function letterActions({
     /** Number of its dead letters, or of the chosen ones. With a filter, it reads all of them. */
     countLetters: async (name: string, choice: LetterChoice = {}): Promise<number> => {
       await requireKnown(name)
-      return countChosen(letters, name, choice, now())
+      return countChosen(letters, name, choice)
     },
     /** Processes dead letters again. Replayed ones are removed. */
     replay: async (name: string, choice: LetterChoice, options: ReplayOptions = {}): Promise<Replayed> => {
       await requireKnown(name)
       const context = { redis, keyPrefix, consumer: name, settings: settingsOf(name), openBlocking }
-      const chosen = chosenLetters(letters, name, choice, now())
+      const chosen = chosenLetters(letters, name, choice)
       return ofExistingGroup(name, replayChosen(context, chosen, options))
     },
     drop: async (
@@ -90,15 +84,17 @@ export function letterActions({
       await requireKnown(name)
       let dropped = 0
       const unknown: string[] = []
-      for await (const page of chosenLetters(letters, name, choice, now())) {
-        if (signal?.aborted) break
+      let interrupted = false
+      for await (const page of chosenLetters(letters, name, choice)) {
+        interrupted = signal?.aborted === true
+        if (interrupted) break
         unknown.push(...page.unknown)
         const ids = page.letters.map(({ letter }) => letter)
         dropped += await letters.drop(name, ids)
         onProgress(dropped)
       }
       if ((await letters.count(name)) === 0) await removed.forget(name)
-      return { dropped, unknown }
+      return { dropped, unknown, interrupted }
     }
   }
 }

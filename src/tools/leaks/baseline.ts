@@ -45,10 +45,18 @@ export function triageFindings(findings: readonly Finding[], baseline: readonly 
   }
 }
 
-/** The text of a baseline that accepts all findings. The reasons in `previous` are kept. */
-export function formatBaseline(findings: readonly Finding[], previous: readonly AcceptedLeak[]): string {
+/**
+ * The text of a baseline that accepts all findings. The reasons in `previous` are kept.
+ *
+ * @param isWhole whether everything was searched: only then an entry of `previous` without a finding is left out
+ */
+export function formatBaseline(
+  findings: readonly Finding[],
+  previous: readonly AcceptedLeak[],
+  isWhole = true
+): string {
   const reasons = new Map(previous.map(entry => [keyOf(entry), entry.why]))
-  const accepted = new Map<string, AcceptedLeak>()
+  const accepted = new Map(isWhole ? [] : previous.map(entry => [keyOf(entry), entry]))
   for (const finding of findings) {
     const { fingerprint, rule, file, masked } = finding
     const key = keyOf(finding)

@@ -17,11 +17,15 @@ export interface ReplayedDeliveries {
   readonly left: readonly { readonly delivery: string; readonly why: string }[]
   /** No parked delivery has these names. */
   readonly unknown: readonly string[]
+  /** It ended before the last of them, because of `signal`. */
+  readonly interrupted: boolean
 }
 
 export interface DroppedDeliveries {
   readonly dropped: number
   readonly unknown: readonly string[]
+  /** As of `ReplayedDeliveries`. */
+  readonly interrupted: boolean
 }
 
 export interface BulkOptions {
@@ -93,15 +97,17 @@ export function parkedActions({ config, redis }: ParkedContext) {
       const left: { delivery: string; why: string }[] = []
       try {
         const { positions, unknown } = await positionsOf(chosen)
+        let interrupted = false
         for (const delivery of positions) {
-          if (signal?.aborted) break
+          interrupted = signal?.aborted === true
+          if (interrupted) break
           const options = { parked, eventLog, sources, keysOf }
           const why = await replayParked(options, delivery)
           if (why === undefined) replayed++
           else left.push({ delivery, why })
           onProgress(replayed + left.length)
         }
-        return { replayed, left, unknown }
+        return { replayed, left, unknown, interrupted }
       } finally {
         close()
       }
@@ -112,12 +118,14 @@ export function parkedActions({ config, redis }: ParkedContext) {
     ): Promise<DroppedDeliveries> => {
       const { positions, unknown } = await positionsOf(chosen)
       let dropped = 0
+      let interrupted = false
       for (const position of positions) {
-        if (signal?.aborted) break
+        interrupted = signal?.aborted === true
+        if (interrupted) break
         if (await parked.drop(position)) dropped++
         onProgress(dropped)
       }
-      return { dropped, unknown }
+      return { dropped, unknown, interrupted }
     }
   }
 

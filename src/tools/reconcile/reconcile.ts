@@ -1,16 +1,14 @@
 import { pause } from '../../async/backoff.ts'
-import { type AppApi, AppApiError, unexpectedAnswer } from '../../customerio/app-api.ts'
+import { type AppApi, unexpectedAnswer } from '../../customerio/app-api.ts'
 import { listMessages } from '../../customerio/messages.ts'
-import { listReportingWebhooks } from '../../customerio/reporting-webhooks.ts'
 import { ReportedError } from '../../errors.ts'
 import type { EventLog } from '../../log/append.ts'
 import { forgetFilled, type MessageIndex, messageIndexSince } from '../../log/message-index.ts'
 import { publishedPartitions } from '../../log/partition.ts'
 import type { RedisClient } from '../../redis/connect.ts'
 import type { Source } from '../../settings/sources.ts'
-import { readConnections } from '../connect/connections.ts'
-import { sourceOfEndpoint } from '../connect/endpoint.ts'
 import { type CompareOptions, compareMessages, eventsOf } from './compare.ts'
+import { eventsOfWebhook } from './expected-events.ts'
 import { addMissing, countMissing, fillMissing, MAX_WAITING } from './fill.ts'
 import { clearProgress, type Progress, reconcileLock, saveProgress } from './progress.ts'
 import { sentUntil } from './queue-position.ts'
@@ -201,42 +199,13 @@ async function run(
 }
 
 async function prepare(options: ReconcileOptions): Promise<Omit<CompareOptions, 'indexSinceMs'>> {
-  const { redis, keyPrefix, index, source } = options
+  const { redis, keyPrefix, index, source, signal } = options
   return {
     redis,
     partitions: await publishedPartitions(redis, keyPrefix),
     index,
     source,
-    webhookEvents: await eventsOfWebhook(options)
-  }
-}
-
-/**
- * The events that the webhook of a source asks for, also while it is disabled: the one that was connected, or one whose
- * endpoint has the path of the source.
- *
- * @returns `undefined` if Customer.io lists no such webhook, or the key may not list them: then all events are expected
- */
-async function eventsOfWebhook({
-  redis,
-  keyPrefix,
-  api,
-  source: { name },
-  signal
-}: ReconcileOptions): Promise<ReadonlySet<string> | undefined> {
-  const connected = (await readConnections(redis, keyPrefix)).find(({ source }) => source === name)
-  try {
-    const listed = (await unlessAborted(listReportingWebhooks(api, signal), signal)) ?? []
-    const webhooks = listed.filter(({ id, endpoint }) =>
-      connected === undefined
-        ? URL.canParse(endpoint) && sourceOfEndpoint(endpoint) === name
-        : String(id) === connected.webhook
-    )
-    return webhooks.length === 0 ? undefined : new Set(webhooks.flatMap(({ events }) => events))
-  } catch (error) {
-    if (error instanceof AppApiError && (error.kind === 'declined' || error.kind === 'not_found'))
-      return undefined
-    throw error
+    webhookEvents: await unlessAborted(eventsOfWebhook(options), signal)
   }
 }
 

@@ -35,7 +35,7 @@ export async function checkRedis(
       serverResult(address, facts, log.durability),
       persistenceResult(facts, production),
       ...(await replicaResult(redis, log.durability)),
-      await permissionResult(redis, log.keyPrefix)
+      await permissionResult(redis, log, facts)
     ]
   } catch (error) {
     const detail = `${address}: ${errorCause(error) ?? 'the connection was lost'}`
@@ -79,9 +79,14 @@ async function replicaResult(
   ]
 }
 
-async function permissionResult(redis: RedisClient, keyPrefix: string): Promise<PreflightResult> {
+async function permissionResult(
+  redis: RedisClient,
+  log: Config['log'],
+  facts: ServerFacts
+): Promise<PreflightResult> {
   const check = 'redis permissions'
-  const { needed, optional } = await missingPermissions(redis, keyPrefix)
+  const { keyPrefix } = log
+  const { needed, optional } = await missingPermissions(redis, log, facts)
   const grant = (commands: readonly string[]): string =>
     `grant them: ACL SETUSER <user> ${commands.map(command => `+${command}`).join(' ')} ~${keyPrefix}*`
   if (needed.length > 0) {

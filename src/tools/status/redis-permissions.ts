@@ -2,6 +2,9 @@
 import { randomUUID } from 'node:crypto'
 import { sendCommand } from '../../redis/command.ts'
 import type { RedisClient } from '../../redis/connect.ts'
+import type { ServerFacts } from '../../redis/server-facts.ts'
+import type { Config } from '../../settings/config.ts'
+import type { Durability } from '../../settings/parse.ts'
 
 type Call = readonly [command: string, ...args: (string | number)[]]
 
@@ -36,6 +39,7 @@ const calls = (key: string): readonly Call[] => {
     ['hmget', hash, 'field'],
     ['hgetall', hash],
     ['hexists', hash, 'field'],
+    ['hscan', hash, 0],
     ['hlen', hash],
     ['hincrby', hash, 'field', 1],
     ['hdel', hash, 'field'],
@@ -91,6 +95,15 @@ const calls = (key: string): readonly Call[] => {
   ]
 }
 
+/** What DURABILITY waits with. `appendfsync always` needs no wait. */
+function durabilityCalls(
+  { level }: Durability,
+  { persistence }: Pick<ServerFacts, 'persistence'>
+): readonly Call[] {
+  if (level === 'replicated') return [['wait', 0, 0]]
+  return level === 'fsync' && persistence !== 'aof-always' ? [['waitaof', 0, 0, 0]] : []
+}
+
 /** Without them the service works, and shows less. */
 const optionalCalls = (key: string): readonly Call[] => [
   ['config', 'GET', 'appendonly'],
@@ -104,10 +117,15 @@ interface MissingPermissions {
 }
 
 /** @throws the error of a connection that is lost */
-export async function missingPermissions(redis: RedisClient, keyPrefix: string): Promise<MissingPermissions> {
+export async function missingPermissions(
+  redis: RedisClient,
+  { keyPrefix, durability }: Pick<Config['log'], 'keyPrefix' | 'durability'>,
+  facts: Pick<ServerFacts, 'persistence'>
+): Promise<MissingPermissions> {
   // One hash tag, so that all keys of a call are in one slot.
   const key = `${keyPrefix}check:{${randomUUID()}}`
-  return { needed: await refusedOf(redis, calls(key)), optional: await refusedOf(redis, optionalCalls(key)) }
+  const needed = [...durabilityCalls(durability, facts), ...calls(key)]
+  return { needed: await refusedOf(redis, needed), optional: await refusedOf(redis, optionalCalls(key)) }
 }
 
 async function refusedOf(redis: RedisClient, calls: readonly Call[]): Promise<readonly string[]> {

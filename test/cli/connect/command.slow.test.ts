@@ -1,6 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { adviceOn } from '../../../src/tools/connect/advice.ts'
 import { runToEnd } from '../../helpers/command.ts'
 import { startCustomerIo } from '../../helpers/customer-io.ts'
 import { startRedis } from '../../helpers/redis.ts'
@@ -98,6 +99,23 @@ t.test('a webhook that differs is shown, and corrected with --apply only', async
   cio.webhooks[0] = fakeWebhook({ disabled: true })
   const status = await runToEnd(['connect', 'status'], env)
   t.match(status, { code: 1, stdout: /the webhook 7 is disabled at Customer\.io/ })
+})
+
+t.test('the fix of a state keeps the source and the events that were connected', async t => {
+  const { cio, env } = await start(t)
+  const own = ['https://hooks.example.com/cio', '--source', 'default', '--events', 'email.opened']
+  t.match(await runToEnd(['connect', ...own, '--events', 'push.*', '--yes'], env), { code: 0 })
+  const [connected] = cio.webhooks
+  if (connected === undefined) throw new Error('there is no webhook')
+  const { events } = connected
+  cio.webhooks[0] = { ...connected, disabled: true }
+  const status = await runToEnd(['connect', 'status', '--json'], env)
+  const [check] = JSON.parse(status.stdout)
+  const fix = adviceOn(check)?.fix ?? ''
+  const { stdout } = await runToEnd([...fix.replaceAll("'", '').split(' ').slice(1), '--yes'], env)
+  t.match(stdout, /Changed: webhook 1/, fix)
+  t.match(cio.webhooks, [{ disabled: false, events }])
+  t.match(await runToEnd(['connect', 'status'], env), { code: 0 })
 })
 
 t.test('a webhook of another host is moved if the operator chooses it', async t => {

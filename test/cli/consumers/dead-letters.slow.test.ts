@@ -51,7 +51,8 @@ t.test('dead letters: listed, replayed and dropped', async t => {
     await until('replayed', async () => receiver.requests.length === before + 1)
     t.same((await json('consumers', 'drop', 'crm', '--all', '--yes')).value, {
       dropped: 1,
-      unknown: []
+      unknown: [],
+      interrupted: false
     })
     t.match((await run('consumers', 'dead', 'crm')).output, 'no dead letters')
   })
@@ -140,7 +141,7 @@ t.test('many dead letters: chosen by filter, replayed at a rate, and dropped aft
       ['consumers', 'drop', 'crm', 'x', id, '1-1', '--json'],
       env
     )
-    t.same([code, JSON.parse(stdout)], [1, { dropped: 1, unknown: ['x', '1-1'] }])
+    t.same([code, JSON.parse(stdout)], [1, { dropped: 1, unknown: ['x', '1-1'], interrupted: false }])
     t.match(stderr, /there is no dead letter "x"\n.*there is no dead letter "1-1"\n/)
     t.match(await run('consumers', 'replay', 'crm', '1-1'), { code: 1, output: 'no dead letter "1-1"' })
     t.equal(await count(), 19)
@@ -199,6 +200,17 @@ t.test('many dead letters: chosen by filter, replayed at a rate, and dropped aft
       t.equal(await count(), left)
     }
   })
+})
+
+t.test('all dead letters are chosen, also where the clock of Redis is ahead', async t => {
+  const { redis, json } = await openConsumers(t)
+  const id = `${Date.now() + 60_000}-0`
+  const event = JSON.stringify({ specversion: '1.0', id: 'e', source: '/customerio/default', type: 'x' })
+  const fields = { partition: '0', id: '1-0', type: 'io.customer.email.sent', event, reason: 'failed' }
+  await redis.client.xadd('cio:dead:crm', id, ...Object.entries(fields).flat())
+  t.equal((await json('consumers', 'dead', 'crm')).value.length, 1)
+  t.match(await json('consumers', 'drop', 'crm', '--all', '--yes'), { code: 0, value: { dropped: 1 } })
+  t.equal(await redis.client.xlen('cio:dead:crm'), 0)
 })
 
 t.test('dead letters of a removed consumer are listed until they are dropped', async t => {

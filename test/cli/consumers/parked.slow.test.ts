@@ -1,4 +1,5 @@
 import t from 'tap'
+import { allParked, createBulkActions } from '../../../src/tools/bulk/bulk-actions.ts'
 import { runToEnd } from '../../helpers/command.ts'
 import { deliveryBody as body, openConsumers } from '../../helpers/consumers.ts'
 import { readableParkedEntry } from '../../helpers/parked.ts'
@@ -79,13 +80,13 @@ t.test('parked deliveries: listed, revealed, replayed and dropped', async t => {
       { delivery: first.delivery, why: 'it is still not an event: not_json' },
       { delivery: second.delivery, why: 'it is still not an event: not_an_object' }
     ]
-    t.same([code, value], [1, { replayed: 0, left, unknown: [] }])
+    t.same([code, value], [1, { replayed: 0, left, unknown: [], interrupted: false }])
 
     const before = receiver.requests.length
     const entry = readableParkedEntry(body('parked-once'))
     const id = await redis.client.xadd('cio:parked:{0}', '*', ...entry)
     const replayed = await json('consumers', 'replay-parked', `0-${id}`)
-    t.same([replayed.code, replayed.value], [0, { replayed: 1, left: [], unknown: [] }])
+    t.same([replayed.code, replayed.value], [0, { replayed: 1, left: [], unknown: [], interrupted: false }])
     await until('delivered', async () => receiver.requests.length === before + 1)
     t.equal(receiver.requests.at(-1)?.headers['webhook-id'], 'parked-once')
     t.same((await service.post(body('parked-once'))).body, { status: 'duplicate', id: 'parked-once' })
@@ -96,7 +97,11 @@ t.test('parked deliveries: listed, revealed, replayed and dropped', async t => {
     t.match(output, /delete all parked deliveries\. This cannot be undone\. Type yes to continue:/)
     t.match(output, 'nothing was deleted')
     t.equal(await redis.client.xlen('cio:parked:{0}'), 2)
-    t.same((await json('consumers', 'drop-parked', '--all', '--yes')).value, { dropped: 2, unknown: [] })
+    t.same((await json('consumers', 'drop-parked', '--all', '--yes')).value, {
+      dropped: 2,
+      unknown: [],
+      interrupted: false
+    })
     t.equal(await redis.client.xlen('cio:parked:{0}'), 0)
   })
 
@@ -116,4 +121,25 @@ t.test('parked deliveries: listed, revealed, replayed and dropped', async t => {
       t.match(await run('consumers', 'parked', 'show', id), { code: 1, output: `no parked delivery "${id}"` })
     }
   })
+})
+
+t.test('a drop that somebody interrupts says so, exit 1, and the same command continues', async t => {
+  const { redis, service, env } = await openConsumers(t)
+  await service.post('{not json')
+  const [[, fields] = ['', []]] = await redis.client.xrange('cio:parked:{0}', '-', '+')
+  const copies = redis.client.pipeline()
+  for (let copy = 0; copy < 10_000; copy++) copies.xadd('cio:parked:{0}', '*', ...fields)
+  await copies.exec()
+  const drop = () => runToEnd(['consumers', 'drop-parked', '--all', '--yes'], env)
+  const dropping = drop()
+  const lock = 'cio:bulk-lock:parked'
+  await until('it runs', async () => (await redis.client.exists(lock)) === 1)
+  const bulk = createBulkActions({ redis: redis.client, keyPrefix: 'cio:', now: Date.now })
+  await bulk.stop(allParked)
+  const { code, stdout } = await dropping
+  t.equal(code, 1)
+  t.match(stdout, /^\d+ dropped\ninterrupted: the same command continues with the rest\n$/)
+  const left = await redis.client.xlen('cio:parked:{0}')
+  t.ok(left > 0, `${left} left`)
+  t.match(await drop(), { code: 0, stdout: `${left} dropped\n` })
 })

@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto'
 import t from 'tap'
 import { runToEnd } from '../../helpers/command.ts'
 import { consumersFile, httpConsumer } from '../../helpers/consumers-file.ts'
+import { runCommand } from '../../helpers/process.ts'
 import { answers, startReceiver } from '../../helpers/receiver.ts'
 import { startRedis } from '../../helpers/redis.ts'
 import { until } from '../../helpers/server.ts'
@@ -135,4 +136,31 @@ t.test('show: an event that would move the cursor is escaped', async t => {
   const { stdout } = await run('show evil')
   t.match(stdout, String.raw`"x": "\u202e\u009b2J"`)
   t.notMatch(stdout, /[\u202e\u009b]/)
+})
+
+t.test('--follow shows an event that arrives while the search begins once, and leaves none out', async t => {
+  const busy = await startRedis()
+  t.teardown(() => busy.stop())
+  const type = 'io.customer.email.sent'
+  const append = async (number: number): Promise<void> => {
+    const event = { specversion: '1.0', id: `e${number}`, source: '/customerio/default', type }
+    await busy.client.xadd('cio:events:{0}', '*', 'type', type, 'event', JSON.stringify(event))
+  }
+  const command = runCommand(['events', '--follow', '--json', '--count', '50'], { REDIS_URL: busy.url })
+  let isOver = false
+  const appending = (async () => {
+    for (let number = 0; !isOver; number++) await append(number)
+  })()
+  await until('events after the search', async () => command.output().split('\n').length > 2000)
+  isOver = true
+  await appending
+  command.process.kill('SIGINT')
+  t.equal(await command.ended, 0)
+  const lines = command.output().split('\n').slice(0, -1)
+  const numbers = lines.map(line => Number(JSON.parse(line).event.id.slice(1)))
+  const [first = 0] = numbers
+  t.same(
+    numbers,
+    numbers.map((_, index) => first + index)
+  )
 })

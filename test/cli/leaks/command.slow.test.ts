@@ -85,6 +85,30 @@ t.test('a baseline is written and applied, and entries that match nothing are re
   })
 })
 
+t.test('a baseline that is written after a part was searched keeps the entries of the rest', async t => {
+  const { folder, git } = repository({ 'a.txt': KEY })
+  const path = join(folder, 'baseline.json')
+  const write = ['--baseline', 'baseline.json', '--write-baseline']
+  const entries = () =>
+    JSON.parse(readFileSync(path, 'utf8')).accepted.map((entry: { file: string; why: string }) => [
+      entry.file,
+      entry.why
+    ])
+  await leaks(write, { folder })
+  writeFileSync(path, readFileSync(path, 'utf8').replace('"why": ""', '"why": "a test vector"'))
+  writeFileSync(join(folder, 'b.txt'), KEY)
+  git('add', 'b.txt')
+  t.match(await leaks(['--staged', ...write], { folder }), { code: 0, out: /no leak, 1 accepted/ })
+  t.strictSame(entries(), [
+    ['a.txt', 'a test vector'],
+    ['b.txt', '']
+  ])
+  writeFileSync(join(folder, 'c.log'), KEY)
+  t.match(await leaks(['--file', 'c.log', ...write], { folder }), { code: 0 })
+  t.equal(entries().length, 3)
+  t.match(await leaks(['--baseline', 'baseline.json'], { folder }), { code: 0 })
+})
+
 t.test('as a pre-commit hook it stops a commit with a key, also a commit of a part of the index', async t => {
   const { folder, git } = repository({ 'a.txt': 'one', 'b.txt': 'one' })
   mkdirSync(join(folder, '.git/hooks'), { recursive: true })

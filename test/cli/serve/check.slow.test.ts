@@ -71,6 +71,14 @@ t.test('a missing permission is named, with the command that grants it', async t
     }
   ])
 
+  await acl('-wait', '-hscan')
+  const ofReconcile = await check(limited)
+  t.match(of(ofReconcile.results, 'redis permissions'), [{ status: 'fail', detail: 'not permitted: hscan' }])
+  const ofDurability = await check({ ...limited, DURABILITY: 'replicated:1' })
+  t.match(of(ofDurability.results, 'redis permissions'), [
+    { status: 'fail', detail: 'not permitted: wait, hscan' }
+  ])
+
   await acl('-config')
   const optional = await check(limited)
   t.equal(optional.code, 0)

@@ -32,6 +32,7 @@ async function start(t: Test) {
       api: appApiOf(cio),
       redis: redis.client,
       keyPrefix: 'cio:',
+      sources: ['default'],
       consumers,
       isRedisUp: () => true,
       metrics: { webhooks: checks => states.push(checks.map(({ source, state }) => `${source} ${state}`)) },
@@ -115,6 +116,22 @@ t.test('a revoked key makes a good state unchecked, and leaves a bad one', async
   t.same(one.states.at(-1), ['default deleted'])
 })
 
+t.test('the cause of an unchecked webhook is that of the last check', async t => {
+  const { cio, replica } = await start(t)
+  const one = replica()
+  cio.next.push({ status: 404, body: '{}' })
+  await one.refresh()
+  t.match(one.lines, [{ state: 'unchecked', msg: /declined the request with status 404/ }])
+  cio.appKeys.clear()
+  await age(6 * 60_000)
+  await one.refresh()
+  t.same(one.states.at(-1), ['default unchecked'])
+  t.match(one.lines.at(-1), { state: 'unchecked', msg: /refused CIO_APP_API_KEY/ })
+  t.match(JSON.parse((await redis.client.get(keys.check)) ?? ''), {
+    checks: [{ problem: /refused CIO_APP_API_KEY/ }]
+  })
+})
+
 t.test('a type that a consumer names and the webhook does not send is a problem', async t => {
   const { cio, replica } = await start(t)
   await rememberConnection(redis.client, 'cio:', {
@@ -129,6 +146,19 @@ t.test('a type that a consumer names and the webhook does not send is a problem'
   const one = replica([{}, { types: ['push.opened'] }])
   await one.refresh()
   t.match(one.lines, [{ state: 'incomplete', msg: /does not send push_opened/ }])
+})
+
+t.test('the webhook of a source that is no longer configured is not checked', async t => {
+  const { cio, replica } = await start(t)
+  const endpoint = `${ENDPOINT}/old`
+  await rememberConnection(redis.client, 'cio:', { source: 'old', endpoint, events: undefined, webhook: '8' })
+  const one = replica()
+  await one.refresh()
+  t.same([one.states.at(-1), one.lines], [['default ok'], []])
+  cio.appKeys.clear()
+  await age(6 * 60_000)
+  await one.refresh()
+  t.same(one.states.at(-1), ['default unchecked'])
 })
 
 t.test('without a connection, Customer.io is not asked; what others have damaged is replaced', async t => {

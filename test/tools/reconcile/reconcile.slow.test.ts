@@ -7,6 +7,7 @@ import { deliveryKeys } from '../../../src/receive/delivery-stats.ts'
 import { parseDelivery, toLogEntry } from '../../../src/receive/log-entry.ts'
 import type { VerifiedBody } from '../../../src/receive/signature.ts'
 import { connectRedis } from '../../../src/redis/connect.ts'
+import { rememberConnection } from '../../../src/tools/connect/connections.ts'
 import { readProgress } from '../../../src/tools/reconcile/progress.ts'
 import { newProgress, type ReconcileOptions, reconcile } from '../../../src/tools/reconcile/reconcile.ts'
 import { appApiOf, startCustomerIo } from '../../helpers/customer-io.ts'
@@ -252,6 +253,28 @@ t.test('events before the index, and those that the webhook does not ask for, ar
   const { report } = await reconcile(options(), progress())
   t.match(report, { checked: 1, missing: 1, notChecked: { beforeIndex: 2, notInWebhook: { email_sent: 1 } } })
 })
+
+t.test(
+  'of a webhook that was connected, the one that posts to its endpoint now says what to expect',
+  async t => {
+    const endpoint = 'https://hooks.example.com/cio'
+    const webhook = (id: number, of: string, events: readonly string[]) => ({
+      ...{ id, type: 'http', name: 'ours', endpoint: of, events },
+      ...{ disabled: false, full_resolution: true, with_content: false }
+    })
+    const { keyPrefix, fake, options, progress } = await newWorld(t, [fakeMessage('NEW', start)])
+    const connection = { source: source.name, endpoint, events: ['email.delivered'], webhook: '7' }
+    await rememberConnection(redis.client, keyPrefix, connection)
+    const notInWebhook = async () => (await reconcile(options(), progress())).report.notChecked.notInWebhook
+
+    fake.webhooks.push(webhook(9, endpoint, ['email_delivered']))
+    t.same(await notInWebhook(), { email_sent: 1 }, 'it was recreated by hand, with another id')
+    fake.webhooks.push(webhook(7, 'https://staging.example.com/cio', ['email_sent']))
+    t.same(await notInWebhook(), { email_sent: 1 }, 'the old one posts elsewhere')
+    fake.webhooks.shift()
+    t.same(await notInWebhook(), { email_delivered: 1 }, 'nothing else posts there')
+  }
+)
 
 t.test('it stops with the cause, and goes on where it was, also in the middle of filling', async t => {
   const messages = someMessages(3500)

@@ -33,3 +33,15 @@ t.test('events that are lost are an error, events that come twice a warning', as
     'warning'
   ])
 })
+
+t.test('a fix names the source if the path does not, and the events if not all were connected', async t => {
+  const fixOf = (changes: object) =>
+    webhookProblems({
+      webhooks: [{ source: 'default', endpoint: ENDPOINT, webhook: '7', state: 'disabled', ...changes }]
+    })[0]?.fix
+  t.equal(fixOf({}), `cio-webhook connect ${ENDPOINT} --apply`)
+  t.equal(
+    fixOf({ source: 'crm', events: ['email.*', 'push.opened'] }),
+    `cio-webhook connect ${ENDPOINT} --source crm --events 'email.*' --events 'push.opened' --apply`
+  )
+})
