@@ -14,8 +14,8 @@ const MESSAGE = { all: 'cio-webhook:all-metrics', own: 'cio-webhook:own-metrics'
 const LIMIT_MS = 3000
 
 /**
- * In the primary: answers the scrapes that workers receive. Not by prom-client's own cluster support, which also waits
- * for workers that still start, loses the counts of those that have ended, and answers nothing for 5 s if one hangs.
+ * In the primary: answers the scrapes that workers receive. Why not prom-client's cluster support:
+ * docs/decisions/small-parts.md.
  *
  * @returns adds a worker that was started
  */
@@ -36,8 +36,9 @@ export function combineMetrics(): (worker: Worker) => void {
       sum.end(worker)
     })
     worker.on('message', message => {
-      if (isOwnMetrics(message)) sum.set(worker, message.metrics)
-      else if (isAllMetrics(message)) void answer(worker)
+      if (isAllMetrics(message)) void answer(worker)
+      // A message can come after the exit of its worker, whose counts would then be in the sum twice.
+      else if (isOwnMetrics(message) && receiving.has(worker)) sum.set(worker, message.metrics)
     })
   }
 
