@@ -1,8 +1,8 @@
 import cluster, { type Worker } from 'node:cluster'
 import { parseArgs } from 'node:util'
-import { AggregatorRegistry, type Registry } from 'prom-client'
 import { ConfigError } from './errors.ts'
 import type { Logger } from './ops/logger.ts'
+import { combineMetrics } from './ops/worker-metrics.ts'
 
 /** Passed by the primary to a worker, on its command line. */
 export interface WorkerArgs {
@@ -22,14 +22,12 @@ interface Workers {
 /** Otherwise a worker that ends at once would be started thousands of times per second. */
 const RESTART_DELAY_MS = 1000
 
-const METRICS_REQUEST = 'cio-webhook:metrics'
-
 /** Starts the workers, and replaces each of them that ends. */
 export function startWorkers(count: number, redisSocket: string | undefined, log: Logger): Workers {
   // Each worker accepts its own connections from the kernel. With the default policy this process passes connections
   // to the workers: if a worker is killed at that moment, they get no answer.
   cluster.schedulingPolicy = cluster.SCHED_NONE
-  const aggregate = new AggregatorRegistry()
+  const addToMetrics = combineMetrics()
   const workers = new Set<Worker>()
   let closing = false
   const ports = Array.from({ length: count }, (_, slot) => start(slot))
@@ -45,12 +43,11 @@ export function startWorkers(count: number, redisSocket: string | undefined, log
   function start(slot: number): Promise<number> {
     const maintenance = slot === 0 ? ['--maintenance'] : []
     const socket = redisSocket === undefined ? [] : ['--redis-socket', redisSocket]
-    cluster.setupPrimary({ args: ['serve', ...maintenance, ...socket] })
+    // JSON would make 0 of a NaN in the metrics.
+    cluster.setupPrimary({ args: ['serve', ...maintenance, ...socket], serialization: 'advanced' })
     const worker = cluster.fork()
     workers.add(worker)
-    worker.on('message', message => {
-      if (message === METRICS_REQUEST) void sendMetrics(worker)
-    })
+    addToMetrics(worker)
     worker.once('exit', () => workers.delete(worker))
     return new Promise((resolve, reject) => {
       worker.once('listening', address => resolve(address.port))
@@ -75,11 +72,6 @@ export function startWorkers(count: number, redisSocket: string | undefined, log
     log.warn({ slot }, 'replacement worker is ready')
     return port
   }
-
-  async function sendMetrics(worker: Worker): Promise<void> {
-    const text = await aggregate.clusterMetrics().catch(() => '')
-    if (worker.isConnected()) worker.send({ type: METRICS_REQUEST, text })
-  }
 }
 
 function end(worker: Worker): Promise<void> {
@@ -98,22 +90,3 @@ export function workerArgs(argv: readonly string[]): WorkerArgs | undefined {
   })
   return { runsMaintenance: values.maintenance, redisSocket: values['redis-socket'] }
 }
-
-/** In a worker: shares its metrics with the primary. @returns reads the metrics of all workers from the primary */
-export function shareMetrics(register: Registry): () => Promise<string> {
-  new AggregatorRegistry() // answers the primary's requests
-  AggregatorRegistry.setRegistries([register])
-  return () =>
-    new Promise(resolve => {
-      const receive = (message: unknown): void => {
-        if (!isMetricsResponse(message)) return
-        process.off('message', receive)
-        resolve(message.text)
-      }
-      process.on('message', receive)
-      process.send?.(METRICS_REQUEST)
-    })
-}
-
-const isMetricsResponse = (message: unknown): message is { readonly text: string } =>
-  typeof message === 'object' && message !== null && 'type' in message && message.type === METRICS_REQUEST

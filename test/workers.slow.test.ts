@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { get } from 'node:http'
 import { createServer } from 'node:net'
 import t from 'tap'
 import { consoleClient, PASSWORD } from './helpers/console.ts'
@@ -194,3 +195,60 @@ t.test(
     await until('every event at the consumer', async () => received() === bodies.length)
   }
 )
+
+/** On a connection of its own: a worker that is stopped must not get the next request. */
+const scrape = (url: string): Promise<{ readonly status: number | undefined; readonly text: string }> =>
+  new Promise((resolve, reject) => {
+    get(`${url}/metrics`, { agent: false }, async response => {
+      resolve({ status: response.statusCode, text: Buffer.concat(await response.toArray()).toString() })
+    }).once('error', reject)
+  })
+
+t.test(
+  'a worker that ends does not make the counters fall, and one that hangs makes a scrape fail in time',
+  async t => {
+    const redis = await startRedis()
+    t.teardown(() => redis.stop())
+    const service = await startServiceProcess({ REDIS_URL: redis.url, WORKERS: '2' })
+    t.teardown(() => service.process.kill('SIGKILL'))
+    await until('both workers', async () => service.output().includes('"msg":"receiving"'))
+    const bodies = Array.from({ length: 60 }, newBody)
+    await Promise.all(bodies.map(body => deliverTo(service.url + WEBHOOK_PATH, body)))
+    const accepted = /^cio_deliveries_total\{source="default",outcome="accepted"\} 60$/m
+    t.match((await scrape(service.url)).text, accepted)
+
+    const [, worker = ''] = /"pid":(\d+).*"outcome"/.exec(service.output()) ?? []
+    process.kill(Number(worker), 'SIGKILL')
+    await until('its end', async () => service.output().includes('worker ended unexpectedly'))
+    const { status, text } = await scrape(service.url)
+    t.equal(status, 200, 'while its replacement starts')
+    t.match(text, accepted)
+    await until(
+      'its replacement',
+      async () => service.output().includes('replacement worker is ready'),
+      30_000
+    )
+    t.match((await scrape(service.url)).text, accepted)
+
+    const [hanging = 0] = childrenOf(service.process.pid)
+    process.kill(hanging, 'SIGSTOP')
+    t.teardown(() => process.kill(hanging, 'SIGKILL'))
+    const startedMs = performance.now()
+    t.equal((await scrape(service.url)).status, 503, 'not 200 without metrics')
+    t.ok(performance.now() - startedMs < 3500, `${performance.now() - startedMs} ms`)
+    process.kill(hanging, 'SIGCONT')
+    t.match((await scrape(service.url)).text, accepted)
+  }
+)
+
+t.test('with several workers, a lag that Redis does not know is not 0', async t => {
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  const service = await startServiceProcess({ REDIS_URL: redis.url, WORKERS: '2' })
+  t.teardown(() => service.process.kill('SIGKILL'))
+  for (const body of Array.from({ length: 3 }, newBody)) await postTo(service.url + WEBHOOK_PATH, body)
+  await redis.client.xgroup('CREATE', 'cio:events:{0}', 'plain', '0')
+  const [, second] = await redis.client.xrange('cio:events:{0}', '-', '+')
+  await redis.client.xdel('cio:events:{0}', second?.[0] ?? '')
+  t.match((await scrape(service.url)).text, /^cio_consumer_lag\{consumer="plain",partition="0"\} NaN$/im)
+})

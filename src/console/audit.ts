@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { entryTimeMs } from '../log/position.ts'
 import type { Logger } from '../ops/logger.ts'
 import type { RedisClient } from '../redis/connect.ts'
+import { writeWhileFull } from '../redis/write-while-full.ts'
 import type { Person } from './access.ts'
 
 /** One change, log-in or refusal. */
@@ -52,7 +53,8 @@ export function createAudit(
     const { who, role = '', action, target, address } = entry
     const fields = ['who', who, 'role', role, 'action', action, 'target', target, 'address', address]
     try {
-      await redis.xadd(key, 'MAXLEN', '=', MAX_RECORDS, '*', ...fields)
+      // Also while memory is full: a drop that frees memory must be recorded too.
+      await writeWhileFull(redis, 'xadd', key, ['MAXLEN', '=', MAX_RECORDS, '*', ...fields])
     } catch (error) {
       log.warn(
         { err: error },

@@ -12,7 +12,7 @@ const script = loadScript(new URL('write-while-full.lua', import.meta.url))
  */
 export const writeWhileFull = (
   redis: RedisClient,
-  command: 'set' | 'sadd' | 'hset' | 'hsetnx',
+  command: 'set' | 'sadd' | 'hset' | 'hsetnx' | 'xadd',
   key: string,
   args: readonly (string | number)[]
 ): Promise<unknown> => runScript(redis, script, [key], [command, ...args])

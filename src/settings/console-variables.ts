@@ -1,6 +1,15 @@
 // Tested by test/settings/console.test.ts and test/settings/config.test.ts.
-import { accessSecret, httpUrl, integer, listOf, text } from './parse.ts'
+import { accessSecret, httpUrl, integer, listOf, type Parser, text } from './parse.ts'
 import { optional, secret, setting, type Variable } from './variable.ts'
+
+/** The links of the console begin at the root of its host: behind a path, none of them would work. */
+const rootUrl: Parser<string> = {
+  allowed: `${httpUrl.allowed} without a path`,
+  parse: value => {
+    const url = httpUrl.parse(value)
+    return url !== undefined && /^\w+:\/\/[^/?#@]+$/.test(url) ? url : undefined
+  }
+}
 
 /** The variables of the console. */
 export const consoleVariables = {
@@ -14,7 +23,7 @@ export const consoleVariables = {
     'Address the console listens on; in a container `0.0.0.0`'
   ),
   CONSOLE_URL: optional(
-    httpUrl,
+    rootUrl,
     'Address of the console in a browser, such as `https://console.example.com`; requests to another host name are refused, except `localhost` and IP addresses'
   ),
   CONSOLE_PASSWORD: secret(accessSecret, 'Password of the console for the role operator'),

@@ -149,44 +149,49 @@ t.test('two searches at once are run, a third one is told to wait', async t => {
   await until('a search is possible again', async () => (await call('GET /events')).status === 200)
 })
 
-t.test('pages of events, dead letters and audit records contain each exactly once', async t => {
-  const api = await open(t, { DISPATCH: 'off' })
-  const { call } = api
-  for (let index = 0; index < 45; index++) await appendEvent(redis.client, { id: `e${index}` })
-  for (let index = 0; index < 45; index++) {
-    const fields = [
-      'type',
-      'io.customer.email.opened',
-      'event',
-      '{}',
-      'reason',
-      'failed',
-      'error',
-      'x',
-      'attempts',
-      '1'
-    ]
-    await redis.client.xadd('cio:dead:crm', `${index + 1}-0`, ...fields, 'position', `0-${index}-0`)
-  }
-  for (let index = 0; index < 45; index++) await call('POST /consumers/crm/pause')
-
-  await pages('GET /events?count=20', 'events', 'before', 'older')
-  await pages('GET /consumers/crm/dead-letters?count=20', 'deadLetters', 'after', 'after')
-  await pages('GET /audit?count=20', 'records', 'before', 'before')
-
-  async function pages(route: string, name: string, parameter: string, cursor: string): Promise<void> {
-    const seen: string[] = []
-    for (let page = 0, next: unknown; page < 4; page++) {
-      const answer = await call(next === undefined ? route : `${route}&${parameter}=${next}`)
-      t.equal(answer.status, 200, answer.text)
-      seen.push(...list(answer, name).map(one => JSON.stringify(one)))
-      next = at(answer, cursor)
-      if (next === undefined) break
+t.test(
+  'pages of events, dead letters, parked deliveries and audit records contain each exactly once',
+  async t => {
+    const api = await open(t, { DISPATCH: 'off' })
+    const { call, service } = api
+    for (let index = 0; index < 45; index++) await service.post(`{"${index}`)
+    for (let index = 0; index < 45; index++) await appendEvent(redis.client, { id: `e${index}` })
+    for (let index = 0; index < 45; index++) {
+      const fields = [
+        'type',
+        'io.customer.email.opened',
+        'event',
+        '{}',
+        'reason',
+        'failed',
+        'error',
+        'x',
+        'attempts',
+        '1'
+      ]
+      await redis.client.xadd('cio:dead:crm', `${index + 1}-0`, ...fields, 'position', `0-${index}-0`)
     }
-    t.equal(seen.length, 45)
-    t.equal(new Set(seen).size, 45)
+    for (let index = 0; index < 45; index++) await call('POST /consumers/crm/pause')
+
+    await pages('GET /events?count=20', 'events', 'before', 'older')
+    await pages('GET /consumers/crm/dead-letters?count=20', 'deadLetters', 'after', 'after')
+    await pages('GET /parked?count=20', 'parked', 'after', 'after')
+    await pages('GET /audit?count=20', 'records', 'before', 'before')
+
+    async function pages(route: string, name: string, parameter: string, cursor: string): Promise<void> {
+      const seen: string[] = []
+      for (let page = 0, next: unknown; page < 4; page++) {
+        const answer = await call(next === undefined ? route : `${route}&${parameter}=${next}`)
+        t.equal(answer.status, 200, answer.text)
+        seen.push(...list(answer, name).map(one => JSON.stringify(one)))
+        next = at(answer, cursor)
+        if (next === undefined) break
+      }
+      t.equal(seen.length, 45)
+      t.equal(new Set(seen).size, 45)
+    }
   }
-})
+)
 
 t.test('changes reach the consumer and Redis, and each is an audit record of the token', async t => {
   const api = await open(t)

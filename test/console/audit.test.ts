@@ -49,3 +49,18 @@ t.test('a record is short, whatever a form named', async t => {
   t.equal((await audit.list(1))[0]?.address.length, 64)
   t.ok((lines[0]?.length ?? 0) < 1000)
 })
+
+t.test('a change is recorded while the memory of Redis is full: it may be what frees memory', async t => {
+  await redis.client.flushall()
+  await redis.client.config('SET', 'maxmemory', '1')
+  t.teardown(() => redis.client.config('SET', 'maxmemory', '0'))
+  const audit = createAudit(redis.connection, 'cio:', pino({ enabled: false }))
+  await audit.record({
+    who: 'ada',
+    role: 'operator',
+    action: 'dead_letters_dropped',
+    target: 'crm: all',
+    address: '192.0.2.1'
+  })
+  t.match(await audit.list(10), [{ who: 'ada', action: 'dead_letters_dropped', target: 'crm: all' }])
+})

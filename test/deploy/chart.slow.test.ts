@@ -92,6 +92,26 @@ t.test('the alerts link to the runbook where the documentation can be read', asy
   )
 })
 
+t.test('traces are switched on as docs/tracing.md says', async t => {
+  const page = readFileSync('docs/tracing.md', 'utf8')
+  const values = /^```yaml\n(env:\n.*?)^```$/ms.exec(page)?.[1] ?? ''
+  const rendered = renderChart(values)
+  const pods = [
+    rendered.of<Deployment>('Deployment').spec.template.spec,
+    rendered.of<KubernetesObject & { readonly spec: PodSpec }>('Pod').spec
+  ]
+  for (const pod of pods) {
+    t.same(pod.containers[0].env.slice(-2), [
+      { name: 'OTEL_EXPORTER_OTLP_ENDPOINT', value: 'http://collector.monitoring:4318' },
+      {
+        name: 'OTEL_EXPORTER_OTLP_HEADERS',
+        valueFrom: { secretKeyRef: { name: 'cio-webhook', key: 'otlp-headers' } }
+      }
+    ])
+  }
+  t.match(kubeconform(rendered.text, '1.37'), { invalid: 0, errors: 0 })
+})
+
 t.test('with a secrets provider, nothing is mounted', async t => {
   t.notMatch(renderChart(AWS).text, /volume|_FILE/i)
 })
@@ -102,6 +122,7 @@ t.test('a wrong value is refused with its name', async t => {
     ['config: { TRUSTED_PROXY: 10.0.0.0/8 }', /TRUSTED_PROXY/],
     ['config: { CIO_WEBHOOK_SECRET: abc }', /CIO_WEBHOOK_SECRET/],
     ['secrets: { variables: [LOG_LEVEL] }', /variables/],
+    ['env: [{ OTEL_SERVICE_NAME: hooks }]', /OTEL_SERVICE_NAME/],
     ['secrets: { name: "" }', /variables/],
     ['consumers: [{ name: crm, type: http, url: "https://crm.internal", secret: whsec_x }]', /consumers/],
     ['consumers: [{ name: bus, type: nats, password: x }]', /consumers/],

@@ -31,13 +31,26 @@ const decided: Readonly<Record<string, string>> = {
   REDIS_TLS: 'its Redis is one server'
 }
 /** Files that the operator has to mount first. */
-const mounted = ['CIO_SOURCES_FILE', 'CONSUMERS_FILE', 'DISPATCH', 'METRICS_PORT', 'VAULT_CACERT']
+const mounted = [
+  'CIO_SOURCES_FILE',
+  'CONSUMERS_FILE',
+  'DISPATCH',
+  'METRICS_PORT',
+  'VAULT_CACERT',
+  'OTEL_EXPORTER_OTLP_CERTIFICATE'
+]
+/** The variables of OpenTelemetry, by the table of the page. */
+const tracing = readFileSync('docs/tracing.md', 'utf8')
+  .split('\n')
+  .filter(line => line.startsWith('| `OTEL_'))
+  .flatMap(line => line.split('|')[1]?.match(/OTEL_[A-Z_]+/g) ?? [])
 
 t.test('docker-compose.yml hands on every setting of the service, but for those it decides', async t => {
   const [, service = ''] =
     /^ {2}webhook:\n((?: {4}.*\n|\n)+)/m.exec(readFileSync('docker-compose.yml', 'utf8')) ?? []
   const handed = [...service.matchAll(/^ {6}([A-Z][A-Z_]+):/gm)].map(([, name = '']) => name)
-  const known = Object.keys(variables)
+  t.ok(tracing.includes('OTEL_SERVICE_NAME'))
+  const known = [...Object.keys(variables), ...tracing]
   t.same(
     handed.filter(name => !known.includes(name.replace(/_FILE$/, '')) && !known.includes(name)),
     [],

@@ -34,10 +34,28 @@ t.test('settings that would leave the console open stop the start, with what to 
     [{ ...production, ...PROXY, CONSOLE_PASSWORD: PASSWORD }, /both set: unset one/],
     [{ ...production, CONSOLE_PASSWORD: PASSWORD, CONSOLE_VIEWER_PASSWORD: PASSWORD }, /are the same/],
     [{ ...production, CONSOLE_PASSWORD: 'eleven char' }, /CONSOLE_PASSWORD is not allowed: give 12 to 256/],
-    [{ ...production, CONSOLE_PASSWORD: '' }, /CONSOLE_PASSWORD is set but empty/]
+    [{ ...production, CONSOLE_PASSWORD: '' }, /CONSOLE_PASSWORD is set but empty/],
+    [{ CONSOLE_URL: 'https://ops.example.com/console' }, /CONSOLE_URL=.* is not allowed: .* without a path/]
   ]
   for (const [env, message] of refused) {
     await t.rejects(load(env), { name: 'ConfigError', message }, JSON.stringify(env))
     await load(env).catch(error => t.notMatch(error.message, /eleven char|twelve/))
+  }
+})
+
+t.test('the address of the console is that of a host, with or without a port', async t => {
+  for (const url of [
+    'https://console.example.com',
+    'https://console.example.com:8443/',
+    'http://[::1]:3100'
+  ]) {
+    t.equal((await load({ CONSOLE_URL: url }))?.url?.href, `${url.replace(/\/$/, '')}/`)
+  }
+  for (const url of [
+    'https://ops.example.com/console',
+    'https://a.example.com/?x',
+    'https://a@b.example.com'
+  ]) {
+    await t.rejects(load({ CONSOLE_URL: url }), /without a path/, url)
   }
 })

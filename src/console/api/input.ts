@@ -91,7 +91,7 @@ export const auditQuery = z.strictObject({
   count: count(MAX_PAGE, 50)
 })
 export const attemptsQuery = z.strictObject({ count: count(MAX_ATTEMPTS, 50) })
-export const parkedQuery = z.strictObject({ count: count(MAX_PAGE, 50) })
+export const parkedQuery = z.strictObject({ after: position.optional(), count: count(MAX_PAGE, 50) })
 
 const letterFilter = {
   type: repeated(globs).optional(),

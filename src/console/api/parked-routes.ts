@@ -1,10 +1,10 @@
 // Tested by test/console/api.slow.test.ts.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { allParked, createBulkActions } from '../../tools/bulk/bulk-actions.ts'
+import { change } from '../change.ts'
 import type { ConsoleContext } from '../context.ts'
 import { openParkedActions } from '../parked-actions.ts'
 import { ApiError } from './api-error.ts'
-import { change } from './change.ts'
 import { parkedParams, parkedQuery } from './input.ts'
 import { addRoute } from './route.ts'
 
@@ -15,10 +15,10 @@ export function parkedRoutes(app: FastifyInstance, context: ConsoleContext): voi
   const bulk = createBulkActions({ redis, keyPrefix: config.log.keyPrefix, now })
   const params = parkedParams
 
-  addRoute(app, 'viewer', 'GET /parked', { query: parkedQuery }, async ({ query }) => ({
-    total: await actions.count(),
-    parked: await actions.list(query.count)
-  }))
+  addRoute(app, 'viewer', 'GET /parked', { query: parkedQuery }, async ({ query: { count, after } }) => {
+    const { deliveries, next } = await actions.page(count, after)
+    return { total: await actions.count(), parked: deliveries, after: next }
+  })
 
   addRoute(app, 'operator', 'POST /parked/:delivery/replay', { params }, ({ params, request }) =>
     act(request, 'parked_replayed', params.delivery, async () => {

@@ -1,4 +1,4 @@
-// Tested by test/tools/reconcile/reconcile.test.ts.
+// Tested by test/tools/reconcile/reconcile.slow.test.ts.
 import { type AppApi, AppApiError } from '../../customerio/app-api.ts'
 import { listReportingWebhooks, type ReportingWebhook } from '../../customerio/reporting-webhooks.ts'
 import type { RedisClient } from '../../redis/connect.ts'

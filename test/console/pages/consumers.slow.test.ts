@@ -89,6 +89,18 @@ t.test('pause, resume and enable change Redis and the consumer, and are audit re
   for (const action of ['consumer_paused', 'consumer_resumed', 'consumer_enabled']) t.match(audit, action)
 })
 
+t.test('a change that failed is an audit record, because a part of it may have happened', async t => {
+  const { operator } = await open(t, { types: ['sms.*'] })
+  await until('the consumer', async () => (await operator.get('/consumers/crm')).text.includes('>ok<'))
+  await redis.client.set('cio:paused', 'not a hash')
+  t.equal((await operator.post('/consumers/crm/pause')).status, 500)
+  await redis.client.del('cio:paused')
+  t.equal((await operator.post('/consumers/other/pause')).status, 404)
+  const audit = (await operator.get('/audit')).text
+  t.match(audit, /consumer_paused<\/code><\/td><td>crm, failed</)
+  t.notMatch(audit, '<td>other', 'one that was refused had no effect')
+})
+
 t.test('the page of a consumer shows its settings and attempts, and no secret', async t => {
   const { service, operator, crm } = await open(t)
   await service.post(deliveryBody('first'))

@@ -79,6 +79,9 @@ takes "true" or "false".
 - name: {{ $name }}
   value: {{ include "cio-webhook.text" $value | quote }}
 {{- end }}
+{{- with .Values.env }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{- define "cio-webhook.volumes" -}}

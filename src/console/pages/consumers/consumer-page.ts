@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { type BulkActions, lettersOf } from '../../../tools/bulk/bulk-actions.ts'
 import { recentActivity } from '../../../tools/consumers/recent-activity.ts'
-import { recordChange } from '../../audit.ts'
+import { change } from '../../change.ts'
 import { confirmation, doneMessage } from '../../components.ts'
 import type { ConsoleContext } from '../../context.ts'
 import { field } from '../../form-fields.ts'
@@ -37,10 +37,11 @@ const isSwitch = (name: string | undefined): name is keyof typeof switches =>
 /** One consumer, and what an operator can do with it. */
 export function consumerRoutes(
   app: FastifyInstance,
-  { now, audit, live }: ConsoleContext,
+  context: ConsoleContext,
   actions: ConsumerActions,
   bulk: BulkActions
 ): void {
+  const { now, live } = context
   const viewer = { config: { access: 'viewer' } } as const
   const operator = { config: { access: 'operator' } } as const
 
@@ -70,16 +71,17 @@ ${consumerView(request, details, rate, now())}`
   for (const name of Object.keys(switches).filter(isSwitch)) {
     app.post<NameRoute>(`${CONSUMERS_PATH}/:name/${name}`, operator, async (request, reply) => {
       const consumer = request.params.name
-      await unlessRefused(actions[name](consumer))
-      await recordChange(audit, request, switches[name].action, consumer)
+      const { action } = switches[name]
+      await unlessRefused(change<unknown>(context, request, action, consumer, () => actions[name](consumer)))
       return reply.redirect(consumerPath(consumer, `?done=${name}`), 303)
     })
   }
 
   app.post<NameRoute>(`${CONSUMERS_PATH}/:name/test`, operator, async (request, reply) => {
     const { name } = request.params
-    const exchange = await unlessRefused(actions.test(name))
-    await recordChange(audit, request, 'consumer_tested', name)
+    const exchange = await unlessRefused(
+      change(context, request, 'consumer_tested', name, () => actions.test(name))
+    )
     const page = { title: `Test of ${name}`, current: CONSUMERS_PATH } as const
     return sendPage(request, reply, page, exchangeView(request, name, exchange))
   })
@@ -100,8 +102,10 @@ ${consumerView(request, details, rate, now())}`
 
   app.post<NameRoute>(`${CONSUMERS_PATH}/:name/remove`, operator, async (request, reply) => {
     const { name } = request.params
-    await unlessRefused(actions.remove(name, field(request.body, 'force') === 'yes'))
-    await recordChange(audit, request, 'consumer_removed', name)
+    const isForced = field(request.body, 'force') === 'yes'
+    await unlessRefused(
+      change(context, request, 'consumer_removed', name, () => actions.remove(name, isForced))
+    )
     return reply.redirect(`${CONSUMERS_PATH}?removed=${encodeURIComponent(name)}`, 303)
   })
 
@@ -112,8 +116,7 @@ ${consumerView(request, details, rate, now())}`
 
   app.post<NameRoute>(`${CONSUMERS_PATH}/:name/progress/stop`, operator, async (request, reply) => {
     const { name } = request.params
-    await bulk.stop(lettersOf(name))
-    await recordChange(audit, request, 'dead_letters_interrupted', name)
+    await change(context, request, 'dead_letters_interrupted', name, () => bulk.stop(lettersOf(name)))
     return reply.redirect(consumerPath(name, '/dead-letters'), 303)
   })
 }

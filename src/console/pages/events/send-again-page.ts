@@ -1,11 +1,11 @@
 // Tested by test/console/pages/events-browser.slow.test.ts and test/console/pages/events.slow.test.ts.
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type ConsumerStatus, consumerStatusReader } from '../../../dispatch/consumer-status.ts'
 import { isPosition } from '../../../log/position.ts'
 import { ActionError } from '../../../tools/action-error.ts'
 import type { EventPath } from '../../../tools/events/event-path.ts'
 import { sendAgain, sendAgainProblem } from '../../../tools/events/send-again.ts'
-import { recordChange } from '../../audit.ts'
+import { change } from '../../change.ts'
 import { confirmation } from '../../components.ts'
 import { ConsoleError } from '../../console-error.ts'
 import type { ConsolePage } from '../../context.ts'
@@ -33,7 +33,7 @@ interface Route {
 
 /** Gives one consumer one event again: a page that asks, and the change. */
 export const sendAgainPage: ConsolePage = (app, context) => {
-  const { redis, config, audit, now } = context
+  const { redis, config, now } = context
   const { keyPrefix } = config.log
   const { consumers } = config.dispatch
   const readStatus = consumerStatusReader({ redis, keyPrefix, consumers, now })
@@ -59,8 +59,7 @@ export const sendAgainPage: ConsolePage = (app, context) => {
   app.post<Route>(PATH, { config: { access: 'operator' } }, async (request, reply) => {
     const path = await findPath(request.params.position, reply)
     const consumer = field(request.body, 'consumer') ?? ''
-    await send(path, consumer)
-    await recordChange(audit, request, 'event_sent_again', `${path.position} to ${consumer}`)
+    await send(request, path, consumer)
     return reply.redirect(`${EVENTS_PATH}/${path.position}?sent=${encodeURIComponent(consumer)}`, 303)
   })
 
@@ -79,10 +78,12 @@ export const sendAgainPage: ConsolePage = (app, context) => {
     return path
   }
 
-  async function send(path: EventPath, consumer: string): Promise<void> {
+  async function send(request: FastifyRequest, path: EventPath, consumer: string): Promise<void> {
     try {
-      await withConnections(context, openBlocking =>
-        sendAgain({ redis, keyPrefix, consumers, openBlocking }, path, consumer)
+      await change(context, request, 'event_sent_again', `${path.position} to ${consumer}`, () =>
+        withConnections(context, openBlocking =>
+          sendAgain({ redis, keyPrefix, consumers, openBlocking }, path, consumer)
+        )
       )
     } catch (error) {
       if (error instanceof ActionError) throw refused(`${error.message}.`)

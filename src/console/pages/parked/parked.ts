@@ -6,6 +6,7 @@ import { isPosition } from '../../../log/position.ts'
 import { allParked } from '../../../tools/bulk/bulk-actions.ts'
 import type { ParkedChoice } from '../../../tools/parked/actions.ts'
 import { recordChange } from '../../audit.ts'
+import { change } from '../../change.ts'
 import { confirmation } from '../../components.ts'
 import { ConsoleError } from '../../console-error.ts'
 import type { ConsolePage } from '../../context.ts'
@@ -52,8 +53,7 @@ ${parkedListView(request, page, total, after !== undefined)}`
   )
 
   app.post(`${PROGRESS_PATH}/stop`, operator, async (request, reply) => {
-    await bulk.stop(allParked)
-    await recordChange(audit, request, 'parked_interrupted', allParked.key)
+    await change(context, request, 'parked_interrupted', allParked.key, () => bulk.stop(allParked))
     return reply.redirect(PARKED_PATH, 303)
   })
 

@@ -1,9 +1,9 @@
-// Tested by test/console/api.slow.test.ts.
+// Tested by test/console/api.slow.test.ts and test/console/pages/consumers.slow.test.ts.
 import type { FastifyRequest } from 'fastify'
-import { ActionError } from '../../tools/action-error.ts'
-import { recordChange } from '../audit.ts'
-import type { ConsoleContext } from '../context.ts'
-import { ApiError } from './api-error.ts'
+import { ActionError } from '../tools/action-error.ts'
+import { ApiError } from './api/api-error.ts'
+import { recordChange } from './audit.ts'
+import type { ConsoleContext } from './context.ts'
 
 /**
  * Makes a change, and an audit record of it. A change that failed is a record too, because a part of it may have
