@@ -105,7 +105,13 @@ for entry = 0, entries - 1 do
     elseif room[stream] > 0 then
       written = KEYS[newest]
       redis.call('HSET', written, digest, '')
-      redis.call('XADD', KEYS[stream], '*', 'type', ARGV[first + 1], 'event', ARGV[first + 2])
+      -- Redis undoes nothing when a script fails, as where the user may not run XADD. An id that stays remembered without
+      -- its event would make the retry a duplicate, and the event would be lost.
+      local added = redis.pcall('XADD', KEYS[stream], '*', 'type', ARGV[first + 1], 'event', ARGV[first + 2])
+      if type(added) == 'table' then
+        redis.call('HDEL', written, digest)
+        return added
+      end
       if metric then
         writtenMetric = KEYS[newestMetric]
         redis.call('HSET', writtenMetric, metric, '')

@@ -153,20 +153,38 @@ export async function rotateAndExpire(redis: RedisClient, keys: IndexKeys, windo
 }
 
 /**
- * Replaces all generations by an empty one. Its number is new, so that what is appended meanwhile is not removed.
+ * Replaces all generations by an empty one. Its number is new, so that what is appended meanwhile is not removed. The
+ * others stay on the list until their buckets are removed: after an error in between, the next call continues. Without
+ * the list nobody would know these keys.
  *
  * @throws the error of Redis
  */
 export async function restart(redis: RedisClient, keys: IndexKeys): Promise<void> {
   const nowMs = await serverTimeMs(redis, keys)
-  let generations = parseGenerations((await redis.get(keys.generations)) ?? '')
+  let old: Generations = []
+  await changeGenerations(redis, keys, generations => {
+    old = generations
+    return opened(generations, FIRST_BUCKETS, nowMs)
+  })
+  for (const generation of old) await unlinkGeneration(redis, keys, generation)
+  await changeGenerations(redis, keys, generations =>
+    generations.filter(({ number }) => old.every(other => other.number !== number))
+  )
+}
+
+/** Changes the list, and again if another process changes it meanwhile. */
+async function changeGenerations(
+  redis: RedisClient,
+  keys: IndexKeys,
+  change: (generations: Generations) => Generations
+): Promise<void> {
+  let current = parseGenerations((await redis.get(keys.generations)) ?? '')
   for (;;) {
-    const next = opened(generations, FIRST_BUCKETS, nowMs).slice(0, 1)
-    const current = await swapGenerations(redis, keys, generations, next)
-    if (formatGenerations(current) === formatGenerations(next)) break
-    generations = current
+    const next = change(current)
+    const swapped = await swapGenerations(redis, keys, current, next)
+    if (formatGenerations(swapped) === formatGenerations(next)) return
+    current = swapped
   }
-  for (const generation of generations) await unlinkGeneration(redis, keys, generation)
 }
 
 /** The clock of the partition's server, which all replicas share, in unix milliseconds. @throws the error of Redis */

@@ -1,6 +1,7 @@
 import { createHmac, hash } from 'node:crypto'
 import type { RedisClient } from '../redis/connect.ts'
 import { loadScript, runScript } from '../redis/script.ts'
+import { writeWhileFull } from '../redis/write-while-full.ts'
 import type { Secret } from '../secret.ts'
 import {
   bucketKeysOf,
@@ -41,6 +42,8 @@ export function createMessageIndex(hashKey: Secret | undefined): MessageIndex {
 
 /** As in append.lua: Customer.io retries for 7 days. */
 const FILLED_SECONDS = 8 * 24 * 60 * 60
+/** Instead of the id of a key, while generations that are still listed lose their buckets. */
+const STARTING_AGAIN = 'starting-again'
 const SCANNED_FIELDS = 500
 /** Metrics per call: with four generations about a millisecond of Redis. */
 const MAX_LOOKUPS = 250
@@ -61,6 +64,7 @@ export async function maintainMessageIndex(
 ): Promise<void> {
   const keyId = await redis.get(messages.keyId)
   if (keyId !== (index?.keyId ?? null)) {
+    await writeWhileFull(redis, 'set', messages.keyId, [STARTING_AGAIN])
     await restart(redis, messages)
     if (index === undefined) await redis.del(messages.keyId)
     else await redis.set(messages.keyId, index.keyId)

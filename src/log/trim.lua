@@ -8,16 +8,13 @@
 -- ARGV[3]  '', or the maximum length: older entries beyond it are removed, whatever their age
 -- ARGV[4]  '', or a share of maxmemory: while more is in use, entries that every group has acknowledged are removed.
 --          Without a group, none are removed for this reason
+-- A stream that does not exist yet is empty.
 -- Returns {removed by age, by length, by memory}; with ARGV[4] also: id of the oldest entry left ('' where there is
 --         none), run id of the server, bytes in use before and after, maxmemory
 local key, limit = KEYS[1], tonumber(ARGV[1])
 local NEWEST = '18446744073709551615-18446744073709551615'
 -- Redis keeps up to 100 entries in a node of a stream, and fewer where they exceed 4 KiB together.
 local NODE_ENTRIES = 100
-
-if redis.call('EXISTS', key) == 0 then
-  return { 0, 0, 0, '', '', 0, 0, 0 }
-end
 
 -- @include stream-functions.lua
 

@@ -28,9 +28,10 @@ let lingering = 0
  */
 export function closeAfterResponse(reply: FastifyReply): FastifyReply {
   reply.header('connection', 'close')
-  if (lingering >= MAX_LINGERING) return reply
-  lingering++
   const { socket } = reply.request.raw
+  // A connection that is closed already, as after an abort, would never give its place back.
+  if (lingering >= MAX_LINGERING || socket.destroyed) return reply
+  lingering++
   socket.once('close', () => lingering--)
   // Node calls this after the last response of a connection.
   socket.destroySoon = () => {

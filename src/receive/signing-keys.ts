@@ -27,13 +27,15 @@ interface SigningKeysOptions {
   readonly onChange: () => void
 }
 
-/** A changed file may be half written: its key counts once it was read twice, this far apart. */
+/** A changed file may be half written, or empty: what it holds counts once it was read twice, this far apart. */
 const SETTLE_MS = 50
 
 interface WatchedSource {
   readonly source: Source
   readonly ring: KeyRing
   readonly stored: SecretHandle | undefined
+  /** What the store had as the previous key when it was read last. */
+  previous: Secret | undefined
   /** The problem that was logged last, until it is solved. */
   reported: string | undefined
 }
@@ -41,7 +43,8 @@ interface WatchedSource {
 export function watchSigningKeys({ sources, secrets, log, onChange }: SigningKeysOptions): SigningKeys {
   const watched = [...sources.values()].map((source): WatchedSource => {
     const ring = createKeyRing(source.keys)
-    return { source, ring, stored: secrets.find(signingKeyName(source.name)), reported: undefined }
+    const stored = secrets.find(signingKeyName(source.name))
+    return { source, ring, stored, previous: undefined, reported: undefined }
   })
   const loops = watched.flatMap(one => {
     const refreshMs = one.stored?.refreshMs
@@ -67,10 +70,12 @@ export function watchSigningKeys({ sources, secrets, log, onChange }: SigningKey
     try {
       let versions = await stored.versions()
       const inUse = ring.keys()[0]?.secret
-      if (versions.current !== undefined && !sameSecret(versions.current, inUse)) {
+      const isReplaced = versions.current !== undefined && !sameSecret(versions.current, inUse)
+      const isDropped = one.previous !== undefined && !sameSecret(versions.previous, one.previous)
+      if (isReplaced || isDropped) {
         await sleep(SETTLE_MS)
         const again = await stored.versions()
-        if (!sameSecret(again.current, versions.current)) return // still being written
+        if (!areEqual(again.current, versions.current) || !areEqual(again.previous, versions.previous)) return // still being written
         versions = again
       }
       if (versions.current === undefined)
@@ -78,6 +83,7 @@ export function watchSigningKeys({ sources, secrets, log, onChange }: SigningKey
       checkSigningKey(stored.place, versions.current.reveal())
 
       const before = idsOf(ring)
+      one.previous = versions.previous
       ring.observe({ ...versions, previous: usablePrevious(one, versions.previous) })
       if (idsOf(ring) === before) return
       log.info({ source: source.name, keys: idsOf(ring) }, 'the signing keys of a source have changed')
@@ -120,6 +126,9 @@ export function watchSigningKeys({ sources, secrets, log, onChange }: SigningKey
     )
   }
 }
+
+const areEqual = (one: Secret | undefined, other: Secret | undefined): boolean =>
+  one === other || sameSecret(one, other)
 
 const idsOf = (ring: KeyRing): string =>
   ring

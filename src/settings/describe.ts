@@ -1,5 +1,6 @@
 // Tested by test/settings/config.test.ts.
 import { errorCode, ReportedError } from '../errors.ts'
+import { withoutLogin } from './environment.ts'
 import type { Reader } from './read-variables.ts'
 import { type SecretHandle, secretNameOf } from './secrets/secret-handle.ts'
 import { DEFAULT_SOURCE, signingKeyName } from './sources.ts'
@@ -39,7 +40,7 @@ export async function describeConfiguration(reader: Reader): Promise<Configurati
     if (isSecret(name)) return []
     const value = reader.given(name)
     const { fallback } = variables[name]
-    return value === undefined || value === fallback ? [] : [{ name, value, fallback }]
+    return value === undefined || value === fallback ? [] : [{ name, value: withoutLogin(value), fallback }]
   })
   const places = names.flatMap((name): readonly SecretPlace[] => {
     if (!isSecret(name) || /^CIO_WEBHOOK_SECRET/.test(name)) return []

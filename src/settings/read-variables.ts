@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { ConfigError, errorCode } from '../errors.ts'
 import { Secret } from '../secret.ts'
-import { type Environment, nonEmpty } from './environment.ts'
+import { type Environment, nonEmpty, withoutLogin } from './environment.ts'
 import { type Parser, refusalOf } from './parse.ts'
 import { awsStore } from './secrets/aws.ts'
 import { azureStore } from './secrets/azure.ts'
@@ -63,7 +63,7 @@ export function createReader(env: Environment): Reader {
     const parsed = variable.parse(text)
     if (parsed !== undefined) return parsed as Values[Name]
     throw new ConfigError(
-      `${name}=${JSON.stringify(text).slice(1, -1)} is not allowed: ${refusalOf(variable, text)}`
+      `${name}=${JSON.stringify(withoutLogin(text)).slice(1, -1)} is not allowed: ${refusalOf(variable, text)}`
     )
   }
 

@@ -5,6 +5,7 @@ import { UnavailableError } from '../../src/errors.ts'
 import { createEventLog, type EventLog, type EventLogOptions } from '../../src/log/append.ts'
 import { parseGenerations } from '../../src/log/dedupe-index.ts'
 import type { LogEntry } from '../../src/log/log-entry.ts'
+import { errorCause } from '../../src/redis/causes.ts'
 import { connectRedis } from '../../src/redis/connect.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/server.ts'
@@ -162,6 +163,23 @@ t.test('a full stream appends and remembers nothing, but still answers duplicate
   await redis.client.xtrim(`${prefix}events:{0}`, 'MAXLEN', 0)
   t.equal(await log.append(entry('c')), 'appended', 'a refused id is not remembered')
 })
+
+t.test(
+  'an id is not remembered where Redis refuses to append its event, so that its retry is accepted',
+  async t => {
+    const { log, prefix } = newLog()
+    await log.append(entry('before'))
+    await redis.client.call('ACL', 'SETUSER', 'default', '-xadd')
+    t.teardown(() => redis.client.call('ACL', 'SETUSER', 'default', '+xadd'))
+    const error: unknown = await log.append(entry('a')).catch(thrown => thrown)
+    t.match(error, { reason: 'redis_error' })
+    t.match(errorCause(error instanceof Error ? error.cause : undefined), /^NOPERM/, 'for the log line')
+    await redis.client.call('ACL', 'SETUSER', 'default', '+xadd')
+    t.equal(await log.append(entry('a')), 'appended')
+    t.equal(await log.append(entry('a')), 'duplicate')
+    t.same(await idsIn(redis.client, `${prefix}events:{0}`), ['before', 'a'])
+  }
+)
 
 t.test('after trimming, a full stream appends in the same call', async t => {
   const { log, prefix } = newLog({

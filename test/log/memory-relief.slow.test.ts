@@ -231,6 +231,16 @@ t.test('an append that a full Redis refuses is repeated when there is memory', a
   t.ok(relief.counted.trimmed > 0)
 })
 
+t.test('a partition that never had an event has no room either while Redis is full', async t => {
+  const { makeRoom, isFull } = newRelief()
+  await client.set('other data', 'x'.repeat(1_000_000))
+  await setUsedRatio(client, 1.01)
+  t.equal(await makeRoom(STREAM), false)
+  t.equal(isFull(STREAM), true)
+  await setUsedRatio(client, 0.9)
+  t.equal(await makeRoom(STREAM), true)
+})
+
 t.test('if every entry is unread, an append fails, at the cost of one call', async t => {
   const relief = newRelief()
   const log = newLog(relief)

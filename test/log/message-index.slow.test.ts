@@ -147,6 +147,22 @@ t.test(
   }
 )
 
+t.test('an index under another key is removed as a whole, also after an error in between', async t => {
+  const { log, keys, keyPrefix } = newLog()
+  await maintainMessageIndex(connection, keys, index, DAY_MS)
+  await log.append(entry('a', opened('m1')))
+  const other = createMessageIndex(new Secret('another key'))
+  await redis.client.call('ACL', 'SETUSER', 'default', '-unlink')
+  t.teardown(() => redis.client.call('ACL', 'SETUSER', 'default', '+unlink'))
+  await t.rejects(maintainMessageIndex(connection, keys, other, DAY_MS), { message: /NOPERM/ })
+  await redis.client.call('ACL', 'SETUSER', 'default', '+unlink')
+  for (const either of [index, other])
+    t.equal(await messageIndexSince(connection, [keys], either), undefined, 'it is incomplete')
+  await maintainMessageIndex(connection, keys, other, DAY_MS)
+  const left = [`${keyPrefix}messages:{0}:generations`, `${keyPrefix}messages:{0}:key`]
+  t.same((await redis.client.keys(`${keyPrefix}messages:*`)).sort(), left)
+})
+
 t.test('an appended event is forgotten when its original can no longer come, 8 days after it', async t => {
   const { log, keys } = newLog()
   const dayOf = (n: number) => 20_000 * 86_400 + n

@@ -129,7 +129,8 @@ t.test('the key file of a further source is watched too', async t => {
   t.same([await signedBy('one'), await signedBy('main')], [200, 401])
 })
 
-t.test('a half-written key is not applied', async t => {
+/** A source whose store has these current and previous keys, one reading after the other; the last one stays. */
+function watching(readings: [current: string, previous?: string][], kept: string[] = []) {
   const source: Source = {
     name: 'default',
     keys: signingKeys('one', undefined),
@@ -139,8 +140,6 @@ t.test('a half-written key is not applied', async t => {
     policy: 'basic',
     sanitizer: compileSanitizer(basic)
   }
-  const readings = ['one', 'two-is-lon', 'two-is-longer', 'two-is-longer', 'two-is-longer']
-  const kept: string[] = []
   const live = watchSigningKeys({
     sources: new Map([['default', source]]),
     secrets: {
@@ -148,8 +147,12 @@ t.test('a half-written key is not applied', async t => {
         place: 'a file',
         refreshMs: 1000,
         versions: async (): Promise<SecretVersions> => {
-          const current = readings.length > 1 ? readings.shift() : readings[0]
-          return { current: new Secret(current ?? ''), previous: undefined, pending: undefined }
+          const [current = '', previous] = (readings.length > 1 ? readings.shift() : readings[0]) ?? []
+          return {
+            current: new Secret(current),
+            previous: previous === undefined ? undefined : new Secret(previous),
+            pending: undefined
+          }
         },
         promote: async () => {},
         forgetPrevious: async () => {},
@@ -160,12 +163,40 @@ t.test('a half-written key is not applied', async t => {
     onChange: () => {}
   })
   const held = () => live.sources.get('default')?.keys.map(key => key.secret.reveal())
-  await live.refresh()
-  await live.refresh()
+  return { refresh: live.refresh, held }
+}
+
+t.test('a half-written key is not applied', async t => {
+  const kept: string[] = []
+  const { refresh, held } = watching(
+    [['one'], ['two-is-lon'], ['two-is-longer'], ['two-is-longer'], ['two-is-longer']],
+    kept
+  )
+  await refresh()
+  await refresh()
   t.same(held(), ['one'], 'two readings that differ')
-  await live.refresh()
+  await refresh()
   t.same(held(), ['two-is-longer', 'one'])
   t.same(kept, ['one'])
+})
+
+t.test('a previous key whose file is empty for a moment, while it is rewritten, stays accepted', async t => {
+  const { refresh, held } = watching([
+    ['one', 'zero'],
+    ['one'],
+    ['one', 'zero'],
+    ['one', 'zero'],
+    ['one'],
+    ['one']
+  ])
+  await refresh()
+  t.same(held(), ['one', 'zero'])
+  await refresh()
+  t.same(held(), ['one', 'zero'], 'gone in one of two readings')
+  await refresh()
+  t.same(held(), ['one', 'zero'])
+  await refresh()
+  t.same(held(), ['one'], 'gone in both')
 })
 
 t.test('a missing file of the previous key does not abort the start', async t => {

@@ -106,6 +106,38 @@ t.test('bodies that never end count as failed attempts, and raise no alert', asy
   t.same(await outcomes(service), { aborted: 3, rate_limited: 2 })
 })
 
+/** How long the service reads on, and discards what comes, after it has answered 403. */
+function readsOnMs({ port }: TestService): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ port, host: '127.0.0.1', localAddress: UNLISTED, allowHalfOpen: true })
+    let answeredMs: number | undefined
+    const sending = setInterval(() => socket.write('x'.repeat(1000)), 10)
+    socket.on('data', () => {
+      answeredMs ??= performance.now()
+    })
+    socket.on('error', () => {})
+    socket.on('close', () => {
+      clearInterval(sending)
+      if (answeredMs === undefined) reject(new Error('no answer'))
+      else resolve(performance.now() - answeredMs)
+    })
+    socket.write(head(5 * MIB))
+  })
+}
+
+t.test('a sender that is refused gets its answer, also after others have aborted', async t => {
+  const service = await start(t, { RATE_LIMIT_MAX: '1000' })
+  t.ok((await readsOnMs(service)) > 400)
+  for (let n = 1; n <= 10; n++) {
+    const abort = connect({ port: service.port, host: '127.0.0.1', localAddress: UNLISTED })
+    abort.write(Buffer.concat([head(100), Buffer.from('{')]), () =>
+      setTimeout(() => abort.resetAndDestroy(), 20)
+    )
+    await until('the abort', async () => ((await outcomes(service))['aborted'] ?? 0) === n + 1)
+  }
+  t.ok((await readsOnMs(service)) > 400)
+})
+
 for (const [policy, env] of [
   ['any address is allowed', { CIO_ALLOWED_IPS: '*' }],
   ['the policy only reports', { CIO_IP_POLICY: 'report' }]

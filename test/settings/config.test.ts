@@ -116,6 +116,30 @@ t.test('a bad setting stops the start with one line that says what to do, withou
       /^REDIS_SENTINELS=/
     ],
     [
+      'URLs where only hosts and ports belong',
+      {
+        NODE_ENV: 'production',
+        CIO_WEBHOOK_SECRET: 'k',
+        REDIS_SENTINELS: 'redis://:hunter2@s1:26379,redis://:hunter2@s2:26379'
+      },
+      /^REDIS_SENTINELS=\[secret\]@s2:26379 is not allowed: give a comma-separated list, each a host:port$/
+    ],
+    [
+      'a login where only hosts and ports belong',
+      { NODE_ENV: 'production', CIO_WEBHOOK_SECRET: 'k', REDIS_CLUSTER_NODES: 'n1:1, app:hunter2@n2:2' },
+      /^REDIS_CLUSTER_NODES=n1:1, \[secret\]@n2:2 is not allowed/
+    ],
+    [
+      'a URL of another kind',
+      { ...production, CIO_APP_URL: 'ftp://app:hunter2@proxy/' },
+      /^CIO_APP_URL=\[secret\]@proxy\/ is not allowed/
+    ],
+    [
+      'people',
+      { ...production, CONSOLE_OPERATORS: 'ada@example.com, ' },
+      /^CONSOLE_OPERATORS=ada@example\.com, {2}is/
+    ],
+    [
       'a key and its file',
       { ...production, CIO_WEBHOOK_SECRET_FILE: '/x' },
       /^CIO_WEBHOOK_SECRET and CIO_WEBHOOK_SECRET_FILE are both set/
@@ -375,6 +399,16 @@ t.test('a variable that a Kubernetes Service sets is refused with what to do', a
     /^REDIS_URL is not.+enableServiceLinks/
   )
   t.notMatch(await refusal({ ...production, METRICS_PORT: 'none' }), /Kubernetes/)
+})
+
+t.test('a login in a URL is not described', async t => {
+  const { describe } = await loadSettings({ ...production, CIO_APP_URL: 'https://app:hunter2@proxy' }, [
+    'describe'
+  ])
+  t.strictSame(
+    (await describe()).changed.filter(({ name }) => name === 'CIO_APP_URL'),
+    [{ name: 'CIO_APP_URL', value: '[secret]@proxy', fallback: undefined }]
+  )
 })
 
 t.test('a secret of a provider that was not read is described with "if it exists"', async t => {

@@ -40,11 +40,9 @@ function vaultSecret(
       const { version, fields } = await read()
       if (version === 0) return NO_VERSIONS
       const current = valueIn(fields)
-      return {
-        current,
-        previous: version > 1 ? valueIn((await read(version - 1)).fields) : undefined,
-        pending: undefined
-      }
+      // A version from before the field was right must not keep the corrected one out of use.
+      const previous = version > 1 ? fieldIn((await read(version - 1)).fields) : undefined
+      return { current, previous, pending: undefined }
     },
     async promote(value) {
       const { version, fields } = await read()
@@ -87,11 +85,16 @@ function vaultSecret(
     return { version: found, fields }
   }
 
+  /** @returns `undefined` for a version that was deleted. @throws StoreError for one with other fields only */
   function valueIn(fields: object | undefined): Secret | undefined {
-    if (fields === undefined) return undefined
+    const value = fieldIn(fields)
+    if (fields === undefined || value !== undefined) return value
+    throw new StoreError(`it has no text in the field "${FIELD}"`)
+  }
+
+  function fieldIn(fields: object | undefined): Secret | undefined {
     const text = withoutLineBreak(textAt(fields, FIELD) ?? '')
-    if (text === '') throw new StoreError(`it has no text in the field "${FIELD}"`)
-    return new Secret(text)
+    return text === '' ? undefined : new Secret(text)
   }
 }
 

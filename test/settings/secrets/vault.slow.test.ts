@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 import { createReader } from '../../../src/settings/read-variables.ts'
 import { type SecretHandle, secretNameOf } from '../../../src/settings/secrets/secret-handle.ts'
 import { testCommands } from '../../fixtures/commands-by-provider.ts'
-import { testRotations, testVersions } from '../../fixtures/rotations-by-provider.ts'
+import { shown, testRotations, testVersions } from '../../fixtures/rotations-by-provider.ts'
 import { makeCertificate } from '../../helpers/certificate.ts'
 import { runToEnd } from '../../helpers/command.ts'
 import { startOpenBao, startTokenReview } from '../../helpers/openbao.ts'
@@ -84,6 +84,15 @@ t.test('a promoted value leaves the other fields of a secret as they are', async
   await handle.promote(new Secret('two'))
   const { data } = await bao.call('GET', 'secret/data/shared')
   t.match(data?.['data'], { value: 'two', owner: 'team' })
+})
+
+t.test('a version without the field does not keep the corrected one after it out of use', async t => {
+  await bao.call('POST', 'secret/data/corrected', { data: { key: 'one' } })
+  await t.rejects(open(t, asRoot, 'corrected').versions(), { message: 'it has no text in the field "value"' })
+  await bao.put('corrected', 'two')
+  t.same(shown(await open(t, asRoot, 'corrected').versions()), ['two', undefined, undefined])
+  await bao.put('corrected', 'three')
+  t.same(shown(await open(t, asRoot, 'corrected').versions()), ['three', 'two', undefined])
 })
 
 t.test(
