@@ -36,7 +36,7 @@ import { parseRedisUrl, REDIS_URL_FORM } from '../settings/redis-url.ts'
 import { createErrorPrinter } from './error-printer.ts'
 import type { Handler } from './handler.ts'
 import { handling } from './handling.ts'
-import { addressOfClient, rejectUnknownOptions } from './options.ts'
+import { addressOfClient, rejectInvalidValues, rejectUnknownOptions } from './options.ts'
 
 export type { Backoff } from '../async/backoff.ts'
 export { ConfigError } from '../errors.ts'
@@ -85,7 +85,7 @@ interface CommonOptions {
   /** After this time without contact to Redis, other members take a member's partitions. Default 10,000. */
   readonly leaseMs?: number
   /**
-   * Called with every error. No error stops the consumer, and an error thrown by this function is ignored. Without it,
+   * Called with every error. No error stops the consumer. What this function throws or rejects with is ignored. Without it,
    * standard error gets a line with name, code and cause, but no message: once per cause and minute, and per dead letter.
    *
    * With `about`, the error concerns one event. `about.dead` says whether it is a dead letter now or will be retried:
@@ -144,12 +144,15 @@ const CONNECT_TIMEOUT_MS = 2000
  */
 export function createConsumer(options: ConsumerOptions, handler: Handler): Consumer {
   rejectUnknownOptions(options)
+  rejectInvalidValues(options)
+  if (typeof handler !== 'function') throw new TypeError('the second argument is the handler, a function')
   for (const message of misspeltTypes(options.types)) process.emitWarning(message)
   const { group, prefix = 'cio:', name = `${hostname()}:${process.pid}`, signals = false } = options
   const concurrency = positive('concurrency', options.concurrency ?? DEFAULT_CONCURRENCY)
   const maxAttempts = positive('maxAttempts', options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS)
   if (options.partitions !== undefined) positive('partitions', options.partitions)
-  if (!GROUP.test(group)) throw new TypeError('group: 1 to 64 letters, digits, - and _')
+  if (typeof group !== 'string' || !GROUP.test(group))
+    throw new TypeError('group: 1 to 64 letters, digits, - and _')
   const { connect, database, address } = connector(options)
   let failures: Failures | undefined
   const processing = {
@@ -204,11 +207,9 @@ export function createConsumer(options: ConsumerOptions, handler: Handler): Cons
   }
 
   function onError(error: unknown, about?: ErrorContext): void {
-    try {
-      onErrorOption(error, about)
-    } catch {
-      // An error in the user's callback must not break the loop.
-    }
+    // An error in the user's callback must not break the loop, nor may the rejection of an async one end the process.
+    const report = async (): Promise<void> => onErrorOption(error, about)
+    report().catch(() => {})
   }
 }
 

@@ -49,4 +49,4 @@ const isOfType = (parsed: unknown, type: string): parsed is CustomerEvent =>
 
 /** The class of an error. Its message could contain personal data. */
 const errorName = (error: unknown): string =>
-  error instanceof Error ? error.name.slice(0, MAX_NAME_LENGTH) : `${typeof error} thrown`
+  error instanceof Error ? String(error.name).slice(0, MAX_NAME_LENGTH) : `${typeof error} thrown`

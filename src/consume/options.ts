@@ -22,6 +22,32 @@ export function rejectUnknownOptions(options: object): void {
   }
 }
 
+/** A timer of Node takes at most 24 days: with a longer time it fires at once. Pauses are up to a fifth longer. */
+const MAX_MS = 20 * 24 * 3600 * 1000
+
+/** @throws TypeError that names an option with a value that would silently do something else */
+export function rejectInvalidValues(options: {
+  readonly types?: unknown
+  readonly from?: unknown
+  readonly leaseMs?: unknown
+  readonly stopTimeoutMs?: unknown
+  readonly backoff?: { readonly firstMs?: unknown; readonly maxMs?: unknown }
+}): void {
+  const { types, from, leaseMs, stopTimeoutMs, backoff } = options
+  if (types !== undefined && !Array.isArray(types)) throw new TypeError('types: a list of globs')
+  if (from !== undefined && from !== 'start' && from !== 'now') throw new TypeError('from: start or now')
+  if (leaseMs !== undefined) requireMilliseconds('leaseMs', leaseMs, 1)
+  if (stopTimeoutMs !== undefined) requireMilliseconds('stopTimeoutMs', stopTimeoutMs, 0)
+  if (backoff === undefined) return
+  requireMilliseconds('backoff.firstMs', backoff.firstMs, 0)
+  requireMilliseconds('backoff.maxMs', backoff.maxMs, 0)
+}
+
+function requireMilliseconds(name: string, value: unknown, min: number): void {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= MAX_MS) return
+  throw new TypeError(`${name}: whole milliseconds, from ${min} to ${MAX_MS} (20 days)`)
+}
+
 /** The same letters in another case or with separators, one edit apart, or the beginning or end of a name. */
 function nearest(name: string): string | undefined {
   const bare = (text: string): string => text.replace(/[-_ ]/g, '').toLowerCase()

@@ -13,8 +13,10 @@ import type { PushConsumer, PushContext } from './push-context.ts'
 const BATCH_ENTRIES = 200
 /** While a broker is down: retried soon at first, then about every ten seconds. */
 const BACKOFF = { firstMs: 100, maxMs: 10_000 }
-/** Its part of the 4.5 s that the service has to stop. */
-const STOP_TIMEOUT_MS = 1000
+/** When the consumer is paused, a batch in flight finishes: a broker may take 10 s to connect, and 10 s to confirm it. */
+const STOP_TIMEOUT_MS = 30_000
+/** When the service stops: its part of the 4.5 s that it has. */
+const CLOSE_GRACE_MS = 1000
 
 /** Publishes events of the log to a broker, in batches. */
 export function createBrokerConsumer(
@@ -23,8 +25,10 @@ export function createBrokerConsumer(
 ): PushConsumer {
   const { name, from } = settings
   const sink = createSink(settings)
-  const handle = createBatchHandler(settings, sink, context)
   const readErrors = context.readErrorReporter(name)
+  const handle = createBatchHandler(settings, sink, context, readErrors.report)
+  /** Aborted when a batch in flight is no longer waited for. */
+  const closing = new AbortController()
   let member: GroupMember | undefined
   return {
     name,
@@ -40,6 +44,7 @@ export function createBrokerConsumer(
           batchSize: BATCH_ENTRIES,
           backoff: BACKOFF,
           stopTimeoutMs: STOP_TIMEOUT_MS,
+          stopNow: closing.signal,
           onError: error => {
             if (!(error instanceof PublishFailedError)) readErrors.report(error)
           }
@@ -52,7 +57,9 @@ export function createBrokerConsumer(
       await member?.stop()
     },
     close: async () => {
+      const grace = setTimeout(() => closing.abort(), CLOSE_GRACE_MS)
       await member?.stop()
+      clearTimeout(grace)
       await sink.close()
     }
   }

@@ -1,6 +1,7 @@
-// Tested by test/cli/consumers/dead-letters.slow.test.ts.
-import { compileTypeGlobs, eventName } from '../event-types.ts'
+import { eventName } from '../event-types.ts'
+import { isBackfilled } from '../group/cloud-event.ts'
 import { type DeadLetter, deadLetters } from '../group/dead-letters.ts'
+import { compileEntryFilter, type EntryFilter } from '../group/entry-filter.ts'
 import { type OutgoingEvent, toOutgoingEvent } from '../group/outgoing-event.ts'
 import { redeliver } from '../group/redeliver.ts'
 import { partitionKeys } from '../log/keys.ts'
@@ -8,13 +9,14 @@ import { readPartitionCount } from '../log/partition.ts'
 import { parsePosition } from '../log/position.ts'
 import { readEntries, type StreamEntry } from '../log/read-range.ts'
 import type { RedisClient } from '../redis/connect.ts'
+import type { ConsumerSettings } from '../settings/consumers-file.ts'
 
 interface ReplayOptions {
   readonly redis: RedisClient
   readonly keyPrefix: string
   readonly consumer: string
-  /** The globs of a push consumer; `undefined`: all types, or not known. Events of other types are not delivered. */
-  readonly types?: readonly string[] | undefined
+  /** Of a push consumer; `undefined`: it is not known what the consumer wants. What it does not want is not delivered. */
+  readonly settings: Pick<ConsumerSettings, 'types' | 'backfilled'> | undefined
   /**
    * Sends an event that is no longer in the log to the consumer; `undefined` for a consumer that only reads the log.
    *
@@ -42,17 +44,15 @@ export async function replayLetters(
   letters: readonly DeadLetter[]
 ): Promise<ReplayedLetters> {
   const { redis, keyPrefix, consumer } = options
-  const isWanted = compileTypeGlobs(options.types)
+  const isWanted = wantedBy(options.settings)
   const done: string[] = []
   const left: { id: string; why: string }[] = []
   let notWanted = 0
   try {
     for (const letter of letters) {
-      const wanted = isWanted(letter.type)
+      const wanted = isWanted(letter)
       if (!wanted) notWanted++
-      const why = wanted
-        ? await replayLetter(options, letter)
-        : `${consumer} does not want its type ${eventName(letter.type)} (types in CONSUMERS_FILE)`
+      const why = wanted ? await replayLetter(options, letter) : whyNotWanted(options, letter)
       if (why === undefined) done.push(letter.letter)
       else left.push({ id: letter.letter, why })
     }
@@ -61,6 +61,16 @@ export async function replayLetters(
     await deadLetters(redis, keyPrefix).drop(consumer, done)
   }
   return { replayed: done.length, left, notWanted }
+}
+
+/** What a push consumer reads from the log. Of any other, which has its filter in its own process, all. */
+const wantedBy = (settings: ReplayOptions['settings']): EntryFilter =>
+  settings === undefined ? () => true : compileEntryFilter(settings)
+
+function whyNotWanted({ consumer, settings }: ReplayOptions, { type, event }: DeadLetter): string {
+  return settings?.backfilled === false && isBackfilled(event)
+    ? `${consumer} does not want events that reconcile appended (backfilled in CONSUMERS_FILE)`
+    : `${consumer} does not want its type ${eventName(type)} (types in CONSUMERS_FILE)`
 }
 
 /** @returns why it was not replayed; `undefined` if it was */
@@ -95,7 +105,7 @@ export interface ReplayedRange {
   readonly replayed: number
   /** Entries that the consumer has not acknowledged yet, or that were trimmed meanwhile. */
   readonly skipped: number
-  /** Entries of other types than the consumer wants. */
+  /** Entries that the consumer does not want. */
   readonly notWanted: number
 }
 
@@ -110,13 +120,13 @@ export async function replayRange(
   matches: (entry: StreamEntry) => boolean
 ): Promise<ReplayedRange> {
   const { redis, keyPrefix, consumer } = options
-  const isWanted = compileTypeGlobs(options.types)
+  const isWanted = wantedBy(options.settings)
   const partitions = await readPartitionCount(redis, keyPrefix)
   const count = { replayed: 0, skipped: 0, notWanted: 0 }
   for (let partition = 0; partition < partitions; partition++) {
     for await (const page of readEntries(redis, keyPrefix, { stream: 'events', partition, ...range })) {
       const chosen = page.filter(matches)
-      const wanted = chosen.filter(({ type }) => isWanted(type))
+      const wanted = chosen.filter(isWanted)
       const ids = wanted.map(({ id }) => id)
       const { length } = await redeliver(redis, keyPrefix, consumer, partition, ids)
       count.replayed += length

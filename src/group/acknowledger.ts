@@ -1,4 +1,4 @@
-// Tested by test/group/batch-consumer.test.ts.
+// Tested by test/group/partition-reader.test.ts.
 import { type Backoff, backoffMs, pause } from '../async/backoff.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { ReadEntry } from './fenced-read.ts'
@@ -37,22 +37,25 @@ export function createAcknowledger({ redis, stream, group, onError }: Acknowledg
   return {
     acknowledge: async entries => {
       for (const { id, event } of entries) unconfirmed.set(id, event)
-      while (entries.some(isUnconfirmed) && !closed.signal.aborted) {
-        flushing ??= flush()
-        await flushing
-      }
+      await flushWhile(() => entries.some(isUnconfirmed))
     },
     isUnconfirmed,
-    flushed: async () => {
-      await flushing
-    },
+    flushed: () => flushWhile(() => unconfirmed.size > 0),
     close: () => closed.abort()
+  }
+
+  async function flushWhile(isNeeded: () => boolean): Promise<void> {
+    while (isNeeded() && !closed.signal.aborted) {
+      flushing ??= flush()
+      await flushing
+    }
   }
 
   function isUnconfirmed({ id, event }: ReadEntry): boolean {
     return unconfirmed.get(id) === event
   }
 
+  /** One call. Later acknowledgements get another one: while they keep coming, nobody waits for all of them. */
   async function flush(): Promise<void> {
     // Acknowledgements of the same turn of the event loop share the call.
     await new Promise(resolve => setImmediate(resolve))
@@ -61,7 +64,7 @@ export function createAcknowledger({ redis, stream, group, onError }: Acknowledg
       try {
         await redis.xack(stream, group, ...ids)
         for (const id of ids) unconfirmed.delete(id)
-        failures = 0
+        break
       } catch (error) {
         onError(error)
         await pause(backoffMs(BACKOFF, ++failures), closed.signal)

@@ -51,9 +51,10 @@ if ARGV[5] == 'pending' then
   local last, deleted = '', 0
   for _, one in ipairs(pending) do
     last = one[1]
-    -- With its delivery count: a takeover is not an attempt.
-    local claimed =
-      redis.call('XCLAIM', stream, group, consumer, 0, last, 'RETRYCOUNT', string.format('%.0f', one[4]))
+    -- With its delivery count: a takeover is not an attempt. But an entry that counts as never delivered is delivered now,
+    -- as XREADGROUP counts a new one: otherwise an event that ends its process would never have an attempt.
+    local count = string.format('%.0f', math.max(1, one[4]))
+    local claimed = redis.call('XCLAIM', stream, group, consumer, 0, last, 'RETRYCOUNT', count)
     if claimed[1] then
       entries[#entries + 1] = { last, claimed[1][2], one[4] }
     else

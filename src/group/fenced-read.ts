@@ -12,8 +12,9 @@ export interface ReadEntry {
   /** The CloudEvent as JSON text; '' if the entry has none. */
   readonly event: string
   /**
-   * 0 for a new entry. Otherwise it was delivered before and not acknowledged. This is the count that Redis keeps:
-   * its deliveries, unless a member has set it to the number of attempts.
+   * 0 for a new entry, and for one that counts as new: Redis counts this delivery. Otherwise it was delivered before and
+   * not acknowledged. This is the count that Redis keeps: its deliveries, unless a member has set it to the number of
+   * attempts.
    */
   readonly deliveryCount: number
   /** All fields and values in turn, as in the stream. */

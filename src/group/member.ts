@@ -8,6 +8,7 @@ import { readPartitionCount } from '../log/partition.ts'
 import { disconnectRedis, type RedisClient } from '../redis/connect.ts'
 import { databaseProblem } from '../redis/database.ts'
 import { waitUntilReady } from '../redis/ready.ts'
+import { flatToMap } from '../redis/reply.ts'
 import { loadScript, runScript } from '../redis/script.ts'
 import { type Assignment, createAssignment } from './assignment.ts'
 import { assignedPartitions, createMembership, type Membership } from './membership.ts'
@@ -69,6 +70,7 @@ export function joinGroup(
   const renewIntervalMs = Math.min(RENEW_INTERVAL_MS, leaseMs / 4)
   const token = `${member}:${randomUUID()}`
   const keys = groupKeys(keyPrefix, group)
+  const streamOf = (partition: number): string => partitionKeys(keyPrefix, partition).events
   const assignments: Assignment[] = []
   const stopped = new AbortController()
   let partitions = options.partitions ?? 0
@@ -120,15 +122,31 @@ export function joinGroup(
     if (options.partitions === undefined) {
       partitions = Math.max(partitions, await readPartitionCount(redis, keyPrefix))
     }
-    // In a partition that is added later, every event is newer than the start of the group.
-    const from = assignments.length === 0 && options.from === 'now' ? '$' : '0'
     const missing = Array.from(
       { length: partitions - assignments.length },
       (_, index) => assignments.length + index
     )
-    const streams = missing.map(partition => partitionKeys(keyPrefix, partition).events)
-    await Promise.all(streams.map(stream => runScript(redis, createGroupScript, [stream], [group, from])))
+    // In a partition that is added later, every event is newer than the start of the group.
+    const from = options.from === 'now' && missing.includes(0) && !(await groupExists(redis)) ? '$' : '0'
+    const create = async (partition: number): Promise<void> => {
+      await runScript(redis, createGroupScript, [streamOf(partition)], [group, from])
+    }
+    await Promise.all(missing.filter(partition => partition > 0).map(create))
+    // The last one: see `groupExists`.
+    if (missing.includes(0)) await create(0)
     assignments.push(...missing.map(partition => assignmentOf(redis, partition)))
+  }
+
+  /** Whether the group is older than this member. It is created in partition 0 after all others. */
+  async function groupExists(redis: RedisClient): Promise<boolean> {
+    try {
+      const groups = (await redis.xinfo('GROUPS', streamOf(0))) as unknown[][]
+      return groups.some(fields => flatToMap(fields).get('name') === group)
+    } catch (error) {
+      // Nothing was received yet.
+      if (error instanceof Error && error.message === 'ERR no such key') return false
+      throw error
+    }
   }
 
   function assignmentOf(redis: RedisClient, partition: number): Assignment {
@@ -139,7 +157,7 @@ export function joinGroup(
       redeliverKey: keys.redeliver(partition),
       leaseMs,
       token,
-      stream: partitionKeys(keyPrefix, partition).events,
+      stream: streamOf(partition),
       partition,
       group,
       work,

@@ -1,4 +1,3 @@
-// Tested by test/group/batch-consumer.test.ts.
 import { type Backoff, backoffMs, pause } from '../async/backoff.ts'
 import { compareIds } from '../log/read-range.ts'
 import type { RedisClient } from '../redis/connect.ts'
@@ -71,8 +70,10 @@ export function createPartitionReader(options: PartitionReaderOptions): Partitio
       return []
     },
     acknowledge: async entries => {
-      await acknowledger.acknowledge(entries)
+      const acknowledged = acknowledger.acknowledge(entries)
+      // Now the acknowledger knows them. An operator can make them pending again before `acknowledged` resolves.
       for (const { id } of entries) inFlight.delete(id)
+      await acknowledged
     },
     setDeliveryCount: (entries, count) => setDeliveryCount(options, entries, count)
   }

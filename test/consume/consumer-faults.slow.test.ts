@@ -1,6 +1,7 @@
 import { Cluster } from 'ioredis'
 import t, { type Test } from 'tap'
 import { createConsumer } from '../../src/consume/consumer.ts'
+import { redeliver } from '../../src/group/redeliver.ts'
 import { startCluster } from '../helpers/cluster.ts'
 import { appendEvent } from '../helpers/log.ts'
 import { type MemberProcess, startMember } from '../helpers/member.ts'
@@ -83,6 +84,21 @@ t.test('an event that kills its members becomes a dead letter, and the others ar
   t.equal(fields[fields.indexOf('reason') + 1], 'interrupted')
   t.equal(fields[fields.indexOf('attempts') + 1], '2')
   t.match(fields[fields.indexOf('event') + 1], /"id":"poison"/)
+})
+
+t.test('a dead letter that kills its members when it is replayed becomes a dead letter again', async t => {
+  const id = await appendEvent(redis.client, { id: 'poison', subject: 'x' })
+  await redis.client.xgroup('CREATE', STREAM, GROUP, '$')
+  t.same(await redeliver(redis.client, 'cio:', GROUP, 0, [id]), [id])
+  const members: MemberProcess[] = []
+  for (let deaths = 0; deaths < 2; deaths++) {
+    const victim = await member(t, { poison: 'poison', leaseMs: 300, maxAttempts: 2 })
+    members.push(victim)
+    t.match(await victim.ended, { signal: 'SIGKILL' })
+  }
+  members.push(await member(t, { poison: 'poison', leaseMs: 300, maxAttempts: 2 }))
+  await until('the dead letter', async () => (await redis.client.xlen(DEAD)) === 1)
+  t.same(did('began', members), ['poison', 'poison'])
 })
 
 t.test(

@@ -372,6 +372,16 @@ const refused: readonly (readonly [what: string, options: Record<string, unknown
   ['a group with a colon', { group: 'a:b' }],
   ['no attempts', { maxAttempts: 0 }],
   ['a concurrency of a half', { concurrency: 0.5 }],
+  ['no group', { group: undefined }],
+  ['no lease', { leaseMs: 0 }],
+  ['a lease in text', { leaseMs: '10000' }],
+  ['to wait for handlers without end', { stopTimeoutMs: Number.POSITIVE_INFINITY }],
+  ['to wait for handlers longer than a timer can', { stopTimeoutMs: 30 * 24 * 3600 * 1000 }],
+  ['a backoff without its longest pause', { backoff: { firstMs: 500 } }],
+  ['a misspelt backoff', { backoff: { first: 500, max: 30_000 } }],
+  ['a backoff without end', { backoff: { firstMs: 500, maxMs: Number.POSITIVE_INFINITY } }],
+  ['to begin elsewhere', { from: 'latest' }],
+  ['types that are no list', { types: 'email.*' }],
   ['no types', { types: [] }],
   ['types that are not globs', { types: ['email/*'] }]
 ]
@@ -386,6 +396,14 @@ for (const [what, options] of refused) {
     }
   })
 }
+
+t.test('a consumer without a handler is refused: each of its events would become a dead letter', async t => {
+  const createUntyped = createConsumer as (options: object) => unknown
+  t.throws(() => createUntyped({ redisUrl: redis.url, group: GROUP }), {
+    name: 'TypeError',
+    message: 'the second argument is the handler, a function'
+  })
+})
 
 async function allAcknowledgedAnd(what: string, ask: () => Promise<boolean>): Promise<void> {
   await until(what, ask)

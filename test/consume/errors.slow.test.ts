@@ -111,6 +111,46 @@ t.test('a database that Redis refuses makes the start reject with a ConfigError'
   t.ok(error instanceof ConfigError && /refuses database 99/.test(error.message), String(error))
 })
 
+t.test('what onError throws or rejects with is ignored', async t => {
+  const unhandled: unknown[] = []
+  const note = (error: unknown): void => void unhandled.push(error)
+  process.on('unhandledRejection', note)
+  t.teardown(() => process.off('unhandledRejection', note))
+  const fails = (): never => {
+    throw new Error('the alert could not be sent')
+  }
+  for (const onError of [fails, async () => fails()]) {
+    await redis.client.flushall()
+    await appendEvent(redis.client, { id: 'a' })
+    let done = false
+    const consumer = createConsumer(
+      { redisUrl: redis.url, group: GROUP, backoff: { firstMs: 5, maxMs: 20 }, onError },
+      async (_, { attempt }) => {
+        if (attempt === 1) throw new Error('not now')
+        done = true
+      }
+    )
+    t.teardown(() => consumer.stop())
+    await consumer.start()
+    await until('the second attempt', async () => done)
+    await consumer.stop()
+  }
+  t.same(unhandled, [])
+})
+
+t.test('an error whose name is no text is an attempt that failed', async t => {
+  await appendEvent(redis.client, { id: 'a' })
+  const consumer = createConsumer(
+    { redisUrl: redis.url, group: GROUP, maxAttempts: 1, onError: () => {} },
+    async () => {
+      throw Object.assign(new Error('no'), { name: 42 })
+    }
+  )
+  t.teardown(() => consumer.stop())
+  await consumer.start()
+  await until('the dead letter', async () => (await redis.client.xlen(`cio:dead:${GROUP}`)) === 1)
+})
+
 t.test('misspelt options throw, and the nearest option is named', async t => {
   const rows = [
     [{ onerror: () => {} }, 'unknown option "onerror": did you mean onError?'],

@@ -8,7 +8,7 @@ import { appendEvent } from '../helpers/log.ts'
 import { startNats } from '../helpers/nats.ts'
 import { startReceiver } from '../helpers/receiver.ts'
 import { connectedRedis } from '../helpers/redis.ts'
-import { until } from '../helpers/server.ts'
+import { freeze, until } from '../helpers/server.ts'
 import { startTestService, type TestService } from '../helpers/service.ts'
 
 /** Within this time every replica obeys. */
@@ -102,6 +102,24 @@ t.test(
     await until('all events', async () => receiver.requests.length === 7, OBEYED_MS + 3000)
   }
 )
+
+t.test('a batch in flight finishes when a broker consumer is paused', async t => {
+  const nats = await startNats()
+  t.teardown(() => nats.stop())
+  const service = await start(natsConsumer('bus', nats.url))
+  t.teardown(() => service.close())
+  await appendEvent(redis.client, { id: 'before' })
+  await until('the first event', async () => (await statusOf('bus'))?.lastSuccessAtMs !== undefined)
+  await freeze(nats)
+  await appendEvent(redis.client, { id: 'in-flight' })
+  await until('it is in flight', async () => (await statusOf('bus'))?.pending === 1)
+  await states.pause('bus')
+  await until('paused', async () => /consumer paused/.test(service.logText()))
+  // More than a stop of the service waits.
+  await sleep(2500)
+  nats.process.kill('SIGCONT')
+  await until('it is acknowledged', async () => (await statusOf('bus'))?.pending === 0, 5000)
+})
 
 t.test('a broker consumer stays paused over a restart', async t => {
   const nats = await startNats()

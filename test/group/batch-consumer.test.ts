@@ -287,6 +287,36 @@ t.test('a member reads the number of partitions, also when it grows', async t =>
   t.same(seen.toSorted(), ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'])
 })
 
+t.test('a group with from: now misses nothing of partitions that were added while no member ran', async t => {
+  await append(['before'])
+  const seen: string[] = []
+  const note = async (entries: readonly { event: string }[]): Promise<void> => void seen.push(...ids(entries))
+  const first = await follow(t, note, { from: 'now' })
+  await first.stop()
+  await publishPartitionCount(connectionOf(t), 'cio:', 4)
+  const added = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
+  await append(added, 4)
+  await follow(t, note, { from: 'now' })
+  await append(['last'], 4)
+  await until('the last event', async () => seen.includes('last'))
+  await until('the others', async () => seen.length > added.length).catch(() => {})
+  t.same(seen.toSorted(), [...added, 'last'])
+})
+
+t.test('members that start at the same time create a group with from: now without old events', async t => {
+  await publishPartitionCount(connectionOf(t), 'cio:', 8)
+  await append(
+    Array.from({ length: 40 }, (_, index) => `old-${index}`),
+    8
+  )
+  const seen: string[] = []
+  const note = async (entries: readonly { event: string }[]): Promise<void> => void seen.push(...ids(entries))
+  await Promise.all(['m1', 'm2', 'm3'].map(member => follow(t, note, { from: 'now', member })))
+  await append(['new'], 8)
+  await until('the new event', async () => seen.includes('new'))
+  t.same(seen, ['new'])
+})
+
 t.test('an entry of another writer is passed on unchanged', async t => {
   await redis.client.xadd(STREAM, '*', 'hello', 'world')
   const seen: unknown[] = []

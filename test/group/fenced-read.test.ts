@@ -69,7 +69,7 @@ t.test(
     })
     t.match(await pending(), [
       [ids[0], CONSUMER_NAME, Number, 1],
-      [ids[1], CONSUMER_NAME, Number, 0]
+      [ids[1], CONSUMER_NAME, Number, 1]
     ])
     await client.xack(STREAM, GROUP, ...ids.slice(0, 2))
     t.match(await fencedRead(options, 10, { newAfter: ids[1] ?? '' }), {
@@ -106,6 +106,22 @@ t.test('after a redelivery the reader is sent back to the pending entries, once'
     entries: [{ id: first, deliveryCount: 0 }]
   })
   t.match(await fencedRead(options, 10, { newAfter: first }), { state: 'new' })
+})
+
+t.test('reading an entry that counts as never delivered is a delivery, as for a new one', async t => {
+  const [redelivered = '', neverAttempted = ''] = await deliver(['a', 'b'], CONSUMER_NAME, 2)
+  await client.xack(STREAM, GROUP, redelivered)
+  await holdLease()
+  await redeliver(client, 'cio:', GROUP, 0, [redelivered])
+  await client.call('XCLAIM', STREAM, GROUP, CONSUMER_NAME, 0, neverAttempted, 'RETRYCOUNT', 0, 'JUSTID')
+  for (const deliveryCount of [0, 1, 1]) {
+    t.match(await fencedRead(options, 10, { pendingAfter: '0-0' }), {
+      entries: [
+        { id: redelivered, deliveryCount },
+        { id: neverAttempted, deliveryCount }
+      ]
+    })
+  }
 })
 
 t.test('an entry that was delivered without the reader is found before newer ones are read', async t => {

@@ -1,11 +1,15 @@
+import { execFile } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { connect } from 'amqplib'
 import { freePort, isListening, type RunningServer, startServer, temporaryFolder } from './server.ts'
 
 export interface TestRabbit extends RunningServer {
   readonly port: number
   readonly url: string
+  /** Runs `rabbitmqctl`. */
+  control(...args: readonly string[]): Promise<void>
 }
 
 /**
@@ -78,6 +82,11 @@ export async function startRabbit(
       ...server,
       port,
       url,
+      control: async (...args) => {
+        await promisify(execFile)('/usr/lib/rabbitmq/bin/rabbitmqctl', args, {
+          env: { ...process.env, ...env }
+        })
+      },
       stop: async signal => {
         await server.stop(signal)
         await epmd.stop()

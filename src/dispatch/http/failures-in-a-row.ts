@@ -14,7 +14,7 @@ export interface FailuresInARow {
 
 export const NO_FAILURES: FailuresInARow = { count: 0, connections: 0, sinceMs: Number.POSITIVE_INFINITY }
 
-/** So many mean that the receiver is down, not that it rejects single events. More if more requests may be in flight. */
+/** So many mean that the receiver is down, not that it rejects single events. More if more requests are in flight. */
 const MIN_DOWN_FAILURES = 5
 /** Failed connections: fewer are enough. One alone happens when a server closes an idle connection. */
 const DOWN_CONNECTIONS = 2
@@ -27,7 +27,7 @@ export function addFailure(row: FailuresInARow, { cause, atMs }: GateFailure): F
   }
 }
 
-/** @param concurrency how many requests may be in flight */
-export function meansDown({ count, connections }: FailuresInARow, concurrency: number): boolean {
-  return connections >= DOWN_CONNECTIONS || count >= Math.max(MIN_DOWN_FAILURES, concurrency)
+/** @param inFlight requests in flight, the last one that failed included */
+export function meansDown({ count, connections }: FailuresInARow, inFlight: number): boolean {
+  return connections >= DOWN_CONNECTIONS || count >= Math.max(MIN_DOWN_FAILURES, inFlight)
 }

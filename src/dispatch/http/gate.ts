@@ -9,7 +9,7 @@ import { createPauses } from './pauses.ts'
  * down, except probes. `acquire` is for events from the log, `acquireRetry` for events from the queue; both give a permit
  * that `release` returns.
  *
- * The receiver is down after several failures in a row: at least as many as requests may be in flight, so that one which
+ * The receiver is down after several failures in a row: at least as many as requests are in flight, so that one which
  * refuses every third event is not. Then one event from the log is sent as a probe, and the next one after a longer pause,
  * until a request succeeds. Then the failed events from the queue come first.
  */
@@ -113,7 +113,7 @@ export function createGate(options: GateOptions): Gate {
       }
       const wasDown = state === 'down'
       row = addFailure(row, failure)
-      const isDown = wasDown || retryAfterMs > 0 || meansDown(row, limit.current)
+      const isDown = wasDown || retryAfterMs > 0 || meansDown(row, inFlight)
       if (failure.cause === 'overload') limit.overloaded()
       else limit.failed()
       if (isDown && state !== 'shut') goDown(Math.min(retryAfterMs, maxRetryDelayMs))

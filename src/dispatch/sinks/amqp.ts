@@ -20,6 +20,10 @@ interface Connected {
   readonly channel: ConfirmChannel
   /** Why the broker closed the channel or the connection; `undefined` as long as they are open. */
   readonly closedBy: () => unknown
+  /** Why the broker accepts no messages now, in its words; `undefined` while it does. */
+  readonly blockedBy: () => string | undefined
+  /** Calls that it did not confirm in time, and still may. */
+  readonly overdue: Set<Promise<unknown>>
 }
 
 /**
@@ -28,6 +32,10 @@ interface Connected {
  * drops messages for which no queue is bound: bind queues first.
  *
  * If the connection is lost, pending calls reject, and the next call opens a new one.
+ *
+ * While memory or disk is low, RabbitMQ keeps the connections of publishers, but does not read from them. What is written
+ * meanwhile stays in the memory of this process, and arrives when RabbitMQ reads again. So after a call that was not
+ * confirmed in time, nothing is sent on the connection until it is.
  */
 export function createAmqpSink(settings: AmqpSettings): Sink {
   let current: { readonly opening: Promise<Connected>; readonly socketAbort: AbortController } | undefined
@@ -66,34 +74,47 @@ export function createAmqpSink(settings: AmqpSettings): Sink {
   }
 
   async function publishAll(
-    { channel, closedBy }: Connected,
+    { channel, closedBy, blockedBy, overdue }: Connected,
     events: readonly OutgoingEvent[]
   ): Promise<void> {
-    const confirmed = events.map(
-      ({ id, type, event, trace }) =>
-        new Promise<void>((resolve, reject) => {
-          const content = Buffer.from(event)
-          const properties = {
-            messageId: id,
-            persistent: true,
-            contentType: 'application/cloudevents+json',
-            type,
-            ...(trace && { headers: trace })
-          }
-          channel.publish(settings.exchange, routingKey(type), content, properties, error => {
-            if (error === null || error === undefined) resolve()
-            else reject(error)
+    const send = (): Promise<void>[] =>
+      events.map(
+        ({ id, type, event, trace }) =>
+          new Promise<void>((resolve, reject) => {
+            const content = Buffer.from(event)
+            const properties = {
+              messageId: id,
+              persistent: true,
+              contentType: 'application/cloudevents+json',
+              type,
+              ...(trace && { headers: trace })
+            }
+            channel.publish(settings.exchange, routingKey(type), content, properties, error => {
+              if (error === null || error === undefined) resolve()
+              else reject(error)
+            })
           })
-        })
-    )
+      )
     const timeout = AbortSignal.timeout(RESPONSE_TIMEOUT_MS)
+    let confirmed: Promise<unknown> | undefined
     try {
-      await rejectOnAbort(timeout, Promise.all(confirmed))
+      await rejectOnAbort(timeout, Promise.allSettled(overdue))
+      confirmed = Promise.all(send())
+      await rejectOnAbort(timeout, confirmed)
     } catch (error) {
+      if (timeout.aborted && confirmed !== undefined) {
+        const late = confirmed
+        const forget = (): void => void overdue.delete(late)
+        overdue.add(late)
+        late.then(forget, forget)
+      }
       // amqplib rejects what is unconfirmed with an error of its own; the broker's reason comes as an event.
       await new Promise(resolve => setImmediate(resolve))
+      const blocked = blockedBy()
       throw amqpError(
-        'RabbitMQ did not confirm every event',
+        blocked === undefined
+          ? 'RabbitMQ did not confirm every event'
+          : `RabbitMQ accepts no messages (${blocked})`,
         timeout.aborted ? timeout.reason : (closedBy() ?? error)
       )
     }
@@ -134,6 +155,13 @@ async function open(
     onLost()
   })
   connection.on('close', onLost)
+  let blockedBy: string | undefined
+  connection.on('blocked', (reason: string) => {
+    blockedBy = brokerText(new Error(reason))
+  })
+  connection.on('unblocked', () => {
+    blockedBy = undefined
+  })
   try {
     const channel = await connection.createConfirmChannel()
     const lost = (): void => {
@@ -150,7 +178,13 @@ async function open(
       `the exchange ${exchange} cannot be declared`,
       channel.assertExchange(exchange, 'topic', { durable: true })
     )
-    return { connection, channel, closedBy: () => closedBy }
+    return {
+      connection,
+      channel,
+      closedBy: () => closedBy,
+      blockedBy: () => blockedBy,
+      overdue: new Set()
+    }
   } catch (error) {
     await connection.close().catch(() => {})
     throw error

@@ -3,9 +3,16 @@ import {
   JetStreamApiError,
   type JetStreamManager,
   jetstreamManager,
-  PubHeaders
+  PubHeaders,
+  type StreamConfig
 } from '@nats-io/jetstream'
-import { connect, headers, type NatsConnection, NoRespondersError } from '@nats-io/transport-node'
+import {
+  connect,
+  headers,
+  type MsgHdrs,
+  type NatsConnection,
+  NoRespondersError
+} from '@nats-io/transport-node'
 import { rejectOnAbort } from '../../async/abort.ts'
 import { ReportedError } from '../../errors.ts'
 import { routingKey } from '../../event-types.ts'
@@ -21,14 +28,22 @@ import { reachableServers } from './nats-reachable.ts'
 const RESPONSE_TIMEOUT_MS = 10_000
 /** A broker that vanished without closing the connection is noticed after two intervals. */
 const PING_INTERVAL_MS = 5000
-/** More than our headers take, of which a trace can have 600 bytes; they count towards `max_payload`. */
+/** More than our headers take, of which a trace can have 600 bytes. */
 const HEADERS_BYTES = 2048
+/** JetStream's code for a message that is larger than `max_msg_size` of the stream. */
+const LARGER_THAN_STREAM_ALLOWS = 10054
 
 interface Connected {
   readonly connection: NatsConnection
   readonly publisher: NatsPublisher
   readonly manager: JetStreamManager
-  readonly maxPayloadBytes: number
+  readonly limit: SizeLimit
+}
+
+/** The most that an event with its headers may have. */
+interface SizeLimit {
+  readonly bytes: number
+  readonly setting: string
 }
 
 /**
@@ -48,7 +63,7 @@ export function createNatsSink(settings: NatsSettings): Sink {
   return {
     publish: async (events, signal) => {
       const open = await rejectOnAbort(signal, connected())
-      const { fitting, refused } = splitBySize(events, open.maxPayloadBytes)
+      const { fitting, refused } = splitBySize(events, open.limit, headersOf)
       await rejectOnAbort(signal, publishAll(open, fitting))
       return refused
     },
@@ -73,21 +88,31 @@ export function createNatsSink(settings: NatsSettings): Sink {
   }
 
   async function publishAll(open: Connected, events: readonly OutgoingEvent[]): Promise<void> {
-    const messages = events.map(({ id, source, type, event, trace }) => {
-      const own = headers()
-      // The broker drops duplicates by this alone, and ids of different sources can be equal.
-      own.set(PubHeaders.MsgIdHdr, source === DEFAULT_SOURCE ? id : `${source}/${id}`)
-      own.set(PubHeaders.ExpectedStreamHdr, settings.stream)
-      if (trace !== undefined) for (const [name, value] of Object.entries(trace)) own.set(name, value)
-      return { subject: `${settings.subjectPrefix}.${routingKey(type)}`, payload: event, headers: own }
-    })
+    const messages = events.map(event => ({
+      subject: `${settings.subjectPrefix}.${routingKey(event.type)}`,
+      payload: event.event,
+      headers: headersOf(event)
+    }))
     try {
       await open.publisher.publish(messages, RESPONSE_TIMEOUT_MS)
     } catch (error) {
+      // The limit was lowered. The next call opens a new connection, and reads it.
+      if (error instanceof JetStreamApiError && error.code === LARGER_THAN_STREAM_ALLOWS) {
+        await open.connection.close()
+      }
       const why =
         error instanceof NoRespondersError ? await explainNoResponders(open, error.subject) : undefined
       throw why ?? natsError('NATS did not accept every event', error)
     }
+  }
+
+  function headersOf({ id, source, trace }: OutgoingEvent): MsgHdrs {
+    const own = headers()
+    // The broker drops duplicates by this alone, and ids of different sources can be equal.
+    own.set(PubHeaders.MsgIdHdr, source === DEFAULT_SOURCE ? id : `${source}/${id}`)
+    own.set(PubHeaders.ExpectedStreamHdr, settings.stream)
+    if (trace !== undefined) for (const [name, value] of Object.entries(trace)) own.set(name, value)
+    return own
   }
 
   /** @returns `undefined` if JetStream itself is missing */
@@ -128,9 +153,14 @@ async function open(settings: NatsSettings, closed: AbortSignal): Promise<Connec
       'JetStream cannot be used',
       jetstreamManager(connection, { timeout: RESPONSE_TIMEOUT_MS })
     )
-    await ensureStream(manager, settings)
-    const maxPayloadBytes = (connection.info?.max_payload ?? Number.POSITIVE_INFINITY) - HEADERS_BYTES
-    return { connection, publisher: createNatsPublisher(connection), manager, maxPayloadBytes }
+    const { max_msg_size: ofStream } = await ensureStream(manager, settings)
+    const ofServer = connection.info?.max_payload ?? Number.POSITIVE_INFINITY
+    // A stream without a limit has -1.
+    const limit: SizeLimit =
+      ofStream > 0 && ofStream < ofServer
+        ? { bytes: ofStream, setting: 'max_msg_size of the stream' }
+        : { bytes: ofServer, setting: 'max_payload' }
+    return { connection, publisher: createNatsPublisher(connection), manager, limit }
   } catch (error) {
     await connection.close()
     throw error
@@ -138,16 +168,20 @@ async function open(settings: NatsSettings, closed: AbortSignal): Promise<Connec
 }
 
 /** Creates the stream if it is missing. An existing stream is never altered. */
-async function ensureStream(manager: JetStreamManager, { stream, subjectPrefix }: NatsSettings) {
+async function ensureStream(
+  manager: JetStreamManager,
+  { stream, subjectPrefix }: NatsSettings
+): Promise<StreamConfig> {
   try {
-    await manager.streams.info(stream)
+    return (await manager.streams.info(stream)).config
   } catch (error) {
     if (!isMissingStream(error)) throw natsError(`the stream ${stream} cannot be looked up`, error)
     const subjects = [`${subjectPrefix}.>`]
-    await orReport(
+    const { config } = await orReport(
       `the stream ${stream} cannot be created for the subjects ${subjects}`,
       manager.streams.add({ name: stream, subjects })
     )
+    return config
   }
 }
 
@@ -164,12 +198,18 @@ async function orReport<T>(failed: string, attempt: Promise<T>): Promise<T> {
 }
 
 /** The broker would reject an event that is too large again and again. */
-function splitBySize(events: readonly OutgoingEvent[], maxBytes: number) {
+function splitBySize(
+  events: readonly OutgoingEvent[],
+  { bytes, setting }: SizeLimit,
+  headersOf: (event: OutgoingEvent) => MsgHdrs
+) {
   const fitting: OutgoingEvent[] = []
   const refused: Refused[] = []
   for (const event of events) {
-    if (Buffer.byteLength(event.event) <= maxBytes) fitting.push(event)
-    else refused.push({ event, reason: 'larger than the broker accepts (max_payload)' })
+    const left = bytes - Buffer.byteLength(event.event)
+    // Headers are written a second time only where they decide.
+    if (left >= HEADERS_BYTES || left >= Buffer.byteLength(String(headersOf(event)))) fitting.push(event)
+    else refused.push({ event, reason: `larger than the broker accepts (${setting})` })
   }
   return { fitting, refused }
 }

@@ -117,7 +117,7 @@ export function consumerActions({ config, redis, openBlocking }: ActionContext, 
       matches: (entry: StreamEntry) => boolean
     ): Promise<ReplayedRange & Pick<ConsumerStatus, 'type'>> => {
       const { type } = await requireStatus(name)
-      const options = { redis, keyPrefix, consumer: name, types: settingsOf(name)?.types }
+      const options = { redis, keyPrefix, consumer: name, settings: settingsOf(name) }
       return { type, ...(await ofExistingGroup(name, replayRange(options, range, matches))) }
     },
     /** Ends the state `disabled` after an answer 410. @returns whether it was disabled */

@@ -52,10 +52,7 @@ export async function replayChosen(
       for (const chunk of chunksOf(page.letters, ratePerSecond)) {
         if (signal.aborted) return done(true)
         const dueMs = performance.now() + (ratePerSecond ? (chunk.length * 1000) / ratePerSecond : 0)
-        const part = await replayLetters(
-          { ...context, types: settings?.types, publish: publisher?.publish },
-          chunk
-        )
+        const part = await replayLetters({ ...context, publish: publisher?.publish }, chunk)
         replayed += part.replayed
         notWanted += part.notWanted
         left.push(...part.left)

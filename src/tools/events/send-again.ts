@@ -63,9 +63,13 @@ export async function sendAgain(
     if (left[0] !== undefined) throw new ActionError('invalid', `not sent to ${consumer}: ${left[0].why}`)
     return
   }
-  const options = { redis, keyPrefix, consumer, types: settings?.types }
-  const { replayed } = await ofExistingGroup(consumer, replayRange(options, ...only(position)))
+  const options = { redis, keyPrefix, consumer, settings }
+  const { replayed, notWanted } = await ofExistingGroup(consumer, replayRange(options, ...only(position)))
   if (replayed > 0) return
+  if (notWanted > 0) {
+    const why = 'it does not want this event (types and backfilled in CONSUMERS_FILE)'
+    throw new ActionError('invalid', `not sent to ${consumer}: ${why}`)
+  }
   throw new ActionError(
     'invalid',
     `not sent to ${consumer}: it has the event now, or it was trimmed meanwhile`

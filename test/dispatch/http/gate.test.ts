@@ -62,25 +62,29 @@ t.test(
 )
 
 t.test(
-  'the receiver is down after as many failures in a row as requests may be in flight, and at least five',
-  t => {
-    for (const [concurrency, failures] of [
-      [1, 5],
-      [4, 5],
-      [50, 50]
+  'the receiver is down after as many failures in a row as are in flight, and at least five',
+  async t => {
+    for (const [concurrency, inFlight, failures] of [
+      [1, 1, 5],
+      [50, 5, 5],
+      [50, 50, 50]
     ] as const)
       for (const cause of ['other', 'overload'] as const) {
         const gate = openGate(concurrency)
-        // It begins with a limit of four.
+        // It begins with a limit of four, and the first success is taken for the end of an outage.
         for (let success = 0; success < concurrency; success++) gate.delivered(1)
-        // A success in between: the row begins again.
+        for (let request = 0; request < inFlight; request++) await gate.acquire(never)
         for (let failure = 1; failure < failures; failure++) gate.failed({ cause, atMs: 1 })
+        // The row begins again.
         gate.delivered(1)
         for (let failure = 1; failure <= failures; failure++)
           t.equal(gate.failed({ cause, atMs: 1 }), false, `${failure} of ${failures}`)
-        t.equal(gate.failed({ cause, atMs: 1 }), true, `${cause}, concurrency ${concurrency}: down`)
+        t.equal(
+          gate.failed({ cause, atMs: 1 }),
+          true,
+          `${cause}, ${inFlight} of ${concurrency} in flight: down`
+        )
         gate.shut()
       }
-    t.end()
   }
 )

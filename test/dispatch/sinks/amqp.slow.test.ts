@@ -5,7 +5,7 @@ import { answerOf, reasonOf } from '../../../src/dispatch/failure.ts'
 import { createAmqpSink } from '../../../src/dispatch/sinks/amqp.ts'
 import { Secret } from '../../../src/secret.ts'
 import type { AmqpSettings } from '../../../src/settings/consumers-file.ts'
-import { outgoing } from '../../helpers/outgoing.ts'
+import { outgoing, outgoingMany } from '../../helpers/outgoing.ts'
 import { startRabbit, type TestRabbit } from '../../helpers/rabbitmq.ts'
 import { freePort, freeze, temporaryFolder } from '../../helpers/server.ts'
 import {
@@ -110,6 +110,31 @@ t.test('messages are persistent and routed by object type and metric', async t =
       { id: '1', routingKey: 'email.opened', persistent: true },
       { id: '2', routingKey: 'unknown', persistent: true }
     ]
+  )
+})
+
+t.test('while RabbitMQ accepts no messages, a batch is sent once, however often it is tried', async t => {
+  const rabbit = await startRabbit()
+  await bindQueue(rabbit, 'all')
+  const sink = createAmqpSink(settings(rabbit))
+  t.teardown(async () => {
+    await sink.close()
+    await rabbit.stop()
+  })
+  await sink.publish([outgoing('before')], never)
+  // The alarm of a RabbitMQ whose memory is low.
+  await rabbit.control('set_vm_memory_high_watermark', '0')
+  const blocked = outgoingMany('blocked', 50)
+  for (let tries = 0; tries < 3; tries++) {
+    const failed = await sink.publish(blocked, never).catch(error => error)
+    t.match(reasonOf(failed), /^RabbitMQ accepts no messages \(low on memory\): .*timeout/)
+    t.equal(answerOf(failed), 'timeout')
+  }
+  await rabbit.control('set_vm_memory_high_watermark', '0.6')
+  t.same(await sink.publish([outgoing('after')], never), [])
+  t.same(
+    (await queued(rabbit, 'all')).map(({ id }) => id),
+    ['before', ...blocked.map(({ id }) => id), 'after']
   )
 })
 

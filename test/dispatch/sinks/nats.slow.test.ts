@@ -152,6 +152,39 @@ t.test('an existing stream is not altered', async t => {
   )
 })
 
+t.test('an event larger than the stream allows is refused, the others arrive', async t => {
+  const nats = await startNats({ args: login })
+  const connection = await connect({ servers: nats.url, user: 'service', pass: PASSWORD })
+  const manager = await jetstreamManager(connection)
+  const sized = (id: string, bytes: number) => {
+    const own = outgoing(id)
+    return { ...own, event: own.event.padEnd(bytes) }
+  }
+  await manager.streams.add({ name: 'CIO', subjects: ['cio.>'], max_msg_size: 10_000 })
+  const sink = createNatsSink(settings(nats))
+  t.teardown(async () => {
+    await sink.close()
+    await connection.close()
+    await nats.stop()
+  })
+  const ids = (refused: Awaited<ReturnType<typeof sink.publish>>) =>
+    refused.map(({ event, reason }) => [event.id, reason])
+  const reason = 'larger than the broker accepts (max_msg_size of the stream)'
+  const events = [sized('a', 9800), sized('larger', 9990), sized('far-larger', 20_000), sized('b', 500)]
+  t.same(ids(await sink.publish(events, never)), [
+    ['larger', reason],
+    ['far-larger', reason]
+  ])
+  // Lowered while the sink is connected: the next call learns it.
+  await manager.streams.update('CIO', { max_msg_size: 5000 })
+  await t.rejects(sink.publish([sized('c', 9000)], never), { message: /10054/ })
+  t.same(ids(await sink.publish([sized('c', 9000), sized('d', 500)], never)), [['c', reason]])
+  t.same(
+    (await stored(nats)).map(({ id }) => id),
+    ['a', 'b', 'd']
+  )
+})
+
 t.test('an event larger than the broker accepts is refused, the others arrive', async t => {
   const nats = await startNats({ args: login })
   const sink = createNatsSink(settings(nats))
