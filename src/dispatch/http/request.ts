@@ -5,6 +5,7 @@ import { parseRetryAfter } from '../../retry-after.ts'
 import type { HttpSettings } from '../../settings/http-consumer.ts'
 import { type EventTrace, traceHeaders } from '../../trace-context.ts'
 import { failureCode } from '../failure.ts'
+import { messageIdOf } from '../message-id.ts'
 import { createDeadlines } from './deadlines.ts'
 import { requestSigner } from './signature.ts'
 
@@ -32,6 +33,8 @@ export interface PushFailure {
   readonly retryAfterMs?: number | undefined
 }
 
+type PushedEvent = Pick<OutgoingEvent, 'id' | 'source' | 'event'>
+
 /** Posts events to one receiver. */
 export interface Pusher {
   /**
@@ -39,7 +42,7 @@ export interface Pusher {
    *
    * @param trace for the receiver, if it is recorded
    */
-  push(event: Pick<OutgoingEvent, 'id' | 'event'>, trace: EventTrace | undefined): Promise<PushOutcome>
+  push(event: PushedEvent, trace: EventTrace | undefined): Promise<PushOutcome>
   /** Aborts all requests, also later ones. */
   abort(): void
   close(): Promise<void>
@@ -91,10 +94,10 @@ export function createPusher(
   })
 
   return {
-    push: ({ id, event }, trace) => {
+    push: (event, trace) => {
       if (aborted) return Promise.resolve(ABORTED)
-      const body = Buffer.from(event)
-      const signed = sign(id, body, now())
+      const body = Buffer.from(event.event)
+      const signed = sign(messageIdOf(event), body, now())
       const headers = trace === undefined ? signed : [...signed, ...traceHeaders(trace)]
       return new Promise(resolve => {
         const exchange = createExchange(outcome => {

@@ -6,6 +6,7 @@ import { routingKey } from '../../event-types.ts'
 import type { OutgoingEvent } from '../../group/outgoing-event.ts'
 import type { AmqpSettings } from '../../settings/consumers-file.ts'
 import { brokerText } from '../failure.ts'
+import { messageIdOf } from '../message-id.ts'
 import type { Sink } from '../sink.ts'
 
 /** How long the broker may take to greet, and to confirm events. */
@@ -79,11 +80,12 @@ export function createAmqpSink(settings: AmqpSettings): Sink {
   ): Promise<void> {
     const send = (): Promise<void>[] =>
       events.map(
-        ({ id, type, event, trace }) =>
+        outgoing =>
           new Promise<void>((resolve, reject) => {
-            const content = Buffer.from(event)
+            const { type, trace } = outgoing
+            const content = Buffer.from(outgoing.event)
             const properties = {
-              messageId: id,
+              messageId: messageIdOf(outgoing),
               persistent: true,
               contentType: 'application/cloudevents+json',
               type,

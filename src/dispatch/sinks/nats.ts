@@ -18,7 +18,7 @@ import { ReportedError } from '../../errors.ts'
 import { routingKey } from '../../event-types.ts'
 import type { OutgoingEvent } from '../../group/outgoing-event.ts'
 import { isTls, type NatsSettings } from '../../settings/consumers-file.ts'
-import { DEFAULT_SOURCE } from '../../settings/sources.ts'
+import { messageIdOf } from '../message-id.ts'
 import type { Refused, Sink } from '../sink.ts'
 import { natsError } from './nats-error.ts'
 import { createNatsPublisher, type NatsPublisher } from './nats-publisher.ts'
@@ -106,10 +106,11 @@ export function createNatsSink(settings: NatsSettings): Sink {
     }
   }
 
-  function headersOf({ id, source, trace }: OutgoingEvent): MsgHdrs {
+  function headersOf(event: OutgoingEvent): MsgHdrs {
+    const { trace } = event
     const own = headers()
-    // The broker drops duplicates by this alone, and ids of different sources can be equal.
-    own.set(PubHeaders.MsgIdHdr, source === DEFAULT_SOURCE ? id : `${source}/${id}`)
+    // The broker drops duplicates by this alone.
+    own.set(PubHeaders.MsgIdHdr, messageIdOf(event))
     own.set(PubHeaders.ExpectedStreamHdr, settings.stream)
     if (trace !== undefined) for (const [name, value] of Object.entries(trace)) own.set(name, value)
     return own

@@ -99,6 +99,12 @@ export function sinkConformance(t: Test, open: () => Promise<SinkUnderTest>): vo
     )
   })
 
+  withSink('an event of another source than the default one has its name before the id', async (t, under) => {
+    t.same(await under.sink.publish([outgoing('same'), outgoing('same', undefined, 'campaigns')], never), [])
+    await until('both have arrived', async () => (await under.arrivals()).length >= 2)
+    t.same((await under.arrivals()).map(({ id }) => id).sort(), ['campaigns/same', 'same'])
+  })
+
   withSink('an empty call does nothing', async (t, under) => {
     t.same(await under.sink.publish([], never), [])
     t.same(await under.arrivals(), [])
