@@ -1,7 +1,7 @@
 // Tested by test/tools/events/event-path.slow.test.ts.
 import { type Attempt, attemptHistory } from '../../dispatch/attempts.ts'
-import { compileTypeGlobs } from '../../event-types.ts'
 import type { DeadLetter } from '../../group/dead-letters.ts'
+import { compileEntryFilter } from '../../group/entry-filter.ts'
 import { CONSUMER_NAME } from '../../group/fenced-read.ts'
 import { groupKeys, partitionKeys } from '../../log/keys.ts'
 import { entryTimeMs, formatPosition } from '../../log/position.ts'
@@ -17,7 +17,7 @@ import { CLOCK_DIFFERENCE_MS } from './walk-log.ts'
  * - `waiting`: in the push queue, for its first or its next attempt
  * - `dead`: a dead letter
  * - `acknowledged`: read and acknowledged, or the group was created after it
- * - `not_wanted`: the consumer's `types` leave it out
+ * - `not_wanted`: the consumer's `types` leave it out, or its `backfilled`
  * - `trimmed`: it is no longer in the log. It is trimmed only after every group has acknowledged it
  */
 export type EventState = 'unread' | 'pending' | 'waiting' | 'dead' | 'acknowledged' | 'not_wanted' | 'trimmed'
@@ -68,7 +68,7 @@ export async function consumerPath(options: ConsumerPathOptions): Promise<Consum
     const { letter: id, reason, error, attempts, lastAttempts } = letter
     return { ...path, state: 'dead', deadLetter: { letter: id, reason, error, attempts, lastAttempts } }
   }
-  if (!compileTypeGlobs(settings?.types)(entry.type)) return { ...path, state: 'not_wanted' }
+  if (settings !== undefined && !compileEntryFilter(settings)(entry)) return { ...path, state: 'not_wanted' }
   if (isTrimmed) return { ...path, state: 'trimmed' }
   return { ...path, state: group !== undefined && mayBeRead ? 'acknowledged' : 'unread' }
 }

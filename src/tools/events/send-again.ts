@@ -26,7 +26,7 @@ export function sendAgainProblem({ state }: ConsumerPath): string | undefined {
     case 'dead':
       return undefined
     case 'not_wanted':
-      return 'its types leave this event out'
+      return 'its types, or backfilled, leave this event out'
     case 'trimmed':
       return 'the event is no longer in the log'
     case 'unread':

@@ -139,3 +139,20 @@ t.test('an id of two sources is shown at both positions, with `<source>/` at one
     ['shop']
   )
 })
+
+t.test('an event that reconcile appended is not wanted by a consumer without such events', async t => {
+  const event = {
+    ...{ specversion: '1.0', id: 'backfilled-1', source: '/customerio/default' },
+    ...{ type: 'io.customer.email.opened', subject: '42', backfilled: true },
+    ...{ datacontenttype: 'application/json', data: {} }
+  }
+  const fields = ['type', event.type, 'event', JSON.stringify(event)]
+  const id = await redis.client.xadd('cio:events:{0}', '*', ...fields)
+  const consumers = readConsumersFile(
+    'CONSUMERS_FILE',
+    consumersFile(httpConsumer('takes', good.url), httpConsumer('refuses', good.url, { backfilled: false }))
+  )
+  const [path] = await eventPath({ ...options, consumers }, `0-${id}`)
+  const states = path?.consumers.map(({ consumer, state }) => [consumer, state] as const)
+  t.match(Object.fromEntries(states ?? []), { takes: 'unread', refuses: 'not_wanted' })
+})

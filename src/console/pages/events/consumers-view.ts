@@ -26,7 +26,7 @@ const meanings: Readonly<Record<EventState, string>> = {
   waiting: 'The event is in its queue.',
   dead: 'It failed, and is a dead letter: no more attempts.',
   acknowledged: 'It has acknowledged the event, or began to read the log after it.',
-  not_wanted: 'Its types leave this event out.',
+  not_wanted: 'Its types, or backfilled, leave this event out.',
   trimmed: 'It acknowledged the event: only then an event is deleted from the log.'
 }
 
