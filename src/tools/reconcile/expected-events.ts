@@ -19,7 +19,7 @@ interface ExpectOptions {
  * The events that the webhook of a source asks for, also while it is disabled: the one that was connected, or without a
  * connection one whose endpoint has the path of the source.
  *
- * @returns `undefined` if Customer.io lists no such webhook, or the key may not list them: then all events are expected
+ * @returns `undefined` if Customer.io lists no such webhook, or declines to list them: then all events are expected
  * @throws AppApiError, and the error of Redis
  */
 export async function eventsOfWebhook({
