@@ -102,18 +102,24 @@ t.test('in a Redis Cluster the user of the service needs the commands that the p
 t.test('the user of a consumer with the library can read, and cannot change the log', async t => {
   const url = await createUser('crm')
   const seen: string[] = []
-  const consumer = createConsumer(
-    { redisUrl: url, group: 'crm', maxAttempts: 2, backoff: { firstMs: 5, maxMs: 10 }, onError: () => {} },
-    async ({ id }) => {
+  const options = { redisUrl: url, group: 'crm', maxAttempts: 2, backoff: { firstMs: 5, maxMs: 10 } }
+  const consume = (from: 'start' | 'now') =>
+    createConsumer({ ...options, from, onError: () => {} }, async ({ id }) => {
       if (id === 'failing') throw new Error('no')
       seen.push(id)
-    }
-  )
+    })
+  const consumer = consume('start')
   await consumer.start()
   for (const id of ['a', 'failing', 'b']) await appendEvent(redis.client, { id })
   await until('the dead letter', async () => (await redis.client.xlen('cio:dead:crm')) === 1)
   await until('the events', async () => seen.includes('b'))
   await consumer.stop()
+  // This one looks first whether its group exists.
+  const later = consume('now')
+  await later.start()
+  await appendEvent(redis.client, { id: 'c' })
+  await until('the event after them', async () => seen.includes('c'))
+  await later.stop()
   t.same(await refused(), [])
   await assertRefused(t, url, [
     ['XADD', EVENTS, '*', 'type', 'forged'],
