@@ -28,7 +28,7 @@ t.test(
       maxRetryDelayMs: 60_000
     })
     await append(...ids('down', 300))
-    await until('it is down', async () => outcomes.length >= 5)
+    await until('it is down', async () => outcomes.length >= 10)
     await new Promise(resolve => setTimeout(resolve, 300))
     const requests = receiver.requests.length
     t.ok(requests <= 20, `${requests} requests: those in flight when it went down`)
@@ -195,7 +195,7 @@ t.test('events that fail again after an outage keep the pauses between their fur
     maxAttempts: 12
   })
   await append(...ids('down', 40))
-  await until('it is down', async () => outcomes.length >= 5)
+  await until('it is down', async () => outcomes.length >= 10)
   const many = ids('more', 200)
   await queue.queue.addBulk(
     many.map((id, index) => ({
