@@ -91,15 +91,17 @@ t.test(
     await appendEvent(redis.client, { id: 'refused' })
     await until('disabled', async () => (await statusOf('crm'))?.state === 'disabled')
     await sleep(OBEYED_MS)
+    const requests = receiver.requests.length
+    t.ok(requests <= 2, 'the other replica can take the event over before it knows')
     for (let index = 0; index < 5; index++) await appendEvent(redis.client, { id: `e${index}` })
     await sleep(1000)
-    t.equal(receiver.requests.length, 1)
+    t.equal(receiver.requests.length, requests)
     t.match(await statusOf('crm'), { state: 'disabled', lag: 5, pending: 1 })
     receiver.behave((_request, response) => void response.writeHead(200).end())
     await states.enable('crm')
     const { queue } = inspectQueue(redis.connection, 'cio:', 'crm')
     await queue.resume()
-    await until('all events', async () => receiver.requests.length === 7, OBEYED_MS + 3000)
+    await until('all events', async () => receiver.requests.length === requests + 6, OBEYED_MS + 3000)
   }
 )
 
