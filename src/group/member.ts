@@ -8,7 +8,6 @@ import { readPartitionCount } from '../log/partition.ts'
 import { disconnectRedis, type RedisClient } from '../redis/connect.ts'
 import { databaseProblem } from '../redis/database.ts'
 import { waitUntilReady } from '../redis/ready.ts'
-import { flatToMap } from '../redis/reply.ts'
 import { loadScript, runScript } from '../redis/script.ts'
 import { type Assignment, createAssignment } from './assignment.ts'
 import { assignedPartitions, createMembership, type Membership } from './membership.ts'
@@ -140,11 +139,11 @@ export function joinGroup(
   /** Whether the group is older than this member. It is created in partition 0 after all others. */
   async function groupExists(redis: RedisClient): Promise<boolean> {
     try {
-      const groups = (await redis.xinfo('GROUPS', streamOf(0))) as unknown[][]
-      return groups.some(fields => flatToMap(fields).get('name') === group)
+      await redis.xpending(streamOf(0), group)
+      return true
     } catch (error) {
-      // Nothing was received yet.
-      if (error instanceof Error && error.message === 'ERR no such key') return false
+      // Also if there is no stream, because nothing was received yet.
+      if (error instanceof Error && error.message.startsWith('NOGROUP')) return false
       throw error
     }
   }

@@ -103,7 +103,14 @@ t.test('the user of a consumer with the library can read, and cannot change the 
   const url = await createUser('crm')
   const seen: string[] = []
   const consumer = createConsumer(
-    { redisUrl: url, group: 'crm', maxAttempts: 2, backoff: { firstMs: 5, maxMs: 10 }, onError: () => {} },
+    {
+      redisUrl: url,
+      group: 'crm',
+      from: 'now',
+      maxAttempts: 2,
+      backoff: { firstMs: 5, maxMs: 10 },
+      onError: () => {}
+    },
     async ({ id }) => {
       if (id === 'failing') throw new Error('no')
       seen.push(id)
