@@ -94,12 +94,12 @@ t.test('an entry that is redelivered right after its acknowledgement is read aga
 t.test('an entry that is acknowledged while the pending ones are read again is not read twice', async t => {
   const onError = (error: unknown): void => void t.fail(String(error))
   const acknowledger = createAcknowledger({ redis: redis.connection, stream: STREAM, group: GROUP, onError })
-  const renewed = Promise.withResolvers<void>()
+  let renewals = 0
   const { reader, drain } = await openReader(acknowledger, async () => {
     await redis.client.set('cio:lease:{0}:crm', 'me')
     // So that the replies to the read and to the acknowledgement behind it arrive together.
     await redis.client.call('CLIENT', 'PAUSE', '200', 'ALL')
-    renewed.resolve()
+    renewals++
     return true
   })
   t.teardown(() => {
@@ -110,8 +110,7 @@ t.test('an entry that is acknowledged while the pending ones are read again is n
   const entries = await reader.read(1)
   await redis.client.del('cio:lease:{0}:crm')
   const reading = reader.read(1)
-  await renewed.promise
-  await sleep(50)
+  await until('the pending entries are asked for', async () => renewals > 0)
   await reader.acknowledge(entries)
   t.equal(await withTimeout(500, reading), undefined)
 })
