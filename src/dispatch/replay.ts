@@ -29,7 +29,7 @@ export interface ReplayedLetters {
   readonly replayed: number
   /** Those that were not replayed, and why not. */
   readonly left: readonly { readonly id: string; readonly why: string }[]
-  /** How many of them the consumer does not want: its `types` have changed since. */
+  /** How many of them the consumer does not want: its `types` or `backfilled` have changed since. */
   readonly notWanted: number
 }
 

@@ -1,4 +1,5 @@
 // Tested by test/group/partition-reader.test.ts.
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type Backoff, backoffMs, pause } from '../async/backoff.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import type { ReadEntry } from './fenced-read.ts'
@@ -58,11 +59,13 @@ export function createAcknowledger({ redis, stream, group, onError }: Acknowledg
   /** One call. Later acknowledgements get another one: while they keep coming, nobody waits for all of them. */
   async function flush(): Promise<void> {
     // Acknowledgements of the same turn of the event loop share the call.
-    await new Promise(resolve => setImmediate(resolve))
+    await nextTurn()
     for (let failures = 0; unconfirmed.size > 0 && !closed.signal.aborted; ) {
       const ids = [...unconfirmed.keys()].slice(0, MAX_BATCH_ENTRIES)
       try {
         await redis.xack(stream, group, ...ids)
+        // The reply to a read that was sent before can come with this one, and has these entries as pending.
+        await nextTurn()
         for (const id of ids) unconfirmed.delete(id)
         break
       } catch (error) {

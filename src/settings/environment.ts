@@ -6,13 +6,12 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
  * The text of a setting for people. It may have a password where none belongs, such as the whole URL of a Redis in
- * REDIS_SENTINELS: what stands before an `@` like a login in a URL is not shown.
+ * REDIS_SENTINELS: if there is something like a login in a URL, nothing before its `@` is shown.
  */
-export const withoutLogin = (text: string): string =>
-  text.replace(/\S+/g, word => {
-    const at = word.lastIndexOf('@')
-    return /[/:]/.test(word.slice(0, Math.max(0, at))) ? `[secret]${word.slice(at)}` : word
-  })
+export function withoutLogin(text: string): string {
+  const at = text.lastIndexOf('@')
+  return /[/:]/.test(text.slice(0, Math.max(0, at))) ? `[secret]${text.slice(at)}` : text
+}
 
 /**
  * @returns the text of a variable; `undefined` if it is unset

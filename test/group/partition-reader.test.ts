@@ -29,7 +29,7 @@ function slowAcknowledger(replyMs: number): Acknowledger {
   return createAcknowledger({ redis: client, stream: STREAM, group: GROUP, onError })
 }
 
-async function openReader(acknowledger: Acknowledger) {
+async function openReader(acknowledger: Acknowledger, renewLease = async () => true) {
   const lease = { key: 'cio:lease:{0}:crm', token: 'me' }
   await redis.client.set(lease.key, lease.token)
   const draining = new AbortController()
@@ -40,7 +40,7 @@ async function openReader(acknowledger: Acknowledger) {
     redeliverKey: 'cio:redeliver:{0}:crm',
     partition: 0,
     group: GROUP,
-    renewLease: async () => true,
+    renewLease,
     acknowledger,
     waiter: { waitForNewer: () => sleep(10), close: () => {} },
     draining: draining.signal,
@@ -89,4 +89,28 @@ t.test('an entry that is redelivered right after its acknowledgement is read aga
   await until('the first is confirmed', async () => !acknowledger.isUnconfirmed(first))
   t.same(await redeliver(redis.connection, 'cio:', GROUP, 0, [first.id]), [first.id])
   t.match(await withTimeout(3000, reader.read(1)), [{ id: first.id }])
+})
+
+t.test('an entry that is acknowledged while the pending ones are read again is not read twice', async t => {
+  const onError = (error: unknown): void => void t.fail(String(error))
+  const acknowledger = createAcknowledger({ redis: redis.connection, stream: STREAM, group: GROUP, onError })
+  let renewals = 0
+  const { reader, drain } = await openReader(acknowledger, async () => {
+    await redis.client.set('cio:lease:{0}:crm', 'me')
+    // So that the replies to the read and to the acknowledgement behind it arrive together.
+    await redis.client.call('CLIENT', 'PAUSE', '200', 'ALL')
+    renewals++
+    return true
+  })
+  t.teardown(() => {
+    drain()
+    acknowledger.close()
+  })
+  await appendEvent(redis.client, { id: 'a' })
+  const entries = await reader.read(1)
+  await redis.client.del('cio:lease:{0}:crm')
+  const reading = reader.read(1)
+  await until('the pending entries are asked for', async () => renewals > 0)
+  await reader.acknowledge(entries)
+  t.equal(await withTimeout(500, reading), undefined)
 })

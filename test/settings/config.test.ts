@@ -127,7 +127,12 @@ t.test('a bad setting stops the start with one line that says what to do, withou
     [
       'a login where only hosts and ports belong',
       { NODE_ENV: 'production', CIO_WEBHOOK_SECRET: 'k', REDIS_CLUSTER_NODES: 'n1:1, app:hunter2@n2:2' },
-      /^REDIS_CLUSTER_NODES=n1:1, \[secret\]@n2:2 is not allowed/
+      /^REDIS_CLUSTER_NODES=\[secret\]@n2:2 is not allowed/
+    ],
+    [
+      'a password with a blank',
+      { ...production, CIO_APP_URL: 'ftp://app:hunter2 hunter2@proxy/' },
+      /^CIO_APP_URL=\[secret\]@proxy\/ is not allowed/
     ],
     [
       'a URL of another kind',

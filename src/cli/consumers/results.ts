@@ -30,8 +30,8 @@ export function printReplayed<Left extends { readonly why: string }>(
 ): ExitCode {
   const { replayed, left, notWanted = 0, unknown, interrupted } = result
   const lines = left.map(one => `${nameOf(one)}: ${terminalSafe(one.why)}\n`).join('')
-  const types = notWanted === 0 ? '' : `${notWanted} not replayed: the consumer does not want their type\n`
-  print(output, result, `${replayed} replayed\n${lines}${types}${interruptedNote(result)}`)
+  const unwanted = notWanted === 0 ? '' : `${notWanted} not replayed: the consumer does not want them\n`
+  print(output, result, `${replayed} replayed\n${lines}${unwanted}${interruptedNote(result)}`)
   nameUnknown(unknown, what)
   return exitCode(left.length === 0 && unknown.length === 0 && !interrupted)
 }

@@ -11,7 +11,9 @@ export function replayedText(
   if (skipped > 0)
     lines.push(`${skipped} not replayed: ${consumer} gets them anyway, or they were trimmed meanwhile`)
   if (notWanted > 0) {
-    lines.push(`${notWanted} not replayed: they do not match the types of ${consumer} in CONSUMERS_FILE`)
+    lines.push(
+      `${notWanted} not replayed: ${consumer} does not want them (types and backfilled in CONSUMERS_FILE)`
+    )
   }
   if (replayed + skipped + notWanted === 0) lines.push('no event in the log matches')
   if (type === 'redis' && replayed > 0) {

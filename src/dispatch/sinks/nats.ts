@@ -47,8 +47,8 @@ interface SizeLimit {
 }
 
 /**
- * Publishes to NATS JetStream: subject `<prefix>.<object_type>.<metric>`, `Nats-Msg-Id` = event id. The broker drops
- * duplicates within its duplicate window.
+ * Publishes to NATS JetStream: subject `<prefix>.<object_type>.<metric>`, `Nats-Msg-Id` as of `messageIdOf`. The broker
+ * drops duplicates within its duplicate window.
  *
  * The events of a call are sent at once; the broker acknowledges each of them. If it does not, the caller repeats the
  * whole call, and the broker drops the events that it has already.

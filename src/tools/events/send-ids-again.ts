@@ -7,7 +7,7 @@ export interface SentAgain {
   readonly replayed: number
   /** Events that the consumer did not get again, and why. */
   readonly left: readonly { readonly id: string; readonly why: string }[]
-  /** How many of these the consumer does not want: its `types` leave them out. */
+  /** How many of these the consumer does not want: its `types`, or `backfilled`, leave them out. */
   readonly notWanted: number
   /** Ids that were not found, as given. */
   readonly unknown: readonly string[]

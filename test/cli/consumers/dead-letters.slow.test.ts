@@ -172,7 +172,7 @@ t.test('many dead letters: chosen by filter, replayed at a rate, and dropped aft
     const before = receiver.requests.length
     const { code, stdout } = await runToEnd(['consumers', 'replay', 'crm', '--all'], narrowed)
     t.equal(code, 1)
-    t.match(stdout, new RegExp(`\\n${clicked} not replayed: the consumer does not want their type\\n$`))
+    t.match(stdout, new RegExp(`\\n${clicked} not replayed: the consumer does not want them\\n$`))
     t.match(
       stdout,
       /^0 replayed\n\d+-\d+: crm does not want its type email\.clicked \(types in CONSUMERS_FILE\)\n/

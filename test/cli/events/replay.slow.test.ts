@@ -107,7 +107,10 @@ t.test('events replay counts what the consumer gets anyway, and what it does not
     const { code, stdout } = await runToEnd(['events', 'replay', 'crm', '--from', '1h'], narrowed)
     t.same(
       [code, stdout],
-      [0, '2 replayed to crm\n1 not replayed: they do not match the types of crm in CONSUMERS_FILE\n']
+      [
+        0,
+        '2 replayed to crm\n1 not replayed: crm does not want them (types and backfilled in CONSUMERS_FILE)\n'
+      ]
     )
     await until('replayed', async () => receiver.requests.length === 5)
     const only = await runToEnd(['events', 'replay', 'crm', '--from', '1h', '--id', 'c1', '--json'], narrowed)
