@@ -27,7 +27,7 @@ interface SigningKeysOptions {
   readonly onChange: () => void
 }
 
-/** A changed file may be half written, or empty: what it holds counts once it was read twice, this far apart. */
+/** A changed file may be half written, or empty: a new key, or that the previous one is gone, counts once it was read twice, this far apart. */
 const SETTLE_MS = 50
 
 interface WatchedSource {
