@@ -16,7 +16,10 @@ t.test('show, pause and resume', async t => {
     await service.post(body('bad'))
     const { code, value } = await until('a dead letter and its attempts', async () => {
       const shown = await json('consumers', 'show', 'crm')
-      return shown.value.dead === 1 && shown.value.attempts.length === 3 && shown
+      const { dead, attempts, lastFailure, lastSuccessAtMs } = shown.value
+      // Attempts and the state of a consumer are written by separate calls.
+      const isRecorded = lastFailure !== undefined && lastSuccessAtMs !== undefined
+      return dead === 1 && attempts.length === 3 && isRecorded && shown
     })
     t.equal(code, 1)
     t.match(value, {
