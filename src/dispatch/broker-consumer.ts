@@ -27,7 +27,7 @@ export function createBrokerConsumer(
   const sink = createSink(settings)
   const readErrors = context.readErrorReporter(name)
   const handle = createBatchHandler(settings, sink, context, readErrors.report)
-  /** Aborted when a batch in flight is no longer waited for. */
+  /** Aborted when the stopping service does not wait for a batch in flight any longer. */
   const closing = new AbortController()
   let member: GroupMember | undefined
   return {

@@ -143,7 +143,7 @@ export function joinGroup(
       await redis.xpending(streamOf(0), group)
       return true
     } catch (error) {
-      // Also if there is no stream, because nothing was received yet.
+      // Redis also replies this without a stream: nothing was received yet.
       if (error instanceof Error && error.message.startsWith('NOGROUP')) return false
       throw error
     }

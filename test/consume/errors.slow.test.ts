@@ -138,7 +138,7 @@ t.test('what onError throws or rejects with is ignored', async t => {
   t.same(unhandled, [])
 })
 
-t.test('an error whose name is no text is an attempt that failed', async t => {
+t.test('an error whose name is not a string counts as a failed attempt', async t => {
   await appendEvent(redis.client, { id: 'a' })
   const consumer = createConsumer(
     { redisUrl: redis.url, group: GROUP, maxAttempts: 1, onError: () => {} },

@@ -77,7 +77,7 @@ t.test('while a dead letter cannot be added, the broker does not get the batch a
   await handle(batch, never)
   t.equal(published, 1)
   t.same(dead, ['0-1-3 failed', '0-1-2 malformed'])
-  t.same(outcomes, ['delivered', 'dead'], 'an outage of Redis is no failure of the broker')
+  t.same(outcomes, ['delivered', 'dead'], 'an outage of Redis does not count as a failure of the broker')
   t.equal(errors.length, 2)
 })
 

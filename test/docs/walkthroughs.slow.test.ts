@@ -25,7 +25,7 @@ t.test('each incident is seen, fixed and over as the page has it', async t => {
       [ALIASES]: async () => undefined,
       'docker-compose stop redis\ncio-webhook send --count 2': async () => {
         await stack.stopRedis()
-        // The first cause can be that a connection was lost. A person who reads the pages is later.
+        // The first cause can be a lost connection. The page shows the one that follows.
         await until('the cause', async () => stack.service.output().includes('ECONNREFUSED'))
         return 'cio-webhook send --count 2 || test $? = 1'
       },

@@ -28,8 +28,8 @@ interface Connected {
 }
 
 /**
- * Publishes to RabbitMQ: durable topic exchange, routing key `<object_type>.<metric>`, persistent messages, `messageId`
- * = event id. The broker confirms each message; for a durable queue this means that it is on disk. It confirms and
+ * Publishes to RabbitMQ: durable topic exchange, routing key `<object_type>.<metric>`, persistent messages, `messageId` as
+ * of `messageIdOf`. The broker confirms each message; for a durable queue this means that it is on disk. It confirms and
  * drops messages for which no queue is bound: bind queues first.
  *
  * If the connection is lost, pending calls reject, and the next call opens a new one.

@@ -106,7 +106,7 @@ t.test('the fix of a state keeps the source and the events that were connected',
   const own = ['https://hooks.example.com/cio', '--source', 'default', '--events', 'email.opened']
   t.match(await runToEnd(['connect', ...own, '--events', 'push.*', '--yes'], env), { code: 0 })
   const [connected] = cio.webhooks
-  if (connected === undefined) throw new Error('there is no webhook')
+  if (connected === undefined) throw new Error('no webhook is connected')
   const { events } = connected
   cio.webhooks[0] = { ...connected, disabled: true }
   const status = await runToEnd(['connect', 'status', '--json'], env)
