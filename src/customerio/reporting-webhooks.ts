@@ -1,4 +1,4 @@
-import { type AppApi, unexpectedAnswer } from './app-api.ts'
+import { type AppApi, AppApiError, unexpectedAnswer } from './app-api.ts'
 
 /** A webhook as the App API shows it (`reporting_webhooks`; Customer.io's API description, read 2026-11-26). */
 export interface ReportingWebhook {
@@ -14,6 +14,20 @@ export interface ReportingWebhook {
   readonly withContent: boolean
 }
 
+/** A webhook of which only the endpoint is known, because Customer.io shows it in another form than documented. */
+export interface UnreadableWebhook {
+  /** `undefined` if it is not valid either. */
+  readonly id: ReportingWebhook['id'] | undefined
+  readonly endpoint: string
+  readonly error: AppApiError
+}
+
+export interface WebhookList {
+  readonly webhooks: readonly ReportingWebhook[]
+  /** They do not keep the others from being used. */
+  readonly unreadable: readonly UnreadableWebhook[]
+}
+
 /** It is displayed, logged, and a part of URLs. */
 const ID = /^[\w-]{1,64}$/
 
@@ -24,18 +38,27 @@ type WebhookSettings = Omit<ReportingWebhook, 'id'>
  *
  * @throws AppApiError
  */
-export async function listReportingWebhooks(
-  api: AppApi,
-  signal?: AbortSignal
-): Promise<readonly ReportingWebhook[]> {
+export async function listReportingWebhooks(api: AppApi, signal?: AbortSignal): Promise<WebhookList> {
   const { reporting_webhooks: list } = await api.call(
     client => client.listReportingWebhooks(),
     signal === undefined ? {} : { signal }
   )
-  if (!Array.isArray(list)) throw unexpectedAnswer(api, 'reporting_webhooks is not a list')
-  return list
-    .filter(item => isObject(item) && typeof item['endpoint'] === 'string')
-    .map(item => parse(api, item))
+  // A program that has no list often writes null instead of an empty one.
+  const items: unknown = list === null ? [] : list
+  if (!Array.isArray(items)) throw unexpectedAnswer(api, 'reporting_webhooks is not a list')
+  const webhooks: ReportingWebhook[] = []
+  const unreadable: UnreadableWebhook[] = []
+  for (const item of items) {
+    if (!isObject(item) || typeof item['endpoint'] !== 'string') continue
+    try {
+      webhooks.push(parse(api, item))
+    } catch (error) {
+      if (!(error instanceof AppApiError)) throw error
+      const { id, endpoint } = item
+      unreadable.push({ id: isId(id) ? id : undefined, endpoint, error })
+    }
+  }
+  return { webhooks, unreadable }
 }
 
 /**
@@ -80,28 +103,36 @@ function toApi({ fullResolution, withContent, events, ...others }: Partial<Webho
   }
 }
 
+/**
+ * Null is a field that was never set: no events, not disabled, and off, which is the default of both options. So a
+ * webhook whose events are null is shown as one that sends nothing, never as one that sends everything.
+ */
 function parse(api: AppApi, item: unknown): ReportingWebhook {
   if (!isObject(item)) throw unexpectedAnswer(api, 'a webhook is not an object')
-  const { id, name, endpoint, events, disabled, full_resolution, with_content } = item
-  if ((typeof id !== 'number' && typeof id !== 'string') || !ID.test(String(id))) {
-    throw unexpectedAnswer(api, 'a webhook has no valid id')
-  }
+  const { id, name, endpoint } = item
+  if (!isId(id)) throw unexpectedAnswer(api, 'a webhook has no valid id')
   const fail = (field: string) => unexpectedAnswer(api, `${field} of the webhook ${id} is missing or invalid`)
+  const flag = (field: string): boolean => {
+    const value = item[field] === null ? false : item[field]
+    if (typeof value !== 'boolean') throw fail(field)
+    return value
+  }
+  const events: unknown = item['events'] === null ? [] : item['events']
   if (typeof endpoint !== 'string') throw fail('endpoint')
   if (!Array.isArray(events) || !events.every(event => typeof event === 'string')) throw fail('events')
-  if (typeof disabled !== 'boolean') throw fail('disabled')
-  if (typeof full_resolution !== 'boolean') throw fail('full_resolution')
-  if (typeof with_content !== 'boolean') throw fail('with_content')
   return {
     id,
     name: typeof name === 'string' ? name : '',
     endpoint,
     events,
-    disabled,
-    fullResolution: full_resolution,
-    withContent: with_content
+    disabled: flag('disabled'),
+    fullResolution: flag('full_resolution'),
+    withContent: flag('with_content')
   }
 }
+
+const isId = (id: unknown): id is ReportingWebhook['id'] =>
+  (typeof id === 'number' || typeof id === 'string') && ID.test(String(id))
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -41,7 +41,7 @@ export async function checkConnections(options: CheckOptions): Promise<readonly 
   const { api, redis, keyPrefix, consumers, now, signal } = options
   const connections = await connectionsOf(options)
   if (connections.length === 0) return []
-  const webhooks = await listReportingWebhooks(api, signal)
+  const list = await listReportingWebhooks(api, signal)
   const nowMs = now()
   const { sources } = await readDeliveryStats(redis, keyPrefix, {
     fromMs: nowMs - DELIVERIES_MS,
@@ -49,6 +49,6 @@ export async function checkConnections(options: CheckOptions): Promise<readonly 
   })
   const consumerTypes = consumers.flatMap(({ types = [] }) => types)
   return connections.map(connection =>
-    checkConnection(connection, { webhooks, consumerTypes, deliveries: sources.get(connection.source) })
+    checkConnection(connection, { ...list, consumerTypes, deliveries: sources.get(connection.source) })
   )
 }

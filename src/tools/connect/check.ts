@@ -1,10 +1,10 @@
-import type { ReportingWebhook } from '../../customerio/reporting-webhooks.ts'
+import type { WebhookList } from '../../customerio/reporting-webhooks.ts'
 import type { WebhookState } from '../../ops/outcomes.ts'
 import type { SourceStats } from '../../receive/delivery-stats.ts'
 import type { Connection } from './connections.ts'
 import { type Difference, differencesOf, missingNames, wantedNames } from './differences.ts'
 import { shownEndpoint } from './endpoint.ts'
-import { webhooksOf } from './plan.ts'
+import { isOfConnection, webhooksOf } from './plan.ts'
 
 /** The result of one check. */
 export interface WebhookCheck {
@@ -19,8 +19,7 @@ export interface WebhookCheck {
   readonly differences: readonly Difference[]
 }
 
-interface CheckInput {
-  readonly webhooks: readonly ReportingWebhook[]
+interface CheckInput extends WebhookList {
   /** Types that consumers name, such as `email.*`. A consumer without types takes what comes. */
   readonly consumerTypes: readonly string[]
   /** Deliveries of the source in the last hours. */
@@ -46,6 +45,8 @@ export function checkConnection(connection: Connection, input: CheckInput): Webh
     differences: webhook === undefined ? [] : differencesOf(webhook, connection)
   })
   if (webhook === undefined) {
+    const unknown = input.unreadable.find(isOfConnection(connection))
+    if (unknown !== undefined) return result('unchecked', unknown.error.message)
     const moved = input.webhooks.find(({ id }) => String(id) === connection.webhook)
     return moved === undefined
       ? result(

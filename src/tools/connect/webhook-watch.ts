@@ -75,18 +75,23 @@ export function createWebhookWatch(options: WebhookWatchOptions): WebhookWatch {
   }
 
   async function check(last: readonly Check[]): Promise<readonly Check[]> {
+    const checks = await checkAll()
+    return checks.map(check => {
+      const known = last.find(({ source }) => source === check.source)
+      // A webhook that was disabled is probably still disabled.
+      const isProblem = known !== undefined && known.state !== 'ok' && known.state !== 'unchecked'
+      return check.state === 'unchecked' && isProblem ? known : check
+    })
+  }
+
+  async function checkAll(): Promise<readonly Check[]> {
     try {
       const signal = stopping.signal
       return await checkConnections({ api, redis, keyPrefix, sources, consumers, now: Date.now, signal })
     } catch (error) {
       if (!(error instanceof ReportedError)) throw error
       const connections = await connectionsOf(options)
-      return connections.map(connection => {
-        const known = last.find(({ source }) => source === connection.source)
-        // A webhook that was disabled is probably still disabled.
-        if (known !== undefined && known.state !== 'ok' && known.state !== 'unchecked') return known
-        return { ...connection, state: 'unchecked', problem: error.message }
-      })
+      return connections.map(connection => ({ ...connection, state: 'unchecked', problem: error.message }))
     }
   }
 

@@ -5,7 +5,7 @@ import type { RedisClient } from '../../redis/connect.ts'
 import type { Source } from '../../settings/sources.ts'
 import { type Connection, readConnections } from '../connect/connections.ts'
 import { sourceOfEndpoint } from '../connect/endpoint.ts'
-import { webhooksOf } from '../connect/plan.ts'
+import { isOfConnection, webhooksOf } from '../connect/plan.ts'
 
 interface ExpectOptions {
   readonly redis: RedisClient
@@ -20,7 +20,7 @@ interface ExpectOptions {
  * connection one whose endpoint has the path of the source.
  *
  * @returns `undefined` if Customer.io lists no such webhook, or declines to list them: then all events are expected
- * @throws AppApiError, and the error of Redis
+ * @throws AppApiError, also if this webhook is unreadable, and the error of Redis
  */
 export async function eventsOfWebhook({
   redis,
@@ -32,10 +32,16 @@ export async function eventsOfWebhook({
   const connected = (await readConnections(redis, keyPrefix)).find(({ source }) => source === name)
   try {
     const listed = await listReportingWebhooks(api, signal)
+    const isOfSource = ({ endpoint }: Pick<ReportingWebhook, 'endpoint'>): boolean =>
+      URL.canParse(endpoint) && sourceOfEndpoint(endpoint) === name
     const webhooks =
       connected === undefined
-        ? listed.filter(({ endpoint }) => URL.canParse(endpoint) && sourceOfEndpoint(endpoint) === name)
-        : connectedWebhooks(listed, connected)
+        ? listed.webhooks.filter(isOfSource)
+        : connectedWebhooks(listed.webhooks, connected)
+    const unreadable = listed.unreadable.find(
+      connected === undefined ? isOfSource : isOfConnection(connected)
+    )
+    if (webhooks.length === 0 && unreadable !== undefined) throw unreadable.error
     return webhooks.length === 0 ? undefined : new Set(webhooks.flatMap(({ events }) => events))
   } catch (error) {
     if (error instanceof AppApiError && (error.kind === 'declined' || error.kind === 'not_found'))

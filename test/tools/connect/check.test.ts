@@ -1,4 +1,5 @@
 import t from 'tap'
+import { AppApiError } from '../../../src/customerio/app-api.ts'
 import type { ReportingWebhook } from '../../../src/customerio/reporting-webhooks.ts'
 import { checkConnection } from '../../../src/tools/connect/check.ts'
 import { allNames, ENDPOINT, goodWebhook } from '../../helpers/reporting-webhook.ts'
@@ -35,17 +36,38 @@ const rows: readonly (readonly [
 ]
 for (const [circumstance, webhooks, state, problem] of rows) {
   t.test(`if ${circumstance}, the state is ${state}`, async t => {
-    const check = checkConnection(connection, { webhooks, consumerTypes: [], deliveries: undefined })
+    const check = checkConnection(connection, {
+      webhooks,
+      unreadable: [],
+      consumerTypes: [],
+      deliveries: undefined
+    })
     t.equal(check.state, state)
     if (problem === undefined) t.equal(check.problem, undefined)
     else t.match(check.problem, problem)
   })
 }
 
+t.test('a webhook that is unreadable is unchecked, not deleted', async t => {
+  const error = new AppApiError('malformed', 'events of the webhook 7 is missing or invalid')
+  const check = (unreadable: { id: number; endpoint: string }) =>
+    checkConnection(connection, {
+      webhooks: [],
+      unreadable: [{ ...unreadable, error }],
+      consumerTypes: [],
+      deliveries: undefined
+    })
+  const unchecked = { state: 'unchecked', problem: error.message }
+  t.match(check({ id: 9, endpoint: ENDPOINT }), unchecked)
+  t.match(check({ id: 7, endpoint: 'https://old.example.com/' }), unchecked)
+  t.equal(check({ id: 9, endpoint: 'https://old.example.com/' }).state, 'deleted')
+})
+
 t.test('only wrong signatures from listed addresses mean an unknown key', async t => {
   const stateWith = (deliveries: object) =>
     checkConnection(connection, {
       webhooks: [goodWebhook()],
+      unreadable: [],
       consumerTypes: [],
       deliveries: { ...NO_STATS, ...deliveries }
     }).state
@@ -58,7 +80,7 @@ t.test('a type that a consumer names is needed, also if the webhook was connecte
   const webhook = goodWebhook({ events: ['email_sent'] })
   const narrow = { ...connection, events: ['email.sent'] }
   const check = (consumerTypes: readonly string[]) =>
-    checkConnection(narrow, { webhooks: [webhook], consumerTypes, deliveries: undefined })
+    checkConnection(narrow, { webhooks: [webhook], unreadable: [], consumerTypes, deliveries: undefined })
   t.equal(check([]).state, 'ok', 'a consumer without types takes what comes')
   t.match(check(['push.b*', 'email.s?nt', 'push.b*']), {
     state: 'incomplete',

@@ -24,7 +24,10 @@ async function start(t: Test) {
     webhook: '7'
   })
   /** One replica. */
-  const replica = (consumers: readonly { readonly types?: readonly string[] }[] = []) => {
+  const replica = (
+    consumers: readonly { readonly types?: readonly string[] }[] = [],
+    sources: readonly string[] = ['default']
+  ) => {
     const lines: Record<string, unknown>[] = []
     const states: string[][] = []
     const { log } = createLogger('info', { write: line => void lines.push(JSON.parse(line)) })
@@ -32,7 +35,7 @@ async function start(t: Test) {
       api: appApiOf(cio),
       redis: redis.client,
       keyPrefix: 'cio:',
-      sources: ['default'],
+      sources,
       consumers,
       isRedisUp: () => true,
       metrics: { webhooks: checks => states.push(checks.map(({ source, state }) => `${source} ${state}`)) },
@@ -114,6 +117,34 @@ t.test('a revoked key makes a good state unchecked, and leaves a bad one', async
   await age(6 * 60_000)
   await one.refresh()
   t.same(one.states.at(-1), ['default deleted'])
+})
+
+t.test('an odd webhook is unchecked, and the other ones are checked', async t => {
+  const { cio, replica } = await start(t)
+  const crm = `${ENDPOINT}/crm`
+  await rememberConnection(redis.client, 'cio:', {
+    source: 'crm',
+    endpoint: crm,
+    events: undefined,
+    webhook: '8'
+  })
+  const one = replica([], ['crm', 'default'])
+  const answer = (webhook: object) => {
+    const list = [{ ...fakeWebhook({ id: 8, endpoint: crm }), ...webhook }, ...cio.webhooks]
+    cio.answer = { status: 200, body: JSON.stringify({ reporting_webhooks: list }) }
+  }
+  answer({ disabled: 'no' })
+  await one.refresh()
+  t.same(one.states.at(-1), ['crm unchecked', 'default ok'])
+  t.match(one.lines, [{ level: 'warn', msg: /disabled of the webhook 8 is missing or invalid/ }])
+  answer({ events: null })
+  await age(6 * 60_000)
+  await one.refresh()
+  t.same(one.states.at(-1), ['crm incomplete', 'default ok'])
+  answer({ disabled: 'no' })
+  await age(6 * 60_000)
+  await one.refresh()
+  t.same(one.states.at(-1), ['crm incomplete', 'default ok'], 'a bad state that was known stays')
 })
 
 t.test('the cause of an unchecked webhook is that of the last check', async t => {

@@ -13,6 +13,7 @@ import { newProgress, type ReconcileOptions, reconcile } from '../../../src/tool
 import { appApiOf, startCustomerIo } from '../../helpers/customer-io.ts'
 import { type FakeMessage, fakeMessage, serveMessages } from '../../helpers/fake-messages.ts'
 import { startRedis } from '../../helpers/redis.ts'
+import { ENDPOINT, fakeWebhook } from '../../helpers/reporting-webhook.ts'
 import { until } from '../../helpers/server.ts'
 import { testSource } from '../../helpers/source.ts'
 
@@ -275,6 +276,36 @@ t.test(
     t.same(await notInWebhook(), { email_delivered: 1 }, 'nothing else posts there')
   }
 )
+
+t.test('an odd webhook stops the comparison of its own source only', async t => {
+  const { fake, options, progress } = await newWorld(t, [fakeMessage('NEW', start)])
+  const webhook = fakeWebhook({ id: 1, endpoint: ENDPOINT, events: ['email_sent'] })
+  const answer = (...webhooks: readonly object[]) =>
+    fake.routes.set('GET /v1/reporting_webhooks', () => ({
+      status: 200,
+      body: JSON.stringify({ reporting_webhooks: webhooks })
+    }))
+  const compared = () => reconcile(options(), progress())
+  answer({ ...webhook, id: 2, endpoint: `${ENDPOINT}/crm`, disabled: 'no' }, webhook)
+  t.same((await compared()).report.notChecked.notInWebhook, { email_delivered: 1 })
+  answer({ ...webhook, disabled: 'no' })
+  await t.rejects(compared(), /disabled of the webhook 1 is missing or invalid/)
+  answer({ ...webhook, events: null })
+  t.same(
+    (await compared()).report.notChecked.notInWebhook,
+    { email_delivered: 1, email_sent: 1 },
+    'no events'
+  )
+})
+
+t.test('null instead of the list of messages means that there is none', async t => {
+  const { fake, options, progress } = await newWorld(t, [])
+  fake.routes.set('GET /v1/messages', () => ({ status: 200, body: '{"messages":null,"next":""}' }))
+  t.match(await reconcile(options(), progress()), {
+    isFinished: true,
+    report: { messages: 0, notChecked: { unreadable: 0 } }
+  })
+})
 
 t.test('it stops with the cause, and goes on where it was, also in the middle of filling', async t => {
   const messages = someMessages(3500)
