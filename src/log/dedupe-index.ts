@@ -161,14 +161,19 @@ export async function rotateAndExpire(redis: RedisClient, keys: IndexKeys, windo
  */
 export async function restart(redis: RedisClient, keys: IndexKeys): Promise<void> {
   const nowMs = await serverTimeMs(redis, keys)
-  let old: Generations = []
-  await changeGenerations(redis, keys, generations => {
-    old = generations
-    return opened(generations, FIRST_BUCKETS, nowMs)
-  })
-  for (const generation of old) await unlinkGeneration(redis, keys, generation)
+  // First what an earlier call could not remove: as long as that fails, no further generation opens.
+  await removeOlder(redis, keys)
+  await changeGenerations(redis, keys, generations => opened(generations, FIRST_BUCKETS, nowMs))
+  await removeOlder(redis, keys)
+}
+
+/** Removes all generations but the newest, also those that hold events of the window. */
+async function removeOlder(redis: RedisClient, keys: IndexKeys): Promise<void> {
+  const [, ...older] = parseGenerations((await redis.get(keys.generations)) ?? '')
+  if (older.length === 0) return
+  for (const generation of older) await unlinkGeneration(redis, keys, generation)
   await changeGenerations(redis, keys, generations =>
-    generations.filter(({ number }) => old.every(other => other.number !== number))
+    generations.filter(({ number }) => older.every(other => other.number !== number))
   )
 }
 

@@ -163,6 +163,24 @@ t.test('an index under another key is removed as a whole, also after an error in
   t.same((await redis.client.keys(`${keyPrefix}messages:*`)).sort(), left)
 })
 
+t.test('as long as buckets cannot be removed, one generation opens, not one per run', async t => {
+  const { log, keys } = newLog()
+  const other = createMessageIndex(new Secret('another key'))
+  await maintainMessageIndex(connection, keys, index, DAY_MS)
+  await log.append(entry('a', opened('m1')))
+  await redis.client.call('ACL', 'SETUSER', 'default', '-unlink')
+  t.teardown(() => redis.client.call('ACL', 'SETUSER', 'default', '+unlink'))
+  for (let run = 0; run < 5; run++) {
+    await t.rejects(maintainMessageIndex(connection, keys, other, DAY_MS), { message: /NOPERM/ })
+    await log.append(entry(`b${run}`, opened(`n${run}`)))
+  }
+  t.match(await redis.client.get(keys.messages.generations), /^2:\S+ 1:\S+$/)
+  await redis.client.call('ACL', 'SETUSER', 'default', '+unlink')
+  await maintainMessageIndex(connection, keys, other, DAY_MS)
+  t.match(await redis.client.get(keys.messages.generations), /^3:\S+$/)
+  t.same(await find(keys, opened('n4')), [false], 'appended under the first key')
+})
+
 t.test('an appended event is forgotten when its original can no longer come, 8 days after it', async t => {
   const { log, keys } = newLog()
   const dayOf = (n: number) => 20_000 * 86_400 + n
