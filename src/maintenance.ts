@@ -59,9 +59,11 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
   const memoryWatch = watchMemory({
     usage: () => memoryUsage(redis),
     relieve: async () => {
-      const isFinished = await relief.relieve()
-      await limits.enforce()
-      return isFinished
+      try {
+        return await relief.relieve()
+      } finally {
+        await limits.enforce()
+      }
     },
     readHold: () => readLogHold(redis, keyPrefix),
     onUsedRatio: metrics.redisMemory,

@@ -1,4 +1,5 @@
 import { createPollingLoop } from '../async/poll.ts'
+import { runAll } from '../async/run-all.ts'
 import type { RedisClient } from '../redis/connect.ts'
 import { rotateAndExpire } from './dedupe-index.ts'
 import type { PartitionKeys } from './keys.ts'
@@ -28,7 +29,11 @@ export interface RetentionOptions {
 
 /** Keeps the log and the dedupe index within their limits. Several processes may do so at the same time. */
 interface Retention {
-  /** Trims every partition and expires its dedupe generations, once. @throws the error of Redis */
+  /**
+   * Trims every partition, expires its dedupe generations, and enforces the limits of the other streams, once.
+   *
+   * @throws the first error of Redis, after the rest was done
+   */
   run(): Promise<void>
   /**
    * Trims entries that every consumer group has acknowledged from a full stream.
@@ -70,16 +75,17 @@ export function createRetention(options: RetentionOptions): Retention {
   async function run(): Promise<void> {
     // In each run, because Redis can be emptied at any time.
     await publishPartitionCount(redis, keyPrefix, partitions)
-    // A Cluster node that is down must not keep the others from being trimmed.
-    const errors: unknown[] = []
-    for (const keys of await publishedPartitions(redis, keyPrefix)) {
-      if (!loop.isStopped) await runPartition(keys).catch(error => errors.push(error))
-    }
-    if (errors.length > 0) throw errors[0]
+    const published = await publishedPartitions(redis, keyPrefix)
+    // A Cluster node that is down must not keep the others from being trimmed and limited.
+    await runAll([...published.map(keys => () => runPartition(keys)), enforceLimits])
+  }
+
+  async function enforceLimits(): Promise<void> {
     if (!loop.isStopped) await limits.enforce()
   }
 
   async function runPartition(keys: PartitionKeys): Promise<void> {
+    if (loop.isStopped) return
     await trimStream(keys.events)
     await rotateAndExpire(redis, keys, windowMs)
     await maintainMessageIndex(redis, keys, messageIndex, messageWindowMs)

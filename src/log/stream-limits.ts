@@ -1,8 +1,10 @@
+import type { Redis } from 'ioredis'
+import { runAll } from '../async/run-all.ts'
 import { mastersOf, type RedisClient } from '../redis/connect.ts'
 import { loadScript, runScript } from '../redis/script.ts'
-import { groupKeys } from './keys.ts'
-import { publishedPartitions, readPartitionCount } from './partition.ts'
-import { logStats } from './stats.ts'
+import { groupKeys, type PartitionKeys } from './keys.ts'
+import { publishedPartitions } from './partition.ts'
+import { groupsOf } from './stats.ts'
 
 interface Limits {
   readonly maxAgeMs: number
@@ -32,7 +34,11 @@ export interface StreamLimitsOptions {
 
 /** Enforces the limits of the streams that no consumer group reads: parked deliveries and dead letters. */
 export interface StreamLimits {
-  /** Drops entries beyond the limits. Several processes may do so at the same time. @throws the error of Redis */
+  /**
+   * Drops entries beyond the limits. Several processes may do so at the same time.
+   *
+   * @throws the first error of Redis, after all streams that can be reached
+   */
   enforce(): Promise<void>
   /** Does the same at once for one stream of parked deliveries, after one was added. Never rejects. */
   enforceParked(stream: string): Promise<void>
@@ -53,15 +59,19 @@ const limitScript = loadScript(new URL('limit.lua', import.meta.url))
 export function createStreamLimits(options: StreamLimitsOptions): StreamLimits {
   const { redis, keyPrefix, partitions, parked, deadLetters, onDropped, onError } = options
   const running = new Map<string, Promise<void>>()
-  let found: readonly string[] = []
+  /** Consumers whose dead letters the last search found. */
+  const found = new Set<string>()
   let searchedAtMs = Number.NEGATIVE_INFINITY
 
   return {
     enforce: async () => {
-      for (const keys of await publishedPartitions(redis, keyPrefix)) await limitParked(keys.parked)
-      for (const consumer of await consumersWithDeadLetters()) {
-        await limit(groupKeys(keyPrefix, consumer).dead, deadLetters, 1, { what: 'dead letters', consumer })
-      }
+      const published = await publishedPartitions(redis, keyPrefix)
+      const consumers = new Set<string>()
+      await runAll([
+        ...published.map(keys => () => limitParked(keys.parked)),
+        () => findConsumers(published, consumers),
+        () => runAll([...consumers].map(consumer => () => limitDeadLetters(consumer)))
+      ])
     },
     enforceParked: stream => {
       // One run at a time is enough: each delivery that is added meanwhile is followed by another call.
@@ -71,26 +81,36 @@ export function createStreamLimits(options: StreamLimitsOptions): StreamLimits {
     }
   }
 
-  /** Every group of the log, and removed groups that left dead letters. */
-  async function consumersWithDeadLetters(): Promise<ReadonlySet<string>> {
-    const partitions = await logStats(redis, keyPrefix, await readPartitionCount(redis, keyPrefix))
-    if (performance.now() - searchedAtMs > SEARCH_INTERVAL_MS) {
-      found = await searchDeadLetters()
-      searchedAtMs = performance.now()
-    }
-    return new Set([...partitions.flatMap(({ groups }) => groups.map(({ name }) => name)), ...found])
+  /** Adds every group of the log, and removed groups that left dead letters. */
+  function findConsumers(partitions: readonly PartitionKeys[], consumers: Set<string>): Promise<void> {
+    return runAll([
+      ...partitions.map(({ events }) => async () => {
+        for (const { name } of await groupsOf(redis, events)) consumers.add(name)
+      }),
+      searchIfDue,
+      async () => {
+        for (const name of found) consumers.add(name)
+      }
+    ])
   }
 
-  async function searchDeadLetters(): Promise<readonly string[]> {
+  async function searchIfDue(): Promise<void> {
+    if (performance.now() - searchedAtMs <= SEARCH_INTERVAL_MS) return
+    searchedAtMs = performance.now() // also if it fails: it is expensive
+    found.clear()
+    await runAll(mastersOf(redis).map(node => () => searchDeadLetters(node)))
+  }
+
+  async function searchDeadLetters(node: Redis): Promise<void> {
     const prefix = groupKeys(keyPrefix, '').dead
-    const keys: string[] = []
-    for (const node of mastersOf(redis)) {
-      // A key prefix has no characters with a meaning in a pattern.
-      for await (const page of node.scanStream({ match: `${prefix}*`, count: PAGE_KEYS, type: 'stream' })) {
-        keys.push(...(page as string[]))
-      }
+    // A key prefix has no characters with a meaning in a pattern.
+    for await (const page of node.scanStream({ match: `${prefix}*`, count: PAGE_KEYS, type: 'stream' })) {
+      for (const key of page as string[]) found.add(key.slice(prefix.length))
     }
-    return keys.map(key => key.slice(prefix.length))
+  }
+
+  function limitDeadLetters(consumer: string): Promise<void> {
+    return limit(groupKeys(keyPrefix, consumer).dead, deadLetters, 1, { what: 'dead letters', consumer })
   }
 
   function limitParked(stream: string): Promise<void> {

@@ -65,6 +65,18 @@ t.test('without a group, entries beyond their age are removed, and younger ones 
   t.same(await idsIn(stream), ids.slice(2))
 })
 
+t.test('a partition that fails keeps neither the others from being trimmed nor the limits', async t => {
+  let enforced = 0
+  const enforce = async (): Promise<void> => void enforced++
+  const { retention, stream } = newLog({ partitions: 2, limits: { enforce } })
+  const other = stream.replace('{0}', '{1}')
+  await client.set(stream, 'not a stream')
+  const [, young = ''] = await addAged(other, [90_000, 0])
+  await t.rejects(retention.run(), { message: /WRONGTYPE/ })
+  t.same(await idsIn(other), [young])
+  t.equal(enforced, 1)
+})
+
 t.test('entries that a consumer group has not acknowledged stay, however old', async t => {
   const { retention, stream } = newLog()
   const ids = await addAged(stream, [99_000, 98_000, 97_000, 96_000, 95_000])

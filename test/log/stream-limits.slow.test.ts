@@ -105,6 +105,19 @@ t.test('several partitions share the limits of parked deliveries', async t => {
   }
 })
 
+t.test('a stream that fails keeps no other from its limits', async t => {
+  const limits = { ...WIDE, maxAgeMs: 2 * DAY_MS }
+  const { enforce } = newLimits({ partitions: 2, parked: limits, deadLetters: limits })
+  await client.set('cio:partitions', 2)
+  for (const key of [PARKED, 'cio:events:{0}', 'cio:dead:broken']) await client.set(key, 'not a stream')
+  for (const group of ['broken', 'crm'])
+    await client.xgroup('CREATE', 'cio:events:{1}', group, '0', 'MKSTREAM')
+  const streams = ['cio:parked:{1}', 'cio:dead:crm', 'cio:dead:removed']
+  for (const stream of streams) await addAged(stream, [3 * DAY_MS, DAY_MS])
+  await t.rejects(enforce(), { message: /WRONGTYPE/ })
+  for (const stream of streams) t.equal((await idsIn(stream)).length, 1, stream)
+})
+
 const parkedEntry = (id: string, bytes: number): LogEntry => ({
   stream: 'parked',
   id,
