@@ -33,6 +33,8 @@ const progressSchema = z.object({
   fill: z.boolean(),
   /** Where the next page begins; `undefined` on the first. */
   cursor: z.string().optional(),
+  /** Digests of the ids on the page before. A message that is sent meanwhile can move others from one page to the next. */
+  pageBefore: z.array(z.string()).default([]),
   /** Whether the last page was compared. */
   isListed: z.boolean(),
   report: reportSchema

@@ -46,6 +46,8 @@ export interface Reconciled {
 const ROLLOUT_MS = 15 * 60 * 1000
 const RENEW_MS = 10_000
 const LOCK_POLL_MS = 500
+/** 72 bits: two messages of 1000 have the same with a probability of less than one in a quadrillion. */
+const PAGE_DIGEST_LENGTH = 12
 
 /** Also for a command that finds no index before it starts. */
 export const NO_MESSAGE_INDEX =
@@ -58,7 +60,7 @@ export function newProgress(
   range: { readonly fromSeconds: number; readonly toSeconds: number },
   about: Pick<Progress, 'runner' | 'source' | 'fill' | 'startedAtMs'>
 ): Progress {
-  return { ...range, ...about, isListed: false, report: emptyReport() }
+  return { ...range, ...about, pageBefore: [], isListed: false, report: emptyReport() }
 }
 
 /**
@@ -104,8 +106,7 @@ async function run(
   let indexSinceMs = await completeSince()
   let progress = begun
   let firstCreated: number | undefined
-  // A message that is sent meanwhile can move others from one page to the next.
-  let previousIds: ReadonlySet<string> = new Set()
+  const pageDigest = (id: string): string => options.index.digestOf(id, 'page').slice(0, PAGE_DIGEST_LENGTH)
   const cursors = new Set<string | undefined>([begun.cursor])
 
   while (!progress.isListed && !signal.aborted) {
@@ -121,18 +122,20 @@ async function run(
     const report = structuredClone(progress.report)
     report.notChecked.unreadable += page.unreadable
     indexSinceMs = await completeSince()
+    const before = new Set(progress.pageBefore)
     const missing = await compareMessages(
       { ...compared, indexSinceMs },
-      page.messages.filter(({ id }) => !previousIds.has(id)),
+      page.messages.filter(({ id }) => !before.has(pageDigest(id))),
       report,
       await sentUntil(redis, keyPrefix, source.name, now())
     )
-    previousIds = new Set(page.messages.map(({ id }) => id))
     const events = progress.fill ? await eventsOf(missing, source) : []
     await checkRight()
     // First the events, then the cursor behind them: after an interruption the page is compared again.
     if (progress.fill) await addMissing(redis, keyPrefix, runner, events)
-    await save({ ...progress, cursor: page.next, isListed: page.next === undefined, report })
+    const isListed = page.next === undefined
+    const pageBefore = isListed ? [] : page.messages.map(({ id }) => pageDigest(id))
+    await save({ ...progress, cursor: page.next, pageBefore, isListed, report })
     firstCreated ??= page.messages[0]?.created ?? undefined
     onProgress(`${report.messages.toLocaleString('en-US')} messages`, shareOf(page.messages.at(-1)?.created))
     if (progress.fill && (await countMissing(redis, keyPrefix, runner)) >= MAX_WAITING) await fill()

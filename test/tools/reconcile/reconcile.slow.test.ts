@@ -494,7 +494,7 @@ t.test('a list that cannot be read, or that never ends, is an error: not a compl
 
 t.test('a message that is on two pages, because others were sent meanwhile, counts once', async t => {
   const [a, b, c] = someMessages(3)
-  const { fake, options, progress, events } = await newWorld(t, [])
+  const { keyPrefix, fake, options, progress, events } = await newWorld(t, [])
   const pages: Readonly<Record<string, unknown>> = {
     '': { messages: [a, b], next: 'second' },
     second: { messages: [b, c], next: '' }
@@ -503,6 +503,15 @@ t.test('a message that is on two pages, because others were sent meanwhile, coun
     status: 200,
     body: JSON.stringify(pages[url.searchParams.get('start') ?? ''])
   }))
+  const first = new AbortController()
+  await reconcile(options({ signal: first.signal, onProgress: () => first.abort() }), progress())
+  const interrupted = await readProgress(connection, keyPrefix)
+  if (interrupted === undefined) throw new Error('no progress')
+  t.match(interrupted, { cursor: 'second', report: { messages: 2 } })
+  t.notOk(JSON.stringify(interrupted).includes(b?.id ?? ''), 'the id of a message is sensitive')
+  const { report } = await reconcile(options(), interrupted)
+  t.match(report, { messages: 3, checked: 6, missing: 6 }, 'also if it was interrupted between them')
+
   t.match((await reconcile(options(), progress(true))).report, {
     messages: 3,
     checked: 6,
