@@ -46,7 +46,8 @@ export function createPublishedIps(options: PublishedIpsOptions): PublishedIps {
   const { redis, keyPrefix, isRedisUp, fetchPublishedIps, onList, metrics, log, maxAgeMs = HOUR_MS } = options
   const listKey = `${keyPrefix}addresses`
   const askingKey = `${keyPrefix}addresses:asking`
-  let applied = ''
+  /** Published and not built in, as of the last list. */
+  let applied: readonly string[] = []
   const loop = createPollingLoop(refresh, () =>
     isRedisUp() ? REFRESH_MS * (0.75 + Math.random() / 2) : RETRY_MS
   )
@@ -117,15 +118,24 @@ export function createPublishedIps(options: PublishedIpsOptions): PublishedIps {
     const added = addresses.filter(address => !builtIn.has(address))
     const withdrawn = publishedAddresses.filter(address => !published.has(address))
     metrics.publishedList(added.length, withdrawn.length, at)
-    const key = [...added].sort().join()
-    if (key === applied) return
-    // The list is public, so it may be logged.
-    log.warn(
-      { added, withdrawn },
-      'Customer.io publishes source addresses that are not built in; they are allowed now'
-    )
+    const isNew = added.some(address => !applied.includes(address))
+    const removed = applied.filter(address => !published.has(address))
+    if (!isNew && removed.length === 0) return
+    // The lists are public, so they may be logged.
+    if (isNew) {
+      log.warn(
+        { added, withdrawn },
+        'Customer.io publishes source addresses that are not built in; they are allowed now'
+      )
+    }
+    if (removed.length > 0) {
+      log.warn(
+        { removed },
+        'Customer.io no longer publishes source addresses that it had added; they are no longer allowed'
+      )
+    }
     onList(added)
-    applied = key
+    applied = added
   }
 }
 

@@ -70,6 +70,14 @@ t.test('a list that is an hour old is fetched again, by one replica', async t =>
   t.ok(cio.requests.length <= 3)
   await one.refresh()
   t.same(one.lists, [[NEW_ADDRESS], []], 'a valid answer without it removes it again')
+  await one.refresh()
+  const lines = one.written.map(line => JSON.parse(line))
+  t.match(lines, [
+    { level: 'warn', added: [NEW_ADDRESS], msg: /that are not built in; they are allowed now$/ },
+    { level: 'warn', removed: [NEW_ADDRESS], msg: /no longer publishes .*; they are no longer allowed$/ }
+  ])
+  t.equal(lines.length, 2, 'each once')
+  t.equal(lines[1].added, undefined)
 })
 
 t.test('an error or an invalid answer never removes addresses', async t => {
