@@ -3,7 +3,7 @@ import { type Command, EXIT, parseCommandLine, readOption, UsageError } from '..
 import { readHttpUrl } from '../target-url.ts'
 import { connect } from './connect.ts'
 import { openConnect } from './context.ts'
-import { statusText } from './report.ts'
+import { statusText, unconfiguredText } from './report.ts'
 
 export const connectCommand: Command = {
   summary: 'create, check and correct the reporting webhook at Customer.io',
@@ -56,7 +56,9 @@ delivery came; 2 could not run.`,
     const context = await openConnect(env)
     try {
       if (url !== undefined) return await connect(context, { ...values, url, waitSeconds })
-      const checks = await context.check()
+      const [checks, unconfigured] = await Promise.all([context.check(), context.unconfigured()])
+      if (unconfigured.length > 0) process.stderr.write(unconfiguredText(unconfigured))
+      if (checks.length === 0 && unconfigured.length > 0) return EXIT.error
       if (checks.length === 0) throw new UsageError('nothing is connected yet: cio-webhook connect URL')
       process.stdout.write(values.json ? `${JSON.stringify(checks, null, 2)}\n` : statusText(checks))
       return checks.every(({ state }) => state === 'ok') ? EXIT.ok : EXIT.findings

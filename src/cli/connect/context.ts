@@ -2,7 +2,7 @@
 import { openAppApi } from '../../customerio/app-api.ts'
 import { ConfigError } from '../../errors.ts'
 import type { Environment } from '../../settings/environment.ts'
-import { checkConnections } from '../../tools/connect/check-connections.ts'
+import { checkConnections, unconfiguredSources } from '../../tools/connect/check-connections.ts'
 import { findRotations } from '../../tools/rotate/rotations.ts'
 import { openLog } from '../open-log.ts'
 
@@ -25,21 +25,13 @@ export async function openConnect(env: Environment) {
     )
   }
   const api = openAppApi({ account: config.customerIo, readKey: async () => appApiKey })
+  const connected = { redis, keyPrefix: log.keyPrefix, sources: config.sourceNames }
   return {
+    ...connected,
     api,
-    redis,
-    keyPrefix: log.keyPrefix,
-    sources: config.sourceNames,
     rotationOf: findRotations(config, redis).webhookKey,
-    check: () =>
-      checkConnections({
-        api,
-        redis,
-        keyPrefix: log.keyPrefix,
-        sources: config.sourceNames,
-        consumers: dispatch.consumers,
-        now: Date.now
-      }),
+    check: () => checkConnections({ ...connected, api, consumers: dispatch.consumers, now: Date.now }),
+    unconfigured: () => unconfiguredSources(connected),
     close
   }
 }

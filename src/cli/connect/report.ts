@@ -93,6 +93,9 @@ export function statusText(checks: readonly WebhookCheck[]): string {
   return problems.length === 0 ? rows : `${rows}\n${problems.join('\n')}\n`
 }
 
+export const unconfiguredText = (sources: readonly string[]): string =>
+  `not checked: ${terminalSafe(sources.join(', '))}; no source of this name is configured here: was it removed, or is CIO_SOURCES_FILE not set as for the service?\n`
+
 const nameOf = ({ id, name }: ReportingWebhook): string =>
   name === '' ? String(id) : `${id} (${terminalSafe(name)})`
 

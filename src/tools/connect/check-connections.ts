@@ -32,6 +32,16 @@ export async function connectionsOf({
   return connections.filter(({ source }) => sources.includes(source))
 }
 
+/** Sources with a connected webhook that are not configured. @throws the error of Redis */
+export async function unconfiguredSources({
+  redis,
+  keyPrefix,
+  sources
+}: Pick<CheckOptions, 'redis' | 'keyPrefix' | 'sources'>): Promise<readonly string[]> {
+  const connections = await readConnections(redis, keyPrefix)
+  return connections.map(({ source }) => source).filter(source => !sources.includes(source))
+}
+
 /**
  * Checks every webhook that was connected. Without one, Customer.io is not asked.
  *

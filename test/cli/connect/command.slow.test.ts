@@ -2,6 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { adviceOn } from '../../../src/tools/connect/advice.ts'
+import { rememberConnection } from '../../../src/tools/connect/connections.ts'
 import { runToEnd } from '../../helpers/command.ts'
 import { startCustomerIo } from '../../helpers/customer-io.ts'
 import { startRedis } from '../../helpers/redis.ts'
@@ -116,6 +117,24 @@ t.test('the fix of a state keeps the source and the events that were connected',
   t.match(stdout, /Changed: webhook 1/, fix)
   t.match(cio.webhooks, [{ disabled: false, events }])
   t.match(await runToEnd(['connect', 'status'], env), { code: 0 })
+})
+
+t.test('status names the connected sources that are not configured where it runs', async t => {
+  const { redis, cio, env } = await start(t)
+  await rememberConnection(redis.client, 'cio:', {
+    source: 'crm',
+    endpoint: `${ENDPOINT}/crm`,
+    events: undefined,
+    webhook: '8'
+  })
+  const stderr = /^not checked: crm; no source of this name is configured here: .*CIO_SOURCES_FILE.*\n$/
+  t.match(await runToEnd(['connect', 'status'], env), { code: 2, stdout: '', stderr })
+  t.match(await runToEnd(['connect', ENDPOINT, '--yes'], env), { code: 0 })
+  t.match(await runToEnd(['connect', 'status'], env), { code: 0, stdout: /default +1 +ok/, stderr })
+  const printed = await runToEnd(['connect', 'status', '--json'], env)
+  t.match(printed, { code: 0, stderr })
+  t.match(JSON.parse(printed.stdout), [{ source: 'default', state: 'ok' }])
+  t.equal(cio.webhooks.length, 1)
 })
 
 t.test('a webhook of another host is moved if the operator chooses it', async t => {
