@@ -131,6 +131,22 @@ t.test('imports lead downwards only, so no two rooms import each other', async t
   t.same(printed(imports.filter(({ from, to }) => levelOf(to) < levelOf(from))), [])
 })
 
+t.test(
+  'in the console, only server.ts imports from api and pages, which do not import each other',
+  async t => {
+    const partOf = (file: string) => /^console\/(?:api|pages)\//.exec(file)?.[0]
+    t.same(
+      printed(
+        imports.filter(
+          ({ from, to }) =>
+            partOf(to) !== undefined && partOf(to) !== partOf(from) && from !== 'console/server.ts'
+        )
+      ),
+      []
+    )
+  }
+)
+
 t.test('no cycle of imports between files', async t => {
   t.same(cycles(), [])
 })

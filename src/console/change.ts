@@ -1,7 +1,7 @@
 // Tested by test/console/api.slow.test.ts and test/console/pages/consumers.slow.test.ts.
 import type { FastifyRequest } from 'fastify'
 import { ActionError } from '../tools/action-error.ts'
-import { ApiError } from './api/api-error.ts'
+import { ApiError } from './api-error.ts'
 import { recordChange } from './audit.ts'
 import type { ConsoleContext } from './context.ts'
 

@@ -1,9 +1,8 @@
 // Tested by test/console/access.test.ts and test/console/access.slow.test.ts.
-import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { withTimeout } from '../async/abort.ts'
-import { IPV6_PREFIX_LENGTH } from './api/token-attempts.ts'
 import type { Audit } from './audit.ts'
+import { networkOf } from './network.ts'
 import { type Role, roles } from './sessions.ts'
 
 /** Of log-ins, and of log-outs, per minute. */
@@ -35,7 +34,7 @@ export function createLogInLimits(app: FastifyInstance, audit: Pick<Audit, 'list
   const perAddress = {
     max: MAX_PER_ADDRESS,
     timeWindow: WINDOW_MS,
-    keyGenerator: (request: FastifyRequest) => network(request.ip)
+    keyGenerator: (request: FastifyRequest) => networkOf(request.ip)
   }
   const ofAddress = app.createRateLimit(perAddress)
   // Each log-out is remembered for 12 hours, and a password is enough to make any number of sessions.
@@ -65,11 +64,11 @@ export function createLogInLimits(app: FastifyInstance, audit: Pick<Audit, 'list
       )
       const logIns = (records ?? []).filter(({ action }) => action === 'log_in')
       known = {
-        logIns: logIns.map(({ role, address }) => ({ role, network: network(address) })),
+        logIns: logIns.map(({ role, address }) => ({ role, network: networkOf(address) })),
         expiresMs: performance.now() + KNOWN_VALID_MS
       }
     }
-    const ofNetwork = known.logIns.filter(logIn => logIn.network === network(ip))
+    const ofNetwork = known.logIns.filter(logIn => logIn.network === networkOf(ip))
     return roles.filter(role => ofNetwork.some(logIn => logIn.role === role))
   }
 }
@@ -78,8 +77,6 @@ interface LogIn {
   readonly role: Role | undefined
   readonly network: string
 }
-
-const network = (address: string): string => normalizeIP(address, IPV6_PREFIX_LENGTH)
 
 const isOver = (limit: { isAllowed: boolean; isExceeded?: boolean }): boolean =>
   !limit.isAllowed && limit.isExceeded === true

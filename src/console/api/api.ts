@@ -1,12 +1,13 @@
 // Tested by test/console/api.slow.test.ts and test/docs/console-api.slow.test.ts.
 import type { FastifyInstance } from 'fastify'
 import { stringifyExactly } from '../../exact-json.ts'
+import { ApiError } from '../api-error.ts'
 import type { ConsoleContext } from '../context.ts'
-import { ApiError, sendApiError } from './api-error.ts'
 import { consumerRoutes } from './consumer-routes.ts'
 import { eventRoutes } from './event-routes.ts'
 import { overviewRoutes } from './overview-routes.ts'
 import { parkedRoutes } from './parked-routes.ts'
+import { sendApiError } from './send-api-error.ts'
 
 /**
  * The JSON API of the console, `/api/v1`, described in docs/openapi.yaml. It calls the functions of the command line,

@@ -4,7 +4,7 @@ import { typeGlobProblem } from '../../event-types.ts'
 import { isEntryId, isPosition } from '../../log/position.ts'
 import { duration } from '../../settings/parse.ts'
 import { letterReasons } from '../../tools/consumers/choose-letters.ts'
-import { ApiError } from './api-error.ts'
+import { ApiError } from '../api-error.ts'
 
 const MAX_PAGE = 100
 const MAX_ATTEMPTS = 1000

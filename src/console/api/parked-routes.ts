@@ -1,10 +1,10 @@
 // Tested by test/console/api.slow.test.ts.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { allParked, createBulkActions } from '../../tools/bulk/bulk-actions.ts'
+import { ApiError } from '../api-error.ts'
 import { change } from '../change.ts'
 import type { ConsoleContext } from '../context.ts'
 import { openParkedActions } from '../parked-actions.ts'
-import { ApiError } from './api-error.ts'
 import { parkedParams, parkedQuery } from './input.ts'
 import { addRoute } from './route.ts'
 

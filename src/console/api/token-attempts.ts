@@ -1,14 +1,12 @@
 // Tested by test/console/api.slow.test.ts.
-import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Person } from '../access.ts'
-import { ApiError } from './api-error.ts'
+import { ApiError } from '../api-error.ts'
+import { networkOf } from '../network.ts'
 
 /** Wrong tokens per minute and address. */
 const MAX_WRONG = 10
 const WINDOW_MS = 60_000
-/** An IPv6 caller has at least a network of this size. */
-export const IPV6_PREFIX_LENGTH = 64
 
 /**
  * Limits how often an address can give a wrong token. Beyond the limit no token is compared, not even the right one.
@@ -21,7 +19,7 @@ export function limitWrongTokens(app: FastifyInstance) {
   const attempts = app.createRateLimit({
     max: MAX_WRONG,
     timeWindow: WINDOW_MS,
-    keyGenerator: request => `token ${normalizeIP(request.ip, IPV6_PREFIX_LENGTH)}`
+    keyGenerator: request => `token ${networkOf(request.ip)}`
   })
   return async (request: FastifyRequest, identify: () => Person | undefined): Promise<Person | undefined> => {
     if (!request.headers.authorization) return undefined // not a try
