@@ -1,6 +1,7 @@
-// Tested by test/console/api.slow.test.ts.
+// Tested by test/console/api.slow.test.ts and test/console/api/parked-routes.test.ts.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { allParked, createBulkActions } from '../../tools/bulk/bulk-actions.ts'
+import type { DroppedDeliveries, ReplayedDeliveries } from '../../tools/parked/actions.ts'
 import { ApiError } from '../api-error.ts'
 import { change } from '../change.ts'
 import type { ConsoleContext } from '../context.ts'
@@ -25,20 +26,17 @@ export function parkedRoutes(app: FastifyInstance, context: ConsoleContext): voi
       const result = await bulk.run(allParked, about('replay', request), options =>
         actions.replay([params.delivery], options)
       )
-      const [left] = result.left
-      if (result.unknown.length > 0) throw unknownDelivery(params.delivery)
-      if (left !== undefined)
-        throw new ApiError('CIO_CONFLICT', `${params.delivery} stays parked: ${left.why}.`)
+      requireHandled(params.delivery, result)
       return { replayed: params.delivery }
     })
   )
 
   addRoute(app, 'operator', 'POST /parked/:delivery/drop', { params }, ({ params, request }) =>
     act(request, 'parked_dropped', params.delivery, async () => {
-      const { dropped } = await bulk.run(allParked, about('drop', request), options =>
+      const result = await bulk.run(allParked, about('drop', request), options =>
         actions.drop([params.delivery], options)
       )
-      if (dropped === 0) throw unknownDelivery(params.delivery)
+      requireHandled(params.delivery, result)
       return { dropped: params.delivery }
     })
   )
@@ -78,6 +76,17 @@ const about = (action: 'replay' | 'drop', { person }: FastifyRequest) => ({
   who: person?.name ?? '-',
   total: 1
 })
+
+/** @throws ApiError if the only delivery of a request was not handled; nothing has changed then */
+export function requireHandled(delivery: string, result: ReplayedDeliveries | DroppedDeliveries): void {
+  if (('replayed' in result ? result.replayed : result.dropped) > 0) return
+  const [left] = 'left' in result ? result.left : []
+  if (left !== undefined) throw new ApiError('CIO_CONFLICT', `${delivery} stays parked: ${left.why}.`)
+  if (result.interrupted && result.unknown.length === 0) {
+    throw new ApiError('CIO_CONFLICT', `${delivery} stays parked: this was interrupted. Send it again.`)
+  }
+  throw unknownDelivery(delivery)
+}
 
 const unknownDelivery = (delivery: string): ApiError =>
   new ApiError('CIO_NOT_FOUND', `The parked delivery ${delivery} was not found.`)
