@@ -42,7 +42,7 @@ interface Buffer {
 
 export function createAttemptLog({ redis, keyPrefix, length, onError }: AttemptLogOptions): AttemptLog {
   let buffers = new Map<string, Buffer>()
-  const loop = createPollingLoop(flush, FLUSH_INTERVAL_MS, onError)
+  const loop = createPollingLoop(flush, FLUSH_INTERVAL_MS)
   if (length > 0) loop.start()
 
   return {
@@ -56,20 +56,24 @@ export function createAttemptLog({ redis, keyPrefix, length, onError }: AttemptL
       if (buffer.events > 2 * length) dropOldest(buffer, length)
     },
     close: async () => {
-      await loop.stop().catch(onError)
-      await flush().catch(onError)
+      await loop.stop()
+      await flush()
     }
   }
 
+  /** Never rejects. */
   async function flush(): Promise<void> {
     const full = buffers
     buffers = new Map()
-    for (const [consumer, buffer] of full) {
-      dropOldest(buffer, length)
-      // After an error the outcome of a call is unknown. Repeating it could show an attempt twice.
-      for (const entries of callsOf(buffer.attempts)) {
-        await runScript(redis, appendScript, [attemptsKey(keyPrefix, consumer)], [length, ...entries])
-      }
+    // In a Cluster, the logs of other consumers can be on nodes that work.
+    for (const [consumer, buffer] of full) await write(consumer, buffer).catch(onError)
+  }
+
+  async function write(consumer: string, buffer: Buffer): Promise<void> {
+    dropOldest(buffer, length)
+    // After an error the outcome of a call is unknown. Repeating it could show an attempt twice.
+    for (const entries of callsOf(buffer.attempts)) {
+      await runScript(redis, appendScript, [attemptsKey(keyPrefix, consumer)], [length, ...entries])
     }
   }
 }

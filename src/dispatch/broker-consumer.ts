@@ -13,7 +13,10 @@ import type { PushConsumer, PushContext } from './push-context.ts'
 const BATCH_ENTRIES = 200
 /** While a broker is down: retried soon at first, then about every ten seconds. */
 const BACKOFF = { firstMs: 100, maxMs: 10_000 }
-/** When the consumer is paused, a batch in flight finishes: a broker may take 10 s to connect, and 10 s to confirm it. */
+/**
+ * When the consumer is paused, a batch in flight finishes: a broker may take 10 s to connect, or to confirm an earlier one,
+ * and 10 s to confirm it.
+ */
 const STOP_TIMEOUT_MS = 30_000
 /** When the service stops: its part of the 4.5 s that it has. */
 const CLOSE_GRACE_MS = 1000

@@ -12,6 +12,7 @@
 -- ARGV[6]  pending: after this id ('0-0': all)
 --          new: no entry after this id was read. One that is pending was delivered by a call whose reply was lost, and
 --          which Redis ran later than the calls after it: the bytes of a closed connection can arrive last.
+-- ARGV[7]  no entry is read after so many bytes, except the three new ones that can be read together with it
 --
 -- Returns {'lease_lost'}       another member holds the lease, or none; nothing was done
 --         {'pending_changed'}  the reader does not know all pending entries: start with them; nothing was read
@@ -20,6 +21,7 @@
 --         {'new', <cursor>, 0, {entry…}}              without entries, the cursor is the stream's last id
 -- An entry is {id, {field, value, …}, earlier deliveries}.
 local stream, group, consumer = KEYS[2], ARGV[2], ARGV[3]
+local max_entries, max_bytes = tonumber(ARGV[4]), tonumber(ARGV[7])
 
 -- @include ../log/stream-functions.lua
 
@@ -40,7 +42,14 @@ local function call(...)
   return reply
 end
 
-local entries = {}
+local entries, bytes = {}, 0
+
+local function add(id, fields, deliveries)
+  entries[#entries + 1] = { id, fields, deliveries }
+  for _, text in ipairs(fields) do
+    bytes = bytes + #text
+  end
+end
 
 if ARGV[5] == 'pending' then
   local start = ARGV[6] == '0-0' and '-' or '(' .. ARGV[6]
@@ -48,20 +57,24 @@ if ARGV[5] == 'pending' then
   if failed then
     return failed
   end
-  local last, deleted = '', 0
-  for _, one in ipairs(pending) do
-    last = one[1]
+  local cursor, deleted = '', 0
+  for number, one in ipairs(pending) do
+    local id = one[1]
     -- With its delivery count: a takeover is not an attempt. But an entry that counts as never delivered is delivered now,
     -- as XREADGROUP counts a new one: otherwise an event that ends its process would never have an attempt.
     local count = string.format('%.0f', math.max(1, one[4]))
-    local claimed = redis.call('XCLAIM', stream, group, consumer, 0, last, 'RETRYCOUNT', count)
+    local claimed = redis.call('XCLAIM', stream, group, consumer, 0, id, 'RETRYCOUNT', count)
     if claimed[1] then
-      entries[#entries + 1] = { last, claimed[1][2], one[4] }
+      add(id, claimed[1][2], one[4])
     else
       deleted = deleted + 1
     end
+    if number == max_entries or bytes >= max_bytes then
+      cursor = id
+      break
+    end
   end
-  return { 'pending', #pending < tonumber(ARGV[4]) and '' or last, deleted, entries }
+  return { 'pending', cursor, deleted, entries }
 end
 
 if redis.call('DEL', KEYS[3]) == 1 then
@@ -76,20 +89,28 @@ if newest and less(ARGV[6], newest) then
   return { 'pending_changed' }
 end
 
-local read
-read, failed = call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', ARGV[4], 'STREAMS', stream, '>')
-if failed then
-  return failed
+-- A few at a time, because the size of an entry is not known before it is read. One at a time would take 5 µs more per
+-- entry of 1 KB, on top of 8; four take 2 µs more.
+while #entries < max_entries and bytes < max_bytes do
+  local few = math.min(4, max_entries - #entries)
+  local read
+  read, failed = call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', few, 'STREAMS', stream, '>')
+  if failed then
+    return failed
+  end
+  if not read then
+    break
+  end
+  for _, entry in ipairs(read[1][2]) do
+    add(entry[1], entry[2], 0)
+  end
 end
-if not read then
+if #entries == 0 then
   local info = redis.call('XINFO', 'STREAM', stream)
   for i = 1, #info, 2 do
     if info[i] == 'last-generated-id' then
       return { 'new', info[i + 1], 0, entries }
     end
   end
-end
-for _, entry in ipairs(read[1][2]) do
-  entries[#entries + 1] = { entry[1], entry[2], 0 }
 end
 return { 'new', '', 0, entries }

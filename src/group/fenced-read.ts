@@ -52,9 +52,16 @@ export const CONSUMER_NAME = 'cio-webhook'
 /** With the names of version 0.1, which stay in its groups. Their pending entries are read too. */
 export const runtimeConsumerNames: ReadonlySet<string> = new Set([CONSUMER_NAME, 'holder', 'put-back'])
 
+/**
+ * Once a call has read so much, it reads no more: two hundred entries of 8 MiB, the largest, would end the process. The
+ * last ones may exceed it: a pending one, or four new ones. A batch of usual events, of about 1 KB, has less.
+ */
+const MAX_READ_BYTES = 1024 * 1024
+
 const fencedReadScript = loadScript(new URL('fenced-read.lua', import.meta.url))
 
 /**
+ * @param count how many entries at most. There are fewer if they are large
  * @param from the id of an entry; `0-0`: none
  * @throws the error of Redis. Entries may have been delivered by the failed call: they are pending then
  */
@@ -65,7 +72,7 @@ export async function fencedRead(
 ): Promise<FencedReadResult> {
   const keys = [lease.key, stream, redeliverKey]
   const start = 'newAfter' in from ? ['new', from.newAfter] : ['pending', from.pendingAfter]
-  const args = [lease.token, group, CONSUMER_NAME, count, ...start]
+  const args = [lease.token, group, CONSUMER_NAME, count, ...start, MAX_READ_BYTES]
   const reply = (await runScript(redis, fencedReadScript, keys, args)) as
     | ['lease_lost' | 'pending_changed']
     | ['pending' | 'new', string, number, [string, string[], number][]]

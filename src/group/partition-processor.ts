@@ -78,7 +78,7 @@ interface Job<Event> {
 
 /** Entries per read, at most. */
 const MAX_BATCH_ENTRIES = 100
-/** Characters of one partition's events in this process. A single event may exceed it. */
+/** Characters of one partition's events in this process. The last read may exceed it. */
 const MAX_IN_FLIGHT_CHARACTERS = 8 * 1024 * 1024
 /** The pauses between the tries of a write to Redis. */
 const WRITE_BACKOFF: Backoff = { firstMs: 100, maxMs: 5000 }

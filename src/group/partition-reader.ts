@@ -16,8 +16,8 @@ export interface PartitionReader {
   /** Aborted when the lease is lost, or the time to finish is over. Another member gets the unacknowledged entries. */
   readonly revoked: AbortSignal
   /**
-   * The next entries in order: first the pending ones of all members, then new ones. Waits until there are some. Empty
-   * only while draining. Never rejects.
+   * The next entries in order, at most `count`, and fewer if they are large: first the pending ones of all members, then
+   * new ones. Waits until there are some. Empty only while draining. Never rejects.
    */
   read(count: number): Promise<readonly ReadEntry[]>
   /** Resolves once Redis confirms it. Never rejects. */

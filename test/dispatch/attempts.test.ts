@@ -115,6 +115,16 @@ t.test('of a burst that is longer than the log, only the newest attempts are wri
   t.ok(written >= 300 && written <= 600, `${written} attempts were written`)
 })
 
+t.test('the attempts of one consumer are written if those of another cannot be', async t => {
+  await redis.client.set(attemptsKey('cio:', 'crm'), 'not a stream')
+  const log = openLog(100)
+  log.record(attempt())
+  log.record(attempt({ consumer: 'bus' }))
+  await log.close()
+  t.match(await history.newest('bus', 10), [{ eventId: 'e1' }])
+  t.match(log.errors, [{ message: /WRONGTYPE/ }])
+})
+
 t.test('with length 0 nothing is written', async t => {
   const log = openLog(0)
   log.record(attempt())

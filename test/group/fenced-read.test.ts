@@ -95,6 +95,27 @@ t.test('pending entries are read page by page, and deleted ones are counted', as
   })
 })
 
+t.test('a read of large entries ends soon after 1 MiB, and the next one goes on after it', async t => {
+  const data = 'x'.repeat(600 * 1024)
+  const ids: string[] = []
+  for (let n = 0; n < 10; n++) ids.push(await appendEvent(client, { id: String(n), data }))
+  await client.xgroup('CREATE', STREAM, GROUP, '0')
+  await holdLease()
+  const readAll = async (next: (last: string) => Parameters<typeof fencedRead>[2]) => {
+    const reads: string[][] = []
+    for (let last = '0-0'; last !== ''; ) {
+      const result = await fencedRead(options, 9, next(last))
+      if (!('entries' in result) || result.entries.length === 0) break
+      reads.push(result.entries.map(({ id }) => id))
+      last = result.state === 'pending' ? result.cursor : (result.entries.at(-1)?.id ?? '')
+    }
+    return reads
+  }
+  t.same(await readAll(newAfter => ({ newAfter })), [ids.slice(0, 4), ids.slice(4, 8), ids.slice(8)])
+  const pairs = [0, 2, 4, 6, 8].map(start => ids.slice(start, start + 2))
+  t.same(await readAll(pendingAfter => ({ pendingAfter })), pairs)
+})
+
 t.test('after a redelivery the reader is sent back to the pending entries, once', async t => {
   const [first = ''] = await deliver(['a', 'b'], 'another', 1)
   await client.xack(STREAM, GROUP, first)

@@ -14,7 +14,11 @@ export interface FailuresInARow {
 
 export const NO_FAILURES: FailuresInARow = { count: 0, connections: 0, sinceMs: Number.POSITIVE_INFINITY }
 
-/** So many mean that the receiver is down, not that it rejects single events. More if more requests are in flight. */
+/**
+ * So many mean that the receiver is down, not that it rejects single events. More if more requests are in flight, without
+ * an upper limit: when one of four servers behind a load balancer dies, a quarter of 500 requests can fail in a row. All
+ * 500 fail as fast as five would: they are in flight together.
+ */
 const MIN_DOWN_FAILURES = 5
 /** Failed connections: fewer are enough. One alone happens when a server closes an idle connection. */
 const DOWN_CONNECTIONS = 2

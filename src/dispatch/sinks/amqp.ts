@@ -45,7 +45,7 @@ export function createAmqpSink(settings: AmqpSettings): Sink {
   return {
     publish: async (events, signal) => {
       const open = await rejectOnAbort(signal, connected())
-      await rejectOnAbort(signal, publishAll(open, events))
+      await rejectOnAbort(signal, publishAll(open, events, signal))
       return []
     },
     close: async () => {
@@ -76,7 +76,8 @@ export function createAmqpSink(settings: AmqpSettings): Sink {
 
   async function publishAll(
     { channel, closedBy, blockedBy, overdue }: Connected,
-    events: readonly OutgoingEvent[]
+    events: readonly OutgoingEvent[],
+    signal: AbortSignal
   ): Promise<void> {
     const send = (): Promise<void>[] =>
       events.map(
@@ -97,10 +98,14 @@ export function createAmqpSink(settings: AmqpSettings): Sink {
             })
           })
       )
-    const timeout = AbortSignal.timeout(RESPONSE_TIMEOUT_MS)
+    let timeout = AbortSignal.timeout(RESPONSE_TIMEOUT_MS)
     let confirmed: Promise<unknown> | undefined
     try {
       await rejectOnAbort(timeout, Promise.allSettled(overdue))
+      // Another member may have sent the events in the meantime.
+      signal.throwIfAborted()
+      // RabbitMQ works again, and gets the whole time. Otherwise the events could be sent again and again.
+      timeout = AbortSignal.timeout(RESPONSE_TIMEOUT_MS)
       confirmed = Promise.all(send())
       await rejectOnAbort(timeout, confirmed)
     } catch (error) {

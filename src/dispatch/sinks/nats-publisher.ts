@@ -89,7 +89,16 @@ const NO_RESPONDERS = 503
 function failureOf(answer: Msg, subject: string): Error | undefined {
   if (answer.data.length === 0 && answer.headers?.code === NO_RESPONDERS)
     return new NoRespondersError(subject)
-  const { error, stream } = answer.json<{ readonly error?: ApiError; readonly stream?: string }>()
+  const { error, stream } = parse(answer)
   if (error !== undefined) return new JetStreamApiError(error)
   return stream === undefined ? new Error('the answer is not an acknowledgement') : undefined
+}
+
+/** A subscriber of the subject can answer too. If the callback threw, the client would read nothing more. */
+function parse(answer: Msg): { readonly error?: ApiError; readonly stream?: string } {
+  try {
+    return answer.json() ?? {}
+  } catch {
+    return {}
+  }
 }

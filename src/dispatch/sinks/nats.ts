@@ -148,13 +148,18 @@ async function open(settings: NatsSettings, closed: AbortSignal): Promise<Connec
     ...(user === undefined || password === undefined ? {} : { user, pass: password.reveal() }),
     ...(token === undefined ? {} : { token: token.reveal() })
   })
-  const connection = await orReport('NATS refuses the connection', connecting)
+  // A server that greets and then is silent must not delay the stop of the service.
+  const closeLate = async (late: NatsConnection): Promise<void> => {
+    if (closed.aborted) await late.close()
+  }
+  connecting.then(closeLate).catch(() => {})
+  const connection = await orReport('NATS refuses the connection', rejectOnAbort(closed, connecting))
   try {
     const manager = await orReport(
       'JetStream cannot be used',
-      jetstreamManager(connection, { timeout: RESPONSE_TIMEOUT_MS })
+      rejectOnAbort(closed, jetstreamManager(connection, { timeout: RESPONSE_TIMEOUT_MS }))
     )
-    const { max_msg_size: ofStream } = await ensureStream(manager, settings)
+    const { max_msg_size: ofStream } = await rejectOnAbort(closed, ensureStream(manager, settings))
     const ofServer = connection.info?.max_payload ?? Number.POSITIVE_INFINITY
     // A stream without a limit has -1.
     const limit: SizeLimit =

@@ -67,7 +67,8 @@ t.test(
     for (const [concurrency, inFlight, failures] of [
       [1, 1, 5],
       [50, 5, 5],
-      [50, 50, 50]
+      [50, 50, 50],
+      [500, 500, 500]
     ] as const)
       for (const cause of ['other', 'overload'] as const) {
         const gate = openGate(concurrency)

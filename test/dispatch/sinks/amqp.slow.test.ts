@@ -1,13 +1,14 @@
-import { setImmediate } from 'node:timers/promises'
+import { connect as connectSocket, createServer } from 'node:net'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { connect } from 'amqplib'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { answerOf, reasonOf } from '../../../src/dispatch/failure.ts'
 import { createAmqpSink } from '../../../src/dispatch/sinks/amqp.ts'
 import { Secret } from '../../../src/secret.ts'
 import type { AmqpSettings } from '../../../src/settings/consumers-file.ts'
 import { outgoing, outgoingMany } from '../../helpers/outgoing.ts'
 import { startRabbit, type TestRabbit } from '../../helpers/rabbitmq.ts'
-import { freePort, freeze, temporaryFolder } from '../../helpers/server.ts'
+import { freePort, freeze, temporaryFolder, until } from '../../helpers/server.ts'
 import {
   type Arrival,
   type SinkUnderTest,
@@ -135,6 +136,96 @@ t.test('while RabbitMQ accepts no messages, a batch is sent once, however often 
   t.same(
     (await queued(rabbit, 'all')).map(({ id }) => id),
     ['before', ...blocked.map(({ id }) => id), 'after']
+  )
+})
+
+/** A proxy before RabbitMQ that can hold its confirmations back, and lets its heartbeats pass. */
+async function startHoldingProxy(t: Test, rabbit: TestRabbit) {
+  let held: (() => void)[] | undefined
+  const server = createServer(client => {
+    const broker = connectSocket(rabbit.port, '127.0.0.1')
+    for (const socket of [client, broker]) socket.on('error', () => {})
+    client.pipe(broker)
+    broker.on('data', chunk => {
+      const forward = (): void => void client.write(chunk)
+      const isHeartbeat = chunk[0] === 8 && chunk.length === 8
+      if (held === undefined || isHeartbeat) forward()
+      else held.push(forward)
+    })
+    broker.on('close', () => client.destroy())
+    client.on('close', () => broker.destroy())
+  })
+  const port = await freePort()
+  await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  return {
+    url: `amqp://127.0.0.1:${port}`,
+    hold: () => {
+      held ??= []
+    },
+    isHolding: () => (held?.length ?? 0) > 0,
+    /** @param again whether later confirmations are held back */
+    release: (again: boolean) => {
+      const released = held ?? []
+      held = again ? [] : undefined
+      for (const forward of released) forward()
+    }
+  }
+}
+
+t.test('after a late confirmation, RabbitMQ has the whole time for the same events', async t => {
+  const rabbit = await startRabbit()
+  await bindQueue(rabbit, 'all')
+  const proxy = await startHoldingProxy(t, rabbit)
+  const sink = createAmqpSink(settings(proxy))
+  t.teardown(async () => {
+    await sink.close()
+    await rabbit.stop()
+  })
+  await sink.publish([outgoing('before')], never)
+  proxy.hold()
+  const event = outgoing('late')
+  t.equal(answerOf(await sink.publish([event], never).catch(error => error)), 'timeout')
+  const secondTry = sink.publish([event], never).then(
+    () => 'confirmed',
+    error => reasonOf(error)
+  )
+  await sleep(6000)
+  proxy.release(true)
+  await until('it is sent again, and confirmed', async () => proxy.isHolding(), 10_000)
+  await sleep(5000)
+  proxy.release(false)
+  t.equal(await secondTry, 'confirmed', 'after more than 10 s in total')
+  t.same(
+    (await queued(rabbit, 'all')).map(({ id }) => id),
+    ['before', 'late', 'late']
+  )
+})
+
+t.test('events are not sent after a late confirmation if another member has them by then', async t => {
+  const rabbit = await startRabbit()
+  await bindQueue(rabbit, 'all')
+  const proxy = await startHoldingProxy(t, rabbit)
+  const sink = createAmqpSink(settings(proxy))
+  t.teardown(async () => {
+    await sink.close()
+    await rabbit.stop()
+  })
+  await sink.publish([outgoing('before')], never)
+  proxy.hold()
+  const event = outgoing('late')
+  t.equal(answerOf(await sink.publish([event], never).catch(error => error)), 'timeout')
+  const revoked = new AbortController()
+  const secondTry = t.rejects(sink.publish([event], revoked.signal))
+  // It has got the connection, and waits for the confirmation.
+  await setImmediate()
+  revoked.abort()
+  await secondTry
+  proxy.release(false)
+  t.same(await sink.publish([outgoing('after')], never), [])
+  t.same(
+    (await queued(rabbit, 'all')).map(({ id }) => id),
+    ['before', 'late', 'after']
   )
 })
 

@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { connect as connectSocket, createServer } from 'node:net'
 import { join } from 'node:path'
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
@@ -9,7 +11,7 @@ import { Secret } from '../../../src/secret.ts'
 import type { NatsSettings } from '../../../src/settings/consumers-file.ts'
 import { startNats } from '../../helpers/nats.ts'
 import { outgoing } from '../../helpers/outgoing.ts'
-import { temporaryFolder } from '../../helpers/server.ts'
+import { temporaryFolder, until } from '../../helpers/server.ts'
 
 const INBOX = 'subscribe: ["_INBOX.>"]'
 /** Users of one account with JetStream, each with fewer rights, and one of an account without it. */
@@ -36,20 +38,22 @@ const owner = await connect({ servers: nats.url, user: 'owner', pass: 'pw' })
 const manager = await jetstreamManager(owner)
 t.teardown(() => owner.close())
 
+const settings = (changes: Partial<NatsSettings>): NatsSettings => ({
+  name: 'bus',
+  type: 'nats',
+  from: 'start',
+  servers: [nats.url],
+  stream: 'CIO',
+  subjectPrefix: 'cio',
+  user: 'owner',
+  password: new Secret('pw'),
+  token: undefined,
+  ...changes
+})
+
 /** The message that the log shows for the error of a first publish. */
 async function reported(t: Test, changes: Partial<NatsSettings>, type = 'io.customer.email.sent') {
-  const sink = createNatsSink({
-    name: 'bus',
-    type: 'nats',
-    from: 'start',
-    servers: [nats.url],
-    stream: 'CIO',
-    subjectPrefix: 'cio',
-    user: 'owner',
-    password: new Secret('pw'),
-    token: undefined,
-    ...changes
-  })
+  const sink = createNatsSink(settings(changes))
   t.teardown(() => sink.close())
   const publish = () =>
     sink.publish([outgoing('id-1', type)], AbortSignal.timeout(8000)).then(
@@ -96,6 +100,61 @@ t.test('a deleted stream is reported, and created again by the next call', async
   await manager.streams.delete('BRIEF')
   t.equal(await publish(), 'NATS did not accept every event: the stream BRIEF: stream not found (10059)')
   t.equal(await publish(), 'published')
+})
+
+t.test('a subscriber that answers instead of the stream is reported, and breaks no connection', async t => {
+  await manager.streams.add({ name: 'MUTE', subjects: ['mute.>'], no_ack: true })
+  const answering = owner.subscribe('mute.>', { callback: (_, message) => void message.respond('hello') })
+  t.teardown(() => answering.unsubscribe())
+  await owner.flush()
+  const { publish, message } = await reported(t, { stream: 'MUTE', subjectPrefix: 'mute' })
+  t.equal(message, 'NATS did not accept every event: the answer is not an acknowledgement')
+  t.equal(await publish(), message)
+})
+
+/** A proxy before NATS. Of the server it only lets messages of the protocol pass that begin like this. */
+async function startMutingProxy(t: Test, passes: RegExp) {
+  let muted = 0
+  const server = createServer(client => {
+    const peer = connectSocket(nats.port, '127.0.0.1')
+    client.pipe(peer)
+    peer.on('data', chunk => {
+      if (passes.test(chunk.toString())) client.write(chunk)
+      else muted++
+    })
+    for (const [socket, other] of [
+      [client, peer],
+      [peer, client]
+    ] as const) {
+      socket.on('error', () => {})
+      socket.on('close', () => other.destroy())
+    }
+  })
+  t.teardown(() => server.close())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  return { url: `nats://127.0.0.1:${port}`, hasMuted: () => muted > 0 }
+}
+
+t.test('a sink closes at once while a server is silent after its greeting, or after the login', async t => {
+  for (const [passes, failure] of [
+    [/^INFO/, 'NATS refuses the connection: aborted before there was an answer'],
+    [/^(?:INFO|PING|PONG)/, 'JetStream cannot be used: aborted before there was an answer']
+  ] as const) {
+    const proxy = await startMutingProxy(t, passes)
+    const sink = createNatsSink(settings({ servers: [proxy.url] }))
+    const published = sink.publish([outgoing('id-1')], new AbortController().signal).then(
+      () => 'published',
+      (error: unknown) => describeError(error)['message']
+    )
+    await until('it waits for an answer', async () => proxy.hasMuted())
+    const startedMs = performance.now()
+    await sink.close()
+    t.ok(performance.now() - startedMs < 4000)
+    t.equal(await published, failure)
+  }
 })
 
 t.test('an account without JetStream is reported as such', async t => {
