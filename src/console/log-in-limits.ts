@@ -1,8 +1,8 @@
 // Tested by test/console/access.test.ts and test/console/access.slow.test.ts.
 import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { IPV6_PREFIX_LENGTH } from '../address.ts'
 import { withTimeout } from '../async/abort.ts'
-import { IPV6_PREFIX_LENGTH } from './api/token-attempts.ts'
 import type { Audit } from './audit.ts'
 import { type Role, roles } from './sessions.ts'
 

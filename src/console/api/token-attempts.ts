@@ -1,14 +1,13 @@
 // Tested by test/console/api.slow.test.ts.
 import { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { IPV6_PREFIX_LENGTH } from '../../address.ts'
 import type { Person } from '../access.ts'
 import { ApiError } from './api-error.ts'
 
 /** Wrong tokens per minute and address. */
 const MAX_WRONG = 10
 const WINDOW_MS = 60_000
-/** An IPv6 caller has at least a network of this size. */
-export const IPV6_PREFIX_LENGTH = 64
 
 /**
  * Limits how often an address can give a wrong token. Beyond the limit no token is compared, not even the right one.
