@@ -119,13 +119,11 @@ export function createPublishedIps(options: PublishedIpsOptions): PublishedIps {
     metrics.publishedList(added.length, withdrawn.length, at)
     const key = [...added].sort().join()
     if (key === applied) return
-    if (added.length > 0) {
-      // The list is public, so it may be logged.
-      log.warn(
-        { added, withdrawn },
-        'Customer.io publishes source addresses that are not built in; unless CIO_ALLOWED_IPS is set, they are allowed now'
-      )
-    }
+    // The list is public, so it may be logged.
+    log.warn(
+      { added, withdrawn },
+      'Customer.io publishes source addresses that are not built in; they are allowed now'
+    )
     onList(added)
     applied = key
   }

@@ -61,16 +61,6 @@ t.test('newly published addresses are added, cached in Redis, and applied by the
   t.equal(cio.requests.length, 1, 'and not again within the hour')
 })
 
-t.test('an address that Customer.io withdraws again is no news of addresses that are not built in', async t => {
-  const { cio, ask } = await customerIo(t)
-  const one = replica(t, ask, 0)
-  await one.refresh()
-  cio.addresses = publishedAddresses
-  await one.refresh()
-  t.same(one.lists, [[NEW_ADDRESS], []])
-  t.equal(one.written.length, 1, one.written.join(''))
-})
-
 t.test('a list that is an hour old is fetched again, by one replica', async t => {
   const { cio, ask } = await customerIo(t)
   const [one, other] = [replica(t, ask, 0), replica(t, ask, 0)]
