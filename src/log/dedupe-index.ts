@@ -92,16 +92,16 @@ const bucketKey = (keys: IndexKeys, generation: number, bucket: number): string 
 /** Opens a larger generation, because the newest is full. */
 export function grow(generations: Generations, nowMs: number): Generations {
   const buckets = (generations[0]?.buckets ?? FIRST_BUCKETS / GROWTH) * GROWTH
-  return withNewGeneration(generations, Math.min(buckets, MAX_BUCKETS), nowMs)
+  return opened(generations, Math.min(buckets, MAX_BUCKETS), nowMs)
 }
 
 /** Opens a generation sized for `events`, as many as the newest has received in half a window. */
 function rotate(generations: Generations, nowMs: number, events: number): Generations {
   const wanted = 2 ** Math.ceil(Math.log2(Math.max(1, events / PLANNED_FILL)))
-  return withNewGeneration(generations, Math.min(Math.max(FIRST_BUCKETS, wanted), MAX_BUCKETS), nowMs)
+  return opened(generations, Math.min(Math.max(FIRST_BUCKETS, wanted), MAX_BUCKETS), nowMs)
 }
 
-function withNewGeneration(generations: Generations, buckets: number, nowMs: number): Generations {
+function opened(generations: Generations, buckets: number, nowMs: number): Generations {
   return [{ number: (generations[0]?.number ?? 0) + 1, buckets, openedAtMs: nowMs }, ...generations]
 }
 
@@ -164,7 +164,7 @@ export async function restart(redis: RedisClient, keys: IndexKeys): Promise<void
   let old: Generations = []
   await changeGenerations(redis, keys, generations => {
     old = generations
-    return withNewGeneration(generations, FIRST_BUCKETS, nowMs)
+    return opened(generations, FIRST_BUCKETS, nowMs)
   })
   for (const generation of old) await unlinkGeneration(redis, keys, generation)
   await changeGenerations(redis, keys, generations =>
