@@ -6,6 +6,9 @@ const V4_WITH_PORT = /^(\d{1,3}(?:\.\d{1,3}){3}):\d{1,5}$/
 const IN_BRACKETS = /^\[([^\]]*:[^\]]*)\](?::\d{1,5})?$/
 const MAPPED_V4 = '::ffff:'
 
+/** An IPv6 caller has at least a network of this size, and could use another address of it for each request. */
+export const IPV6_PREFIX_LENGTH = 64
+
 /**
  * The canonical form of an IP address, which lists, limits and log lines use. The input may have a port, brackets, quotes,
  * a zone or upper case, or be an IPv4 address mapped into IPv6.

@@ -38,12 +38,12 @@ const MAX_TEXT_LENGTH = 512
 const MAX_ADDRESS_LENGTH = 64
 const REFUSAL_INTERVAL_MS = 10 * 60_000
 
-/** @param nowMs monotonic milliseconds */
+/** @param now monotonic milliseconds */
 export function createAudit(
   redis: RedisClient,
   keyPrefix: string,
   log: Logger,
-  nowMs = () => performance.now()
+  now = () => performance.now()
 ): Audit {
   const key = `${keyPrefix}console:audit`
   let refusalAddedMs = Number.NEGATIVE_INFINITY
@@ -78,12 +78,12 @@ export function createAudit(
     record: entry => add(logged(entry)),
     recordRefusal: async given => {
       const entry = logged(given)
-      if (nowMs() - refusalAddedMs < REFUSAL_INTERVAL_MS) {
+      if (now() - refusalAddedMs < REFUSAL_INTERVAL_MS) {
         refusalsNotAdded++
         return
       }
       const before = refusalsNotAdded
-      refusalAddedMs = nowMs()
+      refusalAddedMs = now()
       refusalsNotAdded = 0
       await add(before === 0 ? entry : { ...entry, target: `${entry.target}, and ${before} more before` })
     },

@@ -71,6 +71,7 @@ export function createLiveUpdates(
     })
     app.get(path, { config: { access } }, (_request, reply) => {
       const stream = openStream(reply)
+      if (stream === undefined) return
       stream.once('close', () => streams.delete(stream))
       streams.add(stream)
       updates.sendWhole() // also to this stream
@@ -79,12 +80,18 @@ export function createLiveUpdates(
 
   function stream(reply: FastifyReply, render: () => Promise<Html>): void {
     const stream = openStream(reply)
+    if (stream === undefined) return
     const { loop } = createUpdates(new Set([stream]), render)
     stream.once('close', () => void loop.stop())
     loop.start()
   }
 
-  function openStream(reply: FastifyReply): ServerResponse {
+  /** @returns `undefined` if the browser has gone: its `close` came before, so nothing would end the stream */
+  function openStream(reply: FastifyReply): ServerResponse | undefined {
+    if (reply.raw.closed) {
+      reply.hijack()
+      return undefined
+    }
     if (all.size >= MAX_STREAMS) {
       throw new ConsoleError(
         503,

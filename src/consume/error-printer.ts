@@ -2,8 +2,7 @@
 import { createIncident } from '../async/incident.ts'
 import { formatDuration } from '../duration.ts'
 import { ConfigError, errorCode } from '../errors.ts'
-import type { ErrorContext } from '../group/entry-errors.ts'
-import { EntriesDeletedError } from '../group/entry-errors.ts'
+import { EntriesDeletedError, type ErrorContext } from '../group/entry-errors.ts'
 import type { Failures } from '../redis/failure.ts'
 
 /** A failing member reports an error about every third of its lease. Without one for this long, it works again. */

@@ -58,7 +58,7 @@ export interface PartitionProcessorOptions<Event> {
   readonly handle: (event: Event, context: AttemptContext) => Promise<boolean>
   /** @returns what an attempt that failed with this error is called in dead letters. Contains nothing personal */
   readonly answerOf: (error: unknown) => string
-  readonly afterFailure: (failure: FailedAttempt) => AfterFailure | Promise<AfterFailure>
+  readonly afterFailure: (failure: FailedAttempt) => AfterFailure
   /** After this many attempts that ended with their process, the event is a dead letter. */
   readonly maxInterrupted: number
   /** Limits the events in `handle`, over all partitions. */
@@ -146,24 +146,24 @@ export function processPartition<Event>(
 
   /** Returns when the event is handled, handed over, a dead letter, or left to the next reader. Never rejects. */
   async function handleWithRetry({ entry, event }: Job<Event>): Promise<void> {
-    let number = entry.deliveryCount
+    let attemptCount = entry.deliveryCount
     // With one allowed attempt, the member may have crashed before it began: then another one is allowed.
-    if (number >= options.maxInterrupted && number > 1) {
-      await deadLetter(entry, 'interrupted', new InterruptedError(number), number)
+    if (attemptCount >= options.maxInterrupted && attemptCount > 1) {
+      await deadLetter(entry, 'interrupted', new InterruptedError(attemptCount), attemptCount)
       return
     }
     const attempts: PastAttempt[] = []
     let begun = false
     while (!draining.aborted) {
       if (!(await semaphore.acquire(draining))) break
-      number++
+      attemptCount++
       let error: unknown
       const [atMs, startedMs] = [Date.now(), performance.now()]
       try {
         // Saved before the attempt, so that it counts even if it ends the process. Redis has counted the first.
-        if (number > 1 && !(await saveAttempts(entry, number))) break
+        if (attemptCount > 1 && !(await saveAttempts(entry, attemptCount))) break
         begun = true
-        if (await handle(event, { entry, attempt: number, revoked })) {
+        if (await handle(event, { entry, attempt: attemptCount, revoked })) {
           void acknowledge([entry])
           return
         }
@@ -175,24 +175,24 @@ export function processPartition<Event>(
         semaphore.release()
       }
       const durationMs = performance.now() - startedMs
-      const attempt: PastAttempt = { attempt: number, atMs, answer: answerOf(error), durationMs }
+      const attempt: PastAttempt = { attempt: attemptCount, atMs, answer: answerOf(error), durationMs }
       attempts.push(attempt)
-      const after = await afterFailure({ error, entry, attempt, attempts, draining })
+      const after = afterFailure({ error, entry, attempt, attempts, draining })
       if (after.next === 'dead') {
-        await deadLetter(entry, 'failed', error, number, attempts)
+        await deadLetter(entry, 'failed', error, attemptCount, attempts)
         return
       }
       if (after.next === 'hand_over') {
         if (await persist(after.write, draining)) void acknowledge([entry])
         return
       }
-      report(error, entry, number, false)
+      report(error, entry, attemptCount, false)
       if (after.next === 'retry') await after.wait
       else {
         attempts.pop()
-        number--
+        attemptCount--
         begun = attempts.length > 0
-        if (number > 0) await saveAttempts(entry, number)
+        if (attemptCount > 0) await saveAttempts(entry, attemptCount)
       }
     }
     if (!begun && entry.deliveryCount === 0) neverAttempted.push(entry)

@@ -127,14 +127,14 @@ function createPartitionWriter(keys: PartitionKeys, options: EventLogOptions) {
 
   function takeBatch(): Pending[] {
     const batch: Pending[] = []
-    const oldest = performance.now() - MAX_WAIT_MS
+    const oldestMs = performance.now() - MAX_WAIT_MS
     let characters = 0
     let taken = 0
     for (const pending of waiting) {
       characters += pending.entry.event.length
       if (batch.length === MAX_BATCH_ENTRIES || (batch.length > 0 && characters > MAX_BATCH_CHARACTERS)) break
       taken++
-      if (pending.queuedAtMs < oldest) pending.reject(new UnavailableError('overloaded'))
+      if (pending.queuedAtMs < oldestMs) pending.reject(new UnavailableError('overloaded'))
       else batch.push(pending)
     }
     waiting.splice(0, taken)

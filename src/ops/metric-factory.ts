@@ -49,7 +49,7 @@ function initialSeries(
   let series: readonly Readonly<Record<string, string>>[] = [{}]
   for (const [label, values] of Object.entries(labels)) {
     const known = values === 'configured' ? configured : values === 'observed' ? [] : values
-    series = series.flatMap(labels => known.map(value => ({ ...labels, [label]: value })))
+    series = series.flatMap(one => known.map(value => ({ ...one, [label]: value })))
   }
   return series
 }

@@ -65,19 +65,19 @@ export function createMetrics(options: MetricsOptions) {
   const publishedAsked = counter('cio_published_addresses_asked_total')
   const missingEvents = gauge('cio_missing_events')
   const reportingWebhook = gauge('cio_reporting_webhook')
-  gauge('cio_redis_up', gauge => gauge.set(isRedisUp() ? 1 : 0))
+  gauge('cio_redis_up', redisUp => redisUp.set(isRedisUp() ? 1 : 0))
   gauge('cio_build_info').set({ version }, 1)
   gauge('cio_stream_max_length').set(maxStreamLength)
 
   const exemplars = traced ? createExemplars(register, now) : undefined
 
   const logStats = createLastKnown(readLog)
-  gauge('cio_stream_length', async gauge => {
-    for (const { partition, events } of await logStats.read()) gauge.set({ partition }, events)
+  gauge('cio_stream_length', async streamLength => {
+    for (const { partition, events } of await logStats.read()) streamLength.set({ partition }, events)
   })
-  gauge('cio_consumer_lag', async gauge => {
+  gauge('cio_consumer_lag', async consumerLag => {
     for (const { partition, groups } of await logStats.read()) {
-      for (const { name, lag } of groups) gauge.set({ consumer: name, partition }, lag)
+      for (const { name, lag } of groups) consumerLag.set({ consumer: name, partition }, lag)
     }
   })
 

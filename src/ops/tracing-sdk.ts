@@ -56,8 +56,8 @@ export function startSdk({ collector, sampler, batch }: TracingSettings, log: Lo
   const tracer = provider.getTracer('cio-webhook', version)
   return {
     start: ({ parent, links = [], ...start }) => {
-      const clock = { originMs: Date.now() - performance.now() }
-      return startSpan(tracer, contextOf(parent), clock, start, links.flatMap(linkTo))
+      const originMs = Date.now() - performance.now()
+      return startSpan(tracer, contextOf(parent), originMs, start, links.flatMap(linkTo))
     },
     close: async () => {
       await withTimeout(FLUSH_LIMIT_MS, provider.shutdown()).catch(() => {})
@@ -65,16 +65,14 @@ export function startSdk({ collector, sampler, batch }: TracingSettings, log: Lo
   }
 }
 
-/** The clock of a trace: no adjustment of the system's clock changes it, and a child never begins before its parent. */
-interface Clock {
-  /** Unix milliseconds at which `performance.now()` was 0. */
-  readonly originMs: number
-}
-
+/**
+ * @param originMs unix milliseconds at which `performance.now()` was 0, the same for a whole trace: no adjustment of the
+ *   system's clock changes its times, and a child never begins before its parent
+ */
 function startSpan(
   tracer: Tracer,
   context: Context,
-  { originMs }: Clock,
+  originMs: number,
   { name, kind, attributes, startedMs = performance.now() }: SpanStart,
   links: readonly Link[] = []
 ): RecordedSpan | undefined {
@@ -91,7 +89,7 @@ function startSpan(
     traceId,
     spanId,
     trace: own,
-    child: start => startSpan(tracer, trace.setSpan(context, span), { originMs }, start),
+    child: start => startSpan(tracer, trace.setSpan(context, span), originMs, start),
     end: (attributes, error) => {
       span.setAttributes({ ...attributes })
       if (error !== undefined) {

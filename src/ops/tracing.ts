@@ -27,7 +27,7 @@ export async function openTracing(
   }
   try {
     const { startSdk } = await import('./tracing-sdk.ts')
-    const tracing = await startSdk(settings, log)
+    const tracing = startSdk(settings, log)
     log.info({ collector: settings.collector, sampler: settings.sampler }, 'recording traces')
     return tracing
   } catch (error) {

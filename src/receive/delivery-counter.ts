@@ -71,6 +71,7 @@ export function createDeliveryCounter(options: DeliveryCounterOptions): Delivery
   const counts = new Float64Array(fields.length)
   /** By the key of their hash, oldest first. */
   const kept = new Map<string, Map<string, number>>()
+  /** By source: its last delivery since the last call, as the script takes it. */
   const last = new Map<string, string>()
   let number = 0
   let unconfirmed: Call | undefined
@@ -142,8 +143,8 @@ export function createDeliveryCounter(options: DeliveryCounterOptions): Delivery
       while (isRedisUp()) {
         unconfirmed ??= nextCall()
         if (unconfirmed === undefined) return
-        const { number, keys, input } = unconfirmed
-        await runScript(redis, addScript, keys, [number, BUCKET_EXPIRY_SECONDS, input])
+        const args = [unconfirmed.number, BUCKET_EXPIRY_SECONDS, unconfirmed.input]
+        await runScript(redis, addScript, unconfirmed.keys, args)
         unconfirmed = undefined
       }
     } catch {
@@ -163,11 +164,12 @@ export function createDeliveryCounter(options: DeliveryCounterOptions): Delivery
       }
     }
     counts.fill(0)
-    for (const [name, { last: of }] of bySource) {
-      if (Number.isNaN(of.atMs)) continue
-      const at = Math.round(nowMs - (performance.now() - of.atMs))
-      last.set(name, JSON.stringify({ at, outcome: of.outcome, ageSeconds: of.ageSeconds }))
-      of.atMs = Number.NaN
+    for (const [name, source] of bySource) {
+      const { atMs, outcome, ageSeconds } = source.last
+      if (Number.isNaN(atMs)) continue
+      const at = Math.round(nowMs - (performance.now() - atMs))
+      last.set(name, JSON.stringify({ at, outcome, ageSeconds }))
+      source.last.atMs = Number.NaN
     }
     dropOldest()
   }

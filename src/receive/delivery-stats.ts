@@ -187,24 +187,10 @@ function createSums() {
     outcomes,
     /** @param names the parts of the name of a field */
     add([kind = '', first = '', value]: readonly string[], count: number): void {
-      if (value === undefined) {
-        increase(
-          entry(byKind, kind, () => ({})),
-          first,
-          count
-        )
-        return
-      }
-      increase(
-        entry(
-          entry(bySource, first, () => new Map()),
-          kind,
-          () => ({})
-        ),
-        value,
-        count
-      )
-      if (kind === 'outcome') increase(outcomes, value, count)
+      const kinds = value === undefined ? byKind : entry(bySource, first, () => new Map())
+      const sums = entry(kinds, kind, () => ({}))
+      increase(sums, value ?? first, count)
+      if (kind === 'outcome' && value !== undefined) increase(outcomes, value, count)
     },
     named: (kind: string): Record<string, number> => byKind.get(kind) ?? {},
     sources: (): ReadonlyMap<string, SourceStats> =>

@@ -1,6 +1,7 @@
 // Tested by test/receive/unlisted.slow.test.ts.
 import rateLimit, { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { IPV6_PREFIX_LENGTH } from '../address.ts'
 
 /** How often an address has failed within the window. Beyond the limit, both resolve with the seconds to wait. */
 export interface FailedAttempts {
@@ -8,9 +9,6 @@ export interface FailedAttempts {
   /** Counts one more failure. */
   count(request: FastifyRequest): Promise<number | undefined>
 }
-
-/** An IPv6 caller has at least a network of this size, and could use another address of it for each request. */
-const IPV6_PREFIX_LENGTH = 64
 
 export async function countFailedAttempts(
   app: FastifyInstance,

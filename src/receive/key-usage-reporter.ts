@@ -48,6 +48,8 @@ const REPORT_MS = 5000
  * too busy to report still receives deliveries, and a rotation must wait for it.
  */
 const REPLICA_GONE_MS = 12 * REPORT_MS
+/** A process that was killed does not remove its report. The next ones that start do, after so long. */
+const REPLICA_FORGOTTEN_MS = 24 * 3_600_000
 
 /** What a running process has reported last. */
 export interface ReplicaReport {
@@ -67,7 +69,12 @@ const replicaSchema = z.object({
   sources: z.record(z.string(), z.array(z.string()))
 })
 
-/** Skips an unreadable report: a running replica replaces it within seconds. @param reports the hash `<prefix>keys:replicas` @param nowMs by the clock of Redis, unix milliseconds */
+/**
+ * Skips an unreadable report: a running replica replaces it within seconds.
+ *
+ * @param reports the hash `<prefix>keys:replicas`
+ * @param nowMs by the clock of Redis, unix milliseconds
+ */
 export const runningReplicas = (
   reports: Readonly<Record<string, string>>,
   nowMs: number
@@ -92,7 +99,10 @@ export function createKeyUsageReporter(options: KeyUsageOptions): KeyUsageReport
       const field = `${source}:${keyId}`
       counts.set(field, (counts.get(field) ?? 0) + 1)
     },
-    start: loop.runNow,
+    start: () => {
+      loop.runNow()
+      void removeForgotten().catch(() => {}) // the next process that starts tries again
+    },
     report,
     stop: async () => {
       await loop.stop()
@@ -121,6 +131,14 @@ export function createKeyUsageReporter(options: KeyUsageOptions): KeyUsageReport
     }
     // A rotation only needs the times above: a lost count does no harm.
     await Promise.all([...flushed].map(([field, count]) => redis.hincrby(keys.count, field, count)))
+  }
+
+  async function removeForgotten(): Promise<void> {
+    if (!isRedisUp()) return
+    const oldest = (await serverTime(redis)) - REPLICA_FORGOTTEN_MS
+    const reports = Object.entries(await redis.hgetall(keys.replicas))
+    const forgotten = reports.filter(([, text]) => (parseStored(replicaSchema, text)?.at ?? oldest) < oldest)
+    if (forgotten.length > 0) await redis.hdel(keys.replicas, ...forgotten.map(([name]) => name))
   }
 
   async function report(): Promise<void> {

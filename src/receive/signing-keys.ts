@@ -27,7 +27,7 @@ interface SigningKeysOptions {
   readonly onChange: () => void
 }
 
-/** A changed file may be half written, or empty: a new key, or that the previous one is gone, counts once it was read twice, this far apart. */
+/** A changed file may be half written, or empty. So a new key, or the end of the previous one, must be read twice, this far apart. */
 const SETTLE_MS = 50
 
 interface WatchedSource {

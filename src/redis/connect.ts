@@ -104,10 +104,10 @@ function clusterOptions({
     slotsRefreshTimeout: COMMAND_TIMEOUT_MS,
     slotsRefreshInterval: 5000,
     retryDelayOnTryAgain: 50,
-    // Redirections are cheap and safe, since nothing has run. A Cluster that is down is left to the sender's retry,
+    // Redirections are cheap and safe, since nothing has run. Only BullMQ waits for a Cluster that is down: a delivery has
+    // the sender's retry.
     ...(enableOfflineQueue === true
-      ? // or waited for by BullMQ.
-        { maxRedirections: 100, retryDelayOnFailover: 500, retryDelayOnClusterDown: 500 }
+      ? { maxRedirections: 100, retryDelayOnFailover: 500, retryDelayOnClusterDown: 500 }
       : { maxRedirections: 5, retryDelayOnFailover: 0, retryDelayOnClusterDown: 0 })
   }
 }

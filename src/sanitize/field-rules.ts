@@ -149,7 +149,7 @@ function byPrecedence(a: FieldRule, b: FieldRule): number {
   )
 }
 
-/** A pointer such as `/messages/0/id` names an element of an array; rules look through arrays. */
+/** The number in a pointer such as `/messages/0/id` can be an index or a name. Rules look through arrays. */
 const isIndex = (name: string): boolean => /^\d+$/.test(name)
 
 function isInside(parent: Parent | undefined, ancestors: readonly string[]): boolean {

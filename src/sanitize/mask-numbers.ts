@@ -66,11 +66,12 @@ function ssnEnd(search: Search, from: number, floor: number): number {
 }
 
 /** The next group after `from`, in reach of a telephone number, at which something else starts; else the last but one. */
-function nextFind({ run, cards, ssns, stop, phones }: Search, from: number): number {
+function nextFind(search: Search, from: number): number {
+  const { run, cards, ssns, stop } = search
   for (let next = from + 1, digits = size(run, from); next < stop && digits <= MAX_CARD_DIGITS; next++) {
     const floor = end(run, next - 1) // digits of a telephone number do not count as neighbours
     if (cards !== undefined && cards.end(next, stop, floor) !== -1) return next
-    if (ssns && isSsn({ run, cards, ssns, stop, phones }, next, floor)) return next
+    if (ssns && isSsn(search, next, floor)) return next
     digits += size(run, next)
   }
   return run.starts.length

@@ -4,6 +4,7 @@ import { isSeparator } from './digit-run.ts'
 import { addSeparate, type Find, inSource, replaceFinds, unite } from './finds.ts'
 import { findEmails } from './mask-emails.ts'
 import { findNumbers } from './mask-numbers.ts'
+import { MAX_PHONE_DIGITS, MIN_DIALLED_DIGITS, MIN_PHONE_DIGITS } from './phone-text.ts'
 import { mayBePersonal } from './prefilter.ts'
 import type { TextKind } from './text-kinds.ts'
 import { findInUrls } from './url.ts'
@@ -72,10 +73,6 @@ const phoneOnly: ReadonlySet<'phone'> = new Set(['phone'])
 const plus = /^[+\uff0b]/
 /** The scheme before an address in a link. Not any word with a colon: `user:ada@example.com` is another id. */
 const scheme = /^(?:mailto|tel|sms|smsto|whatsapp|callto|sip|xmpp):(?!\/)/i
-const MIN_PHONE_DIGITS = 7
-const MAX_PHONE_DIGITS = 15
-/** With the prefix `00`. */
-const MIN_DIALLED_DIGITS = 12
 /** The zero that is dialled inside the country only: `+44 (0)20 7946 0958`. */
 const trunkZero = /\(\s*0\s*\)/
 

@@ -18,10 +18,10 @@ import {
 } from './digit-run.ts'
 
 /** ITU-T E.164: at most 15 digits; fewer than 7 are not a subscriber's number. */
-const MIN_PHONE_DIGITS = 7
-const MAX_PHONE_DIGITS = 15
+export const MIN_PHONE_DIGITS = 7
+export const MAX_PHONE_DIGITS = 15
 /** With the prefix `00`. Shorter ones are order numbers with leading zeros. */
-const MIN_DIALLED_DIGITS = 12
+export const MIN_DIALLED_DIGITS = 12
 const MAX_DIALLED_DIGITS = MAX_PHONE_DIGITS + 2
 /** A number after a letter, plus and plus (`to++14155550123`, from a form); `C++ 11 14 17` is not one. */
 const MIN_DIGITS_AFTER_TWO_PLUSES = 9

@@ -153,10 +153,15 @@ export function fieldPath(field: string): string[] {
   return field.replaceAll('[]', '').split('.')
 }
 
+/** Two fields with the same one are the same field. */
+const spellingOf = (field: string): string => fieldPath(field).map(normaliseName).join('.')
+
 /**
  * A policy from the parsed content of a policy file. Rules of the policy it extends stay unless the file has a rule
- * for the same field, in any spelling, and the same event; without `text`, the kinds of the extended policy stay (none without one).
- * Throws one line that says what is not allowed.
+ * for the same field, in any spelling, and the same event. Without `text`, the kinds of the extended policy stay; there
+ * are none if it extends no policy.
+ *
+ * @throws Error with one line that says what is not allowed
  */
 export function definePolicy(file: unknown): Policy {
   const parsed = policyFileSchema.safeParse(file, { error: describeIssue })
@@ -168,7 +173,7 @@ export function definePolicy(file: unknown): Policy {
   const base = parsed.data.extends === undefined ? undefined : builtIn[parsed.data.extends]
   const own = new Map<string, string>()
   for (const field of Object.keys(parsed.data.fields)) {
-    const spelling = fieldPath(field).map(normaliseName).join('.')
+    const spelling = spellingOf(field)
     const duplicate = own.get(spelling)
     if (duplicate !== undefined)
       throw new Error(`not a PII policy: ${duplicate} and ${field} are the same field`)
@@ -177,7 +182,7 @@ export function definePolicy(file: unknown): Policy {
   const fields: Record<string, Rule> = {}
   const inherited = new Map<string, Rule>()
   for (const [field, rule] of Object.entries(base?.fields ?? {})) {
-    const spelling = fieldPath(field).map(normaliseName).join('.')
+    const spelling = spellingOf(field)
     if (own.has(spelling)) inherited.set(spelling, rule)
     else fields[field] = rule
   }

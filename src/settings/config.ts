@@ -213,7 +213,7 @@ function sanitizerOf(source: SourceSettings, reader: Reader, hashKey: Secret | u
     return compileSanitizer(loadPolicy(chosen), {
       redactFields: reader.value('PII_REDACT_FIELDS'),
       hashKey: hashKey?.reveal(),
-      idPaths: idPointer === undefined ? [] : idPaths(idPointer)
+      idPaths: idPointer === undefined ? [] : [pathOf(idPointer)]
     })
   } catch (cause) {
     if (cause instanceof ConfigError) throw cause
@@ -223,13 +223,6 @@ function sanitizerOf(source: SourceSettings, reader: Reader, hashKey: Secret | u
         : `CIO_SOURCES_FILE=${reader.value('CIO_SOURCES_FILE')}: policy of the source ${name}`
     throw new ConfigError(`${setting}: ${cause instanceof Error ? cause.message : cause}`, { cause })
   }
-}
-
-/** The policy looks through arrays. A number in a pointer can be an index or a name. */
-function idPaths(pointer: string): readonly (readonly string[])[] {
-  const path = pathOf(pointer)
-  const names = path.filter(name => !/^\d+$/.test(name))
-  return names.length === path.length || names.length === 0 ? [path] : [path, names]
 }
 
 function readDispatch(reader: Reader) {

@@ -4,7 +4,7 @@ import { readJsonFile, readTextFile } from '../json-file.ts'
 import { Secret } from '../secret.ts'
 import { address, notBoth, type SecretOf, shared, text, togetherWith } from './consumer-fields.ts'
 import { type HttpSettings, httpSchema, httpSettings, isSigningSecret, SECRET_RULE } from './http-consumer.ts'
-import { wrongEncoding } from './secrets/stray-characters.ts'
+import { withoutLineBreak, wrongEncoding } from './secrets/stray-characters.ts'
 
 /** The push consumers of `CONSUMERS_FILE`, with the values of their secrets. */
 export type ConsumerSettings = HttpSettings | NatsSettings | AmqpSettings
@@ -95,7 +95,7 @@ export function readConsumersFile(variable: string, path: string): readonly Cons
 
 /** The content of the file, without the line break that editors and `echo` leave at its end. */
 function readSecretFile(where: string, path: string): Secret {
-  const value = readTextFile(where, path).replace(/\r?\n$/, '')
+  const value = withoutLineBreak(readTextFile(where, path))
   const problem = value === '' ? 'the file is empty' : wrongEncoding(value)
   if (problem !== undefined) throw new ConfigError(`${where}=${path} is not allowed: ${problem}`)
   return new Secret(value)

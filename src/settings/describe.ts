@@ -1,10 +1,9 @@
 // Tested by test/settings/config.test.ts.
-import { errorCode, ReportedError } from '../errors.ts'
 import { withoutLogin } from './environment.ts'
-import type { Reader } from './read-variables.ts'
+import { causeOf, type Reader } from './read-variables.ts'
 import { type SecretHandle, secretNameOf } from './secrets/secret-handle.ts'
 import { DEFAULT_SOURCE, signingKeyName } from './sources.ts'
-import { type PlainName, type VariableName, variables } from './variables.ts'
+import { isSecret, type PlainName, type VariableName, variables } from './variables.ts'
 
 /** A variable that differs from its default. */
 interface ChangedSetting {
@@ -53,8 +52,6 @@ export async function describeConfiguration(reader: Reader): Promise<Configurati
   return { changed, secrets: [...(await signingKeys(reader)), ...places] }
 }
 
-const isSecret = (name: VariableName): name is Exclude<VariableName, PlainName> => variables[name].secret
-
 async function signingKeys(reader: Reader): Promise<readonly SecretPlace[]> {
   const sources = [DEFAULT_SOURCE, ...reader.sourcesFile().map(({ name }) => name)]
   const places = sources.map(async (source): Promise<readonly SecretPlace[]> => {
@@ -72,9 +69,4 @@ async function signingKeyPlace(name: string, handle: SecretHandle): Promise<Secr
   } catch (error) {
     return { name, place, problem: causeOf(error) }
   }
-}
-
-function causeOf(error: unknown): string {
-  if (error instanceof ReportedError) return error.message
-  return errorCode(error) ?? (error instanceof Error ? error.name : 'unknown error')
 }

@@ -54,7 +54,7 @@ export function listOf<T>(item: Parser<T>): Parser<readonly T[]> {
     allowed: `a comma-separated list, each ${item.allowed}`,
     parse: value => {
       const items = value.split(',').map(part => item.parse(part.trim()))
-      return items.every((parsed): parsed is Awaited<T> & T => parsed !== undefined) ? items : undefined
+      return items.every(parsed => parsed !== undefined) ? items : undefined
     }
   }
 }

@@ -1,6 +1,6 @@
 // Tested by test/settings/config.test.ts and test/settings/signing-keys.test.ts.
 import { existsSync } from 'node:fs'
-import { ConfigError, errorCode } from '../errors.ts'
+import { ConfigError, errorCode, ReportedError } from '../errors.ts'
 import { Secret } from '../secret.ts'
 import { type Environment, nonEmpty, withoutLogin } from './environment.ts'
 import { type Parser, refusalOf } from './parse.ts'
@@ -22,6 +22,7 @@ import { vaultStore } from './secrets/vault.ts'
 import { DEFAULT_SOURCE, type FurtherSource, readSourcesFile, signingKeyName } from './sources.ts'
 import type { Variable } from './variable.ts'
 import {
+  isSecret,
   type PlainName,
   type SecretName,
   type Values,
@@ -104,8 +105,6 @@ export function createReader(env: Environment): Reader {
   }
 }
 
-const isSecret = (name: VariableName): name is SecretName => variables[name].secret
-
 /** The previous key may be missing: `cio-webhook rotate finish` removes it, and leaves its name in the configuration. */
 interface ReadOptions {
   readonly mayBeMissing?: boolean
@@ -150,7 +149,7 @@ export async function readVersions(
     // Not every command may read every secret. Without the signing key nothing can be verified, so that is reported.
     if (isAccessDenied(cause) && name !== 'CIO_WEBHOOK_SECRET') return {}
     const what = handle.setting === undefined ? `${name}: ${handle.place}` : `${handle.setting}: the file`
-    throw new ConfigError(`${what} can't be read (${reason(cause)})`, { cause })
+    throw new ConfigError(`${what} can't be read (${causeOf(cause)})`, { cause })
   }
   if (versions.current === undefined && handle.setting !== undefined && !mayBeMissing) {
     throw new ConfigError(`${handle.setting}: the file is missing or empty`)
@@ -162,7 +161,8 @@ const isAccessDenied = (error: unknown): boolean =>
   (error instanceof StoreError && error.isDenied) ||
   (error instanceof Error && error.name === 'AccessDeniedException')
 
-function reason(error: unknown): string {
-  if (error instanceof StoreError) return error.message
+/** Why a secret cannot be read, without its value. */
+export function causeOf(error: unknown): string {
+  if (error instanceof ReportedError) return error.message
   return errorCode(error) ?? (error instanceof Error ? error.name : 'unknown error')
 }

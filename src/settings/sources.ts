@@ -157,8 +157,8 @@ export const signingKey = (label: SigningKey['label'], secret: Secret): SigningK
  * @param where the place of the key, for the message
  * @throws ConfigError for stray characters: no signature would match such a key
  */
-export function checkSigningKey(where: string, key: string | undefined): void {
-  const problem = key === undefined ? undefined : strayCharacters(key)
+export function checkSigningKey(where: string, key: string): void {
+  const problem = strayCharacters(key)
   if (problem !== undefined) {
     throw new ConfigError(`${where} is not allowed: ${problem}; give ${signingKeyText.allowed}`)
   }

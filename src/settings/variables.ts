@@ -246,3 +246,5 @@ export const variables = {
 
   ...consoleVariables
 } as const satisfies Record<string, Variable<unknown>>
+
+export const isSecret = (name: VariableName): name is SecretName => variables[name].secret

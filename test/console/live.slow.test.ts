@@ -1,5 +1,10 @@
+import { once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
+import { fastify } from 'fastify'
 import t, { type Test } from 'tap'
+import { html } from '../../src/console/html.ts'
+import { createLiveUpdates } from '../../src/console/live.ts'
+import { untilGone } from '../../src/console/until-gone.ts'
 import { type ConsoleAnswer, PASSWORD, startTestConsole } from '../helpers/console.ts'
 import { appendEvent } from '../helpers/log.ts'
 import { flushedRedis } from '../helpers/redis.ts'
@@ -75,3 +80,37 @@ t.test('a log-out ends the live pages of its session on every replica, and those
   await until('the end at the other replica', () => isEnded(there))
   t.notOk(others.some(({ closed }) => closed))
 })
+
+t.test(
+  'a browser that has gone before its stream begins takes no place, and nothing is read for it',
+  async t => {
+    const app = fastify()
+    const endedSessions = { end: async () => {}, isEnded: async () => false }
+    const live = createLiveUpdates(app, endedSessions, error => t.fail(String(error)))
+    let left = 0
+    let rendered = 0
+    app.get('/live/overview', (_request, reply) => live.stream(reply, async () => html`shown`))
+    app.get('/late', async (_request, reply) => {
+      await once(reply.raw, 'close')
+      t.ok(untilGone(reply).aborted)
+      live.stream(reply, async () => {
+        rendered++
+        return html`not shown`
+      })
+      left++
+    })
+    const url = await app.listen({ host: '127.0.0.1', port: 0 })
+    t.teardown(() => app.close())
+    for (let visit = 1; visit <= 50; visit++) {
+      const request = get(`${url}/late`, { agent: false })
+      request.on('error', () => {})
+      await once(app.server, 'request')
+      request.destroy()
+      await until('the visitor has gone', async () => left === visit)
+    }
+    const stream = await openStream(t, url)
+    t.equal(stream.statusCode, 200)
+    await until('a part', async () => stream.received() !== '')
+    t.equal(rendered, 0)
+  }
+)

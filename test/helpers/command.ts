@@ -1,15 +1,12 @@
 import { spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import type { Command } from '../../src/cli/command.ts'
-import { nodeEnvironment } from './process.ts'
+import { MAIN, nodeEnvironment } from './process.ts'
 
 interface CommandResult {
   readonly code: number | null
   readonly stdout: string
   readonly stderr: string
 }
-
-const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
 /** Runs `cio-webhook` in a process of its own, with only `env` and `nodeEnvironment` as its environment, until it exits. */
 export function runToEnd(

@@ -1,4 +1,4 @@
-import { startTestConsole, type TestConsole } from './console.ts'
+import { PASSWORD, startTestConsole, type TestConsole } from './console.ts'
 import { consumersFile, httpConsumer } from './consumers-file.ts'
 import { answers, startReceiver, type TestReceiver } from './receiver.ts'
 import { until } from './server.ts'
@@ -35,7 +35,7 @@ export async function startTestApi(
 ): Promise<TestApi> {
   const receiver = await startReceiver()
   const started = await startTestConsole(redisUrl, {
-    CONSOLE_PASSWORD: 'operators: correct horse',
+    CONSOLE_PASSWORD: PASSWORD,
     CONSOLE_API_TOKEN: API_TOKEN,
     CONSUMERS_FILE: consumersFile(httpConsumer('crm', receiver.url, { maxAttempts: 1, types: ['email.*'] })),
     ...env

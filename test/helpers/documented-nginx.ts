@@ -1,5 +1,4 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
-
 import { join } from 'node:path'
 import type { Certificate } from './certificate.ts'
 import { freePort, isListening, type RunningServer, startServer, temporaryFolder } from './server.ts'

@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url'
 import { freePort, START_TIMEOUT_MS, temporaryFolder, until } from './server.ts'
 import { KEY } from './sign.ts'
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+/** The program `cio-webhook`, compiled. */
+export const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
 const { PATH = '', NODE_COMPILE_CACHE } = process.env
 

@@ -1,5 +1,4 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
-
 import { join } from 'node:path'
 import { freePort, isListening, type RunningServer, startServer, temporaryFolder } from './server.ts'
 

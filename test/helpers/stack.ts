@@ -1,15 +1,12 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { consumersFile, httpConsumer } from './consumers-file.ts'
 import type { FakeCustomerIo } from './customer-io.ts'
-import { type ServiceProcess, startServiceProcess } from './process.ts'
+import { MAIN, type ServiceProcess, startServiceProcess } from './process.ts'
 import { startReceiver, type TestReceiver } from './receiver.ts'
 import { startRedis, type TestRedis } from './redis.ts'
 import { freePort, temporaryFolder } from './server.ts'
-
-const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
 export interface Stack {
   readonly env: Readonly<Record<string, string>>

@@ -1,8 +1,5 @@
 import { spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
-import { nodeEnvironment } from './process.ts'
-
-const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+import { MAIN, nodeEnvironment } from './process.ts'
 
 /**
  * Runs the command on a pseudo-terminal.

@@ -35,3 +35,14 @@ t.test('Redis has the time of the last delivery per key, and nothing of the key 
   const held = await Promise.all(Object.values(usageKeys('cio:')).map(key => redis.client.hgetall(key)))
   t.notMatch(JSON.stringify(held), KEY)
 })
+
+t.test('a process that starts removes the reports of processes that were killed a day ago', async t => {
+  const { replicas } = usageKeys('cio:')
+  const reportOf = (hoursAgo: number): string =>
+    JSON.stringify({ at: Date.now() - hoursAgo * 3_600_000, sources: { default: [id] } })
+  await redis.client.hset(replicas, { killed: reportOf(25), busy: reportOf(1) })
+  const service = await startTestService({ REDIS_URL: redis.url })
+  t.teardown(() => service.close())
+  await until('the removal', async () => !(await redis.client.hexists(replicas, 'killed')))
+  t.equal(await redis.client.hexists(replicas, 'busy'), 1)
+})

@@ -105,7 +105,6 @@ export const lettersQuery = z.strictObject({
 })
 
 const ids = z.array(letter).min(1).max(MAX_IDS)
-const ONE_CHOICE = 'give either ids, or eventIds, or "all": true with type, since or reason to choose some'
 type Choice = {
   ids?: unknown
   eventIds?: unknown
@@ -126,7 +125,10 @@ export const lettersReplay = z
     eventIds: z.array(text).min(1).max(MAX_TYPES).optional(),
     all: z.literal(true).optional()
   })
-  .refine(hasOneChoice, ONE_CHOICE)
+  .refine(
+    hasOneChoice,
+    'give either ids, or eventIds, or "all": true with type, since or reason to choose some'
+  )
 export const lettersDrop = z
   .strictObject({ ...letterFilter, ids: ids.optional(), all: z.literal(true).optional() })
   .refine(hasOneChoice, 'give either ids, or "all": true with type, since or reason to choose some')

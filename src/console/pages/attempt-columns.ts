@@ -2,7 +2,8 @@
 import type { Attempt } from '../../dispatch/attempts.ts'
 import { number, pill, type TableColumn, text, time } from '../components.ts'
 
-type ShownAttempt = Omit<Attempt, 'consumer' | 'eventId'>
+/** An attempt of a consumer and an event that the page has named already. */
+export type ShownAttempt = Omit<Attempt, 'consumer' | 'eventId'>
 
 /** The columns of a table of attempts. @param event where the attempts are of different events */
 export const attemptColumns = <Row extends ShownAttempt>(

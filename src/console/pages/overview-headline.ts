@@ -1,3 +1,4 @@
+import { counted } from '../../counted.ts'
 import type { DeliveryRow } from '../../receive/delivery-stats.ts'
 import { duration, number, type Tone } from '../components.ts'
 import type { ConsoleStatus } from '../status.ts'
@@ -87,7 +88,7 @@ function flowing(
   nowMs: number
 ): Headline {
   const { authentic } = countsOf(rows)
-  const deliveries = `${number(authentic)} ${authentic === 1 ? 'delivery' : 'deliveries'} in the last hour, the last one ${duration(Math.max(1000, nowMs - lastAtMs))} ago`
+  const deliveries = `${counted(authentic, 'delivery', 'deliveries')} in the last hour, the last one ${duration(Math.max(1000, nowMs - lastAtMs))} ago`
   if (recent.unavailable === 0) {
     return { tone: 'good', text: `Customer.io is getting through: ${deliveries}.`, note: undefined }
   }

@@ -1,4 +1,5 @@
 // Tested by test/console/pages/overview.slow.test.ts.
+import { counted } from '../../counted.ts'
 import type { DeliveryStats } from '../../receive/delivery-stats.ts'
 import { publishedAddresses } from '../../receive/published-addresses.ts'
 import { memoryUsageRatio } from '../../redis/memory.ts'
@@ -24,7 +25,7 @@ ${figure('Deliveries in the last hour', number(hour && authenticOf(outcomes)), `
 ${figure('Answered with 503', number(hour && (outcomes.unavailable ?? 0)), 'in the last hour')}
 ${figure('Answered in', durationMs === undefined ? '–' : shortTime(durationMs.p50), durationMs === undefined ? 'p50' : `p50; p99 ${shortTime(durationMs.p99)}`)}
 ${figure('Age of events on arrival', eventAgeSeconds === undefined ? '–' : duration(eventAgeSeconds.p50 * 1000), eventAgeSeconds === undefined ? 'p50' : `p50; p99 ${duration(eventAgeSeconds.p99 * 1000)}`)}
-${figure('Events in the log', isUp ? number(events) : '–', `${number(partitions.length)} ${partitions.length === 1 ? 'partition' : 'partitions'}`)}
+${figure('Events in the log', isUp ? number(events) : '–', counted(partitions.length, 'partition'))}
 ${figure('Parked deliveries', isUp ? number(parked) : '–')}</dl>`
 }
 

@@ -8,6 +8,7 @@ import {
   type SecretVersions,
   sameSecret
 } from './secret-handle.ts'
+import { withoutLineBreak } from './stray-characters.ts'
 
 /** Staging labels (AWS Secrets Manager User Guide, "Version IDs and staging labels", read 2026-11-24). */
 const LABELS = { current: 'AWSCURRENT', previous: 'AWSPREVIOUS', pending: 'AWSPENDING' } as const
@@ -17,9 +18,8 @@ const CONNECT_TIMEOUT_MS = 2000
 const REQUEST_TIMEOUT_MS = 5000
 
 /**
- * Secrets in AWS Secrets Manager, kept as plain text (`SecretString`). The SDK finds region,
- * credentials and endpoint as usual: `AWS_REGION`, the role of the pod or machine, and so on. It is loaded when the first
- * secret is read.
+ * Secrets in AWS Secrets Manager, kept as plain text (`SecretString`). The SDK finds region, credentials and endpoint as
+ * usual: `AWS_REGION`, the role of the pod or machine, and so on. It is loaded when the first secret is read.
  *
  * @param prefix what the name of each secret begins with
  */
@@ -110,7 +110,7 @@ function awsSecret(connect: () => Promise<SecretsManager>, id: string, refreshMs
     try {
       const client = await connect()
       const { SecretString, SecretBinary } = await client.getSecretValue({ SecretId: id, VersionId: version })
-      const text = (SecretString ?? Buffer.from(SecretBinary ?? []).toString('utf8')).replace(/\r?\n$/, '')
+      const text = withoutLineBreak(SecretString ?? Buffer.from(SecretBinary ?? []).toString('utf8'))
       if (text === '') return undefined
       const value = new Secret(text)
       values.set(version, value)

@@ -4,7 +4,8 @@ import { Secret } from '../../secret.ts'
 import type { VariableReader } from '../variables.ts'
 import { azureToken } from './azure-token.ts'
 import { NO_VERSIONS, type SecretHandle, type SecretStore, sameSecret } from './secret-handle.ts'
-import { at, connectStore, StoreError, type StoreReply, textAt, withoutLineBreak } from './store-request.ts'
+import { at, connectStore, StoreError, type StoreReply, textAt } from './store-request.ts'
+import { withoutLineBreak } from './stray-characters.ts'
 
 const API_VERSION = 'api-version=7.4'
 /** A vault keeps every version. A secret that has more pages of 25 is not one that a person rotates. */

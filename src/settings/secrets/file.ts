@@ -12,6 +12,7 @@ import {
   sameSecret,
   variableOf
 } from './secret-handle.ts'
+import { withoutLineBreak } from './stray-characters.ts'
 
 /** The files of a secret. */
 export interface SecretFile {
@@ -86,7 +87,7 @@ export function fileSecret({ path, previousPath, setting }: SecretFile): SecretH
 /** @returns `undefined` for a file that is missing, or empty as in the middle of a rewrite */
 async function readSecret(path: string): Promise<Secret | undefined> {
   try {
-    const text = (await readFile(path, 'utf8')).replace(/\r?\n$/, '')
+    const text = withoutLineBreak(await readFile(path, 'utf8'))
     return text === '' ? undefined : new Secret(text)
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return undefined

@@ -9,9 +9,9 @@ import {
   type StoreConnection,
   StoreError,
   type StoreReply,
-  textAt,
-  withoutLineBreak
+  textAt
 } from './store-request.ts'
+import { withoutLineBreak } from './stray-characters.ts'
 
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform'
 

@@ -18,7 +18,7 @@ import {
 import { dirname } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { errorCode } from '../../errors.ts'
-import { strayCharacters } from './stray-characters.ts'
+import { strayCharacters, withoutLineBreak } from './stray-characters.ts'
 
 const [path, ...rest] = process.argv.slice(2)
 if (path === undefined || rest.length > 0) {
@@ -86,9 +86,4 @@ function replace(file: string, key: string): void {
   const folder = openSync(dirname(file), constants.O_RDONLY)
   fsyncSync(folder)
   closeSync(folder)
-}
-
-/** Removes the one line break that editors and `echo` leave at the end. */
-function withoutLineBreak(key: string): string {
-  return key.replace(/\r?\n$/, '')
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { Agent } from 'undici'
 import { rejectOnAbort } from '../../async/abort.ts'
 import { errorCode, ReportedError } from '../../errors.ts'
+import { valueAt } from '../../json-pointer.ts'
 
 /** A secret store refused a request, or could not be reached. The message has the host and the cause, never a value. */
 export class StoreError extends ReportedError {
@@ -150,20 +151,10 @@ export async function limitLibrary<T>(work: Promise<T>): Promise<T> {
 }
 
 /** A value inside of a reply; `undefined` if it has no such path. */
-export function at(value: unknown, ...path: readonly string[]): unknown {
-  let found = value
-  for (const key of path) {
-    if (typeof found !== 'object' || found === null || !Object.hasOwn(found, key)) return undefined
-    found = Reflect.get(found, key)
-  }
-  return found
-}
+export const at = (value: unknown, ...path: readonly string[]): unknown => valueAt(value, path)
 
 /** The same for a text. An empty one counts as none. */
 export function textAt(value: unknown, ...path: readonly string[]): string | undefined {
   const found = at(value, ...path)
   return typeof found === 'string' && found !== '' ? found : undefined
 }
-
-/** Without the line break that `echo` and editors leave at the end. */
-export const withoutLineBreak = (text: string): string => text.replace(/\r?\n$/, '')

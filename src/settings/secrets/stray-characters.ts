@@ -32,6 +32,9 @@ export function strayCharacters(key: string): string | undefined {
   return STRAYS.find(([found]) => found.test(key))?.[1]
 }
 
+/** Without the line break that `echo` and editors leave at the end. */
+export const withoutLineBreak = (text: string): string => text.replace(/\r?\n$/, '')
+
 /** The same for any secret: an encoding other than UTF-8 is always a mistake. */
 export function wrongEncoding(text: string): string | undefined {
   return STRAYS.slice(0, 3).find(([found]) => found.test(text))?.[1]

@@ -2,7 +2,8 @@ import { ConfigError } from '../../errors.ts'
 import { Secret } from '../../secret.ts'
 import type { VariableReader } from '../variables.ts'
 import { NO_VERSIONS, type SecretHandle, type SecretStore, sameSecret } from './secret-handle.ts'
-import { at, StoreError, textAt, withoutLineBreak } from './store-request.ts'
+import { at, StoreError, textAt } from './store-request.ts'
+import { withoutLineBreak } from './stray-characters.ts'
 import { expectOk, openVault, refusal, textOf, type Vault } from './vault-api.ts'
 
 /** The field of a secret that has its value. */

@@ -1,10 +1,11 @@
 // Tested by test/console/pages/consumers.slow.test.ts and test/console/pages/consumers-browser.slow.test.ts.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { counted } from '../../../counted.ts'
 import { isEntryId } from '../../../log/position.ts'
 import { type BulkActions, lettersOf } from '../../../tools/bulk/bulk-actions.ts'
 import type { LetterChoice } from '../../../tools/consumers/choose-letters.ts'
 import { recordChange } from '../../audit.ts'
-import { confirmation, number } from '../../components.ts'
+import { confirmation } from '../../components.ts'
 import { ConsoleError } from '../../console-error.ts'
 import type { ConsoleContext } from '../../context.ts'
 import { field, fields } from '../../form-fields.ts'
@@ -122,7 +123,7 @@ function question(
   { action, ids, query }: LetterAction,
   count: number
 ) {
-  const shown = `${number(count)} ${count === 1 ? 'dead letter' : 'dead letters'}`
+  const shown = counted(count, 'dead letter')
   const verb = action === 'replay' ? 'Replay' : 'Drop'
   const consequence =
     action === 'replay'

@@ -1,13 +1,12 @@
 // Tested by test/console/pages/events.slow.test.ts and test/console/pages/events-browser.slow.test.ts.
 import type { FastifyRequest } from 'fastify'
-import type { Attempt } from '../../../dispatch/attempts.ts'
 import type { ConsumerPath, EventState } from '../../../tools/events/consumer-path.ts'
 import type { EventPath } from '../../../tools/events/event-path.ts'
 import { sendAgainProblem } from '../../../tools/events/send-again.ts'
 import { isOperator } from '../../access.ts'
 import { duration, number, pill, type Tone, table, text, time } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
-import { attemptColumns } from '../attempt-columns.ts'
+import { attemptColumns, type ShownAttempt } from '../attempt-columns.ts'
 
 const tones: Readonly<Record<EventState, Tone>> = {
   unread: 'neutral',
@@ -29,8 +28,6 @@ const meanings: Readonly<Record<EventState, string>> = {
   not_wanted: 'Its types, or backfilled, leave this event out.',
   trimmed: 'It acknowledged the event: only then an event is deleted from the log.'
 }
-
-type ShownAttempt = Omit<Attempt, 'consumer' | 'eventId'>
 
 /** Attempts of one consumer; older ones are left out. */
 const MAX_ATTEMPTS = 20

@@ -1,7 +1,8 @@
 // Tested by test/console/pages/events.slow.test.ts and test/console/pages/events-browser.slow.test.ts.
 import type { FastifyRequest } from 'fastify'
+import { counted } from '../../../counted.ts'
 import type { LogPosition } from '../../../log/position.ts'
-import { form, hiddenFields, number, pageLink, pager, table, text, time } from '../../components.ts'
+import { form, hiddenFields, pageLink, pager, table, text, time } from '../../components.ts'
 import { type Html, html } from '../../html.ts'
 import { type FoundRows, PAGE_ROWS } from './find-rows.ts'
 import { type Search, type SearchField, searchFields, searchPath, shortcuts } from './query.ts'
@@ -16,7 +17,7 @@ export interface ListOptions {
   readonly search: Search
   /** It contains an address: it is sent on as a form, never in the address of a page. */
   readonly isPrivate: boolean
-  /** Nothing was hashed with a key, so an address may be searched with the wrong hash. */
+  /** Whether `PII_HASH_KEY` is set. Without it, an address that was hashed with a key is not found. */
   readonly hasHashKey: boolean
 }
 
@@ -88,6 +89,7 @@ const eventTable = (rows: readonly EventRow[]): Html =>
     rows,
     html``
   )
+
 export const eventLink = (name: string, label: string): Html =>
   html`<a href="${EVENTS_PATH}/${encodeURIComponent(name)}"><bdi>${label}</bdi></a>`
 
@@ -119,7 +121,7 @@ function outcome({ search, isPrivate, hasHashKey }: ListOptions, found: FoundRow
       ? html`<div class="empty"><p>No event has been received yet.</p><p>Events appear here as soon as Customer.io delivers one. To send a sample: <code>cio-webhook send</code></p></div>`
       : html`<div class="empty"><p>No events match: the log has none in this range${searchWords(search)}.</p></div>`
   }
-  const range = html`${number(searched)} ${searched === 1 ? 'event' : 'events'}, received ${time(oldestMs)} to ${time(newestMs)}`
+  const range = html`${counted(searched, 'event')}, received ${time(oldestMs)} to ${time(newestMs)}`
   if (older !== undefined) {
     return html`<div class="empty" role="status"><p>${rows.length === 0 ? 'No events match so far' : `${rows.length} found so far`}${searchWords(search)}. Searched ${range}. Older events were not searched yet.</p></div>`
   }
