@@ -55,6 +55,12 @@ export function listOf<T>(item: Parser<T>): Parser<readonly T[]> {
     parse: value => {
       const items = value.split(',').map(part => item.parse(part.trim()))
       return items.every((parsed): parsed is Awaited<T> & T => parsed !== undefined) ? items : undefined
+    },
+    // In a list of dozens of addresses, a wrong digit is hard to see.
+    problem: value => {
+      const parts = value.split(',')
+      const wrong = parts.findIndex(part => item.parse(part.trim()) === undefined)
+      return parts.length === 1 || wrong === -1 ? undefined : `item ${wrong + 1} of ${parts.length} is wrong`
     }
   }
 }
@@ -78,6 +84,7 @@ export const proxies = listOf({
   parse: value => (/\/0+$/.test(value) ? undefined : cidr.parse(value))
 })
 export const anyOr = <T>(parser: Parser<T>): Parser<'*' | T> => ({
+  ...parser,
   allowed: `* or ${parser.allowed}`,
   parse: value => (value === '*' ? '*' : parser.parse(value))
 })
