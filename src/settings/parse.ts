@@ -151,6 +151,19 @@ export const httpUrl: Parser<string> = {
   }
 }
 
+const TIME_WITHOUT_ZONE = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)$/i
+
+/**
+ * An ISO 8601 date or time, in unix milliseconds. Without a zone it is UTC, as each time that the service prints; Date
+ * would take it in the zone of the process.
+ */
+export function parseIsoTime(text: string): number | undefined {
+  const atMs = /^\d{4}-\d{2}-\d{2}/.test(text)
+    ? Date.parse(text.replace(TIME_WITHOUT_ZONE, '$1T$2Z'))
+    : Number.NaN
+  return Number.isNaN(atMs) ? undefined : atMs
+}
+
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
 
 /** A length of time such as `30s`, `15m`, `24h` or `7d`, in seconds. */
