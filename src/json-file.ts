@@ -26,7 +26,9 @@ export function readJsonFile<T>(variable: string, path: string, schema: z.ZodTyp
   const parsed = schema.safeParse(getNodeValue(tree), { error: describeIssue })
   if (parsed.success) return parsed.data
 
-  const [issue] = parsed.error.issues
+  // A misspelt key is also a missing one: name the cause.
+  const { issues } = parsed.error
+  const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]
   const unknownKey = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined
   const keys = [...(issue?.path ?? []), unknownKey]
     .filter(key => key !== undefined)

@@ -6,7 +6,6 @@ import { fetchPublishedIps } from './customerio/ip-addresses.ts'
 import { consumerStatusReader } from './dispatch/consumer-status.ts'
 import type { Dispatcher } from './dispatch/dispatcher.ts'
 import { createDispatchMetrics } from './dispatch/metrics.ts'
-import { misspeltTypes } from './event-types.ts'
 import { createEventLog, type EventLog } from './log/append.ts'
 import { createMessageIndex } from './log/message-index.ts'
 import { createMaintenance } from './maintenance.ts'
@@ -21,6 +20,7 @@ import { connectRedis } from './redis/connect.ts'
 import { durabilityWaits } from './redis/durability.ts'
 import { describeRedis } from './settings/redis-address.ts'
 import { DEFAULT_SOURCE } from './settings/sources.ts'
+import { misspeltConsumerTypes } from './settings/warnings.ts'
 import { createWebhookWatch } from './tools/connect/webhook-watch.ts'
 import { createReconcileWatch } from './tools/reconcile/reconcile-watch.ts'
 import { watchLastingProblems } from './tools/status/lasting-problems.ts'
@@ -144,9 +144,7 @@ export async function openDispatcher(stage: Stage): Promise<Dispatcher | undefin
     consumerStatusReader({ redis, keyPrefix, consumers, now: Date.now })
   )
   if (!isOn || !runsMaintenance) return undefined
-  for (const { name, types } of consumers) {
-    for (const problem of misspeltTypes(types)) log.warn({ consumer: name }, `consumer ${name}: ${problem}`)
-  }
+  for (const { message, ...details } of misspeltConsumerTypes(consumers)) log.warn(details, message)
   // Loaded only where it is used: the clients of all brokers take a quarter of a start.
   const { createDispatcher } = await import('./dispatch/dispatcher.ts')
   return createDispatcher({

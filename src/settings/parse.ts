@@ -55,6 +55,12 @@ export function listOf<T>(item: Parser<T>): Parser<readonly T[]> {
     parse: value => {
       const items = value.split(',').map(part => item.parse(part.trim()))
       return items.every(parsed => parsed !== undefined) ? items : undefined
+    },
+    // In a list of dozens of addresses, a wrong digit is hard to see.
+    problem: value => {
+      const parts = value.split(',')
+      const wrong = parts.findIndex(part => item.parse(part.trim()) === undefined)
+      return parts.length === 1 || wrong === -1 ? undefined : `item ${wrong + 1} of ${parts.length} is wrong`
     }
   }
 }
@@ -78,6 +84,7 @@ export const proxies = listOf({
   parse: value => (/\/0+$/.test(value) ? undefined : cidr.parse(value))
 })
 export const anyOr = <T>(parser: Parser<T>): Parser<'*' | T> => ({
+  ...parser,
   allowed: `* or ${parser.allowed}`,
   parse: value => (value === '*' ? '*' : parser.parse(value))
 })
@@ -142,6 +149,19 @@ export const httpUrl: Parser<string> = {
     if (!URL.canParse(value)) return undefined
     return /^https?:$/.test(new URL(value).protocol) ? value.replace(/\/+$/, '') : undefined
   }
+}
+
+const TIME_WITHOUT_ZONE = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)$/i
+
+/**
+ * An ISO 8601 date or time, in unix milliseconds. Without a zone it is UTC, as each time that the service prints; Date
+ * would take it in the zone of the process.
+ */
+export function parseIsoTime(text: string): number | undefined {
+  const atMs = /^\d{4}-\d{2}-\d{2}/.test(text)
+    ? Date.parse(text.replace(TIME_WITHOUT_ZONE, '$1T$2Z'))
+    : Number.NaN
+  return Number.isNaN(atMs) ? undefined : atMs
 }
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }

@@ -87,8 +87,11 @@ const fileSchema = z.strictObject({
   sources: z
     .array(sourceSchema)
     .min(1)
-    .refine(sources => new Set(sources.map(source => source.name)).size === sources.length, {
-      message: 'names must differ'
+    .superRefine((sources, context) => {
+      for (const [index, { name }] of sources.entries()) {
+        if (sources.findIndex(other => other.name === name) === index) continue
+        context.addIssue({ code: 'custom', path: [index, 'name'], message: 'is taken by a source above' })
+      }
     })
 })
 

@@ -1,5 +1,6 @@
 import { isLoopbackHost } from '../address.ts'
 import { isOneEditApart } from '../edit-distance.ts'
+import { misspeltTypes } from '../event-types.ts'
 import type { Source } from './sources.ts'
 import { variables } from './variables.ts'
 
@@ -39,6 +40,14 @@ export function unknownVariables(env: Readonly<Record<string, string | undefined
     return service !== undefined && env[`${service}_SERVICE_HOST`] !== undefined
   }
 }
+
+/** Consumers whose `types` will probably never match. */
+export const misspeltConsumerTypes = (
+  consumers: readonly { readonly name: string; readonly types?: readonly string[] | undefined }[]
+): readonly Warning[] =>
+  consumers.flatMap(({ name, types }) =>
+    misspeltTypes(types).map(problem => ({ consumer: name, message: `consumer ${name}: ${problem}` }))
+  )
 
 /** `PORT0` is a variable of schedulers (Marathon), not a misspelt `PORT`. */
 const isNumbered = (variable: string, name: string): boolean => variable.replace(/\d$/, '') === name

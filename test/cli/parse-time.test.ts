@@ -11,9 +11,18 @@ for (const [text, time] of [
   ['7d', '2026-11-17T10:00:00Z'],
   ['0s', '2026-11-24T10:00:00Z'],
   ['2026-11-20', '2026-11-20T00:00:00Z'],
-  ['2026-11-20T08:00:00+02:00', '2026-11-20T06:00:00Z']
+  ['2026-11-20T08:00:00+02:00', '2026-11-20T06:00:00Z'],
+  ['2026-11-20T08:00', '2026-11-20T08:00:00Z'],
+  ['2026-11-20 08:00:30', '2026-11-20T08:00:30Z'],
+  ['2026-11-20T08:00:30.250', '2026-11-20T08:00:30.250Z']
 ] as const) {
-  t.test(`${text} is ${time}`, async t => {
+  t.test(`${text} is ${time}, whatever the zone of the process`, async t => {
+    const zone = process.env['TZ']
+    process.env['TZ'] = 'Europe/Berlin'
+    t.teardown(() => {
+      if (zone === undefined) delete process.env['TZ']
+      else process.env['TZ'] = zone
+    })
     t.equal(parseTime('--from', text, NOW), Date.parse(time))
   })
 }

@@ -87,9 +87,17 @@ t.test('a bad setting stops the start with one line that says what to do, withou
       /^LOG_LEVEL=loud is not allowed: give one of fatal, error/
     ],
     ['an unknown environment', { ...production, NODE_ENV: 'prod' }, /^NODE_ENV=prod/],
-    ['an address that is none', { ...production, CIO_ALLOWED_IPS: '10.0.0.1,nowhere' }, /^CIO_ALLOWED_IPS=/],
+    [
+      'an address that is none',
+      { ...production, CIO_ALLOWED_IPS: '10.0.0.1,nowhere' },
+      /^CIO_ALLOWED_IPS=.* is not allowed: item 2 of 2 is wrong; give \* or a/
+    ],
     ['an empty item', { ...production, CIO_ALLOWED_IPS: '10.0.0.1,' }, /^CIO_ALLOWED_IPS=/],
-    ['a prefix too long', { ...production, TRUSTED_PROXIES: '10.0.0.0/33' }, /^TRUSTED_PROXIES=/],
+    [
+      'a prefix too long',
+      { ...production, TRUSTED_PROXIES: '10.0.0.0/33' },
+      /^TRUSTED_PROXIES=.* is not allowed: give a comma/
+    ],
     [
       'everybody as a proxy',
       { ...production, TRUSTED_PROXIES: '10.0.0.1,::/0' },
@@ -122,7 +130,7 @@ t.test('a bad setting stops the start with one line that says what to do, withou
         CIO_WEBHOOK_SECRET: 'k',
         REDIS_SENTINELS: 'redis://:hunter2@s1:26379,redis://:hunter2@s2:26379'
       },
-      /^REDIS_SENTINELS=\[secret\]@s2:26379 is not allowed: give a comma-separated list, each a host:port$/
+      /^REDIS_SENTINELS=\[secret\]@s2:26379 is not allowed: item 1 of 2 is wrong; give a comma-separated list, each a host:port$/
     ],
     [
       'a login where only hosts and ports belong',
@@ -325,6 +333,11 @@ t.test('an invalid sources file is named with line and key, and not repeated', a
       '{"sources": [{ "name": "a", "secret": "hunter2", "secretFile": "/x" }]}',
       /needs one of secret and secretFile/
     ],
+    [
+      'a misspelt key, which is therefore missing',
+      '{"sources": [{ "nmae": "a", "secret": "hunter2" }]}',
+      /sources\.0\.nmae: unknown key/
+    ],
     ['no key', '{"sources": [{ "name": "a" }]}', /needs one of secret and secretFile/],
     ['an empty key', '{"sources": [\n{ "name": "a",\n "secret": "" }]}', /line 3: sources\.0\.secret: /],
     ['a bad name', '{"sources": [{ "name": "A b", "secret": "hunter2" }]}', /sources\.0\.name: must be/],
@@ -336,7 +349,7 @@ t.test('an invalid sources file is named with line and key, and not repeated', a
     [
       'a name twice',
       '{"sources": [{ "name": "a", "secret": "hunter2" }, { "name": "a", "secret": "hunter2" }]}',
-      /names must differ/
+      /sources\.1\.name: is taken by a source above/
     ],
     [
       'an unknown scheme',

@@ -3,7 +3,12 @@ import t from 'tap'
 import { isOneEditApart } from '../../src/edit-distance.ts'
 import { type Source, signingKeys } from '../../src/settings/sources.ts'
 import { variables } from '../../src/settings/variables.ts'
-import { sharedKeys, unencryptedStore, unknownVariables } from '../../src/settings/warnings.ts'
+import {
+  misspeltConsumerTypes,
+  sharedKeys,
+  unencryptedStore,
+  unknownVariables
+} from '../../src/settings/warnings.ts'
 
 const warned = (...names: readonly string[]): readonly string[] =>
   unknownVariables(Object.fromEntries(names.map(name => [name, 'hunter2']))).map(({ message }) => message)
@@ -135,4 +140,17 @@ t.test('a Vault on another host without TLS is warned about, an agent on this ho
     t.equal(warnings(address), 0, address)
   }
   t.equal(warnings('http://vault.internal:8200', 'environment'), 0, 'it is not used')
+})
+
+t.test('a consumer with a misspelt type is warned about, by its name', async t => {
+  const consumers = [
+    { name: 'crm', types: ['emial.*', 'email.*'] },
+    { name: 'all', types: undefined }
+  ]
+  t.same(misspeltConsumerTypes(consumers), [
+    {
+      consumer: 'crm',
+      message: 'consumer crm: the type emial.* is probably misspelt: Customer.io documents email, not emial'
+    }
+  ])
 })

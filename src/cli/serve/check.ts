@@ -2,7 +2,12 @@ import { disconnectRedis } from '../../redis/connect.ts'
 import { type Config, loadSettings, serviceNeeds } from '../../settings/config.ts'
 import type { Environment } from '../../settings/environment.ts'
 import { describeRedis } from '../../settings/redis-address.ts'
-import { sharedKeys, unencryptedStore, unknownVariables } from '../../settings/warnings.ts'
+import {
+  misspeltConsumerTypes,
+  sharedKeys,
+  unencryptedStore,
+  unknownVariables
+} from '../../settings/warnings.ts'
 import { checkConsumers } from '../../tools/status/check-consumers.ts'
 import {
   checkPort,
@@ -39,14 +44,20 @@ async function runChecks(env: Environment, config: Config): Promise<readonly Pre
     // In development, a console without a chosen port takes another one if its own is in use.
     ...(console?.isPortChosen === true ? [checkPort('CONSOLE_PORT', console.port, console.host)] : [])
   ]
+  const pushConsumers = config.dispatch.isOn ? config.dispatch.consumers : []
   const [redis, consumers, free] = await Promise.all([
     redisResults(config),
-    config.dispatch.isOn ? checkConsumers(config.dispatch.consumers) : [],
+    checkConsumers(pushConsumers),
     Promise.all(ports)
   ])
   return [
     { check: 'configuration', status: 'pass', detail: 'every variable, file and secret could be read' },
-    ...[...unknownVariables(env), ...unencryptedStore(env), ...sharedKeys(config.sources)].map(
+    ...[
+      ...unknownVariables(env),
+      ...unencryptedStore(env),
+      ...sharedKeys(config.sources),
+      ...misspeltConsumerTypes(pushConsumers)
+    ].map(
       ({ message }): PreflightResult => ({
         check: 'configuration',
         status: 'warn',

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { typeGlobProblem } from '../../event-types.ts'
 import { isEntryId, isPosition } from '../../log/position.ts'
-import { duration } from '../../settings/parse.ts'
+import { duration, parseIsoTime } from '../../settings/parse.ts'
 import { letterReasons } from '../../tools/consumers/choose-letters.ts'
 import { ApiError } from '../api-error.ts'
 
@@ -36,8 +36,8 @@ const TIME = 'must be a time such as 2026-11-24T10:00:00Z, or how long ago: 90s,
 const time = z.string().transform((value, context) => {
   const agoSeconds = duration.parse(value)
   if (agoSeconds !== undefined) return Date.now() - agoSeconds * 1000
-  const atMs = /^\d{4}-\d{2}-\d{2}/.test(value) ? Date.parse(value) : Number.NaN
-  if (!Number.isNaN(atMs)) return atMs
+  const atMs = parseIsoTime(value)
+  if (atMs !== undefined) return atMs
   context.addIssue({ code: 'custom', message: TIME })
   return z.NEVER
 })

@@ -23,7 +23,7 @@ export const tlsChecks: readonly Check[] = [
   {
     ...shared,
     id: 'https',
-    title: 'The address begins with https',
+    title: 'The address begins with https, or is one of this machine',
     sends: 'nothing',
     requests: 0,
     expects: 'https://',

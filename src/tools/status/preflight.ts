@@ -113,7 +113,7 @@ export async function checkPort(
     return { check, status: 'pass', detail: port === 0 ? 'a free one is chosen' : `${host}:${port} is free` }
   } catch (error) {
     const detail = `cannot listen on ${host}:${port} (${errorCode(error) ?? 'unknown'})`
-    const fix = `end the program that listens there (an older cio-webhook?), or set ${variable} to a free port`
+    const fix = `nothing, if that is this service, running with the same settings; otherwise end the program that listens there, or set ${variable} to a free port`
     return { check, status: 'fail', detail, fix }
   } finally {
     server.close()
