@@ -1,6 +1,5 @@
 // Tested by test/console/access.test.ts and test/console/access.slow.test.ts.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { IPV6_PREFIX_LENGTH } from '../address.ts'
 import { withTimeout } from '../async/abort.ts'
 import type { Audit } from './audit.ts'
 import { networkOf } from './network.ts'

@@ -54,7 +54,7 @@ export const runtimeConsumerNames: ReadonlySet<string> = new Set([CONSUMER_NAME,
 
 /**
  * Once a call has read so much, it reads no more: two hundred entries of 8 MiB, the largest, would end the process. The
- * last ones may exceed it: a pending one, or four new ones. A batch of usual events, of about 1 KB, has less.
+ * last ones may exceed it: a pending one, or up to 16 new ones. A batch of usual events, of about 1 KB, has less.
  */
 const MAX_READ_BYTES = 1024 * 1024
 

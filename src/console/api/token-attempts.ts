@@ -1,6 +1,5 @@
 // Tested by test/console/api.slow.test.ts.
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { IPV6_PREFIX_LENGTH } from '../../address.ts'
 import type { Person } from '../access.ts'
 import { ApiError } from '../api-error.ts'
 import { networkOf } from '../network.ts'
