@@ -30,13 +30,15 @@ t.test(
     await append(...ids('down', 300))
     await until('it is down', async () => outcomes.length >= 10)
     await new Promise(resolve => setTimeout(resolve, 300))
-    const requests = receiver.requests.length
-    t.ok(requests <= 20, `${requests} requests: those in flight when it went down`)
+    // Ten in flight, and one more for each of the first nine that failed. On a busy machine, some are retried by now.
+    const sent = new Set(idsAt(receiver)).size
+    t.ok(sent <= 20, `${sent} events sent: those in flight when it went down`)
     t.ok((await queue.outstanding()).count <= 10, 'as many as in flight')
     await until('each event is in one place', async () => {
       const { lag, pending } = await waiting(redis)
       return lag + pending + (await queue.outstanding()).count === 300
     })
+    const requests = receiver.requests.length
     await new Promise(resolve => setTimeout(resolve, 2000))
     // In two seconds, each of the ten queued events is retried twice, and there are three probes.
     t.ok(
