@@ -128,7 +128,11 @@ export function enforceAccess(request: FastifyRequest, reply: FastifyReply): Fas
   if (request.person === undefined) {
     if (request.url.startsWith(API_PATH)) {
       reply.header('www-authenticate', 'Bearer')
-      throw new ConsoleError(401, 'Not authorized', 'Give the token of CONSOLE_API_TOKEN as a bearer token.')
+      throw new ConsoleError(
+        401,
+        'Not authorized',
+        'Give the token of CONSOLE_API_TOKEN as a bearer token. Without one in the settings, the API is off.'
+      )
     }
     if (request.method === 'GET') return reply.redirect('/log-in', 303)
     throw new ConsoleError(401, 'Not logged in', 'Your session has ended. Log in and try again.')

@@ -125,13 +125,13 @@ export function createPublishedIps(options: PublishedIpsOptions): PublishedIps {
     if (isNew) {
       log.warn(
         { added, withdrawn },
-        'Customer.io publishes source addresses that are not built in; they are allowed now'
+        'Customer.io publishes source addresses that are not built in; they are allowed now, unless CIO_ALLOWED_IPS is set'
       )
     }
     if (removed.length > 0) {
       log.warn(
         { removed },
-        'Customer.io no longer publishes source addresses that it had added; they are no longer allowed'
+        'Customer.io no longer publishes source addresses that it had added; they are no longer allowed, unless CIO_ALLOWED_IPS has them'
       )
     }
     onList(added)

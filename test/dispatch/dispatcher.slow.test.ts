@@ -143,9 +143,9 @@ t.test(
     await service.post(body('good'))
     await until('the good one', async () => receiver.requests.length === 1)
     t.same(idsAt(receiver), ['good'])
-    const dead = await redis.client.xrange('cio:dead:crm', '-', '+')
-    t.equal(dead.length, 2)
-    for (const [, fields] of dead) t.equal(fields[fields.indexOf('reason') + 1], 'malformed')
+    const dead = () => redis.client.xrange('cio:dead:crm', '-', '+')
+    await until('both malformed ones', async () => (await dead()).length === 2)
+    for (const [, fields] of await dead()) t.equal(fields[fields.indexOf('reason') + 1], 'malformed')
   }
 )
 

@@ -38,7 +38,7 @@ export async function checkRedis(
       await permissionResult(redis, log, facts)
     ]
   } catch (error) {
-    const detail = `${address}: ${errorCause(error) ?? 'the connection was lost'}`
+    const detail = `${address}: ${errorCause(error) ?? 'no reply in time, or the connection was lost'}`
     return [{ check: 'redis', status: 'fail', detail, fix: 'permit the command, or check Redis' }]
   }
 }

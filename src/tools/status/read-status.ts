@@ -54,7 +54,7 @@ export async function readStatus(options: StatusOptions): Promise<StatusReport> 
     return await readFromRedis(options, redis, redisAddress)
   } catch (error) {
     if (!isRedisError(error)) throw error
-    const cause = errorCause(error) ?? 'the connection was lost'
+    const cause = errorCause(error) ?? 'no reply in time, or the connection was lost'
     return report(options, { state: 'down', address: redisAddress, cause })
   }
 }
