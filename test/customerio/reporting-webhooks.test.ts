@@ -72,7 +72,7 @@ t.test('an answer of another form is refused', async t => {
   await t.rejects(createReportingWebhook(api, settings), { message: /: a webhook has no valid id;/ })
 })
 
-t.test('null instead of the list means that there is no webhook', async t => {
+t.test('if the list is null, there is no webhook', async t => {
   const { cio, api } = await startWithKey(t)
   cio.answer = { status: 200, body: '{"reporting_webhooks":null}' }
   t.same(await listReportingWebhooks(api), { webhooks: [], unreadable: [] })

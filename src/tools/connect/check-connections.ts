@@ -19,6 +19,8 @@ interface CheckOptions {
   readonly signal?: AbortSignal
 }
 
+type Connected = Pick<CheckOptions, 'redis' | 'keyPrefix' | 'sources'>
+
 /** After a wrong signature, Customer.io waits for an hour: the next one is certainly seen within two. */
 const DELIVERIES_MS = 2 * 60 * 60 * 1000
 
@@ -27,7 +29,7 @@ export async function connectionsOf({
   redis,
   keyPrefix,
   sources
-}: Pick<CheckOptions, 'redis' | 'keyPrefix' | 'sources'>): Promise<readonly Connection[]> {
+}: Connected): Promise<readonly Connection[]> {
   const connections = await readConnections(redis, keyPrefix)
   return connections.filter(({ source }) => sources.includes(source))
 }
@@ -37,7 +39,7 @@ export async function unconfiguredSources({
   redis,
   keyPrefix,
   sources
-}: Pick<CheckOptions, 'redis' | 'keyPrefix' | 'sources'>): Promise<readonly string[]> {
+}: Connected): Promise<readonly string[]> {
   const connections = await readConnections(redis, keyPrefix)
   return connections.map(({ source }) => source).filter(source => !sources.includes(source))
 }

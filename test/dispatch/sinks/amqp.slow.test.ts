@@ -173,7 +173,8 @@ async function startHoldingProxy(t: Test, rabbit: TestRabbit) {
   }
 }
 
-t.test('after a late confirmation, RabbitMQ has the whole time for the same events', async t => {
+/** A sink whose event RabbitMQ has, but whose confirmation the proxy holds back, after the time for it. */
+async function publishUnconfirmed(t: Test) {
   const rabbit = await startRabbit()
   await bindQueue(rabbit, 'all')
   const proxy = await startHoldingProxy(t, rabbit)
@@ -186,6 +187,11 @@ t.test('after a late confirmation, RabbitMQ has the whole time for the same even
   proxy.hold()
   const event = outgoing('late')
   t.equal(answerOf(await sink.publish([event], never).catch(error => error)), 'timeout')
+  return { rabbit, proxy, sink, event }
+}
+
+t.test('after a late confirmation, RabbitMQ has the whole time for the same events', async t => {
+  const { rabbit, proxy, sink, event } = await publishUnconfirmed(t)
   const secondTry = sink.publish([event], never).then(
     () => 'confirmed',
     error => reasonOf(error)
@@ -203,18 +209,7 @@ t.test('after a late confirmation, RabbitMQ has the whole time for the same even
 })
 
 t.test('events are not sent after a late confirmation if another member has them by then', async t => {
-  const rabbit = await startRabbit()
-  await bindQueue(rabbit, 'all')
-  const proxy = await startHoldingProxy(t, rabbit)
-  const sink = createAmqpSink(settings(proxy))
-  t.teardown(async () => {
-    await sink.close()
-    await rabbit.stop()
-  })
-  await sink.publish([outgoing('before')], never)
-  proxy.hold()
-  const event = outgoing('late')
-  t.equal(answerOf(await sink.publish([event], never).catch(error => error)), 'timeout')
+  const { rabbit, proxy, sink, event } = await publishUnconfirmed(t)
   const revoked = new AbortController()
   const secondTry = t.rejects(sink.publish([event], revoked.signal))
   // It has got the connection, and waits for the confirmation.

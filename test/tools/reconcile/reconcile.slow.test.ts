@@ -298,7 +298,7 @@ t.test('an odd webhook stops the comparison of its own source only', async t => 
   )
 })
 
-t.test('null instead of the list of messages means that there is none', async t => {
+t.test('if the list of messages is null, there is none', async t => {
   const { fake, options, progress } = await newWorld(t, [])
   fake.routes.set('GET /v1/messages', () => ({ status: 200, body: '{"messages":null,"next":""}' }))
   t.match(await reconcile(options(), progress()), {
